@@ -1,0 +1,83 @@
+//! Half-open ranges of encoded primary keys.
+
+use serde::{Deserialize, Serialize};
+
+/// Keys from `start` (inclusive) to `end` (exclusive; `None` is past every key). Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRange {
+    start: Vec<u8>,
+    end: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// Every key.
+    pub fn all() -> KeyRange {
+        KeyRange { start: Vec::new(), end: None }
+    }
+
+    /// The range, or `None` when no key can lie in it.
+    pub fn new(start: Vec<u8>, end: Option<Vec<u8>>) -> Option<KeyRange> {
+        match &end {
+            Some(end) if *end <= start => None,
+            _ => Some(KeyRange { start, end }),
+        }
+    }
+
+    /// The first key that may lie in the range.
+    pub fn start(&self) -> &[u8] {
+        &self.start
+    }
+
+    /// The first key past the range; `None`: there is none.
+    pub fn end(&self) -> Option<&[u8]> {
+        self.end.as_deref()
+    }
+
+    /// Whether `key` lies in the range.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.start.as_slice() <= key && self.end.as_deref().is_none_or(|end| key < end)
+    }
+
+    /// The keys in both ranges; `None` when there are none.
+    pub fn intersect(&self, other: &KeyRange) -> Option<KeyRange> {
+        let start = self.start.clone().max(other.start.clone());
+        let end = match (&self.end, &other.end) {
+            (Some(left), Some(right)) => Some(left.min(right).clone()),
+            (one, None) => one.clone(),
+            (None, one) => one.clone(),
+        };
+        KeyRange::new(start, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: &str, end: &str) -> Option<KeyRange> {
+        KeyRange::new(start.into(), Some(end.into()))
+    }
+
+    #[test]
+    fn an_empty_range_cannot_be_made() {
+        assert_eq!(range("b", "b"), None);
+        assert_eq!(range("b", "a"), None);
+    }
+
+    #[test]
+    fn bounds_are_half_open() {
+        let range = range("b", "d").expect("not empty");
+        assert!(!range.contains(b"a") && range.contains(b"b") && range.contains(b"c") && !range.contains(b"d"));
+        assert!(KeyRange::all().contains(b"") && KeyRange::all().contains(b"\xff\xff"));
+    }
+
+    #[test]
+    fn an_intersection_holds_what_both_hold() {
+        let all = KeyRange::all();
+        let left = range("a", "m").expect("not empty");
+        let right = range("k", "z").expect("not empty");
+        assert_eq!(left.intersect(&right), range("k", "m"));
+        assert_eq!(left.intersect(&all), Some(left.clone()));
+        assert_eq!(range("a", "b").expect("not empty").intersect(&right), None);
+    }
+}
