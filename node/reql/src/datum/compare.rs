@@ -1,0 +1,154 @@
+//! RethinkDB's total order over all values.
+//!
+//! Values of different types are ordered by the names of their types, pseudo-types as `PTYPE<NAME>`, with MINVAL below
+//! and MAXVAL above everything. Times compare by their instant alone, so two times of different zones can be equal.
+//! Geometry compares as the object it is.
+
+use std::cmp::Ordering;
+
+use super::node::{ArrayNode, Node, ObjectNode};
+use super::Datum;
+
+impl PartialEq for Datum {
+    fn eq(&self, other: &Datum) -> bool {
+        compare(self.node(), other.node()) == Ordering::Equal
+    }
+}
+
+impl Eq for Datum {}
+
+impl PartialOrd for Datum {
+    fn partial_cmp(&self, other: &Datum) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Datum {
+    fn cmp(&self, other: &Datum) -> Ordering {
+        compare(self.node(), other.node())
+    }
+}
+
+/// The name of a type that is no pseudo-type but binary.
+pub(super) fn plain_type_name(node: &Node<'_>) -> &'static str {
+    match node {
+        Node::MinVal => "MINVAL",
+        Node::MaxVal => "MAXVAL",
+        Node::Null => "NULL",
+        Node::Bool(_) => "BOOL",
+        Node::Number(_) => "NUMBER",
+        Node::String(_) => "STRING",
+        Node::Binary(_) => "PTYPE<BINARY>",
+        Node::Array(_) => "ARRAY",
+        Node::Object(_) => "OBJECT",
+    }
+}
+
+/// A type's place among the types: first the rank, then, among pseudo-types, the name.
+fn rank<'a>(node: &Node<'a>) -> (u8, &'a [u8]) {
+    match node {
+        Node::MinVal => (0, b""),
+        Node::Array(_) => (1, b""),
+        Node::Bool(_) => (2, b""),
+        Node::Null => (3, b""),
+        Node::Number(_) => (4, b""),
+        Node::Object(fields) => match fields.ptype() {
+            Some(name) => (6, name),
+            None => (5, b""),
+        },
+        Node::Binary(_) => (6, b"BINARY"),
+        Node::String(_) => (7, b""),
+        Node::MaxVal => (8, b""),
+    }
+}
+
+/// The order of two values.
+pub fn compare(a: Node<'_>, b: Node<'_>) -> Ordering {
+    match (a, b) {
+        // Numbers are finite, so they always compare; -0 equals 0.
+        (Node::Number(a), Node::Number(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
+        (Node::String(a), Node::String(b)) | (Node::Binary(a), Node::Binary(b)) => a.cmp(b),
+        (Node::Bool(a), Node::Bool(b)) => a.cmp(&b),
+        (Node::Array(a), Node::Array(b)) => compare_arrays(a, b),
+        (Node::Object(fields_a), Node::Object(fields_b)) => match (fields_a.ptype(), fields_b.ptype()) {
+            (None, None) => compare_objects(fields_a, fields_b),
+            (Some(b"TIME"), Some(b"TIME")) => compare_times(fields_a, fields_b),
+            (name_a, name_b) if name_a == name_b => compare_objects(fields_a, fields_b),
+            _ => rank(&a).cmp(&rank(&b)),
+        },
+        _ => rank(&a).cmp(&rank(&b)),
+    }
+}
+
+fn compare_arrays(a: ArrayNode<'_>, b: ArrayNode<'_>) -> Ordering {
+    a.iter()
+        .zip(b.iter())
+        .map(|(a, b)| compare(a, b))
+        .find(|order| order.is_ne())
+        .unwrap_or_else(|| a.len().cmp(&b.len()))
+}
+
+fn compare_objects(a: ObjectNode<'_>, b: ObjectNode<'_>) -> Ordering {
+    a.iter()
+        .zip(b.iter())
+        .map(|((key_a, a), (key_b, b))| key_a.cmp(key_b).then_with(|| compare(a, b)))
+        .find(|order| order.is_ne())
+        .unwrap_or_else(|| a.len().cmp(&b.len()))
+}
+
+fn compare_times(a: ObjectNode<'_>, b: ObjectNode<'_>) -> Ordering {
+    match (a.get("epoch_time"), b.get("epoch_time")) {
+        (Some(a), Some(b)) => compare(a, b),
+        _ => compare_objects(a, b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datum::{time, Object};
+    use bytes::Bytes;
+
+    #[test]
+    fn types_are_ordered_by_name() {
+        let ascending = [
+            Datum::MinVal,
+            Datum::from(vec![]),
+            Datum::Bool(false),
+            Datum::Bool(true),
+            Datum::Null,
+            Datum::Number(-1.0),
+            Datum::Number(1e300),
+            Datum::from(Object::new()),
+            Datum::Binary(Bytes::from_static(b"x")),
+            time::from_epoch(0.0, "+00:00").unwrap(),
+            Datum::from(""),
+            Datum::MaxVal,
+        ];
+        for (i, a) in ascending.iter().enumerate() {
+            for (j, b) in ascending.iter().enumerate() {
+                assert_eq!(a.cmp(b), i.cmp(&j), "{a:?} against {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn times_compare_by_instant() {
+        let utc = time::from_epoch(7.0, "+00:00").unwrap();
+        let elsewhere = time::from_epoch(7.0, "-08:00").unwrap();
+        assert_eq!(utc, elsewhere);
+        assert!(utc < time::from_epoch(7.001, "-08:00").unwrap());
+    }
+
+    #[test]
+    fn containers_compare_element_by_element() {
+        let array = |items: &[i32]| Datum::from(items.iter().map(|n| Datum::from(*n)).collect::<Vec<_>>());
+        assert!(array(&[1]) < array(&[1, 0]));
+        assert!(array(&[1, 9]) < array(&[2]));
+        let ab = Datum::from(Object::from([("a", 1), ("b", 1)]));
+        let ac = Datum::from(Object::from([("a", 1), ("c", 0)]));
+        let b = Datum::from(Object::from([("b", 0)]));
+        assert!(ab < ac && ac < b);
+        assert_eq!(Datum::Number(0.0), Datum::Number(-0.0));
+    }
+}

@@ -1,0 +1,144 @@
+//! From JSON text to a datum, with a list instead of the stack, so that depth is only a number to check.
+
+use super::super::{Array, Datum, Object, Str};
+use super::scan::{JsonError, Kind, Scanner, Syntax};
+use crate::error::{Error, Result};
+use crate::limits::NESTING_MAX;
+
+/// Why a text did not become a datum.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// The text is not JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// It is JSON, but no datum: a field twice, or a pseudo-type that is none.
+    #[error(transparent)]
+    Datum(#[from] Error),
+}
+
+/// What becomes of an object whose fields are all there.
+pub type Finish = fn(Object) -> Result<Datum>;
+
+enum Open {
+    Array(Vec<Datum>),
+    Object(Vec<(Str, Datum)>, Str),
+}
+
+/// A whole text as one datum. Pseudo-types are checked and base64 becomes binary, see [`Datum::from_fields`].
+pub fn parse(text: &[u8]) -> std::result::Result<Datum, ParseError> {
+    let mut scanner = Scanner::new(text);
+    if scanner.peek().is_none() {
+        return Ok(scanner.fail(Syntax::Empty)?);
+    }
+    let datum = value(&mut scanner, NESTING_MAX, Datum::from_fields)?;
+    scanner.end()?;
+    Ok(datum)
+}
+
+/// `r.json(text)` with RethinkDB's messages.
+pub fn parse_text(text: &str) -> Result<Datum> {
+    parse(text.as_bytes()).map_err(|error| match error {
+        ParseError::Json(error) => {
+            let shown: String = text.chars().take_while(|c| *c != '\0').collect();
+            Error::logic(format!("Failed to parse \"{shown}\" as JSON: {error}"))
+        }
+        ParseError::Datum(error) => error,
+    })
+}
+
+/// The next value of a text.
+pub fn value(scanner: &mut Scanner<'_>, levels: usize, finish: Finish) -> std::result::Result<Datum, ParseError> {
+    let mut open: Vec<Open> = Vec::new();
+    loop {
+        let mut done = match scanner.kind()? {
+            Kind::Null => scanner.word(b"null").map(|()| Datum::Null)?,
+            Kind::Bool if scanner.peek() == Some(b't') => scanner.word(b"true").map(|()| Datum::Bool(true))?,
+            Kind::Bool => scanner.word(b"false").map(|()| Datum::Bool(false))?,
+            Kind::Number => Datum::Number(scanner.number()?),
+            Kind::String => Datum::String(scanner.string()?),
+            Kind::Array => {
+                scanner.take(b'[');
+                if scanner.take(b']') {
+                    Datum::Array(Array::new())
+                } else {
+                    push(&mut open, Open::Array(Vec::new()), levels, scanner)?;
+                    continue;
+                }
+            }
+            Kind::Object => {
+                scanner.take(b'{');
+                if scanner.take(b'}') {
+                    finish(Object::new())?
+                } else {
+                    let key = scanner.key()?;
+                    push(&mut open, Open::Object(Vec::new(), key), levels, scanner)?;
+                    continue;
+                }
+            }
+        };
+        // Put the value where it belongs, and close what it was the last of.
+        loop {
+            match open.pop() {
+                None => return Ok(done),
+                Some(Open::Array(mut items)) => {
+                    items.push(done);
+                    if scanner.take(b',') {
+                        open.push(Open::Array(items));
+                        break;
+                    }
+                    if !scanner.take(b']') {
+                        return Ok(scanner.fail(Syntax::ArrayEnd)?);
+                    }
+                    done = Datum::Array(Array::from(items));
+                }
+                Some(Open::Object(mut fields, key)) => {
+                    fields.push((key, done));
+                    if scanner.take(b',') {
+                        let key = scanner.key()?;
+                        open.push(Open::Object(fields, key));
+                        break;
+                    }
+                    if !scanner.take(b'}') {
+                        return Ok(scanner.fail(Syntax::ObjectEnd)?);
+                    }
+                    done = finish(unique_fields(fields)?)?;
+                }
+            }
+        }
+    }
+}
+
+fn push(open: &mut Vec<Open>, frame: Open, levels: usize, scanner: &Scanner<'_>) -> std::result::Result<(), JsonError> {
+    if open.len() >= levels {
+        return scanner.fail(Syntax::TooDeep);
+    }
+    open.push(frame);
+    Ok(())
+}
+
+fn unique_fields(fields: Vec<(Str, Datum)>) -> Result<Object> {
+    let count = fields.len();
+    match first_duplicate(&fields) {
+        Some(name) => Err(Error::logic(format!("Duplicate key {} in JSON.", Datum::String(name).print()))),
+        None => {
+            let object = Object::from(fields);
+            debug_assert_eq!(object.len(), count, "no field stands twice");
+            Ok(object)
+        }
+    }
+}
+
+/// The first name, in the order of the text, that has stood before.
+pub fn first_duplicate<T>(fields: &[(Str, T)]) -> Option<Str> {
+    if fields.is_sorted_by(|a, b| a.0 < b.0) {
+        return None;
+    }
+    if fields.len() <= 8 {
+        let repeats = |index: usize| fields[..index].iter().any(|(name, _)| *name == fields[index].0);
+        return (1..fields.len()).find(|index| repeats(*index)).map(|index| fields[index].0.clone());
+    }
+    let mut order: Vec<usize> = (0..fields.len()).collect();
+    order.sort_by(|a, b| fields[*a].0.cmp(&fields[*b].0).then(a.cmp(b)));
+    let repeated = order.windows(2).filter(|pair| fields[pair[0]].0 == fields[pair[1]].0).map(|pair| pair[1]).min();
+    repeated.map(|index| fields[index].0.clone())
+}

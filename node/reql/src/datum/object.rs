@@ -1,0 +1,318 @@
+//! `Object`: an immutable map from field names to values, ordered by the bytes of the names, either a tree in memory or
+//! a view over encoded bytes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::format::{self, Container};
+use super::node::ObjectNode;
+use super::{Datum, Str, DEPTH_DROPPED_RECURSIVELY};
+
+/// An object; a clone costs one counter.
+#[derive(Clone)]
+pub struct Object(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Tree(Arc<Tree>),
+    /// The whole encoded value, tag included.
+    View(Bytes),
+}
+
+struct Tree {
+    /// 1 + the greatest depth of a value.
+    depth: usize,
+    /// Ascending by key, each key once.
+    entries: Vec<(Str, Datum)>,
+}
+
+impl Tree {
+    fn new(entries: Vec<(Str, Datum)>) -> Tree {
+        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "the fields ascend");
+        let depth = 1 + entries.iter().map(|(_, value)| value.depth()).max().unwrap_or(0);
+        Tree { depth, entries }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if self.depth > DEPTH_DROPPED_RECURSIVELY {
+            super::dismantle(std::mem::take(&mut self.entries).into_iter().map(|(_, value)| value).collect());
+        }
+    }
+}
+
+impl Object {
+    pub fn new() -> Object {
+        Object::from_sorted(Vec::new())
+    }
+
+    /// From fields that already ascend strictly by name.
+    fn from_sorted(entries: Vec<(Str, Datum)>) -> Object {
+        Object(Repr::Tree(Arc::new(Tree::new(entries))))
+    }
+
+    pub(super) fn view(value: Bytes) -> Object {
+        Object(Repr::View(value))
+    }
+
+    fn container(value: &[u8]) -> Container<'_> {
+        format::container(value)
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Tree(tree) => tree.entries.len(),
+            Repr::View(value) => Object::container(value).len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(&self, field: &str) -> Option<Datum> {
+        match &self.0 {
+            Repr::Tree(tree) => {
+                let index = position(&tree.entries, field).ok()?;
+                Some(tree.entries[index].1.clone())
+            }
+            Repr::View(value) => {
+                Object::container(value).get(field.as_bytes()).map(|found| format::lift(value, found))
+            }
+        }
+    }
+
+    pub fn contains_key(&self, field: &str) -> bool {
+        match &self.0 {
+            Repr::Tree(tree) => position(&tree.entries, field).is_ok(),
+            Repr::View(value) => Object::container(value).find(field.as_bytes()).is_ok(),
+        }
+    }
+
+    /// Name and value number `index`, in the order of the names.
+    pub fn entry(&self, index: usize) -> Option<(Str, Datum)> {
+        match &self.0 {
+            Repr::Tree(tree) => tree.entries.get(index).cloned(),
+            Repr::View(value) => {
+                let (key, found) = Object::container(value).entry(index)?;
+                Some((Str::view(value.slice_ref(key)), format::lift(value, found)))
+            }
+        }
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Str, Datum)> + '_ {
+        (0..self.len()).filter_map(|index| self.entry(index))
+    }
+
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = Str> + '_ {
+        self.iter().map(|(key, _)| key)
+    }
+
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = Datum> + '_ {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// This object with one field set.
+    #[must_use]
+    pub fn with(&self, field: impl Into<Str>, value: impl Into<Datum>) -> Object {
+        let mut builder = ObjectBuilder::from(self.clone());
+        builder.insert(field, value);
+        builder.build()
+    }
+
+    /// This object without one field.
+    #[must_use]
+    pub fn without(&self, field: &str) -> Object {
+        if !self.contains_key(field) {
+            return self.clone();
+        }
+        let mut builder = ObjectBuilder::from(self.clone());
+        builder.remove(field);
+        builder.build()
+    }
+
+    /// The fields as a vector of one's own, ascending by name, without copying when nobody else holds this object.
+    pub fn into_entries(self) -> Vec<(Str, Datum)> {
+        match self.0 {
+            Repr::Tree(tree) => match Arc::try_unwrap(tree) {
+                Ok(mut tree) => std::mem::take(&mut tree.entries),
+                Err(shared) => shared.entries.clone(),
+            },
+            Repr::View(_) => self.iter().collect(),
+        }
+    }
+
+    /// 1 + the greatest depth of a value.
+    pub fn depth(&self) -> usize {
+        match &self.0 {
+            Repr::Tree(tree) => tree.depth,
+            Repr::View(value) => match Object::container(value).depth() {
+                255 => 1 + self.values().map(|item| item.depth()).max().unwrap_or(0),
+                depth => usize::from(depth),
+            },
+        }
+    }
+
+    pub fn node(&self) -> ObjectNode<'_> {
+        match &self.0 {
+            Repr::Tree(tree) => ObjectNode::Tree(&tree.entries),
+            Repr::View(value) => ObjectNode::View(Object::container(value)),
+        }
+    }
+
+    /// The encoded value, when this is a view.
+    pub(super) fn encoded(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Repr::Tree(_) => None,
+            Repr::View(value) => Some(value),
+        }
+    }
+
+    /// The fields of a tree; empty for a view.
+    pub(super) fn entries(&self) -> &[(Str, Datum)] {
+        match &self.0 {
+            Repr::Tree(tree) => &tree.entries,
+            Repr::View(_) => &[],
+        }
+    }
+
+    /// Moves the values out when nobody else holds them.
+    pub(super) fn dismantle_into(self, pending: &mut Vec<Datum>) {
+        if let Repr::Tree(tree) = self.0
+            && let Some(mut tree) = Arc::into_inner(tree)
+        {
+            pending.extend(std::mem::take(&mut tree.entries).into_iter().map(|(_, value)| value));
+        }
+    }
+}
+
+fn position(entries: &[(Str, Datum)], field: &str) -> Result<usize, usize> {
+    entries.binary_search_by(|(key, _)| key.as_bytes().cmp(field.as_bytes()))
+}
+
+impl Default for Object {
+    fn default() -> Object {
+        Object::new()
+    }
+}
+
+impl From<BTreeMap<Str, Datum>> for Object {
+    fn from(fields: BTreeMap<Str, Datum>) -> Object {
+        Object::from_sorted(fields.into_iter().collect())
+    }
+}
+
+impl From<Vec<(Str, Datum)>> for Object {
+    /// In any order; of fields with the same name the last one stays.
+    fn from(mut entries: Vec<(Str, Datum)>) -> Object {
+        if !entries.is_sorted_by(|a, b| a.0 < b.0) {
+            // The sort is stable, so walking backwards meets the last one first.
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            entries.reverse();
+            entries.dedup_by(|later, earlier| later.0 == earlier.0);
+            entries.reverse();
+        }
+        Object::from_sorted(entries)
+    }
+}
+
+impl<K: Into<Str>, V: Into<Datum>> FromIterator<(K, V)> for Object {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(fields: I) -> Object {
+        Object::from(fields.into_iter().map(|(key, value)| (key.into(), value.into())).collect::<Vec<_>>())
+    }
+}
+
+impl<K: Into<Str>, V: Into<Datum>, const N: usize> From<[(K, V); N]> for Object {
+    fn from(fields: [(K, V); N]) -> Object {
+        Object::from_iter(fields)
+    }
+}
+
+impl IntoIterator for Object {
+    type Item = (Str, Datum);
+    type IntoIter = std::vec::IntoIter<(Str, Datum)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_entries().into_iter()
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Collects fields. Cheap when they come in order, and always when they are few.
+#[derive(Debug, Default)]
+pub struct ObjectBuilder {
+    entries: Vec<(Str, Datum)>,
+}
+
+impl ObjectBuilder {
+    pub fn new() -> ObjectBuilder {
+        ObjectBuilder::default()
+    }
+
+    pub fn with_capacity(fields: usize) -> ObjectBuilder {
+        ObjectBuilder { entries: Vec::with_capacity(fields) }
+    }
+
+    /// Sets a field and returns what it was before.
+    pub fn insert(&mut self, field: impl Into<Str>, value: impl Into<Datum>) -> Option<Datum> {
+        let (field, value) = (field.into(), value.into());
+        if self.entries.last().is_none_or(|(last, _)| *last < field) {
+            self.entries.push((field, value));
+            return None;
+        }
+        match self.entries.binary_search_by(|(key, _)| key.cmp(&field)) {
+            Ok(index) => Some(std::mem::replace(&mut self.entries[index].1, value)),
+            Err(index) => {
+                self.entries.insert(index, (field, value));
+                None
+            }
+        }
+    }
+
+    /// Adds a field that must not be there yet; says whether it was added.
+    pub fn add(&mut self, field: impl Into<Str>, value: impl Into<Datum>) -> bool {
+        let field = field.into();
+        if self.get(&field).is_some() {
+            return false;
+        }
+        self.insert(field, value);
+        true
+    }
+
+    pub fn remove(&mut self, field: &str) -> Option<Datum> {
+        let index = position(&self.entries, field).ok()?;
+        Some(self.entries.remove(index).1)
+    }
+
+    pub fn get(&self, field: &str) -> Option<&Datum> {
+        position(&self.entries, field).ok().map(|index| &self.entries[index].1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The object as it stands. Pseudo-types are not looked at: see [`Datum::from_fields`].
+    pub fn build(self) -> Object {
+        Object::from_sorted(self.entries)
+    }
+}
+
+impl From<Object> for ObjectBuilder {
+    fn from(object: Object) -> ObjectBuilder {
+        ObjectBuilder { entries: object.into_entries() }
+    }
+}

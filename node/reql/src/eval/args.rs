@@ -1,0 +1,233 @@
+//! How a term reads its arguments: lazily, typed, with errors located at the argument.
+
+use std::cell::RefCell;
+
+use crate::datum::{Datum, Str};
+use crate::error::{Error, Result};
+use crate::eval::context::Cx;
+use crate::eval::function::{Func, Shortcut};
+use crate::eval::node::{CallNode, Node, Traits};
+use crate::eval::scope::Scope;
+use crate::eval::sequence::Sequence;
+use crate::eval::value::Value;
+use crate::eval::{eval, signature};
+use crate::term::{BacktraceId, TermKind};
+
+/// One call being evaluated. An argument is evaluated each time it is read, so a term reads each once.
+pub struct Args<'a> {
+    call: &'a CallNode,
+    scope: &'a Scope,
+    cx: &'a Cx,
+    /// With `r.args` among the arguments: all of them, evaluated or not.
+    spliced: Option<Vec<Spliced<'a>>>,
+    /// The first argument when it is already known: it had to be looked at to see whether it is grouped.
+    first: RefCell<Option<Value>>,
+}
+
+enum Spliced<'a> {
+    Node(&'a Node),
+    Datum(Datum, BacktraceId),
+}
+
+impl<'a> Args<'a> {
+    /// Prepares the arguments of `call`; evaluates `r.args` and checks the number of arguments when it is there.
+    pub fn new(call: &'a CallNode, scope: &'a Scope, cx: &'a Cx) -> Result<Args<'a>> {
+        let mut args = Args { call, scope, cx, spliced: None, first: RefCell::new(None) };
+        if call.spliced {
+            args.splice()?;
+        }
+        Ok(args)
+    }
+
+    /// The same call with its first argument replaced: how a term is applied to each group.
+    pub fn with_first(&self, value: Value) -> Args<'a> {
+        let spliced = self.spliced.as_ref().map(|all| {
+            all.iter()
+                .map(|one| match one {
+                    Spliced::Node(node) => Spliced::Node(node),
+                    Spliced::Datum(datum, id) => Spliced::Datum(datum.clone(), *id),
+                })
+                .collect()
+        });
+        Args { call: self.call, scope: self.scope, cx: self.cx, spliced, first: RefCell::new(Some(value)) }
+    }
+
+    fn splice(&mut self) -> Result<()> {
+        let mut all = Vec::with_capacity(self.call.args.len());
+        for node in &self.call.args {
+            match node {
+                Node::Call(inner) if inner.kind == TermKind::Args => {
+                    let [list] = inner.args.as_slice() else {
+                        return Err(Error::compile(format!("Expected 1 argument but found {}.", inner.args.len())).at(inner.id));
+                    };
+                    let datum = eval(list, self.scope, self.cx)?.into_datum(self.cx).map_err(|e| e.at(list.id()))?;
+                    let Datum::Array(array) = &datum else {
+                        return Err(signature::expected_type("ARRAY", &datum).at(list.id()));
+                    };
+                    all.extend(array.iter().map(|one| Spliced::Datum(one, inner.id)));
+                }
+                node => all.push(Spliced::Node(node)),
+            }
+        }
+        signature::check_arity(self.call.kind, all.len())?;
+        self.spliced = Some(all);
+        Ok(())
+    }
+
+    /// Which term this is.
+    pub fn kind(&self) -> TermKind {
+        self.call.kind
+    }
+
+    /// The call itself, for terms that look at their arguments' code.
+    pub fn call(&self) -> &'a CallNode {
+        self.call
+    }
+
+    /// The variables in scope.
+    pub fn scope(&self) -> &'a Scope {
+        self.scope
+    }
+
+    /// The query's context.
+    pub fn cx(&self) -> &'a Cx {
+        self.cx
+    }
+
+    /// The number of positional arguments.
+    pub fn len(&self) -> usize {
+        self.spliced.as_ref().map_or(self.call.args.len(), Vec::len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where argument `index` stands in the query.
+    pub fn id(&self, index: usize) -> BacktraceId {
+        match &self.spliced {
+            None => self.call.args[index].id(),
+            Some(all) => match &all[index] {
+                Spliced::Node(node) => node.id(),
+                Spliced::Datum(_, id) => *id,
+            },
+        }
+    }
+
+    /// What evaluating argument `index` may do.
+    pub fn traits(&self, index: usize) -> Traits {
+        match &self.spliced {
+            None => self.call.args[index].traits(),
+            Some(all) => match &all[index] {
+                Spliced::Node(node) => node.traits(),
+                Spliced::Datum(..) => Traits::default(),
+            },
+        }
+    }
+
+    /// Evaluates argument `index`.
+    pub fn value(&self, index: usize) -> Result<Value> {
+        if index == 0
+            && let Some(first) = self.first.borrow_mut().take()
+        {
+            return Ok(first);
+        }
+        match &self.spliced {
+            None => eval(&self.call.args[index], self.scope, self.cx),
+            Some(all) => match &all[index] {
+                Spliced::Node(node) => eval(node, self.scope, self.cx),
+                Spliced::Datum(datum, _) => Ok(Value::Datum(datum.clone())),
+            },
+        }
+    }
+
+    /// Looks at the first argument without taking it: it is evaluated once and kept for [`Args::value`].
+    pub fn peek_first<T>(&self, look: impl FnOnce(&Value) -> T) -> Result<T> {
+        let value = self.value(0)?;
+        let seen = look(&value);
+        *self.first.borrow_mut() = Some(value);
+        Ok(seen)
+    }
+
+    /// Argument `index`, converted by `convert`, whose errors are located at the argument.
+    pub fn convert<T>(&self, index: usize, convert: impl FnOnce(Value, &Cx) -> Result<T>) -> Result<T> {
+        let value = self.value(index)?;
+        convert(value, self.cx).map_err(|error| error.at(self.id(index)))
+    }
+
+    /// Argument `index` as a datum; sequences are read to their end.
+    pub fn datum(&self, index: usize) -> Result<Datum> {
+        self.convert(index, Value::into_datum)
+    }
+
+    /// Argument `index` as a number. Errors: `Expected type NUMBER but found ...`.
+    pub fn number(&self, index: usize) -> Result<f64> {
+        self.convert(index, |value, cx| signature::number(&value.into_datum(cx)?))
+    }
+
+    /// Argument `index` as a whole number.
+    pub fn integer(&self, index: usize) -> Result<i64> {
+        self.convert(index, |value, cx| signature::integer(&value.into_datum(cx)?))
+    }
+
+    /// Argument `index` as a string.
+    pub fn string(&self, index: usize) -> Result<Str> {
+        self.convert(index, |value, cx| signature::string(&value.into_datum(cx)?))
+    }
+
+    /// Argument `index` as truth: only `null` and `false` are false.
+    pub fn truth(&self, index: usize) -> Result<bool> {
+        self.convert(index, Value::into_truth)
+    }
+
+    /// Argument `index` as a sequence (array, stream, table, ...).
+    pub fn sequence(&self, index: usize) -> Result<Sequence> {
+        self.convert(index, Value::into_sequence)
+    }
+
+    /// Argument `index` as something callable; other values as `shortcut` says.
+    pub fn function(&self, index: usize, shortcut: Shortcut) -> Result<Func> {
+        self.convert(index, |value, cx| value.into_function(shortcut, cx))
+    }
+
+    /// The node of an optional argument, unevaluated.
+    pub fn optarg_node(&self, name: &str) -> Option<&'a Node> {
+        self.call.optargs.iter().find(|(known, _)| &**known == name).map(|(_, node)| node)
+    }
+
+    /// An optional argument, evaluated; only those of the term itself.
+    pub fn optarg(&self, name: &str) -> Result<Option<Value>> {
+        self.optarg_node(name).map(|node| eval(node, self.scope, self.cx)).transpose()
+    }
+
+    /// An optional argument as a datum. Falls back to the query's global of that name.
+    pub fn optarg_datum(&self, name: &str) -> Result<Option<Datum>> {
+        match self.optarg_node(name) {
+            Some(node) => {
+                let value = eval(node, self.scope, self.cx)?;
+                value.into_datum(self.cx).map(Some).map_err(|error| error.at(node.id()))
+            }
+            None => Ok(self.cx.global(name)),
+        }
+    }
+
+    /// An optional argument converted by `convert`, whose errors are located at it.
+    pub fn optarg_as<T>(&self, name: &str, convert: impl FnOnce(&Datum) -> Result<T>) -> Result<Option<T>> {
+        let id = self.optarg_node(name).map_or(self.call.id, Node::id);
+        match self.optarg_datum(name)? {
+            Some(datum) => convert(&datum).map(Some).map_err(|error| error.at(id)),
+            None => Ok(None),
+        }
+    }
+
+    /// An optional argument as a truth value.
+    pub fn optarg_bool(&self, name: &str) -> Result<Option<bool>> {
+        self.optarg_as(name, signature::boolean)
+    }
+
+    /// An optional argument as a string.
+    pub fn optarg_string(&self, name: &str) -> Result<Option<Str>> {
+        self.optarg_as(name, signature::string)
+    }
+}

@@ -1,0 +1,31 @@
+//! Every maximum of the language, by name. Past one of these a query gets an error; nothing here is a tuning knob.
+
+/// Nesting of a datum, of a JSON text, and of terms (steps into anything but a first argument).
+pub const NESTING_MAX: usize = 1_000;
+
+/// Length of a chain of terms, each the first argument of the next: `r.table(..).filter(..).map(..)...`.
+pub const CHAIN_MAX: usize = 10_000;
+
+/// Elements of an array unless the query sets `array_limit`. Enforced by the evaluator.
+pub const ARRAY_ELEMENTS_MAX: usize = 100_000;
+
+/// Bytes of a primary key in RethinkDB's count, see [`crate::key`].
+pub const PRIMARY_KEY_BYTES_MAX: usize = 127;
+
+/// Bytes of an encoded index value that are kept in an index key; what is longer is cut and must be checked again.
+pub const INDEX_VALUE_BYTES_MAX: usize = 250;
+
+/// Characters of a pretty-printed datum inside an error message that RethinkDB shortens.
+pub const PRINTED_DATUM_BYTES_MAX: usize = 300;
+
+/// A message from a client must be shorter than this.
+pub const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// What one connection may send before it has authenticated.
+pub const HANDSHAKE_BYTES_MAX: usize = 2_048;
+
+/// The widest exponent and digits a number token can sensibly have; longer tokens are refused unread.
+pub const NUMBER_TOKEN_BYTES_MAX: usize = 4_096;
+
+/// PBKDF2 rounds for a new password, as RethinkDB's default.
+pub const PASSWORD_ITERATIONS: u32 = 4_096;

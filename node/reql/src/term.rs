@@ -1,0 +1,137 @@
+//! `Term`: the syntax tree of a query, straight from the bytes of the message.
+//!
+//! A query is a chain of terms, each the first argument of the next, so a tree is often thousands of levels deep on its
+//! left edge and shallow everywhere else. Parsing and dropping never recurse; whoever walks a tree should loop along first
+//! arguments (at most [`CHAIN_MAX`](crate::limits::CHAIN_MAX)) and recurse only into the others (at most
+//! [`NESTING_MAX`](crate::limits::NESTING_MAX)).
+
+mod backtrace;
+mod kind;
+mod parse;
+mod placement;
+
+use std::fmt;
+
+pub use backtrace::{BacktraceId, Frame, Registry};
+pub use kind::{TermKind, UnknownTerm};
+pub use parse::{parse, Message, Refusal, Start};
+pub use placement::is_write_or_meta;
+
+use crate::datum::{Datum, Str};
+
+/// A node of the syntax tree.
+#[derive(Clone)]
+pub enum Term {
+    /// A constant. Objects and arrays in term position whose parts are all constant come as one of these.
+    Datum(Datum, BacktraceId),
+    Call(Box<Call>),
+}
+
+/// A term with its arguments.
+#[derive(Clone)]
+pub struct Call {
+    pub kind: TermKind,
+    pub args: Vec<Term>,
+    /// In the order of the message, each name once.
+    pub optargs: Vec<(Str, Term)>,
+    pub id: BacktraceId,
+}
+
+impl Term {
+    pub fn call(kind: TermKind, args: Vec<Term>, id: BacktraceId) -> Term {
+        Term::Call(Box::new(Call { kind, args, optargs: Vec::new(), id }))
+    }
+
+    /// Where errors about this term point.
+    pub fn id(&self) -> BacktraceId {
+        match self {
+            Term::Datum(_, id) => *id,
+            Term::Call(call) => call.id,
+        }
+    }
+
+    /// `Datum` for a constant.
+    pub fn kind(&self) -> TermKind {
+        match self {
+            Term::Datum(..) => TermKind::Datum,
+            Term::Call(call) => call.kind,
+        }
+    }
+
+    pub fn as_call(&self) -> Option<&Call> {
+        match self {
+            Term::Datum(..) => None,
+            Term::Call(call) => Some(call),
+        }
+    }
+
+    pub fn as_datum(&self) -> Option<&Datum> {
+        match self {
+            Term::Datum(datum, _) => Some(datum),
+            Term::Call(_) => None,
+        }
+    }
+
+    pub fn args(&self) -> &[Term] {
+        self.as_call().map_or(&[], |call| &call.args)
+    }
+
+    pub fn optargs(&self) -> &[(Str, Term)] {
+        self.as_call().map_or(&[], |call| &call.optargs)
+    }
+
+    pub fn optarg(&self, name: &str) -> Option<&Term> {
+        self.as_call()?.optarg(name)
+    }
+}
+
+impl Call {
+    pub fn optarg(&self, name: &str) -> Option<&Term> {
+        self.optargs.iter().find(|(found, _)| found == name).map(|(_, term)| term)
+    }
+
+    fn take_calls(&mut self, pending: &mut Vec<Box<Call>>) {
+        let args = std::mem::take(&mut self.args).into_iter();
+        let optargs = std::mem::take(&mut self.optargs).into_iter().map(|(_, term)| term);
+        pending.extend(args.chain(optargs).filter_map(|term| match term {
+            Term::Call(call) => Some(call),
+            Term::Datum(..) => None,
+        }));
+    }
+}
+
+impl Drop for Call {
+    /// With a list instead of the stack: chains are long.
+    fn drop(&mut self) {
+        let mut pending = Vec::new();
+        self.take_calls(&mut pending);
+        while let Some(mut call) = pending.pop() {
+            call.take_calls(&mut pending);
+        }
+    }
+}
+
+impl fmt::Debug for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Term::Datum(datum, _) => datum.fmt(f),
+            Term::Call(call) => call.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = f.debug_tuple(self.kind.name());
+        for arg in &self.args {
+            tuple.field(arg);
+        }
+        for (name, term) in &self.optargs {
+            tuple.field(&format_args!("{name}: {term:?}"));
+        }
+        tuple.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
