@@ -1,1 +1,28 @@
+//! What the cluster is: databases, tables, indexes, users, permissions, nodes; and every change to it.
+//!
+//! Pure and deterministic: no clock, no randomness, no I/O. UUIDs come in with the commands; what is counted (shards,
+//! members, indexes) is counted here, so that no number is ever given twice. The same commands in the same order give the
+//! same state and the same answers on every node.
+//!
+//! Readers hold an `Arc<ClusterState>` and look up by name or id in O(log n); a change makes a new state that shares what
+//! it did not touch.
 
+mod apply;
+mod command;
+mod error;
+mod format;
+pub mod limits;
+mod membership;
+mod names;
+mod schema;
+mod state;
+mod users;
+
+pub use apply::apply;
+pub use command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
+pub use error::{NameKind, StateError};
+pub use format::FormatError;
+pub use membership::{Address, Node};
+pub use schema::{Database, Durability, Index, Member, Shard, Table, WriteAcks};
+pub use state::{ClusterId, ClusterState, META_FOUNDER};
+pub use users::{ADMIN, Credentials, Permission, Permissions, Scope, User};

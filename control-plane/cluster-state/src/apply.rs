@@ -1,0 +1,56 @@
+//! State and command to state and answer.
+
+mod nodes;
+mod schema;
+mod users;
+
+use std::sync::Arc;
+
+use crate::command::{Command, Response};
+use crate::error::StateError;
+use crate::state::ClusterState;
+
+/// Applies `command`. An error leaves the state as it was.
+pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, StateError> {
+    match command {
+        Command::Found { cluster } => nodes::found(state, *cluster),
+        Command::CreateDatabase { id, name } => schema::create_database(state, *id, name),
+        Command::DropDatabase { id } => schema::drop_database(state, *id),
+        Command::RenameDatabase { id, name } => schema::rename_database(state, *id, name),
+        Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards } => {
+            let new = schema::NewTable { name, primary_key, durability: *durability, write_acks: *write_acks, shards };
+            schema::create_table(state, *id, *database, new)
+        }
+        Command::DropTable { id } => schema::drop_table(state, *id),
+        Command::RenameTable { id, name } => schema::rename_table(state, *id, name),
+        Command::SetTableConfig { id, settings } => schema::set_table_config(state, *id, settings),
+        Command::CreateIndex { table, name, definition, multi, geo } => {
+            schema::create_index(state, *table, name, definition, *multi, *geo)
+        }
+        Command::DropIndex { table, name } => schema::drop_index(state, *table, name),
+        Command::RenameIndex { table, from, to, overwrite } => {
+            schema::rename_index(state, *table, from, to, *overwrite)
+        }
+        Command::SetWriteHook { table, hook } => schema::set_write_hook(state, *table, hook.as_deref()),
+        Command::SetUser { name, credentials } => users::set_user(state, name, credentials.as_ref()),
+        Command::DropUser { name } => users::drop_user(state, name),
+        Command::Grant { user, scope, change } => users::grant(state, user, *scope, change),
+        Command::RegisterNode { id, name, tags, addresses, boots } => {
+            nodes::register(state, *id, name, tags, addresses, *boots)
+        }
+        Command::SetNodeConfig { id, name, tags, cache_size_mb } => {
+            nodes::set_config(state, *id, name.as_deref(), tags.as_ref(), *cache_size_mb)
+        }
+        Command::SetHeartbeatTimeout { seconds } => nodes::set_heartbeat_timeout(state, *seconds),
+    }
+}
+
+/// The same as a new state, for those who share theirs: what is not touched is shared with the old one.
+impl ClusterState {
+    /// See [`apply`].
+    pub fn applied(self: &Arc<Self>, command: &Command) -> Result<(Arc<ClusterState>, Response), StateError> {
+        let mut next = ClusterState::clone(self);
+        let response = apply(&mut next, command)?;
+        Ok((Arc::new(next), response))
+    }
+}

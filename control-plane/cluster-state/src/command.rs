@@ -1,0 +1,220 @@
+//! Every change to the state.
+
+use std::collections::BTreeSet;
+
+use photondb_proto::{DatabaseId, IndexId, KeyRange, NodeId, TableId};
+
+use crate::membership::Address;
+use crate::schema::{Durability, WriteAcks};
+use crate::state::ClusterId;
+use crate::users::{Credentials, Scope};
+
+/// A shard to be made: the state numbers it and its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewShard {
+    /// Its keys.
+    pub range: KeyRange,
+    /// Where its replicas go; the first is the primary.
+    pub nodes: Vec<NodeId>,
+}
+
+/// What may be changed about a table's settings; `None` leaves it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableSettings {
+    /// See [`Durability`].
+    pub durability: Option<Durability>,
+    /// See [`WriteAcks`].
+    pub write_acks: Option<WriteAcks>,
+    /// `Some(None)` takes the user's choice back.
+    pub flush_interval_ms: Option<Option<u64>>,
+}
+
+/// What happens to one permission.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// The wider scope decides from now on.
+    Unset,
+    /// It is said here.
+    Set(bool),
+}
+
+/// What happens to the permissions of a user at a scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PermissionChange {
+    /// Read documents.
+    pub read: Change,
+    /// Write documents.
+    pub write: Change,
+    /// Change databases, tables, indexes.
+    pub config: Change,
+    /// Open connections.
+    pub connect: Change,
+}
+
+/// A change to the state. One that was applied and is sent again, because its answer was lost, is answered as done where
+/// it carries an id of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The first of every cluster: its id.
+    Found {
+        /// Chosen by who founds it.
+        cluster: ClusterId,
+    },
+    /// `r.dbCreate`.
+    CreateDatabase {
+        /// Fresh.
+        id: DatabaseId,
+        /// See [`Database`](crate::Database).
+        name: String,
+    },
+    /// `r.dbDrop`; its tables go with it.
+    DropDatabase {
+        /// Which.
+        id: DatabaseId,
+    },
+    /// A new name for a database.
+    RenameDatabase {
+        /// Which.
+        id: DatabaseId,
+        /// The new one.
+        name: String,
+    },
+    /// `tableCreate`.
+    CreateTable {
+        /// Fresh.
+        id: TableId,
+        /// Where.
+        database: DatabaseId,
+        /// See [`Table`](crate::Table).
+        name: String,
+        /// See [`Table`](crate::Table).
+        primary_key: String,
+        /// See [`Durability`].
+        durability: Durability,
+        /// See [`WriteAcks`].
+        write_acks: WriteAcks,
+        /// Ascending, covering every key once.
+        shards: Vec<NewShard>,
+    },
+    /// `tableDrop`.
+    DropTable {
+        /// Which.
+        id: TableId,
+    },
+    /// A new name for a table.
+    RenameTable {
+        /// Which.
+        id: TableId,
+        /// The new one.
+        name: String,
+    },
+    /// A change of a table's settings.
+    SetTableConfig {
+        /// Which.
+        id: TableId,
+        /// What to.
+        settings: TableSettings,
+    },
+    /// `indexCreate`.
+    CreateIndex {
+        /// Of which table.
+        table: TableId,
+        /// Unique in the table.
+        name: String,
+        /// See [`Index`](crate::Index).
+        definition: Vec<u8>,
+        /// See [`Index`](crate::Index).
+        multi: bool,
+        /// See [`Index`](crate::Index).
+        geo: bool,
+    },
+    /// `indexDrop`.
+    DropIndex {
+        /// Of which table.
+        table: TableId,
+        /// Which.
+        name: String,
+    },
+    /// `indexRename`.
+    RenameIndex {
+        /// Of which table.
+        table: TableId,
+        /// Which.
+        from: String,
+        /// The new name.
+        to: String,
+        /// Whether an index that has the new name gives way.
+        overwrite: bool,
+    },
+    /// `setWriteHook`.
+    SetWriteHook {
+        /// Of which table.
+        table: TableId,
+        /// `None` removes it.
+        hook: Option<Vec<u8>>,
+    },
+    /// A new user, or new credentials for one.
+    SetUser {
+        /// Who.
+        name: String,
+        /// `None`: no password.
+        credentials: Option<Credentials>,
+    },
+    /// Removes a user and what was said about it.
+    DropUser {
+        /// Who.
+        name: String,
+    },
+    /// `grant`.
+    Grant {
+        /// Who.
+        user: String,
+        /// About what.
+        scope: Scope,
+        /// What changes.
+        change: PermissionChange,
+    },
+    /// A node has opened its directory and asks to take part.
+    RegisterNode {
+        /// Its id.
+        id: NodeId,
+        /// The name it asks for; a node that is known keeps the name it has.
+        name: String,
+        /// The tags it asks for; a node that is known keeps those it has.
+        tags: BTreeSet<String>,
+        /// Where it listens.
+        addresses: Vec<Address>,
+        /// Its boot counter.
+        boots: u64,
+    },
+    /// A change of a node's settings by an administrator.
+    SetNodeConfig {
+        /// Which.
+        id: NodeId,
+        /// A new name, if it changes.
+        name: Option<String>,
+        /// New tags, if they change.
+        tags: Option<BTreeSet<String>>,
+        /// A new cache budget, if it changes; `Some(None)` lets the node decide.
+        cache_size_mb: Option<Option<u64>>,
+    },
+    /// The one setting of `cluster_config`.
+    SetHeartbeatTimeout {
+        /// In seconds.
+        seconds: u64,
+    },
+}
+
+/// What a command that took effect has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// Nothing.
+    Done,
+    /// The index has this id.
+    Index(IndexId),
+    /// These tables went.
+    Tables(Vec<TableId>),
+}

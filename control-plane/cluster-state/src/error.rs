@@ -1,0 +1,168 @@
+//! Why a command did not take effect. Each variant carries the names that an answer to the user needs.
+
+use std::fmt;
+
+use photondb_proto::{DatabaseId, NodeId, TableId};
+
+use crate::state::ClusterId;
+
+/// What a name was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameKind {
+    /// A database.
+    Database,
+    /// A table.
+    Table,
+    /// An index.
+    Index,
+    /// A user.
+    User,
+    /// A node.
+    Node,
+}
+
+impl fmt::Display for NameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NameKind::Database => "Database",
+            NameKind::Table => "Table",
+            NameKind::Index => "Index",
+            NameKind::User => "User",
+            NameKind::Node => "Server",
+        })
+    }
+}
+
+/// Why a command did not take effect; the state is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Not letters, digits, `_`, `-`; or empty, or too long.
+    #[error("{kind} name `{name}` invalid (Use A-Z, a-z, 0-9, _ and - only)")]
+    InvalidName {
+        /// For what.
+        kind: NameKind,
+        /// The name.
+        name: String,
+    },
+    /// There is a database of that name.
+    #[error("Database `{name}` already exists")]
+    DatabaseExists {
+        /// The name.
+        name: String,
+    },
+    /// There is no such database.
+    #[error("Database {id} does not exist")]
+    DatabaseNotFound {
+        /// Its id.
+        id: DatabaseId,
+    },
+    /// There is a table of that name in the database.
+    #[error("Table `{database}.{table}` already exists")]
+    TableExists {
+        /// The database's name.
+        database: String,
+        /// The table's.
+        table: String,
+    },
+    /// There is no such table.
+    #[error("Table {id} does not exist")]
+    TableNotFound {
+        /// Its id.
+        id: TableId,
+    },
+    /// The shards of a new table do not cover every key once, or one has no replica, or there are too many.
+    #[error("the shards of table `{table}` do not cover every key exactly once, each with a replica")]
+    ShardsInvalid {
+        /// The table's name.
+        table: String,
+    },
+    /// The table has an index of that name.
+    #[error("Index `{index}` already exists on table `{database}.{table}`")]
+    IndexExists {
+        /// The database's name.
+        database: String,
+        /// The table's.
+        table: String,
+        /// The index's.
+        index: String,
+    },
+    /// The table has no index of that name.
+    #[error("Index `{index}` was not found on table `{database}.{table}`")]
+    IndexNotFound {
+        /// The database's name.
+        database: String,
+        /// The table's.
+        table: String,
+        /// The index's.
+        index: String,
+    },
+    /// The name of the primary key is not free for an index.
+    #[error("Index name conflict: `{index}` is the name of the primary key")]
+    IndexIsPrimaryKey {
+        /// The name.
+        index: String,
+    },
+    /// There is no such user.
+    #[error("User `{name}` not found")]
+    UserNotFound {
+        /// The name.
+        name: String,
+    },
+    /// `admin` stays.
+    #[error("The user `admin` can't be deleted")]
+    AdminStays,
+    /// What `admin` may do is not up for change.
+    #[error("The permissions of the user `admin` can't be modified")]
+    AdminPermissions,
+    /// `connect` is said at the global scope alone.
+    #[error("The `connect` permission is only valid at the global scope")]
+    ConnectScope,
+    /// There is no such node.
+    #[error("Server {id} is not known")]
+    NodeNotFound {
+        /// Its id.
+        id: NodeId,
+    },
+    /// Another node has that name.
+    #[error("Server name `{name}` is already taken")]
+    NodeNameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The node has registered with a counter at least as high: its directory was copied or set back.
+    #[error(
+        "server {id} has registered with boot {registered} already; boot {asked} is of a copied or older directory"
+    )]
+    StaleBoot {
+        /// The node.
+        id: NodeId,
+        /// The highest known.
+        registered: u64,
+        /// The one it came with.
+        asked: u64,
+    },
+    /// The cluster has another id.
+    #[error("this is cluster {is}, not {asked}")]
+    OtherCluster {
+        /// The id it has.
+        is: ClusterId,
+        /// The id that was named.
+        asked: ClusterId,
+    },
+    /// An index definition or hook is larger than may be stored.
+    #[error("a definition of {bytes} bytes is larger than {max}")]
+    DefinitionTooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The maximum.
+        max: u64,
+    },
+    /// A number outside of what it may be.
+    #[error("`{what}` must be at least 1, got {found}")]
+    OutOfRange {
+        /// Which.
+        what: String,
+        /// The number.
+        found: u64,
+    },
+}

@@ -1,0 +1,157 @@
+//! What is written in which order, and every tag. Version 1.
+
+use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
+
+use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, structs};
+use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
+use crate::error::{NameKind, StateError};
+use crate::membership::{Address, Node};
+use crate::schema::{Database, Durability, Index, Member, Shard, Table, WriteAcks};
+use crate::state::{ClusterId, ClusterState};
+use crate::users::{Credentials, Permissions, Scope, User};
+
+ids!(ClusterId, DatabaseId, Epoch, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
+
+lists!(Address, Member, NewShard, NodeId, Shard, TableId);
+
+structs! {
+    Address { host, port }
+    Credentials { salt, iterations, salted_password }
+    Database { id, name }
+    Index { id, definition, multi, geo }
+    Member { id, node }
+    NewShard { range, nodes }
+    Node { id, name, tags, addresses, boots, cache_size_mb }
+    PermissionChange { read, write, config, connect }
+    Permissions { read, write, config, connect }
+    Shard { id, range, epoch, members }
+    Table {
+        id, database, name, primary_key, durability, write_acks, flush_interval_ms, shards, indexes, write_hook, schema,
+    }
+    TableSettings { durability, write_acks, flush_interval_ms }
+    User { name, credentials }
+}
+
+enums! {
+    Durability { 0 => Hard, 1 => Soft }
+    WriteAcks { 0 => Majority, 1 => Single }
+    Change { 0 => Keep, 1 => Unset, 2 => Set(value) }
+    Scope { 0 => Global, 1 => Database(database), 2 => Table(database, table) }
+    NameKind { 0 => Database, 1 => Table, 2 => Index, 3 => User, 4 => Node }
+
+    Command {
+        0 => Found { cluster },
+        1 => CreateDatabase { id, name },
+        2 => DropDatabase { id },
+        3 => RenameDatabase { id, name },
+        4 => CreateTable { id, database, name, primary_key, durability, write_acks, shards },
+        5 => DropTable { id },
+        6 => RenameTable { id, name },
+        7 => SetTableConfig { id, settings },
+        8 => CreateIndex { table, name, definition, multi, geo },
+        9 => DropIndex { table, name },
+        10 => RenameIndex { table, from, to, overwrite },
+        11 => SetWriteHook { table, hook },
+        12 => SetUser { name, credentials },
+        13 => DropUser { name },
+        14 => Grant { user, scope, change },
+        15 => RegisterNode { id, name, tags, addresses, boots },
+        16 => SetNodeConfig { id, name, tags, cache_size_mb },
+        17 => SetHeartbeatTimeout { seconds },
+    }
+
+    Response { 0 => Done, 1 => Index(index), 2 => Tables(tables) }
+
+    StateError {
+        0 => InvalidName { kind, name },
+        1 => DatabaseExists { name },
+        2 => DatabaseNotFound { id },
+        3 => TableExists { database, table },
+        4 => TableNotFound { id },
+        5 => ShardsInvalid { table },
+        6 => IndexExists { database, table, index },
+        7 => IndexNotFound { database, table, index },
+        8 => IndexIsPrimaryKey { index },
+        9 => UserNotFound { name },
+        10 => AdminStays,
+        11 => AdminPermissions,
+        12 => ConnectScope,
+        13 => NodeNotFound { id },
+        14 => NodeNameTaken { name },
+        15 => StaleBoot { id, registered, asked },
+        16 => OtherCluster { is, asked },
+        17 => DefinitionTooLarge { bytes, max },
+        18 => OutOfRange { what, found },
+    }
+}
+
+impl Stored for KeyRange {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_count(out, self.start().len());
+        out.extend_from_slice(self.start());
+        self.end().map(<[u8]>::to_vec).put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        let start = Stored::get(input)?;
+        let end = Stored::get(input)?;
+        KeyRange::new(start, end).ok_or_else(|| input.impossible("key range"))
+    }
+}
+
+/// 0: the answer; 1: why there is none.
+impl Stored for Result<Response, StateError> {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Ok(response) => {
+                out.push(0);
+                response.put(out);
+            }
+            Err(error) => {
+                out.push(1);
+                error.put(out);
+            }
+        }
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        match u8::get(input)? {
+            0 => Response::get(input).map(Ok),
+            1 => StateError::get(input).map(Err),
+            _ => Err(input.impossible("outcome")),
+        }
+    }
+}
+
+/// The lookup tables by name are not stored; the decoder's caller rebuilds them.
+impl Stored for ClusterState {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.cluster.put(out);
+        self.heartbeat_timeout_secs.put(out);
+        self.databases.put(out);
+        self.tables.put(out);
+        self.users.put(out);
+        self.permissions.put(out);
+        self.nodes.put(out);
+        self.next_shard.put(out);
+        self.next_member.put(out);
+        self.next_index.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        Ok(ClusterState {
+            cluster: Stored::get(input)?,
+            heartbeat_timeout_secs: Stored::get(input)?,
+            databases: Stored::get(input)?,
+            tables: Stored::get(input)?,
+            users: Stored::get(input)?,
+            permissions: Stored::get(input)?,
+            nodes: Stored::get(input)?,
+            next_shard: Stored::get(input)?,
+            next_member: Stored::get(input)?,
+            next_index: Stored::get(input)?,
+            database_names: Default::default(),
+            table_names: Default::default(),
+        })
+    }
+}

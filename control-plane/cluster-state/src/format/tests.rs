@@ -1,0 +1,171 @@
+use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
+
+use super::FormatError;
+use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
+use crate::error::StateError;
+use crate::membership::Address;
+use crate::schema::{Durability, WriteAcks};
+use crate::state::{ClusterId, ClusterState};
+use crate::users::{Credentials, Scope};
+
+fn range(start: &str, end: Option<&str>) -> KeyRange {
+    KeyRange::new(start.into(), end.map(Into::into)).unwrap()
+}
+
+/// One of each, in the order of their tags.
+fn every_command() -> Vec<Command> {
+    let table = TableId(7);
+    let shards = vec![
+        NewShard { range: range("", Some("m")), nodes: vec![NodeId(1)] },
+        NewShard { range: range("m", None), nodes: vec![NodeId(1)] },
+    ];
+    let address = Address { host: "h".into(), port: 29015 };
+    vec![
+        Command::Found { cluster: ClusterId(9) },
+        Command::CreateDatabase { id: DatabaseId(5), name: "d".into() },
+        Command::DropDatabase { id: DatabaseId(5) },
+        Command::RenameDatabase { id: DatabaseId(5), name: "e".into() },
+        Command::CreateTable {
+            id: table,
+            database: DatabaseId(5),
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Soft,
+            write_acks: WriteAcks::Single,
+            shards,
+        },
+        Command::DropTable { id: table },
+        Command::RenameTable { id: table, name: "u".into() },
+        Command::SetTableConfig {
+            id: table,
+            settings: TableSettings {
+                durability: Some(Durability::Hard),
+                write_acks: None,
+                flush_interval_ms: Some(None),
+            },
+        },
+        Command::CreateIndex { table, name: "i".into(), definition: vec![1, 2], multi: true, geo: false },
+        Command::DropIndex { table, name: "i".into() },
+        Command::RenameIndex { table, from: "i".into(), to: "j".into(), overwrite: true },
+        Command::SetWriteHook { table, hook: Some(vec![3]) },
+        Command::SetUser {
+            name: "bob".into(),
+            credentials: Some(Credentials { salt: vec![1], iterations: 4096, salted_password: vec![2] }),
+        },
+        Command::DropUser { name: "bob".into() },
+        Command::Grant {
+            user: "bob".into(),
+            scope: Scope::Table(DatabaseId(5), table),
+            change: PermissionChange { read: Change::Set(true), write: Change::Unset, ..PermissionChange::default() },
+        },
+        Command::RegisterNode {
+            id: NodeId(1),
+            name: "n".into(),
+            tags: ["a".to_owned()].into(),
+            addresses: vec![address],
+            boots: 3,
+        },
+        Command::SetNodeConfig {
+            id: NodeId(1),
+            name: None,
+            tags: Some(["b".to_owned()].into()),
+            cache_size_mb: Some(Some(100)),
+        },
+        Command::SetHeartbeatTimeout { seconds: 11 },
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn every_command_reads_back_and_has_its_tag() {
+    for (tag, command) in every_command().into_iter().enumerate() {
+        let bytes = command.encode();
+        assert_eq!(bytes[..2], [1, tag as u8], "{command:?}");
+        assert_eq!(Command::decode(&bytes), Ok(command));
+    }
+}
+
+#[test]
+fn the_bytes_of_version_1_stay_what_they_are() {
+    let commands = every_command();
+    let id5 = "05".to_owned() + &"00".repeat(15);
+    let id7 = "07".to_owned() + &"00".repeat(15);
+    let id1 = "01".to_owned() + &"00".repeat(15);
+    let create_table = format!(
+        "0104{id7}{id5}010000007402000000696401010200000000000000\
+         01010000006d01000000{id1}010000006d0001000000{id1}"
+    );
+    for (found, expected) in [
+        (&commands[1], format!("0101{id5}0100000064")),
+        (&commands[4], create_table),
+        (&commands[7], format!("0107{id7}0100000100")),
+        (&commands[10], format!("010a{id7}0100000069010000006a01")),
+        (&commands[12], "010c03000000626f620101000000010010000001000000".to_owned() + "02"),
+        (&commands[14], format!("010e03000000626f6202{id5}{id7}0201010000")),
+        (&commands[15], format!("010f{id1}010000006e01000000010000006101000000010000006857710300000000000000")),
+    ] {
+        assert_eq!(hex(&found.encode()), expected, "{found:?}");
+    }
+}
+
+#[test]
+fn the_state_at_birth_has_these_bytes() {
+    let expected = "01\
+        00\
+        0a00000000000000\
+        01000000\
+        010000000000008000400000000 0577e"
+        .replace(' ', "");
+    let found = hex(&ClusterState::at_birth().encode());
+    assert!(found.starts_with(&expected), "{found}");
+    assert_eq!(ClusterState::decode(&ClusterState::at_birth().encode()), Ok(ClusterState::at_birth()));
+}
+
+#[test]
+fn a_state_that_has_seen_everything_reads_back() {
+    let mut state = ClusterState::at_birth();
+    let mut commands = every_command();
+    commands.rotate_right(3);
+    for command in commands {
+        // Some drop what others made; that is as good a history as any.
+        let _ = crate::apply(&mut state, &command);
+        let bytes = state.encode();
+        assert_eq!(ClusterState::decode(&bytes), Ok(state.clone()));
+    }
+}
+
+#[test]
+fn outcomes_read_back() {
+    let outcomes = [
+        Ok(Response::Done),
+        Ok(Response::Tables(vec![TableId(1), TableId(2)])),
+        Err(StateError::AdminStays),
+        Err(StateError::StaleBoot { id: NodeId(1), registered: 5, asked: 5 }),
+    ];
+    for outcome in outcomes {
+        assert_eq!(Response::decode_outcome(&Response::encode_outcome(&outcome)), Ok(outcome));
+    }
+}
+
+#[test]
+fn damage_is_an_error_wherever_it_is() {
+    for command in every_command() {
+        let bytes = command.encode();
+        for length in 0..bytes.len() {
+            assert!(Command::decode(&bytes[..length]).is_err(), "cut to {length}: {command:?}");
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            // Anything but a panic; some changes are another valid command.
+            let _ = Command::decode(&damaged);
+        }
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert_eq!(Command::decode(&longer), Err(FormatError::Long { extra: 1 }));
+    }
+    assert_eq!(Command::decode(&[2, 0]), Err(FormatError::Version { found: 2, newest: 1 }));
+}

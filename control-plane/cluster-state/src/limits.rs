@@ -1,0 +1,16 @@
+//! Every maximum of this crate.
+
+/// Bytes of a name of a database, table or node.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Shards of one table, as RethinkDB has it.
+pub const SHARDS_PER_TABLE_MAX: usize = 64;
+
+/// Replicas of one shard, and so the items of any list that is stored with it.
+pub const REPLICAS_PER_SHARD_MAX: usize = 64;
+
+/// Elements in any stored list; more is damage.
+pub const LIST_ITEMS_MAX: usize = 1 << 20;
+
+/// Bytes of an index definition or write hook.
+pub const DEFINITION_BYTES_MAX: usize = 1 << 20;

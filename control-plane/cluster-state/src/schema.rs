@@ -1,0 +1,109 @@
+//! Databases, tables, shards, indexes.
+
+use std::collections::BTreeMap;
+
+use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// Its id.
+    pub id: DatabaseId,
+    /// Its name, unique among databases.
+    pub name: String,
+}
+
+/// When a write is acknowledged, as the user chose it. Stored and shown; all are served as hard (DESIGN section 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// After it is on disk.
+    #[default]
+    Hard,
+    /// After it is in memory.
+    Soft,
+}
+
+/// How many replicas a write waits for, as the user chose it. Stored and shown; all are served as a majority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteAcks {
+    /// More than half.
+    #[default]
+    Majority,
+    /// One.
+    Single,
+}
+
+/// A replica of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Fresh for each replica and incarnation.
+    pub id: MemberId,
+    /// Where it lives.
+    pub node: NodeId,
+}
+
+/// A key range of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Also the number of its Raft group.
+    pub id: ShardId,
+    /// Its primary keys.
+    pub range: KeyRange,
+    /// Counts the changes of its range.
+    pub epoch: Epoch,
+    /// Never empty; the first is the primary replica, where the leader should be.
+    pub members: Vec<Member>,
+}
+
+/// A secondary index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Ascending in order of creation, over all tables.
+    pub id: IndexId,
+    /// The function, as the query language encodes it.
+    pub definition: Vec<u8>,
+    /// One entry per element of the array that the function gives.
+    pub multi: bool,
+    /// Indexes geometry.
+    pub geo: bool,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its id.
+    pub id: TableId,
+    /// Where it is.
+    pub database: DatabaseId,
+    /// Its name, unique in its database.
+    pub name: String,
+    /// The field that holds the primary key.
+    pub primary_key: String,
+    /// See [`Durability`].
+    pub durability: Durability,
+    /// See [`WriteAcks`].
+    pub write_acks: WriteAcks,
+    /// How often soft writes reach the disk, if the user chose it. Stored and shown.
+    pub flush_interval_ms: Option<u64>,
+    /// Ascending by range; together they cover every key once.
+    pub shards: Vec<Shard>,
+    /// By name.
+    pub indexes: BTreeMap<String, Index>,
+    /// The function every write passes through, as the query language encodes it.
+    pub write_hook: Option<Vec<u8>>,
+    /// Raised by every change of indexes or hook: a write evaluated under another version is not applied.
+    pub schema: SchemaVersion,
+}
+
+impl Table {
+    /// The shard that holds `key`.
+    pub fn shard_of(&self, key: &[u8]) -> &Shard {
+        let after = self.shards.partition_point(|shard| shard.range.start() <= key);
+        &self.shards[after - 1]
+    }
+
+    /// The index of that name.
+    pub fn index(&self, name: &str) -> Option<&Index> {
+        self.indexes.get(name)
+    }
+}

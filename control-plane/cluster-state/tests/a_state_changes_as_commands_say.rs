@@ -1,0 +1,253 @@
+//! What each command does to the state, and what it refuses.
+
+use photondb_cluster_state::*;
+use photondb_proto::{DatabaseId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
+
+const NODE: NodeId = NodeId(1);
+const DB: DatabaseId = DatabaseId(100);
+const TABLE: TableId = TableId(200);
+
+fn founded() -> ClusterState {
+    let mut state = ClusterState::at_birth();
+    run(&mut state, Command::Found { cluster: ClusterId(1) });
+    run(&mut state, register(NODE, "n1", 1));
+    run(&mut state, Command::CreateDatabase { id: DB, name: "db".into() });
+    run(&mut state, create_table(TABLE, "t"));
+    state
+}
+
+fn register(id: NodeId, name: &str, boots: u64) -> Command {
+    Command::RegisterNode { id, name: name.into(), tags: Default::default(), addresses: vec![], boots }
+}
+
+fn create_table(id: TableId, name: &str) -> Command {
+    Command::CreateTable {
+        id,
+        database: DB,
+        name: name.into(),
+        primary_key: "id".into(),
+        durability: Durability::Hard,
+        write_acks: WriteAcks::Majority,
+        shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
+    }
+}
+
+fn create_index(name: &str) -> Command {
+    Command::CreateIndex { table: TABLE, name: name.into(), definition: vec![1], multi: false, geo: false }
+}
+
+#[track_caller]
+fn run(state: &mut ClusterState, command: Command) -> Response {
+    apply(state, &command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+#[track_caller]
+fn refused(state: &mut ClusterState, command: Command, error: StateError) {
+    let before = state.clone();
+    assert_eq!(apply(state, &command), Err(error));
+    assert_eq!(*state, before, "a refused command changes nothing");
+}
+
+#[test]
+fn a_cluster_is_born_with_test_and_admin() {
+    let state = ClusterState::at_birth();
+    assert_eq!(state.databases().map(|db| db.name.as_str()).collect::<Vec<_>>(), ["test"]);
+    assert_eq!(state.users().map(|user| user.name.as_str()).collect::<Vec<_>>(), [ADMIN]);
+    assert!(state.may(ADMIN, Permission::Config, Scope::Global));
+}
+
+#[test]
+fn names_of_databases_are_unique_and_rethinkdb_is_taken() {
+    let mut state = founded();
+    for taken in ["db", "test", "rethinkdb"] {
+        let error = StateError::DatabaseExists { name: taken.into() };
+        refused(&mut state, Command::CreateDatabase { id: DatabaseId(9), name: taken.into() }, error.clone());
+        if taken != "db" {
+            refused(&mut state, Command::RenameDatabase { id: DB, name: taken.into() }, error);
+        }
+    }
+    let invalid = StateError::InvalidName { kind: NameKind::Database, name: "a b".into() };
+    refused(&mut state, Command::CreateDatabase { id: DatabaseId(9), name: "a b".into() }, invalid);
+}
+
+#[test]
+fn a_renamed_database_is_found_by_its_new_name_alone() {
+    let mut state = founded();
+    run(&mut state, Command::RenameDatabase { id: DB, name: "other".into() });
+    assert!(state.database_named("db").is_none());
+    assert_eq!(state.database_named("other").unwrap().id, DB);
+    assert_eq!(state.tables_of(DB).count(), 1);
+}
+
+#[test]
+fn a_dropped_database_takes_its_tables_and_permissions_along() {
+    let mut state = founded();
+    run(&mut state, Command::SetUser { name: "bob".into(), credentials: None });
+    let change = PermissionChange { read: Change::Set(true), ..Default::default() };
+    for scope in [Scope::Global, Scope::Database(DB), Scope::Table(DB, TABLE)] {
+        run(&mut state, Command::Grant { user: "bob".into(), scope, change });
+    }
+    assert_eq!(run(&mut state, Command::DropDatabase { id: DB }), Response::Tables(vec![TABLE]));
+    assert!(state.table(TABLE).is_none() && state.table_named(DB, "t").is_none());
+    assert_eq!(state.permissions().map(|(_, scope, _)| scope).collect::<Vec<_>>(), [Scope::Global]);
+    refused(&mut state, Command::DropDatabase { id: DB }, StateError::DatabaseNotFound { id: DB });
+}
+
+#[test]
+fn a_repeated_creation_is_answered_as_the_first_was() {
+    let mut state = founded();
+    let before = state.clone();
+    run(&mut state, Command::CreateDatabase { id: DB, name: "db".into() });
+    run(&mut state, create_table(TABLE, "t"));
+    assert_eq!(state, before);
+    let error = StateError::TableExists { database: "db".into(), table: "t".into() };
+    refused(&mut state, create_table(TableId(201), "t"), error);
+}
+
+#[test]
+fn shards_and_members_are_numbered_once() {
+    let mut state = founded();
+    let first = state.table(TABLE).unwrap().shards[0].clone();
+    assert_eq!((first.id, first.members[0].id), (ShardId(1), MemberId(META_FOUNDER.0 + 1)));
+    run(&mut state, Command::DropTable { id: TABLE });
+    run(&mut state, create_table(TABLE, "t"));
+    let second = state.table(TABLE).unwrap().shards[0].clone();
+    assert!(second.id > first.id && second.members[0].id > first.members[0].id);
+}
+
+#[test]
+fn shards_must_cover_every_key_once() {
+    let mut state = founded();
+    let range = |start: &str, end: Option<&str>| KeyRange::new(start.into(), end.map(Into::into)).unwrap();
+    let halves = |at: &str, from: &str| vec![range("", Some(at)), range(from, None)];
+    let cases = [vec![], halves("k", "m"), halves("m", "k"), vec![range("", Some("k"))], vec![range("a", None)]];
+    for ranges in cases {
+        let Command::CreateTable { id, database, name, primary_key, durability, write_acks, .. } =
+            create_table(TableId(9), "s")
+        else {
+            unreachable!()
+        };
+        let shards = ranges.into_iter().map(|range| NewShard { range, nodes: vec![NODE] }).collect();
+        let command = Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards };
+        refused(&mut state, command, StateError::ShardsInvalid { table: "s".into() });
+    }
+}
+
+#[test]
+fn a_key_belongs_to_the_shard_of_its_range() {
+    let mut state = founded();
+    let range = |start: &str, end: Option<&str>| KeyRange::new(start.into(), end.map(Into::into)).unwrap();
+    let shards = vec![
+        NewShard { range: range("", Some("k")), nodes: vec![NODE] },
+        NewShard { range: range("k", Some("p")), nodes: vec![NODE] },
+        NewShard { range: range("p", None), nodes: vec![NODE] },
+    ];
+    run(
+        &mut state,
+        Command::CreateTable {
+            id: TableId(9),
+            database: DB,
+            name: "s".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards,
+        },
+    );
+    let table = state.table(TableId(9)).unwrap();
+    for key in ["", "a", "k", "o", "p", "zz"] {
+        assert!(table.shard_of(key.as_bytes()).range.contains(key.as_bytes()), "{key}");
+    }
+}
+
+#[test]
+fn an_index_change_raises_the_schema_version() {
+    let mut state = founded();
+    let Response::Index(first) = run(&mut state, create_index("i")) else { panic!("no id") };
+    assert_eq!(state.table(TABLE).unwrap().schema, SchemaVersion(2));
+    let exists =
+        |index: &str| StateError::IndexExists { database: "db".into(), table: "t".into(), index: index.into() };
+    refused(&mut state, create_index("i"), exists("i"));
+    refused(&mut state, create_index("id"), StateError::IndexIsPrimaryKey { index: "id".into() });
+    let Response::Index(second) = run(&mut state, create_index("j")) else { panic!("no id") };
+    assert!(second > first);
+
+    let rename = |overwrite| Command::RenameIndex { table: TABLE, from: "i".into(), to: "j".into(), overwrite };
+    refused(&mut state, rename(false), exists("j"));
+    run(&mut state, rename(true));
+    let table = state.table(TABLE).unwrap();
+    assert_eq!((table.indexes.len(), table.index("j").unwrap().id), (1, first));
+
+    run(&mut state, Command::DropIndex { table: TABLE, name: "j".into() });
+    let gone = StateError::IndexNotFound { database: "db".into(), table: "t".into(), index: "j".into() };
+    refused(&mut state, Command::DropIndex { table: TABLE, name: "j".into() }, gone);
+}
+
+#[test]
+fn the_narrowest_scope_that_says_something_decides() {
+    let mut state = founded();
+    run(&mut state, Command::SetUser { name: "bob".into(), credentials: None });
+    let table = Scope::Table(DB, TABLE);
+    let grant = |scope, read| Command::Grant {
+        user: "bob".into(),
+        scope,
+        change: PermissionChange { read, ..Default::default() },
+    };
+    let may = |state: &ClusterState| state.may("bob", Permission::Read, table);
+    assert!(!may(&state));
+    run(&mut state, grant(Scope::Global, Change::Set(true)));
+    assert!(may(&state));
+    run(&mut state, grant(Scope::Database(DB), Change::Set(false)));
+    assert!(!may(&state));
+    run(&mut state, grant(table, Change::Set(true)));
+    assert!(may(&state));
+    run(&mut state, grant(table, Change::Unset));
+    assert!(!may(&state));
+    assert_eq!(state.permissions().count(), 2, "a scope where nothing is said is not kept");
+}
+
+#[test]
+fn admin_can_neither_go_nor_be_curbed() {
+    let mut state = founded();
+    refused(&mut state, Command::DropUser { name: ADMIN.into() }, StateError::AdminStays);
+    let change = PermissionChange { read: Change::Set(false), ..Default::default() };
+    let grant = Command::Grant { user: ADMIN.into(), scope: Scope::Global, change };
+    refused(&mut state, grant, StateError::AdminPermissions);
+    let credentials = Some(Credentials { salt: vec![1], iterations: 1, salted_password: vec![2] });
+    run(&mut state, Command::SetUser { name: ADMIN.into(), credentials: credentials.clone() });
+    assert_eq!(state.user(ADMIN).unwrap().credentials, credentials);
+}
+
+#[test]
+fn a_dropped_user_comes_back_without_its_permissions() {
+    let mut state = founded();
+    run(&mut state, Command::SetUser { name: "bob".into(), credentials: None });
+    let change = PermissionChange { connect: Change::Set(true), ..Default::default() };
+    let grant = |scope| Command::Grant { user: "bob".into(), scope, change };
+    refused(&mut state, grant(Scope::Database(DB)), StateError::ConnectScope);
+    run(&mut state, grant(Scope::Global));
+    run(&mut state, Command::DropUser { name: "bob".into() });
+    refused(&mut state, grant(Scope::Global), StateError::UserNotFound { name: "bob".into() });
+    run(&mut state, Command::SetUser { name: "bob".into(), credentials: None });
+    assert!(!state.may("bob", Permission::Connect, Scope::Global));
+}
+
+#[test]
+fn a_copied_directory_is_refused() {
+    let mut state = founded();
+    run(&mut state, register(NODE, "ignored", 2));
+    assert_eq!(state.node(NODE).unwrap().name, "n1", "a known node keeps its name");
+    for asked in [0, 1, 2] {
+        let error = StateError::StaleBoot { id: NODE, registered: 2, asked };
+        refused(&mut state, register(NODE, "n1", asked), error);
+    }
+    refused(&mut state, register(NodeId(2), "n1", 1), StateError::NodeNameTaken { name: "n1".into() });
+}
+
+#[test]
+fn a_cluster_has_one_id() {
+    let mut state = founded();
+    run(&mut state, Command::Found { cluster: ClusterId(1) });
+    let error = StateError::OtherCluster { is: ClusterId(1), asked: ClusterId(2) };
+    refused(&mut state, Command::Found { cluster: ClusterId(2) }, error);
+}
