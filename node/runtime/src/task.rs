@@ -42,3 +42,8 @@ pub async fn sleep(duration: Duration) {
 pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
     tokio::time::timeout(duration, future).await.map_err(|_| Elapsed)
 }
+
+/// Lets the thread's other tasks run once.
+pub async fn yield_now() {
+    tokio::task::yield_now().await;
+}

@@ -1,0 +1,63 @@
+//! What can go wrong between a query and its shard.
+
+use photondb_consensus::{ConsensusError, ProposeError};
+use photondb_reql::error::Error as QueryError;
+use photondb_shard::ShardError;
+use photondb_storage::StorageError;
+
+/// An error of a replica.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError {
+    /// This member does not lead its group now; nothing was done.
+    #[error("primary replica for shard [\"\", +inf) not available")]
+    NotLeading,
+    /// The write was proposed and its fate is not known.
+    #[error("the outcome of the write is not known: {0}")]
+    Unknown(String),
+    /// The write kept meeting changes of the shard; nothing was done.
+    #[error("the shard changed {attempts} times while the write was evaluated; it was not applied")]
+    Unsettled {
+        /// How often it was tried.
+        attempts: usize,
+    },
+    /// The shard failed.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A group cannot be started or stopped.
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
+    /// The shard did not take a command.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// A command of the shard was skipped for good.
+    #[error("the shard did not apply the command")]
+    Skipped,
+}
+
+impl ReplicaError {
+    /// As a client of table `name` is told.
+    pub fn for_query(self, table: &str) -> QueryError {
+        match self {
+            ReplicaError::Unknown(reason) => QueryError::op_indeterminate(format!(
+                "Cannot perform write: The primary replica's answer was lost; the write may or may not have been performed ({reason})."
+            )),
+            ReplicaError::NotLeading | ReplicaError::Unsettled { .. } => {
+                QueryError::op_failed(format!("Cannot perform write: {self}"))
+            }
+            ReplicaError::Shard(ShardError::NoIndex(index)) => {
+                QueryError::op_failed(format!("Index `{index}` was not found on table `{table}`."))
+            }
+            ReplicaError::Shard(ShardError::NotReady(index)) => {
+                QueryError::op_failed(format!("Index `{index}` on table `{table}` was accessed before its construction was finished."))
+            }
+            ReplicaError::Shard(ShardError::Gone) => QueryError::op_failed(format!("Table `{table}` does not exist.")),
+            ReplicaError::Shard(ShardError::ListenerBehind { skipped }) => {
+                QueryError::op_failed(format!("Changefeed cache over array size limit, skipped {skipped} elements."))
+            }
+            other => QueryError::internal(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Every maximum of a replica.
+
+use std::time::Duration;
+
+/// Entries of one shard that may be proposed and not yet answered. More than one, so that the next entry is on its way
+/// while one is synced; few, so that what arrives meanwhile is gathered into one entry.
+pub const ENTRIES_IN_FLIGHT_MAX: usize = 2;
+
+/// Bytes of effects waiting for the next entry of one shard; past it writers wait.
+pub const PENDING_BYTES_MAX: usize = 4 << 20;
+
+/// How long a new shard may take to lead, and an index to be built, before the waiting request is told so.
+pub const LEADER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Documents indexed in one turn of an index builder.
+pub const BUILD_STEP_DOCUMENTS: usize = 128;
+
+/// How often a write that was not applied, because its shard changed under it, is evaluated again.
+pub const ATTEMPTS_MAX: usize = 32;
+
+const _: () = assert!(
+    PENDING_BYTES_MAX + photondb_shard::limits::DOCUMENT_BYTES_MAX < photondb_consensus::limits::COMMAND_BYTES_MAX,
+    "what waits, and one more document, must fit into one command"
+);

@@ -1,0 +1,312 @@
+//! Writes on their way: evaluated against applied state and what is in flight, gathered into entries, proposed in order.
+//!
+//! A writer reads what its keys have now ([`Proposer::read`]), computes new documents without holding any lock, and hands
+//! in effects with what it expected to find ([`Proposer::submit`]). Effects whose expectation still holds are taken;
+//! the others are evaluated again by the writer. So the lock is held for a few map operations only, and a slow function
+//! stops nobody.
+//!
+//! Invariants:
+//! - R1. The overlay holds, for each key that an unanswered entry or the waiting effects touch, the document after the
+//!   newest of them. Overlay before applied state is what the next write sees.
+//! - R2. Entries are proposed in the order of their numbers; number n+1 only after number n was handed to consensus.
+//! - R3. When an entry is skipped or refused, or its fate is unknown, nothing is evaluated or proposed until everything in
+//!   flight is answered; then a new chain begins on applied state.
+//! - R4. A writer is answered when the entry that carries its effects, or the newest effect it saw, was applied.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use photondb_consensus::{Group, ProposeError, Term};
+use photondb_runtime::task;
+use photondb_shard::format::{decode_outcome, encode_write};
+use photondb_shard::shard::View;
+use photondb_shard::{Effect, Fence, Outcome, Shard};
+use rustc_hash::FxHashMap;
+use tokio::sync::{Notify, oneshot};
+
+use crate::error::ReplicaError;
+use crate::limits::{ENTRIES_IN_FLIGHT_MAX, PENDING_BYTES_MAX};
+
+/// One shard's proposer. Lives as long as its replica; idle unless its member leads.
+pub struct Proposer {
+    shard: Arc<Shard>,
+    group: Group,
+    executor: task::Handle,
+    inner: Mutex<Inner>,
+    /// Notified when writers that had to wait may try again.
+    settled: Notify,
+    me: Weak<Proposer>,
+}
+
+struct Inner {
+    /// The term this member leads in.
+    term: Option<Term>,
+    chain: u64,
+    /// The number of the next entry of the chain.
+    next_number: u64,
+    overlay: FxHashMap<Bytes, InFlight>,
+    pending: Batch,
+    in_flight: usize,
+    /// R3: an entry was not applied, and others are not answered yet.
+    broken: bool,
+}
+
+/// What a key will have.
+struct InFlight {
+    document: Option<Bytes>,
+    /// The entry that makes it so.
+    serial: u64,
+}
+
+/// Effects for one entry, and who waits for them.
+#[derive(Default)]
+struct Batch {
+    effects: Vec<Effect>,
+    bytes: usize,
+    waiters: Vec<oneshot::Sender<Answer>>,
+    view: Option<Arc<View>>,
+    /// Counts the batches of this proposer, over all chains.
+    serial: u64,
+}
+
+/// What a writer is told of its entry.
+#[derive(Clone, Debug)]
+enum Answer {
+    Applied,
+    /// It certainly had no effect.
+    NotApplied,
+    Unknown(String),
+}
+
+/// Under what documents were read, and what they are evaluated under.
+#[derive(Clone)]
+pub struct Ticket {
+    term: Term,
+    /// The schema in force.
+    pub view: Arc<View>,
+}
+
+/// One evaluated write.
+pub struct Planned {
+    /// The encoded primary key.
+    pub key: Bytes,
+    /// The document that the evaluation saw.
+    pub expected: Option<Bytes>,
+    /// What to do; `None`: nothing, but the answer rests on what was seen.
+    pub effect: Option<Effect>,
+}
+
+/// What became of a submission.
+pub struct Submitted {
+    /// For each planned write, whether it was taken; the others must be evaluated again.
+    pub taken: Vec<bool>,
+    answer: Option<oneshot::Receiver<Answer>>,
+}
+
+/// How a taken submission ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Everything taken is applied.
+    Applied,
+    /// Nothing taken had any effect; it may be evaluated again.
+    NotApplied,
+}
+
+impl Proposer {
+    /// A proposer for `group`, whose state machine is `shard`.
+    pub fn new(shard: Arc<Shard>, group: Group, executor: task::Handle) -> Arc<Proposer> {
+        Arc::new_cyclic(|me| Proposer {
+            shard,
+            group,
+            executor,
+            inner: Mutex::new(Inner {
+                term: None,
+                chain: 1,
+                next_number: 1,
+                overlay: FxHashMap::default(),
+                pending: Batch { serial: 1, ..Batch::default() },
+                in_flight: 0,
+                broken: false,
+            }),
+            settled: Notify::new(),
+            me: me.clone(),
+        })
+    }
+
+    /// Leadership began or ended. Called by consensus, with everything of earlier terms applied when it began.
+    pub fn leading(&self, term: Option<Term>) {
+        let mut inner = self.inner.lock();
+        inner.term = term;
+        self.break_chain(&mut inner);
+    }
+
+    /// What each key has now: in flight, or applied. Waits while a broken chain is being settled.
+    pub async fn read(&self, keys: &[Bytes]) -> Result<(Ticket, Vec<Option<Bytes>>), ReplicaError> {
+        loop {
+            let settled = self.settled.notified();
+            {
+                let inner = self.inner.lock();
+                let Some(term) = inner.term else { return Err(ReplicaError::NotLeading) };
+                if !inner.broken && inner.pending.bytes < PENDING_BYTES_MAX {
+                    let view = self.shard.view();
+                    let documents: Result<_, ReplicaError> = keys.iter().map(|key| self.current(&inner, key)).collect();
+                    return Ok((Ticket { term, view }, documents?));
+                }
+            }
+            settled.await;
+        }
+    }
+
+    /// Takes the writes whose expectations still hold. Nothing is taken when the ticket is out of date.
+    pub fn submit(&self, ticket: &Ticket, planned: Vec<Planned>) -> Result<Submitted, ReplicaError> {
+        let mut inner = self.inner.lock();
+        let view = self.shard.view();
+        let current = inner.term == Some(ticket.term) && !inner.broken;
+        if !current || view.version != ticket.view.version || view.epoch != ticket.view.epoch {
+            return Ok(Submitted { taken: vec![false; planned.len()], answer: None });
+        }
+        let mut taken = Vec::with_capacity(planned.len());
+        let mut waits = false;
+        for write in planned {
+            let holds = self.current(&inner, &write.key)? == write.expected;
+            taken.push(holds);
+            if !holds {
+                continue;
+            }
+            match write.effect {
+                Some(effect) => {
+                    waits = true;
+                    inner.take(effect);
+                }
+                None => waits |= inner.overlay.contains_key(&write.key),
+            }
+        }
+        let answer = waits.then(|| {
+            let (send, receive) = oneshot::channel();
+            inner.pending.waiters.push(send);
+            inner.pending.view.get_or_insert(view);
+            receive
+        });
+        self.propose(&mut inner);
+        Ok(Submitted { taken, answer })
+    }
+
+    /// Proposes what waits while the pipeline has room.
+    fn propose(&self, inner: &mut Inner) {
+        while inner.in_flight < ENTRIES_IN_FLIGHT_MAX && !inner.pending.waiters.is_empty() && !inner.broken {
+            let Some(term) = inner.term else { return };
+            let serial = inner.pending.serial + 1;
+            let batch = std::mem::replace(&mut inner.pending, Batch { serial, ..Batch::default() });
+            let view = batch.view.as_ref().expect("a batch with waiters was evaluated under a view");
+            let fence = Fence {
+                term: term.0,
+                epoch: view.epoch,
+                schema: view.version,
+                chain: inner.chain,
+                number: inner.next_number,
+            };
+            inner.next_number += 1;
+            inner.in_flight += 1;
+            let command = encode_write(&fence, batch.effects.iter(), batch.bytes);
+            let outcome = self.group.propose(term, command);
+            let me = self.me.upgrade().expect("called through an Arc of it");
+            self.executor.spawn(async move {
+                let outcome = outcome.await;
+                me.answered(batch, outcome);
+            });
+        }
+    }
+
+    /// An entry was applied, skipped or refused, or its fate is unknown.
+    fn answered(&self, batch: Batch, outcome: Result<Bytes, ProposeError>) {
+        let answer = match outcome {
+            Ok(bytes) => match decode_outcome(&bytes) {
+                Ok(Outcome::Applied) => Answer::Applied,
+                Ok(Outcome::Skipped(_)) => Answer::NotApplied,
+                Err(error) => Answer::Unknown(error.to_string()),
+            },
+            Err(error) if error.is_known_not_proposed() => Answer::NotApplied,
+            Err(error) => Answer::Unknown(error.to_string()),
+        };
+        let mut inner = self.inner.lock();
+        inner.in_flight -= 1;
+        if matches!(answer, Answer::Applied) {
+            for effect in &batch.effects {
+                if inner.overlay.get(effect.key()).is_some_and(|newest| newest.serial == batch.serial) {
+                    inner.overlay.remove(effect.key());
+                }
+            }
+        } else {
+            self.break_chain(&mut inner);
+        }
+        if inner.broken && inner.in_flight == 0 {
+            self.begin_chain(&mut inner);
+        }
+        let was_full = inner.pending.bytes >= PENDING_BYTES_MAX;
+        self.propose(&mut inner);
+        let has_room = was_full && inner.pending.bytes < PENDING_BYTES_MAX;
+        drop(inner);
+        if has_room {
+            self.settled.notify_waiters();
+        }
+        for waiter in batch.waiters {
+            // A writer that was cancelled has no use for the answer.
+            let _ = waiter.send(answer.clone());
+        }
+    }
+
+    /// R3: what waits was evaluated on effects that may never be.
+    fn break_chain(&self, inner: &mut Inner) {
+        inner.broken = true;
+        let serial = inner.pending.serial + 1;
+        let waiting = std::mem::replace(&mut inner.pending, Batch { serial, ..Batch::default() });
+        for waiter in waiting.waiters {
+            let _ = waiter.send(Answer::NotApplied);
+        }
+        if inner.in_flight == 0 {
+            self.begin_chain(inner);
+        }
+    }
+
+    fn begin_chain(&self, inner: &mut Inner) {
+        assert_eq!(inner.in_flight, 0, "R3: a chain begins with nothing in flight");
+        inner.overlay.clear();
+        inner.chain += 1;
+        inner.next_number = 1;
+        inner.broken = false;
+        self.settled.notify_waiters();
+    }
+
+    fn current(&self, inner: &Inner, key: &Bytes) -> Result<Option<Bytes>, ReplicaError> {
+        match inner.overlay.get(key) {
+            Some(in_flight) => Ok(in_flight.document.clone()),
+            None => Ok(self.shard.get(key)?),
+        }
+    }
+}
+
+impl Inner {
+    fn take(&mut self, effect: Effect) {
+        let document = match &effect {
+            Effect::Put { document, .. } => Some(document.clone()),
+            Effect::Delete { .. } => None,
+        };
+        self.overlay.insert(effect.key().clone(), InFlight { document, serial: self.pending.serial });
+        self.pending.bytes += effect.size();
+        self.pending.effects.push(effect);
+    }
+}
+
+impl Submitted {
+    /// Waits until everything taken is applied, or is known not to be.
+    pub async fn settle(self) -> Result<Settled, ReplicaError> {
+        let Some(answer) = self.answer else { return Ok(Settled::Applied) };
+        match answer.await {
+            Ok(Answer::Applied) => Ok(Settled::Applied),
+            Ok(Answer::NotApplied) => Ok(Settled::NotApplied),
+            Ok(Answer::Unknown(reason)) => Err(ReplicaError::Unknown(reason)),
+            Err(_) => Err(ReplicaError::Unknown("the node is shutting down".to_owned())),
+        }
+    }
+}

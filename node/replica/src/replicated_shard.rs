@@ -1,0 +1,80 @@
+//! A shard as the state machine of its Raft group.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
+use photondb_shard::format::encode_outcome;
+use photondb_shard::{Entry, Position, Shard};
+use photondb_storage::Engine;
+
+use crate::proposer::Proposer;
+
+/// What consensus drives.
+pub struct ReplicatedShard {
+    shard: Arc<Shard>,
+    engine: Engine,
+    /// Told of leadership. Set once, when the group exists.
+    proposer: OnceLock<Arc<Proposer>>,
+}
+
+impl ReplicatedShard {
+    /// The state machine around `shard`, which is kept in `engine`.
+    pub fn new(shard: Arc<Shard>, engine: Engine) -> ReplicatedShard {
+        ReplicatedShard { shard, engine, proposer: OnceLock::new() }
+    }
+
+    /// Connects the proposer, which is told of leadership from here on.
+    pub fn connect(&self, proposer: Arc<Proposer>) {
+        assert!(self.proposer.set(proposer).is_ok(), "a shard is connected to its proposer once");
+    }
+}
+
+/// Positions of a shard are counted from one, so that zero is "nothing applied"; Raft counts its entries from zero.
+fn position(index: u64) -> Position {
+    Position(index + 1)
+}
+
+impl Replicated for ReplicatedShard {
+    fn applied(&self) -> Applied {
+        Applied { consensus: self.shard.consensus() }
+    }
+
+    fn apply(&self, entries: Vec<CommittedEntry>, consensus: Bytes) -> Result<Vec<Bytes>, ApplyError> {
+        let entries: Vec<Entry> = entries
+            .into_iter()
+            .map(|entry| Entry {
+                position: position(entry.position.index),
+                term: entry.position.term.0,
+                command: entry.command,
+            })
+            .collect();
+        let outcomes = self.shard.apply(&entries, consensus).map_err(ApplyError::new)?;
+        Ok(outcomes.into_iter().map(encode_outcome).collect())
+    }
+
+    fn durable(&self) -> Applied {
+        // A state that does not decode would have been refused when it was written; nothing is purged on its word.
+        let consensus = self.shard.tree_set().durable_meta().and_then(|meta| Shard::consensus_of(&meta).ok()).unwrap_or_default();
+        Applied { consensus }
+    }
+
+    fn leading(&self, term: Option<Term>) {
+        if let Some(proposer) = self.proposer.get() {
+            proposer.leading(term);
+        }
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, ApplyError> {
+        let (consensus, chunks) = photondb_shard::snapshot::take(&self.shard).map_err(ApplyError::new)?;
+        let chunks = chunks.map(|chunk| chunk.map_err(ApplyError::new));
+        Ok(Snapshot { applied: Applied { consensus }, chunks: Box::new(chunks) })
+    }
+
+    fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError> {
+        let mut chunks = snapshot.chunks;
+        photondb_shard::snapshot::install(&self.shard, &mut chunks, ApplyError::new)?;
+        self.engine.checkpoint().map_err(ApplyError::new)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Scans over a table's shards. Each batch is read from a fresh snapshot and the next one goes on after its last key, so
+//! that a long scan pins nothing.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use photondb_query::table::{Access, DatumRange, Keys, Order, Position, ReadMode, Row, Rows};
+use photondb_reql::datum::{Datum, Str};
+use photondb_reql::error::Result;
+use photondb_shard::Reader;
+use photondb_shard::read::KeyBounds;
+use photondb_shard::secondary::decode_datum;
+use photondb_storage::Direction;
+
+use crate::error::ReplicaError;
+use crate::keys;
+use crate::replica::{Replica, TableReplicas};
+
+/// A scan in progress.
+pub struct TableScan {
+    table: Str,
+    replicas: Arc<TableReplicas>,
+    mode: ReadMode,
+    index: Option<Str>,
+    direction: Direction,
+    /// What is still to be read, the next one last.
+    parts: Vec<Part>,
+    position: Position,
+}
+
+/// A range of one tree of one shard.
+struct Part {
+    shard: usize,
+    bounds: KeyBounds,
+    /// The range as the query put it: a key in the tree may be a truncated index value.
+    exact: Option<DatumRange>,
+}
+
+impl TableScan {
+    /// Prepares a scan; nothing is read yet. Errors: a bound or a key that cannot be one.
+    pub fn new(table: Str, replicas: Arc<TableReplicas>, access: &Access, mode: ReadMode) -> Result<TableScan> {
+        let direction = if access.order == Order::Descending { Direction::Backward } else { Direction::Forward };
+        let mut ranges = Vec::new();
+        match (&access.keys, &access.index) {
+            (Keys::Range(range), None) => ranges.extend(keys::primary_bounds(range).map(|bounds| (bounds, None))),
+            (Keys::Range(range), Some(_)) => {
+                ranges.extend(keys::index_bounds(range).map(|bounds| (bounds, Some(range.clone()))));
+            }
+            (Keys::Each(each), index) => {
+                for key in each {
+                    if index.is_none() {
+                        let key = keys::primary(key)?;
+                        let key = Bound::Included(key);
+                        ranges.push((KeyBounds::new(key.clone(), key), None));
+                    } else {
+                        let range = point(key);
+                        ranges.extend(keys::index_bounds(&range).map(|bounds| (bounds, Some(range))));
+                    }
+                }
+            }
+        }
+        let mut parts = Vec::new();
+        for (bounds, exact) in ranges {
+            for shard in 0..replicas.shards().len() {
+                parts.push(Part { shard, bounds: bounds.clone(), exact: exact.clone() });
+            }
+        }
+        if direction == Direction::Forward {
+            parts.reverse();
+        }
+        Ok(TableScan { table, replicas, mode, index: access.index.clone(), direction, parts, position: Position(0) })
+    }
+
+    fn batch(&mut self, want: usize) -> std::result::Result<Vec<Row>, ReplicaError> {
+        let mut rows = Vec::new();
+        while rows.is_empty() {
+            let Some(mut part) = self.parts.pop() else { break };
+            let reader = read(&self.replicas.shards()[part.shard], self.mode)?;
+            self.position = Position(reader.position().0);
+            let more = match &self.index {
+                None => self.primary(&reader, &mut part, want, &mut rows)?,
+                Some(index) => self.secondary(&reader, index, &mut part, want, &mut rows)?,
+            };
+            if more {
+                self.parts.push(part);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn primary(&self, reader: &Reader, part: &mut Part, want: usize, rows: &mut Vec<Row>) -> std::result::Result<bool, ReplicaError> {
+        let found = reader.documents(&part.bounds, self.direction, want)?;
+        let more = found.len() == want;
+        if let Some((last, _)) = found.last() {
+            self.go_on_after(part, last.clone());
+        }
+        for (_, document) in &found {
+            rows.push(Row { document: decode_datum(document)?, index_value: None });
+        }
+        Ok(more)
+    }
+
+    fn secondary(&self, reader: &Reader, index: &str, part: &mut Part, want: usize, rows: &mut Vec<Row>) -> std::result::Result<bool, ReplicaError> {
+        let found = reader.index_rows(index, &part.bounds, self.direction, want)?;
+        let more = found.len() == want;
+        if let Some(last) = found.last() {
+            self.go_on_after(part, last.entry.clone());
+        }
+        for row in found {
+            if part.exact.as_ref().is_none_or(|range| range.contains(&row.value)) {
+                rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+            }
+        }
+        Ok(more)
+    }
+
+    fn go_on_after(&self, part: &mut Part, last: Bytes) {
+        match self.direction {
+            Direction::Forward => part.bounds.start = Bound::Excluded(last),
+            Direction::Backward => part.bounds.end = Bound::Excluded(last),
+        }
+    }
+}
+
+impl Rows for TableScan {
+    fn next_batch(&mut self, want: usize) -> Result<Vec<Row>> {
+        self.batch(want.max(1)).map_err(|error| error.for_query(&self.table))
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+}
+
+/// A view of one member, as fresh as `mode` asks.
+pub(crate) fn read(replica: &Replica, mode: ReadMode) -> std::result::Result<Reader, ReplicaError> {
+    match mode {
+        ReadMode::Single | ReadMode::Majority => replica.read(),
+        ReadMode::Outdated => replica.read_outdated(),
+    }
+}
+
+/// The range that holds one key.
+pub(crate) fn point(key: &Datum) -> DatumRange {
+    DatumRange { left: key.clone(), left_closed: true, right: key.clone(), right_closed: true }
+}

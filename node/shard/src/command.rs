@@ -1,0 +1,84 @@
+//! What may be proposed to a shard, and what becomes of it.
+
+use bytes::Bytes;
+use photondb_proto::{Epoch, IndexId, SchemaVersion};
+
+/// One entry of a shard's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Puts and deletes that a proposer evaluated. Applied whole or skipped whole.
+    Write { fence: Fence, effects: Vec<Effect> },
+    /// A new index, to be built in the background. Nothing happens when the index is there already.
+    CreateIndex { id: IndexId, name: String, multi: bool, definition: Bytes },
+    /// The index is gone.
+    DropIndex { id: IndexId },
+    /// The index has another name from here on.
+    RenameIndex { id: IndexId, name: String },
+    /// Every voter has built the index to its end: queries may use it.
+    IndexReady { id: IndexId },
+    /// The write hook (its bytes; `None`: there is none) by which later writes are evaluated.
+    SetWriteHook { definition: Option<Bytes> },
+}
+
+/// Under what a [`Command::Write`] was evaluated. If anything of it differs when the entry is applied, every replica skips it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// The term in which the proposer led.
+    pub term: u64,
+    /// The key range's epoch.
+    pub epoch: Epoch,
+    /// Indexes and hooks.
+    pub schema: SchemaVersion,
+    /// The proposer's chain: a new, higher one after each skip.
+    pub chain: u64,
+    /// The entry's number in its chain, from one.
+    pub number: u64,
+}
+
+/// What happens to one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The encoded document takes the place of whatever the key had.
+    Put { key: Bytes, document: Bytes },
+    /// The key has no document any more.
+    Delete { key: Bytes },
+}
+
+impl Effect {
+    /// The encoded primary key.
+    pub fn key(&self) -> &Bytes {
+        match self {
+            Effect::Put { key, .. } | Effect::Delete { key } => key,
+        }
+    }
+
+    /// About how many bytes it takes in an entry.
+    pub fn size(&self) -> usize {
+        match self {
+            Effect::Put { key, document } => key.len() + document.len() + 16,
+            Effect::Delete { key } => key.len() + 16,
+        }
+    }
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its effects are there.
+    Applied,
+    /// It had no effect at any replica, and may safely be evaluated and proposed again.
+    Skipped(Skipped),
+}
+
+/// Why an entry was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// Evaluated in another term.
+    Term,
+    /// Evaluated under another key range.
+    Epoch,
+    /// Evaluated under other indexes or hooks.
+    Schema,
+    /// It does not directly follow the last entry of its chain.
+    Chain,
+}

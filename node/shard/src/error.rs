@@ -1,0 +1,54 @@
+//! What can go wrong in a shard.
+
+use photondb_storage::error::StorageError;
+
+/// An error of a shard. None of them leaves a half-applied entry.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ShardError {
+    /// Storage failed, or holds damaged bytes.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Stored or proposed bytes that do not decode.
+    #[error("{what} does not decode at byte {offset}: {reason}")]
+    Format {
+        /// Which bytes.
+        what: &'static str,
+        /// Where in them.
+        offset: usize,
+        /// What was wrong.
+        reason: &'static str,
+    },
+    /// Bytes of a newer version of this software.
+    #[error("{what} has format version {found}; this version reads up to {known}")]
+    Newer {
+        /// Which bytes.
+        what: &'static str,
+        /// The version found.
+        found: u8,
+        /// The newest version known.
+        known: u8,
+    },
+    /// No index of that name.
+    #[error("index `{0}` was not found")]
+    NoIndex(String),
+    /// The index is still being built.
+    #[error("index `{0}` is not built yet")]
+    NotReady(String),
+    /// A stored index function that no longer compiles: written by a newer version.
+    #[error("the function of index `{index}` does not compile: {reason}")]
+    IndexFunction {
+        /// The index.
+        index: String,
+        /// What the compiler said.
+        reason: String,
+    },
+    /// A listener did not keep up; that many changes were not given to it.
+    #[error("the listener fell behind; {skipped} changes were skipped")]
+    ListenerBehind {
+        /// How many.
+        skipped: u64,
+    },
+    /// The table was dropped.
+    #[error("the shard is gone")]
+    Gone,
+}

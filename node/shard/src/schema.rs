@@ -1,0 +1,186 @@
+//! What a shard knows of its table: indexes with their state, and the write hook. Kept in a tree of its own, because it
+//! changes seldom and the shard's small state is written with every entry.
+//!
+//! ```text
+//! key 0x01, index id u64 big-endian:
+//!   version u8 = 1, tree u32, flags u8 (bit 0: multi, bit 1: ready), name length u16, name,
+//!   built u8 (0 nothing, 1 up to the key that follows, 2 to the end), [key length u16, key],
+//!   definition length u32, definition
+//! key 0x02: the write hook's definition
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes};
+use photondb_proto::IndexId;
+use photondb_storage::{Direction, KeyRange, Snapshot, Transaction, TreeId};
+
+use crate::error::ShardError;
+use crate::format::{Reader, put_bytes, put_name};
+use crate::index_function::IndexFunction;
+use crate::shard::trees;
+
+const VERSION: u8 = 1;
+const KEY_INDEX: u8 = 1;
+const KEY_WRITE_HOOK: u8 = 2;
+
+/// How far an index is built at this replica. The watermark is no part of the state that replicas must agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Built {
+    /// No document yet.
+    Nothing,
+    /// Documents up to and with this primary key.
+    UpTo(Bytes),
+    /// All.
+    Whole,
+}
+
+impl Built {
+    /// Whether apply must maintain the index for this primary key.
+    pub fn covers(&self, key: &[u8]) -> bool {
+        match self {
+            Built::Nothing => false,
+            Built::UpTo(mark) => key <= mark.as_ref(),
+            Built::Whole => true,
+        }
+    }
+}
+
+/// Whether queries may use an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// Some voter is still building.
+    Building,
+    /// An `IndexReady` entry was applied.
+    Ready,
+}
+
+/// One secondary index.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// Never used twice.
+    pub id: IndexId,
+    /// Its name.
+    pub name: String,
+    /// The tree that holds its entries.
+    pub tree: TreeId,
+    /// One entry for each element of an array.
+    pub multi: bool,
+    /// The function as stored bytes.
+    pub definition: Bytes,
+    /// The function, compiled.
+    pub function: IndexFunction,
+    /// Whether queries may use it.
+    pub state: IndexState,
+    /// How far it is built here.
+    pub built: Built,
+}
+
+impl Index {
+    /// Whether documents are still missing from it, or nobody has said that none are.
+    pub fn needs_building(&self) -> bool {
+        self.built != Built::Whole || self.state == IndexState::Building
+    }
+}
+
+/// All of it. Immutable: a change makes a new one.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// By id.
+    pub indexes: BTreeMap<IndexId, Arc<Index>>,
+    /// The write hook's stored bytes.
+    pub write_hook: Option<Bytes>,
+}
+
+impl Schema {
+    /// The index of that name.
+    pub fn index(&self, name: &str) -> Option<&Arc<Index>> {
+        self.indexes.values().find(|index| index.name == name)
+    }
+
+    /// Reads what [`write_index`] and [`write_hook`] stored.
+    pub fn load(snapshot: &Snapshot) -> Result<Schema, ShardError> {
+        let mut schema = Schema::default();
+        let mut cursor = snapshot.cursor(trees::SCHEMA, KeyRange::all(), Direction::Forward)?;
+        while let Some((key, value)) = cursor.next()? {
+            match key.first() {
+                Some(&KEY_INDEX) => {
+                    let index = decode_index(&key, &value)?;
+                    schema.indexes.insert(index.id, Arc::new(index));
+                }
+                Some(&KEY_WRITE_HOOK) => schema.write_hook = Some(value),
+                _ => return Err(ShardError::Format { what: "a schema key", offset: 0, reason: "of an unknown kind" }),
+            }
+        }
+        Ok(schema)
+    }
+}
+
+/// Stores an index's definition and state.
+pub fn write_index(transaction: &mut Transaction, index: &Index) -> Result<(), ShardError> {
+    let mut value = vec![VERSION];
+    value.put_u32_le(index.tree.0);
+    value.put_u8(u8::from(index.multi) | u8::from(index.state == IndexState::Ready) << 1);
+    put_name(&mut value, &index.name);
+    match &index.built {
+        Built::Nothing => value.put_u8(0),
+        Built::UpTo(key) => {
+            value.put_u8(1);
+            value.put_u16_le(u16::try_from(key.len()).expect("keys are at most a few hundred bytes"));
+            value.put_slice(key);
+        }
+        Built::Whole => value.put_u8(2),
+    }
+    put_bytes(&mut value, &index.definition);
+    transaction.put(trees::SCHEMA, &index_key(index.id), &value)?;
+    Ok(())
+}
+
+/// Removes an index's definition; its tree is the caller's.
+pub fn remove_index(transaction: &mut Transaction, id: IndexId) -> Result<(), ShardError> {
+    transaction.delete(trees::SCHEMA, &index_key(id))?;
+    Ok(())
+}
+
+/// Stores or removes the write hook.
+pub fn write_hook(transaction: &mut Transaction, definition: Option<&Bytes>) -> Result<(), ShardError> {
+    match definition {
+        Some(definition) => transaction.put(trees::SCHEMA, &[KEY_WRITE_HOOK], definition)?,
+        None => transaction.delete(trees::SCHEMA, &[KEY_WRITE_HOOK])?,
+    };
+    Ok(())
+}
+
+fn index_key(id: IndexId) -> [u8; 9] {
+    let mut key = [KEY_INDEX; 9];
+    key[1..].copy_from_slice(&id.0.to_be_bytes());
+    key
+}
+
+fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
+    let id = key
+        .get(1..9)
+        .and_then(|id| id.try_into().ok())
+        .map(|id| IndexId(u64::from_be_bytes(id)))
+        .ok_or(ShardError::Format { what: "an index's key", offset: 1, reason: "of the wrong length" })?;
+    let mut reader = Reader::new("an index's definition", value);
+    reader.version(VERSION)?;
+    let tree = TreeId(reader.u32()?);
+    let flags = reader.u8()?;
+    let name = reader.name()?;
+    let built = match reader.u8()? {
+        0 => Built::Nothing,
+        1 => {
+            let length = usize::from(reader.u16()?);
+            Built::UpTo(reader.take(length)?)
+        }
+        2 => Built::Whole,
+        _ => return Err(reader.error("unknown state of building")),
+    };
+    let definition = reader.bytes()?;
+    reader.end()?;
+    let function = IndexFunction::compile(&name, &definition)?;
+    let state = if flags & 2 == 2 { IndexState::Ready } else { IndexState::Building };
+    Ok(Index { id, name, tree, multi: flags & 1 == 1, definition, function, state, built })
+}

@@ -1,0 +1,86 @@
+//! Secondary indexes: one entry for each value that a document's index function gives.
+//!
+//! ```text
+//! key    the index value and the primary key, encoded so that entries sort by value and then by primary key (reql::key)
+//! value  header, primary key length u16, primary key, the index value as an encoded datum
+//! ```
+//!
+//! The value is kept whole beside the key, because a long one is truncated in the key.
+
+use bytes::{BufMut, Bytes};
+use photondb_reql::datum::Datum;
+use photondb_reql::eval::Cx;
+use photondb_reql::key;
+use photondb_storage::Transaction;
+
+use crate::error::ShardError;
+use crate::format::{Reader, VALUE_HEADER_BYTES, VALUE_INDEX_ENTRY, put_value_header, value_body};
+use crate::publish::DocumentChange;
+use crate::schema::Index;
+
+/// A document's entries in one index: (key, index value), sorted by key.
+type Entries = Vec<(Vec<u8>, Datum)>;
+
+/// Brings one index from the old document of a change to the new one.
+pub fn maintain(transaction: &mut Transaction, index: &Index, change: &DocumentChange, position: u64, cx: &Cx) -> Result<(), ShardError> {
+    let before = entries(index, change.old.as_ref(), &change.key, cx)?;
+    let after = entries(index, change.new.as_ref(), &change.key, cx)?;
+    for (key, _) in &before {
+        if after.binary_search_by(|(other, _)| other.cmp(key)).is_err() {
+            transaction.delete(index.tree, key)?;
+        }
+    }
+    for (key, value) in &after {
+        if before.binary_search_by(|(other, _)| other.cmp(key)).is_err() {
+            put(transaction, index, key, &change.key, value, position)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a document's entries: what the builder does.
+pub fn add(transaction: &mut Transaction, index: &Index, primary_key: &Bytes, document: &Bytes, position: u64, cx: &Cx) -> Result<(), ShardError> {
+    for (key, value) in entries(index, Some(document), primary_key, cx)? {
+        put(transaction, index, &key, primary_key, &value, position)?;
+    }
+    Ok(())
+}
+
+/// The primary key and the index value of a stored entry.
+pub fn decode(value: &Bytes) -> Result<(Bytes, Datum), ShardError> {
+    let (_, body) = value_body(value, VALUE_INDEX_ENTRY)?;
+    let mut reader = Reader::new("an index entry", &body);
+    let length = usize::from(reader.u16()?);
+    let primary_key = reader.take(length)?;
+    let datum = decode_datum(&body.slice(2 + length..))?;
+    Ok((primary_key, datum))
+}
+
+/// A stored document or index value as a datum.
+pub fn decode_datum(bytes: &Bytes) -> Result<Datum, ShardError> {
+    Datum::decode(bytes.clone()).map_err(|_| ShardError::Format { what: "a stored datum", offset: 0, reason: "not a datum" })
+}
+
+fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx) -> Result<Entries, ShardError> {
+    let Some(document) = document else { return Ok(Entries::new()) };
+    let document = decode_datum(document)?;
+    let mut entries: Entries = index
+        .function
+        .values(&document, index.multi, cx)
+        .into_iter()
+        .filter_map(|value| key::index_entry(&value, primary_key).map(|key| (key, value)))
+        .collect();
+    entries.sort_by(|left, right| left.0.cmp(&right.0));
+    entries.dedup_by(|left, right| left.0 == right.0);
+    Ok(entries)
+}
+
+fn put(transaction: &mut Transaction, index: &Index, key: &[u8], primary_key: &[u8], value: &Datum, position: u64) -> Result<(), ShardError> {
+    let mut stored = Vec::with_capacity(VALUE_HEADER_BYTES + primary_key.len() + 32);
+    put_value_header(&mut stored, VALUE_INDEX_ENTRY, position);
+    stored.put_u16_le(u16::try_from(primary_key.len()).expect("keys are at most a few hundred bytes"));
+    stored.put_slice(primary_key);
+    value.encode(&mut stored);
+    transaction.put(index.tree, key, &stored)?;
+    Ok(())
+}

@@ -1,0 +1,449 @@
+//! The state machine: entries in, effects out, and readers at any time.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::{BufMut, Bytes};
+use parking_lot::{Mutex, MutexGuard};
+use photondb_proto::{Epoch, IndexId, SchemaVersion};
+use photondb_reql::eval::Cx;
+use photondb_storage::{Direction, Transaction, TreeId, TreeSet};
+
+use crate::command::{Command, Effect, Fence, Outcome, Skipped};
+use crate::error::ShardError;
+use crate::format::{self, decode_command};
+use crate::index_function::IndexFunction;
+use crate::limits::CHANGE_LOG_BYTES_MAX;
+use crate::publish::{ChangeBatch, DocumentChange, Listener, Publisher};
+use crate::read::{KeyBounds, Reader};
+use crate::schema::{self, Built, Index, IndexState, Schema};
+use crate::snapshot::{Chunk, decode_chunk};
+use crate::{change_log, primary, secondary};
+
+/// The trees of a shard. Indexes take numbers from `INDEXES_FROM` on, never twice.
+pub mod trees {
+    use photondb_storage::TreeId;
+
+    /// Documents.
+    pub const PRIMARY: TreeId = TreeId(1);
+    /// The change log.
+    pub const CHANGE_LOG: TreeId = TreeId(2);
+    /// Index definitions and the write hook.
+    pub const SCHEMA: TreeId = TreeId(3);
+    /// The first tree of an index.
+    pub const INDEXES_FROM: u32 = 16;
+}
+
+/// The index of an entry in the shard's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+/// One committed entry.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its index in the log.
+    pub position: Position,
+    /// The term it was appended in.
+    pub term: u64,
+    /// What was proposed; `None` for an entry of consensus itself.
+    pub command: Option<Bytes>,
+}
+
+/// One shard.
+pub struct Shard {
+    set: TreeSet,
+    /// Owned by apply and the index builder, who take turns.
+    state: Mutex<State>,
+    /// What readers and the proposer see of the schema; replaced after the commit that changed it.
+    view: ArcSwap<View>,
+    publisher: Publisher,
+}
+
+/// The schema in force and the fence that a proposer puts on what it evaluates under it.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Indexes and hook.
+    pub schema: Arc<Schema>,
+    /// The key range's epoch.
+    pub epoch: Epoch,
+    /// Counts schema changes.
+    pub version: SchemaVersion,
+}
+
+/// The small state that is stored with every entry.
+#[derive(Clone, Debug, Default)]
+struct State {
+    applied: Position,
+    epoch: Epoch,
+    version: SchemaVersion,
+    /// The last chain of writes: its term, id, and the number of its last entry.
+    term: u64,
+    chain: u64,
+    number: u64,
+    next_tree: u32,
+    log_bytes: u64,
+    consensus: Bytes,
+    schema: Arc<Schema>,
+}
+
+/// What a chunk of index building did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuildStep {
+    /// Nothing is left to build.
+    Idle,
+    /// Some documents were indexed; call again.
+    Progress,
+    /// This index is now built to its end here.
+    Built(IndexId),
+}
+
+impl Shard {
+    /// Opens the shard kept in `set`; an empty set is a new shard.
+    pub fn open(set: TreeSet) -> Result<Shard, ShardError> {
+        let meta = set.meta();
+        let state = if meta.is_empty() {
+            let mut transaction = set.begin();
+            for tree in [trees::PRIMARY, trees::CHANGE_LOG, trees::SCHEMA] {
+                transaction.create_tree(tree)?;
+            }
+            let state = State { next_tree: trees::INDEXES_FROM, ..State::default() };
+            transaction.set_meta(state.encode())?;
+            transaction.commit()?;
+            state
+        } else {
+            let mut state = State::decode(&meta)?;
+            state.schema = Arc::new(Schema::load(&set.snapshot())?);
+            state
+        };
+        let view = ArcSwap::from_pointee(state.view());
+        Ok(Shard { set, state: Mutex::new(state), view, publisher: Publisher::default() })
+    }
+
+    /// The bytes of consensus stored with the last entry applied; empty when there is none.
+    pub fn consensus(&self) -> Bytes {
+        self.state.lock().consensus.clone()
+    }
+
+    /// The bytes of consensus that a shard's stored state holds: for states read from elsewhere, such as a checkpoint.
+    pub fn consensus_of(meta: &Bytes) -> Result<Bytes, ShardError> {
+        if meta.is_empty() { Ok(Bytes::new()) } else { Ok(State::decode(meta)?.consensus) }
+    }
+
+    /// The last entry applied.
+    pub fn position(&self) -> Position {
+        self.state.lock().applied
+    }
+
+    /// The schema and fence in force.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// The encoded document with this encoded key, as of the last commit.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
+        self.set.get(trees::PRIMARY, key)?.as_ref().map(primary::document).transpose()
+    }
+
+    /// Everything as of the last commit.
+    pub fn read(&self) -> Result<Reader, ShardError> {
+        // The schema first: if it changes in between, its trees may be missing from the snapshot, which reads as "no such
+        // index", but an index is never read through a definition that is not its own.
+        let view = self.view.load_full();
+        let snapshot = self.set.snapshot();
+        let position = State::applied_of(&snapshot.meta())?;
+        Ok(Reader { snapshot, schema: view.schema.clone(), position })
+    }
+
+    /// Listens to every change applied after this call.
+    pub fn listen(&self, wake: Box<dyn Fn() + Send + Sync>) -> Listener {
+        self.publisher.listen(wake)
+    }
+
+    /// Ends every listener: the shard is being dropped.
+    pub fn close(&self) {
+        self.publisher.close();
+    }
+
+    /// Applies committed entries in order as one transaction, and stores `consensus` with it. One outcome for each.
+    pub fn apply(&self, entries: &[Entry], consensus: Bytes) -> Result<Vec<Outcome>, ShardError> {
+        let mut state = self.state.lock();
+        let mut work = Work {
+            transaction: self.set.begin(),
+            state: state.clone(),
+            published: Vec::new(),
+            cx: Cx::pure(),
+            scratch: Vec::new(),
+        };
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            outcomes.push(work.entry(entry)?);
+        }
+        work.state.consensus = consensus;
+        work.state.log_bytes = change_log::trim(&mut work.transaction, work.state.log_bytes, CHANGE_LOG_BYTES_MAX)?;
+        work.transaction.set_meta(work.state.encode())?;
+        let Work { transaction, state: next, published, .. } = work;
+        transaction.commit()?;
+        let schema_changed = next.version != state.version || next.epoch != state.epoch;
+        *state = next;
+        if schema_changed {
+            self.view.store(Arc::new(state.view()));
+        }
+        if !self.publisher.is_idle() {
+            for batch in &published {
+                self.publisher.publish(batch);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Indexes about `documents` more documents of the first index that is not built to its end. Called between applies;
+    /// takes the same turn as they do.
+    pub fn build_step(&self, documents: usize) -> Result<BuildStep, ShardError> {
+        let mut state = self.state.lock();
+        let Some(index) = state.schema.indexes.values().find(|index| index.built != Built::Whole).cloned() else {
+            return Ok(BuildStep::Idle);
+        };
+        let ahead = match &index.built {
+            Built::UpTo(mark) => KeyBounds::after(mark.clone()),
+            _ => KeyBounds::all(),
+        };
+        let reader = Reader { snapshot: self.set.snapshot(), schema: state.schema.clone(), position: state.applied };
+        let rows = reader.documents(&ahead, Direction::Forward, documents)?;
+        let mut transaction = self.set.begin();
+        let cx = Cx::pure();
+        for (key, document) in &rows {
+            secondary::add(&mut transaction, &index, key, document, state.applied.0, &cx)?;
+        }
+        let built = match rows.last() {
+            Some((last, _)) if rows.len() == documents => Built::UpTo(last.clone()),
+            _ => Built::Whole,
+        };
+        let next = Index { built, ..(*index).clone() };
+        schema::write_index(&mut transaction, &next)?;
+        transaction.commit()?;
+        let step = if next.built == Built::Whole { BuildStep::Built(index.id) } else { BuildStep::Progress };
+        let mut schema = (*state.schema).clone();
+        schema.indexes.insert(index.id, Arc::new(next));
+        state.schema = Arc::new(schema);
+        self.view.store(Arc::new(state.view()));
+        Ok(step)
+    }
+
+    /// The indexes that are built to their end here but not yet ready: for each, `IndexReady` may be proposed.
+    pub fn built_not_ready(&self) -> Vec<IndexId> {
+        let view = self.view.load();
+        let waiting = |index: &&Arc<Index>| index.built == Built::Whole && index.state == IndexState::Building;
+        view.schema.indexes.values().filter(waiting).map(|index| index.id).collect()
+    }
+
+    /// The trees' handle, for snapshots of the whole shard.
+    pub fn tree_set(&self) -> &TreeSet {
+        &self.set
+    }
+
+    /// Begins to replace everything the shard holds; nothing is visible before [`Replacement::finish`].
+    pub(crate) fn replace(&self) -> Result<Replacement<'_>, ShardError> {
+        let state = self.state.lock();
+        let mut transaction = self.set.begin();
+        for tree in self.set.snapshot().trees() {
+            transaction.drop_tree(tree)?;
+        }
+        Ok(Replacement { shard: self, state, transaction, received: None, trees: Vec::new() })
+    }
+}
+
+/// A shard being replaced by a snapshot.
+pub(crate) struct Replacement<'a> {
+    shard: &'a Shard,
+    state: MutexGuard<'a, State>,
+    transaction: Transaction,
+    received: Option<State>,
+    trees: Vec<TreeId>,
+}
+
+impl Replacement<'_> {
+    /// Takes one chunk of the snapshot.
+    pub(crate) fn chunk(&mut self, bytes: &Bytes) -> Result<(), ShardError> {
+        match decode_chunk(bytes)? {
+            Chunk::State(meta) => self.received = Some(State::decode(&meta)?),
+            Chunk::Rows { tree, rows } => {
+                if !self.trees.contains(&tree) {
+                    self.transaction.create_tree(tree)?;
+                    self.trees.push(tree);
+                }
+                for (key, value) in rows {
+                    self.transaction.put(tree, &key, &value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the snapshot's contents the shard's.
+    pub(crate) fn finish(mut self) -> Result<(), ShardError> {
+        let missing = ShardError::Format { what: "a snapshot", offset: 0, reason: "without the shard's state" };
+        let mut next = self.received.take().ok_or(missing)?;
+        self.transaction.set_meta(next.encode())?;
+        self.transaction.commit()?;
+        next.schema = Arc::new(Schema::load(&self.shard.set.snapshot())?);
+        *self.state = next;
+        self.shard.view.store(Arc::new(self.state.view()));
+        Ok(())
+    }
+}
+
+/// One apply in progress.
+struct Work {
+    transaction: Transaction,
+    state: State,
+    published: Vec<ChangeBatch>,
+    cx: Cx,
+    scratch: Vec<u8>,
+}
+
+impl Work {
+    fn entry(&mut self, entry: &Entry) -> Result<Outcome, ShardError> {
+        assert!(entry.position > self.state.applied, "S1: entries are applied once, in order");
+        self.state.applied = entry.position;
+        let Some(bytes) = &entry.command else { return Ok(Outcome::Applied) };
+        match decode_command(bytes)? {
+            Command::Write { fence, effects } => self.write(entry, &fence, effects),
+            command => {
+                self.change_schema(command)?;
+                self.state.version.0 += 1;
+                Ok(Outcome::Applied)
+            }
+        }
+    }
+
+    fn write(&mut self, entry: &Entry, fence: &Fence, effects: Vec<Effect>) -> Result<Outcome, ShardError> {
+        if let Some(reason) = self.state.refuses(fence, entry.term) {
+            return Ok(Outcome::Skipped(reason));
+        }
+        (self.state.term, self.state.chain, self.state.number) = (fence.term, fence.chain, fence.number);
+        let schema = self.state.schema.clone();
+        let mut changes = Vec::with_capacity(effects.len());
+        for effect in effects {
+            let old = primary::write(&mut self.transaction, &effect, entry.position.0, &mut self.scratch)?;
+            let change = match effect {
+                Effect::Put { key, document } => DocumentChange { key, old, new: Some(document) },
+                Effect::Delete { key } => DocumentChange { key, old, new: None },
+            };
+            for index in schema.indexes.values().filter(|index| index.built.covers(&change.key)) {
+                secondary::maintain(&mut self.transaction, index, &change, entry.position.0, &self.cx)?;
+            }
+            let number = u32::try_from(changes.len()).expect("an entry's effects are bounded by its bytes");
+            self.state.log_bytes += change_log::append(&mut self.transaction, entry.position.0, number, &change)?;
+            changes.push(change);
+        }
+        self.published.push(ChangeBatch { position: entry.position, changes: changes.into() });
+        Ok(Outcome::Applied)
+    }
+
+    fn change_schema(&mut self, command: Command) -> Result<(), ShardError> {
+        let mut schema = (*self.state.schema).clone();
+        match command {
+            Command::Write { .. } => unreachable!("writes do not change the schema"),
+            Command::CreateIndex { id, name, multi, definition } => {
+                if !schema.indexes.contains_key(&id) {
+                    let tree = TreeId(self.state.next_tree);
+                    self.state.next_tree += 1;
+                    self.transaction.create_tree(tree)?;
+                    let function = IndexFunction::compile(&name, &definition)?;
+                    let index = Index { id, name, tree, multi, definition, function, state: IndexState::Building, built: Built::Nothing };
+                    schema::write_index(&mut self.transaction, &index)?;
+                    schema.indexes.insert(id, Arc::new(index));
+                }
+            }
+            Command::DropIndex { id } => {
+                if let Some(index) = schema.indexes.remove(&id) {
+                    self.transaction.drop_tree(index.tree)?;
+                    schema::remove_index(&mut self.transaction, id)?;
+                }
+            }
+            Command::RenameIndex { id, name } => self.change_index(&mut schema, id, |index| index.name = name)?,
+            Command::IndexReady { id } => self.change_index(&mut schema, id, |index| index.state = IndexState::Ready)?,
+            Command::SetWriteHook { definition } => {
+                schema::write_hook(&mut self.transaction, definition.as_ref())?;
+                schema.write_hook = definition;
+            }
+        }
+        self.state.schema = Arc::new(schema);
+        Ok(())
+    }
+
+    fn change_index(&mut self, schema: &mut Schema, id: IndexId, change: impl FnOnce(&mut Index)) -> Result<(), ShardError> {
+        if let Some(index) = schema.indexes.get(&id) {
+            let mut index = (**index).clone();
+            change(&mut index);
+            schema::write_index(&mut self.transaction, &index)?;
+            schema.indexes.insert(id, Arc::new(index));
+        }
+        Ok(())
+    }
+}
+
+const STATE_VERSION: u8 = 1;
+
+impl State {
+    fn view(&self) -> View {
+        View { schema: self.schema.clone(), epoch: self.epoch, version: self.version }
+    }
+
+    /// Why an entry with this fence, appended in `term`, must be skipped; `None`: it is applied.
+    fn refuses(&self, fence: &Fence, term: u64) -> Option<Skipped> {
+        let follows = fence.term == self.term && fence.chain == self.chain && fence.number == self.number + 1;
+        let begins = fence.number == 1 && (fence.term, fence.chain) > (self.term, self.chain);
+        if fence.term != term {
+            Some(Skipped::Term)
+        } else if fence.epoch != self.epoch {
+            Some(Skipped::Epoch)
+        } else if fence.schema != self.version {
+            Some(Skipped::Schema)
+        } else if !follows && !begins {
+            Some(Skipped::Chain)
+        } else {
+            None
+        }
+    }
+
+    fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(80 + self.consensus.len());
+        out.put_u8(STATE_VERSION);
+        for number in [self.applied.0, self.epoch.0, self.version.0, self.term, self.chain, self.number] {
+            out.put_u64_le(number);
+        }
+        out.put_u32_le(self.next_tree);
+        out.put_u64_le(self.log_bytes);
+        format::put_bytes(&mut out, &self.consensus);
+        Bytes::from(out)
+    }
+
+    fn decode(bytes: &Bytes) -> Result<State, ShardError> {
+        let mut reader = format::Reader::new("a shard's state", bytes);
+        reader.version(STATE_VERSION)?;
+        let state = State {
+            applied: Position(reader.u64()?),
+            epoch: Epoch(reader.u64()?),
+            version: SchemaVersion(reader.u64()?),
+            term: reader.u64()?,
+            chain: reader.u64()?,
+            number: reader.u64()?,
+            next_tree: reader.u32()?,
+            log_bytes: reader.u64()?,
+            consensus: reader.bytes()?,
+            schema: Arc::default(),
+        };
+        reader.end()?;
+        Ok(state)
+    }
+
+    fn applied_of(meta: &Bytes) -> Result<Position, ShardError> {
+        if meta.is_empty() {
+            return Ok(Position(0));
+        }
+        let mut reader = format::Reader::new("a shard's state", meta);
+        reader.version(STATE_VERSION)?;
+        Ok(Position(reader.u64()?))
+    }
+}

@@ -1,0 +1,112 @@
+//! The edges between crates are those of `docs/architecture.md`, and certain names are known to certain crates alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use photondb_test_tidy::{files, from_root, product_code, read, root};
+
+/// Each crate and the workspace crates that it may import.
+fn edges() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let all_below_server =
+        "storage proto node/reql node/runtime node/query node/shard node/consensus node/replica control-plane/cluster-state control-plane/controller";
+    let map = [
+        ("storage", ""),
+        ("proto", ""),
+        ("node/reql", ""),
+        ("node/runtime", ""),
+        ("node/query", "node/reql node/runtime"),
+        ("node/shard", "node/reql storage proto"),
+        ("node/consensus", "storage proto node/runtime"),
+        ("control-plane/cluster-state", "proto"),
+        (
+            "node/replica",
+            "node/shard node/consensus node/query control-plane/cluster-state node/runtime storage proto node/reql",
+        ),
+        ("control-plane/controller", "control-plane/cluster-state node/consensus storage proto node/runtime"),
+        ("node/server", all_below_server),
+        ("control-plane/photonctl", "proto control-plane/cluster-state node/reql"),
+    ];
+    map.into_iter().map(|(name, may)| (name, may.split_whitespace().collect())).collect()
+}
+
+fn package(folder: &str) -> String {
+    match folder {
+        "node/server" => "photondb".to_owned(),
+        "control-plane/photonctl" => "photonctl".to_owned(),
+        other => format!("photondb-{}", other.rsplit('/').next().unwrap_or(other)),
+    }
+}
+
+fn dependencies(folder: &str) -> Vec<String> {
+    let manifest = read(&root().join(folder).join("Cargo.toml"));
+    let from = manifest.find("[dependencies]").expect("a crate lists its dependencies");
+    let section = &manifest[from + "[dependencies]".len()..];
+    let section = section.split("\n[").next().unwrap_or_default();
+    let names = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    names.map(str::to_owned).filter(|name| name.starts_with("photon")).collect()
+}
+
+#[test]
+fn a_crate_imports_only_what_the_map_allows() {
+    for (folder, may) in edges() {
+        let may: Vec<String> = may.into_iter().map(package).collect();
+        for found in dependencies(folder) {
+            assert!(may.contains(&found), "{folder} must not import {found}; if it should, change docs/architecture.md and this map together");
+        }
+    }
+}
+
+#[test]
+fn every_crate_of_the_product_is_on_the_map() {
+    let known = edges();
+    for manifest in files(&root(), "Cargo.toml") {
+        let folder = from_root(manifest.parent().expect("a manifest stands in a folder"));
+        let outside = folder.is_empty() || folder.starts_with("tests/") || folder == "simulation" || folder.ends_with("fuzz");
+        assert!(outside || known.contains_key(folder.as_str()), "{folder} is not on the map");
+    }
+}
+
+fn names(folder: &str, word: &str, except: &[&str]) -> Vec<String> {
+    let sources = root().join(folder).join("src");
+    let lines = files(Path::new(&sources), ".rs").into_iter().flat_map(|path| {
+        let name = from_root(&path);
+        let code = product_code(&read(&path));
+        code.lines().filter(|line| line.contains(word)).map(|line| format!("{name}: {}", line.trim())).collect::<Vec<_>>()
+    });
+    lines.filter(|line| !except.iter().any(|allowed| line.starts_with(allowed))).collect()
+}
+
+fn all_but(excepted: &[&str]) -> Vec<&'static str> {
+    edges().into_keys().filter(|folder| !excepted.contains(folder)).collect()
+}
+
+#[test]
+fn only_consensus_names_openraft() {
+    for folder in all_but(&["node/consensus"]) {
+        assert_eq!(names(folder, "openraft::", &[]), Vec::<String>::new());
+        assert!(!read(&root().join(folder).join("Cargo.toml")).contains("openraft"), "{folder} depends on openraft");
+    }
+}
+
+#[test]
+fn below_the_server_only_the_disk_names_the_file_system() {
+    for folder in all_but(&["node/server", "control-plane/photonctl"]) {
+        assert_eq!(names(folder, "std::fs", &["storage/src/disk/"]), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn only_runtime_and_the_programs_read_clocks_and_open_sockets() {
+    for folder in all_but(&["node/server", "control-plane/photonctl", "node/runtime"]) {
+        for word in ["Instant::now", "SystemTime::now", "std::net::", "tokio::net", "std::thread::spawn", "thread_rng", "rand::rng("] {
+            assert_eq!(names(folder, word, &[]), Vec::<String>::new(), "{word} in {folder}");
+        }
+    }
+}
+
+#[test]
+fn only_the_programs_use_errors_without_a_type() {
+    for folder in all_but(&["node/server", "control-plane/photonctl"]) {
+        assert!(!read(&root().join(folder).join("Cargo.toml")).contains("anyhow"), "{folder} uses anyhow");
+    }
+}

@@ -1,0 +1,55 @@
+//! A few rules of style that a machine can watch.
+
+use photondb_test_tidy::{files, from_root, product_code, read, root};
+
+/// Past this a file asks for a folder of its own name.
+const LINES_MAX: usize = 1000;
+
+#[test]
+fn no_file_has_a_name_that_says_nothing() {
+    for path in files(&root(), ".rs") {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let says_nothing = ["mod", "util", "utils", "helper", "helpers", "common", "misc", "manager"];
+        assert!(!says_nothing.contains(&name.as_str()), "{} needs a name that says what it is", from_root(&path));
+    }
+}
+
+#[test]
+fn no_file_grew_past_what_one_reads_at_once() {
+    for path in files(&root(), ".rs") {
+        let lines = read(&path).lines().count();
+        assert!(lines <= LINES_MAX, "{} has {lines} lines", from_root(&path));
+    }
+}
+
+#[test]
+fn nothing_is_left_to_do_or_ignored() {
+    for path in files(&root(), ".rs") {
+        let code = product_code(&read(&path));
+        for word in [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[ig", "nore")] {
+            assert!(!code.contains(word), "{} contains {word}", from_root(&path));
+        }
+    }
+}
+
+#[test]
+fn every_source_file_opens_with_what_it_is() {
+    for path in files(&root(), ".rs") {
+        let name = from_root(&path);
+        if name.ends_with("build.rs") || name.contains("/fuzz_targets/") {
+            continue;
+        }
+        let text = read(&path);
+        assert!(text.starts_with("//!") || text.trim().is_empty(), "{name} has no module documentation");
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_it_may_be() {
+    for path in files(&root(), ".rs") {
+        let name = from_root(&path);
+        let may = name.starts_with("storage/") || name.starts_with("node/runtime/src/fiber") || name.starts_with("tests/");
+        let code = product_code(&read(&path));
+        assert!(may || !code.contains("unsafe {"), "{name} has unsafe code");
+    }
+}
