@@ -7,6 +7,7 @@ pub mod datum;
 pub mod error;
 pub mod limits;
 pub mod term;
+pub mod wire;
 
 pub use datum::{Array, Datum, Object, ObjectBuilder, Str};
 pub use error::{Error, ErrorKind, Result, ResultExt};

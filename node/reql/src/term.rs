@@ -12,7 +12,7 @@ mod placement;
 
 use std::fmt;
 
-pub use backtrace::{BacktraceId, Frame, Registry};
+pub use backtrace::{write_frames, BacktraceId, Frame, Registry};
 pub use kind::{TermKind, UnknownTerm};
 pub use parse::{parse, Message, Refusal, Start};
 pub use placement::is_write_or_meta;

@@ -63,10 +63,6 @@ pub(super) fn forbids_writes(kind: TermKind) -> bool {
             | Avg
             | Min
             | Max
-            | Distinct
-            | OrderBy
-            | IndexCreate
-            | SetWriteHook
     )
 }
 

@@ -1,0 +1,117 @@
+//! Messages on a connection: `token: u64, length: u32` in little endian, then that many bytes of JSON.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::limits::FRAME_BYTES_MAX;
+
+/// Bytes before the body.
+pub const HEADER_BYTES: usize = 12;
+
+/// The number by which a client tells the answers to its queries apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// One message of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub token: Token,
+    pub body: Bytes,
+}
+
+/// A message that is too long. It is answered under its token with [`FrameError::to_string`] as a client error; then the
+/// connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Query size ({length}) greater than maximum ({max}).", max = FRAME_BYTES_MAX - 1)]
+pub struct FrameError {
+    pub token: Token,
+    pub length: u32,
+}
+
+/// Cuts a stream of bytes into frames. Memory grows with the bytes that arrive, not with the length a header claims.
+#[derive(Debug, Default)]
+pub struct FrameDecoder {
+    buffer: BytesMut,
+}
+
+impl FrameDecoder {
+    pub fn new() -> FrameDecoder {
+        FrameDecoder::default()
+    }
+
+    /// The buffer to read into; append only.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame, if it is there.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let [a, b, c, d, e, f, g, h, length @ ..] = *header;
+        let token = Token(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        let length = u32::from_le_bytes(length);
+        let body = length as usize;
+        if body >= FRAME_BYTES_MAX {
+            return Err(FrameError { token, length });
+        }
+        if self.buffer.len() < HEADER_BYTES + body {
+            return Ok(None);
+        }
+        self.buffer.advance(HEADER_BYTES);
+        Ok(Some(Frame { token, body: self.buffer.split_to(body).freeze() }))
+    }
+}
+
+/// Appends a frame whose body `write` appends.
+pub fn write_frame(token: Token, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(&token.0.to_le_bytes());
+    let length_at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out);
+    // Batches are bounded far below this; a body that is not would be cut off by its own length.
+    let length = u32::try_from(out.len() - length_at - 4).unwrap_or(u32::MAX);
+    out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_survive_any_cut() {
+        let mut stream = Vec::new();
+        write_frame(Token(1), &mut stream, |out| out.extend_from_slice(b"[5]"));
+        write_frame(Token(u64::MAX), &mut stream, |_| ());
+        assert_eq!(stream[..15], *b"\x01\0\0\0\0\0\0\0\x03\0\0\0[5]");
+        for step in 1..stream.len() {
+            let mut decoder = FrameDecoder::new();
+            let mut frames = Vec::new();
+            for piece in stream.chunks(step) {
+                decoder.push(piece);
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    frames.push(frame);
+                }
+            }
+            assert_eq!(frames.len(), 2);
+            assert_eq!(frames[0], Frame { token: Token(1), body: Bytes::from_static(b"[5]") });
+            assert!(frames[1].body.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_frame_at_the_limit_waits_and_one_past_it_is_refused() {
+        let header = |length: usize| {
+            let mut decoder = FrameDecoder::new();
+            decoder.push(&7u64.to_le_bytes());
+            decoder.push(&(length as u32).to_le_bytes());
+            decoder.next_frame()
+        };
+        assert_eq!(header(FRAME_BYTES_MAX - 1), Ok(None));
+        let error = header(FRAME_BYTES_MAX).unwrap_err();
+        assert_eq!(error.token, Token(7));
+        assert_eq!(error.to_string(), "Query size (134217728) greater than maximum (134217727).");
+    }
+}
