@@ -1,8 +1,8 @@
 //! What storage asks of the machine: named files in one data directory, positioned reads and writes, explicit syncs.
 //!
-//! Two implementations: [`system`] (the real one) and [`simulated`] (in memory; loses what was not synced, tears, flips
-//! bits, fills up, fails). Everything above this module sees only these traits, so that a crash can be tried at every
-//! one of its calls.
+//! Three implementations: [`system`] (the real one), [`memory`] (for `--memory`: durable until the process ends) and
+//! [`simulated`] (loses what was not synced, tears, flips bits, fills up, fails). Everything above this module sees only
+//! these traits, so that a crash can be tried at every one of its calls.
 //!
 //! Durability contract, the same for both:
 //! - Bytes written with [`File::write_at`] survive a crash only after [`File::sync_data`] returned `Ok` on that file.
@@ -13,6 +13,7 @@
 use std::io;
 use std::sync::Arc;
 
+pub mod memory;
 pub mod simulated;
 pub mod system;
 

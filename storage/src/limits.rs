@@ -1,0 +1,57 @@
+//! Every maximum of this crate, named, and related to each other at compile time.
+
+// --- WAL ---
+
+/// The payload of one log record, in bytes (DESIGN section 3: an entry is at most 32 MiB, plus its own header).
+pub const WAL_PAYLOAD_BYTES_MAX: usize = (32 << 20) + 4096;
+
+/// The smallest segment the log accepts, in bytes.
+pub const WAL_SEGMENT_BYTES_MIN: u64 = 64 << 10;
+
+/// The largest segment the log accepts, in bytes. Lengths and offsets within a segment fit 32 bits.
+pub const WAL_SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// The segment of a node in production, in bytes.
+pub const WAL_SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+
+/// What one step of the writer takes from the queue when more is waiting, in bytes.
+pub const WAL_STEP_BYTES_MAX: usize = 8 << 20;
+
+/// Live bytes that one step rewrites forward to free the oldest segment.
+pub const WAL_RECLAIM_BYTES_PER_STEP: usize = 1 << 20;
+
+/// Recent entries kept in memory by default, in bytes.
+pub const WAL_CACHE_BYTES_DEFAULT: usize = 32 << 20;
+
+/// Damaged places remembered as evidence; more are counted only.
+pub const WAL_DAMAGE_REPORTS_MAX: usize = 64;
+
+const _: () = assert!(WAL_SEGMENT_BYTES_DEFAULT as usize > WAL_PAYLOAD_BYTES_MAX + (WAL_PAYLOAD_BYTES_MAX >> 8));
+const _: () = assert!(WAL_SEGMENT_BYTES_MIN <= WAL_SEGMENT_BYTES_DEFAULT);
+const _: () = assert!(WAL_SEGMENT_BYTES_DEFAULT <= WAL_SEGMENT_BYTES_MAX);
+
+// --- Page store ---
+
+/// Longest key of a tree, in bytes. Four keys of this size and their cells fit a node, so a split always works.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Largest value of a tree, in bytes: the largest document (16 MiB) with room for what the owner adds.
+pub const VALUE_BYTES_MAX: usize = 32 << 20;
+
+/// Largest `meta` blob of a tree set, in bytes.
+pub const META_BYTES_MAX: usize = 1 << 20;
+
+/// Most trees in one tree set.
+pub const TREES_PER_SET_MAX: usize = 4096;
+
+/// Largest body of a tree node, in bytes. With the page header it fills the 8 KiB slot exactly.
+pub const NODE_BODY_BYTES_MAX: usize = 8192 - crate::page::format::HEADER_BYTES;
+
+/// Values up to this size live in the leaf; larger ones in overflow slots.
+pub const INLINE_VALUE_BYTES_MAX: usize = 2048;
+
+/// Deepest tree that is believed; a deeper one is damage.
+pub const TREE_DEPTH_MAX: usize = 32;
+
+const _: () = assert!(4 * (KEY_BYTES_MAX + 32) < NODE_BODY_BYTES_MAX);
+const _: () = assert!(2 * (INLINE_VALUE_BYTES_MAX + KEY_BYTES_MAX + 32) < NODE_BODY_BYTES_MAX);

@@ -1,0 +1,445 @@
+//! The write-ahead log: every Raft log of the node, in one file at a time, synced once for all of them.
+//!
+//! A [`Wal`] carries many streams. [`Wal::submit`] changes what readers of a stream see at once and queues the records;
+//! [`Wal::step`], driven by one writer thread, writes all that is queued, syncs once and completes every waiter in the
+//! order of submission. Space comes back oldest segment first: what is still live in the oldest one is copied forward
+//! by the writer, so that a slow stream never pins the log.
+//!
+//! `format.rs` draws the bytes; the invariants W1.. are listed in this crate's `README.md`.
+//!
+//! Calls back into the log: a [`Completion`] may call `submit`, `read`, `state` and `barrier`, but not `step`,
+//! `idle_mark`, `prepare` or `close`, which wait for the writer that is just calling it.
+
+pub(crate) mod format;
+mod index;
+mod reader;
+mod recovery;
+mod retention;
+mod segment;
+mod shared;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+#[doc(hidden)]
+pub use self::reader::examine;
+use self::shared::Shared;
+use self::writer::Writer;
+use crate::disk::Disk;
+use crate::disk::memory::MemoryDisk;
+use crate::error::StorageError;
+use crate::limits::{
+    WAL_CACHE_BYTES_DEFAULT, WAL_SEGMENT_BYTES_DEFAULT, WAL_SEGMENT_BYTES_MAX, WAL_SEGMENT_BYTES_MIN,
+};
+
+/// One sequence of records in the log: one member of one Raft group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+impl StreamId {
+    /// The log's own records. Nobody else may write to it.
+    pub const LOG: StreamId = StreamId(u64::MAX);
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}
+
+/// A position in the log, in bytes since its beginning; it only grows, over all segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(u64);
+
+impl Lsn {
+    /// Before the first record of all.
+    pub const ZERO: Lsn = Lsn(0);
+
+    /// The position `bytes` after the beginning.
+    #[must_use]
+    pub const fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// Bytes since the beginning of the log.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    #[must_use]
+    pub(crate) fn plus(self, bytes: u64) -> Self {
+        Self(self.0.checked_add(bytes).expect("2^64 bytes are never written"))
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}
+
+/// How a log is laid out and when its space comes back.
+#[derive(Clone, Copy, Debug)]
+pub struct WalOptions {
+    /// The size of a segment; a multiple of 32 KiB. One request takes at most a little less than this.
+    pub segment_bytes: u64,
+    /// The size of the very first segment, so that a small node stays small; at most `segment_bytes`.
+    pub first_segment_bytes: u64,
+    /// Makes the checksums of this log differ from those of any other: something random, kept or not.
+    pub incarnation_seed: u64,
+    /// Files kept to become segments again, at most.
+    pub recycle_max: usize,
+    /// Dead bytes tolerated before live records are copied forward, beside once the live bytes.
+    pub reclaim_slack_bytes: u64,
+    /// Payloads of recent entries kept in memory, in bytes over all streams.
+    pub cache_bytes: usize,
+}
+
+impl Default for WalOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: WAL_SEGMENT_BYTES_DEFAULT,
+            first_segment_bytes: WAL_SEGMENT_BYTES_DEFAULT / 4,
+            incarnation_seed: 0,
+            recycle_max: 4,
+            reclaim_slack_bytes: 2 * WAL_SEGMENT_BYTES_DEFAULT,
+            cache_bytes: WAL_CACHE_BYTES_DEFAULT,
+        }
+    }
+}
+
+impl WalOptions {
+    fn check(&self) -> Result<(), StorageError> {
+        let sizes = [("segment_bytes", self.segment_bytes), ("first_segment_bytes", self.first_segment_bytes)];
+        let [_, (_, first)] = sizes;
+        for (option, found) in sizes {
+            let within = (WAL_SEGMENT_BYTES_MIN..=WAL_SEGMENT_BYTES_MAX).contains(&found);
+            if !within || !found.is_multiple_of(format::BLOCK_BYTES) || first > self.segment_bytes {
+                let maximum = WAL_SEGMENT_BYTES_MAX;
+                return Err(StorageError::Option { option, found, minimum: WAL_SEGMENT_BYTES_MIN, maximum });
+            }
+        }
+        Ok(())
+    }
+
+    /// What one submission may take in the log.
+    fn submission_bytes_max(&self) -> u64 {
+        self.segment_bytes - format::SEGMENT_HEADER_BYTES - 2 * format::room_bytes_max(format::BATCH_DATA_BYTES)
+    }
+}
+
+/// What a caller appends to a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The next entry. The first one of a stream may have any index; after a purge it follows the purged one.
+    Entry {
+        /// Its position in the stream.
+        index: u64,
+        /// The term it was proposed in.
+        term: u64,
+        /// Whatever the owner wrote.
+        payload: Bytes,
+    },
+    /// The owner's newest term and vote.
+    Vote(Bytes),
+    /// How far the owner knows entries to be committed.
+    Committed(Bytes),
+    /// Entries with index >= `from` are gone.
+    Truncate {
+        /// The first one that is gone.
+        from: u64,
+    },
+    /// Entries with index <= `upto` are gone, for good.
+    Purge {
+        /// The last one that is gone.
+        upto: u64,
+        /// The purged log id, as the owner writes it.
+        payload: Bytes,
+    },
+    /// The stream is gone for good. Only a tombstone remains, for ever.
+    Erased,
+}
+
+/// What a stream is now, records still waiting to be written included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamState {
+    /// The newest vote.
+    pub vote: Option<Bytes>,
+    /// The newest committed mark.
+    pub committed: Option<Bytes>,
+    /// The newest purge: the last index purged, and the owner's payload.
+    pub purged: Option<(u64, Bytes)>,
+    /// The index of the first entry, if there is one.
+    pub first_index: Option<u64>,
+    /// The index of the last entry, if there is one.
+    pub last_index: Option<u64>,
+    /// The stream has a tombstone.
+    pub erased: bool,
+    /// Records of the stream may have been lost to damage: it may be read and erased, and must never vote again.
+    pub suspect: bool,
+}
+
+/// An entry as read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its position in the stream.
+    pub index: u64,
+    /// The term it was proposed in.
+    pub term: u64,
+    /// Whatever the owner wrote.
+    pub payload: Bytes,
+}
+
+/// Called once, when what it was given with is durable or never will be.
+pub type Completion = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
+
+/// A place in the log that does not hold what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment's sequence.
+    pub segment: u64,
+    /// The byte in it.
+    pub offset: u64,
+    /// What is wrong.
+    pub kind: DamageKind,
+}
+
+/// What is wrong at a damaged place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The checksum there is not that of the bytes. Both are 0 when the bytes are not even a record's beginning.
+    Checksum {
+        /// The checksum of the bytes.
+        expected: u32,
+        /// The checksum stored with them.
+        found: u32,
+    },
+    /// The whole segment is missing, or its header is unreadable.
+    Segment,
+    /// A record names a previous record of its stream that is not there.
+    Link {
+        /// The stream.
+        stream: StreamId,
+        /// The last record found before it.
+        expected: Lsn,
+        /// The record it names.
+        found: Lsn,
+    },
+    /// An entry is missing between others.
+    Entry {
+        /// The stream.
+        stream: StreamId,
+        /// The missing index.
+        index: u64,
+    },
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { segment, offset, kind } = self;
+        write!(formatter, "log segment {segment:016x} is damaged at byte {offset}: ")?;
+        match kind {
+            DamageKind::Checksum { expected, found } => {
+                write!(formatter, "expected checksum {expected:08x}, found {found:08x}")
+            }
+            DamageKind::Segment => write!(formatter, "the segment is missing or its header is unreadable"),
+            DamageKind::Link { stream, expected, found } => {
+                write!(formatter, "stream {stream} was at {expected}, but its next record follows {found}")
+            }
+            DamageKind::Entry { stream, index } => write!(formatter, "stream {stream} lacks entry {index}"),
+        }
+    }
+}
+
+/// Counters since the log was opened, and sizes now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WalMetrics {
+    /// Syncs of segment files.
+    pub syncs: u64,
+    /// Bytes written to segments, copies included.
+    pub bytes_written: u64,
+    /// Submissions completed.
+    pub submissions: u64,
+    /// Submissions in the largest group that one sync served.
+    pub group_max: u64,
+    /// Records copied forward.
+    pub records_moved: u64,
+    /// Segments given back.
+    pub segments_released: u64,
+    /// Submissions refused because the disk was full.
+    pub refused_full: u64,
+    /// Segments in the log now.
+    pub segments: u64,
+    /// The room that live records take, in bytes.
+    pub live_bytes: u64,
+    /// Records waiting for the writer, in bytes.
+    pub queued_bytes: u64,
+    /// Payloads kept in memory, in bytes.
+    pub cached_bytes: u64,
+}
+
+type Waker = Box<dyn Fn() + Send + Sync>;
+
+/// The log. See the module for who calls what.
+pub struct Wal {
+    disk: Arc<dyn Disk>,
+    options: WalOptions,
+    waker: ArcSwapOption<Waker>,
+    /// Taken before `shared`, never while holding it.
+    writer: Mutex<Writer>,
+    shared: Mutex<Shared>,
+}
+
+impl Wal {
+    /// Opens the log in `disk`, creating it when there is none, and returns what each stream is.
+    ///
+    /// `start` is the position the superblock names ([`Lsn::ZERO`] without one), `generation` the newest checkpoint
+    /// generation found in the superblocks. The caller holds the directory's lock.
+    ///
+    /// Errors: the machine's; [`StorageError::LogMissing`] and [`StorageError::StaleCheckpoint`] when log and
+    /// superblocks do not belong together; [`StorageError::NewerFormat`]. Damage is no error: see
+    /// [`StreamState::suspect`] and [`Wal::damage`].
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: WalOptions,
+        start: Lsn,
+        generation: u64,
+    ) -> Result<(Arc<Self>, BTreeMap<StreamId, StreamState>), StorageError> {
+        options.check()?;
+        let recovered = recovery::recover(&*disk, &options, start)?;
+        if recovered.generation > generation.saturating_add(1) {
+            return Err(StorageError::StaleCheckpoint { found: generation, recorded: recovered.generation });
+        }
+        let suspects = recovered.suspects.clone();
+        let (writer, shared) = recovered.into_parts();
+        let wal = Self {
+            disk,
+            options,
+            waker: ArcSwapOption::empty(),
+            writer: Mutex::new(writer),
+            shared: Mutex::new(shared),
+        };
+        wal.record_suspects(&suspects)?;
+        let states = wal.shared.lock().states();
+        Ok((Arc::new(wal), states))
+    }
+
+    /// A log of the same kind that is only memory: for `--memory`.
+    #[must_use]
+    pub fn in_memory() -> Arc<Self> {
+        let options = WalOptions {
+            recycle_max: 0,
+            reclaim_slack_bytes: WAL_SEGMENT_BYTES_DEFAULT,
+            cache_bytes: WAL_CACHE_BYTES_DEFAULT / 4,
+            first_segment_bytes: WAL_SEGMENT_BYTES_DEFAULT,
+            ..WalOptions::default()
+        };
+        let opened = Self::open(Arc::new(MemoryDisk::new()), options, Lsn::ZERO, 0);
+        opened.expect("memory neither fails nor holds an earlier log").0
+    }
+
+    /// `waker` is called when work is queued and the writer may be asleep.
+    pub fn set_waker(&self, waker: Waker) {
+        self.waker.store(Some(Arc::new(waker)));
+    }
+
+    /// Queues `records` of `stream`, in order, after everything submitted before. They can be read at once.
+    ///
+    /// `completion` is called when they are durable, or with why they are not: nothing of a refused submission
+    /// remains. What changes nothing (a purge of what is purged, a truncation past the end) is not written.
+    pub fn submit(&self, stream: StreamId, records: Vec<Record>, completion: Option<Completion>) {
+        let outcome = self.shared.lock().submit(stream, records, completion, self.options.submission_bytes_max());
+        match outcome {
+            Ok(true) => self.wake(),
+            Ok(false) => {}
+            Err((completion, error)) => complete(completion, Err(error)),
+        }
+    }
+
+    /// `completion` is called when everything submitted before is durable.
+    pub fn barrier(&self, completion: Completion) {
+        let outcome = self.shared.lock().barrier(completion);
+        match outcome {
+            Ok(true) => self.wake(),
+            Ok(false) => {}
+            Err((completion, error)) => complete(completion, Err(error)),
+        }
+    }
+
+    /// Records that the checkpoint of this generation was published. Durable with everything submitted before a
+    /// following [`Wal::barrier`].
+    pub fn checkpoint_published(&self, generation: u64) {
+        if self.shared.lock().submit_own(format::Content::Checkpoint { generation }) {
+            self.wake();
+        }
+    }
+
+    /// What the stream is now. `None`: nothing was ever submitted to it that still counts.
+    pub fn state(&self, stream: StreamId) -> Option<StreamState> {
+        self.shared.lock().state(stream)
+    }
+
+    /// What every stream is now.
+    pub fn states(&self) -> BTreeMap<StreamId, StreamState> {
+        self.shared.lock().states()
+    }
+
+    /// The term of one entry, without reading its payload.
+    pub fn term(&self, stream: StreamId, index: u64) -> Option<u64> {
+        self.shared.lock().term(stream, index)
+    }
+
+    /// Entries `from..to_exclusive` of the stream that exist, in order; at least one if there is one, then as many as
+    /// fit in `max_bytes` of payload.
+    ///
+    /// Errors: the machine's, or [`StorageError::WalDamaged`] when the bytes on disk are not what was written.
+    pub fn read(
+        &self,
+        stream: StreamId,
+        from: u64,
+        to_exclusive: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, StorageError> {
+        shared::read(&self.shared, stream, from, to_exclusive, max_bytes)
+    }
+
+    /// Where recovery would have to begin now: for the next superblock.
+    pub fn start_lsn(&self) -> Lsn {
+        self.shared.lock().table.start()
+    }
+
+    /// Where the log was found damaged, oldest first; at most [`crate::limits::WAL_DAMAGE_REPORTS_MAX`].
+    pub fn damage(&self) -> Vec<Damage> {
+        self.shared.lock().damage.clone()
+    }
+
+    /// Counters and sizes.
+    pub fn metrics(&self) -> WalMetrics {
+        self.shared.lock().metrics()
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.load() {
+            waker();
+        }
+    }
+}
+
+impl fmt::Debug for Wal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Wal").field("disk", &self.disk.describe()).finish_non_exhaustive()
+    }
+}
+
+fn complete(completion: Option<Completion>, outcome: Result<(), StorageError>) {
+    if let Some(completion) = completion {
+        completion(outcome);
+    }
+}

@@ -1,0 +1,338 @@
+//! Opening the log: find its segments, read them forward, decide where it ends, and say what cannot be trusted.
+//!
+//! Bytes that do not fit are a torn tail when nothing says that they were durable, and rot when something does. The end
+//! of the log is where the torn tail begins: everything behind it in the segment is overwritten with zeros before
+//! anything new is written, because what a crash left there was written by the same incarnation and would pass for new.
+
+mod replay;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use self::replay::Replay;
+use super::format::{ALIGNMENT, SEGMENT_HEADER_BYTES};
+use super::index::Stream;
+use super::reader::{FileBlocks, Found, Reader};
+use super::retention::SegmentTable;
+use super::segment::{Segment, is_spare_name, parse_segment_name, remove, segment_name};
+use super::shared::Shared;
+use super::writer::{Spare, Writer};
+use super::{Damage, DamageKind, Lsn, StreamId, WalOptions};
+use crate::disk::{Disk, OpenMode};
+use crate::error::StorageError;
+
+/// Blocks read at once while scanning.
+const SCAN_BLOCKS: u64 = 16;
+
+/// Zeros are written, and looked for, in pieces of this many bytes.
+const ZERO_BYTES: u64 = 64 << 10;
+
+/// An opened log, before it becomes a [`super::Wal`].
+pub(super) struct Recovered {
+    /// The newest checkpoint generation the log knows was published.
+    pub(super) generation: u64,
+    /// Streams whose suspicion is new, and why.
+    pub(super) suspects: Vec<(StreamId, Damage)>,
+    streams: FxHashMap<StreamId, Stream>,
+    links: FxHashMap<StreamId, Lsn>,
+    damage: Vec<Damage>,
+    segments: Vec<Arc<Segment>>,
+    offset: u64,
+    named_start: Lsn,
+    next_ticket: u64,
+    cache_bytes: usize,
+    spare: Spare,
+}
+
+/// Where the log ends: in which of the chain's segments, and at which offset of it.
+struct Tail {
+    segment: usize,
+    offset: u64,
+}
+
+/// Segments by sequence without a hole: `None` stands for one that is missing or unreadable.
+struct Chain {
+    first: u64,
+    links: Vec<Option<Arc<Segment>>>,
+}
+
+/// Reads the log in `disk`. See [`super::Wal::open`].
+pub(super) fn recover(disk: &dyn Disk, options: &WalOptions, start: Lsn) -> Result<Recovered, StorageError> {
+    let names = disk.list().map_err(|error| StorageError::io("list", &disk.describe(), error))?;
+    let mut spare = Spare { next: None, names: names.iter().filter(|name| is_spare_name(name)).cloned().collect() };
+    // A process that was killed leaves names and bytes that are seen but not durable.
+    disk.sync_directory().map_err(|error| StorageError::io("sync directory", &disk.describe(), error))?;
+    let chain = Chain::open(disk, &names)?;
+    if chain.links.iter().all(Option::is_none) {
+        return begin(disk, options, &chain, start, spare);
+    }
+    let mut replay = Replay::default();
+    let tail = scan(&chain, start, &mut replay)?;
+    let (segments, offset) = end_log(disk, options, &chain, tail, &mut spare)?;
+    let end = segments.last().map_or(Lsn::ZERO, |last| last.header.start.plus(offset));
+    if end < start {
+        return Err(StorageError::LogMissing { start: start.get(), end: end.get() });
+    }
+    let oldest = segments.first().map_or(Lsn::ZERO, |first| first.header.start);
+    Ok(replay.finish(oldest, chain.first, options.cache_bytes, segments, offset, spare))
+}
+
+/// A log that has nothing yet.
+fn begin(
+    disk: &dyn Disk,
+    options: &WalOptions,
+    chain: &Chain,
+    start: Lsn,
+    spare: Spare,
+) -> Result<Recovered, StorageError> {
+    for sequence in chain.first..chain.first + chain.links.len() as u64 {
+        let name = segment_name(sequence);
+        if holds_something(disk, &name)? {
+            let damage = Damage { segment: sequence, offset: 0, kind: DamageKind::Segment };
+            return Err(StorageError::WalDamaged { damage });
+        }
+    }
+    if start > Lsn::ZERO {
+        return Err(StorageError::LogMissing { start: start.get(), end: 0 });
+    }
+    for sequence in chain.first..chain.first + chain.links.len() as u64 {
+        remove(disk, &segment_name(sequence))?;
+    }
+    let length = options.first_segment_bytes;
+    let segment = Segment::create(disk, options.incarnation_seed, 1, Lsn::ZERO, length)?;
+    let segments = vec![Arc::new(segment)];
+    Ok(Replay::default().finish(Lsn::ZERO, 1, options.cache_bytes, segments, SEGMENT_HEADER_BYTES, spare))
+}
+
+/// Whether a file without a header has bytes behind the place of the header: then it once was a segment in use, not one
+/// whose creation was cut short.
+fn holds_something(disk: &dyn Disk, name: &str) -> Result<bool, StorageError> {
+    let io = |error| StorageError::io("read", name, error);
+    let file = disk.open(name, OpenMode::ReadOnly).map_err(io)?;
+    let length = file.len().map_err(io)?;
+    let mut offset = SEGMENT_HEADER_BYTES;
+    let mut piece = vec![0; ZERO_BYTES as usize];
+    while offset < length {
+        piece.resize((length - offset).min(ZERO_BYTES) as usize, 0);
+        file.read_exact_at(&mut piece, offset).map_err(io)?;
+        if piece.iter().any(|byte| *byte != 0) {
+            return Ok(true);
+        }
+        offset += piece.len() as u64;
+    }
+    Ok(false)
+}
+
+impl Chain {
+    fn open(disk: &dyn Disk, names: &[String]) -> Result<Self, StorageError> {
+        let mut sequences: Vec<u64> = names.iter().filter_map(|name| parse_segment_name(name)).collect();
+        sequences.sort_unstable();
+        let (Some(first), Some(last)) = (sequences.first().copied(), sequences.last().copied()) else {
+            return Ok(Self { first: 1, links: Vec::new() });
+        };
+        let mut links: Vec<Option<Arc<Segment>>> = Vec::new();
+        for sequence in sequences {
+            // A name far off is no segment of ours; a hole is never longer than the segments we have seen.
+            while first + (links.len() as u64) < sequence && last - first < names.len() as u64 + MISSING_MAX {
+                links.push(None);
+            }
+            links.push(Segment::open(disk, sequence)?.map(Arc::new));
+        }
+        Ok(Self { first, links })
+    }
+
+    fn sequence(&self, link: usize) -> u64 {
+        self.first + link as u64
+    }
+
+    /// The start of the first readable segment from `link` on.
+    fn start_after(&self, link: usize) -> Option<Lsn> {
+        self.links.iter().skip(link).flatten().map(|segment| segment.header.start).next()
+    }
+}
+
+/// More segments than this are never missing in the middle of a log whose ends are there.
+const MISSING_MAX: u64 = 1 << 16;
+
+fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageError> {
+    // The greatest position known durable; found out when the first bad bytes are met.
+    let mut durable: Option<Lsn> = None;
+    let mut tail = Tail { segment: 0, offset: SEGMENT_HEADER_BYTES };
+    // Whether the segment before said that the log goes on.
+    let mut goes_on = false;
+    for (link, segment) in chain.links.iter().enumerate() {
+        let Some(segment) = segment else {
+            let begins = tail_position(chain, &tail);
+            let known = match durable {
+                Some(durable) => durable,
+                None => *durable.insert(start.max(evidence(chain, link, 0)?)),
+            };
+            if !goes_on && known <= begins {
+                return Ok(tail);
+            }
+            let damage = Damage { segment: chain.sequence(link), offset: 0, kind: DamageKind::Segment };
+            replay.gap(damage, begins, chain.start_after(link).unwrap_or(Lsn::new(u64::MAX)));
+            goes_on = true;
+            continue;
+        };
+        tail = Tail { segment: link, offset: SEGMENT_HEADER_BYTES };
+        let blocks = FileBlocks::new(&*segment.file, segment.header.length, SCAN_BLOCKS);
+        let mut reader = Reader::new(blocks, segment.header);
+        let io = |error| StorageError::io("read", &segment.name, error);
+        goes_on = loop {
+            match reader.next().map_err(io)? {
+                Found::Record { offset, record } => {
+                    replay.record(segment, offset, record);
+                    tail.offset = reader.offset();
+                }
+                Found::End => break true,
+                Found::Bad { offset, at, expected, found } => {
+                    let begins = segment.header.start.plus(offset);
+                    let known = match durable {
+                        Some(durable) => durable,
+                        None => *durable.insert(start.max(evidence(chain, link, offset)?)),
+                    };
+                    if known <= begins {
+                        tail.offset = offset;
+                        return Ok(tail);
+                    }
+                    // W4: what was durable is never cut. Go on behind it, trusting only what links prove.
+                    let found_again = reader.resynchronise(offset + ALIGNMENT).map_err(io)?;
+                    let kind = DamageKind::Checksum { expected, found };
+                    let damage = Damage { segment: segment.header.sequence, offset: at, kind };
+                    let ends = if found_again { segment.header.start.plus(reader.offset()) } else { segment.end() };
+                    replay.gap(damage, begins, ends);
+                    if !found_again {
+                        tail.offset = segment.header.length;
+                        break true;
+                    }
+                }
+            }
+        };
+        if goes_on {
+            tail.offset = segment.header.length;
+        }
+    }
+    if goes_on {
+        // The writer makes the next segment durable before it leaves one: it was there and is lost, all of it.
+        let sequence = chain.sequence(chain.links.len());
+        let damage = Damage { segment: sequence, offset: 0, kind: DamageKind::Segment };
+        replay.gap(damage, tail_position(chain, &tail), Lsn::new(u64::MAX));
+    }
+    Ok(tail)
+}
+
+fn tail_position(chain: &Chain, tail: &Tail) -> Lsn {
+    let segment = chain.links.get(tail.segment).and_then(Option::as_ref);
+    segment.map_or(Lsn::ZERO, |segment| segment.header.start.plus(tail.offset))
+}
+
+/// The greatest position that a batch record at or behind (`link`, `offset`) names as durable.
+fn evidence(chain: &Chain, link: usize, offset: u64) -> Result<Lsn, StorageError> {
+    let mut greatest = Lsn::ZERO;
+    for (at, segment) in chain.links.iter().enumerate().skip(link) {
+        let Some(segment) = segment else { continue };
+        let blocks = FileBlocks::new(&*segment.file, segment.header.length, SCAN_BLOCKS);
+        let from = if at == link { offset } else { 0 };
+        let found = Reader::new(blocks, segment.header).durable_evidence(from);
+        let found = found.map_err(|error| StorageError::io("read", &segment.name, error))?;
+        greatest = greatest.max(found.unwrap_or(Lsn::ZERO));
+    }
+    Ok(greatest)
+}
+
+/// Makes the log end at `tail`: what lies behind it never comes back.
+fn end_log(
+    disk: &dyn Disk,
+    options: &WalOptions,
+    chain: &Chain,
+    tail: Tail,
+    spare: &mut Spare,
+) -> Result<(Vec<Arc<Segment>>, u64), StorageError> {
+    let mut segments: Vec<_> = chain.links[..=tail.segment].iter().flatten().cloned().collect();
+    let last = Arc::clone(segments.last().expect("the tail lies in a segment that is there"));
+    let lost_behind = tail.offset >= last.header.length;
+    // From the newest on, so that the names stay one run.
+    for link in (tail.segment + 1..chain.links.len()).rev() {
+        let sequence = chain.sequence(link);
+        match &chain.links[link] {
+            Some(next) if link == tail.segment + 1 && !lost_behind && next.header.start == last.end() => {
+                // Prepared, and nothing in it counts: whatever was written there follows what was cut.
+                zero_from(next, SEGMENT_HEADER_BYTES)?;
+                let next = Segment { header: next.header, name: next.name.clone(), file: Arc::clone(&next.file) };
+                spare.next = Some(next);
+            }
+            Some(_) if !lost_behind => spare.names.push(Segment::retire(disk, sequence)?),
+            _ if names_exist(disk, sequence)? => remove(disk, &segment_name(sequence))?,
+            _ => {}
+        }
+    }
+    if !lost_behind {
+        zero_from(&last, tail.offset)?;
+        return Ok((segments, tail.offset));
+    }
+    // Segments behind the last readable one are lost. Positions go on where the lost ones cannot have reached.
+    let lost = (chain.links.len() - tail.segment) as u64;
+    let sequence = last.header.sequence + lost;
+    let start = last.end().plus(lost * options.segment_bytes);
+    let fresh = Segment::create(disk, options.incarnation_seed, sequence, start, options.segment_bytes)?;
+    segments.push(Arc::new(fresh));
+    Ok((segments, SEGMENT_HEADER_BYTES))
+}
+
+fn names_exist(disk: &dyn Disk, sequence: u64) -> Result<bool, StorageError> {
+    match disk.open(&segment_name(sequence), OpenMode::ReadOnly) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StorageError::io("open", &segment_name(sequence), error)),
+    }
+}
+
+/// Overwrites what is not zero from `offset` on, and makes everything in the segment durable.
+fn zero_from(segment: &Segment, offset: u64) -> Result<(), StorageError> {
+    let length = segment.header.length;
+    let mut at = offset;
+    let mut piece = vec![0; ZERO_BYTES as usize];
+    while at < length {
+        piece.resize((length - at).min(ZERO_BYTES - at % ZERO_BYTES) as usize, 0);
+        segment.file.read_exact_at(&mut piece, at).map_err(|error| StorageError::io("read", &segment.name, error))?;
+        if piece.iter().any(|byte| *byte != 0) {
+            piece.fill(0);
+            segment.write(&piece, at)?;
+        }
+        at += piece.len() as u64;
+    }
+    segment.sync()
+}
+
+impl Recovered {
+    /// The parts of a [`super::Wal`].
+    pub(super) fn into_parts(self) -> (Writer, Shared) {
+        let mut table = SegmentTable::default();
+        for segment in &self.segments {
+            table.push(Arc::clone(segment));
+        }
+        for stream in self.streams.values() {
+            let slots = stream.slots.iter().filter_map(|slot| slot.place);
+            for place in slots.chain(stream.marks.iter().copied().flatten()) {
+                table.count(place);
+            }
+        }
+        let active = Arc::clone(self.segments.last().expect("a log has a segment"));
+        let writer = Writer {
+            durable: active.header.start.plus(self.offset),
+            active,
+            offset: self.offset,
+            named_start: self.named_start,
+            links: self.links,
+            marked: false,
+            searched: (0, 0),
+            reclaim_stopped: false,
+            buffer: Vec::new(),
+            spare: Arc::new(Mutex::new(self.spare)),
+        };
+        (writer, Shared::new(self.streams, table, self.damage, self.cache_bytes, self.next_ticket))
+    }
+}

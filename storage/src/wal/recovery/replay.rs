@@ -1,0 +1,246 @@
+//! From records, in the order they lie in the log, to what each stream is.
+//!
+//! The order in the log decides: a truncation removes what stands before it, and no copy of what it removed is ever
+//! made after it (the writer copies only what is live). A copy moved forward keeps its original position and gives way
+//! to anything newer in its place.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::Recovered;
+use crate::limits::WAL_DAMAGE_REPORTS_MAX;
+use crate::wal::format::{Content, LogRecord};
+use crate::wal::index::{MARKS, Mark, Place, Slot, Stream};
+use crate::wal::segment::Segment;
+use crate::wal::writer::Spare;
+use crate::wal::{Damage, DamageKind, Lsn, StreamId};
+
+/// Everything read so far.
+#[derive(Default)]
+pub(super) struct Replay {
+    streams: BTreeMap<StreamId, Line>,
+    own: [Option<Place>; MARKS],
+    generation: u64,
+    /// The start of the log as the newest batch names it.
+    named_start: Lsn,
+    damage: Vec<Damage>,
+    gaps: Vec<Gap>,
+}
+
+/// Positions whose bytes cannot be read.
+struct Gap {
+    damage: Damage,
+    from: Lsn,
+    to: Lsn,
+}
+
+/// One stream while it is read.
+#[derive(Default)]
+struct Line {
+    entries: BTreeMap<u64, (u64, Place)>,
+    vote: Option<Bytes>,
+    committed: Option<Bytes>,
+    purged: Option<(u64, Bytes)>,
+    marks: [Option<Place>; MARKS],
+    erased: bool,
+    recorded_suspect: bool,
+    /// What its first record names as the one before.
+    first_link: Lsn,
+    last: Lsn,
+    /// A gap since the last record: the next one proves whether anything of this stream was in it.
+    doubt: Option<Damage>,
+    lost: Option<Damage>,
+}
+
+impl Replay {
+    /// The bytes between `from` and `to` are lost.
+    pub(super) fn gap(&mut self, damage: Damage, from: Lsn, to: Lsn) {
+        if self.damage.len() < WAL_DAMAGE_REPORTS_MAX {
+            self.damage.push(damage.clone());
+        }
+        for line in self.streams.values_mut() {
+            line.doubt.get_or_insert_with(|| damage.clone());
+        }
+        self.gaps.push(Gap { damage, from, to });
+    }
+
+    /// The next record of the log.
+    pub(super) fn record(&mut self, segment: &Arc<Segment>, offset: u64, record: LogRecord) {
+        let at = segment.header.start.plus(offset);
+        let bytes = u32::try_from(record.data_bytes()).unwrap_or(u32::MAX);
+        let place = Place { original: record.moved_from.unwrap_or(at), at, bytes };
+        if record.stream == StreamId::LOG {
+            self.own_record(record.content, place);
+            return;
+        }
+        let new = !self.streams.contains_key(&record.stream);
+        let line = self.streams.entry(record.stream).or_default();
+        if new {
+            line.first_link = record.link;
+        } else if record.link == line.last {
+            line.doubt = None;
+        } else {
+            let link = DamageKind::Link { stream: record.stream, expected: line.last, found: record.link };
+            let damage = Damage { segment: segment.header.sequence, offset, kind: link };
+            let evidence = line.doubt.take();
+            if evidence.is_none() && self.damage.len() < WAL_DAMAGE_REPORTS_MAX {
+                self.damage.push(damage.clone());
+            }
+            line.lost.get_or_insert(evidence.unwrap_or(damage));
+        }
+        line.last = at;
+        line.apply(record.content, place);
+    }
+
+    fn own_record(&mut self, content: Content, place: Place) {
+        match content {
+            Content::Batch { start, .. } => self.named_start = self.named_start.max(start),
+            Content::Checkpoint { generation } if generation >= self.generation => {
+                self.generation = generation;
+                self.own[Mark::Checkpoint as usize] = Some(place);
+            }
+            _ => {}
+        }
+    }
+
+    /// The result. `oldest` is the start of the oldest segment found, `first` its sequence.
+    pub(super) fn finish(
+        mut self,
+        oldest: Lsn,
+        first: u64,
+        cache_bytes: usize,
+        segments: Vec<Arc<Segment>>,
+        offset: u64,
+        spare: Spare,
+    ) -> Recovered {
+        if oldest > self.named_start {
+            // A segment goes only after a durable batch named a later start, so these were lost.
+            let damage = Damage { segment: first.saturating_sub(1), offset: 0, kind: DamageKind::Segment };
+            self.damage.push(damage.clone());
+            self.gaps.push(Gap { damage, from: self.named_start, to: oldest });
+        }
+        let (mut streams, mut links) = (FxHashMap::default(), FxHashMap::default());
+        let (mut suspects, mut next_ticket) = (Vec::new(), 1);
+        for (id, mut line) in self.streams {
+            // A stream met for the first time behind a gap is whole if what it follows is not in the gap.
+            let first_link = line.first_link;
+            if first_link > Lsn::ZERO && first_link >= self.named_start {
+                let gap = self.gaps.iter().find(|gap| gap.from <= first_link && first_link < gap.to);
+                let unexplained = || {
+                    let kind = DamageKind::Link { stream: id, expected: Lsn::ZERO, found: first_link };
+                    Damage { segment: first, offset: 0, kind }
+                };
+                line.lost.get_or_insert_with(|| gap.map_or_else(unexplained, |gap| gap.damage.clone()));
+            }
+            let missing = line.missing_entry();
+            if let Some(index) = missing {
+                let kind = DamageKind::Entry { stream: id, index };
+                line.lost.get_or_insert_with(|| Damage { segment: first, offset: 0, kind });
+            }
+            let lost = line.lost.take().or(line.doubt.take()).filter(|_| !line.erased);
+            links.insert(id, line.last);
+            if let Some(damage) = lost.filter(|_| !line.recorded_suspect) {
+                suspects.push((id, damage));
+            }
+            streams.insert(id, line.into_stream(missing, &mut next_ticket));
+        }
+        if self.own.iter().any(Option::is_some) {
+            streams.insert(StreamId::LOG, Stream { marks: self.own, ..Stream::default() });
+        }
+        Recovered {
+            generation: self.generation,
+            suspects,
+            streams,
+            links,
+            damage: self.damage,
+            segments,
+            offset,
+            named_start: self.named_start.min(oldest),
+            next_ticket,
+            cache_bytes,
+            spare,
+        }
+    }
+}
+
+impl Line {
+    fn apply(&mut self, content: Content, place: Place) {
+        if let Some(mark) = Mark::of(content.kind()) {
+            let held = &mut self.marks[mark as usize];
+            if held.is_some_and(|held| held.original > place.original) {
+                return;
+            }
+            *held = Some(place);
+        }
+        if self.erased {
+            return;
+        }
+        match content {
+            Content::Entry { index, term, .. } => {
+                let held = self.entries.get(&index);
+                let purged = self.purged.as_ref().is_some_and(|(upto, _)| index <= *upto);
+                if !purged && held.is_none_or(|(_, held)| held.original <= place.original) {
+                    self.entries.insert(index, (term, place));
+                }
+            }
+            Content::Vote(vote) => self.vote = Some(vote),
+            Content::Committed(committed) => self.committed = Some(committed),
+            Content::Truncate { from } => drop(self.entries.split_off(&from)),
+            Content::Purge { upto, payload } => {
+                self.entries = upto.checked_add(1).map(|kept| self.entries.split_off(&kept)).unwrap_or_default();
+                self.purged = Some((upto, payload));
+            }
+            Content::Erased => {
+                let erased = self.marks[Mark::Erased as usize];
+                *self = Self { erased: true, first_link: self.first_link, last: self.last, ..Self::default() };
+                self.marks[Mark::Erased as usize] = erased;
+            }
+            Content::Suspect { .. } => self.recorded_suspect = true,
+            Content::Born(_) | Content::Batch { .. } | Content::Checkpoint { .. } | Content::CleanShutdown => {}
+        }
+    }
+
+    /// The first index that is missing: after what was purged, or between two entries.
+    fn missing_entry(&self) -> Option<u64> {
+        let first = *self.entries.keys().next()?;
+        let begins = self.purged.as_ref().map_or(first, |(upto, _)| upto.saturating_add(1));
+        let mut expected = begins;
+        for index in self.entries.keys() {
+            if *index != expected {
+                return Some(expected);
+            }
+            expected += 1;
+        }
+        None
+    }
+
+    /// Keeps entries up to the first that is missing; those behind it are in nobody's order.
+    fn into_stream(mut self, missing: Option<u64>, next_ticket: &mut u64) -> Stream {
+        if let Some(missing) = missing {
+            drop(self.entries.split_off(&missing));
+        }
+        let first = self.entries.keys().next().copied().unwrap_or(0);
+        let slots: VecDeque<_> = self
+            .entries
+            .into_values()
+            .map(|(term, place)| {
+                *next_ticket += 1;
+                Slot { ticket: *next_ticket, term, place: Some(place), payload: None }
+            })
+            .collect();
+        *next_ticket += 1;
+        Stream {
+            first,
+            slots,
+            vote: self.vote,
+            committed: self.committed,
+            purged: self.purged,
+            erased: self.erased,
+            suspect: self.recorded_suspect,
+            marks: self.marks,
+        }
+    }
+}

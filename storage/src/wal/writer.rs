@@ -1,0 +1,453 @@
+//! Group commit: everything queued becomes one write and one sync, then every waiter is told, in order.
+//!
+//! A step fails in two ways. Without space it refuses what holds entries, before anything is written; votes, purges and
+//! the copies that free a segment may still use the reserve at the end of the segment. After a failed write or sync the
+//! disk's content is unknown: the log is poisoned, and the node ends.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use super::format::{
+    BATCH_DATA_BYTES, Content, Encoder, Kind, LogRecord, SEGMENT_HEADER_BYTES, room_bytes_max,
+};
+use super::index::{Mark, Place};
+use super::reader::{FileBlocks, Found, Reader};
+use super::segment::{self, Segment};
+use super::shared::{Moved, Submission};
+use super::{Damage, DamageKind, Lsn, StreamId, Wal, complete};
+use crate::error::StorageError;
+use crate::limits::{WAL_RECLAIM_BYTES_PER_STEP, WAL_STEP_BYTES_MAX};
+
+/// The buffer is given back after a write larger than this.
+const BUFFER_BYTES_KEPT: usize = 16 << 20;
+
+/// Blocks read at once when the oldest segment is searched for what is live.
+const RECLAIM_READ_BLOCKS: u64 = 8;
+
+/// What only the writer knows.
+pub(super) struct Writer {
+    pub(super) active: Arc<Segment>,
+    /// Where in the active segment the next fragment goes.
+    pub(super) offset: u64,
+    /// Everything before it is durable.
+    pub(super) durable: Lsn,
+    /// The start that the newest durable batch names.
+    pub(super) named_start: Lsn,
+    /// Each stream's newest record in the log.
+    pub(super) links: FxHashMap<StreamId, Lsn>,
+    /// Whether the log's end already says how far it is durable.
+    pub(super) marked: bool,
+    /// How far the oldest segment has been searched: its sequence, and the offset.
+    pub(super) searched: (u64, u64),
+    /// The oldest segment holds damage, so it cannot be emptied.
+    pub(super) reclaim_stopped: bool,
+    pub(super) buffer: Vec<u8>,
+    pub(super) spare: Arc<Mutex<Spare>>,
+}
+
+/// What the log will be written to next.
+#[derive(Default)]
+pub(super) struct Spare {
+    pub(super) next: Option<Segment>,
+    /// Files that may become segments, with their lengths unknown until opened.
+    pub(super) names: Vec<String>,
+}
+
+/// A record to be written, as the writer needs it.
+struct Outgoing<'a> {
+    stream: StreamId,
+    content: &'a Content,
+    moved_from: Option<Lsn>,
+}
+
+impl Wal {
+    /// The writer's turn: takes what is queued, writes once, syncs once, completes all waiters in submission order;
+    /// then frees space, a little at a time. `Ok(false)`: there was nothing to do.
+    ///
+    /// After an error nothing works any more, and the process must end.
+    pub fn step(&self) -> Result<bool, StorageError> {
+        let mut writer = self.writer.lock();
+        self.step_inner(&mut writer).inspect_err(|error| self.stop(error))
+    }
+
+    /// Says at the end of the log how far it is durable, without a sync: later, damage can be told from a torn tail.
+    /// For a writer that has nothing to do.
+    pub fn idle_mark(&self) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        if let Some(error) = self.shared.lock().poison() {
+            return Err(error);
+        }
+        if writer.marked || writer.room() < room_bytes_max(BATCH_DATA_BYTES) {
+            return Ok(());
+        }
+        self.write(&mut writer, &[], false).map(drop).inspect_err(|error| self.stop(error))
+    }
+
+    /// Makes the next segment ready, so that no step has to. May be called from any thread, at leisure.
+    pub fn prepare(&self) -> Result<(), StorageError> {
+        let (active, spare) = {
+            let writer = self.writer.lock();
+            // Until the active segment is half full nothing is gained, and a small node stays small.
+            if writer.room() > writer.active.header.length / 2 {
+                return Ok(());
+            }
+            (Arc::clone(&writer.active), Arc::clone(&writer.spare))
+        };
+        let mut spare = spare.lock();
+        let still_next = {
+            let shared = self.shared.lock();
+            shared.table.find(active.header.start).is_some() && shared.table.end() == active.end()
+        };
+        if still_next { self.make_next(&active, &mut spare) } else { Ok(()) }
+    }
+
+    /// Everything submitted is made durable, and the log says that it ended well.
+    pub fn close(&self) -> Result<(), StorageError> {
+        self.shared.lock().submit_own(Content::CleanShutdown);
+        while self.step()? {}
+        self.shared.lock().poison().map_or(Ok(()), Err)
+    }
+
+    /// Suspicion is durable before anybody can open the stream.
+    pub(super) fn record_suspects(&self, suspects: &[(StreamId, Damage)]) -> Result<(), StorageError> {
+        for (stream, damage) in suspects {
+            let content = Content::Suspect { segment: damage.segment, offset: damage.offset };
+            self.shared.lock().submit_about(*stream, content);
+        }
+        while !self.shared.lock().queue.is_empty() {
+            self.step()?;
+        }
+        let refused = self.shared.lock().counters.refused_full > 0;
+        if refused { Err(StorageError::Full { needed_bytes: self.options.segment_bytes }) } else { Ok(()) }
+    }
+
+    fn step_inner(&self, writer: &mut Writer) -> Result<bool, StorageError> {
+        let bytes_max = (WAL_STEP_BYTES_MAX as u64).min(self.options.submission_bytes_max());
+        let mut batch = {
+            let mut shared = self.shared.lock();
+            if let Some(error) = shared.poison() {
+                return Err(error);
+            }
+            shared.take(bytes_max)
+        };
+        if batch.is_empty() {
+            return self.reclaim(writer, true);
+        }
+        if let Err(error) = self.write_batch(writer, &mut batch) {
+            for submission in batch {
+                complete(submission.completion, Err(submission.refused.unwrap_or_else(|| error.clone())));
+            }
+            return Err(error);
+        }
+        for submission in batch {
+            complete(submission.completion, submission.refused.map_or(Ok(()), Err));
+        }
+        self.reclaim(writer, false)?;
+        Ok(true)
+    }
+
+    fn write_batch(&self, writer: &mut Writer, batch: &mut Vec<Submission>) -> Result<(), StorageError> {
+        self.make_room(writer, batch)?;
+        let outgoing: Vec<_> = batch
+            .iter()
+            .flat_map(|submission| submission.records.iter().map(|queued| (submission.stream, queued)))
+            .map(|(stream, queued)| Outgoing { stream, content: &queued.content, moved_from: None })
+            .collect();
+        let places = if outgoing.is_empty() { Vec::new() } else { self.write(writer, &outgoing, true)? };
+        let mut shared = self.shared.lock();
+        shared.commit(batch, &places);
+        let count = batch.iter().filter(|submission| submission.refused.is_none()).count() as u64;
+        shared.counters.submissions += count;
+        shared.counters.group_max = shared.counters.group_max.max(count);
+        Ok(())
+    }
+
+    /// Writes a batch record and then `records` at the end of the log, going on to the next segment where needed, and
+    /// returns where each record is. The caller has seen to it that there is room.
+    fn write(&self, writer: &mut Writer, records: &[Outgoing<'_>], sync: bool) -> Result<Vec<Place>, StorageError> {
+        let start = self.shared.lock().table.start();
+        let mut places = Vec::with_capacity(records.len());
+        let mut buffer = std::mem::take(&mut writer.buffer);
+        let mut syncs = 0;
+        let mut written = 0;
+        let mut rest = records.iter().peekable();
+        loop {
+            let active = Arc::clone(&writer.active);
+            let mut encoder = Encoder::new(&mut buffer, writer.offset, active.header);
+            let mut rolled = !encoder.fits(BATCH_DATA_BYTES);
+            if !rolled {
+                let batch = Content::Batch { durable: writer.durable, start };
+                encoder.append(&LogRecord { stream: StreamId::LOG, link: Lsn::ZERO, moved_from: None, content: batch });
+            }
+            while let Some(outgoing) = rest.peek().filter(|_| !rolled) {
+                let link = writer.links.get(&outgoing.stream).copied().unwrap_or(Lsn::ZERO);
+                let Outgoing { stream, content, moved_from } = **outgoing;
+                let record = LogRecord { stream, link, moved_from, content: content.clone() };
+                let data = record.data_bytes();
+                if !encoder.fits(data) {
+                    rolled = true;
+                    break;
+                }
+                let at = encoder.append(&record);
+                writer.links.insert(stream, at);
+                let bytes = u32::try_from(data).expect("a record is smaller than a segment");
+                places.push(Place { original: moved_from.unwrap_or(at), at, bytes });
+                rest.next();
+            }
+            if rolled {
+                encoder.end();
+            }
+            let end = encoder.offset();
+            active.write(&buffer, writer.offset)?;
+            written += buffer.len() as u64;
+            writer.offset = end;
+            if !rolled {
+                break;
+            }
+            // W3: nothing is written to a segment before everything in the one before it is durable.
+            active.sync()?;
+            syncs += 1;
+            // Under one lock: whoever prepares segments must not see the next one gone and the table still without it.
+            let mut spare = writer.spare.lock();
+            let next = spare.next.take().expect("the caller has seen to it that there is room");
+            assert_eq!(next.header.start, active.end(), "W1: positions go on from segment to segment");
+            writer.durable = next.header.start;
+            writer.active = Arc::new(next);
+            writer.offset = SEGMENT_HEADER_BYTES;
+            self.shared.lock().table.push(Arc::clone(&writer.active));
+        }
+        if sync {
+            writer.active.sync()?;
+            syncs += 1;
+            writer.durable = writer.position();
+            assert!(writer.named_start <= start, "W6: the log's start never goes back");
+            writer.named_start = start;
+        }
+        writer.marked = !sync;
+        if buffer.capacity() > BUFFER_BYTES_KEPT {
+            buffer = Vec::new();
+        }
+        writer.buffer = buffer;
+        let mut shared = self.shared.lock();
+        shared.counters.syncs += syncs;
+        shared.counters.bytes_written += written;
+        Ok(places)
+    }
+
+    /// Sees to it that the batch can be written, by refusing part of it if need be.
+    fn make_room(&self, writer: &mut Writer, batch: &mut Vec<Submission>) -> Result<(), StorageError> {
+        let needed = room_of(batch);
+        let reserve = if batch.iter().any(Submission::has_entry) { writer.reserve() } else { 0 };
+        if needed + reserve <= writer.room() {
+            return Ok(());
+        }
+        let full = match self.ensure_next(writer) {
+            Err(error @ StorageError::Full { .. }) => error,
+            other => return other,
+        };
+        // What was freed may be copied over by now; only a next segment, or enough of this one, lets the batch through.
+        if self.free_a_segment(writer)? && self.has_room(writer, needed + reserve)? {
+            return Ok(());
+        }
+        let mut shared = self.shared.lock();
+        shared.refuse(batch, &full, false);
+        if room_of(batch) > writer.room() {
+            shared.refuse(batch, &full, true);
+        }
+        Ok(())
+    }
+
+    fn ensure_next(&self, writer: &Writer) -> Result<(), StorageError> {
+        self.make_next(&writer.active, &mut writer.spare.lock())
+    }
+
+    /// Whether `bytes` can be written now, in the active segment or over into a next one.
+    fn has_room(&self, writer: &Writer, bytes: u64) -> Result<bool, StorageError> {
+        if bytes <= writer.room() {
+            return Ok(true);
+        }
+        match self.ensure_next(writer) {
+            Ok(()) => Ok(true),
+            Err(StorageError::Full { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make_next(&self, active: &Segment, spare: &mut Spare) -> Result<(), StorageError> {
+        if spare.next.is_some() {
+            return Ok(());
+        }
+        let (sequence, start) = (active.header.sequence + 1, active.end());
+        let (seed, length) = (self.options.incarnation_seed, self.options.segment_bytes);
+        while let Some(name) = spare.names.pop() {
+            let open = self.disk.open(&name, crate::disk::OpenMode::ReadOnly);
+            let found = open.and_then(|file| file.len()).map_err(|error| StorageError::io("open", &name, error))?;
+            if found == length {
+                spare.next = Some(Segment::recycle(&*self.disk, &name, seed, sequence, start, length)?);
+                return Ok(());
+            }
+            segment::remove(&*self.disk, &name)?;
+        }
+        let full = |error: StorageError| if error.is_full() { StorageError::Full { needed_bytes: length } } else { error };
+        spare.next = Some(Segment::create(&*self.disk, seed, sequence, start, length).map_err(full)?);
+        Ok(())
+    }
+
+    /// Frees what can be freed at little cost. `at_leisure`: nobody waits. Returns whether something was done.
+    fn reclaim(&self, writer: &mut Writer, at_leisure: bool) -> Result<bool, StorageError> {
+        let released = self.release(writer)?;
+        let (start, worth) = {
+            let shared = self.shared.lock();
+            let (total, live) = (shared.table.total_bytes(), shared.table.live_bytes());
+            (shared.table.start(), total > 2 * live + self.options.reclaim_slack_bytes)
+        };
+        let moved = worth && self.move_forward(writer)?;
+        // The next batch names the new start anyhow; only an idle log writes one for that alone.
+        let named = at_leisure && start > writer.named_start && self.name_start(writer)?;
+        Ok(released || moved || named)
+    }
+
+    /// Frees one segment for a writer that has no space left. Returns whether it did.
+    fn free_a_segment(&self, writer: &mut Writer) -> Result<bool, StorageError> {
+        loop {
+            if self.release(writer)? {
+                return Ok(true);
+            }
+            let (start, worth) = {
+                let shared = self.shared.lock();
+                let (total, live) = (shared.table.total_bytes(), shared.table.live_bytes());
+                (shared.table.start(), total > 2 * live)
+            };
+            if start > writer.named_start {
+                if !self.name_start(writer)? {
+                    return Ok(false);
+                }
+            } else if !worth || !self.move_forward(writer)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Writes and syncs a batch of nothing, so that the log's new start is known to recovery.
+    fn name_start(&self, writer: &mut Writer) -> Result<bool, StorageError> {
+        if !self.has_room(writer, room_bytes_max(BATCH_DATA_BYTES))? {
+            return Ok(false);
+        }
+        self.write(writer, &[], true)?;
+        self.release(writer)?;
+        Ok(true)
+    }
+
+    /// Gives back every segment that lies before the start known to recovery.
+    fn release(&self, writer: &mut Writer) -> Result<bool, StorageError> {
+        let mut released = false;
+        loop {
+            let Some(gone) = self.shared.lock().table.pop_before(writer.named_start) else { return Ok(released) };
+            let sequence = gone.header.sequence;
+            let mut spare = writer.spare.lock();
+            let keep = spare.names.len() < self.options.recycle_max && gone.header.length == self.options.segment_bytes;
+            if keep {
+                spare.names.push(Segment::retire(&*self.disk, sequence)?);
+            } else {
+                segment::remove(&*self.disk, &gone.name)?;
+            }
+            self.shared.lock().counters.segments_released += 1;
+            released = true;
+        }
+    }
+
+    /// Copies some of what is live in the oldest segment forward. Returns whether it got any further.
+    fn move_forward(&self, writer: &mut Writer) -> Result<bool, StorageError> {
+        let oldest = self.shared.lock().table.oldest_sealed();
+        let Some((oldest, live)) = oldest.filter(|_| !writer.reclaim_stopped) else { return Ok(false) };
+        if live == 0 {
+            return Ok(false);
+        }
+        if writer.searched.0 != oldest.header.sequence {
+            writer.searched = (oldest.header.sequence, SEGMENT_HEADER_BYTES);
+        }
+        let blocks = FileBlocks::new(&*oldest.file, oldest.header.length, RECLAIM_READ_BLOCKS);
+        let mut reader = Reader::new(blocks, oldest.header);
+        let from = writer.searched.1;
+        reader.seek(from);
+        let (mut moved, mut bytes) = (Vec::new(), 0u64);
+        let mut ended = false;
+        while bytes < WAL_RECLAIM_BYTES_PER_STEP as u64 {
+            match reader.next().map_err(|error| StorageError::io("read", &oldest.name, error))? {
+                Found::Record { offset, record } => {
+                    let kind = record.content.kind();
+                    if kind != Kind::Entry && Mark::of(kind).is_none() {
+                        continue;
+                    }
+                    let live = self.shared.lock().is_live(&record, oldest.header.start.plus(offset));
+                    if let Some(old) = live {
+                        bytes += room_bytes_max(record.data_bytes() + 16);
+                        moved.push(Moved { stream: record.stream, content: record.content, old });
+                    }
+                }
+                Found::End => {
+                    ended = true;
+                    break;
+                }
+                Found::Bad { at, expected, found, .. } => {
+                    // What is live behind it cannot be saved here. The segment stays; the next recovery judges it.
+                    let kind = DamageKind::Checksum { expected, found };
+                    writer.reclaim_stopped = true;
+                    self.shared.lock().report(Damage { segment: oldest.header.sequence, offset: at, kind });
+                    break;
+                }
+            }
+        }
+        let reached = reader.offset();
+        if !moved.is_empty() {
+            let needed = bytes + 2 * room_bytes_max(BATCH_DATA_BYTES);
+            if !self.has_room(writer, needed)? {
+                return Ok(false);
+            }
+            let outgoing = moved.iter().map(|moved| Outgoing {
+                stream: moved.stream,
+                content: &moved.content,
+                moved_from: Some(moved.old.original),
+            });
+            let places = self.write(writer, &outgoing.collect::<Vec<_>>(), true)?;
+            self.shared.lock().commit_moved(&moved, &places);
+        }
+        // What a queued record removes is still counted at the end: then the search begins again later.
+        writer.searched.1 = if ended { SEGMENT_HEADER_BYTES } else { reached };
+        Ok(!moved.is_empty() || (!ended && reached > from))
+    }
+
+    fn stop(&self, error: &StorageError) {
+        let waiting: Vec<_> = {
+            let mut shared = self.shared.lock();
+            shared.poisoned.get_or_insert_with(|| error.clone());
+            shared.queue.drain(..).collect()
+        };
+        let error = StorageError::Poisoned(Box::new(error.clone()));
+        for submission in waiting {
+            complete(submission.completion, Err(error.clone()));
+        }
+    }
+}
+
+impl Writer {
+    /// What is left of the active segment.
+    fn room(&self) -> u64 {
+        self.active.header.length - self.offset
+    }
+
+    /// What entries leave of the active segment for others, while no next one is ready.
+    fn reserve(&self) -> u64 {
+        self.active.header.length / 8
+    }
+
+    fn position(&self) -> Lsn {
+        self.active.header.start.plus(self.offset)
+    }
+}
+
+fn room_of(batch: &[Submission]) -> u64 {
+    batch.iter().map(|submission| submission.room).sum::<u64>() + 2 * room_bytes_max(BATCH_DATA_BYTES)
+}
