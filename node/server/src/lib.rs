@@ -1,1 +1,7 @@
+//! The node as a library: what the program `photondb` is made of, for tests and for the simulator.
 
+pub mod client;
+pub mod config;
+pub mod http;
+pub mod limits;
+pub mod telemetry;

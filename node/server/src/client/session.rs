@@ -1,0 +1,157 @@
+//! One connection: a login, then queries by token.
+//!
+//! The session is one task. Each query is a fiber that is polled where its frame was read; only when it parks does it go
+//! into the set of running ones, which this task drives too. So a query that is answered from memory costs no task, no
+//! hand-off and, with others read in the same call, only a share of one write. Dropping the session drops its fibers,
+//! which unwinds them: a client that goes away takes its queries along.
+
+mod queries;
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use photondb_runtime::network::ByteStream;
+use photondb_runtime::task::timeout;
+use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
+
+use super::database::{Database, Login, LoginState, OwnAnswer, Welcome};
+use super::inbox::Inbox;
+use super::output::Output;
+use crate::limits::{DRAIN_TIME_MAX, LOGIN_TIME_MAX, OUTPUT_BYTES_MAX, READ_AHEAD_BYTES_MAX, REFUSAL_TIME_MAX};
+use queries::Queries;
+
+/// Serves one connection until the client leaves, breaks the protocol, or `draining` becomes true and the running queries
+/// are done.
+pub async fn serve<D: Database>(database: Rc<D>, mut stream: Box<dyn ByteStream>, mut draining: watch::Receiver<bool>) {
+    let login = timeout(LOGIN_TIME_MAX, log_in(database.login(), &mut stream));
+    let welcome = tokio::select! {
+        biased;
+        login = login => match login {
+            Ok(Ok(Some(done))) => done,
+            Ok(Ok(None)) => return refuse(stream).await,
+            // The client is gone, or took too long.
+            Ok(Err(_)) | Err(_) => return,
+        },
+        _ = draining.wait_for(|draining| *draining) => return,
+    };
+    let mut session = Session {
+        inbox: Inbox::with(&welcome.rest),
+        output: Output::default(),
+        queries: Queries::new(database, welcome.user, welcome.in_flight_max),
+        stream,
+        broken: false,
+    };
+    let drained = tokio::select! {
+        biased;
+        // An error of the connection is not the node's: the client is gone.
+        _ = poll_fn(|cx| session.poll_serve(cx)) => false,
+        _ = draining.wait_for(|draining| *draining) => true,
+    };
+    if drained {
+        session.queries.stop_cursors();
+        let _ = timeout(DRAIN_TIME_MAX, poll_fn(|cx| session.poll_drain(cx))).await;
+        return;
+    }
+    if session.broken {
+        return refuse(session.stream).await;
+    }
+    session.queries.leave();
+}
+
+/// Waits until the client has read a refusal: closing at once, with bytes of the client unread, would reset the
+/// connection and could destroy the answer on its way.
+async fn refuse(mut stream: Box<dyn ByteStream>) {
+    let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+    let mut rest = [0; 512];
+    let _ = timeout(REFUSAL_TIME_MAX, async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} }).await;
+}
+
+/// Carries a login out. `None`: refused, and the client was told why.
+async fn log_in<L: Login>(mut login: L, stream: &mut Box<dyn ByteStream>) -> io::Result<Option<Welcome<L::User>>> {
+    let mut output = Output::default();
+    let mut answer = Vec::new();
+    loop {
+        let mut chunk = [0; 512];
+        let count = stream.read(&mut chunk).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let state = login.receive(&chunk[..count], &mut answer);
+        output.raw(&answer);
+        answer.clear();
+        poll_fn(|cx| output.poll_write(stream, cx)).await?;
+        match state {
+            LoginState::Done(welcome) => return Ok(Some(welcome)),
+            LoginState::Refused => return Ok(None),
+            LoginState::Going => {}
+        }
+    }
+}
+
+struct Session<D: Database> {
+    inbox: Inbox,
+    output: Output,
+    queries: Queries<D>,
+    stream: Box<dyn ByteStream>,
+    /// The client broke the protocol: nothing more is read, what is in the output goes out.
+    broken: bool,
+}
+
+impl<D: Database> Session<D> {
+    /// Ready when the connection is over.
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.queries.poll_running(cx, &mut self.output);
+            self.start_arrived(cx);
+            let held_up = !self.may_start();
+            let written = self.output.poll_write(&mut self.stream, cx)?;
+            if self.broken {
+                return written.map(Ok);
+            }
+            if held_up && self.may_start() {
+                // The write made room: frames that have arrived may start now, and nothing else would wake us for them.
+                continue;
+            }
+            if held_up && self.inbox.len() > READ_AHEAD_BYTES_MAX {
+                // A query that ends, or room in the output, wakes this task.
+                return Poll::Pending;
+            }
+            match self.inbox.poll_read(&mut self.stream, cx)? {
+                Poll::Ready(0) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Whether another query may start: enough of the earlier ones are done, and the client reads its answers.
+    fn may_start(&mut self) -> bool {
+        self.output.len() <= OUTPUT_BYTES_MAX && self.queries.has_room()
+    }
+
+    /// Starts every query that has arrived.
+    fn start_arrived(&mut self, cx: &mut Context<'_>) {
+        while !self.broken && self.may_start() {
+            match self.inbox.take() {
+                Ok(None) => return,
+                Ok(Some(frame)) => self.queries.accept(frame.token.0, &frame.body, cx, &mut self.output),
+                Err(error) => {
+                    self.queries.answer(error.token.0, OwnAnswer::FrameTooLong(error), &mut self.output);
+                    self.broken = true;
+                }
+            }
+        }
+    }
+
+    /// Ready when what runs is done and its answers are out.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.queries.poll_running(cx, &mut self.output);
+        match self.output.poll_write(&mut self.stream, cx)? {
+            Poll::Ready(()) if self.queries.is_idle() => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The queries of one connection: which run, which results are open, who waits for whom.
+
+use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use futures_util::future::{AbortHandle, Abortable, Aborted};
+use futures_util::stream::FuturesUnordered;
+use photondb_runtime::fiber::{self, Fiber, Panicked};
+use photondb_runtime::task::{spawn_local, timeout};
+use rustc_hash::FxHashMap;
+
+use crate::client::database::{Cursor, Database, Login, Message, OwnAnswer};
+use crate::client::output::Output;
+use crate::limits::{CONTINUES_WAITING_MAX, DRAIN_TIME_MAX, OPEN_CURSORS_MAX};
+
+type User<D> = <<D as Database>::Login as Login>::User;
+
+pub(super) struct Queries<D: Database> {
+    database: Rc<D>,
+    user: Rc<User<D>>,
+    in_flight_max: usize,
+    /// Queries that have parked and whose answers somebody waits for.
+    running: FuturesUnordered<Running>,
+    /// How many of them are STARTs: those that count against the limit.
+    starting: usize,
+    /// Queries with `noreply` that have parked.
+    noreply: FuturesUnordered<Running>,
+    noreply_serials: BTreeSet<u64>,
+    /// NOREPLY_WAITs: token, and the serial up to which everything must be done.
+    waits: Vec<(u64, u64)>,
+    /// Tokens whose query runs or whose result is open.
+    open: FxHashMap<u64, Open>,
+    /// Counts everything that is started, so that an answer finds the query it belongs to and not a later one of the
+    /// same token.
+    last_serial: u64,
+}
+
+/// What a token stands for.
+enum Open {
+    /// A fiber is at it; so many CONTINUEs wait behind it.
+    Busy { serial: u64, cancel: AbortHandle, continues: usize },
+    /// A result with more to come.
+    Idle(Box<dyn Cursor>),
+}
+
+/// A parked query.
+struct Running {
+    token: u64,
+    serial: u64,
+    start: bool,
+    fiber: Abortable<Fiber<Answer>>,
+}
+
+/// What a fiber gives: the body of an answer, and the cursor when there is more.
+struct Answer {
+    body: Vec<u8>,
+    cursor: Option<Box<dyn Cursor>>,
+}
+
+struct Finished {
+    token: u64,
+    serial: u64,
+    start: bool,
+    result: Result<Result<Answer, Panicked>, Aborted>,
+}
+
+impl Future for Running {
+    type Output = Finished;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
+        let result = ready!(Pin::new(&mut self.fiber).poll(cx));
+        Poll::Ready(Finished { token: self.token, serial: self.serial, start: self.start, result })
+    }
+}
+
+impl<D: Database> Queries<D> {
+    /// At most `in_flight_max` queries run at once.
+    pub(super) fn new(database: Rc<D>, user: User<D>, in_flight_max: usize) -> Self {
+        Self {
+            database,
+            user: Rc::new(user),
+            in_flight_max,
+            running: FuturesUnordered::new(),
+            starting: 0,
+            noreply: FuturesUnordered::new(),
+            noreply_serials: BTreeSet::new(),
+            waits: Vec::new(),
+            open: FxHashMap::default(),
+            last_serial: 0,
+        }
+    }
+
+    /// Whether another query may start. CONTINUEs do not count: there is at most one at work for each open result.
+    pub(super) fn has_room(&self) -> bool {
+        self.starting + self.noreply.len() + self.waits.len() < self.in_flight_max
+    }
+
+    /// Whether nothing runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.noreply.is_empty()
+    }
+
+    /// Does what a frame asks for.
+    pub(super) fn accept(&mut self, token: u64, body: &[u8], cx: &mut Context<'_>, output: &mut Output) {
+        match self.database.parse(body) {
+            Ok(Message::Start { query, noreply }) => self.start(token, query, noreply, cx, output),
+            Ok(Message::Continue) => self.resume(token, cx, output),
+            Ok(Message::Stop) => self.stop(token, output),
+            Ok(Message::NoreplyWait) => self.wait_for_noreply(token, output),
+            Ok(Message::ServerInfo) => output.frame(token, |answer| self.database.server_info(answer)),
+            Err(answer) => output.frame(token, |body| body.extend_from_slice(&answer)),
+        }
+    }
+
+    /// Answers what the session knows by itself.
+    pub(super) fn answer(&self, token: u64, own: OwnAnswer<'_>, output: &mut Output) {
+        output.frame(token, |answer| self.database.answer(own, answer));
+    }
+
+    fn start(&mut self, token: u64, query: D::Query, noreply: bool, cx: &mut Context<'_>, output: &mut Output) {
+        let refusal = if self.open.contains_key(&token) {
+            Some(OwnAnswer::DuplicateToken(token))
+        } else {
+            (self.open.len() >= OPEN_CURSORS_MAX).then_some(OwnAnswer::TooManyCursors)
+        };
+        if let Some(refusal) = refusal {
+            if !noreply {
+                self.answer(token, refusal, output);
+            }
+            return;
+        }
+        let stack = self.database.stack(&query);
+        let (database, user) = (self.database.clone(), self.user.clone());
+        let fiber = fiber::run(stack, move || {
+            let mut body = Vec::new();
+            let cursor = database.run(query, &user, &mut body);
+            Answer { body, cursor }
+        });
+        if noreply {
+            self.run_noreply(token, fiber, cx);
+        } else {
+            self.run(token, fiber, true, 0, cx, output);
+        }
+    }
+
+    fn resume(&mut self, token: u64, cx: &mut Context<'_>, output: &mut Output) {
+        match self.open.remove(&token) {
+            None => self.answer(token, OwnAnswer::UnknownToken(token), output),
+            Some(Open::Idle(cursor)) => self.fetch(token, cursor, 0, cx, output),
+            Some(Open::Busy { serial, cancel, mut continues }) => {
+                if continues < CONTINUES_WAITING_MAX {
+                    continues += 1;
+                } else {
+                    self.answer(token, OwnAnswer::DuplicateToken(token), output);
+                }
+                self.open.insert(token, Open::Busy { serial, cancel, continues });
+            }
+        }
+    }
+
+    /// Runs the next batch of a result.
+    fn fetch(
+        &mut self,
+        token: u64,
+        mut cursor: Box<dyn Cursor>,
+        continues: usize,
+        cx: &mut Context<'_>,
+        output: &mut Output,
+    ) {
+        let fiber = fiber::run(cursor.stack(), move || {
+            let mut body = Vec::new();
+            let more = cursor.next(&mut body);
+            Answer { body, cursor: more.then_some(cursor) }
+        });
+        self.run(token, fiber, false, continues, cx, output);
+    }
+
+    /// Polls a fiber where we are, and keeps it when it parks.
+    fn run(
+        &mut self,
+        token: u64,
+        mut fiber: Fiber<Answer>,
+        start: bool,
+        continues: usize,
+        cx: &mut Context<'_>,
+        output: &mut Output,
+    ) {
+        match Pin::new(&mut fiber).poll(cx) {
+            Poll::Ready(result) => self.deliver(token, result, continues, cx, output),
+            Poll::Pending => {
+                let serial = self.next_serial();
+                let (cancel, registration) = AbortHandle::new_pair();
+                self.open.insert(token, Open::Busy { serial, cancel, continues });
+                self.starting += usize::from(start);
+                self.running.push(Running { token, serial, start, fiber: Abortable::new(fiber, registration) });
+                // The set polls it once more in this same turn, and by that hands it a waker of its own.
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+
+    fn run_noreply(&mut self, token: u64, mut fiber: Fiber<Answer>, cx: &mut Context<'_>) {
+        match Pin::new(&mut fiber).poll(cx) {
+            Poll::Ready(result) => report_panic(token, &result),
+            Poll::Pending => {
+                let serial = self.next_serial();
+                let (_, registration) = AbortHandle::new_pair();
+                self.noreply_serials.insert(serial);
+                self.noreply.push(Running { token, serial, start: true, fiber: Abortable::new(fiber, registration) });
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.last_serial += 1;
+        self.last_serial
+    }
+
+    /// Sends an answer and keeps what is left of the result, or goes on with it for a CONTINUE that came early.
+    fn deliver(
+        &mut self,
+        token: u64,
+        result: Result<Answer, Panicked>,
+        continues: usize,
+        cx: &mut Context<'_>,
+        output: &mut Output,
+    ) {
+        report_panic(token, &result);
+        match result {
+            Ok(Answer { body, cursor }) => {
+                output.frame(token, |answer| answer.extend_from_slice(&body));
+                match cursor {
+                    Some(cursor) if continues > 0 => return self.fetch(token, cursor, continues - 1, cx, output),
+                    Some(cursor) => drop(self.open.insert(token, Open::Idle(cursor))),
+                    None => {}
+                }
+            }
+            Err(panicked) => self.answer(token, OwnAnswer::Panicked(&panicked.message), output),
+        }
+        for _ in 0..continues {
+            self.answer(token, OwnAnswer::UnknownToken(token), output);
+        }
+    }
+
+    fn stop(&mut self, token: u64, output: &mut Output) {
+        let interrupted = match self.open.remove(&token) {
+            None => return self.answer(token, OwnAnswer::UnknownToken(token), output),
+            Some(Open::Idle(_)) => 0,
+            Some(Open::Busy { cancel, continues, .. }) => {
+                cancel.abort();
+                1 + continues
+            }
+        };
+        // The interrupted query and each CONTINUE behind it get an answer too: drivers count them.
+        for _ in 0..=interrupted {
+            self.answer(token, OwnAnswer::Stopped, output);
+        }
+    }
+
+    fn wait_for_noreply(&mut self, token: u64, output: &mut Output) {
+        if self.open.contains_key(&token) {
+            self.answer(token, OwnAnswer::DuplicateToken(token), output);
+        } else if self.noreply_serials.is_empty() {
+            self.answer(token, OwnAnswer::WaitComplete, output);
+        } else {
+            self.waits.push((token, self.last_serial));
+        }
+    }
+
+    /// Lets the parked queries that were woken go on, and sends the answers of those that are done.
+    pub(super) fn poll_running(&mut self, cx: &mut Context<'_>, output: &mut Output) {
+        while let Poll::Ready(Some(finished)) = Pin::new(&mut self.running).poll_next(cx) {
+            self.starting -= usize::from(finished.start);
+            self.finish(finished, cx, output);
+        }
+        while let Poll::Ready(Some(finished)) = Pin::new(&mut self.noreply).poll_next(cx) {
+            self.noreply_serials.remove(&finished.serial);
+            if let Ok(result) = &finished.result {
+                report_panic(finished.token, result);
+            }
+        }
+        self.answer_waits(output);
+    }
+
+    fn finish(&mut self, finished: Finished, cx: &mut Context<'_>, output: &mut Output) {
+        // A cancelled query was answered when it was cancelled, even if it was done by then.
+        let Ok(result) = finished.result else { return };
+        match self.open.get(&finished.token) {
+            Some(Open::Busy { serial, continues, .. }) if *serial == finished.serial => {
+                let continues = *continues;
+                self.open.remove(&finished.token);
+                self.deliver(finished.token, result, continues, cx, output);
+            }
+            _ => {}
+        }
+    }
+
+    fn answer_waits(&mut self, output: &mut Output) {
+        if self.waits.is_empty() {
+            return;
+        }
+        let oldest = self.noreply_serials.first().copied().unwrap_or(u64::MAX);
+        for (token, bound) in std::mem::take(&mut self.waits) {
+            if oldest > bound {
+                self.answer(token, OwnAnswer::WaitComplete, output);
+            } else {
+                self.waits.push((token, bound));
+            }
+        }
+    }
+
+    /// The node is about to end: feeds and open results are served no further.
+    pub(super) fn stop_cursors(&mut self) {
+        for running in self.running.iter().filter(|running| !running.start) {
+            if let Some(Open::Busy { cancel, .. }) = self.open.get(&running.token) {
+                cancel.abort();
+            }
+        }
+        self.open.retain(|_, open| matches!(open, Open::Busy { .. }));
+    }
+
+    /// The client has gone. What it waited for is dropped; writes that it chose not to wait for go on for a while.
+    pub(super) fn leave(self) {
+        let mut noreply = self.noreply;
+        if noreply.is_empty() {
+            return;
+        }
+        spawn_local(async move {
+            let all = poll_fn(|cx| {
+                while ready!(Pin::new(&mut noreply).poll_next(cx)).is_some() {}
+                Poll::Ready(())
+            });
+            if timeout(DRAIN_TIME_MAX, all).await.is_err() {
+                tracing::debug!("a query with noreply was dropped after its client had gone");
+            }
+        });
+    }
+}
+
+fn report_panic(token: u64, result: &Result<Answer, Panicked>) {
+    if let Err(panicked) = result {
+        tracing::error!(token, message = panicked.message, "a query panicked");
+    }
+}

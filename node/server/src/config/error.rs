@@ -1,0 +1,36 @@
+//! What can be wrong with a configuration.
+
+use std::path::PathBuf;
+
+/// A configuration that is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No option has this name.
+    #[error("unknown option `{name}`{}", nearest.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    Unknown { name: String, nearest: Option<&'static str> },
+    /// The value does not fit the option.
+    #[error("option `{option}`: `{value}` is not {expected}")]
+    Invalid { option: &'static str, value: String, expected: &'static str },
+    /// The option exists in RethinkDB or is planned.
+    #[error("option `{option}` is not supported yet{}", hint(option))]
+    NotSupported { option: &'static str },
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    /// The file is not a configuration file.
+    #[error("configuration file {}: {reason}", path.display())]
+    Malformed { path: PathBuf, reason: String },
+    /// One line of the file is wrong.
+    #[error("configuration file {}, line {line}: {source}", path.display())]
+    AtLine { path: PathBuf, line: usize, source: Box<ConfigError> },
+}
+
+fn hint(option: &str) -> &'static str {
+    if option == "join" {
+        ": this version runs one node"
+    } else if option.contains("tls") {
+        ": put a TLS proxy in front of the port, or bind it to a trusted network only"
+    } else {
+        ""
+    }
+}

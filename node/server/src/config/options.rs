@@ -1,0 +1,180 @@
+//! The options of `photondb serve`, each once: flag, environment name, key of the file, help.
+
+use super::ConfigError;
+
+/// One option.
+#[derive(Debug)]
+pub struct ServeOption {
+    /// Its name: `--name`, `PHOTONDB_NAME`, `name=`.
+    pub name: &'static str,
+    /// `-x`.
+    pub short: Option<char>,
+    /// What its value is called in the help; `None`: it takes none.
+    pub value: Option<&'static str>,
+    /// Under which heading the help shows it.
+    pub heading: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+const DATA: &str = "Data";
+const NAME: &str = "Name";
+const NETWORK: &str = "Network";
+const RESOURCES: &str = "Resources";
+const LOG: &str = "Log and configuration";
+const UNSUPPORTED: &str = "";
+
+const fn option(
+    name: &'static str,
+    short: Option<char>,
+    value: Option<&'static str>,
+    heading: &'static str,
+    help: &'static str,
+) -> ServeOption {
+    ServeOption { name, short, value, heading, help }
+}
+
+const fn unsupported_option(name: &'static str) -> ServeOption {
+    option(name, None, Some("VALUE"), UNSUPPORTED, "Not supported yet")
+}
+
+/// All of them, in the order of the help.
+pub const OPTIONS: &[ServeOption] = &[
+    option(
+        "directory",
+        Some('d'),
+        Some("DIR"),
+        DATA,
+        "Where the data are kept; created when it does not exist [default: photondb_data]",
+    ),
+    option("memory", None, None, DATA, "Keep everything in memory; nothing survives the end of the process"),
+    option(
+        "initial-password",
+        None,
+        Some("auto|PASSWORD"),
+        DATA,
+        "Password of the user `admin`, used only when the data directory is created; `auto` makes one and prints it [default: none]",
+    ),
+    option("dev-mode", None, None, DATA, "For a laptop: listen on this machine only, no password"),
+    option(
+        "server-name",
+        Some('n'),
+        Some("NAME"),
+        NAME,
+        "The name of this server [default: host name and a random suffix]",
+    ),
+    option("server-tag", Some('t'), Some("TAG"), NAME, "A tag of this server; may be given several times"),
+    option(
+        "bind",
+        None,
+        Some("all|ADDRESS"),
+        NETWORK,
+        "Listen on this address besides the loopback ones, or on all; may be given several times [default: loopback only]",
+    ),
+    option("bind-driver", None, Some("all|ADDRESS"), NETWORK, "The same for the driver port alone"),
+    option("bind-http", None, Some("all|ADDRESS"), NETWORK, "The same for the HTTP port alone"),
+    option("bind-cluster", None, Some("all|ADDRESS"), NETWORK, "The same for the cluster port alone"),
+    option("driver-port", None, Some("PORT"), NETWORK, "Port for ReQL drivers; 0 takes a free one [default: 28015]"),
+    option("http-port", None, Some("PORT"), NETWORK, "Port for health and metrics; 0 takes a free one [default: 8080]"),
+    option(
+        "cluster-port",
+        None,
+        Some("PORT"),
+        NETWORK,
+        "Port for other nodes; nothing listens there in this version [default: 29015]",
+    ),
+    option("port-offset", Some('o'), Some("NUMBER"), NETWORK, "Added to every port that is not 0 [default: 0]"),
+    option(
+        "canonical-address",
+        None,
+        Some("ADDRESS"),
+        NETWORK,
+        "The address by which others reach this node; may be given several times",
+    ),
+    option("no-http-admin", None, None, NETWORK, "Do not listen on the HTTP port"),
+    option(
+        "cache-size",
+        None,
+        Some("auto|MB"),
+        RESOURCES,
+        "Memory for cached pages, in mebibytes [default: auto, a quarter of the machine's memory, at most 1024]",
+    ),
+    option("cores", Some('c'), Some("NUMBER"), RESOURCES, "Threads that serve clients [default: one for each core]"),
+    option(
+        "log-level",
+        None,
+        Some("LEVEL"),
+        LOG,
+        "error, warn, info, debug or trace, or a filter such as info,photondb_storage=debug [default: info]",
+    ),
+    option("log-format", None, Some("text|json"), LOG, "How log lines look [default: text]"),
+    option(
+        "config-file",
+        None,
+        Some("FILE"),
+        LOG,
+        "Read options from this file: lines of key=value, or TOML when the name ends in .toml",
+    ),
+    option("no-update-check", None, None, LOG, "Accepted because RethinkDB has it; PhotonDB never calls home"),
+    option("cluster-enabled", None, Some("BOOL"), UNADVERTISED, "Known, without effect: this version runs one node"),
+    unsupported_option("join"),
+    unsupported_option("http-tls-key"),
+    unsupported_option("http-tls-cert"),
+    unsupported_option("driver-tls-key"),
+    unsupported_option("driver-tls-cert"),
+    unsupported_option("driver-tls-ca"),
+    unsupported_option("cluster-tls-key"),
+    unsupported_option("cluster-tls-cert"),
+    unsupported_option("cluster-tls-ca"),
+    unsupported_option("tls-min-protocol"),
+    unsupported_option("tls-ciphers"),
+    unsupported_option("tls-ecdh-curve"),
+    unsupported_option("tls-dhparams"),
+];
+
+const UNADVERTISED: &str = "-";
+
+impl ServeOption {
+    /// Whether the help shows it.
+    pub fn advertised(&self) -> bool {
+        self.heading != UNSUPPORTED && self.heading != UNADVERTISED
+    }
+}
+
+/// The options that are known by name only.
+pub fn unsupported() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().filter(|option| option.heading == UNSUPPORTED).map(|option| option.name)
+}
+
+/// The option with this name, underscores taken for hyphens. Errors: none; the error names the nearest.
+pub fn find(name: &str) -> Result<&'static ServeOption, ConfigError> {
+    let wanted = name.replace('_', "-");
+    OPTIONS
+        .iter()
+        .find(|option| option.name == wanted)
+        .ok_or_else(|| ConfigError::Unknown { name: name.to_owned(), nearest: nearest(&wanted) })
+}
+
+/// The known name that is most like `name`, if any is like it at all.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let (distance, option) = OPTIONS
+        .iter()
+        .map(|option| (edit_distance(name, option.name), option.name))
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + name.len() / 3).then_some(option)
+}
+
+/// How many characters must be put in, taken out or changed (Levenshtein).
+pub fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    for (row, from) in a.chars().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, to) in b.iter().enumerate() {
+            let change = previous[column] + usize::from(from != *to);
+            current.push(change.min(previous[column + 1] + 1).min(current[column] + 1));
+        }
+        previous = current;
+    }
+    previous[b.len()]
+}

@@ -1,0 +1,131 @@
+//! From the texts of options to values.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::thread::available_parallelism;
+
+use super::{Bind, ConfigError, Given, InitialPassword, LogFormat, options};
+use crate::limits::{CACHE_BYTES_AUTO_MAX, CACHE_BYTES_MIN, SERVER_NAME_BYTES_MAX, WORKER_THREADS_MAX};
+
+const MIB: u64 = 1024 * 1024;
+
+fn invalid(option: &str, value: &str, expected: &'static str) -> ConfigError {
+    match options::find(option) {
+        Ok(option) => ConfigError::Invalid { option: option.name, value: value.to_owned(), expected },
+        Err(unknown) => unknown,
+    }
+}
+
+pub(super) fn flag(given: &Given, option: &str) -> Result<bool, ConfigError> {
+    let Some(value) = given.last(option) else { return Ok(false) };
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" | "" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(invalid(option, value, "true or false")),
+    }
+}
+
+pub(super) fn number<N: FromStr>(given: &Given, option: &str) -> Result<Option<N>, ConfigError> {
+    given.last(option).map(|value| value.parse().map_err(|_| invalid(option, value, "a number in range"))).transpose()
+}
+
+pub(super) fn port(given: &Given, option: &str, default: u16, offset: u16) -> Result<u16, ConfigError> {
+    match number::<u16>(given, option)?.unwrap_or(default) {
+        0 => Ok(0),
+        port => port
+            .checked_add(offset)
+            .ok_or_else(|| invalid("port-offset", &offset.to_string(), "small enough: a port would be above 65535")),
+    }
+}
+
+pub(super) fn bind(given: &Given, option: &str, default: Bind) -> Result<Bind, ConfigError> {
+    let mut addresses = Vec::new();
+    for value in given.all(option) {
+        if value == "all" {
+            return Ok(Bind::All);
+        }
+        let value = if value == "localhost" { "127.0.0.1" } else { value };
+        addresses.push(value.parse::<IpAddr>().map_err(|_| invalid(option, value, "`all` or an IP address"))?);
+    }
+    match addresses {
+        addresses if addresses.is_empty() => Ok(default),
+        addresses if addresses.iter().all(|address| address.is_loopback()) => Ok(Bind::Loopback),
+        mut addresses => {
+            if addresses.iter().any(IpAddr::is_unspecified) {
+                return Ok(Bind::All);
+            }
+            // As RethinkDB does: the machine itself is never locked out.
+            addresses.push(IpAddr::from([127, 0, 0, 1]));
+            Ok(Bind::Addresses(addresses))
+        }
+    }
+}
+
+pub(super) fn server_name(given: &Given) -> Result<Option<String>, ConfigError> {
+    let Some(value) = given.last("server-name") else { return Ok(None) };
+    // A node id from a chart or a host name may hold dots; a server's name may not.
+    let name = value.replace('.', "_");
+    if is_name(&name) {
+        Ok(Some(name))
+    } else {
+        Err(invalid("server-name", value, "a name of letters, digits, _ and -"))
+    }
+}
+
+pub(super) fn tags(given: &Given) -> Result<Vec<String>, ConfigError> {
+    let mut tags = Vec::new();
+    for value in given.all("server-tag").iter().flat_map(|value| value.split(',')) {
+        if !is_name(value) {
+            return Err(invalid("server-tag", value, "a name of letters, digits, _ and -"));
+        }
+        if !tags.iter().any(|tag| tag == value) {
+            tags.push(value.to_owned());
+        }
+    }
+    Ok(tags)
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=SERVER_NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+pub(super) fn cache_bytes(given: &Given) -> Result<u64, ConfigError> {
+    let value = given.last("cache-size").unwrap_or("auto");
+    if value == "auto" {
+        let memory = rustix::system::sysinfo().totalram as u64 * u64::from(rustix::system::sysinfo().mem_unit.max(1));
+        return Ok((memory / 4).clamp(CACHE_BYTES_MIN, CACHE_BYTES_AUTO_MAX));
+    }
+    let mebibytes: u64 = value.parse().map_err(|_| invalid("cache-size", value, "`auto` or a number of mebibytes"))?;
+    let bytes = mebibytes
+        .checked_mul(MIB)
+        .ok_or_else(|| invalid("cache-size", value, "a number of mebibytes that this machine can address"))?;
+    if bytes < CACHE_BYTES_MIN {
+        return Err(invalid("cache-size", value, "at least 8 mebibytes"));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn initial_password(given: &Given) -> InitialPassword {
+    match given.last("initial-password") {
+        None | Some("") => InitialPassword::None,
+        Some("auto") => InitialPassword::Auto,
+        Some(password) => InitialPassword::Given(password.to_owned()),
+    }
+}
+
+pub(super) fn worker_threads(given: &Given) -> Result<usize, ConfigError> {
+    match number::<usize>(given, "cores")? {
+        Some(threads) if (1..=WORKER_THREADS_MAX).contains(&threads) => Ok(threads),
+        Some(threads) => Err(invalid("cores", &threads.to_string(), "a number from 1 to 1024")),
+        None => Ok(available_parallelism().map_or(1, usize::from).min(WORKER_THREADS_MAX)),
+    }
+}
+
+pub(super) fn log_format(given: &Given) -> Result<LogFormat, ConfigError> {
+    match given.last("log-format") {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => Err(invalid("log-format", other, "`text` or `json`")),
+    }
+}

@@ -1,0 +1,57 @@
+//! The maxima of the program.
+
+use std::time::Duration;
+
+/// What a client may take before it has logged in.
+pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a refused client may take to read why.
+pub const REFUSAL_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Bytes that are read from a connection in one call; an idle connection holds no buffer.
+pub const READ_BYTES: usize = 16 * 1024;
+
+/// How much room is made at once for the rest of a long frame, in bytes.
+pub const INBOX_BYTES_GROWTH_MAX: usize = 1024 * 1024;
+
+/// What is read ahead while the connection's queries are at their maximum, in bytes; it shows whether the client is gone.
+pub const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Queries of one connection that run at once; then reading stops.
+pub const QUERIES_IN_FLIGHT_MAX: usize = 1_024;
+
+/// Results of one connection that are open at once.
+pub const OPEN_CURSORS_MAX: usize = 16_384;
+
+/// CONTINUEs that wait behind another of the same token.
+pub const CONTINUES_WAITING_MAX: usize = 16;
+
+/// Answers that wait for a slow reader, in bytes; then reading stops.
+pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Output buffers larger than this are given back to the system once they are empty.
+pub const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
+
+/// Connections of one node at once.
+pub const CONNECTIONS_MAX: usize = 20_000;
+
+/// How long running queries may go on after a signal to stop.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Between looks at whether a checkpoint is due.
+pub const CHECKPOINT_LOOK_PERIOD: Duration = Duration::from_secs(2);
+
+/// The longest that changed pages wait for a checkpoint.
+pub const CHECKPOINT_PERIOD_MAX: Duration = Duration::from_secs(60);
+
+/// The smallest page cache, in bytes.
+pub const CACHE_BYTES_MIN: u64 = 8 * 1024 * 1024;
+
+/// The largest page cache that `auto` chooses, in bytes.
+pub const CACHE_BYTES_AUTO_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The longest server name or tag, in bytes.
+pub const SERVER_NAME_BYTES_MAX: usize = 127;
+
+/// Threads that serve clients.
+pub const WORKER_THREADS_MAX: usize = 1_024;

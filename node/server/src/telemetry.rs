@@ -1,0 +1,37 @@
+//! Log lines and metrics.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+/// Log levels that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("option `log-level`: {0}")]
+pub struct BadLogLevel(#[from] tracing_subscriber::filter::ParseError);
+
+/// Sends log lines to standard error as configured. The first call of a process counts.
+pub fn start_log(config: &Config) -> Result<(), BadLogLevel> {
+    let filter = EnvFilter::builder().parse(&config.log_level)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error means that a subscriber is set already, as in a test with several nodes.
+    let _ = match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    Ok(())
+}
+
+/// The process's metrics, for the HTTP port to show.
+pub fn metrics() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        // Somebody who embeds the node may have set a recorder; then ours stays empty.
+        let _ = metrics::set_global_recorder(recorder);
+        handle
+    })
+}

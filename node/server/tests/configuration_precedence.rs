@@ -1,0 +1,136 @@
+//! Flags win over the environment, which wins over the file, which wins over what is built in; and what is wrong is
+//! refused with a message that helps.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use photondb::config::{Bind, Config, Given, InitialPassword, LogFormat, file};
+
+fn given(values: &[(&str, &str)]) -> Given {
+    let mut given = Given::default();
+    for (name, value) in values {
+        given.add(name, *value).unwrap();
+    }
+    given
+}
+
+fn load(flags: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Config, String> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(given(flags), environment).map_err(|error| error.to_string())
+}
+
+fn in_file(name: &str, text: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (directory, path)
+}
+
+#[test]
+fn what_is_built_in() {
+    let config = load(&[], &[]).unwrap();
+    assert_eq!(config.directory, Some(PathBuf::from("photondb_data")));
+    assert_eq!((config.driver.port, config.cluster.port), (28015, 29015));
+    assert_eq!(config.http.as_ref().map(|http| http.port), Some(8080));
+    assert_eq!(config.driver.bind, Bind::Loopback);
+    assert_eq!(config.initial_password, InitialPassword::None);
+    assert_eq!(config.log_format, LogFormat::Text);
+    assert!(config.worker_threads >= 1 && config.cache_bytes >= 8 << 20);
+}
+
+#[test]
+fn each_source_wins_over_the_weaker_ones() {
+    let (_directory, path) = in_file("a.conf", "driver-port=1\nhttp-port=1\ncluster-port=1\n");
+    let flags = [("driver-port", "3"), ("config-file", path.as_str())];
+    let environment = [("PHOTONDB_DRIVER_PORT", "2"), ("PHOTONDB_HTTP_PORT", "2")];
+    let config = load(&flags, &environment).unwrap();
+    assert_eq!(config.driver.port, 3);
+    assert_eq!(config.http.unwrap().port, 2);
+    assert_eq!(config.cluster.port, 1);
+}
+
+#[test]
+fn the_environment_has_its_known_names() {
+    let config = load(&[], &[("DEV_MODE", "true"), ("PHOTONDB_NODE_ID", "node-0.photondb")]).unwrap();
+    assert!(config.dev_mode);
+    assert_eq!(config.server_name.as_deref(), Some("node-0_photondb"));
+    load(&[], &[("PHOTONDB_CLUSTER_ENABLED", "true")]).unwrap();
+    // What Kubernetes sets for a service named photondb.
+    load(&[], &[("PHOTONDB_SERVICE_HOST", "10.0.0.1"), ("PHOTONDB_PORT_28015_TCP_PORT", "28015")]).unwrap();
+}
+
+#[test]
+fn a_file_may_be_rethinkdbs_or_toml() {
+    let lines = "# a comment\nbind=all\n server_tag = a\nserver-tag=b # another\nno-http-admin\n";
+    let config = Config::resolve(&file::parse_lines(Path::new("x"), lines).unwrap()).unwrap();
+    assert_eq!(config.driver.bind, Bind::All);
+    assert_eq!(config.server_tags, ["a", "b"]);
+    assert_eq!(config.http, None);
+
+    let toml = "driver-port = 7\nserver_tag = [\"a\", \"b\"]\nno-http-admin = true\n";
+    let (_directory, path) = in_file("a.toml", toml);
+    let config = load(&[("config-file", path.as_str())], &[]).unwrap();
+    assert_eq!(config.driver.port, 7);
+    assert_eq!(config.server_tags, ["a", "b"]);
+    assert_eq!(config.http, None);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    let (_directory, path) = in_file("a.conf", "\ndriver-prot=1\n");
+    let refused = load(&[("config-file", path.as_str())], &[]).unwrap_err();
+    assert!(refused.contains("line 2"), "{refused}");
+    assert!(refused.contains("unknown option `driver-prot`; did you mean `driver-port`?"), "{refused}");
+
+    let (_directory, path) = in_file("a.toml", "cache_sise = 5\n");
+    let refused = load(&[("config-file", path.as_str())], &[]).unwrap_err();
+    assert!(refused.contains("did you mean `cache-size`?"), "{refused}");
+
+    assert_eq!(Given::default().add("xyzzy", "1").unwrap_err().to_string(), "unknown option `xyzzy`");
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused() {
+    for (option, value) in [
+        ("driver-port", "65536"),
+        ("driver-port", "http"),
+        ("bind", "everywhere"),
+        ("server-name", "two words"),
+        ("server-tag", ""),
+        ("cache-size", "-1"),
+        ("cache-size", "1"),
+        ("cores", "0"),
+        ("log-format", "xml"),
+        ("memory", "perhaps"),
+    ] {
+        let refused = load(&[(option, value)], &[]).unwrap_err();
+        assert!(refused.starts_with(&format!("option `{option}`: `{value}` is not ")), "{refused}");
+    }
+    assert!(load(&[("port-offset", "60000")], &[]).unwrap_err().contains("port-offset"));
+    assert!(load(&[("config-file", "/nowhere/at/all")], &[]).unwrap_err().contains("/nowhere/at/all"));
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    for option in ["join", "driver-tls-key", "cluster-tls-ca"] {
+        let refused = load(&[(option, "x")], &[]).unwrap_err();
+        assert!(refused.starts_with(&format!("option `{option}` is not supported yet")), "{refused}");
+    }
+}
+
+#[test]
+fn ports_move_together_but_a_free_one_stays_free() {
+    let config = load(&[("port-offset", "10"), ("http-port", "0")], &[]).unwrap();
+    assert_eq!((config.driver.port, config.cluster.port), (28025, 29025));
+    assert_eq!(config.http.unwrap().port, 0);
+}
+
+#[test]
+fn binding_adds_to_the_loopback() {
+    let config = load(&[("bind", "192.0.2.7"), ("bind-http", "127.0.0.1"), ("bind-cluster", "all")], &[]).unwrap();
+    let addresses = ["192.0.2.7", "127.0.0.1"].map(|text| text.parse::<IpAddr>().unwrap());
+    assert_eq!(config.driver.bind, Bind::Addresses(addresses.to_vec()));
+    assert_eq!(config.http.unwrap().bind, Bind::Loopback);
+    assert_eq!(config.cluster.bind, Bind::All);
+}

@@ -1,0 +1,489 @@
+//! Sessions over real sockets, before a database that does what the test tells it: tokens, cursors, back-pressure,
+//! cancellation and everything that a client may do wrong.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use photondb::client::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
+use photondb::client::listener;
+use photondb::client::worker::Workers;
+use photondb::config::{Bind, Listen};
+use photondb::limits::{OUTPUT_BYTES_MAX, QUERIES_IN_FLIGHT_MAX};
+use photondb_reql::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX};
+use photondb_runtime::fiber::{StackSize, wait};
+use photondb_runtime::system::SystemNet;
+use photondb_runtime::task::{Executor, sleep};
+use tokio::sync::watch;
+
+/// How many queries have begun, and how many are over, however they ended.
+#[derive(Default)]
+struct Counts {
+    begun: AtomicUsize,
+    over: AtomicUsize,
+}
+
+impl Counts {
+    fn begin(self: &Arc<Self>) -> Over {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        Over(self.clone())
+    }
+}
+
+struct Over(Arc<Counts>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.over.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Scripted(Arc<Counts>);
+
+#[derive(Default)]
+struct Password(Vec<u8>);
+
+impl Login for Password {
+    type User = ();
+
+    fn receive(&mut self, bytes: &[u8], answer: &mut Vec<u8>) -> LoginState<()> {
+        self.0.extend_from_slice(bytes);
+        let end = match self.0.iter().position(|byte| *byte == b'\n') {
+            Some(end) => end,
+            None if self.0.len() <= HANDSHAKE_BYTES_MAX => return LoginState::Going,
+            None => 0,
+        };
+        let rest = self.0.split_off(end + 1);
+        if self.0 == b"open sesame\n" {
+            answer.extend_from_slice(b"welcome\n");
+            LoginState::Done(Welcome { user: (), in_flight_max: QUERIES_IN_FLIGHT_MAX, rest })
+        } else {
+            answer.extend_from_slice(b"refused\n");
+            LoginState::Refused
+        }
+    }
+}
+
+impl Database for Scripted {
+    type Query = String;
+    type Login = Password;
+
+    fn login(&self) -> Password {
+        Password::default()
+    }
+
+    fn parse(&self, body: &[u8]) -> Result<Message<String>, Vec<u8>> {
+        match std::str::from_utf8(body) {
+            Ok("continue") => Ok(Message::Continue),
+            Ok("stop") => Ok(Message::Stop),
+            Ok("wait") => Ok(Message::NoreplyWait),
+            Ok("info") => Ok(Message::ServerInfo),
+            Ok(text) => match text.strip_prefix("noreply ") {
+                Some(query) => Ok(Message::Start { query: query.to_owned(), noreply: true }),
+                None => Ok(Message::Start { query: text.to_owned(), noreply: false }),
+            },
+            Err(_) => Err(b"garbage".to_vec()),
+        }
+    }
+
+    fn stack(&self, _: &String) -> StackSize {
+        StackSize::SMALL
+    }
+
+    fn run(&self, query: String, _: &(), answer: &mut Vec<u8>) -> Option<Box<dyn Cursor>> {
+        let _over = self.0.begin();
+        let (verb, number) = query.split_once(' ').unwrap_or((query.as_str(), "0"));
+        let number: usize = number.parse().unwrap();
+        match verb {
+            "sleep" => {
+                wait(sleep(Duration::from_millis(number as u64)));
+                answer.extend_from_slice(b"slept");
+            }
+            "for-ever" => wait(std::future::pending::<()>()),
+            "panic" => std::panic::resume_unwind(Box::new("told to")),
+            "bytes" => answer.resize(answer.len() + number, b'x'),
+            "rows" => {
+                answer.extend_from_slice(b"first");
+                return Some(Box::new(Rows { left: number, pause_ms: 0 }));
+            }
+            "slow-rows" => {
+                answer.extend_from_slice(b"first");
+                return Some(Box::new(Rows { left: number, pause_ms: 20 }));
+            }
+            "feed" => {
+                answer.extend_from_slice(b"feed");
+                return Some(Box::new(Feed(self.0.clone())));
+            }
+            other => answer.extend_from_slice(other.as_bytes()),
+        }
+        None
+    }
+
+    fn server_info(&self, answer: &mut Vec<u8>) {
+        answer.extend_from_slice(b"scripted");
+    }
+
+    fn answer(&self, own: OwnAnswer<'_>, answer: &mut Vec<u8>) {
+        answer.extend_from_slice(format!("{own:?}").as_bytes());
+    }
+}
+
+struct Rows {
+    left: usize,
+    pause_ms: u64,
+}
+
+impl Cursor for Rows {
+    fn stack(&self) -> StackSize {
+        StackSize::SMALL
+    }
+
+    fn next(&mut self, answer: &mut Vec<u8>) -> bool {
+        if self.pause_ms > 0 {
+            wait(sleep(Duration::from_millis(self.pause_ms)));
+        }
+        self.left -= 1;
+        answer.extend_from_slice(format!("{} left", self.left).as_bytes());
+        self.left > 0
+    }
+}
+
+struct Feed(Arc<Counts>);
+
+impl Cursor for Feed {
+    fn stack(&self) -> StackSize {
+        StackSize::SMALL
+    }
+
+    fn next(&mut self, _: &mut Vec<u8>) -> bool {
+        let _over = self.0.begin();
+        wait(std::future::pending::<()>());
+        true
+    }
+}
+
+/// A server of scripted queries. Dropping it ends its threads.
+struct Server {
+    address: SocketAddr,
+    counts: Arc<Counts>,
+    drain: watch::Sender<bool>,
+    _accepting: Executor,
+    workers: Arc<Workers>,
+}
+
+impl Server {
+    fn start() -> Server {
+        let counts = Arc::new(Counts::default());
+        let (drain, draining) = watch::channel(false);
+        let made = counts.clone();
+        let workers = Arc::new(Workers::start(2, move || Scripted(made.clone()), &draining).unwrap());
+        let listen = Listen { bind: Bind::Loopback, port: 0, flag: "driver-port" };
+        let (listeners, port) = listener::bind(&SystemNet, &listen).unwrap();
+        let accepting = Executor::start("accept").unwrap();
+        for listener in listeners {
+            let workers = workers.clone();
+            accepting.handle().spawn_local(move || listener::accept(listener, move |incoming| workers.serve(incoming)));
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Server { address, counts, drain, _accepting: accepting, workers }
+    }
+
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client(stream)
+    }
+
+    fn log_in(&self) -> Client {
+        let mut client = self.connect();
+        client.0.write_all(b"open sesame\n").unwrap();
+        let mut welcome = [0; 8];
+        client.0.read_exact(&mut welcome).unwrap();
+        client
+    }
+
+    fn begun(&self) -> usize {
+        self.counts.begun.load(Ordering::SeqCst)
+    }
+
+    fn over(&self) -> usize {
+        self.counts.over.load(Ordering::SeqCst)
+    }
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn send(&mut self, token: u64, body: &str) {
+        self.0.write_all(&frame(token, body.as_bytes())).unwrap();
+    }
+
+    fn receive(&mut self) -> (u64, String) {
+        let mut header = [0; 12];
+        self.0.read_exact(&mut header).unwrap();
+        let token = u64::from_le_bytes(header[..8].try_into().unwrap());
+        let mut body = vec![0; u32::from_le_bytes(header[8..].try_into().unwrap()) as usize];
+        self.0.read_exact(&mut body).unwrap();
+        (token, String::from_utf8(body).unwrap())
+    }
+
+    fn expect(&mut self, token: u64, body: &str) {
+        assert_eq!(self.receive(), (token, body.to_owned()));
+    }
+
+    fn ask(&mut self, token: u64, body: &str, answer: &str) {
+        self.send(token, body);
+        self.expect(token, answer);
+    }
+
+    fn expect_end(&mut self) {
+        match self.0.read(&mut [0; 1]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("expected the end of the connection, got {other:?}"),
+        }
+    }
+}
+
+fn frame(token: u64, body: &[u8]) -> Vec<u8> {
+    [&token.to_le_bytes()[..], &u32::try_from(body.len()).unwrap().to_le_bytes(), body].concat()
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn queries_sent_at_once_are_all_answered_under_their_tokens() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    let all: Vec<u8> = (0..1_000).flat_map(|token| frame(token, format!("answer-{token}").as_bytes())).collect();
+    client.0.write_all(&all).unwrap();
+    for token in 0..1_000 {
+        client.expect(token, &format!("answer-{token}"));
+    }
+    client.ask(u64::MAX, "info", "scripted");
+}
+
+#[test]
+fn a_query_that_waits_holds_up_no_other() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.send(1, "sleep 50");
+    client.send(2, "sleep 10");
+    client.send(3, "quick");
+    client.expect(3, "quick");
+    client.expect(2, "slept");
+    client.expect(1, "slept");
+}
+
+#[test]
+fn frames_may_trickle_in_byte_by_byte() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let bytes = [b"open sesame\n".to_vec(), frame(7, b"slowly"), frame(8, b"surely")].concat();
+    for byte in bytes {
+        client.0.write_all(&[byte]).unwrap();
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let mut welcome = [0; 8];
+    client.0.read_exact(&mut welcome).unwrap();
+    client.expect(7, "slowly");
+    client.expect(8, "surely");
+}
+
+#[test]
+fn frames_that_come_with_the_login_are_not_lost() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.0.write_all(&[b"open sesame\n".to_vec(), frame(1, b"eager")].concat()).unwrap();
+    let mut welcome = [0; 8];
+    client.0.read_exact(&mut welcome).unwrap();
+    client.expect(1, "eager");
+}
+
+#[test]
+fn a_refused_login_is_told_and_closed() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.0.write_all(b"open barley\n").unwrap();
+    let mut told = String::new();
+    client.0.read_to_string(&mut told).unwrap();
+    assert_eq!(told, "refused\n");
+    // More than a login may have, and never an end of it.
+    let mut client = server.connect();
+    client.0.write_all(&[b'x'; HANDSHAKE_BYTES_MAX + 1]).unwrap();
+    client.0.read_to_string(&mut told).unwrap();
+    assert_eq!(told, "refused\nrefused\n");
+    eventually("closed connections are forgotten", || server.workers.connections().count() == 0);
+}
+
+#[test]
+fn a_long_result_comes_in_pieces() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.ask(1, "rows 2", "first");
+    client.ask(1, "again", "DuplicateToken(1)");
+    client.ask(1, "continue", "1 left");
+    client.ask(1, "continue", "0 left");
+    client.ask(1, "continue", "UnknownToken(1)");
+    client.ask(1, "rows 2", "first");
+    client.ask(1, "stop", "Stopped");
+    client.ask(1, "stop", "UnknownToken(1)");
+    client.ask(1, "plain", "plain");
+}
+
+#[test]
+fn continues_sent_ahead_are_answered_in_turn() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    for query in ["rows 3", "slow-rows 3"] {
+        client.ask(1, query, "first");
+        for _ in 0..4 {
+            client.send(1, "continue");
+        }
+        for answer in ["2 left", "1 left", "0 left", "UnknownToken(1)"] {
+            client.expect(1, answer);
+        }
+    }
+}
+
+#[test]
+fn stop_cancels_what_runs_and_answers_both() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.ask(1, "feed", "feed");
+    client.send(1, "continue");
+    client.send(2, "for-ever");
+    eventually("both run", || server.begun() == 3);
+    for token in [1, 2] {
+        client.send(token, "stop");
+        client.expect(token, "Stopped");
+        client.expect(token, "Stopped");
+    }
+    eventually("both are unwound", || server.over() == 3);
+    client.ask(1, "free", "free");
+}
+
+#[test]
+fn noreply_wait_is_answered_after_everything_before_it() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.ask(1, "feed", "feed");
+    client.send(1, "continue");
+    client.ask(2, "wait", "WaitComplete");
+    client.send(3, "noreply sleep 30");
+    client.send(4, "noreply quick");
+    client.send(5, "wait");
+    client.send(6, "noreply sleep 10000");
+    client.expect(5, "WaitComplete");
+    assert_eq!(server.over(), 3);
+}
+
+#[test]
+fn a_panic_is_an_answer() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.ask(1, "panic", "Panicked(\"told to\")");
+    client.ask(1, "fine", "fine");
+    client.0.write_all(&frame(2, &[0xff, 0xfe])).unwrap();
+    client.expect(2, "garbage");
+}
+
+#[test]
+fn a_frame_that_is_too_long_is_refused_without_being_read() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    let claim = u32::try_from(FRAME_BYTES_MAX).unwrap();
+    client.0.write_all(&[&9_u64.to_le_bytes()[..], &claim.to_le_bytes(), b"whatever"].concat()).unwrap();
+    let (token, told) = client.receive();
+    assert_eq!(token, 9);
+    assert!(told.starts_with("FrameTooLong("), "{told}");
+    client.expect_end();
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_queries_along() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.ask(1, "feed", "feed");
+    client.send(1, "continue");
+    client.send(2, "for-ever");
+    client.send(3, "noreply sleep 30");
+    // A frame that never becomes whole.
+    client.0.write_all(&frame(4, b"truncated")[..15]).unwrap();
+    eventually("all run", || server.begun() == 4);
+    drop(client);
+    eventually("all are over", || server.over() == 4);
+    eventually("the connection is forgotten", || server.workers.connections().count() == 0);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_served_ahead() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    let (count, size) = (2_000, 64 * 1024);
+    let all: Vec<u8> = (0..count).flat_map(|token| frame(token, format!("bytes {size}").as_bytes())).collect();
+    client.0.write_all(&all).unwrap();
+    let mut begun = 0;
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = server.begun();
+        if now == begun && now > 0 {
+            break;
+        }
+        begun = now;
+    }
+    // What the system's buffers hold comes on top of ours; both together are far less than everything.
+    assert!(begun * size < OUTPUT_BYTES_MAX + (64 << 20), "{begun} answers were made for a client that reads none");
+    for token in 0..count {
+        let (answered, body) = client.receive();
+        assert_eq!((answered, body.len()), (token, size));
+    }
+}
+
+#[test]
+fn queries_past_the_limit_wait_their_turn() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    let count = QUERIES_IN_FLIGHT_MAX as u64 + 200;
+    let all: Vec<u8> = (0..count).flat_map(|token| frame(token, b"sleep 100")).collect();
+    client.0.write_all(&all).unwrap();
+    eventually("the first ones run", || server.begun() >= QUERIES_IN_FLIGHT_MAX);
+    assert!(server.begun() - server.over() <= QUERIES_IN_FLIGHT_MAX);
+    for _ in 0..count {
+        assert_eq!(client.receive().1, "slept");
+    }
+}
+
+#[test]
+fn draining_lets_running_queries_finish() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.ask(1, "feed", "feed");
+    client.send(1, "continue");
+    client.send(2, "sleep 100");
+    let mut idle = server.connect();
+    eventually("both run", || server.begun() == 3);
+    server.drain.send(true).unwrap();
+    client.expect(2, "slept");
+    client.expect_end();
+    idle.expect_end();
+    eventually("every connection is forgotten", || server.workers.connections().count() == 0);
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_flag() {
+    let server = Server::start();
+    let listen = Listen { bind: Bind::Loopback, port: server.address.port(), flag: "driver-port" };
+    let refused = listener::bind(&SystemNet, &listen).err().unwrap().to_string();
+    assert!(refused.contains(&server.address.to_string()), "{refused}");
+    assert!(refused.contains("in use") && refused.contains("--driver-port"), "{refused}");
+}
