@@ -1,1 +1,28 @@
+//! openraft made ours: the groups of a node, each a log in the node's WAL and a state machine that its owner brings.
+//!
+//! This crate promises that an outcome given to a proposer is that of a command which a quorum has on disk, applied
+//! once, at one position, on every member alike. It is the only crate that names openraft; `README.md` says which of our
+//! names stands for which of the paper's, and numbers the invariants (C1..) that the code cites.
 
+mod error;
+mod fatal;
+mod format;
+mod group;
+mod groups;
+mod leadership;
+pub mod limits;
+mod log_store;
+mod network;
+mod position;
+mod replicated;
+mod state_machine;
+mod supervise;
+mod types;
+
+pub use error::{ApplyError, ConsensusError, ProposeError};
+pub use fatal::OnFatal;
+pub use format::FormatError;
+pub use group::Group;
+pub use groups::{Groups, Options};
+pub use position::{LogPosition, Term};
+pub use replicated::{Applied, CommittedEntry, Replicated, Snapshot, SnapshotChunks};
