@@ -1,1 +1,25 @@
+//! Bytes that survive: the disk, the write-ahead log that is also every Raft log of the node, and the page store.
+//!
+//! This crate knows no document, no table and no Raft. It starts no thread and reads no clock: whoever owns it drives
+//! its steps. Everything it asks of the machine goes through [`disk::Disk`].
 
+pub mod btree;
+pub mod checkpoint;
+pub mod checksum;
+pub mod disk;
+pub mod engine;
+pub mod error;
+pub mod limits;
+pub mod page;
+mod recovery;
+pub mod slab;
+pub mod superblock;
+pub mod transaction;
+pub mod verify;
+pub mod wal;
+
+pub use btree::{Cursor, Direction, KeyRange, TransactionCursor};
+pub use checkpoint::CheckpointReport;
+pub use engine::{Compression, Engine, EngineMetrics, EngineOptions, Identity};
+pub use error::{Result, StorageError};
+pub use transaction::{Snapshot, Transaction, TreeId, TreeSet, TreeSetId};

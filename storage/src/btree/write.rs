@@ -1,0 +1,250 @@
+//! Insert and remove: copy on write along one path. Everything that must be read is read before anything changes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::btree::Root;
+use crate::btree::node::{Cell, Child, LargeValue, Node, Value};
+use crate::btree::source::NodeSource;
+use crate::btree::workspace::Workspace;
+use crate::error::{Result, StorageError};
+use crate::limits::{INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::page::format::PageRef;
+
+/// A branch on the way down, and the child taken.
+struct Visited {
+    page: PageRef,
+    node: Arc<Node>,
+    index: usize,
+}
+
+/// An owned node on the way down, and the child taken (meaningless for the leaf).
+#[derive(Clone, Copy)]
+pub(super) struct Owned {
+    pub page: PageRef,
+    pub index: usize,
+}
+
+pub(super) type OwnedPath = SmallVec<[Owned; 8]>;
+
+/// Refuses what no tree can hold.
+pub(crate) fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() > KEY_BYTES_MAX {
+        return Err(StorageError::KeyTooLong { bytes: key.len(), bytes_max: KEY_BYTES_MAX });
+    }
+    Ok(())
+}
+
+impl Workspace {
+    /// Puts a value under a key; true when it replaced another.
+    pub fn insert(&mut self, root: &mut Root, key: &[u8], value: &[u8]) -> Result<bool> {
+        check_key(key)?;
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(StorageError::OverLimit {
+                what: "bytes of a value",
+                size: value.len(),
+                size_max: VALUE_BYTES_MAX,
+            });
+        }
+        let Some(page) = root.page else {
+            let value = self.place(value);
+            let mut leaf = Node::empty(0);
+            leaf.extend([Cell::entry(key, value)]);
+            *root = Root { page: Some(self.add(leaf)), count: 1 };
+            return Ok(false);
+        };
+        let (path, leaf_page, leaf) = self.descend(page, key)?;
+        let position = leaf.search(key);
+        let replaced = self.refs_of_entry(&leaf, position)?;
+        let owned = self.own_path(root, path, leaf_page, leaf);
+        let value = self.place(value);
+        let depth = owned.len() - 1;
+        let leaf = self.node_mut(owned[depth].page);
+        match position {
+            Ok(at) => {
+                let in_place = matches!(value, Value::Inline(bytes) if leaf.overwrite(at, bytes));
+                if !in_place {
+                    leaf.remove(at);
+                    self.insert_cell(root, &owned, depth, at, Cell::entry(key, value));
+                }
+                replaced.into_iter().for_each(|page| self.retire(page));
+                Ok(true)
+            }
+            Err(at) => {
+                self.add_to_counts(root, &owned, 1);
+                self.insert_cell(root, &owned, depth, at, Cell::entry(key, value));
+                Ok(false)
+            }
+        }
+    }
+
+    /// Removes a key; false when it is not there.
+    pub fn remove(&mut self, root: &mut Root, key: &[u8]) -> Result<bool> {
+        let Some(page) = root.page else { return Ok(false) };
+        let (path, leaf_page, leaf) = self.descend(page, key)?;
+        let Ok(at) = leaf.search(key) else { return Ok(false) };
+        let removed = self.refs_of_entry(&leaf, Ok(at))?;
+        let owned = self.own_path(root, path, leaf_page, leaf);
+        let depth = owned.len() - 1;
+        self.node_mut(owned[depth].page).remove(at);
+        removed.into_iter().for_each(|page| self.retire(page));
+        self.add_to_counts(root, &owned, -1);
+        self.rebalance(root, &owned, depth)?;
+        Ok(true)
+    }
+
+    fn place<'v>(&mut self, value: &'v [u8]) -> Value<'v> {
+        if value.len() <= INLINE_VALUE_BYTES_MAX {
+            return Value::Inline(value);
+        }
+        let length = u32::try_from(value.len()).expect("VALUE_BYTES_MAX is below 4 GiB");
+        Value::Large(LargeValue { page: self.add_value(Bytes::copy_from_slice(value)), length })
+    }
+
+    fn refs_of_entry(&self, leaf: &Node, position: Result<usize, usize>) -> Result<Vec<PageRef>> {
+        match position.map(|at| leaf.value(at)) {
+            Ok(Value::Large(large)) => self.refs_of_value(large),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "branches, then the leaf; read once, right below")]
+    fn descend(&self, page: PageRef, key: &[u8]) -> Result<(SmallVec<[Visited; 8]>, PageRef, Arc<Node>)> {
+        let mut path = SmallVec::new();
+        let (mut page, mut node) = (page, self.node(page)?);
+        while !node.is_leaf() {
+            let index = node.child_index(key);
+            let child = node.child(index).page;
+            let below = self.node_at_level(child, node.level() - 1)?;
+            path.push(Visited { page, node, index });
+            (page, node) = (child, below);
+        }
+        Ok((path, page, node))
+    }
+
+    /// Owns every node of a path, top down, pointing each parent to its child's copy.
+    fn own_path(
+        &mut self,
+        root: &mut Root,
+        path: SmallVec<[Visited; 8]>,
+        leaf_page: PageRef,
+        leaf: Arc<Node>,
+    ) -> OwnedPath {
+        let mut owned = OwnedPath::new();
+        for Visited { page, node, index } in path {
+            self.own_below(root, &mut owned, page, node, index);
+        }
+        self.own_below(root, &mut owned, leaf_page, leaf, 0);
+        owned
+    }
+
+    fn own_below(&mut self, root: &mut Root, owned: &mut OwnedPath, page: PageRef, node: Arc<Node>, index: usize) {
+        let copy = self.own(page, node);
+        if copy != page {
+            match owned.last() {
+                None => root.page = Some(copy),
+                Some(parent) => {
+                    let parent_node = self.node_mut(parent.page);
+                    let count = parent_node.child(parent.index).count;
+                    parent_node.set_child(parent.index, Child { page: copy, count });
+                }
+            }
+        }
+        owned.push(Owned { page: copy, index });
+    }
+
+    fn add_to_counts(&mut self, root: &mut Root, owned: &[Owned], change: i64) {
+        root.count = root.count.checked_add_signed(change).expect("B2: counts are exact");
+        for branch in &owned[..owned.len() - 1] {
+            let node = self.node_mut(branch.page);
+            let child = node.child(branch.index);
+            let count = child.count.checked_add_signed(change).expect("B2: counts are exact");
+            node.set_child(branch.index, Child { page: child.page, count });
+        }
+    }
+
+    /// Puts a cell into the node at `depth` of the path, splitting upward as far as needed.
+    fn insert_cell(&mut self, root: &mut Root, owned: &[Owned], depth: usize, at: usize, cell: Cell<'_>) {
+        let page = owned[depth].page;
+        if self.node_mut(page).insert(at, cell) {
+            return;
+        }
+        let rightmost = owned[..depth].iter().all(|branch| branch.index + 1 == self.branch_len(branch.page));
+        let node = self.node_mut(page);
+        let (left, right, separator) = split(node, at, cell, rightmost);
+        let level = left.level();
+        let (left_count, right_count) = (left.total(), right.total());
+        *node = left;
+        let left = Child { page, count: left_count };
+        let right = Child { page: self.add(right), count: right_count };
+        match depth.checked_sub(1) {
+            None => {
+                let mut top = Node::empty(level + 1);
+                top.extend([Cell::child(b"", left), Cell::child(&separator, right)]);
+                root.page = Some(self.add(top));
+            }
+            Some(above) => {
+                let parent = owned[above];
+                self.node_mut(parent.page).set_child(parent.index, left);
+                self.insert_cell(root, owned, above, parent.index + 1, Cell::child(&separator, right));
+            }
+        }
+    }
+
+    fn branch_len(&mut self, page: PageRef) -> usize {
+        self.node_mut(page).len()
+    }
+}
+
+/// Splits a full node while putting a cell into it: left, right, and a key that separates them.
+///
+/// At the right edge of the tree the left node stays full, so that ascending keys fill their nodes.
+fn split(node: &Node, at: usize, cell: Cell<'_>, rightmost: bool) -> (Node, Node, Vec<u8>) {
+    let count = node.len() + 1;
+    let pick = |index: usize| match index.cmp(&at) {
+        std::cmp::Ordering::Less => node.cell(index),
+        std::cmp::Ordering::Equal => cell,
+        std::cmp::Ordering::Greater => node.cell(index - 1),
+    };
+    let middle = if rightmost && at == node.len() { node.len() } else { split_point(count, &pick) };
+    let separator = if node.is_leaf() {
+        shortest_separator(pick(middle - 1).key(), pick(middle).key())
+    } else {
+        pick(middle).key().to_vec()
+    };
+    let mut left = Node::empty(node.level());
+    left.extend((0..middle).map(pick));
+    let mut right = Node::empty(node.level());
+    if node.is_leaf() {
+        right.extend((middle..count).map(pick));
+    } else {
+        // The first key of a branch is never compared; its parent has it.
+        right.extend([pick(middle).with_key(b"")]);
+        right.extend((middle + 1..count).map(pick));
+    }
+    (left, right, separator)
+}
+
+/// How many cells go left, so that both sides are as even in bytes as cells allow.
+fn split_point<'c>(count: usize, pick: &impl Fn(usize) -> Cell<'c>) -> usize {
+    let total: usize = (0..count).map(|index| pick(index).footprint()).sum();
+    let mut left = 0;
+    for index in 0..count {
+        let with = left + pick(index).footprint();
+        if with * 2 >= total {
+            let closer = with * 2 - total <= total - left * 2;
+            return (index + usize::from(closer)).clamp(1, count - 1);
+        }
+        left = with;
+    }
+    count - 1
+}
+
+/// The shortest key `s` with `left < s <= right`.
+fn shortest_separator(left: &[u8], right: &[u8]) -> Vec<u8> {
+    debug_assert!(left < right, "B1");
+    let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    right[..=common].to_vec()
+}

@@ -1,0 +1,147 @@
+//! Writes pages into fresh slots: finds the slot, opens extents, joins neighbouring writes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::btree::node::Node;
+use crate::disk::File;
+use crate::engine::Compression;
+use crate::error::{Result, StorageError};
+use crate::page::cache::Cached;
+use crate::page::format::{self, HEADER_BYTES, PageId, PageKind};
+use crate::page::overflow::{parts_of, single_page_bytes};
+use crate::page::store::{PAGE_FILE, PageStore};
+use crate::slab::format::{EXTENT_BYTES, encode_extent_header, extent_offset};
+use crate::slab::free_set::Allocated;
+use crate::slab::{FreeSet, SizeClass};
+
+/// Adjoining slots are written together up to this size, in bytes.
+const RUN_BYTES_MAX: usize = 1 << 20;
+
+/// The writing side of one checkpoint.
+pub struct PageWriter<'c> {
+    store: &'c PageStore,
+    free_set: &'c mut FreeSet,
+    generation: u64,
+    compression: Compression,
+    /// Per size class: bytes waiting, and where they go.
+    runs: Vec<(u64, Vec<u8>)>,
+    pages: u64,
+    bytes: u64,
+}
+
+impl<'c> PageWriter<'c> {
+    /// A writer for one checkpoint.
+    pub fn new(store: &'c PageStore, free_set: &'c mut FreeSet, generation: u64, compression: Compression) -> Self {
+        let runs = (0..SizeClass::COUNT).map(|_| (0, Vec::new())).collect();
+        PageWriter { store, free_set, generation, compression, runs, pages: 0, bytes: 0 }
+    }
+
+    /// The books.
+    pub fn free_set(&mut self) -> &mut FreeSet {
+        self.free_set
+    }
+
+    /// Writes a node, whose references are all to slots.
+    pub fn write_node(&mut self, node: Node) -> Result<PageId> {
+        let kind = if node.is_leaf() { PageKind::Leaf } else { PageKind::Branch };
+        let page = self.write(kind, node.body())?;
+        self.store.cache().insert(page, Cached::Node(Arc::new(node)));
+        Ok(page)
+    }
+
+    /// Writes a large value; the slots of its pieces come second.
+    pub fn write_value(&mut self, value: &Bytes) -> Result<(PageId, Vec<PageId>)> {
+        if parts_of(value.len()) == 0 {
+            let page = self.write(PageKind::Value, value)?;
+            self.store.cache().insert(page, Cached::Value(value.clone()));
+            return Ok((page, Vec::new()));
+        }
+        let mut parts = Vec::with_capacity(parts_of(value.len()));
+        for part in value.chunks(single_page_bytes()) {
+            parts.push(self.write(PageKind::ValuePart, part)?);
+        }
+        let list: Vec<u8> = parts.iter().flat_map(|part| part.to_bits().to_le_bytes()).collect();
+        Ok((self.write(PageKind::ValueParts, &list)?, parts))
+    }
+
+    fn write(&mut self, kind: PageKind, body: &[u8]) -> Result<PageId> {
+        let packed = match self.compression {
+            Compression::None => None,
+            Compression::Lz4 => format::compress(body),
+        };
+        let stored = packed.as_deref().unwrap_or(body);
+        let class = SizeClass::fitting(HEADER_BYTES + stored.len()).expect("bodies are at most the largest slot");
+        let allocated = self.free_set.allocate(class);
+        self.open_extent(&allocated)?;
+        self.put(allocated.page, kind, stored, body.len())?;
+        Ok(allocated.page)
+    }
+
+    fn put(&mut self, page: PageId, kind: PageKind, stored: &[u8], body_len: usize) -> Result<()> {
+        // P1: the slot begins another life.
+        self.store.cache().remove(page);
+        let (offset, slot_bytes) = (page.offset(), page.class().slot_bytes());
+        let run = &mut self.runs[usize::from(page.class().number())];
+        if !run.1.is_empty() && (run.0 + run.1.len() as u64 != offset || run.1.len() + slot_bytes > RUN_BYTES_MAX) {
+            write_run(self.store.file(), run)?;
+        }
+        if run.1.is_empty() {
+            run.0 = offset;
+        }
+        let end = run.1.len() + slot_bytes;
+        format::encode(kind, page, self.generation, stored, body_len, &mut run.1);
+        run.1.resize(end, 0);
+        self.pages += 1;
+        self.bytes += slot_bytes as u64;
+        Ok(())
+    }
+
+    fn open_extent(&mut self, allocated: &Allocated) -> Result<()> {
+        open_extent(self.store.file(), self.generation, allocated)
+    }
+
+    /// Writes the free set and everything that still waits, and syncs. Afterwards the pages may be referred to.
+    pub fn finish(mut self) -> Result<(u64, u64)> {
+        let (file, generation) = (Arc::clone(self.store.file()), self.generation);
+        let bodies = self.free_set.store(&mut |allocated| open_extent(&file, generation, allocated))?;
+        for (page, kind, body) in bodies {
+            self.put(page, kind, &body, body.len())?;
+        }
+        for run in &mut self.runs {
+            write_run(&file, run)?;
+        }
+        file.sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))?;
+        Ok((self.pages, self.bytes))
+    }
+}
+
+fn write_run(file: &Arc<dyn File>, run: &mut (u64, Vec<u8>)) -> Result<()> {
+    if !run.1.is_empty() {
+        file.write_all_at(&run.1, run.0).map_err(|error| full_or_io("write of", error, run.1.len() as u64))?;
+        run.1.clear();
+    }
+    Ok(())
+}
+
+fn open_extent(file: &Arc<dyn File>, generation: u64, allocated: &Allocated) -> Result<()> {
+    if !allocated.opened_extent {
+        return Ok(());
+    }
+    let (number, class) = (allocated.page.extent(), allocated.page.class());
+    let end = extent_offset(number) + EXTENT_BYTES as u64;
+    let length = file.len().map_err(|error| StorageError::io("length of", PAGE_FILE, error))?;
+    if length < end {
+        // Reserved before it is written, so that a full disk is found out here and not half way through a page.
+        file.allocate(end).map_err(|error| full_or_io("growing of", error, end - length))?;
+    }
+    let header = encode_extent_header(number, class, generation);
+    let written = file.write_all_at(&header, extent_offset(number));
+    written.map_err(|error| full_or_io("write of", error, header.len() as u64))
+}
+
+fn full_or_io(operation: &'static str, error: std::io::Error, needed_bytes: u64) -> StorageError {
+    let error = StorageError::io(operation, PAGE_FILE, error);
+    if error.is_full() { StorageError::Full { needed_bytes } } else { error }
+}

@@ -1,0 +1,338 @@
+//! The door to storage: open, tree sets, checkpoint, close.
+//!
+//! An engine starts no thread. Its owner runs [`Engine::checkpoint`] on a thread of its own, and somebody steps the
+//! log; a checkpoint steps it itself when nobody else does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::checkpoint::catalogue::CATALOGUE_SET;
+use crate::checkpoint::{CheckpointReport, Checkpointer};
+use crate::disk::{DirectoryLock, Disk};
+use crate::error::{Result, StorageError};
+use crate::page::store::PageStore;
+use crate::recovery;
+use crate::transaction::{Ambient, Shared, TreeSet, TreeSetId};
+use crate::wal::{StreamId, StreamState, Wal, WalOptions};
+
+/// Whether pages are stored compressed. Either reads both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// LZ4, where it saves a size class.
+    Lz4,
+}
+
+/// How an engine is run. Nothing here is stored.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Budget of clean pages in memory, in bytes. Dirty nodes come on top, up to about `dirty_bytes`.
+    pub cache_bytes: usize,
+    /// Memory of changed nodes at which a checkpoint is due, in bytes.
+    pub dirty_bytes: usize,
+    /// Bytes written to the log since the last checkpoint at which the next is due.
+    pub checkpoint_wal_bytes: u64,
+    /// For pages written from now on.
+    pub compression: Compression,
+    /// The log's.
+    pub wal: WalOptions,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            cache_bytes: 128 << 20,
+            dirty_bytes: 64 << 20,
+            checkpoint_wal_bytes: 256 << 20,
+            compression: Compression::None,
+            wal: WalOptions::default(),
+        }
+    }
+}
+
+/// Who this directory is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster, once it is known.
+    pub cluster: Option<u128>,
+    /// The node, once it is known.
+    pub node: Option<u128>,
+    /// Raised durably at every opening, so never the same for two runs.
+    pub boot: u64,
+}
+
+/// Sizes now, and counters since the opening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineMetrics {
+    /// Memory of changed nodes, in bytes.
+    pub dirty_bytes: u64,
+    /// Memory of cached clean pages, in bytes.
+    pub cache_bytes: u64,
+    /// Page lookups served from the cache.
+    pub cache_hits: u64,
+    /// Page lookups that went to the file.
+    pub cache_misses: u64,
+    /// Checkpoints published.
+    pub checkpoints: u64,
+    /// Pages written by them.
+    pub pages_written: u64,
+    /// Bytes written by them.
+    pub page_bytes_written: u64,
+    /// Size of the page file as of the last checkpoint, in bytes.
+    pub page_file_bytes: u64,
+    /// Bytes of it in slots that hold a page of the last checkpoint.
+    pub page_file_used_bytes: u64,
+    /// Tree sets.
+    pub tree_sets: u64,
+}
+
+/// Storage of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: EngineOptions,
+    wal: Arc<Wal>,
+    recovered: BTreeMap<StreamId, StreamState>,
+    ambient: Arc<Ambient>,
+    sets: Mutex<BTreeMap<TreeSetId, TreeSet>>,
+    /// Sets dropped since the last checkpoint began.
+    dropped: Mutex<Vec<Arc<Shared>>>,
+    identity: Mutex<Identity>,
+    /// `None`: the engine in memory.
+    checkpointer: Mutex<Option<Checkpointer>>,
+    /// Generation of the last checkpoint of the engine in memory.
+    memory_generation: AtomicU64,
+    wal_bytes_at_checkpoint: AtomicU64,
+    dropped_any: AtomicBool,
+    counters: Mutex<EngineMetrics>,
+    closed: AtomicBool,
+    _lock: Option<Box<dyn DirectoryLock>>,
+}
+
+impl Engine {
+    /// Opens the directory, creating what it lacks: takes its lock, picks the superblock, opens the log, and raises the
+    /// boot counter durably.
+    ///
+    /// Errors: `Locked`; `NewerFormat`; `NoSuperblock`, `StaleCheckpoint`, `LogMissing`, `DamagedPage` or `Inconsistent`
+    /// when the directory is damaged or mixed; the machine's.
+    pub fn open(disk: Arc<dyn Disk>, options: EngineOptions) -> Result<Engine> {
+        let lock = disk.lock().map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => StorageError::Locked { directory: disk.describe() },
+            _ => StorageError::io("locking of", &disk.describe(), error),
+        })?;
+        let opened = recovery::open(&disk, &options)?;
+        let superblock = &opened.checkpointer.newest;
+        let (cluster, node) = superblock.identity.unzip();
+        let identity = Identity { cluster, node, boot: superblock.boot };
+        let inner = Inner {
+            wal_bytes_at_checkpoint: AtomicU64::new(opened.wal.metrics().bytes_written),
+            options,
+            wal: opened.wal,
+            recovered: opened.streams,
+            ambient: opened.ambient,
+            sets: Mutex::new(opened.sets),
+            dropped: Mutex::default(),
+            identity: Mutex::new(identity),
+            counters: Mutex::default(),
+            checkpointer: Mutex::new(Some(opened.checkpointer)),
+            memory_generation: AtomicU64::new(0),
+            dropped_any: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            _lock: Some(lock),
+        };
+        let engine = Engine { inner: Arc::new(inner) };
+        engine.count_occupancy();
+        Ok(engine)
+    }
+
+    /// An engine without a disk: the same trees, whose nodes simply stay in memory.
+    pub fn in_memory(options: EngineOptions) -> Engine {
+        let store = Arc::new(PageStore::new(None, 0));
+        let inner = Inner {
+            options,
+            wal: Wal::in_memory(),
+            recovered: BTreeMap::new(),
+            ambient: Arc::new(Ambient::new(store)),
+            sets: Mutex::default(),
+            dropped: Mutex::default(),
+            identity: Mutex::new(Identity { boot: 1, ..Identity::default() }),
+            checkpointer: Mutex::new(None),
+            memory_generation: AtomicU64::new(0),
+            wal_bytes_at_checkpoint: AtomicU64::new(0),
+            dropped_any: AtomicBool::new(false),
+            counters: Mutex::default(),
+            closed: AtomicBool::new(false),
+            _lock: None,
+        };
+        Engine { inner: Arc::new(inner) }
+    }
+
+    /// The log.
+    pub fn wal(&self) -> &Arc<Wal> {
+        &self.inner.wal
+    }
+
+    /// What each stream of the log was when it was opened.
+    pub fn recovered_streams(&self) -> BTreeMap<StreamId, StreamState> {
+        self.inner.recovered.clone()
+    }
+
+    /// Who this directory is.
+    pub fn identity(&self) -> Identity {
+        *self.inner.identity.lock()
+    }
+
+    /// Says who this directory is, for ever. Durable on return, in both superblocks. Repeating it changes nothing.
+    /// Errors: `IdentitySet` when it is somebody else already.
+    pub fn set_identity(&self, cluster: u128, node: u128) -> Result<()> {
+        let mut checkpointer = self.inner.checkpointer.lock();
+        let mut identity = self.inner.identity.lock();
+        if let (Some(cluster_set), Some(node_set)) = (identity.cluster, identity.node) {
+            if (cluster_set, node_set) == (cluster, node) {
+                return Ok(());
+            }
+            return Err(StorageError::IdentitySet { cluster: cluster_set, node: node_set });
+        }
+        if let Some(checkpointer) = checkpointer.as_mut() {
+            checkpointer.publish_same_state(|superblock| superblock.identity = Some((cluster, node)))?;
+        }
+        (identity.cluster, identity.node) = (Some(cluster), Some(node));
+        Ok(())
+    }
+
+    /// The tree sets there are.
+    pub fn tree_sets(&self) -> Vec<TreeSetId> {
+        self.inner.sets.lock().keys().copied().collect()
+    }
+
+    /// Adds an empty tree set. It is durable with the next checkpoint. Errors: `TreeSetExists`.
+    pub fn create_tree_set(&self, id: TreeSetId) -> Result<TreeSet> {
+        let mut sets = self.inner.sets.lock();
+        if id == CATALOGUE_SET || sets.contains_key(&id) {
+            return Err(StorageError::TreeSetExists(id));
+        }
+        let shared = Shared::new(id, Arc::clone(&self.inner.ambient), Vec::new(), Bytes::new());
+        let set = TreeSet { shared: Arc::new(shared) };
+        sets.insert(id, set.clone());
+        Ok(set)
+    }
+
+    /// A handle on a tree set.
+    pub fn tree_set(&self, id: TreeSetId) -> Option<TreeSet> {
+        self.inner.sets.lock().get(&id).cloned()
+    }
+
+    /// Drops a tree set; durable with the next checkpoint, which also takes its space back. Handles and snapshots that
+    /// exist go on working in memory. Waits for an open transaction of the set. Errors: `NoTreeSet`.
+    pub fn drop_tree_set(&self, id: TreeSetId) -> Result<()> {
+        let set = self.inner.sets.lock().remove(&id).ok_or(StorageError::NoTreeSet(id))?;
+        set.shared.mark_dropped();
+        self.inner.dropped.lock().push(set.shared);
+        self.inner.dropped_any.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes everything committed so far durable. Blocks; writes go on meanwhile. Waits for open transactions.
+    ///
+    /// Errors: `Full` and other failed writes change nothing and may be tried again; after a fatal error
+    /// ([`StorageError::is_fatal`]) the process must end.
+    pub fn checkpoint(&self) -> Result<CheckpointReport> {
+        self.run_checkpoint(false)
+    }
+
+    fn run_checkpoint(&self, clean: bool) -> Result<CheckpointReport> {
+        let inner = &self.inner;
+        let mut checkpointer = inner.checkpointer.lock();
+        if inner.closed.load(Ordering::Acquire) {
+            return Err(StorageError::Stopped);
+        }
+        let wal_bytes = inner.wal.metrics().bytes_written;
+        let sets: Vec<TreeSet> = inner.sets.lock().values().cloned().collect();
+        let dropped = std::mem::take(&mut *inner.dropped.lock());
+        inner.dropped_any.store(false, Ordering::Relaxed);
+        let report = match checkpointer.as_mut() {
+            Some(checkpointer) => {
+                checkpointer.to_drop.extend(dropped);
+                checkpointer.run(&sets, &inner.ambient, &inner.wal, inner.options.compression, clean)?
+            }
+            None => self.checkpoint_in_memory(&sets),
+        };
+        inner.wal_bytes_at_checkpoint.store(wal_bytes, Ordering::Relaxed);
+        drop(checkpointer);
+        let mut counters = inner.counters.lock();
+        counters.checkpoints += 1;
+        counters.pages_written += report.pages;
+        counters.page_bytes_written += report.bytes;
+        drop(counters);
+        self.count_occupancy();
+        Ok(report)
+    }
+
+    /// Memory is as durable as it gets: what was committed may be forgotten by the owner's log.
+    fn checkpoint_in_memory(&self, sets: &[TreeSet]) -> CheckpointReport {
+        for set in sets {
+            let mut state = set.shared.take_writer();
+            set.shared.reclaim_idle(&mut state);
+            set.shared.return_writer(state);
+            *set.shared.durable_meta.lock() = Some(set.meta());
+        }
+        let generation = self.inner.memory_generation.fetch_add(1, Ordering::Relaxed) + 1;
+        self.inner.wal.checkpoint_published(generation);
+        CheckpointReport { generation, tree_sets: sets.len() as u64, ..CheckpointReport::default() }
+    }
+
+    fn count_occupancy(&self) {
+        let checkpointer = self.inner.checkpointer.lock();
+        let Some(checkpointer) = checkpointer.as_ref() else { return };
+        let occupancy = checkpointer.free_set.occupancy();
+        let mut counters = self.inner.counters.lock();
+        counters.page_file_bytes = (occupancy.extents * crate::slab::format::EXTENT_BYTES) as u64;
+        counters.page_file_used_bytes = occupancy.used_bytes;
+    }
+
+    /// Whether so much has changed since the last checkpoint that the next is due. The caller adds time.
+    pub fn should_checkpoint(&self) -> bool {
+        let inner = &self.inner;
+        let written = inner.wal.metrics().bytes_written;
+        let since = written.saturating_sub(inner.wal_bytes_at_checkpoint.load(Ordering::Relaxed));
+        let dirty = inner.ambient.dirty_bytes.load(Ordering::Relaxed);
+        let on_disk = inner.ambient.store.is_on_disk();
+        (on_disk && dirty >= inner.options.dirty_bytes)
+            || since >= inner.options.checkpoint_wal_bytes
+            || inner.dropped_any.load(Ordering::Relaxed)
+    }
+
+    /// Ends the engine: a last checkpoint and a clean end of the log. Other handles then refuse to checkpoint. Without
+    /// it nothing is lost, the next opening replays more.
+    pub fn close(self) -> Result<()> {
+        self.run_checkpoint(true)?;
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.wal.close()
+    }
+
+    /// Sizes and counters.
+    pub fn metrics(&self) -> EngineMetrics {
+        let mut metrics = *self.inner.counters.lock();
+        let cache = self.inner.ambient.store.cache();
+        (metrics.cache_hits, metrics.cache_misses) = cache.hits_and_misses();
+        metrics.cache_bytes = cache.bytes() as u64;
+        metrics.dirty_bytes = self.inner.ambient.dirty_bytes.load(Ordering::Relaxed) as u64;
+        metrics.tree_sets = self.inner.sets.lock().len() as u64;
+        metrics
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("identity", &self.identity()).finish_non_exhaustive()
+    }
+}

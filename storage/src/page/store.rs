@@ -1,0 +1,114 @@
+//! The page file with its cache: the one place where pages are read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::btree::format::open_stored;
+use crate::btree::node::Node;
+use crate::disk::File;
+use crate::error::{Result, StorageError};
+use crate::page::cache::{Cached, PageCache};
+use crate::page::format::{self, PageId, PageKind};
+use crate::page::overflow;
+
+/// Name of the page file.
+pub const PAGE_FILE: &str = "pages";
+
+/// Reads pages, checked, through the cache.
+pub struct PageStore {
+    /// `None` for the engine in memory, which never makes a reference to a slot.
+    file: Option<Arc<dyn File>>,
+    cache: PageCache,
+}
+
+impl PageStore {
+    /// A store over a file, or over nothing.
+    pub fn new(file: Option<Arc<dyn File>>, cache_bytes: usize) -> Self {
+        PageStore { file, cache: PageCache::new(cache_bytes) }
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> &PageCache {
+        &self.cache
+    }
+
+    /// The page file. Panics in the engine in memory, which has no checkpoint.
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        self.file.as_ref().expect("only a store on disk names slots")
+    }
+
+    /// Whether there is a disk.
+    pub fn is_on_disk(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// A tree node.
+    pub fn node(&self, id: PageId) -> Result<Arc<Node>> {
+        if let Some(Cached::Node(node)) = self.cache.get(id) {
+            return Ok(node);
+        }
+        let node = Arc::new(self.node_uncached(id)?);
+        self.cache.insert(id, Cached::Node(Arc::clone(&node)));
+        Ok(node)
+    }
+
+    /// A tree node, straight from the file.
+    pub(crate) fn node_uncached(&self, id: PageId) -> Result<Node> {
+        let page = self.read_any(id)?;
+        let damaged = |detail, found| StorageError::DamagedPage {
+            page: id,
+            offset: id.offset() + format::HEADER_BYTES as u64,
+            detail,
+            expected: PageKind::Leaf as u64,
+            found,
+        };
+        let kind = page.kind;
+        let node = open_stored(page.body).map_err(|flaw| damaged(flaw, kind as u64))?;
+        let expected = if node.is_leaf() { PageKind::Leaf } else { PageKind::Branch };
+        if kind == expected { Ok(node) } else { Err(damaged("kind of a tree node", kind as u64)) }
+    }
+
+    /// A large value.
+    pub fn value(&self, id: PageId, length: u32) -> Result<Bytes> {
+        if let Some(Cached::Value(value)) = self.cache.get(id)
+            && value.len() == length as usize
+        {
+            return Ok(value);
+        }
+        let value = overflow::read(self, id, length)?;
+        self.cache.insert(id, Cached::Value(value.clone()));
+        Ok(value)
+    }
+
+    /// The body of a page of a known kind, past the cache.
+    pub(crate) fn read(&self, id: PageId, kind: PageKind) -> Result<Vec<u8>> {
+        let page = self.read_any(id)?;
+        if page.kind == kind {
+            return Ok(page.body);
+        }
+        let (expected, found) = (kind as u64, page.kind as u64);
+        Err(StorageError::DamagedPage { page: id, offset: id.offset() + 6, detail: "page kind", expected, found })
+    }
+
+    fn read_any(&self, id: PageId) -> Result<format::Page> {
+        let mut slot = vec![0; id.class().slot_bytes()];
+        self.file().read_exact_at(&mut slot, id.offset()).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => StorageError::DamagedPage {
+                page: id,
+                offset: id.offset(),
+                detail: "page lies behind the end of the file",
+                expected: slot.len() as u64,
+                found: 0,
+            },
+            _ => StorageError::io("read of", PAGE_FILE, error),
+        })?;
+        format::decode(id, &slot)
+    }
+}
+
+impl std::fmt::Debug for PageStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PageStore").field("on_disk", &self.is_on_disk()).finish_non_exhaustive()
+    }
+}

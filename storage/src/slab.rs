@@ -1,0 +1,9 @@
+//! The slab allocator: which slots of the page file are used, held or free.
+
+pub mod extent;
+pub mod format;
+pub mod free_set;
+pub mod size_class;
+
+pub use free_set::FreeSet;
+pub use size_class::SizeClass;

@@ -1,0 +1,25 @@
+//! One writer, many snapshots: the trees of one owner ("tree set"), changed by transactions, read by snapshots.
+//!
+//! T1: a commit is visible as a whole or not at all. T2: a snapshot never changes. T3: one transaction is open per set.
+//! T4: what a view can reach is neither freed nor reused while the view lives. A commit writes nothing to the log; it
+//! becomes durable with the next checkpoint, and until then the owner re-applies its own log.
+
+mod frames;
+mod snapshot;
+mod tree_set;
+mod writer;
+
+pub use snapshot::Snapshot;
+pub use tree_set::TreeSet;
+pub use writer::Transaction;
+
+pub(crate) use frames::Content;
+pub(crate) use tree_set::{Ambient, Changes, Shared, WriterState};
+
+/// Names a tree set of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeSetId(pub u64);
+
+/// Names a tree of a tree set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeId(pub u32);

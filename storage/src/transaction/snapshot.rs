@@ -1,0 +1,101 @@
+//! A frozen view of a tree set.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::btree::node::{LargeValue, Node};
+use crate::btree::source::NodeSource;
+use crate::btree::{Cursor, Direction, KeyRange, RangeCursor, search};
+use crate::error::Result;
+use crate::page::format::{PageRef, Target};
+use crate::page::overflow;
+use crate::transaction::tree_set::{Shared, Version};
+use crate::transaction::{TreeId, TreeSetId};
+
+/// The state of a tree set at one commit. Cheap to clone; holds memory and slots while it lives, so scans of long
+/// ranges take a new one now and then.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    shared: Arc<Shared>,
+    version: Arc<Version>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(shared: Arc<Shared>, version: Arc<Version>) -> Self {
+        Snapshot { shared, version }
+    }
+
+    pub(crate) fn version(&self) -> &Arc<Version> {
+        &self.version
+    }
+
+    /// The set's name.
+    pub fn id(&self) -> TreeSetId {
+        self.shared.id
+    }
+
+    /// The value of a key.
+    pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Bytes>> {
+        search::get(self, self.version.root(tree)?, key)
+    }
+
+    /// Walks a range. The cursor keeps this snapshot alive.
+    pub fn cursor(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Cursor> {
+        Ok(RangeCursor::new(self.clone(), self.version.root(tree)?, range, direction))
+    }
+
+    /// Number of entries in a range, in O(log n).
+    pub fn count(&self, tree: TreeId, range: &KeyRange) -> Result<u64> {
+        search::count(self, self.version.root(tree)?, range)
+    }
+
+    /// The `n`-th entry of a range, from 0, in O(log n).
+    pub fn nth(&self, tree: TreeId, range: &KeyRange, n: u64) -> Result<Option<(Bytes, Bytes)>> {
+        search::nth(self, self.version.root(tree)?, range, n)
+    }
+
+    /// The trees of the set, in order.
+    pub fn trees(&self) -> Vec<TreeId> {
+        self.version.trees.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Whether the set has this tree.
+    pub fn has_tree(&self, tree: TreeId) -> bool {
+        self.version.root(tree).is_ok()
+    }
+
+    /// The owner's blob.
+    pub fn meta(&self) -> Bytes {
+        self.version.meta.clone()
+    }
+}
+
+impl Snapshot {
+    /// Everything a large value takes on disk.
+    pub(crate) fn refs_of_value(&self, value: LargeValue) -> Result<Vec<PageRef>> {
+        match value.page.target() {
+            Target::Frame(_) => Ok(vec![value.page]),
+            Target::Page(id) => {
+                let slots = overflow::slots(&self.shared.ambient.store, id, value.length)?;
+                Ok(slots.into_iter().map(|slot| PageRef::page(slot, false)).collect())
+            }
+        }
+    }
+}
+
+impl NodeSource for Snapshot {
+    fn node(&self, page: PageRef) -> Result<Arc<Node>> {
+        match page.target() {
+            Target::Frame(frame) => Ok(Arc::clone(self.shared.published.read().frames.get(frame).as_node())),
+            Target::Page(id) => self.shared.ambient.store.node(id),
+        }
+    }
+
+    fn large_value(&self, value: LargeValue) -> Result<Bytes> {
+        match value.page.target() {
+            Target::Frame(frame) => Ok(self.shared.published.read().frames.get(frame).as_value().clone()),
+            Target::Page(id) => self.shared.ambient.store.value(id, value.length),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A transaction: the one writer of a tree set.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::btree::node::{LargeValue, Node};
+use crate::btree::source::NodeSource;
+use crate::btree::workspace::Workspace;
+use crate::btree::{Direction, KeyRange, RangeCursor, Root, TransactionCursor, collect_refs, search};
+use crate::error::{Result, StorageError};
+use crate::limits::{META_BYTES_MAX, TREES_PER_SET_MAX};
+use crate::page::format::PageRef;
+use crate::transaction::tree_set::{Changes, Shared};
+use crate::transaction::{TreeId, TreeSetId};
+
+/// Changes that become visible together. Dropping it without [`Transaction::commit`] takes them back.
+///
+/// An error of one operation (a damaged page, a key too long) changes nothing; the transaction may go on or be dropped.
+#[derive(Debug)]
+pub struct Transaction {
+    shared: Arc<Shared>,
+    /// Present until the transaction ends.
+    workspace: Option<Workspace>,
+    trees: Vec<(TreeId, Root)>,
+    meta: Bytes,
+    changed: bool,
+}
+
+impl Transaction {
+    pub(crate) fn begin(shared: Arc<Shared>) -> Self {
+        let state = shared.take_writer();
+        // Only this writer can replace the published version, so what it names stays alive without a pin.
+        let (trees, meta) = {
+            let published = shared.published.read();
+            (published.version.trees.clone(), published.version.meta.clone())
+        };
+        let workspace = Some(Workspace::new(Arc::clone(&shared), state));
+        Transaction { shared, workspace, trees, meta, changed: false }
+    }
+
+    /// The set's name.
+    pub fn id(&self) -> TreeSetId {
+        self.shared.id
+    }
+
+    fn position(&self, tree: TreeId) -> Result<usize> {
+        self.trees.binary_search_by_key(&tree, |(id, _)| *id).map_err(|_| StorageError::NoTree(tree))
+    }
+
+    fn root(&self, tree: TreeId) -> Result<Root> {
+        Ok(self.trees[self.position(tree)?].1)
+    }
+
+    fn workspace(&self) -> &Workspace {
+        self.workspace.as_ref().expect("the transaction is open")
+    }
+
+    fn workspace_mut(&mut self) -> &mut Workspace {
+        self.workspace.as_mut().expect("the transaction is open")
+    }
+
+    /// Adds an empty tree. Errors: `TreeExists`, `OverLimit` past the limit of trees.
+    pub fn create_tree(&mut self, tree: TreeId) -> Result<()> {
+        if self.trees.len() >= TREES_PER_SET_MAX {
+            let size = self.trees.len() + 1;
+            return Err(StorageError::OverLimit { what: "trees of a set", size, size_max: TREES_PER_SET_MAX });
+        }
+        match self.trees.binary_search_by_key(&tree, |(id, _)| *id) {
+            Ok(_) => Err(StorageError::TreeExists(tree)),
+            Err(at) => {
+                self.trees.insert(at, (tree, Root::default()));
+                self.changed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Drops a tree with everything in it. Reads its branches, so it takes time in proportion to the tree; dropping a
+    /// whole set does not. Errors: `NoTree`, or a page that cannot be read.
+    pub fn drop_tree(&mut self, tree: TreeId) -> Result<()> {
+        let position = self.position(tree)?;
+        if let Some(page) = self.trees[position].1.page {
+            let mut refs = Vec::new();
+            collect_refs(self.workspace(), page, &Workspace::refs_of_value, &mut refs)?;
+            let workspace = self.workspace_mut();
+            refs.into_iter().for_each(|page| workspace.retire(page));
+        }
+        self.trees.remove(position);
+        self.changed = true;
+        Ok(())
+    }
+
+    /// The trees, in order.
+    pub fn trees(&self) -> Vec<TreeId> {
+        self.trees.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Whether the set has this tree.
+    pub fn has_tree(&self, tree: TreeId) -> bool {
+        self.position(tree).is_ok()
+    }
+
+    /// The value of a key, this transaction's changes included.
+    pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Bytes>> {
+        search::get(self.workspace(), self.root(tree)?, key)
+    }
+
+    /// Puts a value under a key; true when it replaced another. Errors: `NoTree`, `KeyTooLong`, `OverLimit`, or a page
+    /// that cannot be read.
+    pub fn put(&mut self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<bool> {
+        let position = self.position(tree)?;
+        let mut root = self.trees[position].1;
+        let replaced = self.workspace_mut().insert(&mut root, key, value);
+        self.trees[position].1 = root;
+        self.changed = true;
+        replaced
+    }
+
+    /// Removes a key; false when it was not there. Errors: `NoTree`, or a page that cannot be read.
+    pub fn delete(&mut self, tree: TreeId, key: &[u8]) -> Result<bool> {
+        let position = self.position(tree)?;
+        let mut root = self.trees[position].1;
+        let removed = self.workspace_mut().remove(&mut root, key);
+        self.trees[position].1 = root;
+        self.changed |= !matches!(removed, Ok(false));
+        removed
+    }
+
+    /// Walks a range of what this transaction sees.
+    pub fn cursor(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<TransactionCursor<'_>> {
+        Ok(RangeCursor::new(self, self.root(tree)?, range, direction))
+    }
+
+    /// Number of entries in a range, in O(log n).
+    pub fn count(&self, tree: TreeId, range: &KeyRange) -> Result<u64> {
+        search::count(self.workspace(), self.root(tree)?, range)
+    }
+
+    /// The `n`-th entry of a range, from 0, in O(log n).
+    pub fn nth(&self, tree: TreeId, range: &KeyRange, n: u64) -> Result<Option<(Bytes, Bytes)>> {
+        search::nth(self.workspace(), self.root(tree)?, range, n)
+    }
+
+    /// The owner's blob, as this transaction sees it.
+    pub fn meta(&self) -> Bytes {
+        self.meta.clone()
+    }
+
+    /// Replaces the owner's blob; it changes with the commit, as one with the trees. Errors: `OverLimit`.
+    pub fn set_meta(&mut self, meta: Bytes) -> Result<()> {
+        if meta.len() > META_BYTES_MAX {
+            return Err(StorageError::OverLimit {
+                what: "bytes of a meta blob",
+                size: meta.len(),
+                size_max: META_BYTES_MAX,
+            });
+        }
+        self.meta = meta;
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Makes the changes visible to everyone who looks from now on. They are durable after the next checkpoint.
+    pub fn commit(mut self) -> Result<()> {
+        let workspace = self.workspace.take().expect("the transaction is open");
+        if !self.changed && workspace.is_untouched() {
+            self.shared.return_writer(workspace.abandon());
+            return Ok(());
+        }
+        let outcome = workspace.finish();
+        let mut state = outcome.state;
+        let changes = Changes {
+            fresh: outcome.fresh,
+            retired_frames: outcome.retired_frames,
+            retired_pages: outcome.retired_pages,
+            trees: std::mem::take(&mut self.trees),
+            meta: std::mem::take(&mut self.meta),
+        };
+        self.shared.publish(&mut state, changes);
+        self.shared.return_writer(state);
+        Ok(())
+    }
+
+    /// Takes the changes back.
+    pub fn rollback(self) {}
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(workspace) = self.workspace.take() {
+            self.shared.return_writer(workspace.abandon());
+        }
+    }
+}
+
+impl NodeSource for &Transaction {
+    fn node(&self, page: PageRef) -> Result<Arc<Node>> {
+        self.workspace().node(page)
+    }
+
+    fn large_value(&self, value: LargeValue) -> Result<Bytes> {
+        self.workspace().large_value(value)
+    }
+}
