@@ -1,0 +1,31 @@
+//! Connect, create, insert 10,000 documents, index, query, join, group, listen, fail: with the official drivers.
+
+use std::path::Path;
+use std::process::Command;
+
+use photondb_test_cluster::Node;
+use photondb_test_drivers::{javascript, python, run};
+
+fn tour(name: &str) -> String {
+    let tours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tours");
+    tours.join(name).to_string_lossy().into_owned()
+}
+
+#[test]
+fn python_synchronous_and_asynchronous() {
+    let python = python();
+    let mut node = Node::start();
+    let printed = run(Command::new(python).args([&tour("tour.py"), "127.0.0.1", &node.driver_port().to_string()]));
+    assert!(printed.ends_with("tour done\n"), "{printed}");
+    assert!(node.is_running(), "{}", node.log());
+}
+
+#[test]
+fn javascript_from_npm() {
+    let modules = javascript().join("node_modules");
+    let mut node = Node::start();
+    let port = node.driver_port().to_string();
+    let printed = run(Command::new("node").args([&tour("tour.js"), "127.0.0.1", &port]).env("NODE_PATH", modules));
+    assert!(printed.ends_with("tour done\n"), "{printed}");
+    assert!(node.is_running(), "{}", node.log());
+}

@@ -1,0 +1,161 @@
+"""A tour with the official Python driver, synchronous and asynchronous. Usage: tour.py HOST PORT"""
+
+import asyncio
+import datetime
+import sys
+import threading
+
+from rethinkdb import RethinkDB
+from rethinkdb import errors
+
+HOST, PORT = sys.argv[1], int(sys.argv[2])
+DOCUMENTS = 10_000
+
+
+def check(name, found, expected):
+    if found != expected:
+        raise AssertionError(f"{name}: found {found!r}, expected {expected!r}")
+    print(f"ok {name}")
+
+
+def raises(name, error, text, query, connection):
+    try:
+        query.run(connection)
+    except error as raised:
+        if type(raised) is not error or text not in str(raised):
+            raise AssertionError(f"{name}: {type(raised).__name__}: {raised}")
+        print(f"ok {name}")
+        return
+    raise AssertionError(f"{name}: nothing was raised")
+
+
+def synchronous():
+    r = RethinkDB()
+    c = r.connect(HOST, PORT)
+    check("server info", set(c.server()), {"id", "name", "proxy"})
+    check("arithmetic", (r.expr(1) + 2).run(c), 3)
+    check("a database is created", r.db_create("tour").run(c)["dbs_created"], 1)
+    check("and listed", "tour" in r.db_list().run(c), True)
+    c.use("tour")
+    check("a table is created", r.table_create("people").run(c)["tables_created"], 1)
+    check("a second one", r.table_create("towns", primary_key="name").run(c)["tables_created"], 1)
+    check("both are listed", sorted(r.table_list().run(c)), ["people", "towns"])
+
+    towns = [{"name": f"town{n}", "size": n * 100} for n in range(10)]
+    check("towns are inserted", r.table("towns").insert(towns).run(c)["inserted"], 10)
+    people = [
+        {"id": n, "name": f"p{n:05}", "age": n % 90, "town": f"town{n % 10}", "tags": [f"t{n % 3}", f"t{n % 5}"],
+         "address": {"street": f"s{n % 7}", "number": n}}
+        for n in range(DOCUMENTS)
+    ]
+    inserted = 0
+    for start in range(0, DOCUMENTS, 500):
+        inserted += r.table("people").insert(people[start:start + 500]).run(c)["inserted"]
+    check("10,000 documents are inserted", inserted, DOCUMENTS)
+    check("and counted", r.table("people").count().run(c), DOCUMENTS)
+    check("and each is there", sum(1 for _ in r.table("people").run(c)), DOCUMENTS)
+    check("one is read back as it was written", r.table("people").get(4711).run(c), people[4711])
+
+    r.table("people").index_create("age").run(c)
+    r.table("people").index_create("place", [r.row["town"], r.row["address"]["street"]]).run(c)
+    r.table("people").index_create("tags", multi=True).run(c)
+    r.table("people").index_wait().run(c)
+    check("indexes are listed", sorted(r.table("people").index_list().run(c)), ["age", "place", "tags"])
+    expected = sum(1 for p in people if p["age"] == 33)
+    check("get_all by an index", r.table("people").get_all(33, index="age").count().run(c), expected)
+    expected = sum(1 for p in people if p["town"] == "town3" and p["address"]["street"] == "s2")
+    check("get_all by a compound index", r.table("people").get_all(["town3", "s2"], index="place").count().run(c), expected)
+    expected = sum(1 for p in people if "t1" in p["tags"])
+    check("get_all by a multi index", r.table("people").get_all("t1", index="tags").count().run(c), expected)
+    found = [p["id"] for p in r.table("people").between(10, 20).order_by(index="id").run(c)]
+    check("between", found, list(range(10, 20)))
+    oldest = r.table("people").order_by(index=r.desc("age")).limit(3)["age"].run(c)
+    check("order_by an index, descending", list(oldest), [89, 89, 89])
+    expected = sum(1 for p in people if 20 <= p["age"] < 30 and p["name"].endswith("7"))
+    query = r.table("people").between(20, 30, index="age").filter(lambda p: p["name"].match("7$"))
+    check("filter with a function", query.count().run(c), expected)
+    check("pluck, limit", r.table("people").order_by("id").pluck("name").limit(2).run(c), [{"name": "p00000"}, {"name": "p00001"}])
+
+    joined = r.table("people").get_all(1, 2, 3).eq_join("town", r.table("towns")).zip().order_by("id")["size"].run(c)
+    check("eq_join", joined, [100, 200, 300])
+    grouped = r.table("people").group("town").count().run(c)
+    check("group and count", grouped, {f"town{n}": 1000 for n in range(10)})
+    grouped = r.table("people").group(r.row["age"] % 2).avg("age").run(c)
+    check("group and average", {k: round(v, 3) for k, v in grouped.items()},
+          {p: round(sum(x["age"] for x in people if x["age"] % 2 == p) / sum(1 for x in people if x["age"] % 2 == p), 3) for p in (0, 1)})
+    total = r.table("people").map(lambda p: p["age"]).reduce(lambda a, b: a + b).run(c)
+    check("map and reduce", total, sum(p["age"] for p in people))
+
+    changed = r.table("people").get(1).update({"age": 99}, return_changes=True).run(c)
+    check("update gives the change", changed["changes"][0]["new_val"]["age"], 99)
+    check("update with a function", r.table("people").get_all(1, 2).update({"age": r.row["age"] + 1}).run(c)["replaced"], 2)
+    check("replace", r.table("people").get(2).replace({"id": 2, "name": "new"}).run(c)["replaced"], 1)
+    check("delete", r.table("people").get(3).delete().run(c)["deleted"], 1)
+    check("what is deleted is gone", r.table("people").get(3).run(c), None)
+    now = datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=r.make_timezone("+01:00"))
+    r.table("towns").insert({"name": "timed", "at": now, "raw": b"\x00\xff"}).run(c)
+    timed = r.table("towns").get("timed").run(c)
+    check("a time comes back", timed["at"], now)
+    check("bytes come back", bytes(timed["raw"]), b"\x00\xff")
+
+    raises("a missing table", errors.ReqlOpFailedError, "Table `tour.nothing` does not exist", r.table("nothing"), c)
+    raises("a missing field", errors.ReqlNonExistenceError, "No attribute `x` in object", r.expr({"a": 1})["x"], c)
+    raises("a wrong type", errors.ReqlQueryLogicError, "Expected type NUMBER but found STRING", r.expr(1) + "a", c)
+    raises("an error of the user's", errors.ReqlUserError, "mine", r.error("mine"), c)
+    raises("a wrong number of arguments", errors.ReqlServerCompileError, "Expected", r.expr([]).slice(), c)
+    refused = r.table("people").insert({"id": 1}).run(c)
+    check("a duplicate key", (refused["errors"], refused["first_error"].startswith("Duplicate primary key")), (1, True))
+    changes(r, c)
+    c.noreply_wait()
+    c.close()
+
+
+def changes(r, c):
+    feed_connection = r.connect(HOST, PORT, db="tour")
+    feed = r.table("people").filter(r.row["age"] > 1000).changes().run(feed_connection)
+    point = r.table("people").get("watched").changes(include_initial=True).run(feed_connection)
+    check("a point feed begins with what is there", next(point), {"new_val": None})
+
+    def write():
+        writer = r.connect(HOST, PORT, db="tour")
+        for n in range(50):
+            r.table("people").insert({"id": f"w{n}", "age": 1001 + n}).run(writer)
+        r.table("people").insert({"id": "watched", "age": 5}).run(writer)
+        writer.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = sorted(next(feed)["new_val"]["age"] for _ in range(50))
+    thread.join()
+    check("a feed misses nothing and repeats nothing", seen, [1001 + n for n in range(50)])
+    check("a point feed", next(point)["new_val"], {"id": "watched", "age": 5})
+    feed.close()
+    point.close()
+    feed_connection.close()
+
+
+async def asynchronous():
+    r = RethinkDB()
+    r.set_loop_type("asyncio")
+    c = await r.connect(HOST, PORT, db="tour")
+    check("asynchronous count", await r.table("towns").count().run(c), 11)
+    cursor = await r.table("people").filter({"town": "town5"}).run(c)
+    count = 0
+    while await cursor.fetch_next():
+        await cursor.next()
+        count += 1
+    check("asynchronous cursor", count, 1000)
+    answers = await asyncio.gather(*[r.table("people").get(n).run(c) for n in range(100, 150)])
+    check("parallel queries on one connection", [a["id"] for a in answers], list(range(100, 150)))
+    feed = await r.table("towns").changes().run(c)
+    await r.table("towns").insert({"name": "late"}).run(c)
+    await feed.fetch_next()
+    check("asynchronous feed", (await feed.next())["new_val"], {"name": "late"})
+    await feed.close()
+    check("the database is dropped", (await r.db_drop("tour").run(c))["tables_dropped"], 2)
+    await c.close()
+
+
+synchronous()
+asyncio.run(asynchronous())
+print("tour done")
