@@ -22,11 +22,11 @@ pub fn from_iso8601(text: &str, default_zone: Option<&str>) -> Result<Datum> {
     };
     let date = parse_date(date_text)?;
     let (millis, zone) = match time_text {
-        None => (0, default_zone.map(sanitize_zone).transpose()?),
+        None => (0, None),
         Some(time_text) => {
             let sign = ['-', '+', 'Z'].into_iter().find_map(|mark| time_text.find(mark));
             let millis = parse_time(&time_text[..sign.unwrap_or(time_text.len())])?;
-            let zone = sign.map(|sign| &time_text[sign..]).or(default_zone).map(sanitize_zone).transpose()?;
+            let zone = sign.map(|sign| sanitize_zone(&time_text[sign..])).transpose()?;
             (millis, zone)
         }
     };
@@ -45,12 +45,22 @@ pub fn from_iso8601(text: &str, default_zone: Option<&str>) -> Result<Datum> {
             days_from_date(year, 1, 1)? + day - 1
         }
     };
-    let zone = zone.ok_or_else(|| {
-        Error::logic("ISO 8601 string has no time zone, and no default time zone was provided.")
-    })?;
+    let zone = match zone {
+        Some(zone) => zone,
+        None => zone_by_default(default_zone.unwrap_or_default())?,
+    };
     let seconds = days * SECONDS_PER_DAY - zone_seconds(&zone);
     let epoch = seconds as f64 + millis as f64 / 1000.0;
     Ok(build(round_to_millis(epoch), &zone))
+}
+
+/// The zone for a text that names none. It is looked at last, and by other eyes: RethinkDB takes a word for the name of a
+/// zone without an offset.
+fn zone_by_default(zone: &str) -> Result<String> {
+    if zone.is_empty() {
+        return Err(Error::logic("ISO 8601 string has no time zone, and no default time zone was provided."));
+    }
+    sanitize_zone(zone).map_err(|_| Error::logic(format!("Invalid ISO 8601 timezone: `{zone}+00`.")))
 }
 
 /// A fault of the calendar, in RethinkDB's frame.
@@ -251,5 +261,8 @@ mod tests {
         assert_eq!(message("2014-13-01"), "Error in time logic: Month number is out of range 1..12.");
         assert_eq!(message("2013-02-29"), "Error in time logic: Day of month is not valid for year.");
         assert!(message("2014-W05").starts_with("Due to limitations in the boost"));
+        let defaulted = |text: &str| from_iso8601(text, Some("xx")).unwrap_err().message;
+        assert_eq!(defaulted("2014"), "Invalid ISO 8601 timezone: `xx+00`.");
+        assert_eq!(defaulted("2014-13-01"), message("2014-13-01"));
     }
 }
