@@ -88,9 +88,15 @@ impl Leadership {
             && self.get() != Some(term)
         {
             self.cell.store(term.0, Ordering::Release);
-            self.changed.send_replace(Some(term));
         }
         self.get()
+    }
+
+    /// Called on the apply task when the state machine has been told what [`announce`](Self::announce) gave: now those
+    /// who wait may go on.
+    pub(crate) fn announced(&self) {
+        let _known = self.known.lock();
+        self.changed.send_replace(self.get());
     }
 
     fn empty(&self) {

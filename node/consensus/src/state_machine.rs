@@ -62,9 +62,10 @@ impl StateMachine {
         }
         self.announced = leads;
         self.machine.leading(leads);
+        self.leadership.announced();
     }
 
-    fn apply_batch(&mut self, batch: Batch) -> Result<(), ApplyError> {
+    fn apply_batch(&mut self, batch: Batch) -> Result<(), io::Error> {
         let Some(last) = batch.last else { return Ok(()) };
         if let Some(applied) = &self.applied {
             assert!(last > *applied, "C3: applied positions only rise");
@@ -74,11 +75,9 @@ impl StateMachine {
         }
         let consensus = format::encode_applied(Some(&last), &self.membership);
         let count = batch.entries.len();
-        let outcomes = self.machine.apply(batch.entries, consensus)?;
-        if outcomes.len() != count {
-            let text = format!("the state machine gave {} outcomes for {count} entries", outcomes.len());
-            return Err(ApplyError::new(text));
-        }
+        // On failure the node hears of it before the proposers do, whose responders end with this batch.
+        let outcomes = self.machine.apply(batch.entries, consensus).map_err(|error| self.fatal.state_machine(error))?;
+        assert!(outcomes.len() == count, "C3: a state machine gives one outcome per entry");
         self.leadership.applied(Term(last.leader_id.term));
         self.applied = Some(last);
         // Before the answers go out: who has been answered may ask at once who leads.
@@ -140,12 +139,12 @@ impl RaftStateMachine<Types> for StateMachine {
             batch.push(entry, responder);
             if batch.is_full() {
                 let full = std::mem::take(&mut batch);
-                self.apply_batch(full).map_err(|error| self.fatal.state_machine(error))?;
+                self.apply_batch(full)?;
                 // A long re-apply must not keep the other groups of this thread waiting.
                 tokio::task::yield_now().await;
             }
         }
-        self.apply_batch(batch).map_err(|error| self.fatal.state_machine(error))
+        self.apply_batch(batch)
     }
 
     async fn get_snapshot_builder(&mut self) -> Checkpoint {
@@ -197,3 +196,6 @@ impl RaftSnapshotBuilder<Types> for Checkpoint {
         pinned(Snapshot { applied, chunks }).map_err(io::Error::other)
     }
 }
+
+#[cfg(test)]
+mod tests;

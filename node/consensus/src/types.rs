@@ -45,7 +45,7 @@ pub(crate) type StoredMembership = StoredMembershipOf<Types>;
 pub(crate) type SnapshotMeta = SnapshotMetaOf<Types>;
 
 /// A proposed command. The bytes are the owner's.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Command(pub Bytes);
 
 impl fmt::Debug for Command {
