@@ -53,6 +53,8 @@ impl Superblocks {
         blocks.extend(first.encode());
         file.write_all_at(&blocks, 0).map_err(|error| io("write of", error))?;
         file.sync_data().map_err(|error| StorageError::sync(UNFINISHED_FILE, error))?;
+        // Names survive one by one: the page file's must not be lost where the superblock's is kept.
+        disk.sync_directory().map_err(|error| StorageError::sync(&disk.describe(), error))?;
         disk.rename(UNFINISHED_FILE, SUPERBLOCK_FILE).map_err(|error| io("renaming of", error))?;
         disk.sync_directory().map_err(|error| StorageError::sync(&disk.describe(), error))?;
         Ok(Superblocks { file })
