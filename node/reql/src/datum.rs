@@ -17,6 +17,8 @@ pub mod json;
 mod node;
 pub mod number;
 mod object;
+#[cfg(test)]
+pub(crate) mod samples;
 mod string;
 pub mod time;
 
@@ -162,9 +164,9 @@ impl Datum {
 
     /// A field of an object, with RethinkDB's errors for a missing one and for what is no object.
     pub fn field(&self, name: &str) -> Result<Datum> {
-        self.as_object()?.get(name).ok_or_else(|| {
-            Error::non_existence(format!("No attribute `{name}` in object:\n{}", self.print()))
-        })
+        self.as_object()?
+            .get(name)
+            .ok_or_else(|| Error::non_existence(format!("No attribute `{name}` in object:\n{}", self.print())))
     }
 
     /// How deep it nests: 0 for a scalar. Constant time but for views nested 255 levels and more.

@@ -9,12 +9,13 @@ mod backtrace;
 mod kind;
 mod parse;
 mod placement;
+pub mod print;
 
 use std::fmt;
 
-pub use backtrace::{write_frames, BacktraceId, Frame, Registry};
+pub use backtrace::{BacktraceId, Frame, Registry, write_frames};
 pub use kind::{TermKind, UnknownTerm};
-pub use parse::{parse, Message, Refusal, Start};
+pub use parse::{Message, Refusal, Start, parse};
 pub use placement::is_write_or_meta;
 
 use crate::datum::{Datum, Str};
@@ -28,7 +29,6 @@ pub enum Term {
 }
 
 /// A term with its arguments.
-#[derive(Clone)]
 pub struct Call {
     pub kind: TermKind,
     pub args: Vec<Term>,
@@ -90,6 +90,17 @@ impl Call {
         self.optargs.iter().find(|(found, _)| found == name).map(|(_, term)| term)
     }
 
+    /// This call, its first argument, the first argument of that, and so on while they are calls.
+    pub fn chain(&self) -> Vec<&Call> {
+        let mut chain = vec![self];
+        let mut at = self;
+        while let Some(Term::Call(inner)) = at.args.first() {
+            chain.push(inner);
+            at = inner;
+        }
+        chain
+    }
+
     fn take_calls(&mut self, pending: &mut Vec<Box<Call>>) {
         let args = std::mem::take(&mut self.args).into_iter();
         let optargs = std::mem::take(&mut self.optargs).into_iter().map(|(_, term)| term);
@@ -121,15 +132,45 @@ impl fmt::Debug for Term {
 }
 
 impl fmt::Debug for Call {
+    /// `OUTER(INNER(1), 2, name: 3)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut tuple = f.debug_tuple(self.kind.name());
-        for arg in &self.args {
-            tuple.field(arg);
+        let path = self.chain();
+        for call in &path {
+            f.write_str(call.kind.name())?;
+            if !(call.args.is_empty() && call.optargs.is_empty()) {
+                f.write_str("(")?;
+            }
         }
-        for (name, term) in &self.optargs {
-            tuple.field(&format_args!("{name}: {term:?}"));
+        for (depth, call) in path.iter().enumerate().rev() {
+            // The first argument of all but the innermost stands there already.
+            let written = usize::from(depth + 1 < path.len());
+            for (position, arg) in call.args.iter().enumerate().skip(written) {
+                write!(f, "{}{arg:?}", if position == 0 { "" } else { ", " })?;
+            }
+            for (position, (name, term)) in call.optargs.iter().enumerate() {
+                write!(f, "{}{name}: {term:?}", if position + call.args.len() == 0 { "" } else { ", " })?;
+            }
+            if !(call.args.is_empty() && call.optargs.is_empty()) {
+                f.write_str(")")?;
+            }
         }
-        tuple.finish()
+        Ok(())
+    }
+}
+
+impl Clone for Call {
+    /// From the innermost first argument outwards: chains are long.
+    fn clone(&self) -> Call {
+        let mut inner = None;
+        for call in self.chain().into_iter().rev() {
+            let mut args = Vec::with_capacity(call.args.len());
+            let first = inner.take().map(|inner| Term::Call(Box::new(inner)));
+            let cloned = usize::from(first.is_some());
+            args.extend(first);
+            args.extend(call.args.iter().skip(cloned).cloned());
+            inner = Some(Call { kind: call.kind, args, optargs: call.optargs.clone(), id: call.id });
+        }
+        inner.expect("a chain has at least the call it starts with")
     }
 }
 

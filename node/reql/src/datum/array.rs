@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::format::{self, Container};
 use super::node::ArrayNode;
-use super::{Datum, DEPTH_DROPPED_RECURSIVELY};
+use super::{DEPTH_DROPPED_RECURSIVELY, Datum};
 
 /// An array; a clone costs one counter.
 #[derive(Clone)]

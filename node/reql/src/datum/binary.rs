@@ -1,7 +1,7 @@
 //! The pseudo-type BINARY: raw bytes inside, base64 outside.
 
-use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::{Datum, Object, PTYPE_FIELD};

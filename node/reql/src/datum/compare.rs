@@ -6,8 +6,8 @@
 
 use std::cmp::Ordering;
 
-use super::node::{ArrayNode, Node, ObjectNode};
 use super::Datum;
+use super::node::{ArrayNode, Node, ObjectNode};
 
 impl PartialEq for Datum {
     fn eq(&self, other: &Datum) -> bool {
@@ -106,7 +106,7 @@ fn compare_times(a: ObjectNode<'_>, b: ObjectNode<'_>) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datum::{time, Object};
+    use crate::datum::{Object, time};
     use bytes::Bytes;
 
     #[test]

@@ -334,6 +334,12 @@ pub(super) fn strip_version(document: &Bytes) -> Result<Bytes, DecodeError> {
     }
 }
 
+/// A view over a value without its version, after checking every byte of it.
+pub fn decode_value(value: Bytes) -> Result<Datum, DecodeError> {
+    validate(&value)?;
+    Ok(lift(&value, &value))
+}
+
 /// Checks every byte, so that no later reading of a view can find anything amiss.
 pub(super) fn validate(value: &[u8]) -> Result<(), DecodeError> {
     validate_nested(value, NESTING_MAX).map(|_| ())

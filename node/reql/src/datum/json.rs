@@ -6,10 +6,10 @@ pub mod parse;
 pub mod scan;
 
 use super::node::{ArrayNode, Node, ObjectNode};
-use super::{binary, number, Datum};
+use super::{Datum, binary, number};
 use crate::error::{Error, Result};
 
-pub use parse::{parse, parse_text, ParseError};
+pub use parse::{ParseError, parse, parse_text};
 pub use scan::{JsonError, Scanner, Syntax};
 
 /// Appends compact JSON: no blanks, fields in the order of their names, binary data as a base64 pseudo-type.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::format::{self, Container};
 use super::node::ObjectNode;
-use super::{Datum, Str, DEPTH_DROPPED_RECURSIVELY};
+use super::{DEPTH_DROPPED_RECURSIVELY, Datum, Str};
 
 /// An object; a clone costs one counter.
 #[derive(Clone)]
@@ -80,9 +80,7 @@ impl Object {
                 let index = position(&tree.entries, field).ok()?;
                 Some(tree.entries[index].1.clone())
             }
-            Repr::View(value) => {
-                Object::container(value).get(field.as_bytes()).map(|found| format::lift(value, found))
-            }
+            Repr::View(value) => Object::container(value).get(field.as_bytes()).map(|found| format::lift(value, found)),
         }
     }
 

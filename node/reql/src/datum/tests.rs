@@ -1,1 +1,59 @@
+use super::*;
 
+#[test]
+fn type_names() {
+    for (datum, name) in [
+        (Datum::MinVal, "MINVAL"),
+        (Datum::Null, "NULL"),
+        (Datum::from(true), "BOOL"),
+        (Datum::from(1), "NUMBER"),
+        (Datum::from("x"), "STRING"),
+        (Datum::from(vec![]), "ARRAY"),
+        (Datum::from(Object::new()), "OBJECT"),
+        (binary::from_slice(b""), "PTYPE<BINARY>"),
+        (time::from_epoch(0.0, "Z").unwrap(), "PTYPE<TIME>"),
+        (Datum::from(Object::from([(PTYPE_FIELD, "GEOMETRY")])), "PTYPE<GEOMETRY>"),
+    ] {
+        assert_eq!(datum.type_name(), name);
+        let inner = name.strip_prefix("PTYPE<").and_then(|rest| rest.strip_suffix('>'));
+        assert_eq!(datum.ptype_name().as_deref(), inner);
+    }
+    assert!(time::from_epoch(0.0, "Z").unwrap().is_ptype("TIME"));
+}
+
+#[test]
+fn truth() {
+    assert!(!Datum::Null.is_truthy() && !Datum::Bool(false).is_truthy());
+    assert!(Datum::from(0).is_truthy() && Datum::from("").is_truthy());
+}
+
+#[test]
+fn errors_of_access() {
+    let object = Datum::from(Object::from([("a", 1)]));
+    let error = object.field("b").unwrap_err();
+    assert!(error.is_non_existence());
+    assert_eq!(error.message, "No attribute `b` in object:\n{\n\t\"a\":\t1\n}");
+    assert_eq!(Datum::from("x").as_number().unwrap_err().message, "Expected type NUMBER but found STRING.");
+    assert_eq!(Datum::number(f64::INFINITY).unwrap_err().message, "Non-finite number: inf");
+}
+
+#[test]
+fn objects_are_maps() {
+    let object =
+        Object::from(vec![("b".into(), Datum::from(1)), ("a".into(), Datum::from(2)), ("b".into(), Datum::from(3))]);
+    assert_eq!(object.keys().map(String::from).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(object.get("b"), Some(Datum::from(3)));
+    assert_eq!(object.with("aa", 0).without("a").len(), 2);
+    let mut builder = ObjectBuilder::new();
+    assert!(builder.add("x", 1) && !builder.add("x", 2));
+    assert_eq!(builder.insert("x", 3), Some(Datum::from(1)));
+    assert_eq!(builder.remove("x"), Some(Datum::from(3)));
+}
+
+#[test]
+fn detached_pieces_equal_their_originals() {
+    let datum = Datum::from(Object::from([("a", Datum::from(vec![Datum::from("text")]))]));
+    let view = Datum::decode(Bytes::from(datum.to_encoded())).unwrap();
+    let piece = view.field("a").unwrap();
+    assert_eq!(piece.detach(), piece);
+}

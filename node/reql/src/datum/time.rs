@@ -9,7 +9,7 @@ mod zone;
 pub use iso8601::{date_from_days, days_from_date, from_iso8601, to_iso8601};
 pub use zone::{sanitize_zone, zone_seconds};
 
-use super::{Datum, Object, Str, PTYPE_FIELD};
+use super::{Datum, Object, PTYPE_FIELD, Str};
 use crate::error::{Error, Result};
 
 const EPOCH_FIELD: &str = "epoch_time";
@@ -123,9 +123,12 @@ mod tests {
             message(missing),
             "Invalid time object constructed (no field `timezone`):\n{\n\t\"$reql_type$\":\t\"TIME\",\n\t\"epoch_time\":\t1\n}"
         );
-        assert!(message(object(Datum::from("x"), Datum::from("Z")))
-            .starts_with("Invalid time object constructed (field `epoch_time` must be a number (got `\"x\"` of type STRING)):"));
-        assert!(message(object(Datum::from(1), Datum::from("+25:00")))
-            .starts_with("Invalid time object constructed (invalid timezone string `\"+25:00\"`):"));
+        assert!(message(object(Datum::from("x"), Datum::from("Z"))).starts_with(
+            "Invalid time object constructed (field `epoch_time` must be a number (got `\"x\"` of type STRING)):"
+        ));
+        assert!(
+            message(object(Datum::from(1), Datum::from("+25:00")))
+                .starts_with("Invalid time object constructed (invalid timezone string `\"+25:00\"`):")
+        );
     }
 }

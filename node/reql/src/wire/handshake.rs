@@ -5,7 +5,7 @@
 //! same work as whoever gives a wrong password.
 
 use super::credentials::Credentials;
-use super::scram::{ClientFirst, Exchange, ScramError, NONCE_BYTES};
+use super::scram::{ClientFirst, Exchange, NONCE_BYTES, ScramError};
 use crate::datum::json;
 use crate::datum::{Datum, Object};
 use crate::limits::{HANDSHAKE_BYTES_MAX, PASSWORD_ITERATIONS};
@@ -182,8 +182,8 @@ impl Handshake {
         // The encoding is read only after the key, which a client may learn to be wrong before it has sent that.
         let credentials = accounts.credentials("admin");
         let known = credentials.is_some();
-        let credentials = credentials
-            .unwrap_or_else(|| Credentials::decoy(&accounts.decoy_secret(), "admin", PASSWORD_ITERATIONS));
+        let credentials =
+            credentials.unwrap_or_else(|| Credentials::decoy(&accounts.decoy_secret(), "admin", PASSWORD_ITERATIONS));
         let encoding = self.u32_at(4 + length);
         if !(credentials.accept_password(key) && known) {
             return Err(fault("Incorrect authorization key."));

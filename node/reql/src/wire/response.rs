@@ -1,11 +1,11 @@
 //! Answers, written straight from datums: `{"t":..,"e":..,"r":[..],"b":[..],"p":..,"n":[..]}`.
 
-use super::frame::{write_frame, Token};
-use crate::datum::json::write_string;
+use super::frame::{Token, write_frame};
 use crate::datum::Datum;
+use crate::datum::json::write_string;
 use crate::error::{Error, Result};
-use crate::term::{Frame, Refusal, Registry};
 use crate::term::write_frames;
+use crate::term::{Frame, Refusal, Registry};
 
 /// What kind of answer it is, with its number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,9 +174,6 @@ mod tests {
     fn what_has_no_json_becomes_an_error() {
         let mut out = Vec::new();
         Response::new(ResponseType::Atom, &[Datum::MinVal]).write_frame(Token(1), &mut out);
-        assert_eq!(
-            out[12..],
-            *br#"{"t":18,"e":3000000,"r":["Cannot convert `r.minval` to JSON."],"b":[]}"#
-        );
+        assert_eq!(out[12..], *br#"{"t":18,"e":3000000,"r":["Cannot convert `r.minval` to JSON."],"b":[]}"#);
     }
 }

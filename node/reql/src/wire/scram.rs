@@ -1,10 +1,10 @@
 //! The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding and without extensions.
 
-use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 
-use super::credentials::{hmac_sha256, sha256, Credentials};
+use super::credentials::{Credentials, hmac_sha256, sha256};
 
 /// Bytes of randomness in the server's half of the nonce.
 pub const NONCE_BYTES: usize = 18;
@@ -103,10 +103,9 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Starts the exchange; the second value is the server's first message.
-    pub fn start(first: ClientFirst, credentials: Credentials, nonce: &[u8; NONCE_BYTES]) -> (Exchange, String) {
+    pub fn start(first: ClientFirst, credentials: Credentials, nonce: &[u8]) -> (Exchange, String) {
         let nonce = format!("{}{}", first.nonce, STANDARD.encode(nonce));
-        let server_first =
-            format!("r={nonce},s={},i={}", STANDARD.encode(credentials.salt), credentials.iterations);
+        let server_first = format!("r={nonce},s={},i={}", STANDARD.encode(credentials.salt), credentials.iterations);
         let exchange = Exchange {
             user: first.user,
             credentials,
@@ -129,14 +128,15 @@ impl Exchange {
                 _ => return Err(ScramError::Encoding),
             }
         }
-        let (Some("biws"), Some(nonce), Some(proof)) = (binding, nonce, proof) else { return Err(ScramError::Encoding) };
+        let (Some("biws"), Some(nonce), Some(proof)) = (binding, nonce, proof) else {
+            return Err(ScramError::Encoding);
+        };
         let without_proof = message.rsplit_once(",p=").ok_or(ScramError::Encoding)?.0;
         let said: [&[u8]; 5] =
             [self.client_first_bare.as_bytes(), b",", self.server_first.as_bytes(), b",", without_proof.as_bytes()];
         let signature = hmac_sha256(&self.credentials.stored_key, &said);
         // A proof of the wrong length is replaced by one that is surely wrong, so that all failures take the same way.
-        let mut key: [u8; 32] =
-            STANDARD.decode(proof).ok().and_then(|proof| proof.try_into().ok()).unwrap_or([0; 32]);
+        let mut key: [u8; 32] = STANDARD.decode(proof).ok().and_then(|proof| proof.try_into().ok()).unwrap_or([0; 32]);
         key.iter_mut().zip(signature).for_each(|(byte, mask)| *byte ^= mask);
         let proven = sha256(&key).ct_eq(&self.credentials.stored_key) & nonce.as_bytes().ct_eq(self.nonce.as_bytes());
         let answer = hmac_sha256(&self.credentials.server_key, &said);

@@ -1,6 +1,6 @@
 //! ISO 8601: what RethinkDB reads and writes of it. Week dates are recognised and refused, as there.
 
-use super::zone::{sanitize_zone, zone_seconds, Digits};
+use super::zone::{Digits, sanitize_zone, zone_seconds};
 use super::{build, require, round_to_millis};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
@@ -100,10 +100,7 @@ fn parse_date(text: &str) -> Result<Date> {
         Date::Calendar { year, month, day: number(rest.take(2)?) }
     };
     if !rest.is_empty() {
-        return Err(Error::logic(format!(
-            "Garbage characters `{}` at end of date string `{text}`.",
-            rest.remainder()
-        )));
+        return Err(Error::logic(format!("Garbage characters `{}` at end of date string `{text}`.", rest.remainder())));
     }
     Ok(date)
 }
@@ -132,10 +129,7 @@ fn parse_time(text: &str) -> Result<i64> {
         }
     }
     if !rest.is_empty() {
-        return Err(Error::logic(format!(
-            "Garbage characters `{}` at end of time string `{text}`.",
-            rest.remainder()
-        )));
+        return Err(Error::logic(format!("Garbage characters `{}` at end of time string `{text}`.", rest.remainder())));
     }
     Ok(millis)
 }

@@ -1,8 +1,8 @@
 //! The outermost shape of a message: is it JSON, is it an array of the right length with the right things in it.
 
 use super::{low_bits, undecodable};
-use crate::datum::json::scan::{Kind, Scanner};
 use crate::datum::json::JsonError;
+use crate::datum::json::scan::{Kind, Scanner};
 use crate::error::{Error, Result};
 
 /// Says what is wrong with the shape of a message; nothing, if only a term inside is at fault.
@@ -10,7 +10,9 @@ pub(super) fn inspect(body: &[u8]) -> Result<()> {
     let elements = elements(body).map_err(|_| undecodable())?;
     let elements = match elements {
         Shape::Array(elements) => elements,
-        Shape::Other(kind) => return Err(refuse(format!("Expected a query to be an array, but found {}.", kind.name()))),
+        Shape::Other(kind) => {
+            return Err(refuse(format!("Expected a query to be an array, but found {}.", kind.name())));
+        }
     };
     if elements.is_empty() || elements.len() > 3 {
         let complaint = format!("Expected 1 to 3 elements in the top-level query, but found {}.", elements.len());

@@ -1,0 +1,364 @@
+//! Terms as a JavaScript programmer would have written them: `var1("a").add(1)` where a term hangs on a value,
+//! `r.branch(..)` where it does not.
+
+use super::layout::Doc;
+use super::variable;
+use crate::datum::{Datum, binary};
+use crate::term::{Call, Term, TermKind};
+
+/// Deeper than this the text is cut.
+const DEPTH_MAX: usize = 15;
+
+pub(super) fn render(term: &Term) -> Doc {
+    Printer { depth: 0, prefix: true, inside: false }.visit(term)
+}
+
+struct Printer {
+    depth: usize,
+    /// Whether `r.` is written.
+    prefix: bool,
+    /// Inside arguments or literals, where constants need no `r.expr`.
+    inside: bool,
+}
+
+/// A line may end behind the comma.
+fn comma() -> Doc {
+    Doc::Concat(vec![Doc::text(","), Doc::Soft(" ", "")])
+}
+
+fn join(parts: Vec<Doc>) -> Doc {
+    let mut joined = Vec::with_capacity(parts.len() * 2);
+    for (index, part) in parts.into_iter().enumerate() {
+        if index > 0 {
+            joined.push(comma());
+        }
+        joined.push(part);
+    }
+    Doc::Concat(joined)
+}
+
+fn wrap(open: &str, inner: Doc, close: &str) -> Doc {
+    Doc::Concat(vec![Doc::text(open), Doc::nest(inner), Doc::text(close)])
+}
+
+/// `GET_FIELD` as `getField`.
+fn camel(name: &str) -> String {
+    let mut result = String::with_capacity(name.len());
+    let mut upper = false;
+    for letter in name.chars() {
+        match letter {
+            '_' => upper = true,
+            _ if std::mem::take(&mut upper) => result.push(letter.to_ascii_uppercase()),
+            _ => result.push(letter.to_ascii_lowercase()),
+        }
+    }
+    result
+}
+
+fn name_of(kind: TermKind) -> String {
+    if kind == TermKind::Javascript { "js".to_owned() } else { camel(kind.name()) }
+}
+
+impl Printer {
+    fn within<T>(&mut self, inside: bool, print: impl FnOnce(&mut Printer) -> T) -> T {
+        let before = std::mem::replace(&mut self.inside, inside);
+        let result = print(self);
+        self.inside = before;
+        result
+    }
+
+    fn visit(&mut self, term: &Term) -> Doc {
+        if self.depth >= DEPTH_MAX {
+            return Doc::text("...");
+        }
+        self.depth += 1;
+        let doc = match term {
+            Term::Datum(Datum::Object(_), _) if !self.inside => self.with_r(self.wrapped_constant(term)),
+            Term::Datum(datum, _) if self.inside => constant(datum),
+            Term::Datum(datum, _) => self.expr(constant(datum)),
+            Term::Call(call) => self.call(call, term),
+        };
+        self.depth -= 1;
+        doc
+    }
+
+    fn call(&mut self, call: &Call, term: &Term) -> Doc {
+        match call.kind {
+            TermKind::Funcall if call.args.len() != 2 => self.top_level_do(call),
+            TermKind::MakeArray => {
+                let items = self.within(true, |printer| printer.list(&call.args));
+                let array = wrap("[", items, "]");
+                if self.inside { array } else { self.expr(array) }
+            }
+            TermKind::MakeObj if self.inside => self.natural_object(call),
+            TermKind::MakeObj => self.wrapped_object(call),
+            TermKind::Func => self.func(call),
+            TermKind::Var => variable_of(call),
+            TermKind::ImplicitVar => self.with_r(Doc::text("row")),
+            _ if hangs(term) => self.chain(term),
+            _ if takes_parentheses(call) => self.funcall(call),
+            kind => self.with_r(Doc::text(name_of(kind))),
+        }
+    }
+
+    fn list(&mut self, terms: &[Term]) -> Doc {
+        let parts = terms.iter().map(|term| self.visit(term)).collect();
+        join(parts)
+    }
+
+    fn with_r(&self, doc: Doc) -> Doc {
+        if self.prefix {
+            let dotted = Doc::Concat(vec![Doc::text("."), doc]);
+            Doc::Concat(vec![Doc::text("r"), Doc::nest(dotted)])
+        } else {
+            doc
+        }
+    }
+
+    fn expr(&self, doc: Doc) -> Doc {
+        self.with_r(wrap("expr(", doc, ")"))
+    }
+
+    fn natural_object(&mut self, call: &Call) -> Doc {
+        let fields = call
+            .optargs
+            .iter()
+            .map(|(name, value)| {
+                let value = self.within(true, |printer| printer.visit(value));
+                field(name, value)
+            })
+            .collect();
+        wrap("{", join(fields), "}")
+    }
+
+    fn wrapped_object(&mut self, call: &Call) -> Doc {
+        let mut parts = Vec::new();
+        for (name, value) in &call.optargs {
+            parts.push(Doc::text(format!("\"{name}\"")));
+            parts.push(self.within(true, |printer| printer.visit(value)));
+        }
+        self.with_r(wrap("object(", Doc::nest(join(parts)), ")"))
+    }
+
+    fn wrapped_constant(&self, term: &Term) -> Doc {
+        let mut parts = Vec::new();
+        if let Some(Datum::Object(fields)) = term.as_datum() {
+            for (name, value) in fields.iter() {
+                parts.push(Doc::text(format!("\"{name}\"")));
+                parts.push(constant(&value));
+            }
+        }
+        wrap("object(", Doc::nest(join(parts)), ")")
+    }
+
+    fn optargs(&mut self, call: &Call) -> Doc {
+        let fields = call
+            .optargs
+            .iter()
+            .map(|(name, value)| {
+                let name = Doc::text(format!("\"{}\":", camel(name)));
+                Doc::nest(Doc::Concat(vec![name, Doc::Soft(" ", ""), self.visit(value)]))
+            })
+            .collect();
+        wrap("{", join(fields), "}")
+    }
+
+    /// Arguments from `first` on, and the options behind them.
+    fn arguments(&mut self, call: &Call, first: usize) -> Doc {
+        self.within(true, |printer| {
+            let mut parts: Vec<Doc> = call.args.iter().skip(first).map(|arg| printer.visit(arg)).collect();
+            if !call.optargs.is_empty() {
+                parts.push(printer.optargs(call));
+            }
+            join(parts)
+        })
+    }
+
+    fn funcall(&mut self, call: &Call) -> Doc {
+        let arguments = self.arguments(call, 0);
+        self.with_r(Doc::Concat(vec![Doc::text(name_of(call.kind)), wrap("(", arguments, ")")]))
+    }
+
+    /// `r.do(a, b, function ..)`
+    fn top_level_do(&mut self, call: &Call) -> Doc {
+        let mut parts: Vec<Doc> =
+            self.within(true, |printer| call.args.iter().skip(1).map(|arg| printer.visit(arg)).collect());
+        parts.extend(call.args.first().map(|func| self.visit(func)));
+        self.with_r(wrap("do(", join(parts), ")"))
+    }
+
+    fn func(&mut self, call: &Call) -> Doc {
+        let [params, body] = call.args.as_slice() else { return Doc::text("...") };
+        let params = match params {
+            Term::Datum(Datum::Array(numbers), _) => {
+                join(numbers.iter().map(|number| Doc::text(variable_name(&number))).collect())
+            }
+            Term::Call(array) => {
+                let names = array.args.iter().filter_map(Term::as_datum).map(|number| Doc::text(variable_name(number)));
+                join(names.collect())
+            }
+            Term::Datum(..) => Doc::text("..."),
+        };
+        let body = self.within(false, |printer| printer.visit(body));
+        let body = Doc::Concat(vec![Doc::text("return "), Doc::nest(body), Doc::text(";")]);
+        let head = Doc::Concat(vec![Doc::text("tion "), wrap("(", params, ")"), Doc::text(" {"), Doc::Hard, body]);
+        Doc::nest(Doc::Concat(vec![Doc::text("func"), Doc::nest(head), Doc::Hard, Doc::text("}")]))
+    }
+
+    /// `base.first(..).second(..)`
+    fn chain(&mut self, term: &Term) -> Doc {
+        let mut links: Vec<Doc> = Vec::new();
+        let mut at = term;
+        // Whether the base needs `r.` in front, should the chain end without one of its own.
+        let mut needs_r = false;
+        let mut base = None;
+        loop {
+            let Term::Call(call) = at else {
+                base = Some(at);
+                break;
+            };
+            if !hangs(at) {
+                base = Some(at);
+                break;
+            }
+            match call.kind {
+                TermKind::ImplicitVar => {
+                    links.push(Doc::text("row"));
+                    needs_r = true;
+                    break;
+                }
+                TermKind::Bracket if call.args.len() == 2 => {
+                    let inner = self.arguments(call, 1);
+                    links.push(Doc::Concat(vec![Doc::text("("), inner, Doc::text(")")]));
+                    at = &call.args[0];
+                }
+                TermKind::Funcall => {
+                    let inner = self.within(true, |printer| printer.visit(&call.args[0]));
+                    links.push(Doc::Concat(vec![Doc::Soft(".", "."), wrap("do(", inner, ")")]));
+                    at = &call.args[1];
+                }
+                kind => {
+                    let inner = self.arguments(call, 1);
+                    let link = wrap(&format!("{}(", name_of(kind)), inner, ")");
+                    match call.args.first() {
+                        Some(first) => {
+                            links.push(Doc::Concat(vec![Doc::Soft(".", "."), link]));
+                            at = first;
+                        }
+                        None => {
+                            links.push(link);
+                            needs_r = true;
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        links.reverse();
+        let links = Doc::Concat(links);
+        match base {
+            None if needs_r => self.with_r(links),
+            None => links,
+            Some(base) if is_bare(base) => {
+                // A base that is no term of `r` starts the group, so that broken lines align with it.
+                let base = self.visit(base);
+                Doc::nest(Doc::Concat(vec![base, links]))
+            }
+            Some(base) => {
+                let before = std::mem::replace(&mut self.prefix, false);
+                let base = self.visit(base);
+                self.prefix = before;
+                self.with_r(Doc::Concat(vec![base, links]))
+            }
+        }
+    }
+}
+
+/// Constants and variables: nothing is written in front of them.
+fn is_bare(term: &Term) -> bool {
+    match term {
+        Term::Datum(datum, _) => !matches!(datum, Datum::Array(_) | Datum::Object(_)),
+        Term::Call(call) => call.kind == TermKind::Var,
+    }
+}
+
+fn field(name: &str, value: Doc) -> Doc {
+    Doc::nest(Doc::Concat(vec![Doc::text(format!("\"{name}\":")), Doc::Soft(" ", ""), value]))
+}
+
+fn variable_of(call: &Call) -> Doc {
+    Doc::text(call.args.first().and_then(Term::as_datum).map_or_else(|| "...".to_owned(), variable_name))
+}
+
+fn variable_name(number: &Datum) -> String {
+    number.as_integer().map_or_else(|_| "...".to_owned(), variable)
+}
+
+fn constant(datum: &Datum) -> Doc {
+    match datum {
+        Datum::MinVal => Doc::text("r.minval"),
+        Datum::MaxVal => Doc::text("r.maxval"),
+        Datum::Null => Doc::text("null"),
+        Datum::Bool(value) => Doc::text(value.to_string()),
+        Datum::Number(value) if value.fract() == 0.0 => Doc::text(format!("{value:.0}")),
+        Datum::Number(value) => Doc::text(format!("{value:.6}")),
+        Datum::String(text) => Doc::text(format!("\"{text}\"")),
+        Datum::Binary(data) => {
+            let mut base64 = Vec::new();
+            binary::write_base64(data, &mut base64);
+            let base64 = String::from_utf8(base64).unwrap_or_default();
+            wrap("Buffer(", join(vec![Doc::text(base64), Doc::text("'base64'")]), ")")
+        }
+        Datum::Array(items) => wrap("[", join(items.iter().map(|item| constant(&item)).collect()), "]"),
+        Datum::Object(fields) => {
+            wrap("{", join(fields.iter().map(|(name, value)| field(&name, constant(&value))).collect()), "}")
+        }
+    }
+}
+
+/// Whether a term is written behind its first argument, with a dot.
+fn hangs(term: &Term) -> bool {
+    use TermKind::*;
+    let Term::Call(call) = term else { return false };
+    match call.kind {
+        Table | Funcall => call.args.len() == 2,
+        Error | Uuid | Http | Db | Eq | Ne | Lt | Le | Gt | Ge | Not | Add | Sub | Mul | Div | Mod | Floor | Ceil
+        | Round | BitAnd | BitOr | BitXor | BitNot | BitSal | BitSar | Object | Range | DbCreate | DbDrop | DbList
+        | Branch | Or | And | Json | Iso8601 | EpochTime | Now | Time | Monday | Tuesday | Wednesday | Thursday
+        | Friday | Saturday | Sunday | January | February | March | April | May | June | July | August | September
+        | October | November | December | Literal | Random | Geojson | Point | Line | Polygon | Circle | Datum
+        | Var | MakeArray | MakeObj | Args | Javascript | Asc | Desc | Minval | Maxval => false,
+        _ => true,
+    }
+}
+
+/// Whether parentheses follow the name even though there are no arguments.
+fn takes_parentheses(call: &Call) -> bool {
+    use TermKind::*;
+    !call.args.is_empty()
+        || !matches!(
+            call.kind,
+            Minval
+                | Maxval
+                | ImplicitVar
+                | Monday
+                | Tuesday
+                | Wednesday
+                | Thursday
+                | Friday
+                | Saturday
+                | Sunday
+                | January
+                | February
+                | March
+                | April
+                | May
+                | June
+                | July
+                | August
+                | September
+                | October
+                | November
+                | December
+        )
+}
