@@ -1,0 +1,184 @@
+//! A full disk refuses entries with a typed error, leaves nothing of them, still takes votes and purges, and works again
+//! when space is back. A broken disk stops the log for good.
+
+#[path = "model/wal.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod model;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use bytes::Bytes;
+use model::{Model, Random, full, open, seed};
+use photondb_storage::StorageError;
+use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::wal::{Record, StreamId, Wal};
+
+const STREAM: StreamId = StreamId(1);
+
+fn entry(index: u64, bytes: usize) -> Record {
+    Record::Entry { index, term: 1, payload: Bytes::from(vec![index as u8; bytes]) }
+}
+
+fn submit(wal: &Wal, stream: StreamId, records: Vec<Record>) -> Receiver<Result<(), StorageError>> {
+    let (sender, receiver) = channel();
+    wal.submit(stream, records, Some(Box::new(move |outcome| sender.send(outcome).unwrap())));
+    receiver
+}
+
+fn store(wal: &Wal, stream: StreamId, records: Vec<Record>) -> Result<(), StorageError> {
+    let outcome = submit(wal, stream, records);
+    while wal.step()? {}
+    outcome.try_recv().expect("every waiter is completed")
+}
+
+#[test]
+fn entries_are_refused_votes_and_purges_are_not_and_a_purge_helps() {
+    let disk = SimulatedDisk::new(1);
+    disk.set_capacity(200 << 10);
+    let wal = open(&disk).unwrap();
+    let mut last = 0;
+    let error = loop {
+        match store(&wal, STREAM, vec![entry(last, 3000)]) {
+            Ok(()) => last += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StorageError::Full { needed_bytes: 65536 }), "{error}");
+    assert!(last > 50, "three segments hold more than {last}");
+    let state = wal.state(STREAM).unwrap();
+    assert_eq!(state.last_index, Some(last - 1), "nothing of it remains");
+    store(&wal, STREAM, vec![Record::Vote(Bytes::from_static(b"vote"))]).unwrap();
+    assert!(store(&wal, STREAM, vec![entry(last, 3000)]).is_err(), "still full");
+    store(&wal, STREAM, vec![Record::Purge { upto: last - 5, payload: Bytes::from_static(b"p") }]).unwrap();
+    for index in last..last + 100 {
+        store(&wal, STREAM, vec![Record::Purge { upto: index - 5, payload: Bytes::new() }]).unwrap();
+        store(&wal, STREAM, vec![entry(index, 3000)]).unwrap();
+    }
+    drop(wal);
+    disk.crash();
+    let wal = open(&disk).unwrap();
+    let state = wal.state(STREAM).unwrap();
+    assert_eq!((state.last_index, state.vote), (Some(last + 99), Some(Bytes::from_static(b"vote"))));
+}
+
+#[test]
+fn space_that_comes_back_is_used_without_reopening() {
+    let disk = SimulatedDisk::new(2);
+    disk.set_capacity(70 << 10);
+    let wal = open(&disk).unwrap();
+    let mut last = 0;
+    while store(&wal, STREAM, vec![entry(last, 3000)]).is_ok() {
+        last += 1;
+    }
+    disk.set_capacity(u64::MAX);
+    store(&wal, STREAM, vec![entry(last, 3000)]).unwrap();
+}
+
+#[test]
+fn random_work_on_a_disk_that_fills_up_again_and_again() {
+    let first = seed(50);
+    let (mut refused, mut accepted) = (0, 0);
+    for run in first..first + if full() { 400 } else { 20 } {
+        let disk = SimulatedDisk::new(run);
+        let mut random = Random::new(run);
+        disk.set_capacity(200 << 10);
+        let mut wal = open(&disk).unwrap();
+        let mut durable = Model::default();
+        for round in 0..150 {
+            disk.set_capacity((200 + random.below(3) * 40) << 10);
+            let mut now = durable.clone();
+            let mut waiting = Vec::new();
+            for _ in 0..1 + random.below(5) {
+                let stream = StreamId(1 + random.below(3));
+                let state = now.streams.get(&stream).map(|stream| stream.state.clone()).unwrap_or_default();
+                let (first, last) = (state.first_index.unwrap_or(0), state.last_index.unwrap_or(0));
+                let next = state.last_index.or(state.purged.map(|(upto, _)| upto)).map_or(0, |last| last + 1);
+                let records = match random.below(10) {
+                    0..5 => (0..1 + random.below(3)).map(|at| entry(next + at, random.below(6000) as usize)).collect(),
+                    5 => vec![Record::Vote(Bytes::from(vec![round as u8; 20]))],
+                    6 if state.last_index > Some(first) => {
+                        let from = first + 1 + random.below(last - first);
+                        vec![Record::Truncate { from }, entry(from, 100)]
+                    }
+                    _ if state.last_index.is_some() => {
+                        let upto = first + random.below(last - first + 1);
+                        vec![Record::Purge { upto, payload: Bytes::from(vec![1; 9]) }]
+                    }
+                    _ => vec![Record::Committed(Bytes::from(vec![round as u8; 5]))],
+                };
+                for record in &records {
+                    now.apply(stream, record);
+                }
+                waiting.push((stream, records.clone(), submit(&wal, stream, records)));
+            }
+            assert_eq!(Model::of(&wal).known(), now.known(), "seed {run}, round {round}: seen at once");
+            while wal.step().unwrap() {}
+            for (stream, records, outcome) in waiting {
+                match outcome.try_recv().expect("every waiter is completed") {
+                    Ok(()) => {
+                        accepted += 1;
+                        records.iter().for_each(|record| durable.apply(stream, record));
+                    }
+                    Err(error) => {
+                        refused += 1;
+                        assert!(error.is_full(), "{error}");
+                    }
+                }
+            }
+            assert_eq!(Model::of(&wal).known(), durable.clone().known(), "seed {run}, round {round}: after the step");
+            if random.below(20) == 0 {
+                drop(wal);
+                disk.crash();
+                wal = open(&disk).unwrap();
+                assert_eq!(Model::of(&wal).known(), durable.clone().known(), "seed {run}, round {round}: reopened");
+            }
+        }
+    }
+    println!("{accepted} accepted, {refused} refused");
+    assert!(refused > 50 && accepted > 1000, "{accepted} {refused}");
+}
+
+#[test]
+fn a_failed_sync_or_write_stops_the_log_for_good() {
+    for fail_sync in [true, false] {
+        let disk = SimulatedDisk::new(3);
+        let wal = open(&disk).unwrap();
+        store(&wal, STREAM, vec![entry(0, 10)]).unwrap();
+        if fail_sync { disk.fail_sync_after(0) } else { disk.fail_write_after(0) }
+        let first = submit(&wal, STREAM, vec![entry(1, 10)]);
+        let second = submit(&wal, StreamId(2), vec![Record::Vote(Bytes::new())]);
+        assert!(matches!(wal.step(), Err(StorageError::Io { .. })));
+        assert!(first.try_recv().unwrap().is_err() && second.try_recv().unwrap().is_err());
+        let later = submit(&wal, STREAM, vec![entry(2, 10)]);
+        assert!(matches!(later.try_recv().unwrap(), Err(StorageError::Poisoned(_))));
+        let (sender, receiver) = channel();
+        wal.barrier(Box::new(move |outcome| sender.send(outcome).unwrap()));
+        assert!(matches!(receiver.try_recv().unwrap(), Err(StorageError::Poisoned(_))));
+        assert!(matches!(wal.step(), Err(StorageError::Poisoned(_))));
+        assert!(matches!(wal.idle_mark(), Err(StorageError::Poisoned(_))));
+        assert!(matches!(wal.close(), Err(StorageError::Poisoned(_))));
+    }
+}
+
+#[test]
+fn requests_that_break_the_rules_change_nothing() {
+    let wal = open(&SimulatedDisk::new(4)).unwrap();
+    store(&wal, STREAM, vec![entry(5, 10), entry(6, 10)]).unwrap();
+    let order = store(&wal, STREAM, vec![entry(7, 10), entry(9, 10)]).unwrap_err();
+    assert!(matches!(order, StorageError::LogOrder { stream: 1, expected: 8, found: 9 }));
+    let large = store(&wal, STREAM, vec![entry(7, 70_000)]).unwrap_err();
+    assert!(matches!(large, StorageError::TooLarge { .. }));
+    let reserved = store(&wal, StreamId::LOG, vec![Record::Erased]).unwrap_err();
+    assert!(matches!(reserved, StorageError::StreamReserved { .. }));
+    assert_eq!(wal.state(STREAM).unwrap().last_index, Some(6));
+    store(&wal, STREAM, vec![Record::Purge { upto: 6, payload: Bytes::new() }]).unwrap();
+    let gap = store(&wal, STREAM, vec![entry(9, 10)]).unwrap_err();
+    assert!(matches!(gap, StorageError::LogOrder { expected: 7, .. }));
+    store(&wal, STREAM, vec![Record::Erased]).unwrap();
+    let erased = store(&wal, STREAM, vec![entry(7, 10)]).unwrap_err();
+    assert!(matches!(erased, StorageError::StreamErased { stream: 1 }));
+    let odd = photondb_storage::wal::WalOptions { segment_bytes: (64 << 10) + 1, ..model::options() };
+    let opened = Wal::open(Arc::new(SimulatedDisk::new(1)), odd, photondb_storage::wal::Lsn::ZERO, 0);
+    assert!(matches!(opened, Err(StorageError::Option { option: "segment_bytes", .. })));
+}
