@@ -1,0 +1,148 @@
+//! The cluster state as the state machine of its Raft group, kept in a tree set.
+//!
+//! The whole state is one value under one key. Changes are rare (DDL, users, nodes) and the state is small (a table
+//! takes some 150 bytes), so writing it whole costs less than keeping a second, per-object form of it consistent; and one
+//! value is one digest, one snapshot chunk and one format. Position and membership are the tree set's meta blob, which
+//! changes with the value in one transaction.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use photondb_cluster_state::{ClusterState, Command, Response};
+use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
+use photondb_proto::GroupId;
+use photondb_storage::{Engine, StorageError, Transaction, TreeId, TreeSet, TreeSetId};
+use tokio::sync::watch;
+
+use crate::error::ControllerError;
+
+/// Where the cluster state lives: the tree set with the number of its group, as for every group.
+pub const CLUSTER_STATE_SET: TreeSetId = TreeSetId(GroupId::META.0);
+
+const TREE: TreeId = TreeId(0);
+const KEY: &[u8] = b"state";
+
+/// The state machine. Readers take the state by `Arc`; there is one writer, the group's apply task.
+pub struct ReplicatedState {
+    engine: Engine,
+    set: TreeSet,
+    state: ArcSwap<ClusterState>,
+    changes: watch::Sender<Arc<ClusterState>>,
+}
+
+impl ReplicatedState {
+    /// Opens what `engine` holds; nothing yet is a cluster at its birth.
+    pub fn open(engine: Engine) -> Result<ReplicatedState, ControllerError> {
+        let set = match engine.tree_set(CLUSTER_STATE_SET) {
+            Some(set) => set,
+            None => engine.create_tree_set(CLUSTER_STATE_SET)?,
+        };
+        let snapshot = set.snapshot();
+        let stored = if snapshot.has_tree(TREE) { snapshot.get(TREE, KEY)? } else { None };
+        let state = match stored {
+            Some(bytes) => ClusterState::decode(&bytes)?,
+            None => ClusterState::at_birth(),
+        };
+        let state = Arc::new(state);
+        let changes = watch::Sender::new(Arc::clone(&state));
+        Ok(ReplicatedState { engine, set, state: ArcSwap::new(state), changes })
+    }
+
+    /// The state now.
+    pub fn state(&self) -> Arc<ClusterState> {
+        self.state.load_full()
+    }
+
+    /// Holds the newest state, and tells when there is a newer one. A slow watcher sees the newest, not each.
+    pub fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
+        self.changes.subscribe()
+    }
+
+    fn store(&self, state: Option<&ClusterState>, consensus: Bytes) -> Result<(), StorageError> {
+        let mut transaction = self.set.begin();
+        if let Some(state) = state {
+            write(&mut transaction, &state.encode())?;
+        }
+        transaction.set_meta(consensus)?;
+        transaction.commit()
+    }
+
+    fn publish(&self, state: Arc<ClusterState>) {
+        self.state.store(Arc::clone(&state));
+        self.changes.send_replace(state);
+    }
+}
+
+fn write(transaction: &mut Transaction, state: &[u8]) -> Result<(), StorageError> {
+    if !transaction.has_tree(TREE) {
+        transaction.create_tree(TREE)?;
+    }
+    transaction.put(TREE, KEY, state)?;
+    Ok(())
+}
+
+impl Replicated for ReplicatedState {
+    fn applied(&self) -> Applied {
+        Applied { consensus: self.set.meta() }
+    }
+
+    fn apply(&self, entries: Vec<CommittedEntry>, consensus: Bytes) -> Result<Vec<Bytes>, ApplyError> {
+        let before = self.state();
+        let mut state = Arc::clone(&before);
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Some(command) = entry.command else {
+                outcomes.push(Bytes::new());
+                continue;
+            };
+            // A command that this version cannot read was committed by a newer one: this node must not go on without it.
+            let command = Command::decode(&command).map_err(ApplyError::new)?;
+            let outcome = state.applied(&command).map(|(next, response)| {
+                state = next;
+                response
+            });
+            outcomes.push(Response::encode_outcome(&outcome).into());
+        }
+        let changed = !Arc::ptr_eq(&before, &state);
+        self.store(changed.then_some(&*state), consensus).map_err(ApplyError::new)?;
+        if changed {
+            self.publish(state);
+        }
+        Ok(outcomes)
+    }
+
+    fn durable(&self) -> Applied {
+        Applied { consensus: self.set.durable_meta().unwrap_or_default() }
+    }
+
+    fn leading(&self, term: Option<Term>) {
+        match term {
+            Some(term) => tracing::info!(%term, "this node leads the cluster state"),
+            None => tracing::info!("this node has stopped leading the cluster state"),
+        }
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, ApplyError> {
+        let pinned = self.set.snapshot();
+        let consensus = pinned.meta();
+        let state = if pinned.has_tree(TREE) { pinned.get(TREE, KEY).map_err(ApplyError::new)? } else { None };
+        Ok(Snapshot { applied: Applied { consensus }, chunks: Box::new(state.into_iter().map(Ok)) })
+    }
+
+    fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError> {
+        let mut bytes = Vec::new();
+        for chunk in snapshot.chunks {
+            bytes.extend_from_slice(&chunk?);
+        }
+        let state = if bytes.is_empty() {
+            ClusterState::at_birth()
+        } else {
+            ClusterState::decode(&bytes).map_err(ApplyError::new)?
+        };
+        self.store(Some(&state), snapshot.applied.consensus).map_err(ApplyError::new)?;
+        self.engine.checkpoint().map_err(ApplyError::new)?;
+        self.publish(Arc::new(state));
+        Ok(())
+    }
+}
