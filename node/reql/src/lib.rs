@@ -5,8 +5,12 @@
 
 pub mod datum;
 pub mod error;
+pub mod eval;
+pub mod format;
+pub mod key;
 pub mod limits;
 pub mod term;
+pub mod transform;
 pub mod wire;
 
 pub use datum::{Array, Datum, Object, ObjectBuilder, Str};

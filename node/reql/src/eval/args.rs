@@ -1,6 +1,7 @@
 //! How a term reads its arguments: lazily, typed, with errors located at the argument.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::datum::{Datum, Str};
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::term::{BacktraceId, TermKind};
 
 /// One call being evaluated. An argument is evaluated each time it is read, so a term reads each once.
 pub struct Args<'a> {
-    call: &'a CallNode,
+    call: &'a Arc<CallNode>,
     scope: &'a Scope,
     cx: &'a Cx,
     /// With `r.args` among the arguments: all of them, evaluated or not.
@@ -31,11 +32,23 @@ enum Spliced<'a> {
 
 impl<'a> Args<'a> {
     /// Prepares the arguments of `call`; evaluates `r.args` and checks the number of arguments when it is there.
-    pub fn new(call: &'a CallNode, scope: &'a Scope, cx: &'a Cx) -> Result<Args<'a>> {
+    pub fn new(call: &'a Arc<CallNode>, scope: &'a Scope, cx: &'a Cx) -> Result<Args<'a>> {
         let mut args = Args { call, scope, cx, spliced: None, first: RefCell::new(None) };
         if call.spliced {
             args.splice()?;
         }
+        Ok(args)
+    }
+
+    /// The arguments of `call`, the first of them already evaluated.
+    pub(crate) fn with_known_first(call: &'a Arc<CallNode>, first: Value, scope: &'a Scope, cx: &'a Cx) -> Args<'a> {
+        Args { call, scope, cx, spliced: None, first: RefCell::new(Some(first)) }
+    }
+
+    /// As [`Args::with_known_first`], for a call that may hold `r.args`.
+    pub(crate) fn with_first_of(call: &'a Arc<CallNode>, first: Value, scope: &'a Scope, cx: &'a Cx) -> Result<Args<'a>> {
+        let args = Args::new(call, scope, cx)?;
+        args.put_first(first);
         Ok(args)
     }
 
@@ -64,12 +77,12 @@ impl<'a> Args<'a> {
                     let Datum::Array(array) = &datum else {
                         return Err(signature::expected_type("ARRAY", &datum).at(list.id()));
                     };
-                    all.extend(array.iter().map(|one| Spliced::Datum(one, inner.id)));
+                    all.extend(array.iter().map(|one| Spliced::Datum(one, self.call.id)));
                 }
                 node => all.push(Spliced::Node(node)),
             }
         }
-        signature::check_arity(self.call.kind, all.len())?;
+        signature::check_arity(self.call.kind, all.len()).map_err(|error| Error::logic(error.message))?;
         self.spliced = Some(all);
         Ok(())
     }
@@ -80,7 +93,7 @@ impl<'a> Args<'a> {
     }
 
     /// The call itself, for terms that look at their arguments' code.
-    pub fn call(&self) -> &'a CallNode {
+    pub fn call(&self) -> &'a Arc<CallNode> {
         self.call
     }
 
@@ -146,8 +159,13 @@ impl<'a> Args<'a> {
     pub fn peek_first<T>(&self, look: impl FnOnce(&Value) -> T) -> Result<T> {
         let value = self.value(0)?;
         let seen = look(&value);
-        *self.first.borrow_mut() = Some(value);
+        self.put_first(value);
         Ok(seen)
+    }
+
+    /// Gives back the first argument, for whoever reads it next.
+    pub(crate) fn put_first(&self, value: Value) {
+        *self.first.borrow_mut() = Some(value);
     }
 
     /// Argument `index`, converted by `convert`, whose errors are located at the argument.
@@ -156,7 +174,7 @@ impl<'a> Args<'a> {
         convert(value, self.cx).map_err(|error| error.at(self.id(index)))
     }
 
-    /// Argument `index` as a datum; sequences are read to their end.
+    /// Argument `index` as a datum. A stream is none: `Expected type DATUM but found SEQUENCE`.
     pub fn datum(&self, index: usize) -> Result<Datum> {
         self.convert(index, Value::into_datum)
     }
@@ -184,6 +202,16 @@ impl<'a> Args<'a> {
     /// Argument `index` as a sequence (array, stream, table, ...).
     pub fn sequence(&self, index: usize) -> Result<Sequence> {
         self.convert(index, Value::into_sequence)
+    }
+
+    /// Argument `index` as a sequence that ends: feeds and infinite ranges are refused.
+    pub fn finite_sequence(&self, index: usize) -> Result<Sequence> {
+        self.convert(index, Value::into_finite_sequence)
+    }
+
+    /// Argument `index` as a whole number of 32 bits.
+    pub fn small_integer(&self, index: usize) -> Result<i32> {
+        self.convert(index, |value, cx| signature::small_integer(&value.into_datum(cx)?))
     }
 
     /// Argument `index` as something callable; other values as `shortcut` says.

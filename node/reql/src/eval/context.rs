@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::datum::{Datum, Str};
 use crate::error::{Error, Result};
 use crate::eval::args::Args;
+use crate::eval::sequence::Sequence;
 use crate::eval::value::Value;
 
 /// How large things may get in one query.
@@ -19,7 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { array: crate::limits::ARRAY_LIMIT, batch_rows: usize::MAX }
+        Limits { array: crate::limits::ARRAY_ELEMENTS_MAX, batch_rows: usize::MAX }
     }
 }
 
@@ -27,6 +28,11 @@ impl Default for Limits {
 pub trait World {
     /// Evaluates a term that the pure language does not know (`db`, `table`, `table_create`, `for_each`, `changes`, `http`, ...).
     fn term(&self, args: &Args<'_>) -> Result<Value>;
+
+    /// One feed of several sequences, at least one of which is a feed.
+    fn union_feeds(&self, _sequences: Vec<Sequence>, _cx: &Cx) -> Result<Sequence> {
+        Err(Error::logic("Changefeeds cannot be united here."))
+    }
 
     /// Lets other queries of this thread run. Called every so many steps.
     fn yield_now(&self) {}
@@ -121,7 +127,7 @@ impl Cx {
     /// Refuses an array past the limit.
     pub fn check_array_length(&self, length: usize) -> Result<()> {
         if length > self.0.limits.array {
-            return Err(Error::resource(format!("Array over size limit `{}`.", self.0.limits.array)));
+            return Err(Error::array_too_large(self.0.limits.array));
         }
         Ok(())
     }

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::eval::context::Cx;
-use crate::eval::node::{Function, Traits};
+use crate::eval::node::{Function, Node, Traits};
 use crate::eval::scope::Scope;
+use crate::eval::terms::shortcut;
+use crate::eval::eval;
 use crate::eval::value::Value;
-use crate::eval::{eval, terms};
+use crate::term::{BacktraceId, TermKind};
 
 /// A function literal with the variables it sees.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Closure {
     /// The code.
     pub function: Arc<Function>,
@@ -22,16 +24,16 @@ pub struct Closure {
 }
 
 /// Anything callable.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Func {
     /// A function literal.
     Closure(Closure),
-    /// `map("field")`: the field of the argument; RethinkDB's `GET_FIELD_SHORTCUT`.
+    /// `group("field")`: the field of the argument.
     GetField(Datum),
-    /// `filter({a: 1})`: whether the argument has these fields with these values; `CONSTANT`-like values compare by equality.
+    /// `filter({a: 1})`: whether the argument has these fields with these values; anything else stands for its truth.
     Matches(Datum),
-    /// `with_fields`-like selectors: `group(["a","b"])`; the argument reduced to the fields named.
-    Pluck(Datum),
+    /// `count(value)`: whether the argument equals it.
+    Equals(Datum),
     /// Always the same, as in `update({a: 1})`.
     Constant(Datum),
 }
@@ -49,28 +51,68 @@ pub enum Shortcut {
     Matches,
 }
 
+/// The arguments of one call. Most functions take one or two.
+pub type Arguments = SmallVec<[Datum; 2]>;
+
 impl Func {
     /// Calls it. Errors: the wrong number of arguments, or what the body raises.
     pub fn call(&self, args: &[Datum], cx: &Cx) -> Result<Value> {
+        self.call_with(SmallVec::from(args), cx)
+    }
+
+    /// Calls it with arguments that are given away.
+    pub fn call_with(&self, args: Arguments, cx: &Cx) -> Result<Value> {
         match self {
             Func::Closure(closure) => closure.call(args, cx),
             Func::Constant(value) => Ok(Value::Datum(value.clone())),
-            Func::GetField(field) => terms::shortcut::get_field(field, only(args)?, cx),
-            Func::Matches(pattern) => terms::shortcut::matches(pattern, only(args)?, cx),
-            Func::Pluck(pattern) => terms::shortcut::pluck(pattern, only(args)?, cx),
+            Func::GetField(field) => shortcut::get_field(field, only(&args)?, cx),
+            Func::Matches(pattern) => Ok(Value::from(shortcut::matches(pattern, only(&args)?)?)),
+            Func::Equals(value) => Ok(Value::from(value == only(&args)?)),
         }
     }
 
-    /// Calls it and reads the result to the end.
+    /// Calls it; the result must be a datum.
     pub fn call_datum(&self, args: &[Datum], cx: &Cx) -> Result<Datum> {
-        self.call(args, cx)?.into_datum(cx)
+        self.call_datum_with(SmallVec::from(args), cx)
+    }
+
+    /// Calls it with arguments that are given away; the result must be a datum.
+    pub fn call_datum_with(&self, args: Arguments, cx: &Cx) -> Result<Datum> {
+        let value = self.call_with(args, cx)?;
+        match value {
+            Value::Datum(datum) => Ok(datum),
+            other => other.into_datum(cx).map_err(|error| error.at(self.body_id())),
+        }
+    }
+
+    /// Calls it with one argument; the result must be a datum.
+    pub fn apply(&self, argument: Datum, cx: &Cx) -> Result<Datum> {
+        self.call_datum_with(smallvec![argument], cx)
+    }
+
+    /// Calls it as the predicate of `filter`: an object literal is a pattern, everything else counts by its truth. A
+    /// `null` counts as something missing.
+    pub fn accepts(&self, element: &Datum, cx: &Cx) -> Result<bool> {
+        match self {
+            Func::Matches(pattern) => shortcut::matches(pattern, element),
+            Func::Equals(value) => Ok(value == element),
+            Func::Closure(closure) => {
+                let result = self.apply(element.clone(), cx)?;
+                match &result {
+                    Datum::Bool(truth) => Ok(*truth),
+                    Datum::Object(_) if closure.is_pattern() => shortcut::matches(&result, element),
+                    other => Ok(other.is_truthy()),
+                }
+            }
+            other => Ok(other.apply(element.clone(), cx)?.is_truthy()),
+        }
     }
 
     /// How many arguments it takes; `None`: any number.
     pub fn arity(&self) -> Option<usize> {
         match self {
             Func::Closure(closure) => Some(closure.function.params.len()),
-            Func::Constant(_) => None,
+            Func::Constant(_) => Some(0),
             _ => Some(1),
         }
     }
@@ -82,19 +124,48 @@ impl Func {
             _ => Traits::default(),
         }
     }
+
+    /// Where errors about the function itself point.
+    pub fn function_id(&self) -> BacktraceId {
+        match self {
+            Func::Closure(closure) => closure.function.id,
+            _ => BacktraceId::NONE,
+        }
+    }
+
+    /// Where errors about its result point.
+    pub fn body_id(&self) -> BacktraceId {
+        match self {
+            Func::Closure(closure) => closure.function.body.id(),
+            _ => BacktraceId::NONE,
+        }
+    }
 }
 
 impl Closure {
-    fn call(&self, args: &[Datum], cx: &Cx) -> Result<Value> {
+    fn call(&self, args: Arguments, cx: &Cx) -> Result<Value> {
         let params = self.function.params.len();
         // A function of no parameters may be given any number of arguments, as in RethinkDB.
         if params != args.len() && params != 0 {
-            let plural = if params == 1 { "" } else { "s" };
-            return Err(Error::logic(format!("Expected function with {} argument{} but found function with {params} argument{plural}.",
-                args.len(), if args.len() == 1 { "" } else { "s" })).at(self.function.id));
+            let plural = |count: usize| if count == 1 { "" } else { "s" };
+            let found = args.len();
+            return Err(Error::logic(format!(
+                "Expected function with {found} argument{} but found function with {params} argument{}.",
+                plural(found),
+                plural(params)
+            ))
+            .at(self.function.body.id()));
         }
-        let scope = self.scope.enter(SmallVec::from(args));
-        eval(&self.function.body, &scope, cx)
+        eval(&self.function.body, &self.scope.enter(args), cx)
+    }
+
+    /// Whether the body is an object literal, which `filter` takes for a pattern.
+    fn is_pattern(&self) -> bool {
+        match &self.function.body {
+            Node::Constant(..) => true,
+            Node::Call(call) => call.kind == TermKind::MakeObj,
+            _ => false,
+        }
     }
 }
 

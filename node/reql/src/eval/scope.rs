@@ -17,6 +17,11 @@ struct Frame {
 }
 
 impl Scope {
+    /// The arguments of each enclosing function, innermost first.
+    pub fn frames(&self) -> impl Iterator<Item = &[Datum]> {
+        std::iter::successors(self.0.as_deref(), |frame| frame.parent.0.as_deref()).map(|frame| &frame.values[..])
+    }
+
     /// No variables.
     pub fn empty() -> Scope {
         Scope(None)

@@ -6,13 +6,16 @@
 use std::rc::Rc;
 
 use crate::datum::{Array, Datum};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::context::Cx;
-use crate::eval::value::TableValue;
-use crate::transform::{Running, Transform};
+use crate::eval::value::{TableValue, Value};
+use crate::transform::{Aggregate, Running, Transform, grouped};
 
 /// Some elements in order. From [`Stream::next_batch`], an empty batch is the end.
 pub type Batch = Vec<Datum>;
+
+/// How many elements are asked for at once where a sequence is read to its end.
+const ELEMENTS_AT_ONCE: usize = 1_000;
 
 /// A source of batches.
 pub trait Stream {
@@ -22,6 +25,11 @@ pub trait Stream {
     /// What kind of changefeed this is; `None`: it ends by itself.
     fn feed(&self) -> Option<FeedKind> {
         None
+    }
+
+    /// Whether it never ends although it is no feed: `range()`.
+    fn infinite(&self) -> bool {
+        false
     }
 }
 
@@ -74,7 +82,13 @@ impl Sequence {
         Sequence { source: Source::Stream(stream), transforms: Vec::new(), table: None }
     }
 
+    /// Some documents of a table, in memory: `SELECTION<ARRAY>`; without a table a plain array.
+    pub fn selected(array: Array, table: Option<Rc<dyn TableValue>>) -> Sequence {
+        Sequence { source: Source::Array(array), transforms: Vec::new(), table }
+    }
+
     /// The same with one more transform. It stays a selection only when the transform keeps documents whole.
+    #[must_use]
     pub fn then(mut self, transform: Transform) -> Sequence {
         if !transform.keeps_documents() {
             self.table = None;
@@ -83,9 +97,27 @@ impl Sequence {
         self
     }
 
+    /// As the result of a term: what comes from an array is an array again, at once, unless it is grouped or a selection.
+    pub fn into_value(self, cx: &Cx) -> Result<Value> {
+        if self.is_plain_array() {
+            return self.read_array(cx).map(|array| Value::Datum(array.into()));
+        }
+        Ok(Value::Sequence(self))
+    }
+
     /// Whether the elements come from an array and so go back into one.
     pub fn is_array(&self) -> bool {
         matches!(self.source, Source::Array(_))
+    }
+
+    /// Whether it is nothing but an array: no selection, no groups.
+    pub fn is_plain_array(&self) -> bool {
+        self.is_array() && self.table.is_none() && !self.is_grouped()
+    }
+
+    /// Whether `group` is among the transforms.
+    pub fn is_grouped(&self) -> bool {
+        self.transforms.iter().any(|transform| matches!(transform, Transform::Group(_)))
     }
 
     /// What kind of changefeed this is, if it is one.
@@ -96,8 +128,36 @@ impl Sequence {
         }
     }
 
-    /// Starts reading.
+    /// Whether it goes on for ever, and no `limit` ends it.
+    pub fn infinite(&self) -> bool {
+        let endless = match &self.source {
+            Source::Stream(stream) => stream.infinite(),
+            _ => false,
+        };
+        endless && !self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(_)))
+    }
+
+    /// Refuses what never ends, for whoever must read to the end.
+    pub fn check_finite(&self) -> Result<()> {
+        if self.feed().is_some() {
+            return Err(Error::logic(
+                "Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed).",
+            ));
+        }
+        if self.infinite() {
+            return Err(Error::logic(
+                "Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an \
+                 array.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Starts reading. A grouped sequence has no order in which to read it.
     pub fn open(self, cx: &Cx) -> Result<Box<dyn Stream>> {
+        if self.is_grouped() {
+            return Err(Error::logic("Cannot read a grouped stream as a sequence (did you mean to `ungroup`?)."));
+        }
         let stream: Box<dyn Stream> = match self.source {
             Source::Array(array) => Box::new(ArrayStream { array, next: 0 }),
             Source::Table(table) => table.open(cx)?,
@@ -108,6 +168,66 @@ impl Sequence {
         }
         Ok(Box::new(Transformed { stream, running: Running::new(&self.transforms), ended: false }))
     }
+
+    /// Calls `each` with every batch until there is none, or until it answers that it has seen enough.
+    pub fn for_each_batch(self, cx: &Cx, mut each: impl FnMut(Batch) -> Result<Reading>) -> Result<()> {
+        self.check_finite()?;
+        let mut stream = self.open(cx)?;
+        loop {
+            let batch = stream.next_batch(ELEMENTS_AT_ONCE, cx)?;
+            if batch.is_empty() || each(batch)? == Reading::Enough {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Every element, in an array. Errors: the array limit.
+    pub fn read_array(self, cx: &Cx) -> Result<Array> {
+        if self.transforms.is_empty()
+            && let Source::Array(array) = self.source
+        {
+            return Ok(array);
+        }
+        let mut all = Vec::new();
+        self.for_each_batch(cx, |mut batch| {
+            if all.is_empty() {
+                all = batch;
+            } else {
+                all.append(&mut batch);
+            }
+            cx.check_array_length(all.len())?;
+            Ok(Reading::On)
+        })?;
+        Ok(Array::from(all))
+    }
+
+    /// Every element, however many. For what becomes part of something that is itself limited.
+    pub fn read_unlimited(self, cx: &Cx) -> Result<Batch> {
+        let mut all = Batch::new();
+        self.for_each_batch(cx, |mut batch| {
+            if all.is_empty() {
+                all = batch;
+            } else {
+                all.append(&mut batch);
+            }
+            Ok(Reading::On)
+        })?;
+        Ok(all)
+    }
+
+    /// Every group's elements, in arrays, in the order of groups. Errors: the array limit over all groups.
+    pub fn read_groups(self, cx: &Cx) -> Result<Vec<(Datum, Value)>> {
+        grouped::run(self, &Aggregate::Collect, cx)
+    }
+}
+
+/// Whether a reader goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// It wants more.
+    On,
+    /// It has seen enough.
+    Enough,
 }
 
 struct ArrayStream {
@@ -117,8 +237,9 @@ struct ArrayStream {
 
 impl Stream for ArrayStream {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
-        let batch: Batch = self.array.iter().skip(self.next).take(want.max(1)).collect();
-        self.next += batch.len();
+        let end = self.array.len().min(self.next.saturating_add(want.max(1)));
+        let batch: Batch = (self.next..end).filter_map(|index| self.array.get(index)).collect();
+        self.next = end;
         cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         Ok(batch)
     }
@@ -133,7 +254,11 @@ struct Transformed {
 impl Stream for Transformed {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
         while !self.ended {
-            let batch = if self.running.satisfied() { Batch::new() } else { self.stream.next_batch(want, cx)? };
+            let batch = if self.running.satisfied() {
+                Batch::new()
+            } else {
+                self.stream.next_batch(self.running.wants(want), cx)?
+            };
             self.ended = batch.is_empty();
             let batch = if self.ended { self.running.finish(cx)? } else { self.running.push(batch, cx)? };
             if !batch.is_empty() {
@@ -145,5 +270,9 @@ impl Stream for Transformed {
 
     fn feed(&self) -> Option<FeedKind> {
         self.stream.feed()
+    }
+
+    fn infinite(&self) -> bool {
+        self.stream.infinite()
     }
 }

@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::rc::Rc;
 
-use crate::datum::{Datum, Str};
-use crate::error::Result;
+use crate::datum::{Datum, Object, Str};
+use crate::error::{Error, Result};
 use crate::eval::args::Args;
 use crate::eval::context::Cx;
-use crate::eval::function::Func;
+use crate::eval::function::{Func, Shortcut};
 use crate::eval::sequence::{Sequence, Stream};
+use crate::eval::signature;
 
 /// The result of a term.
 pub enum Value {
@@ -47,8 +48,14 @@ pub trait TableValue {
 
     /// The chance to do a term on this table in a better way than reading it through (`count`, `order_by` with an index,
     /// `distinct` with an index, ...), or one that only tables know (`get`, `insert`, `index_create`, ...).
-    /// `None`: the term is evaluated on the sequence of documents, or refused where it needs another type.
+    /// `None`: the term is evaluated on the sequence of documents, or refused where it needs another type. The table is
+    /// `args`' first argument, already known: reading it again costs nothing.
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>>;
+
+    /// One of its documents as something that can be written to (`nth` of a selection).
+    fn row(self: Rc<Self>, document: Datum) -> Value {
+        Value::Datum(document)
+    }
 
     /// How the value is shown in error messages, such as `table("x")`.
     fn describe(&self) -> String;
@@ -70,6 +77,145 @@ pub trait RowValue {
 
     /// For the crate that implements it, to find its own type again.
     fn as_any(&self) -> &dyn Any;
+}
+
+impl Value {
+    /// As a datum. Only a datum is one, and one document of a table: a stream is not read here, as in RethinkDB
+    /// (`coerce_to('array')` does that). Errors: `Expected type DATUM but found ...`.
+    pub fn into_datum(self, cx: &Cx) -> Result<Datum> {
+        match self {
+            Value::Datum(datum) => Ok(datum),
+            Value::Row(row) => row.read(cx),
+            Value::Sequence(sequence) if sequence.is_plain_array() => sequence.read_array(cx).map(Datum::from),
+            other => Err(signature::expected_kind("DATUM", &other)),
+        }
+    }
+
+    /// As one datum whatever it is: what a query without a cursor answers. Sequences are read to their end, grouped values
+    /// become `GROUPED_DATA`. Errors: also the array limit, and values that cannot be sent.
+    pub fn into_answer(self, cx: &Cx) -> Result<Datum> {
+        match self {
+            Value::Sequence(sequence) if sequence.is_grouped() => grouped_data(sequence.read_groups(cx)?, cx),
+            Value::Sequence(sequence) => sequence.read_array(cx).map(Datum::from),
+            Value::Table(table) => Sequence::table(table).read_array(cx).map(Datum::from),
+            Value::Grouped(groups) => grouped_data(groups, cx),
+            Value::Datum(datum) => Ok(datum),
+            Value::Row(row) => row.read(cx),
+            other => Err(Error::logic(format!(
+                "Query result must be of type DATUM, GROUPED_DATA, or STREAM (got {}).",
+                other.kind_name()
+            ))),
+        }
+    }
+
+    /// As a sequence. Errors: `Cannot convert NUMBER to SEQUENCE`.
+    pub fn into_sequence(self, _cx: &Cx) -> Result<Sequence> {
+        match self {
+            Value::Sequence(sequence) => Ok(sequence),
+            Value::Table(table) => Ok(Sequence::table(table)),
+            Value::Datum(Datum::Array(array)) => Ok(Sequence::array(array)),
+            Value::Datum(datum) => {
+                let message = format!("Cannot convert {} to SEQUENCE", datum.type_name());
+                Err(Error::wrong_type(&datum, message))
+            }
+            other => Err(signature::expected_kind("SEQUENCE", &other)),
+        }
+    }
+
+    /// As a sequence that ends. Errors: also for feeds and infinite ranges.
+    pub fn into_finite_sequence(self, cx: &Cx) -> Result<Sequence> {
+        let sequence = self.into_sequence(cx)?;
+        sequence.check_finite()?;
+        Ok(sequence)
+    }
+
+    /// As truth: only `null` and `false` are false.
+    pub fn into_truth(self, cx: &Cx) -> Result<bool> {
+        Ok(self.into_datum(cx)?.is_truthy())
+    }
+
+    /// As something callable; what is no function stands for one as `shortcut` says.
+    pub fn into_function(self, shortcut: Shortcut, cx: &Cx) -> Result<Func> {
+        let value = match self {
+            Value::Function(function) => return Ok(function),
+            value @ (Value::Datum(_) | Value::Row(_)) if shortcut != Shortcut::None => value.into_datum(cx)?,
+            other => return Err(signature::expected_kind("FUNCTION", &other)),
+        };
+        Ok(match shortcut {
+            Shortcut::GetField => Func::GetField(value),
+            Shortcut::Matches => Func::Matches(value),
+            Shortcut::None | Shortcut::Constant => Func::Constant(value),
+        })
+    }
+
+    /// What `type_of` answers.
+    pub fn type_name(&self) -> String {
+        match self {
+            Value::Datum(datum) => datum.type_name(),
+            Value::Sequence(sequence) => match (&sequence.table, sequence.is_grouped()) {
+                (_, true) => "GROUPED_STREAM".to_owned(),
+                (Some(_), false) if sequence.is_array() => "SELECTION<ARRAY>".to_owned(),
+                (Some(_), false) => "SELECTION<STREAM>".to_owned(),
+                (None, false) => "STREAM".to_owned(),
+            },
+            Value::Function(_) => "FUNCTION".to_owned(),
+            Value::Grouped(_) => "GROUPED_DATA".to_owned(),
+            Value::Db(_) => "DB".to_owned(),
+            Value::Table(table) => table.type_name().to_owned(),
+            Value::Row(_) => "SELECTION<OBJECT>".to_owned(),
+        }
+    }
+
+    /// What error messages call it.
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Value::Datum(_) => "DATUM",
+            Value::Sequence(Sequence { table: Some(_), .. }) => "SELECTION",
+            Value::Sequence(_) => "SEQUENCE",
+            Value::Function(_) => "FUNCTION",
+            Value::Grouped(_) => "GROUPED_DATA",
+            Value::Db(_) => "DATABASE",
+            Value::Table(table) => match table.type_name() {
+                "SELECTION<STREAM>" => "SELECTION",
+                other => other,
+            },
+            Value::Row(_) => "SINGLE_SELECTION",
+        }
+    }
+
+    /// How error messages show it.
+    pub fn describe(&self) -> String {
+        match self {
+            Value::Datum(datum) => datum.print(),
+            Value::Sequence(Sequence { table: Some(table), .. }) => {
+                let table = table.describe();
+                match table.strip_prefix("table(\"").and_then(|rest| rest.strip_suffix("\")")) {
+                    Some(name) => format!("SELECTION ON table({name})"),
+                    None => table,
+                }
+            }
+            Value::Db(db) => format!("db(\"{}\")", db.name),
+            Value::Table(table) => table.describe(),
+            Value::Row(row) => row.describe(),
+            other => format!("VALUE {}", other.kind_name()),
+        }
+    }
+
+    /// How messages that shorten long values show it.
+    pub fn describe_truncated(&self) -> String {
+        match self {
+            Value::Datum(datum) => datum.print_truncated(),
+            other => other.describe(),
+        }
+    }
+}
+
+fn grouped_data(groups: Vec<(Datum, Value)>, cx: &Cx) -> Result<Datum> {
+    let mut pairs = Vec::with_capacity(groups.len());
+    for (group, value) in groups {
+        pairs.push(Datum::from(vec![group, value.into_answer(cx)?]));
+    }
+    Ok(Datum::from(Object::from([("$reql_type$", Datum::from("GROUPED_DATA")), ("data", Datum::from(pairs))])))
 }
 
 impl From<Datum> for Value {

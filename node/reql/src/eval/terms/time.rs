@@ -6,7 +6,7 @@ mod calendar;
 use crate::datum::{Datum, Object, ObjectBuilder, Str, time};
 use crate::error::{Error, Result, ResultExt};
 use crate::eval::terms::bounds;
-use crate::eval::{Args, Value, signature};
+use crate::eval::{Args, Cx, Value, signature};
 use crate::term::TermKind;
 use calendar::{Instant, Part};
 
@@ -21,8 +21,13 @@ pub fn shift(moment: &Datum, seconds: f64) -> Result<Datum> {
 
 /// `now`: the moment at which the query began.
 pub fn now(args: &Args<'_>) -> Result<Value> {
-    let seconds = args.cx().world().now_micros() as f64 / 1_000_000.0;
-    Ok(time::from_epoch(seconds, "+00:00")?.into())
+    start_of_query(args.cx()).map(Value::Datum)
+}
+
+/// The moment at which the query began.
+pub fn start_of_query(cx: &Cx) -> Result<Datum> {
+    let seconds = cx.world().now_micros() as f64 / 1_000_000.0;
+    time::from_epoch(seconds, "+00:00")
 }
 
 /// `time(year, month, day[, hours, minutes, seconds], zone)`.

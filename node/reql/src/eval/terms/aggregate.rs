@@ -1,0 +1,170 @@
+//! Terms that reduce a sequence to one value.
+
+use std::collections::BTreeSet;
+
+use crate::datum::{Array, Datum};
+use crate::error::{Error, Result};
+use crate::eval::sequence::Reading;
+use crate::eval::terms::random::Reservoir;
+use crate::eval::terms::sequence::predicate;
+use crate::eval::{Args, Func, Sequence, Shortcut, Value};
+use crate::term::TermKind;
+use crate::transform::{Aggregate, GroupBy, Transform};
+
+/// `count`: of elements, of those equal to a value, of those that a predicate accepts. Of a string its characters, of
+/// binary data its bytes, of an object its fields.
+pub fn count(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let first = args.value(0)?;
+    if args.len() == 1 {
+        match &first {
+            Value::Datum(Datum::String(text)) => return Ok(Datum::from(text.chars().count()).into()),
+            Value::Datum(Datum::Binary(data)) => return Ok(Datum::from(data.len()).into()),
+            Value::Datum(Datum::Object(fields)) => return Ok(Datum::from(fields.len()).into()),
+            Value::Row(row) => {
+                let datum = row.read(cx)?;
+                args.put_first(Value::Datum(datum));
+                return count(args);
+            }
+            _ => {}
+        }
+    }
+    let sequence = |value: Value| value.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)));
+    if args.len() == 1 {
+        return Aggregate::Count.run(sequence(first)?, cx);
+    }
+    let predicate = predicate(args, 1)?;
+    Aggregate::Count.run(sequence(first)?.then(Transform::Filter { predicate, default: None }), cx)
+}
+
+/// `sum`, `avg`, `min`, `max`.
+pub fn of_numbers(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let first = args.value(0)?;
+    let by = if args.len() > 1 { Some(args.function(1, Shortcut::GetField)?) } else { None };
+    if args.optarg_node("index").is_some() {
+        let name = args.kind().name().to_ascii_lowercase();
+        return Err(match by {
+            Some(_) => Error::logic(format!("Cannot provide both a function and an index to {name}.")),
+            None if matches!(args.kind(), TermKind::Sum | TermKind::Avg) => {
+                Error::logic(format!("Cannot call {name} on an index."))
+            }
+            None => crate::eval::signature::expected_kind("TABLE", &first).at(args.id(0)),
+        });
+    }
+    let sequence = first.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)))?;
+    let aggregate = match args.kind() {
+        TermKind::Sum => Aggregate::Sum(by),
+        TermKind::Avg => Aggregate::Avg(by),
+        TermKind::Min => Aggregate::Min(by),
+        _ => Aggregate::Max(by),
+    };
+    aggregate.run(sequence, cx)
+}
+
+/// `reduce`.
+pub fn reduce(args: &Args<'_>) -> Result<Value> {
+    let sequence = args.finite_sequence(0)?;
+    Aggregate::Reduce(args.function(1, Shortcut::None)?).run(sequence, args.cx())
+}
+
+/// `group` without an index.
+pub fn group(args: &Args<'_>) -> Result<Value> {
+    let functions = (1..args.len()).map(|index| args.function(index, Shortcut::GetField)).collect::<Result<Vec<_>>>()?;
+    if args.optarg_node("index").is_some() {
+        return Err(crate::eval::signature::expected_kind("TABLE", &args.value(0)?).at(args.id(0)));
+    }
+    let sequence = args.sequence(0)?;
+    if functions.is_empty() {
+        return Err(Error::logic("Cannot group by nothing."));
+    }
+    let multi = args.optarg_node("multi").is_some() && args.optarg_bool("multi")? == Some(true);
+    if sequence.is_grouped() {
+        return Err(Error::logic("Cannot call `group` on the output of `group` (did you mean to `ungroup`?)."));
+    }
+    let by = GroupBy { functions, multi, id: args.call().id };
+    sequence.then(Transform::Group(by)).into_value(args.cx())
+}
+
+/// `is_empty`.
+pub fn is_empty(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let sequence = args.sequence(0)?;
+    if sequence.feed().is_some() {
+        sequence.check_finite()?;
+    }
+    let first = sequence.then(Transform::Limit(1)).open(cx)?.next_batch(1, cx)?;
+    Ok(Value::from(first.is_empty()))
+}
+
+/// `contains`: whether for each value there is an element equal to it, for each predicate one that it accepts. Each
+/// element counts for one value at most.
+pub fn contains(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let sequence = args.sequence(0)?;
+    let mut values = Vec::new();
+    let mut predicates = Vec::new();
+    for index in 1..args.len() {
+        match predicate(args, index)? {
+            Func::Equals(value) => values.push(value),
+            function => predicates.push(function),
+        }
+    }
+    let mut found = false;
+    sequence.for_each_batch(cx, |batch| {
+        for element in &batch {
+            if let Some(position) = values.iter().position(|value| value == element) {
+                values.swap_remove(position);
+            }
+            for position in 0..predicates.len() {
+                if predicates[position].apply(element.clone(), cx)?.is_truthy() {
+                    predicates.swap_remove(position);
+                    break;
+                }
+            }
+            if values.is_empty() && predicates.is_empty() {
+                found = true;
+                return Ok(Reading::Enough);
+            }
+        }
+        Ok(Reading::On)
+    })?;
+    Ok(Value::from(found))
+}
+
+/// `distinct`: every value once, in order.
+pub fn distinct(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    if args.optarg_node("index").is_some() {
+        return Err(Error::logic("Can only perform an indexed distinct on a TABLE."));
+    }
+    let mut seen = BTreeSet::new();
+    args.finite_sequence(0)?.for_each_batch(cx, |batch| {
+        for element in batch {
+            seen.insert(element);
+            cx.check_array_length(seen.len())?;
+        }
+        Ok(Reading::On)
+    })?;
+    Ok(Datum::from(seen.into_iter().collect::<Array>()).into())
+}
+
+/// `sample`: so many elements drawn by chance.
+pub fn sample(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let first = args.value(0)?;
+    let count = args.small_integer(1)?;
+    let Ok(size) = usize::try_from(count) else {
+        return Err(Error::logic(format!("Number of items to sample must be non-negative, got `{count}`.")));
+    };
+    let sequence = first.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)))?;
+    let table = sequence.table.clone();
+    let mut reservoir = Reservoir::new(size);
+    sequence.for_each_batch(cx, |batch| {
+        for element in batch {
+            reservoir.offer(element, cx);
+        }
+        Ok(Reading::On)
+    })?;
+    Sequence::selected(Array::from(reservoir.finish(cx)), table).into_value(cx)
+}

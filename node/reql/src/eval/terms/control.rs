@@ -1,0 +1,140 @@
+//! Terms that decide what is evaluated, and those that make values of their arguments.
+
+use smallvec::SmallVec;
+
+use crate::datum::{Datum, ObjectBuilder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::eval::merge::{literal, stray_literal};
+use crate::eval::terms::map_groups;
+use crate::eval::{Args, Arguments, Shortcut, Value};
+
+const EMPTY_ERROR: &str = "Empty ERROR term outside a default block.";
+
+/// Whether an error is that of `r.error()`, which inside a `default` stands for the error that is being replaced.
+pub fn is_empty_error(error: &Error) -> bool {
+    error.kind == ErrorKind::QueryLogic && error.message == EMPTY_ERROR
+}
+
+/// `make_array`.
+pub fn make_array(args: &Args<'_>) -> Result<Value> {
+    args.cx().check_array_length(args.len())?;
+    let items = (0..args.len()).map(|index| args.datum(index)).collect::<Result<Vec<_>>>()?;
+    Ok(Datum::from(items).into())
+}
+
+/// `make_obj`.
+pub fn make_obj(args: &Args<'_>) -> Result<Value> {
+    let mut fields = ObjectBuilder::with_capacity(args.call().optargs.len());
+    for (name, node) in &args.call().optargs {
+        let value = crate::eval::eval(node, args.scope(), args.cx())?;
+        fields.insert(name.clone(), value.into_datum(args.cx()).map_err(|error| error.at(node.id()))?);
+    }
+    Datum::from_fields(fields.build()).map(Value::Datum)
+}
+
+/// `funcall`: `do`. A grouped first value is done group by group.
+pub fn funcall(args: &Args<'_>) -> Result<Value> {
+    if args.len() < 2 {
+        return call(args, None);
+    }
+    let first = args.value(1)?;
+    map_groups(args, first, |first| call(args, Some(first)))
+}
+
+fn call(args: &Args<'_>, mut first: Option<Value>) -> Result<Value> {
+    let mut values: Arguments = SmallVec::with_capacity(args.len());
+    let function = args.function(0, Shortcut::Constant)?;
+    for index in 1..args.len() {
+        values.push(match first.take() {
+            Some(value) => value.into_datum(args.cx()).map_err(|error| error.at(args.id(index)))?,
+            None => args.datum(index)?,
+        });
+    }
+    function.call_with(values, args.cx())
+}
+
+/// `branch`: pairs of condition and value, and a last value.
+pub fn branch(args: &Args<'_>) -> Result<Value> {
+    if args.len().is_multiple_of(2) {
+        return Err(Error::logic("Cannot call `branch` term with an even number of arguments."));
+    }
+    for index in (0..args.len() - 1).step_by(2) {
+        if args.truth(index)? {
+            return args.value(index + 1);
+        }
+    }
+    args.value(args.len() - 1)
+}
+
+/// `and`: the first value that is not true, or the last.
+pub fn and(args: &Args<'_>) -> Result<Value> {
+    first_with_truth(args, false)
+}
+
+/// `or`: the first value that is true, or the last.
+pub fn or(args: &Args<'_>) -> Result<Value> {
+    first_with_truth(args, true)
+}
+
+fn first_with_truth(args: &Args<'_>, wanted: bool) -> Result<Value> {
+    let mut last = Datum::Bool(!wanted);
+    for index in 0..args.len() {
+        last = args.datum(index)?;
+        if last.is_truthy() == wanted {
+            break;
+        }
+    }
+    Ok(last.into())
+}
+
+/// `not`.
+pub fn not(args: &Args<'_>) -> Result<Value> {
+    Ok(Value::from(!args.truth(0)?))
+}
+
+/// `default`: another value in place of null and of an error for want of something.
+pub fn default(args: &Args<'_>) -> Result<Value> {
+    let (original, message) = match args.value(0) {
+        Ok(Value::Datum(Datum::Null)) => (Ok(Value::Datum(Datum::Null)), Datum::Null),
+        Ok(Value::Row(row)) => match row.read(args.cx())? {
+            Datum::Null => (Ok(Value::Datum(Datum::Null)), Datum::Null),
+            _ => return Ok(Value::Row(row)),
+        },
+        Ok(value) => return Ok(value),
+        Err(error) if error.is_non_existence() => {
+            let message = Datum::from(error.message.clone());
+            (Err(error), message)
+        }
+        Err(error) => return Err(error),
+    };
+    let replacement = args.value(1).and_then(|value| match value {
+        Value::Function(function) => function.call(&[message], args.cx()),
+        value => Ok(value),
+    });
+    match replacement {
+        Err(error) if is_empty_error(&error) => original,
+        replacement => replacement,
+    }
+}
+
+/// `error`.
+pub fn error(args: &Args<'_>) -> Result<Value> {
+    if args.is_empty() {
+        return Err(Error::logic(EMPTY_ERROR));
+    }
+    Err(Error::user(args.string(0)?.as_str()))
+}
+
+/// `literal`.
+pub fn make_literal(args: &Args<'_>) -> Result<Value> {
+    if !args.call().literal_ok {
+        return Err(stray_literal());
+    }
+    let value = if args.is_empty() { None } else { Some(args.datum(0)?) };
+    Ok(literal(value).into())
+}
+
+/// `args` by itself, and `asc` and `desc`: the value they are given.
+pub fn identity(args: &Args<'_>) -> Result<Value> {
+    args.value(0)
+}

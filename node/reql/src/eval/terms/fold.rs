@@ -1,0 +1,87 @@
+//! `fold`: a sequence reduced from the left with a start value, or, with `emit`, a sequence of what each step gives.
+
+use smallvec::smallvec;
+
+use crate::datum::Datum;
+use crate::error::Result;
+use crate::eval::sequence::Reading;
+use crate::eval::{Args, Batch, Cx, FeedKind, Func, Sequence, Shortcut, Stream, Value};
+
+/// `fold`.
+pub fn fold(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let sequence = args.sequence(0)?;
+    let mut state = args.datum(1)?;
+    let step = args.function(2, Shortcut::None)?;
+    let emit = function(args, "emit")?;
+    let last = function(args, "final_emit")?;
+    let Some(emit) = emit else {
+        sequence.check_finite().map_err(|error| error.at(args.id(0)))?;
+        sequence.for_each_batch(cx, |batch| {
+            for element in batch {
+                state = step.call_datum_with(smallvec![std::mem::replace(&mut state, Datum::Null), element], cx)?;
+            }
+            Ok(Reading::On)
+        })?;
+        return match last {
+            Some(last) => last.apply(state, cx).map(Value::Datum),
+            None => Ok(state.into()),
+        };
+    };
+    let array = sequence.is_plain_array();
+    let stream = sequence.open(cx)?;
+    let folding = Sequence::stream(Box::new(Folding { stream, state, step, emit, last, ended: false }));
+    if array { folding.read_array(cx).map(|array| Value::Datum(array.into())) } else { Ok(Value::Sequence(folding)) }
+}
+
+fn function(args: &Args<'_>, name: &str) -> Result<Option<Func>> {
+    let Some(node) = args.optarg_node(name) else { return Ok(None) };
+    let value = crate::eval::eval(node, args.scope(), args.cx())?;
+    value.into_function(Shortcut::None, args.cx()).map(Some).map_err(|error| error.at(node.id()))
+}
+
+struct Folding {
+    stream: Box<dyn Stream>,
+    state: Datum,
+    step: Func,
+    emit: Func,
+    last: Option<Func>,
+    ended: bool,
+}
+
+impl Stream for Folding {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        let mut out = Batch::new();
+        while out.is_empty() && !self.ended {
+            let batch = self.stream.next_batch(want, cx)?;
+            if batch.is_empty() {
+                self.ended = true;
+                if let Some(last) = &self.last {
+                    out.extend(emitted(last, last.apply(self.state.clone(), cx)?)?);
+                }
+            }
+            for element in batch {
+                let next = self.step.call_datum(&[self.state.clone(), element.clone()], cx)?;
+                let given = self.emit.call_datum(&[self.state.clone(), element, next.clone()], cx)?;
+                out.extend(emitted(&self.emit, given)?);
+                self.state = next;
+            }
+        }
+        Ok(out)
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        self.stream.feed()
+    }
+
+    fn infinite(&self) -> bool {
+        self.stream.infinite()
+    }
+}
+
+fn emitted(function: &Func, given: Datum) -> Result<Vec<Datum>> {
+    match given {
+        Datum::Array(items) => Ok(items.into_vec()),
+        other => Err(crate::Error::expected_type("ARRAY", &other).at(function.body_id())),
+    }
+}

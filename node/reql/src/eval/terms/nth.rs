@@ -1,0 +1,66 @@
+//! `nth`, and `bracket` with a number: one element by its position.
+
+use crate::datum::Datum;
+use crate::error::{Error, Result};
+use crate::eval::sequence::Reading;
+use crate::eval::signature::small_integer;
+use crate::eval::terms::array::from_end;
+use crate::eval::{Args, Value};
+use crate::transform::Transform;
+
+/// `nth`.
+pub fn eval(args: &Args<'_>) -> Result<Value> {
+    let first = args.value(0)?;
+    let index = args.datum(1)?;
+    nth(args, first, &index)
+}
+
+/// Element number `index` of `value`; negative numbers count from the end, of a stream only -1.
+pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
+    let cx = args.cx();
+    let index = small_integer(index).map_err(|error| error.at(args.id(1)))?;
+    let sequence = match value {
+        Value::Datum(datum) => return element(&datum, index).map(Value::Datum),
+        Value::Row(row) => return element(&row.read(cx)?, index).map(Value::Datum),
+        other => other.into_sequence(cx).map_err(|error| error.at(args.id(0)))?,
+    };
+    if sequence.is_grouped() {
+        let mut groups = Vec::new();
+        for (group, elements) in sequence.read_groups(cx)? {
+            groups.push((group, element(&elements.into_datum(cx)?, index).map(Value::Datum)?));
+        }
+        return Ok(Value::Grouped(groups));
+    }
+    let table = sequence.table.clone();
+    let found = match u64::try_from(index) {
+        Ok(position) => {
+            let mut stream = sequence.then(Transform::Skip(position)).then(Transform::Limit(1)).open(cx)?;
+            stream.next_batch(1, cx)?.pop()
+        }
+        Err(_) if index == -1 => {
+            let mut last = None;
+            sequence.for_each_batch(cx, |mut batch| {
+                last = batch.pop();
+                Ok(Reading::On)
+            })?;
+            last
+        }
+        Err(_) => return Err(Error::logic(format!("Cannot use an index < -1 ({index}) on a stream."))),
+    };
+    let Some(found) = found else { return Err(out_of_bounds(index)) };
+    Ok(match table {
+        Some(table) => table.row(found),
+        None => Value::Datum(found),
+    })
+}
+
+fn element(array: &Datum, index: i32) -> Result<Datum> {
+    let items = array.as_array()?;
+    from_end(i64::from(index), items.len())
+        .and_then(|place| items.get(usize::try_from(place).ok()?))
+        .ok_or_else(|| out_of_bounds(index))
+}
+
+fn out_of_bounds(index: i32) -> Error {
+    Error::non_existence(format!("Index out of bounds: {index}"))
+}

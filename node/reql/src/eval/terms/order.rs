@@ -1,0 +1,100 @@
+//! `order_by` without an index: the elements are read, and sorted in memory.
+
+use std::cmp::Ordering;
+
+use crate::datum::{Array, Datum};
+use crate::error::{Error, Result};
+use crate::eval::signature::expected_kind;
+use crate::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Value};
+use crate::term::TermKind;
+
+/// What elements are ordered by.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The value that counts; elements on which it fails for want of a field come first.
+    pub by: Func,
+    /// Whether the order is turned around.
+    pub descending: bool,
+}
+
+impl Comparison {
+    /// What an argument of `order_by` asks for: `asc(..)`, `desc(..)`, a field's name or a function.
+    pub fn of_argument(args: &Args<'_>, index: usize) -> Result<Comparison> {
+        let descending = args.call().args.get(index).is_some_and(|node| node.kind() == TermKind::Desc);
+        Ok(Comparison { by: args.function(index, Shortcut::GetField)?, descending })
+    }
+
+    /// The value of an element that counts; `None`: it has none.
+    pub fn key(&self, element: &Datum, cx: &Cx) -> Result<Option<Datum>> {
+        match self.by.apply(element.clone(), cx) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) if error.is_non_existence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The order of two elements by their values.
+    pub fn order(&self, left: Option<&Datum>, right: Option<&Datum>) -> Ordering {
+        let order = left.cmp(&right);
+        if self.descending { order.reverse() } else { order }
+    }
+}
+
+/// The arguments of `order_by` after the first. `r.args` among them is refused.
+pub fn comparisons(args: &Args<'_>) -> Result<Vec<Comparison>> {
+    if args.call().args.iter().skip(1).any(|node| matches!(node, Node::Call(call) if call.kind == TermKind::Args)) {
+        return Err(Error::logic("r.args is not supported in an order_by or union command yet."));
+    }
+    (1..args.len()).map(|index| Comparison::of_argument(args, index)).collect()
+}
+
+/// Sorts elements; equal ones keep their order.
+pub fn sort(elements: &mut [Datum], comparisons: &[Comparison], cx: &Cx) -> Result<()> {
+    // Later comparisons are only asked about elements that earlier ones find equal.
+    let Some((first, rest)) = comparisons.split_first() else { return Ok(()) };
+    if elements.len() < 2 {
+        return Ok(());
+    }
+    let mut keyed = Vec::with_capacity(elements.len());
+    for element in elements.iter_mut() {
+        let key = first.key(element, cx)?;
+        keyed.push((key, std::mem::replace(element, Datum::Null)));
+    }
+    keyed.sort_by(|(left, _), (right, _)| first.order(left.as_ref(), right.as_ref()));
+    let mut keys = Vec::with_capacity(keyed.len());
+    for (place, (key, element)) in elements.iter_mut().zip(keyed) {
+        *place = element;
+        keys.push(key);
+    }
+    let mut start = 0;
+    while !rest.is_empty() && start < keys.len() {
+        let end = keys[start..].iter().position(|key| *key != keys[start]).map_or(keys.len(), |length| start + length);
+        sort(&mut elements[start..end], rest, cx)?;
+        start = end;
+    }
+    Ok(())
+}
+
+/// `order_by`.
+pub fn order_by(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let comparisons = comparisons(args)?;
+    let first = args.value(0)?;
+    if args.optarg_node("index").is_some() {
+        if let Value::Table(_) | Value::Sequence(_) | Value::Datum(Datum::Array(_)) = first {
+            return Err(Error::logic(
+                "Indexed order_by can only be performed on a TABLE or TABLE_SLICE. Make sure order_by comes before any \
+                 transformations (such as map) or filters.",
+            ));
+        }
+        return Err(expected_kind("SEQUENCE", &first).at(args.id(0)));
+    }
+    let sequence = first.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)))?;
+    if comparisons.is_empty() {
+        return Err(Error::logic("Must specify something to order by."));
+    }
+    let table = sequence.table.clone();
+    let mut elements = sequence.read_array(cx)?.into_vec();
+    sort(&mut elements, &comparisons, cx)?;
+    Sequence::selected(Array::from(elements), table).into_value(cx)
+}

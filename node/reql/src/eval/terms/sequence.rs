@@ -1,0 +1,147 @@
+//! Terms that make one sequence of another, element by element.
+
+use crate::datum::Datum;
+use crate::error::{Error, Result};
+use crate::eval::function::Closure;
+use crate::eval::terms::slice::{self, Slice};
+use crate::eval::terms::zipped::Zipped;
+use crate::eval::{Args, Batch, Cx, Func, Node, Sequence, Shortcut, Stream, Value};
+use crate::transform::Transform;
+
+/// `map`, over one sequence or over several side by side.
+pub fn map(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let count = args.len() - 1;
+    let mut sequences = (0..count).map(|index| args.sequence(index)).collect::<Result<Vec<_>>>()?;
+    let function = args.function(count, Shortcut::None)?;
+    if let Some(arity) = function.arity()
+        && arity != 0
+        && arity != count
+    {
+        return Err(Error::logic(format!(
+            "The function passed to `map` expects {arity} argument{}, but {count} sequence{} found.",
+            if arity == 1 { "" } else { "s" },
+            if count == 1 { " was" } else { "s were" }
+        )));
+    }
+    match sequences.pop() {
+        Some(only) if sequences.is_empty() => only.then(Transform::Map(function)).into_value(cx),
+        last => {
+            sequences.extend(last);
+            Zipped::open(sequences, function, cx)
+        }
+    }
+}
+
+/// `concat_map`.
+pub fn concat_map(args: &Args<'_>) -> Result<Value> {
+    let sequence = args.sequence(0)?;
+    let function = args.function(1, Shortcut::None)?;
+    sequence.then(Transform::ConcatMap(function)).into_value(args.cx())
+}
+
+/// `filter`.
+pub fn filter(args: &Args<'_>) -> Result<Value> {
+    let first = args.value(0)?;
+    let predicate = args.function(1, Shortcut::Matches)?;
+    let sequence = first.into_sequence(args.cx()).map_err(|error| error.at(args.id(0)))?;
+    // The compiler has made a function of the default, to be called where it is needed.
+    let default = match args.optarg_node("default") {
+        Some(Node::Function(function)) => {
+            Some(Func::Closure(Closure { function: function.clone(), scope: args.scope().clone() }))
+        }
+        _ => None,
+    };
+    sequence.then(Transform::Filter { predicate, default }).into_value(args.cx())
+}
+
+/// `offsets_of`: where a value stands, or the elements that a predicate accepts.
+pub fn offsets_of(args: &Args<'_>) -> Result<Value> {
+    let sequence = args.sequence(0)?;
+    let predicate = predicate(args, 1)?;
+    sequence.then(Transform::OffsetsOf(predicate)).into_value(args.cx())
+}
+
+/// Argument `index` as a predicate: a function, or a value that elements are compared with.
+pub fn predicate(args: &Args<'_>, index: usize) -> Result<Func> {
+    args.convert(index, |value, cx| match value {
+        Value::Function(function) => Ok(function),
+        value => value.into_datum(cx).map(Func::Equals),
+    })
+}
+
+/// `zip`.
+pub fn zip(args: &Args<'_>) -> Result<Value> {
+    args.sequence(0)?.then(Transform::Zip).into_value(args.cx())
+}
+
+/// `limit`.
+pub fn limit(args: &Args<'_>) -> Result<Value> {
+    let sequence = args.sequence(0)?;
+    let limit = args.small_integer(1)?;
+    let Ok(count) = u64::try_from(limit) else {
+        return Err(Error::logic(format!("LIMIT takes a non-negative argument (got {limit})")));
+    };
+    sequence.then(Transform::Limit(count)).into_value(args.cx())
+}
+
+/// `skip`: a slice to the end.
+pub fn skip(args: &Args<'_>) -> Result<Value> {
+    let first = args.value(0)?;
+    let slice = Slice { left: args.integer(1)?, left_open: false, right: -1, right_open: false };
+    sliced(args, first, &slice)
+}
+
+/// `slice`.
+pub fn slice(args: &Args<'_>) -> Result<Value> {
+    let first = args.value(0)?;
+    let slice = Slice::read(args)?;
+    sliced(args, first, &slice)
+}
+
+fn sliced(args: &Args<'_>, value: Value, slice: &Slice) -> Result<Value> {
+    let cx = args.cx();
+    let sequence = match value {
+        Value::Datum(datum) => return slice::slice(&datum, slice).map(Value::Datum).map_err(|error| error.at(args.id(0))),
+        Value::Row(row) => return slice::slice(&row.read(cx)?, slice).map(Value::Datum),
+        value @ (Value::Sequence(_) | Value::Table(_)) => value.into_sequence(cx)?,
+        _ => return Err(Error::logic("Cannot slice non-sequences.").at(args.id(0))),
+    };
+    let (start, count) = slice.of_stream()?;
+    let sequence = if start == 0 { sequence } else { sequence.then(Transform::Skip(start)) };
+    match count {
+        Some(count) => sequence.then(Transform::Limit(count)),
+        None => sequence,
+    }
+    .into_value(cx)
+}
+
+/// `range`: whole numbers from 0 or a start up to but without an end; without an end for ever.
+pub fn range(args: &Args<'_>) -> Result<Value> {
+    let (next, end) = match args.len() {
+        0 => (0, None),
+        1 => (0, Some(args.integer(0)?)),
+        _ => (args.integer(0)?, Some(args.integer(1)?)),
+    };
+    Ok(Value::Sequence(Sequence::stream(Box::new(Range { next, end }))))
+}
+
+struct Range {
+    next: i64,
+    end: Option<i64>,
+}
+
+impl Stream for Range {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        let end = self.next.saturating_add(i64::try_from(want.max(1)).unwrap_or(i64::MAX));
+        let end = self.end.map_or(end, |last| last.min(end));
+        let batch: Batch = (self.next..end).map(Datum::from).collect();
+        self.next = self.next.max(end);
+        cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        Ok(batch)
+    }
+
+    fn infinite(&self) -> bool {
+        self.end.is_none()
+    }
+}

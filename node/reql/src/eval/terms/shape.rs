@@ -1,0 +1,165 @@
+//! Terms of one object that are done to each element when they meet a sequence: `pluck`, `without`, `merge`, `has_fields`,
+//! `with_fields`, `get_field` and `bracket`.
+
+use crate::datum::{Datum, Str};
+use crate::error::{Error, Result};
+use crate::eval::merge::{check_mergeable, is_literal, merge, stray_literal};
+use crate::eval::paths::Paths;
+use crate::eval::signature::NO_RECURSE;
+use crate::eval::terms::nth::nth;
+use crate::eval::{Args, Cx, Func, Shortcut, Value};
+use crate::term::{BacktraceId, TermKind};
+use crate::transform::{Members, Transform};
+
+/// Such a term with its arguments read.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// `pluck`.
+    Pluck(Paths),
+    /// `without`.
+    Without(Paths),
+    /// `has_fields`.
+    HasFields(Paths),
+    /// `get_field`, and `bracket` with a name.
+    Field(Str),
+    /// `merge`: what is merged in, and where it stands.
+    Merge(Vec<(Func, BacktraceId)>),
+}
+
+impl Shape {
+    /// Reads everything but the first argument.
+    pub fn read(kind: TermKind, args: &Args<'_>) -> Result<Shape> {
+        let paths = || {
+            let paths = (1..args.len()).map(|index| args.datum(index)).collect::<Result<Vec<_>>>()?;
+            Paths::from_args(paths)
+        };
+        Ok(match kind {
+            TermKind::Pluck => Shape::Pluck(paths()?),
+            TermKind::Without => Shape::Without(paths()?),
+            TermKind::HasFields => Shape::HasFields(paths()?),
+            TermKind::Merge => {
+                let parts = (1..args.len())
+                    .map(|index| Ok((args.function(index, Shortcut::Constant)?, args.id(index))))
+                    .collect::<Result<Vec<_>>>()?;
+                Shape::Merge(parts)
+            }
+            _ => Shape::Field(args.string(1)?),
+        })
+    }
+
+    /// Does the term to an object.
+    pub fn on_object(&self, object: &Datum, cx: &Cx) -> Result<Datum> {
+        match self {
+            Shape::Pluck(paths) => Ok(Datum::from(paths.project(object.as_object()?))),
+            Shape::Without(paths) => Ok(Datum::from(paths.unproject(object.as_object()?))),
+            Shape::HasFields(paths) => Ok(Datum::from(paths.found_in(object))),
+            Shape::Field(name) => object.field(name),
+            Shape::Merge(parts) => {
+                let mut merged = object.clone();
+                for (part, id) in parts {
+                    let part = match part {
+                        Func::Constant(datum) => datum.clone(),
+                        function => function.apply(merged.clone(), cx)?,
+                    };
+                    if is_literal(&part) {
+                        return Err(stray_literal());
+                    }
+                    check_mergeable(&part).map_err(|error| error.at(*id))?;
+                    merged = merge(&merged, &part)?;
+                }
+                Ok(merged)
+            }
+        }
+    }
+
+    /// Does the term to an element of a sequence, which must be an object.
+    pub fn on_element(&self, element: &Datum, kind: TermKind, cx: &Cx) -> Result<Datum> {
+        if let Datum::Array(_) = element {
+            return Err(Error::logic(format!("Cannot perform {} on a sequence of sequences.", name(kind))));
+        }
+        check_object(kind, element)?;
+        self.on_object(element, cx)
+    }
+}
+
+fn name(kind: TermKind) -> String {
+    kind.name().to_ascii_lowercase()
+}
+
+/// Refuses what is no object: other types, and the pseudo-types.
+pub fn check_object(kind: TermKind, datum: &Datum) -> Result<()> {
+    match datum {
+        Datum::Object(fields) if fields.node().ptype().is_none() => Ok(()),
+        Datum::Object(_) => {
+            Err(Error::logic(format!("Cannot call `{}` on objects of type `{}`.", name(kind), datum.type_name())))
+        }
+        other => Err(cannot_perform(kind, &Value::Datum(other.clone()))),
+    }
+}
+
+fn cannot_perform(kind: TermKind, value: &Value) -> Error {
+    let message =
+        format!("Cannot perform {} on a non-object non-sequence `{}`.", name(kind), value.describe_truncated());
+    match value {
+        Value::Datum(datum) => Error::wrong_type(datum, message),
+        _ => Error::logic(message),
+    }
+}
+
+/// Evaluates one of these terms.
+pub fn eval(args: &Args<'_>) -> Result<Value> {
+    let (kind, cx) = (args.kind(), args.cx());
+    let first = args.value(0)?;
+    match first {
+        Value::Datum(datum @ Datum::Object(_)) => on_object(args, &datum),
+        Value::Datum(Datum::Array(_)) | Value::Sequence(_) | Value::Table(_) => {
+            if args.optarg_node(NO_RECURSE).is_some() && args.optarg_bool(NO_RECURSE)? == Some(true) {
+                return Err(Error::logic(format!("Cannot perform {} on a sequence of sequences.", name(kind))));
+            }
+            first.into_sequence(cx)?.then(Transform::Members(Members::new(args))).into_value(cx)
+        }
+        Value::Row(row) => match row.read(cx)? {
+            datum @ Datum::Object(_) => on_object(args, &datum),
+            other => Err(cannot_perform(kind, &Value::Datum(other)).at(args.id(0))),
+        },
+        other => Err(cannot_perform(kind, &other).at(args.id(0))),
+    }
+}
+
+fn on_object(args: &Args<'_>, object: &Datum) -> Result<Value> {
+    check_object(args.kind(), object).map_err(|error| error.at(args.id(0)))?;
+    Shape::read(args.kind(), args)?.on_object(object, args.cx()).map(Value::Datum)
+}
+
+/// `bracket`: a name takes a field, a number an element.
+pub fn bracket(args: &Args<'_>) -> Result<Value> {
+    let first = args.value(0)?;
+    let index = args.datum(1)?;
+    match &index {
+        Datum::Number(_) => nth(args, first, &index),
+        Datum::String(name) => match &first {
+            // The most frequent of all terms: a field of a plain object.
+            Value::Datum(Datum::Object(fields)) if fields.node().ptype().is_none() => match fields.get(name) {
+                Some(value) => Ok(Value::Datum(value)),
+                None => first.into_datum(args.cx())?.field(name).map(Value::Datum),
+            },
+            _ => {
+                args.put_first(first);
+                eval(args)
+            }
+        },
+        other => Err(Error::wrong_type(
+            other,
+            format!("Expected NUMBER or STRING as second argument to `bracket` but found {}.", other.type_name()),
+        )),
+    }
+}
+
+/// `with_fields`: the elements that have the fields, with nothing but them.
+pub fn with_fields(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let with = args.sequence(0)?;
+    let having = Members::of_kind(args, TermKind::HasFields);
+    let only = Members::of_kind(args, TermKind::Pluck);
+    with.then(Transform::Members(having)).then(Transform::Members(only)).into_value(cx)
+}

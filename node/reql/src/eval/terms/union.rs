@@ -1,0 +1,163 @@
+//! `union`: several sequences one after another, or merged in an order that each of them has already.
+
+use crate::datum::{Array, Datum};
+use crate::error::{Error, Result};
+use crate::eval::terms::order::Comparison;
+use crate::eval::{Args, Batch, Cx, FeedKind, Node, Sequence, Shortcut, Stream, Value, eval};
+use crate::term::TermKind;
+
+/// `union`.
+pub fn union(args: &Args<'_>) -> Result<Value> {
+    let cx = args.cx();
+    let sequences = (0..args.len()).map(|index| args.sequence(index)).collect::<Result<Vec<_>>>()?;
+    let comparisons = comparisons(args)?;
+    let array = sequences.iter().all(Sequence::is_plain_array);
+    if sequences.iter().any(|sequence| sequence.feed().is_some()) {
+        if comparisons.is_some() {
+            return Err(Error::logic("Cannot interleave changefeeds in an order."));
+        }
+        return cx.world().union_feeds(sequences, cx).map(Value::Sequence);
+    }
+    let mut streams = Vec::with_capacity(sequences.len());
+    for sequence in sequences {
+        streams.push(sequence.open(cx)?);
+    }
+    let stream: Box<dyn Stream> = match comparisons {
+        None => Box::new(Chained { streams: streams.into_iter().collect() }),
+        Some(comparisons) => {
+            let sides = streams.into_iter().map(Side::new).collect();
+            Box::new(Merged { sides, comparisons, started: false })
+        }
+    };
+    let union = Sequence::stream(stream);
+    if array { union.read_array(cx).map(|array: Array| Value::Datum(array.into())) } else { Ok(Value::Sequence(union)) }
+}
+
+/// What `interleave` asks for; `None`: no order between the sequences.
+fn comparisons(args: &Args<'_>) -> Result<Option<Vec<Comparison>>> {
+    let Some(node) = args.optarg_node("interleave") else { return Ok(None) };
+    let nodes = match node {
+        Node::Call(call) if call.kind == TermKind::MakeArray => call.args.iter().collect(),
+        node => vec![node],
+    };
+    let mut comparisons = Vec::new();
+    for node in nodes {
+        if node.kind() == TermKind::Args {
+            return Err(Error::logic("r.args is not supported in an order_by or union command yet."));
+        }
+        match eval(node, args.scope(), args.cx())? {
+            Value::Datum(Datum::Bool(_)) => return Ok(None),
+            Value::Datum(Datum::Array(items)) => {
+                let fields = items.iter().map(crate::eval::Func::GetField);
+                comparisons.extend(fields.map(|by| Comparison { by, descending: false }));
+            }
+            value => {
+                let by = value.into_function(Shortcut::GetField, args.cx()).map_err(|error| error.at(node.id()))?;
+                comparisons.push(Comparison { by, descending: node.kind() == TermKind::Desc });
+            }
+        }
+    }
+    Ok(Some(comparisons))
+}
+
+struct Chained {
+    streams: std::collections::VecDeque<Box<dyn Stream>>,
+}
+
+impl Stream for Chained {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        while let Some(stream) = self.streams.front_mut() {
+            let batch = stream.next_batch(want, cx)?;
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+            self.streams.pop_front();
+        }
+        Ok(Batch::new())
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        None
+    }
+
+    fn infinite(&self) -> bool {
+        self.streams.iter().any(|stream| stream.infinite())
+    }
+}
+
+struct Merged {
+    sides: Vec<Side>,
+    comparisons: Vec<Comparison>,
+    started: bool,
+}
+
+struct Side {
+    stream: Box<dyn Stream>,
+    ready: std::vec::IntoIter<Datum>,
+    head: Option<(Vec<Option<Datum>>, Datum)>,
+}
+
+impl Side {
+    fn new(stream: Box<dyn Stream>) -> Side {
+        Side { stream, ready: Vec::new().into_iter(), head: None }
+    }
+
+    fn advance(&mut self, comparisons: &[Comparison], want: usize, cx: &Cx) -> Result<Option<Datum>> {
+        if self.ready.as_slice().is_empty() {
+            self.ready = self.stream.next_batch(want, cx)?.into_iter();
+        }
+        let next = match self.ready.next() {
+            Some(element) => {
+                let keys = comparisons.iter().map(|by| by.key(&element, cx)).collect::<Result<Vec<_>>>()?;
+                Some((keys, element))
+            }
+            None => None,
+        };
+        let taken = std::mem::replace(&mut self.head, next);
+        if let (Some((before, _)), Some((after, _))) = (&taken, &self.head)
+            && order(comparisons, after, before).is_lt()
+        {
+            return Err(Error::logic("The streams given as arguments are not ordered by given ordering."));
+        }
+        Ok(taken.map(|(_, element)| element))
+    }
+}
+
+fn order(comparisons: &[Comparison], left: &[Option<Datum>], right: &[Option<Datum>]) -> std::cmp::Ordering {
+    let orders = comparisons.iter().zip(left.iter().zip(right));
+    orders
+        .map(|(by, (left, right))| by.order(left.as_ref(), right.as_ref()))
+        .find(|order| order.is_ne())
+        .unwrap_or(std::cmp::Ordering::Equal)
+}
+
+impl Stream for Merged {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        if !self.started {
+            self.started = true;
+            for side in &mut self.sides {
+                side.advance(&self.comparisons, want, cx)?;
+            }
+        }
+        let mut batch = Batch::new();
+        while batch.len() < want.max(1) {
+            let mut least: Option<usize> = None;
+            for (index, side) in self.sides.iter().enumerate() {
+                let Some((keys, _)) = &side.head else { continue };
+                let less = least.and_then(|least| self.sides[least].head.as_ref()).is_none_or(|(best, _)| {
+                    order(&self.comparisons, keys, best).is_lt()
+                });
+                if less {
+                    least = Some(index);
+                }
+            }
+            let Some(index) = least else { break };
+            batch.extend(self.sides[index].advance(&self.comparisons, want, cx)?);
+        }
+        Ok(batch)
+    }
+
+    fn infinite(&self) -> bool {
+        self.sides.iter().any(|side| side.stream.infinite())
+    }
+}

@@ -1,0 +1,62 @@
+//! `map` over several sequences: the function is called with one element of each, until the shortest ends.
+
+use crate::datum::{Array, Datum};
+use crate::error::Result;
+use crate::eval::{Arguments, Batch, Cx, FeedKind, Func, Sequence, Stream, Value};
+
+/// Several streams read side by side.
+pub struct Zipped {
+    sides: Vec<Side>,
+    function: Func,
+}
+
+struct Side {
+    stream: Box<dyn Stream>,
+    ready: std::vec::IntoIter<Datum>,
+}
+
+impl Zipped {
+    /// The result of `map`: an array when all sequences are.
+    pub fn open(sequences: Vec<Sequence>, function: Func, cx: &Cx) -> Result<Value> {
+        let array = sequences.iter().all(Sequence::is_plain_array);
+        let mut sides = Vec::with_capacity(sequences.len());
+        for sequence in sequences {
+            sides.push(Side { stream: sequence.open(cx)?, ready: Vec::new().into_iter() });
+        }
+        let zipped = Sequence::stream(Box::new(Zipped { sides, function }));
+        if array { Ok(Datum::from(Array::clone(&zipped.read_array(cx)?)).into()) } else { Ok(Value::Sequence(zipped)) }
+    }
+
+    fn row(&mut self, want: usize, cx: &Cx) -> Result<Option<Arguments>> {
+        let mut row = Arguments::new();
+        for side in &mut self.sides {
+            if side.ready.as_slice().is_empty() {
+                side.ready = side.stream.next_batch(want, cx)?.into_iter();
+            }
+            match side.ready.next() {
+                Some(element) => row.push(element),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(row))
+    }
+}
+
+impl Stream for Zipped {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        let mut batch = Batch::new();
+        while batch.len() < want.max(1) {
+            let Some(row) = self.row(want, cx)? else { break };
+            batch.push(self.function.call_datum_with(row, cx)?);
+        }
+        Ok(batch)
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        self.sides.iter().find_map(|side| side.stream.feed())
+    }
+
+    fn infinite(&self) -> bool {
+        self.sides.iter().all(|side| side.stream.infinite())
+    }
+}

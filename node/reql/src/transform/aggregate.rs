@@ -1,0 +1,139 @@
+//! What a sequence is reduced to: each aggregate once, fed element by element.
+
+use smallvec::smallvec;
+
+use crate::datum::{Array, Datum};
+use crate::error::{Error, Result};
+use crate::eval::sequence::Reading;
+use crate::eval::{Cx, Func, Sequence, Value};
+use crate::transform::grouped;
+
+/// How a sequence is reduced. Elements on which the function fails for want of a field are left out.
+#[derive(Clone, Debug)]
+pub enum Aggregate {
+    /// How many elements.
+    Count,
+    /// The sum of numbers.
+    Sum(Option<Func>),
+    /// Their mean.
+    Avg(Option<Func>),
+    /// The element with the least value.
+    Min(Option<Func>),
+    /// The element with the greatest value.
+    Max(Option<Func>),
+    /// Two elements made one by a function, until one is left.
+    Reduce(Func),
+    /// All elements, in an array.
+    Collect,
+}
+
+impl Aggregate {
+    /// Reads a sequence to its end and reduces it; a grouped one group by group.
+    pub fn run(&self, sequence: Sequence, cx: &Cx) -> Result<Value> {
+        if sequence.is_grouped() {
+            return grouped::run(sequence, self, cx).map(Value::Grouped);
+        }
+        let mut accumulator = Accumulator::new(self);
+        sequence.for_each_batch(cx, |batch| {
+            for element in batch {
+                accumulator.push(element, cx)?;
+            }
+            Ok(Reading::On)
+        })?;
+        accumulator.finish().map(Value::Datum)
+    }
+}
+
+/// An aggregate at work on one group.
+pub struct Accumulator<'a> {
+    aggregate: &'a Aggregate,
+    count: u64,
+    sum: f64,
+    /// Of `min` and `max`: the value that is the best so far. Of `reduce`: the result so far.
+    best: Option<Datum>,
+    /// Of `min` and `max`: the element that has it.
+    element: Option<Datum>,
+    all: Vec<Datum>,
+}
+
+impl<'a> Accumulator<'a> {
+    /// One that has seen nothing.
+    pub fn new(aggregate: &'a Aggregate) -> Accumulator<'a> {
+        Accumulator { aggregate, count: 0, sum: 0.0, best: None, element: None, all: Vec::new() }
+    }
+
+    /// Takes one more element; says whether it counted.
+    pub fn push(&mut self, element: Datum, cx: &Cx) -> Result<bool> {
+        match self.aggregate {
+            Aggregate::Count => self.count += 1,
+            Aggregate::Collect => self.all.push(element),
+            Aggregate::Reduce(function) => {
+                self.best = Some(match self.best.take() {
+                    Some(so_far) => function.call_datum_with(smallvec![so_far, element], cx)?,
+                    None => element,
+                });
+            }
+            Aggregate::Sum(by) | Aggregate::Avg(by) => {
+                let Some(number) = skip_missing(value_of(by.as_ref(), &element, cx).and_then(|value| {
+                    value.as_number().map_err(|error| error.at(by.as_ref().map_or(crate::BacktraceId::NONE, Func::body_id)))
+                }))?
+                else {
+                    return Ok(false);
+                };
+                self.sum += number;
+                self.count += 1;
+            }
+            Aggregate::Min(by) | Aggregate::Max(by) => {
+                let Some(value) = skip_missing(value_of(by.as_ref(), &element, cx))? else { return Ok(false) };
+                let better = match &self.best {
+                    None => true,
+                    Some(best) if matches!(self.aggregate, Aggregate::Min(_)) => value < *best,
+                    Some(best) => value > *best,
+                };
+                if better {
+                    self.best = Some(value);
+                    self.element = Some(element);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The result. Errors: nothing was seen, where that has no answer.
+    pub fn finish(self) -> Result<Datum> {
+        match self.aggregate {
+            Aggregate::Count => Ok(Datum::from(self.count)),
+            Aggregate::Collect => Ok(Datum::from(Array::from(self.all))),
+            Aggregate::Sum(_) => Datum::number(self.sum),
+            Aggregate::Avg(_) if self.count == 0 => Err(empty("average", "avg")),
+            Aggregate::Avg(_) => Datum::number(self.sum / self.count as f64),
+            Aggregate::Min(_) => self.element.ok_or_else(|| empty("min", "min")),
+            Aggregate::Max(_) => self.element.ok_or_else(|| empty("max", "max")),
+            Aggregate::Reduce(function) => self.best.ok_or_else(|| {
+                Error::non_existence("Cannot reduce over an empty stream.").at(function.function_id())
+            }),
+        }
+    }
+}
+
+fn empty(what: &str, term: &str) -> Error {
+    Error::non_existence(format!(
+        "Cannot take the {what} of an empty stream.  (If you passed `{term}` a field name, it may be that no elements of \
+         the stream had that field.)"
+    ))
+}
+
+fn value_of(by: Option<&Func>, element: &Datum, cx: &Cx) -> Result<Datum> {
+    match by {
+        Some(function) => function.apply(element.clone(), cx),
+        None => Ok(element.clone()),
+    }
+}
+
+fn skip_missing<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_non_existence() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,90 @@
+//! Terms of objects done to the elements of a sequence: `pluck`, `without`, `merge`, `has_fields`, `get_field` and
+//! `bracket`. The term's other arguments are evaluated once, at the first element, unless chance has a part in them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::datum::Datum;
+use crate::error::Result;
+use crate::eval::terms::shape::Shape;
+use crate::eval::{Args, Batch, CallNode, Cx, Scope, Value};
+use crate::term::TermKind;
+
+/// The term, the variables it sees, and its arguments once they are known.
+#[derive(Clone)]
+pub struct Members {
+    call: Arc<CallNode>,
+    /// Which of these terms; `with_fields` is two of them.
+    kind: TermKind,
+    scope: Scope,
+    shape: Option<Shape>,
+}
+
+impl Members {
+    /// The term that `args` belong to, for each element of its first argument.
+    pub fn new(args: &Args<'_>) -> Members {
+        Members::of_kind(args, args.kind())
+    }
+
+    /// Another of these terms with the same arguments.
+    pub fn of_kind(args: &Args<'_>, kind: TermKind) -> Members {
+        Members { call: args.call().clone(), kind, scope: args.scope().clone(), shape: None }
+    }
+
+    /// Whether elements that pass are still the documents they were.
+    pub fn keeps_documents(&self) -> bool {
+        self.kind == TermKind::HasFields
+    }
+
+    /// Whether as many elements come out as went in.
+    pub fn keeps_count(&self) -> bool {
+        matches!(self.kind, TermKind::Pluck | TermKind::Without | TermKind::Merge)
+    }
+
+    /// Which term it is, and the call itself.
+    pub fn call(&self) -> &Arc<CallNode> {
+        &self.call
+    }
+
+    /// Does the term to each element.
+    pub fn push(&mut self, batch: Batch, cx: &Cx) -> Result<Batch> {
+        let mut out = Batch::with_capacity(batch.len());
+        for element in batch {
+            self.one(element, &mut out, cx).map_err(|error| error.at(self.call.id))?;
+        }
+        Ok(out)
+    }
+
+    fn one(&mut self, element: Datum, out: &mut Batch, cx: &Cx) -> Result<()> {
+        let shape = match self.shape.take() {
+            Some(shape) => shape,
+            // The first argument is a placeholder: a shape is made of the others.
+            None => Shape::read(self.kind, &Args::with_first_of(&self.call, Value::Datum(Datum::Null), &self.scope, cx)?)?,
+        };
+        let result = shape.on_element(&element, self.kind, cx);
+        if !self.call.traits.nondeterministic {
+            self.shape = Some(shape);
+        }
+        match self.kind {
+            TermKind::HasFields => {
+                if result?.is_truthy() {
+                    out.push(element);
+                }
+            }
+            TermKind::GetField | TermKind::Bracket => match result {
+                Ok(field) => out.push(field),
+                // Elements without the field are left out.
+                Err(error) if error.is_non_existence() => {}
+                Err(error) => return Err(error),
+            },
+            _ => out.push(result?),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Members").field(&self.call).finish()
+    }
+}
