@@ -6,6 +6,8 @@ pub mod array;
 pub mod binary;
 pub mod bit;
 pub mod bounds;
+#[cfg(test)]
+mod checked;
 pub mod comparison;
 pub mod control;
 pub mod difference;
@@ -229,6 +231,7 @@ fn dispatch(args: &Args<'_>) -> Result<Value> {
         K::January | K::February | K::March | K::April | K::May | K::June => time::constant(args),
         K::July | K::August | K::September | K::October | K::November | K::December => time::constant(args),
 
+        kind if unsupported::is_unsupported(kind) => unsupported::refuse(args),
         _ => args.cx().world().term(args),
     }
 }
