@@ -18,5 +18,9 @@ pub const POOLED_STACK_BYTES_MAX: usize = 1024 * 1024;
 /// How many stacks of one size class a thread keeps.
 pub const POOLED_STACKS_PER_CLASS_MAX: usize = 32;
 
+/// Stack of an executor's thread, in bytes of address space. Tasks compile queries there, before it is known how deep a
+/// fiber's stack must be.
+pub const EXECUTOR_STACK_BYTES: usize = 16 * 1024 * 1024;
+
 const _: () = assert!(STACK_BYTES_BASE.is_power_of_two() && STACK_BYTES_MAX.is_power_of_two());
 const _: () = assert!(STACK_BYTES_BASE <= POOLED_STACK_BYTES_MAX && POOLED_STACK_BYTES_MAX <= STACK_BYTES_MAX);

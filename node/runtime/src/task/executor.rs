@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use super::JoinHandle;
+use crate::limits::EXECUTOR_STACK_BYTES;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -34,7 +35,7 @@ impl Executor {
         let (jobs, mut received) = mpsc::unbounded_channel::<Job>();
         let (stop, mut stopped) = oneshot::channel::<()>();
         let handle = Handle { runtime: runtime.handle().clone(), jobs };
-        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+        let thread = thread::Builder::new().name(name.into()).stack_size(EXECUTOR_STACK_BYTES).spawn(move || {
             let local = LocalSet::new();
             local.block_on(&runtime, async move {
                 loop {
