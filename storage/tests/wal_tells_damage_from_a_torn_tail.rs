@@ -29,13 +29,18 @@ fn append(wal: &Wal, stream: u64, indexes: std::ops::Range<u64>) {
 
 /// Where the only entry with this stream and index lies in the first segment.
 fn find(disk: &SimulatedDisk, stream: u64, index: u64) -> u64 {
+    find_in(disk, stream, index).expect("the entry is there")
+}
+
+fn find_in(disk: &SimulatedDisk, stream: u64, index: u64) -> Option<u64> {
     let file = disk.open(FIRST_SEGMENT, OpenMode::ReadOnly).unwrap();
     let mut bytes = vec![0; file.len().unwrap() as usize];
     file.read_exact_at(&mut bytes, 0).unwrap();
-    let at = (4096..bytes.len() - 40).step_by(8).find(|at| {
-        bytes[at + 7] == 2 && bytes[at + 8..at + 16] == stream.to_le_bytes() && bytes[at + 24..at + 32] == index.to_le_bytes()
-    });
-    at.expect("the entry is there") as u64
+    let is_it = |at: &usize| {
+        let field = |offset: usize| &bytes[at + offset..at + offset + 8];
+        bytes[at + 7] == 2 && field(8) == stream.to_le_bytes() && field(24) == index.to_le_bytes()
+    };
+    (4096..bytes.len() - 40).step_by(8).find(is_it).map(|at| at as u64)
 }
 
 #[test]
@@ -169,6 +174,35 @@ fn a_torn_tail_is_cut_and_written_over() {
     disk.crash();
     let wal = open(&disk).unwrap();
     assert_eq!(wal.state(StreamId(1)).unwrap().last_index, Some(11));
+}
+
+#[test]
+fn what_a_crash_left_behind_the_tail_never_follows_a_new_record() {
+    // One write of two records: the first is torn, the second whole on the disk, and neither acknowledged. The next
+    // record is just so long that the old second one would be read as following it.
+    let disk = SimulatedDisk::new(8);
+    let wal = open(&disk).unwrap();
+    append(&wal, 1, 0..3);
+    let sized = |index, bytes| Record::Entry { index, term: 1, payload: Bytes::from(vec![3; bytes]) };
+    wal.submit(StreamId(1), vec![sized(3, 104)], None);
+    wal.submit(StreamId(2), vec![sized(0, 104)], None);
+    wal.step().unwrap();
+    drop(wal);
+    disk.flip_bit(FIRST_SEGMENT, find(&disk, 1, 3) + 60);
+    disk.crash();
+    let wal = open(&disk).unwrap();
+    assert_eq!(wal.state(StreamId(1)).unwrap().last_index, Some(2));
+    assert_eq!(wal.state(StreamId(2)), None);
+    let old = find_in(&disk, 2, 0);
+    // The write's own batch record takes 40 bytes.
+    wal.submit(StreamId(1), vec![sized(3, 64)], None);
+    wal.step().unwrap();
+    drop(wal);
+    assert_eq!(old, None, "the old bytes are gone");
+    disk.crash();
+    let wal = open(&disk).unwrap();
+    assert_eq!(wal.state(StreamId(1)).unwrap().last_index, Some(3));
+    assert_eq!(wal.state(StreamId(2)), None);
 }
 
 #[test]
