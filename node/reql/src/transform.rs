@@ -191,7 +191,7 @@ fn concat_map(function: &Func, batch: Batch, cx: &Cx) -> Result<Batch> {
     let mut out = Batch::new();
     for element in batch {
         let value = function.call_with(smallvec![element], cx)?;
-        let sequence = value.into_sequence(cx).map_err(|error| error.at(function.body_id()))?;
+        let sequence = value.into_sequence(cx).map_err(|error| function.blame(error))?;
         out.extend(sequence.read_unlimited(cx)?);
     }
     Ok(out)

@@ -199,14 +199,27 @@ impl<'a> Args<'a> {
         self.convert(index, Value::into_truth)
     }
 
-    /// Argument `index` as a sequence (array, stream, table, ...).
+    /// Argument `index` as a sequence (array, stream, table, ...). That a datum is none is held against the term.
     pub fn sequence(&self, index: usize) -> Result<Sequence> {
-        self.convert(index, Value::into_sequence)
+        self.value_as_sequence(index, self.value(index)?)
+    }
+
+    /// The value of argument `index`, already read, as a sequence.
+    pub fn value_as_sequence(&self, index: usize, value: Value) -> Result<Sequence> {
+        let of_datum = matches!(value, Value::Datum(_));
+        value.into_sequence(self.cx).map_err(|error| if of_datum { error } else { error.at(self.id(index)) })
+    }
+
+    /// The value of argument `index`, already read, as a sequence that ends.
+    pub fn value_as_finite_sequence(&self, index: usize, value: Value) -> Result<Sequence> {
+        let sequence = self.value_as_sequence(index, value)?;
+        sequence.check_finite().map_err(|error| error.at(self.id(index)))?;
+        Ok(sequence)
     }
 
     /// Argument `index` as a sequence that ends: feeds and infinite ranges are refused.
     pub fn finite_sequence(&self, index: usize) -> Result<Sequence> {
-        self.convert(index, Value::into_finite_sequence)
+        self.value_as_finite_sequence(index, self.value(index)?)
     }
 
     /// Argument `index` as a whole number of 32 bits.
@@ -216,7 +229,8 @@ impl<'a> Args<'a> {
 
     /// Argument `index` as something callable; other values as `shortcut` says.
     pub fn function(&self, index: usize, shortcut: Shortcut) -> Result<Func> {
-        self.convert(index, |value, cx| value.into_function(shortcut, cx))
+        let id = self.id(index);
+        self.convert(index, |value, cx| value.into_function(shortcut, cx)).map(|function| function.located(id))
     }
 
     /// The node of an optional argument, unevaluated.

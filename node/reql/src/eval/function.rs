@@ -28,8 +28,8 @@ pub struct Closure {
 pub enum Func {
     /// A function literal.
     Closure(Closure),
-    /// `group("field")`: the field of the argument.
-    GetField(Datum),
+    /// `group("field")`: the field of the argument. And where the field's name stands in the query.
+    GetField(Datum, BacktraceId),
     /// `filter({a: 1})`: whether the argument has these fields with these values; anything else stands for its truth.
     Matches(Datum),
     /// `count(value)`: whether the argument equals it.
@@ -65,7 +65,7 @@ impl Func {
         match self {
             Func::Closure(closure) => closure.call(args, cx),
             Func::Constant(value) => Ok(Value::Datum(value.clone())),
-            Func::GetField(field) => shortcut::get_field(field, only(&args)?, cx),
+            Func::GetField(field, id) => shortcut::get_field(field, only(&args)?, cx).map_err(|error| error.at(*id)),
             Func::Matches(pattern) => Ok(Value::from(shortcut::matches(pattern, only(&args)?)?)),
             Func::Equals(value) => Ok(Value::from(value == only(&args)?)),
         }
@@ -81,7 +81,7 @@ impl Func {
         let value = self.call_with(args, cx)?;
         match value {
             Value::Datum(datum) => Ok(datum),
-            other => other.into_datum(cx).map_err(|error| error.at(self.body_id())),
+            other => other.into_datum(cx).map_err(|error| self.blame(error)),
         }
     }
 
@@ -125,19 +125,21 @@ impl Func {
         }
     }
 
-    /// Where errors about the function itself point.
-    pub fn function_id(&self) -> BacktraceId {
+    /// The same with a place for its errors, where it has none of its own.
+    #[must_use]
+    pub fn located(self, id: BacktraceId) -> Func {
         match self {
-            Func::Closure(closure) => closure.function.id,
-            _ => BacktraceId::NONE,
+            Func::GetField(field, BacktraceId::NONE) => Func::GetField(field, id),
+            other => other,
         }
     }
 
-    /// Where errors about its result point.
-    pub fn body_id(&self) -> BacktraceId {
+    /// Lays an error about its result at its door.
+    #[must_use]
+    pub fn blame(&self, error: Error) -> Error {
         match self {
-            Func::Closure(closure) => closure.function.body.id(),
-            _ => BacktraceId::NONE,
+            Func::Closure(closure) => error.at(closure.function.body.id()),
+            _ => error,
         }
     }
 }

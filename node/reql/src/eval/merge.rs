@@ -37,7 +37,7 @@ pub fn passes_literals(kind: TermKind, argument: usize, literal_ok: bool) -> boo
         TermKind::Update | TermKind::Filter => argument == 1,
         TermKind::Branch | TermKind::Default => literal_ok,
         TermKind::Funcall => literal_ok && argument == 0,
-        TermKind::MakeObj => literal_ok,
+        TermKind::MakeObj | TermKind::MakeArray | TermKind::Args => literal_ok,
         _ => false,
     }
 }

@@ -10,6 +10,7 @@ use crate::eval::context::Cx;
 use crate::eval::function::{Func, Shortcut};
 use crate::eval::sequence::{Sequence, Stream};
 use crate::eval::signature;
+use crate::term::BacktraceId;
 
 /// The result of a term.
 pub enum Value {
@@ -114,10 +115,7 @@ impl Value {
             Value::Sequence(sequence) => Ok(sequence),
             Value::Table(table) => Ok(Sequence::table(table)),
             Value::Datum(Datum::Array(array)) => Ok(Sequence::array(array)),
-            Value::Datum(datum) => {
-                let message = format!("Cannot convert {} to SEQUENCE", datum.type_name());
-                Err(Error::wrong_type(&datum, message))
-            }
+            Value::Datum(datum) => Err(no_sequence(&datum)),
             other => Err(signature::expected_kind("SEQUENCE", &other)),
         }
     }
@@ -142,7 +140,7 @@ impl Value {
             other => return Err(signature::expected_kind("FUNCTION", &other)),
         };
         Ok(match shortcut {
-            Shortcut::GetField => Func::GetField(value),
+            Shortcut::GetField => Func::GetField(value, BacktraceId::NONE),
             Shortcut::Matches => Func::Matches(value),
             Shortcut::None | Shortcut::Constant => Func::Constant(value),
         })
@@ -208,6 +206,11 @@ impl Value {
             other => other.describe(),
         }
     }
+}
+
+/// The error for a datum that is no sequence.
+pub fn no_sequence(datum: &Datum) -> Error {
+    Error::wrong_type(datum, format!("Cannot convert {} to SEQUENCE", datum.type_name()))
 }
 
 fn grouped_data(groups: Vec<(Datum, Value)>, cx: &Cx) -> Result<Datum> {

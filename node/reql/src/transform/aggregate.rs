@@ -74,10 +74,7 @@ impl<'a> Accumulator<'a> {
                 });
             }
             Aggregate::Sum(by) | Aggregate::Avg(by) => {
-                let Some(number) = skip_missing(value_of(by.as_ref(), &element, cx).and_then(|value| {
-                    value.as_number().map_err(|error| error.at(by.as_ref().map_or(crate::BacktraceId::NONE, Func::body_id)))
-                }))?
-                else {
+                let Some(number) = skip_missing(value_of(by.as_ref(), &element, cx).and_then(|value| value.as_number()))? else {
                     return Ok(false);
                 };
                 self.sum += number;
@@ -110,7 +107,7 @@ impl<'a> Accumulator<'a> {
             Aggregate::Min(_) => self.element.ok_or_else(|| empty("min", "min")),
             Aggregate::Max(_) => self.element.ok_or_else(|| empty("max", "max")),
             Aggregate::Reduce(function) => self.best.ok_or_else(|| {
-                Error::non_existence("Cannot reduce over an empty stream.").at(function.function_id())
+                function.blame(Error::non_existence("Cannot reduce over an empty stream."))
             }),
         }
     }

@@ -14,7 +14,10 @@ const PARAMETER: i64 = -9_100_000_000;
 
 /// A function as a `FUNC` term that sees nothing but its parameters: captured variables are constants in it.
 pub fn function_term(function: &Func, cx: &Cx) -> Result<Term> {
-    let id = function.function_id();
+    let id = match function {
+        Func::Closure(closure) => closure.function.id,
+        _ => BacktraceId::NONE,
+    };
     let variable = || call(TermKind::Var, vec![Term::Datum(Datum::from(PARAMETER), id)], id);
     let of_one = |body: Term| function_of(&[PARAMETER], body, id);
     Ok(match function {
@@ -22,7 +25,7 @@ pub fn function_term(function: &Func, cx: &Cx) -> Result<Term> {
         Func::Constant(datum) => function_of(&[], Term::Datum(datum.clone(), id), id),
         Func::Matches(pattern) => of_one(Term::Datum(pattern.clone(), id)),
         Func::Equals(datum) => of_one(call(TermKind::Eq, vec![Term::Datum(datum.clone(), id), variable()], id)),
-        Func::GetField(name) => of_one(call(TermKind::GetField, vec![variable(), Term::Datum(name.clone(), id)], id)),
+        Func::GetField(name, _) => of_one(call(TermKind::GetField, vec![variable(), Term::Datum(name.clone(), id)], id)),
     })
 }
 

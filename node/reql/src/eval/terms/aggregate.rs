@@ -29,7 +29,7 @@ pub fn count(args: &Args<'_>) -> Result<Value> {
             _ => {}
         }
     }
-    let sequence = |value: Value| value.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)));
+    let sequence = |value: Value| args.value_as_finite_sequence(0, value);
     if args.len() == 1 {
         return Aggregate::Count.run(sequence(first)?, cx);
     }
@@ -52,7 +52,7 @@ pub fn of_numbers(args: &Args<'_>) -> Result<Value> {
             None => crate::eval::signature::expected_kind("TABLE", &first).at(args.id(0)),
         });
     }
-    let sequence = first.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)))?;
+    let sequence = args.value_as_finite_sequence(0, first)?;
     let aggregate = match args.kind() {
         TermKind::Sum => Aggregate::Sum(by),
         TermKind::Avg => Aggregate::Avg(by),
@@ -157,7 +157,7 @@ pub fn sample(args: &Args<'_>) -> Result<Value> {
     let Ok(size) = usize::try_from(count) else {
         return Err(Error::logic(format!("Number of items to sample must be non-negative, got `{count}`.")));
     };
-    let sequence = first.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)))?;
+    let sequence = args.value_as_finite_sequence(0, first)?;
     let table = sequence.table.clone();
     let mut reservoir = Reservoir::new(size);
     sequence.for_each_batch(cx, |batch| {

@@ -55,6 +55,14 @@ fn call(args: &Args<'_>, mut first: Option<Value>) -> Result<Value> {
 
 /// `branch`: pairs of condition and value, and a last value.
 pub fn branch(args: &Args<'_>) -> Result<Value> {
+    let first = args.value(0)?;
+    map_groups(args, first, |first| {
+        args.put_first(first);
+        choose(args)
+    })
+}
+
+fn choose(args: &Args<'_>) -> Result<Value> {
     if args.len().is_multiple_of(2) {
         return Err(Error::logic("Cannot call `branch` term with an even number of arguments."));
     }

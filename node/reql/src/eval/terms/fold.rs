@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use crate::datum::Datum;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::sequence::Reading;
 use crate::eval::{Args, Batch, Cx, FeedKind, Func, Sequence, Shortcut, Stream, Value};
 
@@ -57,13 +57,13 @@ impl Stream for Folding {
             if batch.is_empty() {
                 self.ended = true;
                 if let Some(last) = &self.last {
-                    out.extend(emitted(last, last.apply(self.state.clone(), cx)?)?);
+                    out.extend(emitted(last.apply(self.state.clone(), cx)?)?);
                 }
             }
             for element in batch {
                 let next = self.step.call_datum(&[self.state.clone(), element.clone()], cx)?;
                 let given = self.emit.call_datum(&[self.state.clone(), element, next.clone()], cx)?;
-                out.extend(emitted(&self.emit, given)?);
+                out.extend(emitted(given)?);
                 self.state = next;
             }
         }
@@ -79,9 +79,9 @@ impl Stream for Folding {
     }
 }
 
-fn emitted(function: &Func, given: Datum) -> Result<Vec<Datum>> {
+fn emitted(given: Datum) -> Result<Vec<Datum>> {
     match given {
         Datum::Array(items) => Ok(items.into_vec()),
-        other => Err(crate::Error::expected_type("ARRAY", &other).at(function.body_id())),
+        other => Err(Error::expected_type("ARRAY", &other)),
     }
 }

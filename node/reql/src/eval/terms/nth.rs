@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::eval::sequence::Reading;
 use crate::eval::signature::small_integer;
 use crate::eval::terms::array::from_end;
+use crate::eval::value::no_sequence;
 use crate::eval::{Args, Value};
 use crate::transform::Transform;
 
@@ -22,7 +23,7 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
     let sequence = match value {
         Value::Datum(datum) => return element(&datum, index).map(Value::Datum),
         Value::Row(row) => return element(&row.read(cx)?, index).map(Value::Datum),
-        other => other.into_sequence(cx).map_err(|error| error.at(args.id(0)))?,
+        other => args.value_as_sequence(0, other)?,
     };
     if sequence.is_grouped() {
         let mut groups = Vec::new();
@@ -55,7 +56,7 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
 }
 
 fn element(array: &Datum, index: i32) -> Result<Datum> {
-    let items = array.as_array()?;
+    let Datum::Array(items) = array else { return Err(no_sequence(array)) };
     from_end(i64::from(index), items.len())
         .and_then(|place| items.get(usize::try_from(place).ok()?))
         .ok_or_else(|| out_of_bounds(index))

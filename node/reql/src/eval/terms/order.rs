@@ -89,7 +89,7 @@ pub fn order_by(args: &Args<'_>) -> Result<Value> {
         }
         return Err(expected_kind("SEQUENCE", &first).at(args.id(0)));
     }
-    let sequence = first.into_finite_sequence(cx).map_err(|error| error.at(args.id(0)))?;
+    let sequence = args.value_as_finite_sequence(0, first)?;
     if comparisons.is_empty() {
         return Err(Error::logic("Must specify something to order by."));
     }

@@ -44,7 +44,7 @@ pub fn concat_map(args: &Args<'_>) -> Result<Value> {
 pub fn filter(args: &Args<'_>) -> Result<Value> {
     let first = args.value(0)?;
     let predicate = args.function(1, Shortcut::Matches)?;
-    let sequence = first.into_sequence(args.cx()).map_err(|error| error.at(args.id(0)))?;
+    let sequence = args.value_as_sequence(0, first)?;
     // The compiler has made a function of the default, to be called where it is needed.
     let default = match args.optarg_node("default") {
         Some(Node::Function(function)) => {

@@ -155,11 +155,24 @@ pub fn bracket(args: &Args<'_>) -> Result<Value> {
     }
 }
 
-/// `with_fields`: the elements that have the fields, with nothing but them.
+/// `with_fields`: the elements that have the fields, with nothing but them. It is `has_fields` and then `pluck`, which
+/// shows in its errors.
 pub fn with_fields(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
-    let with = args.sequence(0)?;
+    let first = match args.value(0)? {
+        Value::Row(row) => Value::Datum(row.read(cx)?),
+        first => first,
+    };
+    match &first {
+        Value::Datum(Datum::Array(_)) | Value::Sequence(_) | Value::Table(_) => {}
+        Value::Datum(datum @ Datum::Object(_)) => {
+            check_object(TermKind::HasFields, datum).map_err(|error| error.at(args.id(0)))?;
+            let has = Shape::read(TermKind::HasFields, args)?.on_object(datum, cx)?;
+            return Err(cannot_perform(TermKind::Pluck, &Value::Datum(has)));
+        }
+        other => return Err(cannot_perform(TermKind::HasFields, other).at(args.id(0))),
+    }
     let having = Members::of_kind(args, TermKind::HasFields);
     let only = Members::of_kind(args, TermKind::Pluck);
-    with.then(Transform::Members(having)).then(Transform::Members(only)).into_value(cx)
+    first.into_sequence(cx)?.then(Transform::Members(having)).then(Transform::Members(only)).into_value(cx)
 }

