@@ -1,1 +1,28 @@
+//! Terms to answers, over tables: reads and writes, DDL, changefeeds. The pure language is `photondb-reql`; what it needs
+//! of the world is here, and this crate in turn sees the world only through [`table::Table`] and [`catalog::Catalog`].
+//!
+//! Reading order: [`run`] (a query's life), [`table`] and [`catalog`] (the seams), [`write`] (what becomes of a
+//! document); then the private parts: `selection` and `row` (tables and documents as values), `terms` (one file a
+//! family), `changefeed`.
 
+pub mod catalog;
+mod changefeed;
+mod definition;
+pub mod environment;
+mod index_function;
+mod keys;
+pub mod limits;
+mod mismatch;
+mod print;
+mod row;
+pub mod run;
+mod selection;
+mod surroundings;
+pub mod table;
+mod terms;
+mod times;
+mod world;
+pub mod write;
+
+pub use environment::Environment;
+pub use run::{Answer, Cursor, CursorBatch, Outcome, Prepared, prepare, start};

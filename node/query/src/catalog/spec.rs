@@ -1,0 +1,117 @@
+//! What DDL asks for, and what it answers.
+
+use photondb_reql::Str;
+use photondb_reql::datum::Datum;
+
+/// How a table is spread: what `table_create` and `reconfigure` ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// At least one.
+    pub shards: u32,
+    /// How many replicas each shard has, and where.
+    pub replicas: Replicas,
+}
+
+/// How many replicas a shard has, and on servers of which tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// As many as the cluster thinks right: no `replicas` was given.
+    Default,
+    /// So many on servers with the tag `default`.
+    Count(u64),
+    /// By tag.
+    Tagged {
+        /// How many on servers of each tag, by tag.
+        counts: Vec<(Str, u64)>,
+        /// The tag of the servers that hold primaries.
+        primary: Str,
+        /// The tags whose replicas do not vote.
+        nonvoting: Vec<Str>,
+    },
+}
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout { shards: 1, replicas: Replicas::Default }
+    }
+}
+
+/// A table to be made.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// The field that is the primary key.
+    pub primary_key: Str,
+    /// `durability: "soft"`: stored and shown, served as hard.
+    pub soft: bool,
+    /// How it is spread.
+    pub layout: Layout,
+}
+
+/// What dropping a database did.
+#[derive(Clone, Debug)]
+pub struct Dropped {
+    /// The `db_config` document it had.
+    pub config: Datum,
+    /// How many tables went with it.
+    pub tables: u64,
+}
+
+/// What `reconfigure` did or would do.
+#[derive(Clone, Debug)]
+pub struct Reconfigured {
+    /// The `table_config` documents before and after.
+    pub config: (Datum, Datum),
+    /// The `table_status` documents before and after; `None` for a dry run.
+    pub status: Option<(Datum, Datum)>,
+}
+
+/// What `rebalance` did: the `table_status` documents before and after.
+#[derive(Clone, Debug)]
+pub struct Rebalanced {
+    /// Before and after.
+    pub status: (Datum, Datum),
+}
+
+/// How ready a table is; each level includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Readiness {
+    /// Outdated reads are answered.
+    OutdatedReads,
+    /// Reads are answered.
+    Reads,
+    /// Writes are answered.
+    Writes,
+    /// Every replica is there.
+    AllReplicas,
+}
+
+/// `emergency_repair` of `reconfigure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmergencyRepair {
+    /// `unsafe_rollback`: goes on with the replicas that are left.
+    UnsafeRollback,
+    /// `unsafe_rollback_or_erase`: and gives up shards that have none.
+    UnsafeRollbackOrErase,
+    /// `_debug_recommit`.
+    DebugRecommit,
+}
+
+/// An index to be made.
+#[derive(Clone, Debug)]
+pub struct IndexSpec {
+    /// Its name.
+    pub name: Str,
+    /// The function as `reql::format` bytes.
+    pub definition: Vec<u8>,
+    /// One entry for each element of an array.
+    pub multi: bool,
+    /// Geospatial.
+    pub geo: bool,
+}
+
+/// A write hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteHook {
+    /// The function as `reql::format` bytes.
+    pub definition: Vec<u8>,
+}

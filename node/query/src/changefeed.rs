@@ -1,0 +1,19 @@
+//! Results that do not end: the changes of a selection.
+//!
+//! A feed subscribes before it reads anything. Initial content is read in chunks, each from a snapshot that knows its
+//! position in the log. A change whose position the snapshot of its document includes is dropped, every other one is
+//! given: no gap, no double ([`initial`]).
+
+mod change;
+mod initial;
+mod limit;
+mod members;
+mod options;
+mod queue;
+mod range;
+mod union;
+
+pub(crate) use limit::LimitFeed;
+pub(crate) use options::{FeedOptions, Squash};
+pub(crate) use range::RangeFeed;
+pub(crate) use union::{of_feeds, union};

@@ -1,0 +1,73 @@
+//! What a feed shows: changes, initial values, states.
+
+use photondb_reql::datum::{Datum, ObjectBuilder};
+
+use super::FeedOptions;
+
+/// One change of one element of a feed, and where it stood in an ordered one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown {
+    pub old: Option<Datum>,
+    pub new: Option<Datum>,
+    pub old_offset: Option<usize>,
+    pub new_offset: Option<usize>,
+}
+
+impl Shown {
+    /// `{old_val, new_val}`.
+    pub fn to_datum(&self, options: &FeedOptions) -> Datum {
+        let mut fields = ObjectBuilder::new();
+        if options.include_offsets {
+            if let Some(offset) = self.new_offset {
+                fields.insert("new_offset", offset);
+            }
+            if let Some(offset) = self.old_offset {
+                fields.insert("old_offset", offset);
+            }
+        }
+        fields.insert("new_val", self.new.clone().unwrap_or(Datum::Null));
+        fields.insert("old_val", self.old.clone().unwrap_or(Datum::Null));
+        if options.include_types {
+            let what = match (&self.old, &self.new) {
+                (None, _) => "add",
+                (Some(_), None) => "remove",
+                (Some(_), Some(_)) => "change",
+            };
+            fields.insert("type", what);
+        }
+        Datum::Object(fields.build())
+    }
+}
+
+/// `{new_val}`: an element that was there when the feed began.
+pub(super) fn initial(value: Datum, offset: Option<usize>, options: &FeedOptions) -> Datum {
+    let mut fields = ObjectBuilder::new();
+    if let (true, Some(offset)) = (options.include_offsets, offset) {
+        fields.insert("new_offset", offset);
+    }
+    fields.insert("new_val", value);
+    if options.include_types {
+        fields.insert("type", "initial");
+    }
+    Datum::Object(fields.build())
+}
+
+/// `{state}`: how far the feed is.
+pub(super) fn state(state: &str, options: &FeedOptions) -> Datum {
+    let mut fields = ObjectBuilder::new();
+    fields.insert("state", state);
+    if options.include_types {
+        fields.insert("type", "state");
+    }
+    Datum::Object(fields.build())
+}
+
+/// `{error}`: the reader was too slow.
+pub(super) fn overflow(skipped: u64, options: &FeedOptions) -> Datum {
+    let mut fields = ObjectBuilder::new();
+    fields.insert("error", format!("Changefeed cache over array size limit, skipped {skipped} elements."));
+    if options.include_types {
+        fields.insert("type", "error");
+    }
+    Datum::Object(fields.build())
+}

@@ -1,0 +1,148 @@
+//! Initial content, and which changes it includes already.
+//!
+//! A selection by primary key is read in key order, and what is remembered is for each chunk its last key and its
+//! position. A selection by an index is read in the order of the index, in which documents can move; there the position
+//! is remembered for each document that was given. Either is forgotten when a change arrives that is younger than all
+//! of it.
+
+use std::collections::BTreeMap;
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::Result;
+
+use crate::limits::INITIAL_CHUNK_ROWS;
+use crate::selection::TableRef;
+use crate::table::{Access, Change, DatumRange, Keys, Order, Position, Row, Rows};
+
+/// The initial content of one feed.
+pub(super) struct Initial {
+    rows: Option<Box<dyn Rows>>,
+    given: Given,
+    /// The position of the newest chunk.
+    newest: Position,
+    primary_key: photondb_reql::Str,
+}
+
+enum Given {
+    /// The last key of each chunk with the chunk's position; ascending.
+    ByKey(Vec<(Datum, Position)>),
+    /// The place in the index and the key up to which was read, with positions; and each document that was given.
+    ByIndex { chunks: Vec<((Datum, Datum), Position)>, documents: BTreeMap<Datum, Position> },
+    /// Everything that could matter is long past.
+    Nothing,
+}
+
+/// What becomes of a change while initial content is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is shown.
+    Show,
+    /// The document was not given before: only what it is now is shown.
+    ShowAsNew,
+    /// What was or will be given includes it.
+    Drop,
+}
+
+impl Initial {
+    /// Begins to read. Without `include`, nothing is given, and every change is shown.
+    pub fn open(table: &TableRef, include: bool) -> Result<Initial> {
+        let primary_key = table.info().primary_key.clone();
+        if !include {
+            return Ok(Initial { rows: None, given: Given::Nothing, newest: Position::default(), primary_key });
+        }
+        // Geometry is found by looking at all documents, which go by their primary keys.
+        let access =
+            table.access().unwrap_or(Access { index: None, keys: Keys::Range(DatumRange::all()), order: Order::Any });
+        let (keys, order) = match access.keys {
+            // In the order of the index, like everything else.
+            Keys::Each(mut keys) => {
+                keys.sort();
+                (Keys::Each(keys), Order::Any)
+            }
+            range => (range, Order::Ascending),
+        };
+        let given = if access.index.is_some() || matches!(keys, Keys::Each(_)) {
+            Given::ByIndex { chunks: Vec::new(), documents: BTreeMap::new() }
+        } else {
+            Given::ByKey(Vec::new())
+        };
+        let rows = table.table.scan(&Access { index: access.index, keys, order }, table.mode)?;
+        Ok(Initial { rows: Some(rows), given, newest: Position::default(), primary_key })
+    }
+
+    /// Whether everything was given.
+    pub fn is_complete(&self) -> bool {
+        self.rows.is_none()
+    }
+
+    /// The next rows; none at the end.
+    pub fn next(&mut self) -> Result<Vec<Row>> {
+        let Some(rows) = &mut self.rows else { return Ok(Vec::new()) };
+        let mut batch = rows.next_batch(INITIAL_CHUNK_ROWS)?;
+        let position = rows.position();
+        self.newest = self.newest.max(position);
+        if batch.is_empty() {
+            self.rows = None;
+            return Ok(batch);
+        }
+        let key_of = |row: &Row| row.document.field(&self.primary_key).unwrap_or(Datum::Null);
+        match &mut self.given {
+            Given::ByKey(chunks) => {
+                if let Some(last) = batch.last() {
+                    chunks.push((key_of(last), position));
+                }
+            }
+            Given::ByIndex { chunks, documents } => {
+                if let Some(last) = batch.last() {
+                    let key = key_of(last);
+                    let place = last.index_value.clone().unwrap_or_else(|| key.clone());
+                    chunks.push(((place, key), position));
+                }
+                // A document may stand in an index several times; what moved ahead of the reading is not given again.
+                batch.retain(|row| *documents.entry(key_of(row)).or_insert(position) >= position || position.0 == 0);
+            }
+            Given::Nothing => {}
+        }
+        Ok(batch)
+    }
+
+    /// What becomes of a change. `places` are the places of the new document in the order that is read.
+    pub fn fate(&mut self, key: &Datum, places: &[Datum], change: &Change) -> Fate {
+        if self.is_complete() && change.position > self.newest {
+            self.given = Given::Nothing;
+        }
+        let reading = self.rows.is_some();
+        let by_position = |position: Position| if change.position > position { Fate::Show } else { Fate::Drop };
+        match &mut self.given {
+            Given::Nothing => Fate::Show,
+            Given::ByKey(chunks) => {
+                let chunk = chunks.partition_point(|(last, _)| last < key);
+                match chunks.get(chunk) {
+                    Some((_, position)) => by_position(*position),
+                    // Ahead of the reading, or behind its end.
+                    None if reading => Fate::Drop,
+                    None => by_position(self.newest),
+                }
+            }
+            Given::ByIndex { chunks, documents } => {
+                if let Some(position) = documents.get(key) {
+                    return by_position(*position);
+                }
+                // It was not given. If its new place is behind the reading, it never will be.
+                let passed = places.iter().find_map(|place| {
+                    let here = (place.clone(), key.clone());
+                    let chunk = chunks.partition_point(|(last, _)| *last < here);
+                    let behind_the_end = (!reading).then_some(self.newest);
+                    chunks.get(chunk).map(|(_, position)| *position).or(behind_the_end)
+                });
+                match passed {
+                    Some(position) if change.position > position => {
+                        documents.insert(key.clone(), change.position);
+                        Fate::ShowAsNew
+                    }
+                    _ => Fate::Drop,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The changes of the first so many elements in the order of an index.
+//!
+//! The elements are kept here. A change is applied to them; only when an element leaves and nothing is known to take its
+//! place are they read again, and changes which that snapshot includes are then left out.
+
+use std::cmp::Ordering;
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::Result;
+use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
+use photondb_reql::transform::Transform;
+
+use super::FeedOptions;
+use super::change::{self, Shown};
+use super::members::Members;
+use super::queue::{self, Queue};
+use crate::catalog::Permission;
+use crate::limits::SCAN_BATCH_ROWS;
+use crate::selection::TableRef;
+use crate::table::{Change, Order, Position, Subscription};
+
+/// A feed that is open.
+pub(crate) struct LimitFeed {
+    state: State,
+    options: FeedOptions,
+    subscription: Box<dyn Subscription>,
+    queue: Queue,
+    begun: bool,
+}
+
+struct State {
+    table: TableRef,
+    members: Members,
+    descending: bool,
+    limit: usize,
+    items: Vec<Item>,
+    /// The snapshot that the elements were last read from.
+    position: Position,
+}
+
+/// One element.
+#[derive(Clone, Debug)]
+struct Item {
+    place: Datum,
+    key: Datum,
+    shown: Datum,
+}
+
+impl LimitFeed {
+    /// Opens the feed of the first `limit` elements of an ordered slice. Errors: permission, no such index.
+    pub fn open(
+        table: TableRef,
+        transforms: Vec<Transform>,
+        limit: usize,
+        options: FeedOptions,
+        cx: &Cx,
+    ) -> Result<LimitFeed> {
+        table.surroundings.require_on(Permission::Read, table.info())?;
+        let members = Members::of(&table, transforms)?;
+        let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
+        let subscription = table.table.subscribe()?;
+        let mut state = State { table, members, descending, limit, items: Vec::new(), position: Position::default() };
+        state.read(cx)?;
+        Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false })
+    }
+}
+
+impl State {
+    fn order(&self, left: &Item, right: &Item) -> Ordering {
+        let order = left.place.cmp(&right.place).then_with(|| left.key.cmp(&right.key));
+        if self.descending { order.reverse() } else { order }
+    }
+
+    /// Reads the elements from the table.
+    fn read(&mut self, cx: &Cx) -> Result<()> {
+        self.items.clear();
+        let Some(access) = self.table.access() else { return Ok(()) };
+        if let Some(index) = &access.index {
+            self.table.ordinary_index(index)?;
+        }
+        let mut rows = self.table.table.scan(&access, self.table.mode)?;
+        let mut first = true;
+        while self.items.len() < self.limit {
+            let batch = rows.next_batch((self.limit - self.items.len()).clamp(1, SCAN_BATCH_ROWS))?;
+            // The oldest snapshot: a change that a later one includes is only applied once more.
+            if first {
+                self.position = rows.position();
+                first = false;
+            }
+            if batch.is_empty() {
+                break;
+            }
+            for row in batch {
+                if self.items.len() == self.limit {
+                    break;
+                }
+                let key = row.document.field(&self.table.info().primary_key)?;
+                if let Some(shown) = self.members.show(&row.document, cx)? {
+                    let place = row.index_value.unwrap_or_else(|| key.clone());
+                    self.items.push(Item { place, key, shown });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a change and says what became of the elements.
+    fn apply(&mut self, change: &Change, queue: &mut Queue, cx: &Cx) -> Result<()> {
+        if change.position <= self.position && self.position != Position::default() {
+            return Ok(());
+        }
+        let Some(document) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };
+        let key = document.field(&self.table.info().primary_key)?;
+        let before = self.items.clone();
+        let was_full = before.len() == self.limit;
+        self.items.retain(|item| item.key != key);
+        if let Some(new) = &change.new
+            && let Some(shown) = self.members.show(new, cx)?
+        {
+            for place in self.members.places(new, cx)? {
+                let item = Item { place, key: key.clone(), shown: shown.clone() };
+                let at = self.items.partition_point(|other| self.order(other, &item) == Ordering::Less);
+                self.items.insert(at, item);
+            }
+        }
+        let left = before.iter().any(|item| item.key == key);
+        // An element that moved to the end of a full set may stand behind others that are not known here.
+        let at_the_end = left && self.items.last().is_some_and(|last| last.key == key);
+        if was_full && (self.items.len() < self.limit || (at_the_end && self.items.len() == self.limit)) {
+            self.read(cx)?;
+        }
+        self.items.truncate(self.limit);
+        for (key, shown) in differences(&before, &self.items) {
+            queue.push(key, shown);
+        }
+        Ok(())
+    }
+}
+
+/// What changed between two lists: elements that stayed and differ, and for each that left one that came, if any did.
+fn differences(before: &[Item], after: &[Item]) -> Vec<(Datum, Shown)> {
+    let same = |a: &Item, b: &Item| a.key == b.key;
+    let mut out = Vec::new();
+    let mut left = Vec::new();
+    for (old_offset, old) in before.iter().enumerate() {
+        match after.iter().enumerate().find(|(_, new)| same(old, new)) {
+            None => left.push((old_offset, old)),
+            Some((new_offset, new)) if old.shown != new.shown => out.push((
+                old.key.clone(),
+                Shown {
+                    old: Some(old.shown.clone()),
+                    new: Some(new.shown.clone()),
+                    old_offset: Some(old_offset),
+                    new_offset: Some(new_offset),
+                },
+            )),
+            Some(_) => {}
+        }
+    }
+    let mut came = after.iter().enumerate().filter(|(_, new)| !before.iter().any(|old| same(old, new)));
+    for (old_offset, old) in left {
+        let new = came.next();
+        out.push((
+            old.key.clone(),
+            Shown {
+                old: Some(old.shown.clone()),
+                new: new.map(|(_, new)| new.shown.clone()),
+                old_offset: Some(old_offset),
+                new_offset: new.map(|(offset, _)| offset),
+            },
+        ));
+    }
+    for (new_offset, new) in came {
+        let shown = Shown { new: Some(new.shown.clone()), new_offset: Some(new_offset), ..Shown::default() };
+        out.push((new.key.clone(), shown));
+    }
+    out
+}
+
+impl Stream for LimitFeed {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        let mut out = Batch::new();
+        if !self.begun {
+            self.begun = true;
+            if self.options.include_initial {
+                if self.options.include_states {
+                    out.push(change::state("initializing", &self.options));
+                }
+                for (offset, item) in self.state.items.iter().enumerate() {
+                    out.push(change::initial(item.shown.clone(), Some(offset), &self.options));
+                }
+            }
+            if self.options.include_states {
+                out.push(change::state("ready", &self.options));
+            }
+            if !out.is_empty() {
+                return Ok(out);
+            }
+        }
+        while out.is_empty() {
+            for change in self.subscription.try_next()? {
+                self.state.apply(&change, &mut self.queue, cx)?;
+            }
+            while self.queue.is_empty() {
+                for change in self.subscription.next()? {
+                    self.state.apply(&change, &mut self.queue, cx)?;
+                }
+            }
+            let LimitFeed { state, subscription, queue, .. } = self;
+            let surroundings = state.table.surroundings.clone();
+            queue::gather(&surroundings, queue, |queue| {
+                for change in subscription.try_next()? {
+                    state.apply(&change, queue, cx)?;
+                }
+                Ok(())
+            })?;
+            self.queue.take(want, &self.options, &mut out);
+        }
+        Ok(out)
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        Some(FeedKind::OrderByLimit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(list: &[(i32, i32)]) -> Vec<Item> {
+        list.iter()
+            .map(|(key, shown)| Item { place: Datum::from(*key), key: Datum::from(*key), shown: Datum::from(*shown) })
+            .collect()
+    }
+
+    #[test]
+    fn an_element_that_leaves_is_paired_with_one_that_comes() {
+        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(2, 2), (3, 3)]));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].1.old, Some(Datum::from(1)));
+        assert_eq!(found[0].1.new, Some(Datum::from(3)));
+        assert_eq!((found[0].1.old_offset, found[0].1.new_offset), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn an_element_that_stays_and_differs_is_one_change() {
+        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]));
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].1.old.clone(), found[0].1.new.clone()), (Some(Datum::from(1)), Some(Datum::from(5))));
+    }
+}

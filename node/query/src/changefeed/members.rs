@@ -1,0 +1,71 @@
+//! Which documents belong to a feed, how often, and what is shown of them.
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::Result;
+use photondb_reql::eval::Cx;
+use photondb_reql::transform::{Running, Transform};
+
+use crate::index_function::IndexFunction;
+use crate::selection::{self, Part, TableRef};
+use crate::table::DatumRange;
+
+/// Decides it.
+pub(super) struct Members {
+    by: IndexFunction,
+    which: Which,
+    transforms: Vec<Transform>,
+}
+
+enum Which {
+    Range(DatumRange),
+    Each(Vec<Datum>),
+    Intersecting(Datum),
+}
+
+impl Members {
+    /// The members of a selection, shown after `transforms`. Errors: no such index.
+    pub fn of(table: &TableRef, transforms: Vec<Transform>) -> Result<Members> {
+        let primary_key = table.info().primary_key.clone();
+        let index = table.reading_index().unwrap_or(primary_key);
+        let which = match &table.part {
+            Part::Slice(slice) => Which::Range(slice.range.clone().unwrap_or_else(DatumRange::all)),
+            Part::Keys { keys, .. } => Which::Each(keys.clone()),
+            Part::Intersecting { geometry, .. } => Which::Intersecting(geometry.clone()),
+        };
+        Ok(Members { by: IndexFunction::of(table, &index)?, which, transforms })
+    }
+
+    /// The places that the document has in the order of the index, within the selection.
+    pub fn places(&self, document: &Datum, cx: &Cx) -> Result<Vec<Datum>> {
+        let values = self.by.values(document, cx);
+        Ok(match &self.which {
+            Which::Range(range) => values.into_iter().filter(|value| range.contains(value)).collect(),
+            Which::Each(keys) => values
+                .into_iter()
+                .flat_map(|value| {
+                    let often = keys.iter().filter(|key| **key == value).count();
+                    std::iter::repeat_n(value, often)
+                })
+                .collect(),
+            Which::Intersecting(geometry) => {
+                if selection::intersects(&values, geometry)? {
+                    values.into_iter().take(1).collect()
+                } else {
+                    Vec::new()
+                }
+            }
+        })
+    }
+
+    /// What is shown of a document; `None`: a filter leaves it out, or it lacks what is asked for.
+    pub fn show(&self, document: &Datum, cx: &Cx) -> Result<Option<Datum>> {
+        if self.transforms.is_empty() {
+            return Ok(Some(document.clone()));
+        }
+        match Running::new(&self.transforms).push(vec![document.clone()], cx) {
+            Ok(shown) => Ok(shown.into_iter().next()),
+            Err(error) if error.is_non_existence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The changes of a table, of a range of it, of some keys, or of one document.
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::Result;
+use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
+use photondb_reql::transform::Transform;
+
+use super::change::{self, Shown};
+use super::initial::{Fate, Initial};
+use super::members::Members;
+use super::queue::{self, Queue};
+use super::{FeedOptions, Squash};
+use crate::catalog::Permission;
+use crate::selection::TableRef;
+use crate::table::{Change, Subscription};
+
+/// A feed that is open.
+pub(crate) struct RangeFeed {
+    table: TableRef,
+    members: Members,
+    options: FeedOptions,
+    /// Of one document: `get(key)`. Its absence is shown too.
+    point: bool,
+    subscription: Box<dyn Subscription>,
+    initial: Initial,
+    stage: Stage,
+    queue: Queue,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Beginning,
+    Initial { given: bool },
+    Going,
+}
+
+impl RangeFeed {
+    /// Opens it: what is committed from now on will be seen. Errors: permission, no such index.
+    pub fn open(table: TableRef, transforms: Vec<Transform>, point: bool, options: FeedOptions) -> Result<RangeFeed> {
+        table.surroundings.require_on(Permission::Read, table.info())?;
+        let members = Members::of(&table, transforms)?;
+        let subscription = table.table.subscribe()?;
+        let initial = Initial::open(&table, options.include_initial)?;
+        let queue = Queue::new(&options);
+        Ok(RangeFeed { table, members, options, point, subscription, initial, stage: Stage::Beginning, queue })
+    }
+
+    /// Takes what has come, without waiting.
+    fn look(&mut self, cx: &Cx) -> Result<()> {
+        let changes = self.subscription.try_next()?;
+        self.take(changes, cx)
+    }
+
+    fn take(&mut self, changes: Vec<Change>, cx: &Cx) -> Result<()> {
+        cx.steps(u32::try_from(changes.len()).unwrap_or(u32::MAX));
+        for change in changes {
+            take_one(&self.table, &self.members, &mut self.initial, &mut self.queue, &change, cx)?;
+        }
+        Ok(())
+    }
+
+    /// Some initial content, and behind it the changes that came meanwhile; `false` at the end of it.
+    fn read_initial(&mut self, given: bool, out: &mut Batch, cx: &Cx) -> Result<bool> {
+        let rows = self.initial.next()?;
+        if rows.is_empty() {
+            if self.point && !given {
+                out.push(change::initial(Datum::Null, None, &self.options));
+            }
+            return Ok(false);
+        }
+        cx.steps(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        for row in rows {
+            // A geometry's members are found among all documents.
+            let is_member = self.table.access().is_some() || !self.members.places(&row.document, cx)?.is_empty();
+            if is_member && let Some(shown) = self.members.show(&row.document, cx)? {
+                out.push(change::initial(shown, None, &self.options));
+            }
+        }
+        self.look(cx)?;
+        self.queue.take(usize::MAX, &self.options, out);
+        Ok(true)
+    }
+}
+
+fn take_one(
+    table: &TableRef,
+    members: &Members,
+    initial: &mut Initial,
+    queue: &mut Queue,
+    change: &Change,
+    cx: &Cx,
+) -> Result<()> {
+    let places = |document: &Option<Datum>| match document {
+        Some(document) => members.places(document, cx),
+        None => Ok(Vec::new()),
+    };
+    let (old_places, new_places) = (places(&change.old)?, places(&change.new)?);
+    let Some(document) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };
+    let key = document.field(&table.info().primary_key)?;
+    let old_places = match initial.fate(&key, &new_places, change) {
+        Fate::Drop => return Ok(()),
+        Fate::Show => old_places,
+        Fate::ShowAsNew => Vec::new(),
+    };
+    if old_places.is_empty() && new_places.is_empty() {
+        return Ok(());
+    }
+    let show = |document: &Option<Datum>| match document {
+        Some(document) => members.show(document, cx),
+        None => Ok(None),
+    };
+    let (old, new) = (show(&change.old)?, show(&change.new)?);
+    for place in 0..old_places.len().max(new_places.len()) {
+        let shown = Shown {
+            old: old.clone().filter(|_| place < old_places.len()),
+            new: new.clone().filter(|_| place < new_places.len()),
+            ..Shown::default()
+        };
+        if shown.old != shown.new {
+            queue.push(key.clone(), shown);
+        }
+    }
+    Ok(())
+}
+
+impl Stream for RangeFeed {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        let mut out = Batch::new();
+        loop {
+            match self.stage {
+                Stage::Beginning if self.options.include_initial => {
+                    if self.options.include_states {
+                        out.push(change::state("initializing", &self.options));
+                    }
+                    self.stage = Stage::Initial { given: false };
+                }
+                Stage::Initial { given } => {
+                    let before = out.len();
+                    if self.read_initial(given, &mut out, cx)? {
+                        self.stage = Stage::Initial { given: given || out.len() > before };
+                    } else {
+                        self.stage = Stage::Beginning;
+                        self.options.include_initial = false;
+                    }
+                }
+                Stage::Beginning => {
+                    if self.options.include_states {
+                        out.push(change::state("ready", &self.options));
+                    }
+                    self.stage = Stage::Going;
+                }
+                Stage::Going => {
+                    // What is there already goes out with what comes before it only if it is not to be squashed.
+                    if out.is_empty() || self.options.squash == Squash::No {
+                        self.look(cx)?;
+                    }
+                    if !out.is_empty() {
+                        self.queue.take(want, &self.options, &mut out);
+                        return Ok(out);
+                    }
+                    while self.queue.is_empty() {
+                        let changes = self.subscription.next()?;
+                        self.take(changes, cx)?;
+                    }
+                    self.gather(cx)?;
+                    self.queue.take(want, &self.options, &mut out);
+                }
+            }
+            if !out.is_empty() && self.stage != Stage::Beginning {
+                return Ok(out);
+            }
+        }
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        Some(if self.point { FeedKind::Atom } else { FeedKind::Sequence })
+    }
+}
+
+impl RangeFeed {
+    fn gather(&mut self, cx: &Cx) -> Result<()> {
+        let RangeFeed { table, members, initial, subscription, queue, .. } = self;
+        queue::gather(&table.surroundings, queue, |queue| {
+            for change in subscription.try_next()? {
+                take_one(table, members, initial, queue, &change, cx)?;
+            }
+            Ok(())
+        })
+    }
+}

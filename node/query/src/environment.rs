@@ -1,0 +1,23 @@
+//! What one query is given from outside.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use photondb_reql::Str;
+use photondb_runtime::clock::Clock;
+use photondb_runtime::random::Random;
+
+use crate::catalog::Catalog;
+
+/// The surroundings of a query: one for each session is enough.
+#[derive(Clone)]
+pub struct Environment {
+    /// Names, DDL, users, and through it the tables.
+    pub catalog: Rc<dyn Catalog>,
+    /// Who asks.
+    pub user: Str,
+    /// For `now()`, squashing and fairness.
+    pub clock: Arc<dyn Clock>,
+    /// For generated keys, `random()`, `sample` and `uuid()`.
+    pub random: Arc<dyn Random>,
+}

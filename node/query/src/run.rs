@@ -1,0 +1,152 @@
+//! From a parsed query to its answer. Everything here runs on a fiber.
+
+mod batches;
+mod globals;
+mod profile;
+
+use std::rc::Rc;
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::Result;
+use photondb_reql::eval::{Cx, FeedKind, Query, Scope, Sequence, Source, Stream, Value, compile, eval};
+use photondb_reql::term::Start;
+
+use crate::environment::Environment;
+use crate::surroundings::Surroundings;
+use crate::world::QueryWorld;
+use batches::{BatchSizes, Batches};
+pub(crate) use globals::positive;
+
+/// The note that a feed shows its states.
+const INCLUDES_STATES: u8 = 5;
+
+/// A query that has been compiled and not yet run.
+#[derive(Debug)]
+pub struct Prepared {
+    query: Query,
+    start: Start,
+}
+
+/// Compiles a query. Errors: arity, names of options, variables; their places are in the registry of `start`.
+pub fn prepare(start: Start) -> std::result::Result<Prepared, (photondb_reql::error::Error, Start)> {
+    match compile(&start.term) {
+        Ok(query) => Ok(Prepared { query, start }),
+        Err(error) => Err((error, start)),
+    }
+}
+
+impl Prepared {
+    /// How many calls of the evaluator may be inside one another: what the stack must hold.
+    pub fn depth(&self) -> usize {
+        self.query.depth
+    }
+
+    /// The query as it came: its options, and what the places in errors stand for.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// Runs it. Errors point into the registry of [`Prepared::start`].
+    pub fn run(&self, environment: &Environment) -> Result<Outcome> {
+        run(&self.query, &self.start, environment)
+    }
+}
+
+/// Compiles and runs a query.
+pub fn start(start: &Start, environment: &Environment) -> Result<Outcome> {
+    run(&compile(&start.term)?, start, environment)
+}
+
+fn run(query: &Query, start: &Start, environment: &Environment) -> Result<Outcome> {
+    let globals = globals::read(start)?;
+    let surroundings = Surroundings::new(environment.clone(), globals.db, globals.queue_size);
+    let began = environment.clock.now();
+    let cx = Cx::new(QueryWorld::new(surroundings.clone()), globals.limits);
+    for (name, value) in globals.values {
+        cx.set_global(name, value);
+    }
+    let value = eval(&query.root, &Scope::empty(), &cx)?;
+    let answer = answer(value, &surroundings, &cx)?;
+    let profile = start.flag("profile").then(|| profile::of(environment.clock.now().since(began)));
+    Ok(Outcome { answer, profile })
+}
+
+/// What a query answers.
+#[must_use]
+pub struct Outcome {
+    /// The result, or its beginning.
+    pub answer: Answer,
+    /// With `profile: true`: what took how long.
+    pub profile: Option<Datum>,
+}
+
+/// The result of a query.
+pub enum Answer {
+    /// One value.
+    Atom(Datum),
+    /// Rows to come; none has been read yet.
+    Sequence(Cursor),
+}
+
+fn answer(value: Value, surroundings: &Rc<Surroundings>, cx: &Cx) -> Result<Answer> {
+    let sequence = match value {
+        Value::Table(table) => Sequence::table(table),
+        Value::Sequence(sequence) if !sequence.is_array() && !sequence.is_grouped() => sequence,
+        value => return value.into_answer(cx).map(Answer::Atom),
+    };
+    let sizes = BatchSizes::read(cx)?;
+    let mut notes = Vec::new();
+    if let Some(kind) = sequence.feed() {
+        notes.push(note(kind));
+        let untouched = sequence.transforms.is_empty() && matches!(sequence.source, Source::Stream(_));
+        if untouched && surroundings.feed_shows_states.get() {
+            notes.push(INCLUDES_STATES);
+        }
+    }
+    let feed = sequence.feed().is_some();
+    let stream = sequence.open(cx)?;
+    Ok(Answer::Sequence(Cursor { stream, cx: cx.clone(), batches: Batches::new(sizes, feed), notes }))
+}
+
+fn note(kind: FeedKind) -> u8 {
+    match kind {
+        FeedKind::Sequence => 1,
+        FeedKind::Atom => 2,
+        FeedKind::OrderByLimit => 3,
+        FeedKind::Unioned => 4,
+    }
+}
+
+/// The rows of a result, read as the client asks for them.
+pub struct Cursor {
+    stream: Box<dyn Stream>,
+    cx: Cx,
+    batches: Batches,
+    notes: Vec<u8>,
+}
+
+/// Some rows of a result.
+#[derive(Debug)]
+pub struct CursorBatch {
+    /// The rows; from a feed at least one while there is more.
+    pub rows: Vec<Datum>,
+    /// Whether there may be more rows after them.
+    pub more: bool,
+}
+
+impl Cursor {
+    /// The notes of each answer of this result (`ResponseNote` of the protocol).
+    pub fn notes(&self) -> &[u8] {
+        &self.notes
+    }
+
+    /// Whether the result never ends by itself.
+    pub fn is_feed(&self) -> bool {
+        self.batches.is_feed()
+    }
+
+    /// The next rows, on a fiber, which a feed parks until there is one. After an error there is nothing more.
+    pub fn next_batch(&mut self) -> Result<CursorBatch> {
+        self.batches.next(&mut *self.stream, &self.cx)
+    }
+}

@@ -1,0 +1,98 @@
+//! What every part of one query shares: the environment, the query's own time, its permissions, its default database.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+use photondb_reql::Str;
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::value::Db;
+use photondb_reql::eval::{Cx, Node, Scope, Value, eval};
+
+use crate::catalog::{Permission, SYSTEM_DATABASE, Scope as PermissionOf, UserPermissions};
+use crate::environment::Environment;
+use crate::mismatch;
+use crate::table::TableInfo;
+
+/// The database that `r.table("x")` means when the query names none.
+pub(crate) const DEFAULT_DATABASE: &str = "test";
+
+/// Shared by everything one query makes.
+pub(crate) struct Surroundings {
+    pub environment: Environment,
+    /// The global option `db`, not evaluated before it is needed.
+    pub default_db: Option<Node>,
+    /// When the query began, in microseconds since the epoch.
+    pub now_micros: i64,
+    /// How many changes a feed holds for a slow reader.
+    pub queue_size: usize,
+    /// Whether the feed that was made last shows its states, which the client is told beside it.
+    pub feed_shows_states: Cell<bool>,
+    permissions: OnceCell<UserPermissions>,
+    system: OnceCell<Str>,
+}
+
+impl Surroundings {
+    pub fn new(environment: Environment, default_db: Option<Node>, queue_size: usize) -> Rc<Surroundings> {
+        let now_micros = environment.clock.wall().micros;
+        Rc::new(Surroundings {
+            environment,
+            default_db,
+            now_micros,
+            queue_size,
+            feed_shows_states: Cell::new(false),
+            permissions: OnceCell::new(),
+            system: OnceCell::new(),
+        })
+    }
+
+    /// The database that the query runs against.
+    pub fn default_db(&self, cx: &Cx) -> Result<Db> {
+        let Some(node) = &self.default_db else { return self.environment.catalog.database(DEFAULT_DATABASE) };
+        match eval(node, &Scope::empty(), cx)? {
+            Value::Db(db) => Ok(db),
+            other => Err(mismatch::expected("DATABASE", &other)),
+        }
+    }
+
+    /// Refuses what the user may not do.
+    pub fn require(&self, permission: Permission, scope: PermissionOf<'_>) -> Result<()> {
+        let catalog = &self.environment.catalog;
+        if &*self.environment.user == "admin" {
+            return Ok(());
+        }
+        if self.permissions.get().is_none() {
+            let permissions = catalog.permissions(&self.environment.user)?;
+            let _ = self.permissions.set(permissions);
+        }
+        if self.system.get().is_none() {
+            let _ = self.system.set(catalog.database(SYSTEM_DATABASE)?.id);
+        }
+        let allowed = match (self.permissions.get(), self.system.get()) {
+            (Some(permissions), Some(system)) => permissions.permits(permission, scope, system),
+            _ => false,
+        };
+        if allowed { Ok(()) } else { Err(denied(&self.environment.user, permission)) }
+    }
+
+    /// As [`Surroundings::require`], for a table.
+    pub fn require_on(&self, permission: Permission, table: &TableInfo) -> Result<()> {
+        self.require(permission, PermissionOf::Table(&table.db_id, &table.id))
+    }
+
+    /// A random UUID, as text.
+    pub fn uuid(&self) -> Datum {
+        let mut bytes = [0u8; 16];
+        self.environment.random.fill(&mut bytes);
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        let hex =
+            |range: std::ops::Range<usize>| -> String { bytes[range].iter().map(|b| format!("{b:02x}")).collect() };
+        Datum::from(format!("{}-{}-{}-{}-{}", hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)))
+    }
+}
+
+/// `` User `x` does not have the required `read` permission. ``
+pub(crate) fn denied(user: &str, permission: Permission) -> Error {
+    Error::permission(format!("User `{user}` does not have the required `{}` permission.", permission.name()))
+}

@@ -1,0 +1,255 @@
+//! All that a query may ask of data. `query` cannot tell a local shard from a remote one, nor a system table from a user's.
+//!
+//! Calls are synchronous; an implementation that must wait parks the fiber it runs on.
+
+use photondb_reql::datum::{Datum, Str};
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::{Cx, Func};
+
+/// One table at one moment's schema. Cheap to clone behind its `Rc`.
+pub trait Table {
+    /// What the table is.
+    fn info(&self) -> &TableInfo;
+
+    /// The document with this primary key. Errors: the key cannot be one.
+    fn get(&self, key: &Datum, mode: ReadMode) -> Result<Option<Datum>>;
+
+    /// Starts reading documents. Errors: no such index, or it is not built yet.
+    fn scan(&self, access: &Access, mode: ReadMode) -> Result<Box<dyn Rows>>;
+
+    /// How many rows [`Table::scan`] would give, without reading them; `None`: it must be counted by reading.
+    fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>>;
+
+    /// Applies writes in order; each is atomic for its document. One result for each, in order.
+    fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>>;
+
+    /// Waits until everything acknowledged is durable.
+    fn sync(&self) -> Result<()>;
+
+    /// Begins to listen: every change committed after this call is given, in order for each document.
+    fn subscribe(&self) -> Result<Box<dyn Subscription>>;
+
+    /// The indexes, by name.
+    fn indexes(&self) -> Result<Vec<IndexInfo>>;
+}
+
+/// What a table is.
+#[derive(Clone, Debug)]
+pub struct TableInfo {
+    /// Its UUID as text.
+    pub id: Str,
+    /// Its name.
+    pub name: Str,
+    /// Its database's UUID as text.
+    pub db_id: Str,
+    /// Its database's name.
+    pub db_name: Str,
+    /// The field that is the primary key.
+    pub primary_key: Str,
+    /// The write hook, compiled: called with context, old and new value.
+    pub write_hook: Option<Func>,
+    /// Whether it is one of the database `rethinkdb`.
+    pub system: bool,
+}
+
+impl TableInfo {
+    /// The error for an index that is not there.
+    pub fn no_such_index(&self, index: &str) -> Error {
+        Error::op_failed(format!("Index `{index}` was not found on table `{}.{}`.", self.db_name, self.name))
+    }
+
+    /// The error for an index that is still being built.
+    pub fn index_not_ready(&self, index: &str) -> Error {
+        Error::op_failed(format!(
+            "Index `{index}` on table `{}.{}` was accessed before its construction was finished.",
+            self.db_name, self.name
+        ))
+    }
+}
+
+/// `read_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Linearizable.
+    #[default]
+    Single,
+    /// Linearizable.
+    Majority,
+    /// May lag behind.
+    Outdated,
+}
+
+/// In which order rows come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// In any.
+    #[default]
+    Any,
+    /// Lowest key first.
+    Ascending,
+    /// Highest key first.
+    Descending,
+}
+
+/// Which rows, by which tree.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// A secondary index; `None`: the primary key.
+    pub index: Option<Str>,
+    /// Which keys.
+    pub keys: Keys,
+    /// In which order.
+    pub order: Order,
+}
+
+/// Which keys of the tree.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// A range.
+    Range(DatumRange),
+    /// These, each as often as it is named (`get_all`).
+    Each(Vec<Datum>),
+}
+
+/// A range of keys in ReQL's order. `MinVal` and `MaxVal` are unbounded.
+#[derive(Clone, Debug)]
+pub struct DatumRange {
+    /// The lower bound.
+    pub left: Datum,
+    /// Whether the range holds its lower bound.
+    pub left_closed: bool,
+    /// The upper bound.
+    pub right: Datum,
+    /// Whether the range holds its upper bound.
+    pub right_closed: bool,
+}
+
+impl DatumRange {
+    /// Every key.
+    pub fn all() -> DatumRange {
+        DatumRange { left: Datum::MinVal, left_closed: true, right: Datum::MaxVal, right_closed: true }
+    }
+
+    /// Whether `key` lies in it.
+    pub fn contains(&self, key: &Datum) -> bool {
+        let above = if self.left_closed { *key >= self.left } else { *key > self.left };
+        above && if self.right_closed { *key <= self.right } else { *key < self.right }
+    }
+}
+
+/// A scan in progress. Each batch is read from one snapshot; later batches from later ones.
+pub trait Rows {
+    /// About `want` rows; none only at the end.
+    fn next_batch(&mut self, want: usize) -> Result<Vec<Row>>;
+
+    /// The position of the snapshot that the last batch was read from: changes at or before it are in the batch.
+    fn position(&self) -> Position;
+}
+
+/// One row of a scan.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The document.
+    pub document: Datum,
+    /// The value it has in the index it was found by; `None` for the primary key.
+    pub index_value: Option<Datum>,
+}
+
+/// How far a shard has applied its log. Positions of one shard are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+/// One document's write.
+#[derive(Clone)]
+pub struct Write {
+    /// The primary key of the document.
+    pub key: Datum,
+    /// What becomes of it.
+    pub transition: Transition,
+}
+
+/// What becomes of a document. Evaluated by the leader's proposer on the document as it is then; see `write::apply`.
+#[derive(Clone)]
+pub enum Transition {
+    /// `insert`: the document goes in; when there is one, `conflict` decides.
+    Insert { document: Datum, conflict: Conflict },
+    /// `update`: what the function gives is merged into the document.
+    Update(Func),
+    /// `replace`: what the function gives takes its place; `null` deletes.
+    Replace(Func),
+    /// `delete`.
+    Delete,
+}
+
+/// What `insert` does when the key exists.
+#[derive(Clone)]
+pub enum Conflict {
+    /// Refuses.
+    Error,
+    /// The new one takes the old one's place.
+    Replace,
+    /// The new one is merged into the old one.
+    Update,
+    /// The function is called with key, old and new document.
+    Function(Func),
+}
+
+/// How writes are carried out.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// `durability: "soft"` was asked for. Accepted, and served as hard.
+    pub soft: bool,
+    /// The write hook is not called (`ignore_write_hook`).
+    pub ignore_write_hook: bool,
+}
+
+/// What became of one write.
+#[derive(Clone, Debug)]
+pub enum WriteResult {
+    /// The document before and after; `Null` where there was or is none. Equal: nothing was written.
+    Done { old: Datum, new: Datum },
+    /// The write was refused for this document alone; the message goes into `first_error`, the document as it was into
+    /// `return_changes: "always"`.
+    Refused { error: photondb_reql::error::Error, old: Datum },
+}
+
+/// A subscription to a table's changes.
+pub trait Subscription {
+    /// The next changes, parking the fiber until there is one. Errors: the table is gone, or the reader fell too far behind.
+    fn next(&mut self) -> Result<Vec<Change>>;
+
+    /// Changes that are there already, without waiting; may be none.
+    fn try_next(&mut self) -> Result<Vec<Change>>;
+}
+
+/// One committed change of one document.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The document before; `None`: there was none.
+    pub old: Option<Datum>,
+    /// The document after; `None`: it was deleted.
+    pub new: Option<Datum>,
+    /// Where in the shard's log.
+    pub position: Position,
+}
+
+/// What `index_status` shows.
+#[derive(Clone, Debug)]
+pub struct IndexInfo {
+    /// Its name.
+    pub name: Str,
+    /// Built to the end.
+    pub ready: bool,
+    /// From 0 to 1 while it is built.
+    pub progress: f64,
+    /// One entry for each element of an array.
+    pub multi: bool,
+    /// Geospatial.
+    pub geo: bool,
+    /// The reql format version it was made under; queries that answer by it are the same for ever.
+    pub outdated: bool,
+    /// The definition as stored bytes (`reql::format`): what `function` shows, and what `index_create` accepts back.
+    pub definition: Vec<u8>,
+    /// The definition as RethinkDB prints it.
+    pub query: String,
+}

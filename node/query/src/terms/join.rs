@@ -1,0 +1,86 @@
+//! `eq_join`: each element with the documents that its key finds.
+
+use photondb_reql::datum::{Datum, Object};
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::{Args, Batch, Cx, Func, Sequence, Shortcut, Stream, Value};
+
+use crate::catalog::Permission;
+use crate::keys;
+use crate::limits::SCAN_BATCH_ROWS;
+use crate::mismatch;
+use crate::selection::{Part, TableRef};
+
+/// `eq_join(field or function, table, {index, ordered})`.
+pub(super) fn eq_join(args: &Args<'_>) -> Result<Value> {
+    let left = args.sequence(0)?;
+    let by = args.function(1, Shortcut::GetField)?;
+    let table = args.convert(2, mismatch::as_table)?;
+    let index = args.optarg_string("index")?;
+    args.optarg_bool("ordered")?;
+    if left.feed().is_some() {
+        return Err(Error::logic("Cannot call `eq_join` on an infinite stream (such as a changefeed)."));
+    }
+    let left = left.open(args.cx())?;
+    let join = EqJoin { left, by, table, index, ready: Batch::new() };
+    Ok(Value::Sequence(Sequence::stream(Box::new(join))))
+}
+
+/// Pairs come in the order of the left side, whether or not `ordered` was asked for.
+struct EqJoin {
+    left: Box<dyn Stream>,
+    by: Func,
+    table: TableRef,
+    index: Option<photondb_reql::Str>,
+    ready: Batch,
+}
+
+impl EqJoin {
+    fn join(&mut self, left: Datum, cx: &Cx) -> Result<()> {
+        let key = match self.by.call_datum(std::slice::from_ref(&left), cx) {
+            Ok(Datum::Null) => return Ok(()),
+            Ok(key) => key,
+            Err(error) if error.is_non_existence() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if self.table.secondary(self.index.as_ref()).is_none() {
+            keys::check_primary(&key)?;
+            self.table.surroundings.require_on(Permission::Read, self.table.info())?;
+            if let Some(right) = self.table.table.get(&key, self.table.mode)? {
+                self.pair(&left, right);
+            }
+            return Ok(());
+        }
+        keys::check_secondary(&key)?;
+        let found = self.table.with(Part::Keys { index: self.index.clone(), keys: vec![key] });
+        let mut rows = found.open_rows()?;
+        loop {
+            let batch = rows.next_rows(SCAN_BATCH_ROWS)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for row in batch {
+                self.pair(&left, row.document);
+            }
+        }
+    }
+
+    fn pair(&mut self, left: &Datum, right: Datum) {
+        self.ready.push(Datum::Object(Object::from([("left", left.clone()), ("right", right)])));
+    }
+}
+
+impl Stream for EqJoin {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        while self.ready.is_empty() {
+            let batch = self.left.next_batch(want, cx)?;
+            if batch.is_empty() {
+                break;
+            }
+            cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            for left in batch {
+                self.join(left, cx)?;
+            }
+        }
+        Ok(std::mem::take(&mut self.ready))
+    }
+}

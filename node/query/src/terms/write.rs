@@ -1,0 +1,129 @@
+//! `update`, `replace`, `delete`: read what is selected, in batches, and write each batch.
+
+mod non_atomic;
+mod options;
+
+use photondb_reql::TermKind;
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::{Args, Cx, Func, Shortcut, Stream, Value};
+
+pub(super) use options::{Options, soft_durability};
+
+use crate::catalog::Permission;
+use crate::limits::WRITE_BATCH_DOCUMENTS;
+use crate::mismatch;
+use crate::selection::TableRef;
+use crate::table::{Transition, Write, WriteResult};
+use crate::write::stats::Stats;
+use non_atomic::NonAtomic;
+
+/// Evaluates one of the three.
+pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
+    let options = Options::read(args)?;
+    let change = change(args)?;
+    let target = target(args)?;
+    let cx = args.cx();
+    let table = target.table.clone();
+    table.surroundings.require_on(Permission::Write, table.info())?;
+    let mut stats = Stats::new(options.return_changes, cx.limits().array);
+    match target.rows {
+        Rows::One(key) => write(&table, vec![key], &change, &options, &mut stats, cx)?,
+        Rows::Many(mut documents) => loop {
+            let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
+            if batch.is_empty() {
+                break;
+            }
+            for documents in batch.chunks(WRITE_BATCH_DOCUMENTS) {
+                let keys = documents.iter().map(|document| document.field(&table.info().primary_key));
+                write(&table, keys.collect::<Result<_>>()?, &change, &options, &mut stats, cx)?;
+            }
+        },
+    }
+    Ok(Value::Datum(stats.into_datum()))
+}
+
+/// What is to be done to each document.
+enum Change<'a> {
+    Atomic(Transition),
+    NonAtomic(NonAtomic<'a>),
+}
+
+fn write(
+    table: &TableRef,
+    keys: Vec<Datum>,
+    change: &Change<'_>,
+    options: &Options,
+    stats: &mut Stats,
+    cx: &Cx,
+) -> Result<()> {
+    let results = match change {
+        Change::Atomic(transition) => {
+            let writes = keys.into_iter().map(|key| Write { key, transition: transition.clone() }).collect();
+            table.table.write(writes, &options.write, cx)?
+        }
+        Change::NonAtomic(change) => {
+            let mut results = Vec::with_capacity(keys.len());
+            for key in keys {
+                results.push(change.write(table, key, &options.write, cx)?);
+            }
+            results
+        }
+    };
+    results.iter().for_each(|result: &WriteResult| stats.add(result));
+    Ok(())
+}
+
+fn change<'a>(args: &'a Args<'a>) -> Result<Change<'a>> {
+    if args.kind() == TermKind::Delete {
+        return Ok(Change::Atomic(Transition::Delete));
+    }
+    // With `r.args` the nodes are not where the arguments are, so all but the selection are looked at.
+    let deterministic = args.call().args.iter().skip(1).all(|node| node.traits().deterministic());
+    if deterministic {
+        let function: Func = args.function(1, Shortcut::Constant)?;
+        return Ok(Change::Atomic(match args.kind() {
+            TermKind::Update => Transition::Update(function),
+            _ => Transition::Replace(function),
+        }));
+    }
+    if args.optarg_bool("non_atomic")? != Some(true) {
+        return Err(Error::logic(
+            "Could not prove argument deterministic.  Maybe you want to use the non_atomic flag?",
+        ));
+    }
+    Ok(Change::NonAtomic(NonAtomic::new(args)))
+}
+
+struct Target {
+    table: TableRef,
+    rows: Rows,
+}
+
+enum Rows {
+    One(Datum),
+    Many(Box<dyn Stream>),
+}
+
+fn target(args: &Args<'_>) -> Result<Target> {
+    args.convert(0, |value, cx| {
+        if let Some(row) = mismatch::as_row(&value) {
+            return Ok(Target { table: row.table.clone(), rows: Rows::One(row.key.clone()) });
+        }
+        match value {
+            Value::Table(table) => match table.as_any().downcast_ref::<TableRef>() {
+                Some(table) => Ok(Target { table: table.clone(), rows: Rows::Many(Box::new(table.open_rows()?)) }),
+                None => Err(mismatch::expected("SELECTION", &Value::Table(table))),
+            },
+            Value::Sequence(sequence) => {
+                let table =
+                    sequence.table.as_ref().and_then(|table| table.as_any().downcast_ref::<TableRef>()).cloned();
+                match table {
+                    Some(table) => Ok(Target { table, rows: Rows::Many(sequence.open(cx)?) }),
+                    None => Err(mismatch::expected("SELECTION", &Value::Sequence(sequence))),
+                }
+            }
+            other => Err(mismatch::expected("SELECTION", &other)),
+        }
+    })
+}

@@ -1,0 +1,77 @@
+//! Writes whose function may not run at the shard: it is called here, on the document as it is now, and the result is
+//! written on condition that the document is still the same. Otherwise it is called again.
+//!
+//! So the function sees and changes one state of its document, as with an atomic write; what it read elsewhere may have
+//! changed meanwhile, and it may be called more than once.
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::{Args, Cx, Func, Shortcut, merge, stored};
+use photondb_reql::{BacktraceId, Term, TermKind};
+
+use crate::catalog::Permission;
+use crate::limits::NON_ATOMIC_ATTEMPTS;
+use crate::selection::TableRef;
+use crate::table::{Transition, Write, WriteOptions, WriteResult};
+
+/// What the conditional write says when its document has changed; nobody sees it but this module.
+const CHANGED: &str = "\u{1}the document has changed";
+
+/// An `update` or `replace` with a function that is not deterministic.
+pub(super) struct NonAtomic<'a> {
+    args: &'a Args<'a>,
+    update: bool,
+}
+
+impl<'a> NonAtomic<'a> {
+    pub fn new(args: &'a Args<'a>) -> NonAtomic<'a> {
+        NonAtomic { args, update: args.kind() == TermKind::Update }
+    }
+
+    /// Writes one document.
+    pub fn write(&self, table: &TableRef, key: Datum, options: &WriteOptions, cx: &Cx) -> Result<WriteResult> {
+        table.surroundings.require_on(Permission::Read, table.info())?;
+        for _ in 0..NON_ATOMIC_ATTEMPTS {
+            let old = table.table.get(&key, table.mode)?.unwrap_or(Datum::Null);
+            let new = match self.evaluate(&old, cx) {
+                Ok(new) => new,
+                Err(error) => return Ok(WriteResult::Refused { error, old }),
+            };
+            let write = Write { key: key.clone(), transition: Transition::Replace(replace_if(old, new)?) };
+            let result = table.table.write(vec![write], options, cx)?.pop();
+            match result {
+                Some(WriteResult::Refused { error, .. }) if error.message == CHANGED => {}
+                Some(result) => return Ok(result),
+                None => return Err(Error::internal("a table answered fewer results than it was given writes")),
+            }
+        }
+        let old = table.table.get(&key, table.mode)?.unwrap_or(Datum::Null);
+        let error = Error::op_failed("The document kept changing while a non-atomic write was evaluated.");
+        Ok(WriteResult::Refused { error, old })
+    }
+
+    fn evaluate(&self, old: &Datum, cx: &Cx) -> Result<Datum> {
+        if self.update && old.is_null() {
+            return Ok(Datum::Null);
+        }
+        // Read anew for each document: what is no function literal may give something else each time.
+        let function = self.args.function(1, Shortcut::Constant)?;
+        let result = function.apply(old.clone(), cx)?;
+        if !self.update {
+            return Ok(result);
+        }
+        merge::merge(old, &result)
+    }
+}
+
+/// The function `x -> branch(x == old, new, error(CHANGED))`.
+fn replace_if(old: Datum, new: Datum) -> Result<Func> {
+    let id = BacktraceId::NONE;
+    let constant = |datum| Term::Datum(datum, id);
+    let parameter = Datum::from(1);
+    let variable = Term::call(TermKind::Var, vec![constant(parameter.clone())], id);
+    let same = Term::call(TermKind::Eq, vec![variable, constant(old)], id);
+    let changed = Term::call(TermKind::Error, vec![constant(Datum::from(CHANGED))], id);
+    let body = Term::call(TermKind::Branch, vec![same, constant(new), changed], id);
+    stored::compile_term(&Term::call(TermKind::Func, vec![constant(Datum::from(vec![parameter])), body], id))
+}

@@ -1,0 +1,54 @@
+//! The options that all writes share.
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::Args;
+
+use crate::table::WriteOptions;
+use crate::write::stats::ReturnChanges;
+
+/// How a write is carried out and what it answers.
+pub(crate) struct Options {
+    pub write: WriteOptions,
+    pub return_changes: ReturnChanges,
+}
+
+impl Options {
+    /// Reads and checks them.
+    pub fn read(args: &Args<'_>) -> Result<Options> {
+        if args.optarg_node("return_vals").is_some() {
+            return Err(Error::logic(
+                "Error: encountered obsolete optarg `return_vals`.  Use `return_changes` instead.",
+            ));
+        }
+        let return_changes = match args.optarg_datum("return_changes")? {
+            None | Some(Datum::Bool(false)) => ReturnChanges::No,
+            Some(Datum::Bool(true)) => ReturnChanges::Yes,
+            Some(Datum::String(text)) if text == "always" => ReturnChanges::Always,
+            Some(Datum::String(text)) => {
+                return Err(Error::logic(format!(
+                    "Invalid return_changes value `{text}` (options are `true`, `false`, and `'always'`.)"
+                )));
+            }
+            Some(other) => return Err(Error::expected_type("BOOL", &other)),
+        };
+        let soft = soft_durability(args)?;
+        let ignore_write_hook = args.optarg_bool("ignore_write_hook")?.unwrap_or(false);
+        Ok(Options { write: WriteOptions { soft, ignore_write_hook }, return_changes })
+    }
+}
+
+/// The option `durability`.
+pub(crate) fn soft_durability(args: &Args<'_>) -> Result<bool> {
+    let soft = args.optarg_as("durability", |datum| {
+        let text = datum.as_string()?;
+        match text.as_str() {
+            "soft" => Ok(true),
+            "hard" => Ok(false),
+            other => Err(Error::logic(format!(
+                "Durability option `{other}` unrecognized (options are \"hard\" and \"soft\")."
+            ))),
+        }
+    })?;
+    Ok(soft.unwrap_or(false))
+}

@@ -1,0 +1,93 @@
+//! What a stored document must be.
+
+use photondb_reql::datum::{Datum, Node};
+use photondb_reql::error::{Error, Result};
+
+use crate::limits::{DOCUMENT_BYTES_MAX, STORED_ARRAY_ELEMENTS_MAX};
+
+/// What is counted for each value besides its text: more than any encoding of it takes.
+const VALUE_BYTES: usize = 16;
+
+/// Checks that `new` may take the place of `old` under `key`. `Null` is always allowed.
+pub(crate) fn check_replacement(old: &Datum, new: &Datum, primary_key: &str, key: &Datum) -> Result<()> {
+    if new.is_null() {
+        return Ok(());
+    }
+    check_object(new, primary_key)?;
+    let found = new.field(primary_key)?;
+    if found != *key {
+        return Err(Error::logic(format!(
+            "Primary key `{primary_key}` cannot be changed (`{}` -> `{}`).",
+            old.print(),
+            new.print()
+        )));
+    }
+    check_storable(new)
+}
+
+/// Checks that `document` is an object that has a primary key.
+pub(crate) fn check_object(document: &Datum, primary_key: &str) -> Result<()> {
+    let Datum::Object(fields) = document else {
+        return Err(not_an_object(document));
+    };
+    if document.ptype_name().is_some() {
+        return Err(not_an_object(document));
+    }
+    if !fields.contains_key(primary_key) {
+        return Err(Error::logic(format!(
+            "Inserted object must have primary key `{primary_key}`:\n{}",
+            document.print()
+        )));
+    }
+    Ok(())
+}
+
+fn not_an_object(document: &Datum) -> Error {
+    let message = format!("Inserted value must be an OBJECT (got {}):\n{}", document.type_name(), document.print());
+    Error::wrong_type(document, message)
+}
+
+/// Checks that every part of it can be stored, and that it is not too large.
+pub(crate) fn check_storable(document: &Datum) -> Result<()> {
+    let weight = weigh(document.node())?;
+    // The estimate is never too small, so that only documents near the limit are encoded to know better.
+    if weight > DOCUMENT_BYTES_MAX && document.to_encoded().len() > DOCUMENT_BYTES_MAX {
+        return Err(Error::resource(format!("Document too large for disk writes (limit {DOCUMENT_BYTES_MAX} bytes).")));
+    }
+    Ok(())
+}
+
+/// About how many bytes it takes when it is stored; never too few. Errors: it holds what cannot be stored.
+fn weigh(root: Node<'_>) -> Result<usize> {
+    let mut weight = 0;
+    let mut pending = vec![root];
+    while let Some(node) = pending.pop() {
+        weight += VALUE_BYTES;
+        match node {
+            Node::MinVal | Node::MaxVal => {
+                return Err(Error::logic("`r.minval` and `r.maxval` cannot be written to disk."));
+            }
+            Node::Null | Node::Bool(_) | Node::Number(_) => {}
+            Node::String(text) => weight += text.len(),
+            Node::Binary(data) => weight += data.len(),
+            Node::Array(items) => {
+                if items.len() > STORED_ARRAY_ELEMENTS_MAX {
+                    return Err(Error::logic("Array too large for disk writes (limit 100,000 elements)."));
+                }
+                pending.extend(items.iter());
+            }
+            Node::Object(fields) => {
+                for (name, value) in fields.iter() {
+                    weight += name.len();
+                    pending.push(value);
+                }
+            }
+        }
+    }
+    Ok(weight)
+}
+
+/// About how many bytes it takes on the wire between nodes.
+pub(crate) fn weight(document: &Datum) -> usize {
+    weigh(document.node()).unwrap_or(VALUE_BYTES)
+}
