@@ -142,7 +142,7 @@ fn an_idle_leader_keeps_its_lead() {
     let millis = Duration::from_millis;
     let quick =
         Options { heartbeat_interval: millis(20), election_timeout_min: millis(50), election_timeout_max: millis(70) };
-    let node = Node::open_with(&disk, &checkpoints, quick).unwrap();
+    let node = Node::open_with(&disk, &checkpoints, quick, Duration::ZERO).unwrap();
     block_on(async {
         let (group, machine, term) = node.lead(1).await;
         tokio::time::sleep(millis(500)).await;

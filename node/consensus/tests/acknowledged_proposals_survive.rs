@@ -7,13 +7,18 @@
 #[path = "node/node.rs"]
 mod node;
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use node::{Checkpoints, Node, PATIENCE, block_on, texts};
+use node::{Checkpoints, Node, PATIENCE, block_on, patient, texts};
 use photondb_consensus::ConsensusError;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::wal::{Record, StreamId};
 
 const ROUNDS: usize = 12;
+
+/// Long enough for a member that acknowledges too early to get ahead of its disk.
+const LATENCY: Duration = Duration::from_millis(1);
 
 /// What one life has seen. `proposed` may go further than `acknowledged`.
 #[derive(Default)]
@@ -26,7 +31,7 @@ struct Seen {
 /// Proposes until the work is done or the disk is gone.
 async fn work(node: &Node, seen: &mut Seen, life: usize) -> Result<(), ConsensusError> {
     let (group, machine) = node.start(1).await?;
-    let term = group.wait_leading(std::time::Duration::from_millis(500)).await?;
+    let term = group.wait_leading(Duration::from_millis(500)).await?;
     let before = machine.commands();
     assert!(before.len() >= seen.acknowledged, "an acknowledged proposal is gone");
     assert_eq!(texts(&before), seen.proposed[..before.len()], "in order, and nothing twice");
@@ -41,7 +46,7 @@ async fn work(node: &Node, seen: &mut Seen, life: usize) -> Result<(), Consensus
             group.propose(term, command.into())
         });
         for outcome in outcomes {
-            match tokio::time::timeout(std::time::Duration::from_millis(500), outcome).await {
+            match tokio::time::timeout(Duration::from_millis(500), outcome).await {
                 Ok(Ok(_)) => seen.acknowledged += 1,
                 _ => return Ok(()),
             }
@@ -53,7 +58,7 @@ async fn work(node: &Node, seen: &mut Seen, life: usize) -> Result<(), Consensus
                 return Ok(());
             }
             machine.take_checkpoint();
-            if tokio::time::timeout(std::time::Duration::from_millis(500), group.purge_behind()).await.is_err() {
+            if tokio::time::timeout(Duration::from_millis(500), group.purge_behind()).await.is_err() {
                 return Ok(());
             }
         }
@@ -77,7 +82,7 @@ fn cut_at(operation: u64, seed: u64) -> bool {
             1 => disk.crash_at((operation * 5 + seed) % 25),
             _ => {}
         }
-        if let Ok(node) = Node::open(&disk, &checkpoints) {
+        if let Ok(node) = Node::open_with(&disk, &checkpoints, patient(), LATENCY) {
             if let Some(known) = &seen.vote {
                 let found = node.wal.state(StreamId(1)).and_then(|state| state.vote).expect("a durable vote stays");
                 assert!(term_of(&found) >= term_of(known), "a durable vote regressed");

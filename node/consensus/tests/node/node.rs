@@ -132,10 +132,17 @@ pub fn patient() -> Options {
 
 impl Node {
     pub fn open(disk: &SimulatedDisk, checkpoints: &Checkpoints) -> Result<Node, StorageError> {
-        Node::open_with(disk, checkpoints, patient())
+        Node::open_with(disk, checkpoints, patient(), Duration::ZERO)
     }
 
-    pub fn open_with(disk: &SimulatedDisk, checkpoints: &Checkpoints, options: Options) -> Result<Node, StorageError> {
+    /// `latency` passes before each step of the log: on a disk without any, what is acknowledged too early is durable
+    /// by the time anybody looks.
+    pub fn open_with(
+        disk: &SimulatedDisk,
+        checkpoints: &Checkpoints,
+        options: Options,
+        latency: Duration,
+    ) -> Result<Node, StorageError> {
         let sizes = WalOptions {
             segment_bytes: 256 << 10,
             first_segment_bytes: 128 << 10,
@@ -148,6 +155,7 @@ impl Node {
             let (wal, stop) = (Arc::clone(&wal), Arc::clone(&stop));
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Acquire) {
+                    std::thread::sleep(latency);
                     match wal.step() {
                         Ok(true) => {}
                         Ok(false) => std::thread::park(),
