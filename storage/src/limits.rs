@@ -17,7 +17,7 @@ pub const WAL_SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 /// What one step of the writer takes from the queue when more is waiting, in bytes.
 pub const WAL_STEP_BYTES_MAX: usize = 8 << 20;
 
-/// Live bytes that one step rewrites forward to free the oldest segment.
+/// Live bytes that one step rewrites forward to free the oldest segment, and what it reads for that at least.
 pub const WAL_RECLAIM_BYTES_PER_STEP: usize = 1 << 20;
 
 /// Recent entries kept in memory by default, in bytes.

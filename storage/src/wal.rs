@@ -34,9 +34,7 @@ use self::writer::Writer;
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 use crate::error::StorageError;
-use crate::limits::{
-    WAL_CACHE_BYTES_DEFAULT, WAL_SEGMENT_BYTES_DEFAULT, WAL_SEGMENT_BYTES_MAX, WAL_SEGMENT_BYTES_MIN,
-};
+use crate::limits::{WAL_CACHE_BYTES_DEFAULT, WAL_SEGMENT_BYTES_DEFAULT, WAL_SEGMENT_BYTES_MAX, WAL_SEGMENT_BYTES_MIN};
 
 /// One sequence of records in the log: one member of one Raft group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -145,7 +145,11 @@ fn a_failed_sync_or_write_stops_the_log_for_good() {
         let disk = SimulatedDisk::new(3);
         let wal = open(&disk).unwrap();
         store(&wal, STREAM, vec![entry(0, 10)]).unwrap();
-        if fail_sync { disk.fail_sync_after(0) } else { disk.fail_write_after(0) }
+        if fail_sync {
+            disk.fail_sync_after(0)
+        } else {
+            disk.fail_write_after(0)
+        }
         let first = submit(&wal, STREAM, vec![entry(1, 10)]);
         let second = submit(&wal, StreamId(2), vec![Record::Vote(Bytes::new())]);
         assert!(matches!(wal.step(), Err(StorageError::Io { .. })));
@@ -181,4 +185,49 @@ fn requests_that_break_the_rules_change_nothing() {
     let odd = photondb_storage::wal::WalOptions { segment_bytes: (64 << 10) + 1, ..model::options() };
     let opened = Wal::open(Arc::new(SimulatedDisk::new(1)), odd, photondb_storage::wal::Lsn::ZERO, 0);
     assert!(matches!(opened, Err(StorageError::Option { option: "segment_bytes", .. })));
+}
+
+#[test]
+fn what_a_new_process_reads_after_a_failed_sync_is_durable_before_it_is_shown() {
+    for seed in 0..20 {
+        let disk = SimulatedDisk::new(seed);
+        let wal = open(&disk).unwrap();
+        store(&wal, STREAM, vec![entry(0, 10)]).unwrap();
+        disk.fail_sync_after(0);
+        let outcome = submit(&wal, STREAM, vec![entry(1, 5000), entry(2, 10)]);
+        assert!(wal.step().is_err() && outcome.try_recv().unwrap().is_err());
+        drop(wal);
+        // The process ends, the machine does not; the drive may or may not hold what the system shows.
+        let wal = open(&disk).unwrap();
+        let shown = Model::of(&wal);
+        assert_eq!(wal.state(STREAM).unwrap().last_index, Some(2));
+        drop(wal);
+        disk.crash();
+        assert_eq!(Model::of(&open(&disk).unwrap()), shown, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_a_refused_truncation_gave_back_is_moved_and_freed_like_the_rest() {
+    // The truncation waits while the entry it removes is written, because both do not fit in one step; then it is
+    // refused, and the entry is there again.
+    let disk = SimulatedDisk::new(9);
+    let wal = open(&disk).unwrap();
+    store(&wal, STREAM, vec![entry(0, 10)]).unwrap();
+    disk.set_capacity(64 << 10);
+    let written = submit(&wal, STREAM, vec![entry(1, 30_000)]);
+    let refused = submit(&wal, STREAM, vec![Record::Truncate { from: 1 }, entry(1, 40_000)]);
+    while wal.step().unwrap() {}
+    assert!(written.try_recv().unwrap().is_ok() && refused.try_recv().unwrap().is_err());
+    assert_eq!(wal.read(STREAM, 1, 2, usize::MAX).unwrap()[0].payload.len(), 30_000);
+    disk.set_capacity(u64::MAX);
+    for index in 0..200 {
+        let purge = Record::Purge { upto: index, payload: Bytes::new() };
+        store(&wal, StreamId(2), vec![entry(index, 3000), purge]).unwrap();
+    }
+    let metrics = wal.metrics();
+    assert!(metrics.segments <= 4 && metrics.records_moved >= 2, "{metrics:?}");
+    drop(wal);
+    disk.crash();
+    assert_eq!(open(&disk).unwrap().read(STREAM, 1, 2, usize::MAX).unwrap()[0].payload.len(), 30_000);
 }

@@ -198,7 +198,9 @@ impl SegmentHeader {
             }
             let header =
                 Self { incarnation, sequence: fields.u64()?, start: Lsn::new(fields.u64()?), length: fields.u64()? };
-            Some(HeaderFound::Valid(header))
+            let sensible =
+                header.length > SEGMENT_HEADER_BYTES && header.start.get().checked_add(header.length).is_some();
+            sensible.then_some(HeaderFound::Valid(header))
         }();
         header.unwrap_or(HeaderFound::Invalid)
     }

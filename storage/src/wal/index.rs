@@ -216,7 +216,9 @@ impl Stream {
                 Undo::Erased(Box::new(before))
             }
             Content::Suspect { .. } => Undo::Suspect(std::mem::replace(&mut self.suspect, true)),
-            Content::Born(_) | Content::Batch { .. } | Content::Checkpoint { .. } | Content::CleanShutdown => Undo::Nothing,
+            Content::Born(_) | Content::Batch { .. } | Content::Checkpoint { .. } | Content::CleanShutdown => {
+                Undo::Nothing
+            }
         };
     }
 

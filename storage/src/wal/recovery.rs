@@ -70,7 +70,7 @@ pub(super) fn recover(disk: &dyn Disk, options: &WalOptions, start: Lsn) -> Resu
     }
     let mut replay = Replay::default();
     let tail = scan(&chain, start, &mut replay)?;
-    let (segments, offset) = end_log(disk, options, &chain, tail, &mut spare)?;
+    let (segments, offset) = end_log(disk, options, &chain, tail, replay.durable(), &mut spare)?;
     let end = segments.last().map_or(Lsn::ZERO, |last| last.header.start.plus(offset));
     if end < start {
         return Err(StorageError::LogMissing { start: start.get(), end: end.get() });
@@ -132,13 +132,20 @@ impl Chain {
         let (Some(first), Some(last)) = (sequences.first().copied(), sequences.last().copied()) else {
             return Ok(Self { first: 1, links: Vec::new() });
         };
+        if last - first > MISSING_MAX {
+            let damage = Damage { segment: first, offset: 0, kind: DamageKind::Segment };
+            return Err(StorageError::WalDamaged { damage });
+        }
         let mut links: Vec<Option<Arc<Segment>>> = Vec::new();
+        let mut end = Lsn::ZERO;
         for sequence in sequences {
-            // A name far off is no segment of ours; a hole is never longer than the segments we have seen.
-            while first + (links.len() as u64) < sequence && last - first < names.len() as u64 + MISSING_MAX {
+            while first + (links.len() as u64) < sequence {
                 links.push(None);
             }
-            links.push(Segment::open(disk, sequence)?.map(Arc::new));
+            // A header that is whole, but of a file put here by somebody else, is no better than a broken one.
+            let segment = Segment::open(disk, sequence)?.filter(|segment| segment.header.start >= end);
+            end = segment.as_ref().map_or(end, Segment::end);
+            links.push(segment.map(Arc::new));
         }
         Ok(Self { first, links })
     }
@@ -153,7 +160,7 @@ impl Chain {
     }
 }
 
-/// More segments than this are never missing in the middle of a log whose ends are there.
+/// The log never has more segments; a name further off is not ours, and no reason to look for what is between.
 const MISSING_MAX: u64 = 1 << 16;
 
 fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageError> {
@@ -169,7 +176,8 @@ fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageE
                 Some(durable) => durable,
                 None => *durable.insert(start.max(evidence(chain, link, 0)?)),
             };
-            if !goes_on && known <= begins {
+            // What comes before everything else that is there was never the end.
+            if !goes_on && known <= begins && chain.links[..link].iter().any(Option::is_some) {
                 return Ok(tail);
             }
             let damage = Damage { segment: chain.sequence(link), offset: 0, kind: DamageKind::Segment };
@@ -249,6 +257,7 @@ fn end_log(
     options: &WalOptions,
     chain: &Chain,
     tail: Tail,
+    durable: Lsn,
     spare: &mut Spare,
 ) -> Result<(Vec<Arc<Segment>>, u64), StorageError> {
     let mut segments: Vec<_> = chain.links[..=tail.segment].iter().flatten().cloned().collect();
@@ -270,6 +279,7 @@ fn end_log(
         }
     }
     if !lost_behind {
+        write_again(&last, durable, tail.offset)?;
         zero_from(&last, tail.offset)?;
         return Ok((segments, tail.offset));
     }
@@ -288,6 +298,20 @@ fn names_exist(disk: &dyn Disk, sequence: u64) -> Result<bool, StorageError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StorageError::io("open", &segment_name(sequence), error)),
     }
+}
+
+/// Writes what is not known durable up to `end` once more. When a process ended because a sync failed, the system may
+/// hold the bytes, call them clean, and never write them: a sync alone would then prove nothing.
+fn write_again(segment: &Segment, durable: Lsn, end: u64) -> Result<(), StorageError> {
+    let mut at = durable.get().saturating_sub(segment.header.start.get()).max(SEGMENT_HEADER_BYTES);
+    let mut piece = Vec::new();
+    while at < end {
+        piece.resize((end - at).min(ZERO_BYTES) as usize, 0);
+        segment.file.read_exact_at(&mut piece, at).map_err(|error| StorageError::io("read", &segment.name, error))?;
+        segment.write(&piece, at)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
 }
 
 /// Overwrites what is not zero from `offset` on, and makes everything in the segment durable.

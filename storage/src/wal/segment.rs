@@ -53,7 +53,13 @@ impl Segment {
     }
 
     /// Creates a segment from nothing: all zeros, space reserved, header and name durable.
-    pub(super) fn create(disk: &dyn Disk, seed: u64, sequence: u64, start: Lsn, length: u64) -> Result<Self, StorageError> {
+    pub(super) fn create(
+        disk: &dyn Disk,
+        seed: u64,
+        sequence: u64,
+        start: Lsn,
+        length: u64,
+    ) -> Result<Self, StorageError> {
         let name = segment_name(sequence);
         let file = disk.open(&name, OpenMode::CreateNew).map_err(|error| StorageError::io("create", &name, error))?;
         if let Err(error) = file.allocate(length) {
@@ -66,7 +72,11 @@ impl Segment {
                 Err(_) => Err(error),
             };
         }
-        let segment = Self { header: SegmentHeader { incarnation: incarnation(seed, sequence), sequence, start, length }, name, file };
+        let segment = Self {
+            header: SegmentHeader { incarnation: incarnation(seed, sequence), sequence, start, length },
+            name,
+            file,
+        };
         segment.write_header()?;
         sync_directory(disk)?;
         Ok(segment)
@@ -86,7 +96,11 @@ impl Segment {
         disk.rename(spare, &name).map_err(|error| StorageError::io("rename", spare, error))?;
         sync_directory(disk)?;
         let file = disk.open(&name, OpenMode::Existing).map_err(|error| StorageError::io("open", &name, error))?;
-        let segment = Self { header: SegmentHeader { incarnation: incarnation(seed, sequence), sequence, start, length }, name, file };
+        let segment = Self {
+            header: SegmentHeader { incarnation: incarnation(seed, sequence), sequence, start, length },
+            name,
+            file,
+        };
         segment.write_header()?;
         Ok(segment)
     }

@@ -20,6 +20,9 @@ use crate::limits::WAL_DAMAGE_REPORTS_MAX;
 /// Blocks read at once when entries are read back.
 const READ_BLOCKS: u64 = 2;
 
+/// What a recent entry is counted with beside its payload, so that empty ones are bounded too.
+const RECENT_BYTES_EACH: usize = 64;
+
 /// Records that came together, and who waits for them.
 pub(super) struct Submission {
     pub(super) stream: StreamId,
@@ -113,7 +116,9 @@ impl Shared {
                 Record::Committed(payload) => Content::Committed(payload),
                 Record::Truncate { from } if target.last().is_none_or(|last| last < from) => continue,
                 Record::Truncate { from } => Content::Truncate { from },
-                Record::Purge { upto, .. } if target.purged.as_ref().is_some_and(|(before, _)| *before >= upto) => continue,
+                Record::Purge { upto, .. } if target.purged.as_ref().is_some_and(|(before, _)| *before >= upto) => {
+                    continue;
+                }
                 Record::Purge { upto, payload } => Content::Purge { upto, payload },
                 Record::Erased => Content::Erased,
             };
@@ -267,8 +272,8 @@ impl Shared {
             match stream.slot_mut(*index).filter(|slot| slot.ticket == queued.ticket) {
                 Some(slot) => {
                     slot.place = Some(place);
-                    self.recent_bytes += payload.len();
-                    let bytes = payload.len();
+                    let bytes = payload.len() + RECENT_BYTES_EACH;
+                    self.recent_bytes += bytes;
                     self.recent.push_back(Recent { stream: id, index: *index, ticket: queued.ticket, bytes });
                 }
                 None => {

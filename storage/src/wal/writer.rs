@@ -9,9 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use super::format::{
-    BATCH_DATA_BYTES, Content, Encoder, Kind, LogRecord, SEGMENT_HEADER_BYTES, room_bytes_max,
-};
+use super::format::{BATCH_DATA_BYTES, Content, Encoder, Kind, LogRecord, SEGMENT_HEADER_BYTES, room_bytes_max};
 use super::index::{Mark, Place};
 use super::reader::{FileBlocks, Found, Reader};
 use super::segment::{self, Segment};
@@ -133,8 +131,9 @@ impl Wal {
             shared.take(bytes_max)
         };
         if batch.is_empty() {
-            return self.reclaim(writer, true);
+            return self.reclaim(writer, WAL_STEP_BYTES_MAX as u64, true);
         }
+        let room = room_of(&batch);
         if let Err(error) = self.write_batch(writer, &mut batch) {
             for submission in batch {
                 complete(submission.completion, Err(submission.refused.unwrap_or_else(|| error.clone())));
@@ -144,7 +143,8 @@ impl Wal {
         for submission in batch {
             complete(submission.completion, submission.refused.map_or(Ok(()), Err));
         }
-        self.reclaim(writer, false)?;
+        // Twice what came in is searched for what is still live, so that freeing keeps up with filling.
+        self.reclaim(writer, WAL_RECLAIM_BYTES_PER_STEP as u64 + 2 * room, false)?;
         Ok(true)
     }
 
@@ -290,20 +290,22 @@ impl Wal {
             }
             segment::remove(&*self.disk, &name)?;
         }
-        let full = |error: StorageError| if error.is_full() { StorageError::Full { needed_bytes: length } } else { error };
+        let full =
+            |error: StorageError| if error.is_full() { StorageError::Full { needed_bytes: length } } else { error };
         spare.next = Some(Segment::create(&*self.disk, seed, sequence, start, length).map_err(full)?);
         Ok(())
     }
 
-    /// Frees what can be freed at little cost. `at_leisure`: nobody waits. Returns whether something was done.
-    fn reclaim(&self, writer: &mut Writer, at_leisure: bool) -> Result<bool, StorageError> {
+    /// Frees what can be freed by reading no more than `budget` bytes. `at_leisure`: nobody waits. Returns whether
+    /// something was done.
+    fn reclaim(&self, writer: &mut Writer, budget: u64, at_leisure: bool) -> Result<bool, StorageError> {
         let released = self.release(writer)?;
         let (start, worth) = {
             let shared = self.shared.lock();
             let (total, live) = (shared.table.total_bytes(), shared.table.live_bytes());
             (shared.table.start(), total > 2 * live + self.options.reclaim_slack_bytes)
         };
-        let moved = worth && self.move_forward(writer)?;
+        let moved = worth && self.move_forward(writer, budget)?;
         // The next batch names the new start anyhow; only an idle log writes one for that alone.
         let named = at_leisure && start > writer.named_start && self.name_start(writer)?;
         Ok(released || moved || named)
@@ -324,7 +326,7 @@ impl Wal {
                 if !self.name_start(writer)? {
                     return Ok(false);
                 }
-            } else if !worth || !self.move_forward(writer)? {
+            } else if !worth || !self.move_forward(writer, WAL_STEP_BYTES_MAX as u64)? {
                 return Ok(false);
             }
         }
@@ -358,8 +360,9 @@ impl Wal {
         }
     }
 
-    /// Copies some of what is live in the oldest segment forward. Returns whether it got any further.
-    fn move_forward(&self, writer: &mut Writer) -> Result<bool, StorageError> {
+    /// Reads `budget` bytes of the oldest segment and copies what is live of them forward. Returns whether it got any
+    /// further.
+    fn move_forward(&self, writer: &mut Writer, budget: u64) -> Result<bool, StorageError> {
         let oldest = self.shared.lock().table.oldest_sealed();
         let Some((oldest, live)) = oldest.filter(|_| !writer.reclaim_stopped) else { return Ok(false) };
         if live == 0 {
@@ -374,7 +377,7 @@ impl Wal {
         reader.seek(from);
         let (mut moved, mut bytes) = (Vec::new(), 0u64);
         let mut ended = false;
-        while bytes < WAL_RECLAIM_BYTES_PER_STEP as u64 {
+        while bytes < WAL_RECLAIM_BYTES_PER_STEP as u64 && reader.offset() - from < budget {
             match reader.next().map_err(|error| StorageError::io("read", &oldest.name, error))? {
                 Found::Record { offset, record } => {
                     let kind = record.content.kind();

@@ -6,7 +6,8 @@ use crate::wal::reader::{Found, Reader, SliceBlocks};
 const HEADER: SegmentHeader =
     SegmentHeader { incarnation: 0x1122_3344_5566_7788, sequence: 2, start: Lsn::new(0x10000), length: 0x10000 };
 
-const GOLDEN_HEADER: &str = "50686f746f6e574c010000003c1b2bbf8877665544332211020000000000000000000100000000000000010000000000";
+const GOLDEN_HEADER: &str =
+    "50686f746f6e574c010000003c1b2bbf8877665544332211020000000000000000000100000000000000010000000000";
 const GOLDEN_END: &str = "2867ead300000500";
 
 fn of(link: u64, moved_from: Option<Lsn>, content: Content) -> LogRecord {
@@ -17,7 +18,12 @@ fn golden_records() -> Vec<(&'static str, LogRecord)> {
     vec![
         (
             "082173d120000101ffffffffffffffff000000000000000000010100000000000080000000000000",
-            LogRecord { stream: StreamId::LOG, link: Lsn::ZERO, moved_from: None, content: Content::Batch { durable: Lsn::new(0x10100), start: Lsn::new(0x8000) } },
+            LogRecord {
+                stream: StreamId::LOG,
+                link: Lsn::ZERO,
+                moved_from: None,
+                content: Content::Batch { durable: Lsn::new(0x10100), start: Lsn::new(0x8000) },
+            },
         ),
         (
             "90541e092700010207000000000000000880000000000000050000000000000003000000000000007061796c6f616400",
@@ -43,10 +49,7 @@ fn golden_records() -> Vec<(&'static str, LogRecord)> {
             "48b1637d15000107070000000000000030800000000000006368696c64000000",
             of(6, None, Content::Born(Bytes::from_static(b"child"))),
         ),
-        (
-            "8c5c134c1000010807000000000000003880000000000000",
-            of(7, None, Content::Erased),
-        ),
+        ("8c5c134c1000010807000000000000003880000000000000", of(7, None, Content::Erased)),
         (
             "5dbe6067200001090700000000000000408000000000000001000000000000008813000000000000",
             of(8, None, Content::Suspect { segment: 1, offset: 5000 }),
@@ -57,7 +60,12 @@ fn golden_records() -> Vec<(&'static str, LogRecord)> {
         ),
         (
             "9f0520c41800010bffffffffffffffff00000000000000000c00000000000000",
-            LogRecord { stream: StreamId::LOG, link: Lsn::ZERO, moved_from: None, content: Content::Checkpoint { generation: 12 } },
+            LogRecord {
+                stream: StreamId::LOG,
+                link: Lsn::ZERO,
+                moved_from: None,
+                content: Content::Checkpoint { generation: 12 },
+            },
         ),
         (
             "1681f3671000010cffffffffffffffff0000000000000000",
@@ -129,10 +137,16 @@ fn records_of_every_length_are_read_back_wherever_a_block_ends() {
         for length in [0usize, 1, 7, 8, 9, 40, 100, 32_759, 32_760, 32_761, 70_000] {
             let mut buffer = Vec::new();
             let mut encoder = Encoder::new(&mut buffer, SEGMENT_HEADER_BYTES, header);
-            let entry = |index, length| Content::Entry { index, term: 1, payload: Bytes::from(vec![index as u8; length]) };
+            let entry =
+                |index, length| Content::Entry { index, term: 1, payload: Bytes::from(vec![index as u8; length]) };
             let batch = Content::Batch { durable: Lsn::new(8), start: Lsn::ZERO };
             let own = |content| LogRecord { stream: StreamId::LOG, link: Lsn::ZERO, moved_from: None, content };
-            let records = [of(0, None, entry(1, before - 40)), own(batch), of(1, None, entry(2, length)), of(2, None, Content::Erased)];
+            let records = [
+                of(0, None, entry(1, before - 40)),
+                own(batch),
+                of(1, None, entry(2, length)),
+                of(2, None, Content::Erased),
+            ];
             for record in &records {
                 let from = encoder.offset();
                 assert!(encoder.fits(record.data_bytes()));

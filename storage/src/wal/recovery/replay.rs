@@ -26,6 +26,8 @@ pub(super) struct Replay {
     generation: u64,
     /// The start of the log as the newest batch names it.
     named_start: Lsn,
+    /// The greatest position that a batch names as durable.
+    durable: Lsn,
     damage: Vec<Damage>,
     gaps: Vec<Gap>,
 }
@@ -67,6 +69,11 @@ impl Replay {
         self.gaps.push(Gap { damage, from, to });
     }
 
+    /// The greatest position named durable so far.
+    pub(super) fn durable(&self) -> Lsn {
+        self.durable
+    }
+
     /// The next record of the log.
     pub(super) fn record(&mut self, segment: &Arc<Segment>, offset: u64, record: LogRecord) {
         let at = segment.header.start.plus(offset);
@@ -97,7 +104,10 @@ impl Replay {
 
     fn own_record(&mut self, content: Content, place: Place) {
         match content {
-            Content::Batch { start, .. } => self.named_start = self.named_start.max(start),
+            Content::Batch { start, durable } => {
+                self.named_start = self.named_start.max(start);
+                self.durable = self.durable.max(durable);
+            }
             Content::Checkpoint { generation } if generation >= self.generation => {
                 self.generation = generation;
                 self.own[Mark::Checkpoint as usize] = Some(place);
@@ -212,7 +222,7 @@ impl Line {
             if *index != expected {
                 return Some(expected);
             }
-            expected += 1;
+            expected = expected.saturating_add(1);
         }
         None
     }
@@ -242,5 +252,56 @@ impl Line {
             suspect: self.recorded_suspect,
             marks: self.marks,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(original: u64, at: u64) -> Place {
+        Place { original: Lsn::new(original), at: Lsn::new(at), bytes: 1 }
+    }
+
+    fn entry(index: u64, term: u64) -> Content {
+        Content::Entry { index, term, payload: Bytes::new() }
+    }
+
+    #[test]
+    fn a_copy_takes_its_original_place_and_gives_way_to_what_is_newer() {
+        let mut line = Line::default();
+        line.apply(entry(1, 1), place(10, 10));
+        line.apply(Content::Vote(Bytes::from_static(b"old")), place(20, 20));
+        line.apply(entry(2, 2), place(30, 30));
+        line.apply(Content::Vote(Bytes::from_static(b"new")), place(40, 40));
+        // Copies of 1, of another 2 that the one here replaced, of a vote that was renewed, and of what came before.
+        line.apply(entry(1, 1), place(10, 50));
+        line.apply(entry(2, 9), place(25, 60));
+        line.apply(Content::Vote(Bytes::from_static(b"old")), place(20, 70));
+        line.apply(entry(0, 1), place(5, 80));
+        assert_eq!(line.entries[&1], (1, place(10, 50)), "the copy is where it will be read");
+        assert_eq!(line.entries[&2], (2, place(30, 30)));
+        assert_eq!(line.vote.as_deref(), Some(&b"new"[..]));
+        assert_eq!(line.marks[Mark::Vote as usize], Some(place(40, 40)));
+        assert_eq!((line.entries.len(), line.missing_entry()), (3, None));
+        line.apply(Content::Purge { upto: 0, payload: Bytes::new() }, place(90, 90));
+        line.apply(entry(0, 1), place(5, 95));
+        assert_eq!(line.entries.keys().copied().collect::<Vec<_>>(), [1, 2], "what is purged stays purged");
+        line.apply(Content::Erased, place(100, 100));
+        line.apply(Content::Vote(Bytes::from_static(b"old")), place(40, 110));
+        assert!(line.erased && line.vote.is_none() && line.entries.is_empty());
+    }
+
+    #[test]
+    fn an_entry_missing_between_others_or_behind_the_purge_is_found() {
+        let mut line = Line::default();
+        for index in [3, 4, 6] {
+            line.apply(entry(index, 1), place(index, index));
+        }
+        assert_eq!(line.missing_entry(), Some(5));
+        line.apply(Content::Purge { upto: 4, payload: Bytes::new() }, place(9, 9));
+        assert_eq!(line.missing_entry(), Some(5));
+        line.apply(Content::Purge { upto: 5, payload: Bytes::new() }, place(10, 10));
+        assert_eq!(line.missing_entry(), None);
     }
 }
