@@ -101,6 +101,7 @@ impl Call {
         chain
     }
 
+    #[expect(clippy::vec_box, reason = "the boxes are there already; taking the calls out would copy them")]
     fn take_calls(&mut self, pending: &mut Vec<Box<Call>>) {
         let args = std::mem::take(&mut self.args).into_iter();
         let optargs = std::mem::take(&mut self.optargs).into_iter().map(|(_, term)| term);

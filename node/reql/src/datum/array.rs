@@ -23,6 +23,8 @@ enum Repr {
 struct Tree {
     /// 1 + the greatest depth of an element.
     depth: usize,
+    /// About how many bytes it takes encoded.
+    size: usize,
     items: Vec<Datum>,
 }
 
@@ -93,10 +95,7 @@ impl Array {
     pub fn depth(&self) -> usize {
         match &self.0 {
             Repr::Tree(tree) => tree.depth,
-            Repr::View(value) => match Array::container(value).depth() {
-                255 => 1 + self.iter().map(|item| item.depth()).max().unwrap_or(0),
-                depth => usize::from(depth),
-            },
+            Repr::View(value) => format::depth(value),
         }
     }
 
@@ -104,6 +103,13 @@ impl Array {
         match &self.0 {
             Repr::Tree(tree) => ArrayNode::Tree(&tree.items),
             Repr::View(value) => ArrayNode::View(Array::container(value)),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> usize {
+        match &self.0 {
+            Repr::Tree(tree) => tree.size,
+            Repr::View(value) => value.len(),
         }
     }
 
@@ -141,8 +147,12 @@ impl Default for Array {
 
 impl From<Vec<Datum>> for Array {
     fn from(items: Vec<Datum>) -> Array {
-        let depth = 1 + items.iter().map(Datum::depth).max().unwrap_or(0);
-        Array(Repr::Tree(Arc::new(Tree { depth, items })))
+        let (mut depth, mut size) = (0, 3);
+        for item in &items {
+            depth = depth.max(item.depth());
+            size += item.size_hint() + 1;
+        }
+        Array(Repr::Tree(Arc::new(Tree { depth: depth + 1, size, items })))
     }
 }
 

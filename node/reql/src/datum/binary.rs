@@ -17,6 +17,19 @@ pub fn write_base64(data: &[u8], out: &mut Vec<u8>) {
     out.truncate(start + written);
 }
 
+/// How many bytes fill a line of base64 in JSON: 76 characters.
+const BYTES_PER_LINE: usize = 57;
+
+/// Appends the inside of a JSON string that holds the base64 of `data`, in lines as RethinkDB breaks them.
+pub fn write_json_base64(data: &[u8], out: &mut Vec<u8>) {
+    for (index, line) in data.chunks(BYTES_PER_LINE).enumerate() {
+        if index > 0 {
+            out.extend_from_slice(br"\r\n");
+        }
+        write_base64(line, out);
+    }
+}
+
 /// Base64 as RethinkDB reads it: blanks and line ends anywhere, padding optional.
 pub fn decode_base64(text: &[u8]) -> Result<Bytes> {
     let mut data = Vec::with_capacity(text.len() / 4 * 3);
@@ -82,6 +95,18 @@ mod tests {
             write_base64(&data, &mut text);
             assert_eq!(decode_base64(&text).unwrap(), data);
         }
+    }
+
+    #[test]
+    fn json_breaks_lines() {
+        let text = |length: usize| {
+            let mut text = Vec::new();
+            write_json_base64(&vec![0; length], &mut text);
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(text(57), "A".repeat(76));
+        assert_eq!(text(58), format!(r"{}\r\nAA==", "A".repeat(76)));
+        assert_eq!(text(0), "");
     }
 
     #[test]

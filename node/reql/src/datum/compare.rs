@@ -7,7 +7,9 @@
 use std::cmp::Ordering;
 
 use super::Datum;
-use super::node::{ArrayNode, Node, ObjectNode};
+use smallvec::SmallVec;
+
+use super::node::{Cursor, Node};
 
 impl PartialEq for Datum {
     fn eq(&self, other: &Datum) -> bool {
@@ -62,44 +64,66 @@ fn rank<'a>(node: &Node<'a>) -> (u8, &'a [u8]) {
     }
 }
 
-/// The order of two values.
+/// The order of two values. Walks them with a list instead of the stack.
 pub fn compare(a: Node<'_>, b: Node<'_>) -> Ordering {
-    match (a, b) {
+    let mut open: SmallVec<[(Cursor<'_>, Cursor<'_>); 2]> = SmallVec::new();
+    let (mut a, mut b) = (a, b);
+    loop {
+        let order = match compare_outside(a, b) {
+            Outcome::Is(order) => order,
+            Outcome::Inside(pair) => {
+                open.push(pair);
+                Ordering::Equal
+            }
+        };
+        if order.is_ne() {
+            return order;
+        }
+        (a, b) = loop {
+            let Some((left, right)) = open.last_mut() else { return Ordering::Equal };
+            match (left.take(), right.take()) {
+                (Some((key_a, a)), Some((key_b, b))) => match key_a.cmp(key_b) {
+                    Ordering::Equal => break (a, b),
+                    order => return order,
+                },
+                (None, None) => {
+                    open.pop();
+                }
+                (found, _) => return if found.is_none() { Ordering::Less } else { Ordering::Greater },
+            }
+        };
+    }
+}
+
+enum Outcome<'a> {
+    Is(Ordering),
+    /// Two containers of a kind: their elements decide.
+    Inside((Cursor<'a>, Cursor<'a>)),
+}
+
+fn compare_outside<'a>(a: Node<'a>, b: Node<'a>) -> Outcome<'a> {
+    Outcome::Is(match (a, b) {
         // Numbers are finite, so they always compare; -0 equals 0.
         (Node::Number(a), Node::Number(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
         (Node::String(a), Node::String(b)) | (Node::Binary(a), Node::Binary(b)) => a.cmp(b),
         (Node::Bool(a), Node::Bool(b)) => a.cmp(&b),
-        (Node::Array(a), Node::Array(b)) => compare_arrays(a, b),
+        (Node::Array(_), Node::Array(_)) => return inside(a, b),
         (Node::Object(fields_a), Node::Object(fields_b)) => match (fields_a.ptype(), fields_b.ptype()) {
-            (None, None) => compare_objects(fields_a, fields_b),
-            (Some(b"TIME"), Some(b"TIME")) => compare_times(fields_a, fields_b),
-            (name_a, name_b) if name_a == name_b => compare_objects(fields_a, fields_b),
+            (Some(b"TIME"), Some(b"TIME")) => match (fields_a.get("epoch_time"), fields_b.get("epoch_time")) {
+                (Some(Node::Number(a)), Some(Node::Number(b))) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
+                _ => return inside(a, b),
+            },
+            (name_a, name_b) if name_a == name_b => return inside(a, b),
             _ => rank(&a).cmp(&rank(&b)),
         },
         _ => rank(&a).cmp(&rank(&b)),
-    }
+    })
 }
 
-fn compare_arrays(a: ArrayNode<'_>, b: ArrayNode<'_>) -> Ordering {
-    a.iter()
-        .zip(b.iter())
-        .map(|(a, b)| compare(a, b))
-        .find(|order| order.is_ne())
-        .unwrap_or_else(|| a.len().cmp(&b.len()))
-}
-
-fn compare_objects(a: ObjectNode<'_>, b: ObjectNode<'_>) -> Ordering {
-    a.iter()
-        .zip(b.iter())
-        .map(|((key_a, a), (key_b, b))| key_a.cmp(key_b).then_with(|| compare(a, b)))
-        .find(|order| order.is_ne())
-        .unwrap_or_else(|| a.len().cmp(&b.len()))
-}
-
-fn compare_times(a: ObjectNode<'_>, b: ObjectNode<'_>) -> Ordering {
-    match (a.get("epoch_time"), b.get("epoch_time")) {
-        (Some(a), Some(b)) => compare(a, b),
-        _ => compare_objects(a, b),
+fn inside<'a>(a: Node<'a>, b: Node<'a>) -> Outcome<'a> {
+    match (Cursor::open(a), Cursor::open(b)) {
+        (Some(a), Some(b)) => Outcome::Inside((a, b)),
+        _ => Outcome::Is(Ordering::Equal),
     }
 }
 

@@ -26,7 +26,7 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::node::{ArrayNode, Node, ObjectNode};
+use super::node::{ArrayNode, Cursor, Node, ObjectNode};
 use super::{Array, Datum, Object, Str};
 use crate::limits::NESTING_MAX;
 
@@ -227,8 +227,38 @@ pub(super) fn encode(datum: &Datum, out: &mut Vec<u8>) {
     encode_value(datum, out);
 }
 
-/// Appends the value alone.
+/// Appends the value alone. Walks it with a list instead of the stack.
 pub(super) fn encode_value(datum: &Datum, out: &mut Vec<u8>) {
+    let mut open: SmallVec<[ContainerWriter<'_>; 4]> = SmallVec::new();
+    // The ends of all open containers, the innermost last.
+    let mut ends: SmallVec<[usize; 32]> = SmallVec::new();
+    let mut datum = datum;
+    loop {
+        match ContainerWriter::open(datum, out, ends.len()) {
+            Some(writer) => open.push(writer),
+            None => {
+                encode_whole(datum, out);
+                if let Some(writer) = open.last() {
+                    ends.push(out.len() - writer.tag_at - 1);
+                }
+            }
+        }
+        datum = loop {
+            let Some(writer) = open.last_mut() else { return };
+            if let Some(element) = writer.next(out) {
+                break element;
+            }
+            writer.close(&mut ends, out);
+            open.pop();
+            if let Some(outer) = open.last() {
+                ends.push(out.len() - outer.tag_at - 1);
+            }
+        };
+    }
+}
+
+/// Appends a scalar or a view.
+fn encode_whole(datum: &Datum, out: &mut Vec<u8>) {
     match datum {
         Datum::MinVal => out.push(tag::MINVAL),
         Datum::MaxVal => out.push(tag::MAXVAL),
@@ -244,30 +274,8 @@ pub(super) fn encode_value(datum: &Datum, out: &mut Vec<u8>) {
             out.push(tag::BINARY);
             out.extend_from_slice(data);
         }
-        Datum::Array(array) => match array.encoded() {
-            Some(value) => out.extend_from_slice(value),
-            None => {
-                let mut writer = ContainerWriter::open(tag::ARRAY, out);
-                for item in array.items() {
-                    encode_value(item, out);
-                    writer.element_ends(out);
-                }
-                writer.close(array.depth(), out);
-            }
-        },
-        Datum::Object(object) => match object.encoded() {
-            Some(value) => out.extend_from_slice(value),
-            None => {
-                let mut writer = ContainerWriter::open(tag::OBJECT, out);
-                for (key, value) in object.entries() {
-                    write_length(key.as_bytes().len(), out);
-                    out.extend_from_slice(key.as_bytes());
-                    encode_value(value, out);
-                    writer.element_ends(out);
-                }
-                writer.close(object.depth(), out);
-            }
-        },
+        Datum::Array(array) => out.extend_from_slice(array.encoded().unwrap_or_default()),
+        Datum::Object(object) => out.extend_from_slice(object.encoded().unwrap_or_default()),
     }
 }
 
@@ -289,38 +297,93 @@ fn encode_number(number: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes the table of ends behind the elements, then the right tag in front of them.
-struct ContainerWriter {
+/// A tree being written: its elements, then the table of their ends, then the right tag in front of them.
+struct ContainerWriter<'a> {
     tag_at: usize,
     base_tag: u8,
-    ends: SmallVec<[usize; 32]>,
+    depth: usize,
+    /// Where this container's ends begin among those of all open ones.
+    ends_from: usize,
+    elements: Elements<'a>,
 }
 
-impl ContainerWriter {
-    fn open(base_tag: u8, out: &mut Vec<u8>) -> ContainerWriter {
+enum Elements<'a> {
+    Items(std::slice::Iter<'a, Datum>),
+    Entries(std::slice::Iter<'a, (Str, Datum)>),
+}
+
+impl<'a> ContainerWriter<'a> {
+    /// Opens a tree; nothing for what is written in one piece.
+    fn open(datum: &'a Datum, out: &mut Vec<u8>, ends_from: usize) -> Option<ContainerWriter<'a>> {
+        let (base_tag, depth, elements) = match datum {
+            Datum::Array(array) if array.encoded().is_none() => {
+                (tag::ARRAY, array.depth(), Elements::Items(array.items().iter()))
+            }
+            Datum::Object(object) if object.encoded().is_none() => {
+                (tag::OBJECT, object.depth(), Elements::Entries(object.entries().iter()))
+            }
+            _ => return None,
+        };
         let tag_at = out.len();
         out.push(base_tag);
-        ContainerWriter { tag_at, base_tag, ends: SmallVec::new() }
+        Some(ContainerWriter { tag_at, base_tag, depth, ends_from, elements })
     }
 
-    fn element_ends(&mut self, out: &[u8]) {
-        self.ends.push(out.len() - self.tag_at - 1);
+    /// The next element; its key is written.
+    fn next(&mut self, out: &mut Vec<u8>) -> Option<&'a Datum> {
+        match &mut self.elements {
+            Elements::Items(items) => items.next(),
+            Elements::Entries(entries) => {
+                let (key, value) = entries.next()?;
+                write_length(key.as_bytes().len(), out);
+                out.extend_from_slice(key.as_bytes());
+                Some(value)
+            }
+        }
     }
 
-    fn close(self, depth: usize, out: &mut Vec<u8>) {
-        let body = self.ends.last().copied().unwrap_or(0);
-        let (step, width) = match body.max(self.ends.len()) {
+    fn close(&self, ends: &mut SmallVec<[usize; 32]>, out: &mut Vec<u8>) {
+        let own = &ends[self.ends_from..];
+        let body = own.last().copied().unwrap_or(0);
+        let (step, width) = match body.max(own.len()) {
             0..=0xff => (0, 1),
             0x100..=0xffff => (1, 2),
             0x1_0000..=0xffff_ffff => (2, 4),
             _ => (3, 8),
         };
-        out.reserve((self.ends.len() + 1) * width + 1);
-        for end in self.ends.iter().chain([&self.ends.len()]) {
+        out.reserve((own.len() + 1) * width + 1);
+        for end in own.iter().chain([&own.len()]) {
             out.extend_from_slice(&(*end as u64).to_le_bytes()[..width]);
         }
-        out.push(depth.min(255) as u8);
+        out.push(self.depth.min(255) as u8);
         out[self.tag_at] = self.base_tag + step;
+        ends.truncate(self.ends_from);
+    }
+}
+
+/// The depth of an encoded container. Only beyond 254 levels, which its depth byte cannot tell, are elements looked at.
+pub(super) fn depth(value: &[u8]) -> usize {
+    let mut open: Vec<Cursor<'_>> = Vec::new();
+    let mut deepest = 0;
+    let mut node = node(value);
+    loop {
+        let known = match node {
+            Node::Array(ArrayNode::View(elements)) | Node::Object(ObjectNode::View(elements)) => elements.depth,
+            _ => 0,
+        };
+        match Cursor::open(node) {
+            Some(cursor) if known == 255 => open.push(cursor),
+            _ => deepest = deepest.max(open.len() + usize::from(known)),
+        }
+        node = loop {
+            let Some(cursor) = open.last_mut() else { return deepest };
+            match cursor.take() {
+                Some((_, element)) => break element,
+                None => {
+                    open.pop();
+                }
+            }
+        };
     }
 }
 
@@ -340,55 +403,93 @@ pub fn decode_value(value: Bytes) -> Result<Datum, DecodeError> {
     Ok(lift(&value, &value))
 }
 
-/// Checks every byte, so that no later reading of a view can find anything amiss.
+/// Checks every byte, so that no later reading of a view can find anything amiss. Walks with a list instead of the stack.
 pub(super) fn validate(value: &[u8]) -> Result<(), DecodeError> {
-    validate_nested(value, NESTING_MAX).map(|_| ())
+    let mut open: Vec<Validated<'_>> = Vec::new();
+    let mut value = value;
+    loop {
+        if let Some(container) = validate_outside(value)? {
+            if open.len() == NESTING_MAX {
+                return Err(malformed("nesting too deep"));
+            }
+            open.push(container);
+        }
+        value = loop {
+            let Some(container) = open.last_mut() else { return Ok(()) };
+            if let Some(element) = container.next()? {
+                break element;
+            }
+            let depth = container.close()?;
+            open.pop();
+            if let Some(outer) = open.last_mut() {
+                outer.deepest = outer.deepest.max(depth);
+            }
+        };
+    }
 }
 
-/// The true depth of the value.
-fn validate_nested(value: &[u8], levels: usize) -> Result<usize, DecodeError> {
+/// Checks a value but for its elements.
+fn validate_outside(value: &[u8]) -> Result<Option<Validated<'_>>, DecodeError> {
     let (&first, payload) = value.split_first().ok_or(DecodeError::Truncated)?;
     let node = try_node(value).ok_or(match first {
         tag::F64..=tag::I32 | tag::ARRAY..=0x17 => DecodeError::Truncated,
         _ => DecodeError::Tag { found: first },
     })?;
-    match node {
-        Node::String(text) if std::str::from_utf8(text).is_err() => Err(malformed("a string is not UTF-8")),
-        Node::Number(number) if !number.is_finite() => Err(malformed("a number is not finite")),
-        Node::Array(ArrayNode::View(elements)) => validate_elements(&elements, levels, false),
-        Node::Object(ObjectNode::View(elements)) => validate_elements(&elements, levels, true),
-        _ if first <= tag::TRUE && !payload.is_empty() => Err(malformed("bytes behind a constant")),
-        _ => Ok(0),
-    }
+    let (elements, keyed) = match node {
+        Node::String(text) if std::str::from_utf8(text).is_err() => return Err(malformed("a string is not UTF-8")),
+        Node::Number(number) if !number.is_finite() => return Err(malformed("a number is not finite")),
+        Node::Array(ArrayNode::View(elements)) => (elements, false),
+        Node::Object(ObjectNode::View(elements)) => (elements, true),
+        _ if first <= tag::TRUE && !payload.is_empty() => return Err(malformed("bytes behind a constant")),
+        _ => return Ok(None),
+    };
+    Ok(Some(Validated { elements, keyed, next: 0, last_key: None, deepest: 0 }))
 }
 
-fn validate_elements(elements: &Container<'_>, levels: usize, keyed: bool) -> Result<usize, DecodeError> {
-    let levels = levels.checked_sub(1).ok_or(malformed("nesting too deep"))?;
-    let mut last_key: Option<&[u8]> = None;
-    let mut deepest = 0;
-    for index in 0..elements.len() {
-        let mut value = elements.element(index).ok_or(malformed("the ends do not ascend"))?;
-        if keyed {
-            let (key, rest) = split_entry(value).ok_or(malformed("a key runs over its end"))?;
-            if std::str::from_utf8(key).is_err() {
-                return Err(malformed("a key is not UTF-8"));
-            }
-            if last_key.is_some_and(|last| last >= key) {
-                return Err(malformed("the keys do not ascend"));
-            }
-            last_key = Some(key);
-            value = rest;
+/// A container whose elements are being checked.
+struct Validated<'a> {
+    elements: Container<'a>,
+    keyed: bool,
+    next: usize,
+    last_key: Option<&'a [u8]>,
+    deepest: usize,
+}
+
+impl<'a> Validated<'a> {
+    /// The value of the next element, its key checked.
+    fn next(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        if self.next == self.elements.len() {
+            return Ok(None);
         }
-        deepest = deepest.max(validate_nested(value, levels)?);
+        let element = self.elements.element(self.next).ok_or(malformed("the ends do not ascend"))?;
+        self.next += 1;
+        if !self.keyed {
+            return Ok(Some(element));
+        }
+        let (key, value) = split_entry(element).ok_or(malformed("a key runs over its end"))?;
+        if std::str::from_utf8(key).is_err() {
+            return Err(malformed("a key is not UTF-8"));
+        }
+        if self.last_key.is_some_and(|last| last >= key) {
+            return Err(malformed("the keys do not ascend"));
+        }
+        self.last_key = Some(key);
+        Ok(Some(value))
     }
-    let body = elements.len().checked_sub(1).and_then(|last| elements.end(last)).unwrap_or(0);
-    if body != elements.body.len() {
-        return Err(malformed("bytes between the elements and their ends"));
+
+    /// The true depth of the container, after its last element.
+    fn close(&self) -> Result<usize, DecodeError> {
+        let last = self.elements.len().checked_sub(1);
+        let body = last.and_then(|last| self.elements.end(last)).unwrap_or(0);
+        if body != self.elements.body.len() {
+            return Err(malformed("bytes between the elements and their ends"));
+        }
+        let depth = self.deepest.saturating_add(1);
+        if usize::from(self.elements.depth) != depth.min(255) {
+            return Err(malformed("the depth is wrong"));
+        }
+        Ok(depth)
     }
-    if usize::from(elements.depth) != (deepest + 1).min(255) {
-        return Err(malformed("the depth is wrong"));
-    }
-    Ok(deepest + 1)
 }
 
 #[cfg(test)]

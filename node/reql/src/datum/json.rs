@@ -5,7 +5,9 @@ use std::fmt;
 pub mod parse;
 pub mod scan;
 
-use super::node::{ArrayNode, Node, ObjectNode};
+use smallvec::SmallVec;
+
+use super::node::{Cursor, Node};
 use super::{Datum, binary, number};
 use crate::error::{Error, Result};
 
@@ -25,55 +27,61 @@ pub fn to_string(datum: &Datum) -> Result<String> {
     Ok(String::from_utf8(out).unwrap_or_default())
 }
 
-/// Compact JSON of something borrowed.
+/// Compact JSON of something borrowed. Walks it with a list instead of the stack.
 pub fn write_node(node: Node<'_>, out: &mut Vec<u8>) -> Result<()> {
+    let mut open: SmallVec<[Cursor<'_>; 4]> = SmallVec::new();
+    let mut node = node;
+    loop {
+        match Cursor::open(node) {
+            Some(cursor) => {
+                out.push(if cursor.is_array() { b'[' } else { b'{' });
+                open.push(cursor);
+            }
+            None => write_scalar(node, out)?,
+        }
+        node = loop {
+            let Some(cursor) = open.last_mut() else { return Ok(()) };
+            let first = cursor.taken() == 0;
+            match cursor.take() {
+                Some((key, value)) => {
+                    if !first {
+                        out.push(b',');
+                    }
+                    if !cursor.is_array() {
+                        write_string(key, out);
+                        out.push(b':');
+                    }
+                    break value;
+                }
+                None => {
+                    out.push(if cursor.is_array() { b']' } else { b'}' });
+                    open.pop();
+                }
+            }
+        };
+    }
+}
+
+fn write_scalar(node: Node<'_>, out: &mut Vec<u8>) -> Result<()> {
     match node {
         Node::MinVal => return Err(no_json("minval")),
         Node::MaxVal => return Err(no_json("maxval")),
-        Node::Null => out.extend_from_slice(b"null"),
         Node::Bool(true) => out.extend_from_slice(b"true"),
         Node::Bool(false) => out.extend_from_slice(b"false"),
         Node::Number(value) => number::write_json(value, out),
         Node::String(text) => write_string(text, out),
         Node::Binary(data) => {
             out.extend_from_slice(b"{\"$reql_type$\":\"BINARY\",\"data\":\"");
-            binary::write_base64(data, out);
+            binary::write_json_base64(data, out);
             out.extend_from_slice(b"\"}");
         }
-        Node::Array(items) => write_array(items, out)?,
-        Node::Object(fields) => write_object(fields, out)?,
+        Node::Null | Node::Array(_) | Node::Object(_) => out.extend_from_slice(b"null"),
     }
     Ok(())
 }
 
 fn no_json(name: &str) -> Error {
     Error::logic(format!("Cannot convert `r.{name}` to JSON."))
-}
-
-fn write_array(items: ArrayNode<'_>, out: &mut Vec<u8>) -> Result<()> {
-    out.push(b'[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write_node(item, out)?;
-    }
-    out.push(b']');
-    Ok(())
-}
-
-fn write_object(fields: ObjectNode<'_>, out: &mut Vec<u8>) -> Result<()> {
-    out.push(b'{');
-    for (index, (key, value)) in fields.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write_string(key, out);
-        out.push(b':');
-        write_node(value, out)?;
-    }
-    out.push(b'}');
-    Ok(())
 }
 
 /// Which ASCII bytes cannot stand in a JSON string as they are.
@@ -124,72 +132,65 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
 /// JSON, show as the terms that make them.
 pub fn print(datum: &Datum) -> String {
     let mut out = Vec::new();
-    print_node(datum.node(), 0, &mut out);
+    print_node(datum.node(), &mut out);
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn print_node(node: Node<'_>, level: usize, out: &mut Vec<u8>) {
+fn print_node(node: Node<'_>, out: &mut Vec<u8>) {
+    let mut open: SmallVec<[Cursor<'_>; 4]> = SmallVec::new();
+    let mut node = node;
+    loop {
+        match Cursor::open(node) {
+            Some(cursor) => {
+                out.push(if cursor.is_array() { b'[' } else { b'{' });
+                open.push(cursor);
+            }
+            None => print_scalar(node, out),
+        }
+        node = loop {
+            let level = open.len();
+            let Some(cursor) = open.last_mut() else { return };
+            let first = cursor.taken() == 0;
+            match cursor.take() {
+                Some((key, value)) => {
+                    if !first {
+                        out.push(b',');
+                    }
+                    // Binary data goes in as a piece of compact JSON: no line of its own, no tab.
+                    let compact = matches!(value, Node::Binary(_));
+                    if !(compact && cursor.is_array()) {
+                        start_line(level, out);
+                    }
+                    if !cursor.is_array() {
+                        write_string(key, out);
+                        out.extend_from_slice(if compact { b":" } else { b":\t" });
+                    }
+                    break value;
+                }
+                None => {
+                    if cursor.len() > 0 {
+                        start_line(level - 1, out);
+                    }
+                    out.push(if cursor.is_array() { b']' } else { b'}' });
+                    open.pop();
+                }
+            }
+        };
+    }
+}
+
+fn print_scalar(node: Node<'_>, out: &mut Vec<u8>) {
     match node {
         Node::MinVal => out.extend_from_slice(b"r.minval"),
         Node::MaxVal => out.extend_from_slice(b"r.maxval"),
-        Node::Array(items) => print_array(items, level, out),
-        Node::Object(fields) => print_object(fields, level, out),
-        Node::Binary(data) => {
-            let mut base64 = Vec::new();
-            binary::write_base64(data, &mut base64);
-            print_fields(
-                [(b"$reql_type$".as_slice(), Node::String(b"BINARY")), (b"data", Node::String(&base64))].into_iter(),
-                level,
-                out,
-            );
-        }
         scalar => {
             // Only MINVAL and MAXVAL fail, and those are above.
-            let _cannot_fail = write_node(scalar, out);
+            let _cannot_fail = write_scalar(scalar, out);
         }
     }
 }
 
-fn print_array(items: ArrayNode<'_>, level: usize, out: &mut Vec<u8>) {
-    out.push(b'[');
-    for (index, item) in items.iter().enumerate() {
-        start_line(index, level + 1, out);
-        print_node(item, level + 1, out);
-    }
-    if !items.is_empty() {
-        end_block(level, out);
-    }
-    out.push(b']');
-}
-
-fn print_object(fields: ObjectNode<'_>, level: usize, out: &mut Vec<u8>) {
-    if fields.is_empty() {
-        out.extend_from_slice(b"{}");
-    } else {
-        print_fields(fields.iter(), level, out);
-    }
-}
-
-fn print_fields<'a>(fields: impl Iterator<Item = (&'a [u8], Node<'a>)>, level: usize, out: &mut Vec<u8>) {
-    out.push(b'{');
-    for (index, (key, value)) in fields.enumerate() {
-        start_line(index, level + 1, out);
-        write_string(key, out);
-        out.extend_from_slice(b":\t");
-        print_node(value, level + 1, out);
-    }
-    end_block(level, out);
-    out.push(b'}');
-}
-
-fn start_line(index: usize, level: usize, out: &mut Vec<u8>) {
-    if index > 0 {
-        out.push(b',');
-    }
-    end_block(level, out);
-}
-
-fn end_block(level: usize, out: &mut Vec<u8>) {
+fn start_line(level: usize, out: &mut Vec<u8>) {
     out.push(b'\n');
     out.extend(std::iter::repeat_n(b'\t', level));
 }

@@ -99,3 +99,53 @@ impl<'a> ObjectNode<'a> {
         }
     }
 }
+
+/// A place inside an array or object, for walking a datum with a list instead of the stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    inside: Inside<'a>,
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Inside<'a> {
+    Array(ArrayNode<'a>),
+    Object(ObjectNode<'a>),
+}
+
+impl<'a> Cursor<'a> {
+    /// Before the first element of a container; nothing for a scalar.
+    pub fn open(node: Node<'a>) -> Option<Cursor<'a>> {
+        match node {
+            Node::Array(items) => Some(Cursor { inside: Inside::Array(items), next: 0 }),
+            Node::Object(fields) => Some(Cursor { inside: Inside::Object(fields), next: 0 }),
+            _ => None,
+        }
+    }
+
+    pub fn is_array(&self) -> bool {
+        matches!(self.inside, Inside::Array(_))
+    }
+
+    pub fn len(&self) -> usize {
+        match self.inside {
+            Inside::Array(items) => items.len(),
+            Inside::Object(fields) => fields.len(),
+        }
+    }
+
+    /// How many elements were taken.
+    pub fn taken(&self) -> usize {
+        self.next
+    }
+
+    /// The next element; in an object with its key, in an array with an empty one.
+    pub fn take(&mut self) -> Option<(&'a [u8], Node<'a>)> {
+        let found = match self.inside {
+            Inside::Array(items) => (b"".as_slice(), items.get(self.next)?),
+            Inside::Object(fields) => fields.entry(self.next)?,
+        };
+        self.next += 1;
+        Some(found)
+    }
+}

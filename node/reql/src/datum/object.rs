@@ -25,6 +25,8 @@ enum Repr {
 struct Tree {
     /// 1 + the greatest depth of a value.
     depth: usize,
+    /// About how many bytes it takes encoded.
+    size: usize,
     /// Ascending by key, each key once.
     entries: Vec<(Str, Datum)>,
 }
@@ -32,8 +34,12 @@ struct Tree {
 impl Tree {
     fn new(entries: Vec<(Str, Datum)>) -> Tree {
         debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "the fields ascend");
-        let depth = 1 + entries.iter().map(|(_, value)| value.depth()).max().unwrap_or(0);
-        Tree { depth, entries }
+        let (mut depth, mut size) = (0, 3);
+        for (key, value) in &entries {
+            depth = depth.max(value.depth());
+            size += key.as_bytes().len() + value.size_hint() + 2;
+        }
+        Tree { depth: depth + 1, size, entries }
     }
 }
 
@@ -148,10 +154,7 @@ impl Object {
     pub fn depth(&self) -> usize {
         match &self.0 {
             Repr::Tree(tree) => tree.depth,
-            Repr::View(value) => match Object::container(value).depth() {
-                255 => 1 + self.values().map(|item| item.depth()).max().unwrap_or(0),
-                depth => usize::from(depth),
-            },
+            Repr::View(value) => format::depth(value),
         }
     }
 
@@ -159,6 +162,13 @@ impl Object {
         match &self.0 {
             Repr::Tree(tree) => ObjectNode::Tree(&tree.entries),
             Repr::View(value) => ObjectNode::View(Object::container(value)),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> usize {
+        match &self.0 {
+            Repr::Tree(tree) => tree.size,
+            Repr::View(value) => value.len(),
         }
     }
 
@@ -245,10 +255,27 @@ impl fmt::Debug for Object {
     }
 }
 
-/// Collects fields. Cheap when they come in order, and always when they are few.
+/// Fields beyond this many, when they do not come in order, are collected in a tree.
+const FLAT_FIELDS_MAX: usize = 64;
+
+/// Collects fields, in any order and any number.
 #[derive(Debug, Default)]
 pub struct ObjectBuilder {
-    entries: Vec<(Str, Datum)>,
+    fields: Fields,
+}
+
+#[derive(Debug)]
+enum Fields {
+    /// Ascending; for fields that come in order, and for few.
+    Flat(Vec<(Str, Datum)>),
+    /// For many fields in any order, where moving a vector for each would take quadratic time.
+    Map(BTreeMap<Str, Datum>),
+}
+
+impl Default for Fields {
+    fn default() -> Fields {
+        Fields::Flat(Vec::new())
+    }
 }
 
 impl ObjectBuilder {
@@ -257,20 +284,30 @@ impl ObjectBuilder {
     }
 
     pub fn with_capacity(fields: usize) -> ObjectBuilder {
-        ObjectBuilder { entries: Vec::with_capacity(fields) }
+        ObjectBuilder { fields: Fields::Flat(Vec::with_capacity(fields)) }
     }
 
     /// Sets a field and returns what it was before.
     pub fn insert(&mut self, field: impl Into<Str>, value: impl Into<Datum>) -> Option<Datum> {
         let (field, value) = (field.into(), value.into());
-        if self.entries.last().is_none_or(|(last, _)| *last < field) {
-            self.entries.push((field, value));
+        let entries = match &mut self.fields {
+            Fields::Map(map) => return map.insert(field, value),
+            Fields::Flat(entries) => entries,
+        };
+        if entries.last().is_none_or(|(last, _)| *last < field) {
+            entries.push((field, value));
             return None;
         }
-        match self.entries.binary_search_by(|(key, _)| key.cmp(&field)) {
-            Ok(index) => Some(std::mem::replace(&mut self.entries[index].1, value)),
-            Err(index) => {
-                self.entries.insert(index, (field, value));
+        match entries.binary_search_by(|(key, _)| key.cmp(&field)) {
+            Ok(index) => Some(std::mem::replace(&mut entries[index].1, value)),
+            Err(index) if entries.len() < FLAT_FIELDS_MAX => {
+                entries.insert(index, (field, value));
+                None
+            }
+            Err(_) => {
+                let mut map: BTreeMap<Str, Datum> = std::mem::take(entries).into_iter().collect();
+                map.insert(field, value);
+                self.fields = Fields::Map(map);
                 None
             }
         }
@@ -287,30 +324,44 @@ impl ObjectBuilder {
     }
 
     pub fn remove(&mut self, field: &str) -> Option<Datum> {
-        let index = position(&self.entries, field).ok()?;
-        Some(self.entries.remove(index).1)
+        match &mut self.fields {
+            Fields::Flat(entries) => {
+                let index = position(entries, field).ok()?;
+                Some(entries.remove(index).1)
+            }
+            Fields::Map(map) => map.remove(field),
+        }
     }
 
     pub fn get(&self, field: &str) -> Option<&Datum> {
-        position(&self.entries, field).ok().map(|index| &self.entries[index].1)
+        match &self.fields {
+            Fields::Flat(entries) => position(entries, field).ok().map(|index| &entries[index].1),
+            Fields::Map(map) => map.get(field),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     pub fn len(&self) -> usize {
-        self.entries.len()
+        match &self.fields {
+            Fields::Flat(entries) => entries.len(),
+            Fields::Map(map) => map.len(),
+        }
     }
 
     /// The object as it stands. Pseudo-types are not looked at: see [`Datum::from_fields`].
     pub fn build(self) -> Object {
-        Object::from_sorted(self.entries)
+        match self.fields {
+            Fields::Flat(entries) => Object::from_sorted(entries),
+            Fields::Map(map) => Object::from(map),
+        }
     }
 }
 
 impl From<Object> for ObjectBuilder {
     fn from(object: Object) -> ObjectBuilder {
-        ObjectBuilder { entries: object.into_entries() }
+        ObjectBuilder { fields: Fields::Flat(object.into_entries()) }
     }
 }

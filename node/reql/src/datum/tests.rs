@@ -57,3 +57,39 @@ fn detached_pieces_equal_their_originals() {
     let piece = view.field("a").unwrap();
     assert_eq!(piece.detach(), piece);
 }
+
+#[test]
+fn builders_take_many_fields_in_any_order() {
+    let mut builder = ObjectBuilder::new();
+    for number in 0..100_000u32 {
+        // An odd factor visits every remainder once, in no order.
+        builder.insert(format!("{:05}", number.wrapping_mul(7_919) % 100_000), number);
+    }
+    assert_eq!(builder.len(), 100_000);
+    assert_eq!(builder.remove("00007").map(|value| value.is_null()), Some(false));
+    let object = builder.build();
+    assert!(object.keys().is_sorted() && !object.contains_key("00007") && object.contains_key("99999"));
+}
+
+/// Queries run on small stacks: the deepest value that the limits allow must leave room.
+#[test]
+fn the_deepest_value_needs_little_stack() {
+    use crate::limits::NESTING_MAX;
+    let work = || {
+        let deepest = |leaf: i32| {
+            (0..NESTING_MAX).fold(Datum::from(leaf), |inner, level| match level % 2 {
+                0 => Datum::from(vec![inner]),
+                _ => Datum::from(Object::from([("a", inner)])),
+            })
+        };
+        let (one, two) = (deepest(1), deepest(2));
+        assert!(one < two);
+        let view = Datum::decode(Bytes::from(one.to_encoded())).unwrap();
+        assert_eq!((view.clone(), view.depth()), (one.clone(), NESTING_MAX));
+        assert_eq!(view.to_json(), one.to_json());
+        assert_eq!(view.print().len(), one.print().len());
+        assert!(one.size_hint() > NESTING_MAX);
+        assert_eq!(json::parse(one.to_json().unwrap().as_bytes()), Ok(one.detach()));
+    };
+    std::thread::Builder::new().stack_size(64 * 1024).spawn(work).unwrap().join().unwrap();
+}

@@ -34,6 +34,9 @@ pub(super) mod tag {
 const END: u8 = 0x00;
 const ESCAPE: u8 = 0x01;
 
+/// Longer than any primary key and any piece of an index value that is kept; it also bounds the recursion into arrays.
+const DECISIVE_BYTES: usize = 600;
+
 /// Bytes that are not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -56,7 +59,7 @@ pub enum Role {
     IndexBound,
 }
 
-/// Appends an encoded value.
+/// Appends an encoded value. Of an array only the first 600 bytes or a little more are exact: the rest may be missing.
 pub fn encode(datum: &Datum, role: Role, out: &mut Vec<u8>) -> Result<()> {
     match datum.node() {
         Node::Null => return Err(refuse(datum, role)),
@@ -120,6 +123,10 @@ fn encode_node(node: Node<'_>, role: Role, whole: &dyn Fn() -> Datum, out: &mut 
 fn encode_array(items: ArrayNode<'_>, role: Role, whole: &dyn Fn() -> Datum, out: &mut Vec<u8>) -> Result<()> {
     out.push(tag::ARRAY);
     for (index, item) in items.iter().enumerate() {
+        // What stands behind decides nothing any more: no primary key is that long, and index values are cut long before.
+        if out.len() > DECISIVE_BYTES {
+            break;
+        }
         let element = || match whole() {
             Datum::Array(items) => items.get(index).unwrap_or(Datum::Null),
             other => other,
@@ -188,18 +195,25 @@ fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(END);
 }
 
-/// How long RethinkDB's own encoding of this value is, which is what its limit on primary keys counts: numbers as 18
-/// characters and their digits, every array element one more for its separator.
-pub(super) fn rethinkdb_length(node: Node<'_>) -> usize {
+/// Whether RethinkDB's own encoding of this value, which is what its limit on primary keys counts, takes more than `limit`
+/// bytes: numbers as 18 characters and their digits, every array element one more for its separator.
+pub(super) fn rethinkdb_longer_than(limit: usize, node: Node<'_>) -> bool {
+    // Digits are dear to print and seldom matter: first as if every number had the most there can be.
+    const DIGITS_MAX: usize = 26;
+    rethinkdb_length(node, &|_| DIGITS_MAX) > limit
+        && rethinkdb_length(node, &|value| number::print_exact(value + 0.0).len()) > limit
+}
+
+fn rethinkdb_length(node: Node<'_>, digits: &dyn Fn(f64) -> usize) -> usize {
     match node {
         Node::MinVal | Node::MaxVal | Node::Null => 1,
         Node::Bool(_) => 2,
-        Node::Number(value) => 18 + number::print_exact(value + 0.0).len(),
+        Node::Number(value) => 18 + digits(value),
         Node::String(text) => 1 + text.len(),
         Node::Binary(data) => 8 + data.iter().map(|byte| if *byte <= ESCAPE { 2 } else { 1 }).sum::<usize>(),
-        Node::Array(items) => 1 + items.iter().map(|item| rethinkdb_length(item) + 1).sum::<usize>(),
+        Node::Array(items) => 1 + items.iter().map(|item| rethinkdb_length(item, digits) + 1).sum::<usize>(),
         Node::Object(fields) => match fields.get("epoch_time") {
-            Some(epoch) => 6 + rethinkdb_length(epoch),
+            Some(epoch) => 6 + rethinkdb_length(epoch, digits),
             None => 1,
         },
     }

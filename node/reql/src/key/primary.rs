@@ -19,7 +19,7 @@ impl PrimaryKey {
         let mut bytes = Vec::with_capacity(24);
         format::encode(datum, Role::Primary, &mut bytes)?;
         // RethinkDB's encoding, whose first byte does not count, is never shorter than the content of ours.
-        if format::rethinkdb_length(datum.node()) > PRIMARY_KEY_BYTES_MAX + 1 {
+        if format::rethinkdb_longer_than(PRIMARY_KEY_BYTES_MAX + 1, datum.node()) {
             return Err(Error::logic(format!(
                 "Primary key too long (max {PRIMARY_KEY_BYTES_MAX} characters): {}",
                 datum.print()

@@ -62,7 +62,7 @@ pub fn parse(body: &[u8]) -> std::result::Result<Message, Box<Refusal>> {
         scanner: Scanner::new(body),
         registry: Registry::new(),
         silent: false,
-        fold_arrays: !contains(body, b"array_limit"),
+        fold_arrays: !mentions_array_limit(body),
         open: Vec::new(),
     };
     parser.message().map_err(|fault| {
@@ -75,8 +75,10 @@ pub fn parse(body: &[u8]) -> std::result::Result<Message, Box<Refusal>> {
     })
 }
 
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    text.windows(needle.len()).any(|window| window == needle)
+/// Whether the query may set a limit on arrays. A false alarm only costs the folding of arrays.
+fn mentions_array_limit(body: &[u8]) -> bool {
+    let underscores = body.iter().enumerate().filter(|(_, byte)| **byte == b'_');
+    underscores.into_iter().any(|(at, _)| body[..at].ends_with(b"array") && body[at..].starts_with(b"_limit"))
 }
 
 /// The answer to text that is not JSON.
@@ -253,13 +255,9 @@ impl Parser<'_> {
             let id = self.add(parent, frame);
             let mut done = self.open_term(id, place).map_err(|fault| blame(fault, id))?;
             // Hand finished terms to what they belong to, until something still wants a part.
-            loop {
-                if let Some(term) = done {
-                    let Some(open) = self.open.pop() else { return Ok(term) };
-                    done = self.accept(open, term)?;
-                } else {
-                    break;
-                }
+            while let Some(term) = done {
+                let Some(open) = self.open.pop() else { return Ok(term) };
+                done = self.accept(open, term)?;
             }
             (parent, frame, place) = match self.open.last() {
                 Some(open) => open.wants(),

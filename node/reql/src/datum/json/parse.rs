@@ -26,18 +26,26 @@ enum Open {
 
 /// A whole text as one datum. Pseudo-types are checked and base64 becomes binary, see [`Datum::from_fields`].
 pub fn parse(text: &[u8]) -> std::result::Result<Datum, ParseError> {
+    parse_with(text, Datum::from_fields)
+}
+
+fn parse_with(text: &[u8], finish: Finish) -> std::result::Result<Datum, ParseError> {
     let mut scanner = Scanner::new(text);
     if scanner.peek().is_none() {
         return Ok(scanner.fail(Syntax::Empty)?);
     }
-    let datum = value(&mut scanner, NESTING_MAX, Datum::from_fields)?;
+    let datum = value(&mut scanner, NESTING_MAX, finish)?;
     scanner.end()?;
     Ok(datum)
 }
 
-/// `r.json(text)` with RethinkDB's messages.
+/// `r.json(text)` with RethinkDB's messages. A text may hold what `literal` makes.
 pub fn parse_text(text: &str) -> Result<Datum> {
-    parse(text.as_bytes()).map_err(|error| match error {
+    let finish: Finish = |fields| match fields.node().ptype() {
+        Some(b"LITERAL") => Ok(Datum::Object(fields)),
+        _ => Datum::from_fields(fields),
+    };
+    parse_with(text.as_bytes(), finish).map_err(|error| match error {
         ParseError::Json(error) => {
             let shown: String = text.chars().take_while(|c| *c != '\0').collect();
             Error::logic(format!("Failed to parse \"{shown}\" as JSON: {error}"))

@@ -27,7 +27,12 @@ fn text_in_messages() {
         "[\n\t1,\n\t{\n\t\t\"a\":\t[]\n\t}\n]"
     );
     assert_eq!(print(&Datum::from(Object::new())), "{}");
-    assert_eq!(print(&binary::from_slice(b"A")), "{\n\t\"$reql_type$\":\t\"BINARY\",\n\t\"data\":\t\"QQ==\"\n}");
+    let data = binary::from_slice(b"A");
+    assert_eq!(print(&data), r#"{"$reql_type$":"BINARY","data":"QQ=="}"#);
+    assert_eq!(
+        print(&Datum::from(vec![Datum::from("a"), data.clone(), Datum::from(Object::from([("b", data)]))])),
+        "[\n\t\"a\",{\"$reql_type$\":\"BINARY\",\"data\":\"QQ==\"},\n\t{\n\t\t\"b\":{\"$reql_type$\":\"BINARY\",\"data\":\"QQ==\"}\n\t}\n]"
+    );
     let long = Datum::from("é".repeat(400)).print_truncated();
     assert!(long.len() <= 300 && long.ends_with("é..."));
 }
