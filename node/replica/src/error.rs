@@ -50,9 +50,9 @@ impl ReplicaError {
             ReplicaError::Shard(ShardError::NoIndex(index)) => {
                 QueryError::op_failed(format!("Index `{index}` was not found on table `{table}`."))
             }
-            ReplicaError::Shard(ShardError::NotReady(index)) => {
-                QueryError::op_failed(format!("Index `{index}` on table `{table}` was accessed before its construction was finished."))
-            }
+            ReplicaError::Shard(ShardError::NotReady(index)) => QueryError::op_failed(format!(
+                "Index `{index}` on table `{table}` was accessed before its construction was finished."
+            )),
             ReplicaError::Shard(ShardError::Gone) => QueryError::op_failed(format!("Table `{table}` does not exist.")),
             ReplicaError::Shard(ShardError::ListenerBehind { skipped }) => {
                 QueryError::op_failed(format!("Changefeed cache over array size limit, skipped {skipped} elements."))

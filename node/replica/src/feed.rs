@@ -70,11 +70,7 @@ impl Subscription for TableFeed {
 
 fn decode(change: &DocumentChange, batch: &ChangeBatch) -> std::result::Result<Change, ReplicaError> {
     let datum = |bytes: &Option<_>| bytes.as_ref().map(photondb_shard::secondary::decode_datum).transpose();
-    Ok(Change {
-        old: datum(&change.old)?,
-        new: datum(&change.new)?,
-        position: Position(batch.position.0),
-    })
+    Ok(Change { old: datum(&change.old)?, new: datum(&change.new)?, position: Position(batch.position.0) })
 }
 
 /// A document as the evaluator sees it; `Null` where there is none.

@@ -115,7 +115,9 @@ impl Replicas {
                 Some(_) => replica.change(&Command::RenameIndex { id, name: name.clone() }).await?,
                 None => {
                     let definition = index.definition.clone().into();
-                    replica.change(&Command::CreateIndex { id, name: name.clone(), multi: index.multi, definition }).await?;
+                    replica
+                        .change(&Command::CreateIndex { id, name: name.clone(), multi: index.multi, definition })
+                        .await?;
                 }
             }
         }
@@ -138,7 +140,8 @@ impl Replicas {
     }
 
     async fn drop_what_is_gone(&self, state: &ClusterState, failures: &mut Failures) {
-        let gone: Vec<_> = self.tables.load().values().filter(|running| state.table(running.id).is_none()).cloned().collect();
+        let gone: Vec<_> =
+            self.tables.load().values().filter(|running| state.table(running.id).is_none()).cloned().collect();
         for table in gone {
             self.replace(|tables| {
                 tables.remove(&table.id);

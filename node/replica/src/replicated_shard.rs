@@ -55,7 +55,8 @@ impl Replicated for ReplicatedShard {
 
     fn durable(&self) -> Applied {
         // A state that does not decode would have been refused when it was written; nothing is purged on its word.
-        let consensus = self.shard.tree_set().durable_meta().and_then(|meta| Shard::consensus_of(&meta).ok()).unwrap_or_default();
+        let consensus =
+            self.shard.tree_set().durable_meta().and_then(|meta| Shard::consensus_of(&meta).ok()).unwrap_or_default();
         Applied { consensus }
     }
 

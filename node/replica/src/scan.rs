@@ -43,9 +43,9 @@ impl TableScan {
         let direction = if access.order == Order::Descending { Direction::Backward } else { Direction::Forward };
         let mut ranges = Vec::new();
         match (&access.keys, &access.index) {
-            (Keys::Range(range), None) => ranges.extend(keys::primary_bounds(range).map(|bounds| (bounds, None))),
+            (Keys::Range(range), None) => ranges.extend(keys::primary_bounds(range)?.map(|bounds| (bounds, None))),
             (Keys::Range(range), Some(_)) => {
-                ranges.extend(keys::index_bounds(range).map(|bounds| (bounds, Some(range.clone()))));
+                ranges.extend(keys::index_bounds(range)?.map(|(bounds, cut)| (bounds, cut.then(|| range.clone()))));
             }
             (Keys::Each(each), index) => {
                 for key in each {
@@ -55,7 +55,7 @@ impl TableScan {
                         ranges.push((KeyBounds::new(key.clone(), key), None));
                     } else {
                         let range = point(key);
-                        ranges.extend(keys::index_bounds(&range).map(|bounds| (bounds, Some(range))));
+                        ranges.extend(keys::index_bounds(&range)?.map(|(bounds, cut)| (bounds, cut.then_some(range))));
                     }
                 }
             }
@@ -89,7 +89,13 @@ impl TableScan {
         Ok(rows)
     }
 
-    fn primary(&self, reader: &Reader, part: &mut Part, want: usize, rows: &mut Vec<Row>) -> std::result::Result<bool, ReplicaError> {
+    fn primary(
+        &self,
+        reader: &Reader,
+        part: &mut Part,
+        want: usize,
+        rows: &mut Vec<Row>,
+    ) -> std::result::Result<bool, ReplicaError> {
         let found = reader.documents(&part.bounds, self.direction, want)?;
         let more = found.len() == want;
         if let Some((last, _)) = found.last() {
@@ -101,7 +107,14 @@ impl TableScan {
         Ok(more)
     }
 
-    fn secondary(&self, reader: &Reader, index: &str, part: &mut Part, want: usize, rows: &mut Vec<Row>) -> std::result::Result<bool, ReplicaError> {
+    fn secondary(
+        &self,
+        reader: &Reader,
+        index: &str,
+        part: &mut Part,
+        want: usize,
+        rows: &mut Vec<Row>,
+    ) -> std::result::Result<bool, ReplicaError> {
         let found = reader.index_rows(index, &part.bounds, self.direction, want)?;
         let more = found.len() == want;
         if let Some(last) = found.last() {

@@ -12,9 +12,9 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_reql::eval::Cx;
 use photondb_runtime::fiber;
+use photondb_shard::Effect;
 use photondb_shard::read::KeyBounds;
 use photondb_shard::schema::{Built, IndexState};
-use photondb_shard::Effect;
 
 use crate::error::ReplicaError;
 use crate::feed::{TableFeed, document_or_null};
@@ -46,7 +46,15 @@ impl ShardTable {
     }
 
     /// Writes to one shard: `indexes` name the writes of `all` that belong to it.
-    fn write_shard(&self, proposer: &Proposer, all: &[KeyedWrite], indexes: Vec<usize>, options: &WriteOptions, cx: &Cx, results: &mut [Option<WriteResult>]) -> Result<()> {
+    fn write_shard(
+        &self,
+        proposer: &Proposer,
+        all: &[KeyedWrite],
+        indexes: Vec<usize>,
+        options: &WriteOptions,
+        cx: &Cx,
+        results: &mut [Option<WriteResult>],
+    ) -> Result<()> {
         let mut open = indexes;
         let mut attempts = 0;
         while !open.is_empty() {
@@ -83,7 +91,14 @@ impl ShardTable {
         Ok(())
     }
 
-    fn evaluate(&self, key: &Bytes, write: &Write, old: Datum, options: &WriteOptions, cx: &Cx) -> (Option<Effect>, WriteResult) {
+    fn evaluate(
+        &self,
+        key: &Bytes,
+        write: &Write,
+        old: Datum,
+        options: &WriteOptions,
+        cx: &Cx,
+    ) -> (Option<Effect>, WriteResult) {
         match write::apply(&write.transition, &old, &self.info, &write.key, options, cx) {
             Err(error) => (None, WriteResult::Refused { error, old }),
             Ok(new) if new == old => (None, WriteResult::Done { old, new }),
@@ -145,9 +160,11 @@ impl Table for ShardTable {
         for range in &ranges {
             // A truncated index value says nothing exact about its row.
             let bounds = match &access.index {
-                None => keys::primary_bounds(range),
-                Some(_) if keys::is_exact(range) => keys::index_bounds(range),
-                Some(_) => return Ok(None),
+                None => keys::primary_bounds(range)?,
+                Some(_) => match keys::index_bounds(range)? {
+                    Some((_, true)) => return Ok(None),
+                    exact => exact.map(|(bounds, _)| bounds),
+                },
             };
             let Some(bounds) = bounds else { continue };
             for replica in self.replicas.shards() {
@@ -176,7 +193,10 @@ impl Table for ShardTable {
         for (replica, indexes) in self.replicas.shards().iter().zip(by_shard) {
             self.write_shard(&replica.proposer, &keyed, indexes, options, cx, &mut results)?;
         }
-        Ok(results.into_iter().map(|result| result.expect("each write belongs to one shard, which settled it")).collect())
+        Ok(results
+            .into_iter()
+            .map(|result| result.expect("each write belongs to one shard, which settled it"))
+            .collect())
     }
 
     fn sync(&self) -> Result<()> {

@@ -18,7 +18,12 @@ use crate::shard::trees;
 const VERSION: u8 = 1;
 
 /// Appends one change; gives the bytes it takes.
-pub fn append(transaction: &mut Transaction, position: u64, number: u32, change: &DocumentChange) -> Result<u64, ShardError> {
+pub fn append(
+    transaction: &mut Transaction,
+    position: u64,
+    number: u32,
+    change: &DocumentChange,
+) -> Result<u64, ShardError> {
     let value = encode(change);
     let key = key(position, number);
     transaction.put(trees::CHANGE_LOG, &key, &value)?;

@@ -289,7 +289,12 @@ mod tests {
                     Effect::Delete { key: Bytes::from_static(b"gone") },
                 ],
             },
-            Command::CreateIndex { id: IndexId(7), name: "by_age".into(), multi: true, definition: Bytes::from_static(b"f") },
+            Command::CreateIndex {
+                id: IndexId(7),
+                name: "by_age".into(),
+                multi: true,
+                definition: Bytes::from_static(b"f"),
+            },
             Command::DropIndex { id: IndexId(7) },
             Command::RenameIndex { id: IndexId(7), name: "ä".into() },
             Command::IndexReady { id: IndexId(7) },

@@ -16,9 +16,11 @@ pub struct IndexFunction(Arc<Function>);
 impl IndexFunction {
     /// Compiles stored bytes.
     pub fn compile(index: &str, definition: &Bytes) -> Result<IndexFunction, ShardError> {
-        compile_function(definition)
-            .map(IndexFunction)
-            .map_err(|error| ShardError::IndexFunction { index: index.to_owned(), reason: error.to_string() })
+        let fails = |reason: String| ShardError::IndexFunction { index: index.to_owned(), reason };
+        match compile_function(definition).map_err(|error| fails(error.to_string()))? {
+            Func::Closure(closure) => Ok(IndexFunction(closure.function)),
+            _ => Err(fails("it is no function literal".to_owned())),
+        }
     }
 
     /// The values under which `document` stands in the index. None where the function fails: as in RethinkDB, such a
@@ -27,12 +29,7 @@ impl IndexFunction {
         let func = Func::Closure(Closure { function: self.0.clone(), scope: Scope::empty() });
         match func.call_datum(std::slice::from_ref(document), cx) {
             Err(_) => Vec::new(),
-            Ok(Datum::Array(elements)) if multi => {
-                let mut values: Vec<Datum> = elements.iter().take(MULTI_INDEX_ENTRIES_MAX).collect();
-                values.sort();
-                values.dedup();
-                values
-            }
+            Ok(Datum::Array(elements)) if multi => elements.iter().take(MULTI_INDEX_ENTRIES_MAX).collect(),
             Ok(value) => vec![value],
         }
     }

@@ -14,7 +14,12 @@ pub fn document(value: &Bytes) -> Result<Bytes, ShardError> {
 }
 
 /// Carries out an effect; gives the encoded document that was there before.
-pub fn write(transaction: &mut Transaction, effect: &Effect, position: u64, scratch: &mut Vec<u8>) -> Result<Option<Bytes>, ShardError> {
+pub fn write(
+    transaction: &mut Transaction,
+    effect: &Effect,
+    position: u64,
+    scratch: &mut Vec<u8>,
+) -> Result<Option<Bytes>, ShardError> {
     let before = transaction.get(trees::PRIMARY, effect.key())?;
     match effect {
         Effect::Put { key, document } => {

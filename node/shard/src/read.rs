@@ -52,7 +52,12 @@ impl Reader {
     }
 
     /// About `want` documents with their keys, in the order of keys.
-    pub fn documents(&self, bounds: &KeyBounds, direction: Direction, want: usize) -> Result<Vec<(Bytes, Bytes)>, ShardError> {
+    pub fn documents(
+        &self,
+        bounds: &KeyBounds,
+        direction: Direction,
+        want: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, ShardError> {
         let mut rows = Vec::with_capacity(want.min(1024));
         let mut cursor = self.snapshot.cursor(trees::PRIMARY, bounds.clone(), direction)?;
         while rows.len() < want {
@@ -77,7 +82,13 @@ impl Reader {
     }
 
     /// About `want` documents by an index, in the order of index values.
-    pub fn index_rows(&self, name: &str, bounds: &KeyBounds, direction: Direction, want: usize) -> Result<Vec<IndexRow>, ShardError> {
+    pub fn index_rows(
+        &self,
+        name: &str,
+        bounds: &KeyBounds,
+        direction: Direction,
+        want: usize,
+    ) -> Result<Vec<IndexRow>, ShardError> {
         let index = self.index(name)?;
         let mut rows = Vec::with_capacity(want.min(1024));
         let mut cursor = self.snapshot.cursor(index.tree, bounds.clone(), direction)?;

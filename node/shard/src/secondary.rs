@@ -10,7 +10,7 @@
 use bytes::{BufMut, Bytes};
 use photondb_reql::datum::Datum;
 use photondb_reql::eval::Cx;
-use photondb_reql::key;
+use photondb_reql::key::index_key;
 use photondb_storage::Transaction;
 
 use crate::error::ShardError;
@@ -22,7 +22,13 @@ use crate::schema::Index;
 type Entries = Vec<(Vec<u8>, Datum)>;
 
 /// Brings one index from the old document of a change to the new one.
-pub fn maintain(transaction: &mut Transaction, index: &Index, change: &DocumentChange, position: u64, cx: &Cx) -> Result<(), ShardError> {
+pub fn maintain(
+    transaction: &mut Transaction,
+    index: &Index,
+    change: &DocumentChange,
+    position: u64,
+    cx: &Cx,
+) -> Result<(), ShardError> {
     let before = entries(index, change.old.as_ref(), &change.key, cx)?;
     let after = entries(index, change.new.as_ref(), &change.key, cx)?;
     for (key, _) in &before {
@@ -39,7 +45,14 @@ pub fn maintain(transaction: &mut Transaction, index: &Index, change: &DocumentC
 }
 
 /// Adds a document's entries: what the builder does.
-pub fn add(transaction: &mut Transaction, index: &Index, primary_key: &Bytes, document: &Bytes, position: u64, cx: &Cx) -> Result<(), ShardError> {
+pub fn add(
+    transaction: &mut Transaction,
+    index: &Index,
+    primary_key: &Bytes,
+    document: &Bytes,
+    position: u64,
+    cx: &Cx,
+) -> Result<(), ShardError> {
     for (key, value) in entries(index, Some(document), primary_key, cx)? {
         put(transaction, index, &key, primary_key, &value, position)?;
     }
@@ -58,7 +71,11 @@ pub fn decode(value: &Bytes) -> Result<(Bytes, Datum), ShardError> {
 
 /// A stored document or index value as a datum.
 pub fn decode_datum(bytes: &Bytes) -> Result<Datum, ShardError> {
-    Datum::decode(bytes.clone()).map_err(|_| ShardError::Format { what: "a stored datum", offset: 0, reason: "not a datum" })
+    Datum::decode(bytes.clone()).map_err(|_| ShardError::Format {
+        what: "a stored datum",
+        offset: 0,
+        reason: "not a datum",
+    })
 }
 
 fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx) -> Result<Entries, ShardError> {
@@ -68,14 +85,25 @@ fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx)
         .function
         .values(&document, index.multi, cx)
         .into_iter()
-        .filter_map(|value| key::index_entry(&value, primary_key).map(|key| (key, value)))
+        .zip(0u32..)
+        .filter_map(|(value, number)| {
+            // A value that no index can hold (null, an object) has no entry; that is no error of the write.
+            let key = index_key(&value, primary_key, index.multi.then_some(number)).ok()?;
+            Some((key, value))
+        })
         .collect();
     entries.sort_by(|left, right| left.0.cmp(&right.0));
-    entries.dedup_by(|left, right| left.0 == right.0);
     Ok(entries)
 }
 
-fn put(transaction: &mut Transaction, index: &Index, key: &[u8], primary_key: &[u8], value: &Datum, position: u64) -> Result<(), ShardError> {
+fn put(
+    transaction: &mut Transaction,
+    index: &Index,
+    key: &[u8],
+    primary_key: &[u8],
+    value: &Datum,
+    position: u64,
+) -> Result<(), ShardError> {
     let mut stored = Vec::with_capacity(VALUE_HEADER_BYTES + primary_key.len() + 32);
     put_value_header(&mut stored, VALUE_INDEX_ENTRY, position);
     stored.put_u16_le(u16::try_from(primary_key.len()).expect("keys are at most a few hundred bytes"));

@@ -350,7 +350,16 @@ impl Work {
                     self.state.next_tree += 1;
                     self.transaction.create_tree(tree)?;
                     let function = IndexFunction::compile(&name, &definition)?;
-                    let index = Index { id, name, tree, multi, definition, function, state: IndexState::Building, built: Built::Nothing };
+                    let index = Index {
+                        id,
+                        name,
+                        tree,
+                        multi,
+                        definition,
+                        function,
+                        state: IndexState::Building,
+                        built: Built::Nothing,
+                    };
                     schema::write_index(&mut self.transaction, &index)?;
                     schema.indexes.insert(id, Arc::new(index));
                 }
@@ -362,7 +371,9 @@ impl Work {
                 }
             }
             Command::RenameIndex { id, name } => self.change_index(&mut schema, id, |index| index.name = name)?,
-            Command::IndexReady { id } => self.change_index(&mut schema, id, |index| index.state = IndexState::Ready)?,
+            Command::IndexReady { id } => {
+                self.change_index(&mut schema, id, |index| index.state = IndexState::Ready)?
+            }
             Command::SetWriteHook { definition } => {
                 schema::write_hook(&mut self.transaction, definition.as_ref())?;
                 schema.write_hook = definition;
@@ -372,7 +383,12 @@ impl Work {
         Ok(())
     }
 
-    fn change_index(&mut self, schema: &mut Schema, id: IndexId, change: impl FnOnce(&mut Index)) -> Result<(), ShardError> {
+    fn change_index(
+        &mut self,
+        schema: &mut Schema,
+        id: IndexId,
+        change: impl FnOnce(&mut Index),
+    ) -> Result<(), ShardError> {
         if let Some(index) = schema.indexes.get(&id) {
             let mut index = (**index).clone();
             change(&mut index);

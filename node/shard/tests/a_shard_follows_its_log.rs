@@ -1,0 +1,295 @@
+//! A shard against a model: random entries, indexes that come and go, chunks of building in between.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use photondb_proto::IndexId;
+use photondb_reql::datum::Datum;
+use photondb_reql::eval::Cx;
+use photondb_reql::eval::stored::{compile_term, encode_function};
+use photondb_reql::key::PrimaryKey;
+use photondb_reql::term;
+use photondb_shard::format::encode_command;
+use photondb_shard::read::KeyBounds;
+use photondb_shard::shard::BuildStep;
+use photondb_shard::{Command, Effect, Entry, Fence, Outcome, Position, Shard, Skipped};
+use photondb_storage::{Direction, Engine, EngineOptions, TreeSetId};
+
+/// A small generator (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+fn datum(json: &str) -> Datum {
+    let term = term_of(json);
+    term.as_datum().cloned().unwrap_or_else(|| panic!("{json} is not constant"))
+}
+
+fn term_of(json: &str) -> photondb_reql::Term {
+    let message = term::parse(format!("[1,{json}]").as_bytes()).unwrap_or_else(|_| panic!("{json} does not parse"));
+    match message {
+        term::Message::Start(start) => start.term,
+        _ => panic!("not a query"),
+    }
+}
+
+/// The stored bytes of `function(d) { return d[field] }`.
+fn field_function(field: &str) -> Bytes {
+    let function = compile_term(&term_of(&format!(r#"[69,[[2,[1]],[170,[[10,[1]],"{field}"]]]]"#))).expect("compiles");
+    Bytes::from(encode_function(&function, &Cx::pure()).expect("encodes"))
+}
+
+fn key(id: u64) -> Bytes {
+    PrimaryKey::new(&Datum::Number(id as f64)).expect("a number can be a key").bytes()
+}
+
+fn document(id: u64, age: u64, tags: &[u64]) -> Bytes {
+    let tags: Vec<String> = tags.iter().map(u64::to_string).collect();
+    let mut bytes = Vec::new();
+    datum(&format!(r#"{{"id":{id},"age":{age},"tags":[2,[{}]]}}"#, tags.join(","))).encode(&mut bytes);
+    Bytes::from(bytes)
+}
+
+/// A shard with the log that was fed to it.
+struct Fed {
+    shard: Shard,
+    log: Vec<Entry>,
+    fence: Fence,
+}
+
+impl Fed {
+    fn new() -> Fed {
+        Fed { shard: empty_shard(), log: Vec::new(), fence: Fence { term: 1, chain: 1, ..Fence::default() } }
+    }
+
+    fn apply(&mut self, command: &Command) -> Outcome {
+        let position = Position(self.log.len() as u64 + 1);
+        let entry = Entry { position, term: 1, command: Some(encode_command(command)) };
+        self.log.push(entry.clone());
+        let consensus = Bytes::from(position.0.to_le_bytes().to_vec());
+        let outcomes = self.shard.apply(&[entry], consensus.clone()).expect("applies");
+        assert_eq!(self.shard.consensus(), consensus);
+        outcomes[0]
+    }
+
+    fn write(&mut self, effects: Vec<Effect>) {
+        self.fence.number += 1;
+        self.fence.schema = self.shard.view().version;
+        let outcome = self.apply(&Command::Write { fence: self.fence, effects });
+        assert_eq!(outcome, Outcome::Applied);
+    }
+
+    fn create_index(&mut self, id: u64, name: &str, multi: bool) {
+        let command =
+            Command::CreateIndex { id: IndexId(id), name: name.into(), multi, definition: field_function(name) };
+        assert_eq!(self.apply(&command), Outcome::Applied);
+    }
+
+    fn finish_indexes(&mut self) {
+        while self.shard.build_step(7).expect("builds") != BuildStep::Idle {}
+        for id in self.shard.built_not_ready() {
+            assert_eq!(self.apply(&Command::IndexReady { id }), Outcome::Applied);
+        }
+    }
+}
+
+fn empty_shard() -> Shard {
+    let engine = Engine::in_memory(EngineOptions::default());
+    Shard::open(engine.create_tree_set(TreeSetId(1)).expect("a new tree set")).expect("opens")
+}
+
+fn documents(shard: &Shard) -> Vec<(Bytes, Bytes)> {
+    shard.read().expect("reads").documents(&KeyBounds::all(), Direction::Forward, usize::MAX).expect("reads")
+}
+
+type Model = BTreeMap<u64, (u64, Vec<u64>)>;
+
+fn random_effect(numbers: &mut Numbers, model: &mut Model) -> Effect {
+    let id = numbers.below(60);
+    if numbers.below(4) == 0 {
+        model.remove(&id);
+        return Effect::Delete { key: key(id) };
+    }
+    let age = numbers.below(10);
+    let tags: Vec<u64> = (0..numbers.below(4)).map(|_| numbers.below(5)).collect();
+    let effect = Effect::Put { key: key(id), document: document(id, age, &tags) };
+    model.insert(id, (age, tags));
+    effect
+}
+
+/// What the index on `age` or `tags` must hold: (value, id), sorted.
+fn expected(model: &Model, multi: bool) -> Vec<(u64, u64)> {
+    let mut entries: Vec<(u64, u64)> = model
+        .iter()
+        .flat_map(
+            |(id, (age, tags))| if multi { tags.iter().map(|tag| (*tag, *id)).collect() } else { vec![(*age, *id)] },
+        )
+        .collect();
+    entries.sort_unstable();
+    entries
+}
+
+fn held(shard: &Shard, index: &str) -> Vec<(u64, u64)> {
+    let reader = shard.read().expect("reads");
+    let rows = reader.index_rows(index, &KeyBounds::all(), Direction::Forward, usize::MAX).expect("ready");
+    assert_eq!(reader.count_index(index, &KeyBounds::all()).expect("counts"), rows.len() as u64);
+    let number = |datum: Datum| datum.as_number().expect("a number") as u64;
+    rows.into_iter()
+        .map(|row| {
+            let document = Datum::decode(row.document).expect("a document");
+            (number(row.value), number(document.field("id").expect("has an id")))
+        })
+        .collect()
+}
+
+#[test]
+fn indexes_hold_what_their_functions_give_whenever_they_are_built() {
+    for seed in 0..30 {
+        let mut numbers = Numbers(seed);
+        let mut model = Model::new();
+        let mut fed = Fed::new();
+        for step in 0..120 {
+            let effects = (0..1 + numbers.below(4)).map(|_| random_effect(&mut numbers, &mut model)).collect();
+            fed.write(effects);
+            match step {
+                20 => fed.create_index(1, "age", false),
+                50 => fed.create_index(2, "tags", true),
+                _ => {}
+            }
+            if step > 20 && numbers.below(3) == 0 {
+                fed.shard.build_step(3).expect("builds");
+            }
+        }
+        fed.finish_indexes();
+        let effects = (0..20).map(|_| random_effect(&mut numbers, &mut model)).collect();
+        fed.write(effects);
+        assert_eq!(held(&fed.shard, "age"), expected(&model, false), "seed {seed}");
+        assert_eq!(held(&fed.shard, "tags"), expected(&model, true), "seed {seed}");
+        assert_eq!(
+            fed.shard.read().expect("reads").count_documents(&KeyBounds::all()).expect("counts"),
+            model.len() as u64
+        );
+    }
+}
+
+#[test]
+fn the_same_log_gives_the_same_shard_however_it_is_cut_into_batches() {
+    let mut numbers = Numbers(7);
+    let mut model = Model::new();
+    let mut fed = Fed::new();
+    for step in 0..100 {
+        let effects = (0..1 + numbers.below(4)).map(|_| random_effect(&mut numbers, &mut model)).collect();
+        fed.write(effects);
+        if step == 30 {
+            fed.create_index(1, "age", false);
+        }
+    }
+    fed.finish_indexes();
+    let other = empty_shard();
+    let mut rest = fed.log.as_slice();
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(rest.len().min(1 + numbers.below(17) as usize));
+        other.apply(batch, Bytes::new()).expect("applies");
+        rest = after;
+    }
+    while other.build_step(11).expect("builds") != BuildStep::Idle {}
+    assert_eq!(documents(&other), documents(&fed.shard));
+    assert_eq!(held(&other, "age"), held(&fed.shard, "age"));
+    assert_eq!(other.position(), fed.shard.position());
+}
+
+#[test]
+fn an_entry_evaluated_under_anything_else_is_skipped_whole() {
+    let mut fed = Fed::new();
+    fed.write(vec![Effect::Put { key: key(1), document: document(1, 1, &[]) }]);
+    let before = documents(&fed.shard);
+    let right = Fence { number: fed.fence.number + 1, ..fed.fence };
+    let wrong = [
+        (Fence { term: 2, ..right }, Skipped::Term),
+        (Fence { epoch: photondb_proto::Epoch(9), ..right }, Skipped::Epoch),
+        (Fence { schema: photondb_proto::SchemaVersion(9), ..right }, Skipped::Schema),
+        (Fence { number: right.number + 1, ..right }, Skipped::Chain),
+        (Fence { number: fed.fence.number, ..right }, Skipped::Chain),
+        (Fence { chain: 2, ..right }, Skipped::Chain),
+        (Fence { chain: 0, number: 1, ..right }, Skipped::Chain),
+        (Fence { number: 1, ..right }, Skipped::Chain),
+    ];
+    for (fence, reason) in wrong {
+        let effects = vec![Effect::Put { key: key(2), document: document(2, 2, &[]) }, Effect::Delete { key: key(1) }];
+        assert_eq!(fed.apply(&Command::Write { fence, effects }), Outcome::Skipped(reason), "{fence:?}");
+        assert_eq!(documents(&fed.shard), before, "{fence:?}");
+    }
+    let effects = vec![Effect::Delete { key: key(1) }];
+    assert_eq!(fed.apply(&Command::Write { fence: right, effects: effects.clone() }), Outcome::Applied);
+    assert_eq!(
+        fed.apply(&Command::Write { fence: Fence { chain: 2, number: 1, ..right }, effects }),
+        Outcome::Applied,
+        "a new chain"
+    );
+}
+
+#[test]
+fn a_schema_change_makes_writes_in_flight_void() {
+    let mut fed = Fed::new();
+    fed.write(vec![Effect::Put { key: key(1), document: document(1, 1, &[]) }]);
+    let in_flight = Fence { number: fed.fence.number + 1, ..fed.fence };
+    fed.create_index(1, "age", false);
+    let outcome = fed.apply(&Command::Write { fence: in_flight, effects: vec![Effect::Delete { key: key(1) }] });
+    assert_eq!(outcome, Outcome::Skipped(Skipped::Schema));
+}
+
+#[test]
+fn a_snapshot_brings_another_shard_to_the_same_state() {
+    let mut numbers = Numbers(3);
+    let mut model = Model::new();
+    let mut fed = Fed::new();
+    fed.create_index(1, "age", false);
+    for _ in 0..80 {
+        let effects = (0..5).map(|_| random_effect(&mut numbers, &mut model)).collect();
+        fed.write(effects);
+    }
+    fed.finish_indexes();
+    let (consensus, chunks) = photondb_shard::snapshot::take(&fed.shard).expect("pins");
+    let other = empty_shard();
+    photondb_shard::snapshot::install(&other, &mut chunks.into_iter(), |error| error).expect("installs");
+    assert_eq!(other.consensus(), consensus);
+    assert_eq!(documents(&other), documents(&fed.shard));
+    assert_eq!(held(&other, "age"), expected(&model, false));
+    assert_eq!(other.position(), fed.shard.position());
+}
+
+#[test]
+fn listeners_are_given_old_and_new_in_order() {
+    let mut fed = Fed::new();
+    let listener = fed.shard.listen(Box::new(|| ()));
+    fed.write(vec![Effect::Put { key: key(1), document: document(1, 1, &[]) }]);
+    fed.write(vec![Effect::Put { key: key(1), document: document(1, 2, &[]) }]);
+    fed.write(vec![Effect::Delete { key: key(1) }]);
+    let batches = listener.take().expect("open");
+    let seen: Vec<_> =
+        batches.iter().flat_map(|batch| batch.changes.iter().map(|c| (c.old.clone(), c.new.clone()))).collect();
+    let (first, second) = (document(1, 1, &[]), document(1, 2, &[]));
+    assert_eq!(seen, [(None, Some(first.clone())), (Some(first), Some(second.clone())), (Some(second), None)]);
+}
+
+#[test]
+fn a_dropped_index_is_gone_and_its_name_may_be_another_index() {
+    let mut fed = Fed::new();
+    fed.create_index(1, "age", false);
+    fed.finish_indexes();
+    assert_eq!(fed.apply(&Command::DropIndex { id: IndexId(1) }), Outcome::Applied);
+    assert!(fed.shard.read().expect("reads").index("age").is_err());
+    fed.write(vec![Effect::Put { key: key(1), document: document(1, 4, &[]) }]);
+    fed.create_index(2, "age", false);
+    assert!(fed.shard.read().expect("reads").index("age").is_err(), "not before it is built");
+    fed.finish_indexes();
+    assert_eq!(held(&fed.shard, "age"), [(4, 1)]);
+}
