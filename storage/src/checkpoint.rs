@@ -210,6 +210,8 @@ impl Checkpointer {
             }
             let mut pages: Vec<PageId> = refs.into_iter().filter_map(|page| page.page_id()).collect();
             pages.iter().for_each(|page| self.free_set.unlink(*page));
+            // Slots that left the set earlier may wait for the same readers.
+            pages.extend(shared.pages_in_history());
             pages.retain(|page| self.free_set.is_awaiting_readers(*page));
             self.graveyard.push((Arc::clone(shared), pages));
             dropped.push(shared.id);

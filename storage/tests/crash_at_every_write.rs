@@ -3,7 +3,9 @@
 //!
 //! The owner's protocol: append an entry to the stream, apply it to the tree set with its index as `meta`, acknowledge
 //! it when the log says so; after a crash re-apply the entries above `meta`; purge behind `durable_meta`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "harness/seeded.rs"]
 mod harness;
 
 use std::collections::BTreeMap;
@@ -199,7 +201,7 @@ fn check_state(engine: &Engine, groups: &[Group], entries: &[u64]) {
 /// One run with the power lost at operation `crash_at`, recovery with the power lost again, and more life after it.
 /// Returns whether the run reached that operation.
 fn crash_once(seed: u64, crash_at: u64) -> bool {
-    let disk_options = SimulatedOptions { torn_sectors: seed % 2 == 0, ..SimulatedOptions::default() };
+    let disk_options = SimulatedOptions { torn_sectors: seed.is_multiple_of(2), ..SimulatedOptions::default() };
     let disk = SimulatedDisk::with_options(seed ^ crash_at << 20, disk_options);
     let mut random = Random::new(seed);
     let mut groups: Vec<Group> = (0..GROUPS).map(|_| Group::default()).collect();

@@ -1,6 +1,8 @@
 //! Random operations on an engine give what the same operations on `BTreeMap` give: commits, rollbacks, snapshots held
 //! over many commits and checkpoints, ranges in both directions, counts, and everything again after reopening.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "harness/seeded.rs"]
 mod harness;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,7 @@ impl Case {
     fn key(&mut self) -> Vec<u8> {
         let number = self.random.below(self.key_space);
         let mut key = format!("key-{number:06}").into_bytes();
-        if self.long_keys && number % 3 == 0 {
+        if self.long_keys && number.is_multiple_of(3) {
             key.resize(200 + (number % 700) as usize, b'x');
         }
         key
@@ -61,10 +63,10 @@ impl Case {
         let mut meta = self.meta.clone();
         for _ in 0..=self.random.below(60) {
             let tree = self.random.below(3) as u32;
-            if !model.contains_key(&tree) {
+            model.entry(tree).or_insert_with(|| {
                 transaction.create_tree(TreeId(tree)).unwrap();
-                model.insert(tree, BTreeMap::new());
-            }
+                BTreeMap::new()
+            });
             let key = self.key();
             match self.random.below(100) {
                 0 => {
@@ -166,11 +168,9 @@ fn run(seed: u64, disk: Option<Arc<SimulatedDisk>>) {
         case.check_point_reads(&set);
         match case.random.below(20) {
             0..=2 => case.held.push((set.snapshot(), case.model.clone())),
-            3..=4 => {
-                if !case.held.is_empty() {
-                    let (snapshot, model) = case.held.remove(0);
-                    case.check_snapshot(&snapshot, &model);
-                }
+            3..=4 if !case.held.is_empty() => {
+                let (snapshot, model) = case.held.remove(0);
+                case.check_snapshot(&snapshot, &model);
             }
             5..=9 => {
                 engine.checkpoint().unwrap();

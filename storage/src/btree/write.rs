@@ -110,7 +110,6 @@ impl Workspace {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "branches, then the leaf; read once, right below")]
     fn descend(&self, page: PageRef, key: &[u8]) -> Result<(SmallVec<[Visited; 8]>, PageRef, Arc<Node>)> {
         let mut path = SmallVec::new();
         let (mut page, mut node) = (page, self.node(page)?);

@@ -134,6 +134,14 @@ impl Shared {
         self.return_writer(state);
     }
 
+    /// Slots that left the trees while readers could still reach them.
+    pub fn pages_in_history(&self) -> Vec<PageId> {
+        let state = self.take_writer();
+        let pages = state.history.iter().flat_map(|superseded| superseded.pages.iter().copied()).collect();
+        self.return_writer(state);
+        pages
+    }
+
     /// Waits for the right to write (T3).
     pub fn take_writer(&self) -> Box<WriterState> {
         let mut writer = self.writer.lock();

@@ -1,0 +1,106 @@
+//! A full disk fails the checkpoint and nothing else: reads and commits go on, what was durable stays, and the
+//! checkpoint succeeds once there is room. A failed write behaves the same; a failed sync is fatal.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "harness/seeded.rs"]
+mod harness;
+
+use std::sync::Arc;
+
+use harness::{assert_clean, options};
+use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::{Engine, TreeId, TreeSet, TreeSetId};
+
+const SET: TreeSetId = TreeSetId(1);
+const TREE: TreeId = TreeId(0);
+
+fn fill(set: &TreeSet, rows: std::ops::Range<u32>) {
+    let mut transaction = set.begin();
+    if !transaction.has_tree(TREE) {
+        transaction.create_tree(TREE).unwrap();
+    }
+    for number in rows {
+        transaction.put(TREE, &number.to_be_bytes(), &[number as u8; 1000]).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+fn check_rows(set: &TreeSet, rows: std::ops::Range<u32>) {
+    for number in rows {
+        assert_eq!(set.get(TREE, &number.to_be_bytes()).unwrap().unwrap()[..], [number as u8; 1000]);
+    }
+}
+
+#[test]
+fn is_refused_and_recovered_from() {
+    let disk = SimulatedDisk::new(1);
+    let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+    let set = engine.create_tree_set(SET).unwrap();
+    fill(&set, 0..1000);
+    engine.checkpoint().unwrap();
+    // Room for some of what comes, so that the checkpoint fails in the middle.
+    disk.set_capacity(disk.used_bytes() + (3 << 20));
+    fill(&set, 1000..12_000);
+    for _ in 0..3 {
+        let error = engine.checkpoint().unwrap_err();
+        assert!(error.is_full() && !error.is_fatal(), "{error}");
+        check_rows(&set, 0..12_000);
+    }
+    // A crash now leaves the checkpoint before.
+    let crashed = disk.fork(3);
+    crashed.restart();
+    let survivor = Engine::open(Arc::new(crashed.clone()), options()).unwrap();
+    check_rows(&survivor.tree_set(SET).unwrap(), 0..1000);
+    assert!(survivor.tree_set(SET).unwrap().get(TREE, &1000u32.to_be_bytes()).unwrap().is_none());
+    drop(survivor);
+    assert_clean(&Arc::new(crashed));
+    // With room again everything is written.
+    fill(&set, 12_000..12_100);
+    disk.set_capacity(u64::MAX);
+    engine.checkpoint().unwrap();
+    drop((set, engine));
+    assert_clean(&Arc::new(disk.clone()));
+    let engine = Engine::open(Arc::new(disk), options()).unwrap();
+    check_rows(&engine.tree_set(SET).unwrap(), 0..12_100);
+}
+
+#[test]
+fn a_failed_write_is_tried_again() {
+    for failing in 0..12 {
+        let disk = SimulatedDisk::new(1);
+        let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+        let set = engine.create_tree_set(SET).unwrap();
+        fill(&set, 0..300);
+        engine.checkpoint().unwrap();
+        fill(&set, 200..600);
+        while engine.wal().step().unwrap() {}
+        disk.fail_write_after(failing);
+        if let Err(error) = engine.checkpoint() {
+            assert!(!error.is_fatal(), "{error}");
+        }
+        disk.fail_write_after(u64::MAX);
+        fill(&set, 500..700);
+        engine.drop_tree_set(SET).unwrap();
+        let other = engine.create_tree_set(TreeSetId(2)).unwrap();
+        fill(&other, 0..100);
+        engine.checkpoint().unwrap();
+        check_rows(&other, 0..100);
+        check_rows(&set, 0..700);
+        drop((set, other, engine));
+        assert_clean(&Arc::new(disk));
+    }
+}
+
+#[test]
+fn a_failed_sync_is_fatal() {
+    for failing in 0..2 {
+        let disk = SimulatedDisk::new(1);
+        let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+        let set = engine.create_tree_set(SET).unwrap();
+        fill(&set, 0..300);
+        while engine.wal().step().unwrap() {}
+        disk.fail_sync_after(failing);
+        assert!(engine.checkpoint().unwrap_err().is_fatal());
+        assert!(engine.checkpoint().unwrap_err().is_fatal());
+    }
+}
