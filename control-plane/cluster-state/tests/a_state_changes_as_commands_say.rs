@@ -1,5 +1,7 @@
 //! What each command does to the state, and what it refuses.
 
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 use photondb_cluster_state::*;
 use photondb_proto::{DatabaseId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 

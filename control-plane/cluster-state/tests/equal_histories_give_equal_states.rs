@@ -1,5 +1,7 @@
 //! Determinism: the same commands give the same bytes, and names always find what has them.
 
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 use photondb_cluster_state::*;
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use proptest::prelude::*;

@@ -59,24 +59,8 @@ fn main() {
         let disk = SystemDisk::open(folder.path()).expect("the folder opens");
         Wal::open(Arc::new(disk), WalOptions::default(), Lsn::ZERO, 0).expect("an empty log opens").0
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = {
-        let (wal, stop) = (Arc::clone(&wal), Arc::clone(&stop));
-        std::thread::spawn(move || {
-            while !stop.load(Ordering::Acquire) {
-                if !wal.step().expect("the log is written") {
-                    std::thread::park();
-                }
-            }
-        })
-    };
-    let waking = writer.thread().clone();
-    wal.set_waker(Box::new(move || waking.unpark()));
-    let raft = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let executor = raft.handle().clone();
-    let (end_raft, ended) = oneshot::channel::<()>();
-    let raft_thread = std::thread::spawn(move || raft.block_on(ended));
-    let groups = Groups::new(Arc::clone(&wal), executor, Arc::new(|why| panic!("{why}")), Options::default());
+    let first = Life::begin(&wal);
+    let groups = first.groups.clone();
     let machine = Arc::new(Nothing::default());
 
     let session = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -120,11 +104,64 @@ fn main() {
         done as f64 / batches as f64,
         took.as_secs_f64() * 1e6 / (done as f64 / clients as f64),
     );
-    drop(end_raft);
-    let _ = raft_thread.join();
-    stop.store(true, Ordering::Release);
-    writer.thread().unpark();
-    let _ = writer.join();
+    first.end();
+
+    // The same log in another life: nothing was checkpointed, so everything is re-applied.
+    let second = Life::begin(&wal);
+    let machine = Arc::new(Nothing::default());
+    let begun = Instant::now();
+    session.block_on(async {
+        let counted = Arc::clone(&machine);
+        let group = second.groups.start(GroupId(1), MemberId(1), counted).await.expect("the group starts again");
+        group.wait_leading(Duration::from_secs(60)).await.expect("it leads again");
+    });
+    let batches = machine.batches.load(Ordering::Relaxed);
+    println!("again a leader, {done} proposals re-applied in {batches} transactions: {:?}", begun.elapsed());
+    second.end();
+}
+
+/// The threads of a node.
+struct Life {
+    groups: Groups,
+    stop: Arc<AtomicBool>,
+    writer: std::thread::JoinHandle<()>,
+    end_raft: oneshot::Sender<()>,
+    raft: std::thread::JoinHandle<()>,
+}
+
+impl Life {
+    fn begin(wal: &Arc<Wal>) -> Life {
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = {
+            let (wal, stop) = (Arc::clone(wal), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Acquire) {
+                    if !wal.step().expect("the log is written") {
+                        std::thread::park();
+                    }
+                }
+            })
+        };
+        let waking = writer.thread().clone();
+        wal.set_waker(Box::new(move || waking.unpark()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let executor = runtime.handle().clone();
+        let (end_raft, ended) = oneshot::channel::<()>();
+        let raft = std::thread::spawn(move || {
+            // Ends when the sender does.
+            let _ = runtime.block_on(ended);
+        });
+        let groups = Groups::new(Arc::clone(wal), executor, Arc::new(|why| panic!("{why}")), Options::default());
+        Life { groups, stop, writer, end_raft, raft }
+    }
+
+    fn end(self) {
+        drop(self.end_raft);
+        self.raft.join().expect("the Raft thread ends");
+        self.stop.store(true, Ordering::Release);
+        self.writer.thread().unpark();
+        self.writer.join().expect("the writer ends");
+    }
 }
 
 /// User and system time of this process.

@@ -149,9 +149,9 @@ impl Head {
         let unreadable = |source| ConsensusError::Format { member, source };
         head.vote = state.vote.map(format::decode_vote).transpose().map_err(unreadable)?;
         head.committed = state.committed.map(format::decode_log_id).transpose().map_err(unreadable)?;
-        head.committed_written.clone_from(&head.committed);
+        head.committed_written = head.committed;
         head.purged = state.purged.map(|(_, id)| format::decode_log_id(id)).transpose().map_err(unreadable)?;
-        head.last.clone_from(&head.purged);
+        head.last = head.purged;
         if let Some(index) = state.last_index {
             let term = wal.term(stream, index).expect("the WAL knows the last entry it names");
             head.last = Some(log_id(LogPosition { term: Term(term), index }));
@@ -164,7 +164,7 @@ impl Head {
         if self.committed == self.committed_written {
             return None;
         }
-        self.committed_written.clone_from(&self.committed);
+        self.committed_written = self.committed;
         self.committed.as_ref().map(|id| Record::Committed(format::encode_log_id(id)))
     }
 }
@@ -268,7 +268,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
         let head = self.shared.head.lock();
-        Ok(LogState { last_purged_log_id: head.purged.clone(), last_log_id: head.last.clone() })
+        Ok(LogState { last_purged_log_id: head.purged, last_log_id: head.last })
     }
 
     async fn get_log_reader(&mut self) -> LogStore {
@@ -310,7 +310,7 @@ impl RaftLogStorage<Types> for LogStore {
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
         let head = self.shared.head.lock();
         // Both are written in order, but a crash keeps a prefix: what is committed is in the log, or was purged from it.
-        Ok(head.committed.clone().min(head.last.clone()))
+        Ok(head.committed.min(head.last))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
@@ -357,7 +357,7 @@ impl RaftLogStorage<Types> for LogStore {
         let record = Record::Purge { upto: upto.index, payload: format::encode_log_id(&upto) };
         if head.last.as_ref().is_none_or(|last| last.index < upto.index) {
             // A snapshot reached past the log's end.
-            head.last = Some(upto.clone());
+            head.last = Some(upto);
         }
         head.purged = Some(upto);
         self.shared.submit(&mut head, [record], None);

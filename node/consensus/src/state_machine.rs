@@ -107,7 +107,7 @@ impl Batch {
             EntryPayload::Blank => None,
             EntryPayload::Normal(Command(command)) => Some(command),
             EntryPayload::Membership(membership) => {
-                self.membership = Some(StoredMembership::new(Some(entry.log_id.clone()), membership));
+                self.membership = Some(StoredMembership::new(Some(entry.log_id), membership));
                 None
             }
         };
@@ -127,7 +127,7 @@ impl RaftStateMachine<Types> for StateMachine {
     type SnapshotBuilder = Checkpoint;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        Ok((self.applied.clone(), self.membership.clone()))
+        Ok((self.applied, self.membership.clone()))
     }
 
     async fn apply<Entries>(&mut self, mut entries: Entries) -> Result<(), io::Error>
@@ -161,7 +161,7 @@ impl RaftStateMachine<Types> for StateMachine {
         if let Some(last) = &meta.last_log_id {
             self.leadership.applied(Term(last.leader_id.term));
         }
-        self.applied = meta.last_log_id.clone();
+        self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         Ok(())
     }

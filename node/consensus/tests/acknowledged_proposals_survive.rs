@@ -4,6 +4,8 @@
 //! The run is cut at every I/O operation in turn (a sample of them by default, all under `PHOTONDB_TESTS=full`).
 //! `PHOTONDB_SEED` chooses the disk's randomness.
 
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 #[path = "node/node.rs"]
 mod node;
 

@@ -1,6 +1,7 @@
 //! A node for tests: groups of a toy state machine on a WAL in a simulated disk, with the threads a real node has.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -121,7 +122,7 @@ pub struct Node {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Elections that come by timeout would take longer than any test waits.
+/// Elections that come by timeout, or by the first tick after four seconds, would be noticed.
 pub fn patient() -> Options {
     Options {
         heartbeat_interval: Duration::from_secs(20),
