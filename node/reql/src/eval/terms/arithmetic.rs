@@ -104,13 +104,16 @@ fn mul_two(left: Datum, right: Datum, limits: &Limits) -> Result<Datum> {
     }
 }
 
+/// Room that is made for an array before it is filled: `array_limit` may be far more than there is memory.
+const RESERVED_MAX: usize = 100_000;
+
 fn repeat(items: &Array, times: i64, limits: &Limits) -> Result<Datum> {
     let Ok(times) = usize::try_from(times) else {
         return Err(Error::logic("Cannot multiply an ARRAY by a negative number."));
     };
     let length = items.len().saturating_mul(times);
     check_length(length, limits)?;
-    let mut repeated = Vec::with_capacity(length);
+    let mut repeated = Vec::with_capacity(length.min(RESERVED_MAX));
     if !items.is_empty() {
         for _ in 0..times {
             repeated.extend(items.iter());

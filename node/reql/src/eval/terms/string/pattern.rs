@@ -58,7 +58,7 @@ fn translate(expression: &str) -> Result<String> {
             }
             '(' => {
                 depth += 1;
-                translation.group_head();
+                translation.group_head()?;
                 repeatable = false;
             }
             ')' => {
@@ -134,15 +134,23 @@ impl<'a> Translation<'a> {
         self.out.push_str(with);
     }
 
-    fn group_head(&mut self) {
-        let head = if self.rest.starts_with("(?") { 2 } else { 1 };
-        self.copy(head);
-        // The flags and the name that may follow are the same in both languages.
-        if head == 2 {
-            let end = self.rest.find([':', '>', ')']).unwrap_or(self.rest.len());
-            let end = if self.rest[end..].starts_with(')') { end } else { (end + 1).min(self.rest.len()) };
-            self.copy(end);
+    fn group_head(&mut self) -> Result<()> {
+        // Looking around takes more than linear time.
+        if let Some(around) = ["(?=", "(?!", "(?<=", "(?<!"].iter().find(|around| self.rest.starts_with(**around)) {
+            return Err(fault(self.whole, &around[..3], "invalid perl operator"));
         }
+        if !self.rest.starts_with("(?") {
+            self.copy(1);
+            return Ok(());
+        }
+        // The flags and the name that may follow are the same in both languages.
+        let end = match self.rest.find([':', '>', ')']) {
+            Some(end) if self.rest[end..].starts_with(')') => end,
+            Some(end) => end + 1,
+            None => self.rest.len(),
+        };
+        self.copy(end);
+        Ok(())
     }
 
     /// A backslash and what it escapes; says whether the result can be repeated.
@@ -277,6 +285,8 @@ mod tests {
             ("(", "Error in regexp `(` (portion `(`): missing ): ("),
             ("a)", "Error in regexp `a)` (portion `a)`): unexpected ): a)"),
             ("*a", "Error in regexp `*a` (portion `*`): no argument for repetition operator: *"),
+            ("a(?=b)", "Error in regexp `a(?=b)` (portion `(?=`): invalid perl operator: (?="),
+            ("a(?<!b)", "Error in regexp `a(?<!b)` (portion `(?<`): invalid perl operator: (?<"),
             ("a**", "Error in regexp `a**` (portion `**`): bad repetition operator: **"),
             (r"\8", r"Error in regexp `\8` (portion `\8`): invalid escape sequence: \8"),
             (r"(a)\1", r"Error in regexp `(a)\1` (portion `\1`): invalid escape sequence: \1"),
