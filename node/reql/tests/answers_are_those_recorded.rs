@@ -53,7 +53,7 @@ impl TableValue for Table {
         match args.kind() {
             TermKind::Insert => return Some(self.insert(args)),
             // Indexes change nothing that this world shows.
-            TermKind::IndexCreate | TermKind::IndexWait => return Some(Ok(Value::Datum(Datum::Null))),
+            TermKind::IndexCreate => return Some(Ok(Value::Datum(Datum::Null))),
             _ => {}
         }
         // A single document of a table is more than this world has.
@@ -328,13 +328,15 @@ fn check(folder: &Path) {
                 continue;
             }
             // The options of a whole query are checked by who runs it.
-            if record["q"][2]["array_limit"].as_i64().is_some_and(|limit| limit < 1) {
+            let options = &record["q"][2];
+            if options["array_limit"].as_i64().is_some_and(|limit| limit < 1) || options["read_mode"] == "bogus" {
                 continue;
             }
             let answer = match run(&record["q"]) {
                 Outcome::Answered(answer) if record.get("role").is_none() => answer,
                 Outcome::Changed => {
-                    TABLES.with_borrow_mut(BTreeMap::clear);
+                    // The tables it names are not what this world holds any more.
+                    TABLES.with_borrow_mut(|tables| tables.retain(|name, _| !line.contains(&format!("\"{name}\""))));
                     continue;
                 }
                 _ => continue,
@@ -367,4 +369,4 @@ fn check(folder: &Path) {
 }
 
 /// What has been reached, never to be lost again.
-const FLOOR: usize = 1;
+const FLOOR: usize = 2450;

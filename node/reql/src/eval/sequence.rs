@@ -110,6 +110,11 @@ impl Sequence {
         matches!(self.source, Source::Array(_))
     }
 
+    /// Whether what is made of it, several of its kind and a function is an array: it is one, perhaps of documents.
+    pub fn is_eager(&self) -> bool {
+        self.is_array() && !self.is_grouped()
+    }
+
     /// Whether it is nothing but an array: no selection, no groups.
     pub fn is_plain_array(&self) -> bool {
         self.is_array() && self.table.is_none() && !self.is_grouped()

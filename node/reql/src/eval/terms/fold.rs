@@ -28,7 +28,7 @@ pub fn fold(args: &Args<'_>) -> Result<Value> {
             None => Ok(state.into()),
         };
     };
-    let array = sequence.is_plain_array();
+    let array = sequence.is_eager();
     let stream = sequence.open(cx)?;
     let folding = Sequence::stream(Box::new(Folding { stream, state, step, emit, last, ended: false }));
     if array { folding.read_array(cx).map(|array| Value::Datum(array.into())) } else { Ok(Value::Sequence(folding)) }

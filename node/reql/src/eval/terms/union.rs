@@ -11,7 +11,7 @@ pub fn union(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let sequences = (0..args.len()).map(|index| args.sequence(index)).collect::<Result<Vec<_>>>()?;
     let comparisons = comparisons(args)?;
-    let array = sequences.iter().all(Sequence::is_plain_array);
+    let array = sequences.iter().all(Sequence::is_eager);
     if sequences.iter().any(|sequence| sequence.feed().is_some()) {
         if comparisons.is_some() {
             return Err(Error::logic("Cannot interleave changefeeds in an order."));

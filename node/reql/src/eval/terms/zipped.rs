@@ -1,6 +1,6 @@
 //! `map` over several sequences: the function is called with one element of each, until the shortest ends.
 
-use crate::datum::{Array, Datum};
+use crate::datum::Datum;
 use crate::error::Result;
 use crate::eval::{Arguments, Batch, Cx, FeedKind, Func, Sequence, Stream, Value};
 
@@ -18,13 +18,13 @@ struct Side {
 impl Zipped {
     /// The result of `map`: an array when all sequences are.
     pub fn open(sequences: Vec<Sequence>, function: Func, cx: &Cx) -> Result<Value> {
-        let array = sequences.iter().all(Sequence::is_plain_array);
+        let array = sequences.iter().all(Sequence::is_eager);
         let mut sides = Vec::with_capacity(sequences.len());
         for sequence in sequences {
             sides.push(Side { stream: sequence.open(cx)?, ready: Vec::new().into_iter() });
         }
         let zipped = Sequence::stream(Box::new(Zipped { sides, function }));
-        if array { Ok(Datum::from(Array::clone(&zipped.read_array(cx)?)).into()) } else { Ok(Value::Sequence(zipped)) }
+        if array { Ok(Datum::from(zipped.read_array(cx)?).into()) } else { Ok(Value::Sequence(zipped)) }
     }
 
     fn row(&mut self, want: usize, cx: &Cx) -> Result<Option<Arguments>> {
