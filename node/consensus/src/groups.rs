@@ -119,11 +119,15 @@ impl Groups {
     /// Ends the group's tasks; when this returns nothing of it is applied any more, and what it wrote is durable.
     pub async fn stop(&self, group: GroupId) -> Result<(), ConsensusError> {
         let shared = Arc::clone(&self.shared);
-        let found = match shared.groups.lock().get_mut(&group) {
-            Some(slot @ Slot::Running(_)) => std::mem::replace(slot, Slot::Changing),
-            _ => return Err(ConsensusError::NotRunning { group }),
+        let found = {
+            let mut groups = shared.groups.lock();
+            let Some(Slot::Running(found)) = groups.get(&group) else {
+                return Err(ConsensusError::NotRunning { group });
+            };
+            let found = found.clone();
+            groups.insert(group, Slot::Changing);
+            found
         };
-        let Slot::Running(found) = found else { unreachable!("matched above") };
         // A task of its own, so that dropping this future leaves no half-stopped group.
         let stopping = self.shared.executor.spawn(async move {
             let result = supervise::stop(&found).await;
