@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use photondb_consensus::Group;
 use photondb_proto::{KeyRange, MemberId, ShardId, TableId};
-use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_command};
 use photondb_shard::shard::BuildStep;
 use photondb_shard::{Command, Outcome, Reader, Shard};
