@@ -94,7 +94,7 @@ pub struct WalOptions {
     pub incarnation_seed: u64,
     /// Files kept to become segments again, at most.
     pub recycle_max: usize,
-    /// Dead bytes tolerated before live records are copied forward, beside once the live bytes.
+    /// Dead bytes tolerated before live records are copied forward, beside once the live bytes; two segments at least.
     pub reclaim_slack_bytes: u64,
     /// Payloads of recent entries kept in memory, in bytes over all streams.
     pub cache_bytes: usize,

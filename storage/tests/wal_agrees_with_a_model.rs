@@ -1,12 +1,14 @@
 //! Without faults the log is a map of plain vectors, whatever is rolled over, moved, recycled and reopened meanwhile.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "model/wal.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod model;
 
+use bytes::Bytes;
 use model::{History, Model, full, open, seed};
 use photondb_storage::disk::simulated::SimulatedDisk;
-use photondb_storage::wal::StreamState;
+use photondb_storage::wal::{Record, StreamId, StreamState};
 
 #[test]
 fn random_work_with_reopening_agrees_with_plain_vectors() {
@@ -46,4 +48,28 @@ fn an_unknown_stream_has_no_state_and_an_empty_log_no_streams() {
     assert_eq!(wal.state(photondb_storage::wal::StreamId(1)), None);
     assert!(wal.states().is_empty());
     assert_eq!(StreamState::default().last_index, None);
+}
+
+#[test]
+fn copying_forward_comes_to_rest_whatever_is_live() {
+    for live in 0..60u64 {
+        for bytes in [200usize, 3000, 20_000, 35_000] {
+            let wal = open(&SimulatedDisk::new(live)).unwrap();
+            let entry = |index: u64| Record::Entry { index, term: 1, payload: Bytes::from(vec![1; bytes]) };
+            let (slow, fast) = (StreamId(1), StreamId(2));
+            for index in 0..live.max(12) {
+                if index < live && index * (bytes as u64) < 300_000 {
+                    wal.submit(slow, vec![entry(index)], None);
+                }
+                wal.submit(fast, vec![entry(index), Record::Purge { upto: index, payload: Bytes::new() }], None);
+                let mut steps = 0;
+                while wal.step().unwrap() {
+                    steps += 1;
+                    assert!(steps < 50, "{live} live entries of {bytes} bytes go round and round: {:?}", wal.metrics());
+                }
+            }
+            let metrics = wal.metrics();
+            assert!(metrics.segments <= 2 * metrics.live_bytes / (64 << 10) + 4, "{live} {bytes}: {metrics:?}");
+        }
+    }
 }

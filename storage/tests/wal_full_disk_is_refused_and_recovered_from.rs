@@ -1,5 +1,6 @@
 //! A full disk refuses entries with a typed error, leaves nothing of them, still takes votes and purges, and works again
 //! when space is back. A broken disk stops the log for good.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "model/wal.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]

@@ -1,5 +1,6 @@
 //! Whatever the moment of a power loss, and whatever the drive kept of what was not synced: everything acknowledged is
 //! there, nothing truncated or purged returns, and of the rest a prefix is there, each record whole.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "model/wal.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]

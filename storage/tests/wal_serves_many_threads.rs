@@ -1,4 +1,5 @@
 //! One writer, many submitters and readers, on the machine's own disk and in memory.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

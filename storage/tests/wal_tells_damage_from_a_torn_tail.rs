@@ -1,5 +1,6 @@
 //! Bytes that were durable and are not what was written are reported, never cut; bytes that were not are cut, never
 //! reported.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "model/wal.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
@@ -81,6 +82,30 @@ fn a_flipped_bit_in_the_middle_makes_suspect_what_links_do_not_prove_whole() {
     while wal.step().unwrap() {}
     assert!(matches!(outcomes.recv().unwrap(), Err(StorageError::StreamSuspect { stream: 2 })));
     assert!(outcomes.recv().unwrap().is_ok());
+}
+
+#[test]
+fn a_lost_vote_is_noticed_by_the_link_of_what_follows() {
+    // No index shows that a vote is missing; a member that forgot it might vote twice.
+    let disk = SimulatedDisk::new(2);
+    let wal = open(&disk).unwrap();
+    append(&wal, 1, 0..2);
+    append(&wal, 2, 0..2);
+    let vote = Bytes::from_static(b"the vote of member one");
+    wal.submit(StreamId(1), vec![Record::Vote(vote.clone())], None);
+    wal.step().unwrap();
+    append(&wal, 1, 2..4);
+    append(&wal, 2, 2..4);
+    drop(wal);
+    let file = disk.open(FIRST_SEGMENT, OpenMode::ReadOnly).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let at = bytes.windows(vote.len()).position(|window| window == vote).unwrap() as u64;
+    assert!(disk.flip_bit(FIRST_SEGMENT, at));
+    disk.crash();
+    let wal = open(&disk).unwrap();
+    assert!(wal.state(StreamId(1)).unwrap().suspect);
+    assert!(!wal.state(StreamId(2)).unwrap().suspect);
 }
 
 #[test]

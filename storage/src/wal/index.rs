@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub(super) original: Lsn,
     /// Where it stands.
     pub(super) at: Lsn,
-    /// The room it takes, roughly.
+    /// The room it takes.
     pub(super) bytes: u32,
 }
 

@@ -205,7 +205,7 @@ impl<'a> FileBlocks<'a> {
 
 impl Blocks for FileBlocks<'_> {
     fn block(&mut self, number: u64) -> io::Result<&[u8]> {
-        let buffered = self.buffer.len() as u64 / BLOCK_BYTES + u64::from(self.buffer.len() as u64 % BLOCK_BYTES > 0);
+        let buffered = (self.buffer.len() as u64).div_ceil(BLOCK_BYTES);
         if number < self.first || number >= self.first + buffered {
             let start = number.saturating_mul(BLOCK_BYTES).min(self.length);
             let length = (self.length - start).min(self.read_ahead * BLOCK_BYTES);

@@ -192,7 +192,7 @@ fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageE
         goes_on = loop {
             match reader.next().map_err(io)? {
                 Found::Record { offset, record } => {
-                    replay.record(segment, offset, record);
+                    replay.record(segment, offset, reader.offset(), record);
                     tail.offset = reader.offset();
                 }
                 Found::End => break true,

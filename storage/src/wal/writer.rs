@@ -190,9 +190,10 @@ impl Wal {
                     rolled = true;
                     break;
                 }
+                let before = encoder.offset();
                 let at = encoder.append(&record);
                 writer.links.insert(stream, at);
-                let bytes = u32::try_from(data).expect("a record is smaller than a segment");
+                let bytes = u32::try_from(encoder.offset() - before).expect("a record is smaller than a segment");
                 places.push(Place { original: moved_from.unwrap_or(at), at, bytes });
                 rest.next();
             }
@@ -299,16 +300,22 @@ impl Wal {
     /// Frees what can be freed by reading no more than `budget` bytes. `at_leisure`: nobody waits. Returns whether
     /// something was done.
     fn reclaim(&self, writer: &mut Writer, budget: u64, at_leisure: bool) -> Result<bool, StorageError> {
-        let released = self.release(writer)?;
+        let mut done = self.release(writer)?;
         let (start, worth) = {
             let shared = self.shared.lock();
             let (total, live) = (shared.table.total_bytes(), shared.table.live_bytes());
-            (shared.table.start(), total > 2 * live + self.options.reclaim_slack_bytes)
+            // Copies fill segments at least by half, but for the one being written and the one before it. With less
+            // slack than those two, what is live would be copied round and round for nothing.
+            let slack = self.options.reclaim_slack_bytes.max(2 * self.options.segment_bytes);
+            (shared.table.start(), total > 2 * live + slack)
         };
-        let moved = worth && self.move_forward(writer, budget)?;
+        done |= worth && self.move_forward(writer, budget)?;
         // The next batch names the new start anyhow; only an idle log writes one for that alone.
-        let named = at_leisure && start > writer.named_start && self.name_start(writer)?;
-        Ok(released || moved || named)
+        if at_leisure && start > writer.named_start && self.name_start(writer)? {
+            self.release(writer)?;
+            done = true;
+        }
+        Ok(done)
     }
 
     /// Frees one segment for a writer that has no space left. Returns whether it did.
@@ -338,7 +345,6 @@ impl Wal {
             return Ok(false);
         }
         self.write(writer, &[], true)?;
-        self.release(writer)?;
         Ok(true)
     }
 

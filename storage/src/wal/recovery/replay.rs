@@ -74,10 +74,10 @@ impl Replay {
         self.durable
     }
 
-    /// The next record of the log.
-    pub(super) fn record(&mut self, segment: &Arc<Segment>, offset: u64, record: LogRecord) {
+    /// The next record of the log, which takes `offset..end` of its segment.
+    pub(super) fn record(&mut self, segment: &Arc<Segment>, offset: u64, end: u64, record: LogRecord) {
         let at = segment.header.start.plus(offset);
-        let bytes = u32::try_from(record.data_bytes()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(end - offset).expect("a record is smaller than a segment");
         let place = Place { original: record.moved_from.unwrap_or(at), at, bytes };
         if record.stream == StreamId::LOG {
             self.own_record(record.content, place);
@@ -148,7 +148,7 @@ impl Replay {
             let missing = line.missing_entry();
             if let Some(index) = missing {
                 let kind = DamageKind::Entry { stream: id, index };
-                line.lost.get_or_insert_with(|| Damage { segment: first, offset: 0, kind });
+                line.lost.get_or_insert(Damage { segment: first, offset: 0, kind });
             }
             let lost = line.lost.take().or(line.doubt.take()).filter(|_| !line.erased);
             links.insert(id, line.last);
