@@ -53,6 +53,8 @@ pub(crate) struct Checkpointer {
     pub to_drop: Vec<Arc<Shared>>,
     /// Slots of dropped sets that handles can still reach.
     pub graveyard: Vec<(Arc<Shared>, Vec<PageId>)>,
+    /// Both superblocks name the same state, and nothing waits in between.
+    pub both_same: bool,
     /// A sync failed: nothing is known, nothing more is written.
     pub stopped: bool,
 }
@@ -80,7 +82,11 @@ impl Checkpointer {
             return Err(StorageError::Stopped);
         }
         let mut pinned = self.pin(sets);
-        sync_log(wal)?;
+        let unchanged = pinned.is_empty() && self.to_drop.is_empty();
+        if unchanged && self.both_same && !clean {
+            self.take_released(ambient);
+            return Ok(CheckpointReport { generation: self.newest.generation, ..CheckpointReport::default() });
+        }
         self.take_released(ambient);
         let books = self.free_set.clone();
         let buried = self.graveyard.len();
@@ -88,6 +94,7 @@ impl Checkpointer {
         match outcome {
             Ok((report, superblock)) => {
                 self.newest = superblock;
+                self.both_same = unchanged;
                 self.settle(sets, pinned);
                 wal.checkpoint_published(report.generation);
                 Ok(report)
@@ -169,6 +176,7 @@ impl Checkpointer {
         compression: Compression,
         clean: bool,
     ) -> Result<(CheckpointReport, Superblock)> {
+        sync_log(wal)?;
         let generation = self.newest.generation + 1;
         for set in pinned.iter() {
             set.unlinked.iter().for_each(|(_, page)| self.free_set.unlink(*page));

@@ -53,6 +53,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
         stored,
         to_drop: Vec::new(),
         graveyard: Vec::new(),
+        both_same: true,
         stopped: false,
     };
     checkpointer.publish_same_state(|superblock| {

@@ -32,7 +32,7 @@ fn walk(node: &Node) {
     }
     let _ = (node.search(b"k"), node.used_bytes());
     assert_eq!(node.packed(), *node);
-    assert_eq!(node.writable_copy().packed(), *node);
+    assert_eq!(node.writable_copy(500).packed(), *node);
 }
 
 /// A body that is a node but for a few bytes.

@@ -55,7 +55,7 @@ impl Workspace {
         if joined_bytes > JOINED_BYTES_MAX {
             return Ok(false);
         }
-        let mut joined = left_node.writable_copy();
+        let mut joined = left_node.writable_copy(right_node.used_bytes() + separator.len());
         joined.extend([first_cell(&right_node, separator)]);
         joined.extend((1..right_node.len()).map(|index| right_node.cell(index)));
         drop((parent_node, left_node, right_node));

@@ -115,7 +115,7 @@ impl<'c> Cell<'c> {
 }
 
 impl Node {
-    /// An empty node with room to grow.
+    /// An empty node with room for everything it may hold.
     pub fn empty(level: usize) -> Self {
         let mut body = vec![0; NODE_BODY_BYTES_MAX];
         body[6] = u8::try_from(level).expect("tree depth is bounded");
@@ -326,16 +326,19 @@ impl Node {
         self.body[7] = if yes { FLAG_LARGE_VALUES } else { 0 };
     }
 
-    /// Puts a cell before entry `index`; false, and nothing changed, when there is no room.
+    /// Puts a cell before entry `index`, growing when needed; false, and nothing changed, when a node cannot hold it.
     pub fn insert(&mut self, index: usize, cell: Cell<'_>) -> bool {
-        if self.used_bytes() + cell.footprint() > self.body.len() {
+        let needed = self.used_bytes() + cell.footprint();
+        if needed > NODE_BODY_BYTES_MAX {
             return false;
         }
-        let (count, heap) = (self.len(), self.heap_bytes());
-        if NODE_HEADER_BYTES + count * SLOT_BYTES + heap + cell.footprint() > self.body.len() {
+        if needed > self.body.len() {
+            // By a quarter more than needed, so that many inserts copy the node only a few times.
+            *self = self.with_length((needed + needed / 4).min(NODE_BODY_BYTES_MAX));
+        } else if needed + self.garbage_bytes() > self.body.len() {
             *self = self.rebuilt(self.body.len());
         }
-        let heap = self.heap_bytes();
+        let (count, heap) = (self.len(), self.heap_bytes());
         let (value, large) = cell.value();
         let from_end = heap + CELL_HEADER_BYTES + cell.key.len() + value.len();
         let at = self.body.len() - from_end;
@@ -373,17 +376,18 @@ impl Node {
         self.set_u16(0, count - 1);
     }
 
-    /// A copy with room to grow, for the writer.
-    pub fn writable_copy(&self) -> Node {
-        if self.garbage_bytes() > 0 {
-            return self.rebuilt(NODE_BODY_BYTES_MAX);
-        }
-        self.resized(NODE_BODY_BYTES_MAX)
+    /// A copy for the writer, who is about to put in cells of about `room` bytes.
+    pub fn writable_copy(&self, room: usize) -> Node {
+        self.with_length((self.used_bytes() + room).min(NODE_BODY_BYTES_MAX))
     }
 
     /// A copy without garbage and free space: the stored form.
     pub fn packed(&self) -> Node {
-        if self.garbage_bytes() > 0 { self.rebuilt(self.used_bytes()) } else { self.resized(self.used_bytes()) }
+        self.with_length(self.used_bytes())
+    }
+
+    fn with_length(&self, length: usize) -> Node {
+        if self.garbage_bytes() > 0 { self.rebuilt(length) } else { self.resized(length) }
     }
 
     fn resized(&self, length: usize) -> Node {

@@ -65,14 +65,14 @@ impl Workspace {
         self.add_content(Content::Value(value))
     }
 
-    /// A reference to the same node that may be changed, and whether it is another one.
-    pub fn own(&mut self, page: PageRef, node: Arc<Node>) -> PageRef {
+    /// A reference to the same node that may be changed; when it is another one, it is a copy with `room` in bytes.
+    pub fn own(&mut self, page: PageRef, node: Arc<Node>, room: usize) -> PageRef {
         if let Some(frame) = page.as_frame()
             && self.fresh_position(frame).is_some()
         {
             return page;
         }
-        let copy = node.writable_copy();
+        let copy = node.writable_copy(room);
         self.retire(page);
         self.add(copy)
     }

@@ -58,7 +58,8 @@ impl Workspace {
         let (path, leaf_page, leaf) = self.descend(page, key)?;
         let position = leaf.search(key);
         let replaced = self.refs_of_entry(&leaf, position)?;
-        let owned = self.own_path(root, path, leaf_page, leaf);
+        let room = room_for(&leaf, position, key, value);
+        let owned = self.own_path(root, path, (leaf_page, leaf), room);
         let value = self.place(value);
         let depth = owned.len() - 1;
         let leaf = self.node_mut(owned[depth].page);
@@ -86,7 +87,7 @@ impl Workspace {
         let (path, leaf_page, leaf) = self.descend(page, key)?;
         let Ok(at) = leaf.search(key) else { return Ok(false) };
         let removed = self.refs_of_entry(&leaf, Ok(at))?;
-        let owned = self.own_path(root, path, leaf_page, leaf);
+        let owned = self.own_path(root, path, (leaf_page, leaf), 0);
         let depth = owned.len() - 1;
         self.node_mut(owned[depth].page).remove(at);
         removed.into_iter().for_each(|page| self.retire(page));
@@ -128,19 +129,25 @@ impl Workspace {
         &mut self,
         root: &mut Root,
         path: SmallVec<[Visited; 8]>,
-        leaf_page: PageRef,
-        leaf: Arc<Node>,
+        (leaf_page, leaf): (PageRef, Arc<Node>),
+        room: usize,
     ) -> OwnedPath {
         let mut owned = OwnedPath::new();
         for Visited { page, node, index } in path {
-            self.own_below(root, &mut owned, page, node, index);
+            self.own_below(root, &mut owned, (page, node, index), 0);
         }
-        self.own_below(root, &mut owned, leaf_page, leaf, 0);
+        self.own_below(root, &mut owned, (leaf_page, leaf, 0), room);
         owned
     }
 
-    fn own_below(&mut self, root: &mut Root, owned: &mut OwnedPath, page: PageRef, node: Arc<Node>, index: usize) {
-        let copy = self.own(page, node);
+    fn own_below(
+        &mut self,
+        root: &mut Root,
+        owned: &mut OwnedPath,
+        (page, node, index): (PageRef, Arc<Node>, usize),
+        room: usize,
+    ) {
+        let copy = self.own(page, node, room);
         if copy != page {
             match owned.last() {
                 None => root.page = Some(copy),
@@ -194,6 +201,16 @@ impl Workspace {
 
     fn branch_len(&mut self, page: PageRef) -> usize {
         self.node_mut(page).len()
+    }
+}
+
+/// Bytes that a leaf needs to take a value in, beside those it has. Nothing for a value of the same length, which goes in
+/// place.
+fn room_for(leaf: &Node, position: Result<usize, usize>, key: &[u8], value: &[u8]) -> usize {
+    match position.map(|at| leaf.value(at)) {
+        Ok(Value::Inline(before)) if before.len() == value.len() => 0,
+        _ if value.len() > INLINE_VALUE_BYTES_MAX => key.len() + 32,
+        _ => key.len() + value.len() + 32,
     }
 }
 

@@ -87,6 +87,13 @@ pub(crate) struct WriterState {
     pub unlinked: Vec<(u64, PageId)>,
 }
 
+/// What nobody can reach any more.
+#[derive(Default)]
+struct Dead {
+    contents: Vec<Content>,
+    pages: Vec<PageId>,
+}
+
 /// What a commit changes.
 pub(crate) struct Changes {
     pub fresh: Vec<(u32, Content)>,
@@ -162,14 +169,14 @@ impl Shared {
 
     /// Makes a new version visible, and frees what no reader holds any more (T1, T4).
     pub fn publish(&self, state: &mut WriterState, changes: Changes) {
-        let mut dead = Vec::new();
+        let mut dead = Dead::default();
         let mut added_bytes = 0;
         let mut published = self.published.write();
         let number = published.version.number + 1;
         for (frame, content) in changes.fresh {
             added_bytes += content.memory_bytes();
             // A checkpoint may replace a frame's content by the same content under new names.
-            dead.extend(published.frames.set(frame, content));
+            dead.contents.extend(published.frames.set(frame, content));
         }
         let version = Arc::new(Version { number, trees: changes.trees, meta: changes.meta });
         let replaced = std::mem::replace(&mut published.version, version);
@@ -181,38 +188,47 @@ impl Shared {
         });
         self.reclaim(state, &mut published, &mut dead);
         drop(published);
-        let freed_bytes = dead.iter().map(Content::memory_bytes).sum();
         // Added first: the sum never passes below zero.
         self.ambient.dirty_bytes.fetch_add(added_bytes, Ordering::Relaxed);
+        self.bury(dead);
+    }
+
+    /// Gives back what nobody can reach, after the lock that readers wait for was released.
+    fn bury(&self, dead: Dead) {
+        let freed_bytes = dead.contents.iter().map(Content::memory_bytes).sum();
         self.ambient.dirty_bytes.fetch_sub(freed_bytes, Ordering::Relaxed);
+        if dead.pages.is_empty() {
+            return;
+        }
+        dead.pages.iter().for_each(|page| self.ambient.store.cache().remove(*page));
+        if !self.dropped.load(Ordering::Acquire) {
+            self.ambient.released.lock().extend(dead.pages);
+        }
     }
 
     /// Frees what only versions without readers could reach. A version that is not published any more gets no new
     /// readers except from those that hold it, so exclusive access now is exclusive access for ever.
-    fn reclaim(&self, state: &mut WriterState, published: &mut Published, dead: &mut Vec<Content>) {
+    fn reclaim(&self, state: &mut WriterState, published: &mut Published, dead: &mut Dead) {
         while let Some(oldest) = state.history.front_mut() {
             if Arc::get_mut(&mut oldest.version).is_none() {
                 return;
             }
             let Some(oldest) = state.history.pop_front() else { return };
             for frame in oldest.frames {
-                dead.push(published.frames.take(frame).expect("T4: a retired frame is freed once"));
+                dead.contents.push(published.frames.take(frame).expect("T4: a retired frame is freed once"));
                 state.free_frames.push(frame);
             }
-            if !oldest.pages.is_empty() && !self.dropped.load(Ordering::Acquire) {
-                self.ambient.released.lock().extend(oldest.pages);
-            }
+            dead.pages.extend(oldest.pages);
         }
     }
 
     /// Frees what readers have let go since the last commit.
     pub fn reclaim_idle(&self, state: &mut WriterState) {
-        let mut dead = Vec::new();
+        let mut dead = Dead::default();
         let mut published = self.published.write();
         self.reclaim(state, &mut published, &mut dead);
         drop(published);
-        let freed_bytes = dead.iter().map(Content::memory_bytes).sum();
-        self.ambient.dirty_bytes.fetch_sub(freed_bytes, Ordering::Relaxed);
+        self.bury(dead);
     }
 }
 
