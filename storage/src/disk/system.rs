@@ -25,13 +25,12 @@ pub struct SystemDisk {
 impl SystemDisk {
     /// Opens the directory, creating it (and those above it) when it is not there.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        let directory = path.as_ref().to_path_buf();
-        if !directory.is_dir() {
-            fs::create_dir_all(&directory)?;
-            // A directory whose own name is not durable would take everything in it along.
-            if let Some(parent) = directory.canonicalize()?.parent() {
-                fs::File::open(parent)?.sync_all()?;
-            }
+        let directory = std::path::absolute(path)?;
+        let missing: Vec<_> = directory.ancestors().take_while(|above| !above.is_dir()).collect();
+        fs::create_dir_all(&directory)?;
+        // A directory whose own name is not durable would take everything in it along.
+        for parent in missing.iter().filter_map(|created| created.parent()) {
+            fs::File::open(parent)?.sync_all()?;
         }
         Ok(Self { directory })
     }
