@@ -243,8 +243,7 @@ impl Checkpointer {
         }
         for Pinned { shared, snapshot, written, .. } in pinned {
             let (number, meta) = (snapshot.version().number, snapshot.meta());
-            drop(snapshot);
-            let (relocated, unchanged) = relocate(&shared, &written, number);
+            let (relocated, unchanged) = relocate(&shared, &written, snapshot);
             let previous = self.stored.insert(shared.id, (if unchanged { relocated } else { number }, meta));
             *shared.durable_meta.lock() = previous.map(|(_, meta)| meta);
         }

@@ -8,11 +8,14 @@ use crate::btree::Root;
 use crate::btree::node::{Child, LargeValue, Node, Value};
 use crate::checkpoint::tree_writer::WrittenFrames;
 use crate::page::format::{PageId, PageRef};
-use crate::transaction::{Changes, Content, Shared, TreeId};
+use crate::transaction::{Changes, Content, Shared, Snapshot, TreeId};
 
 /// Publishes a version with the same content as the last commit, in which everything written is named by its slot.
-/// Returns its number, and whether nothing was committed since version `written_version`.
-pub(crate) fn relocate(shared: &Shared, written: &WrittenFrames, written_version: u64) -> (u64, bool) {
+/// Returns its number, and whether nothing was committed since the snapshot that was written.
+///
+/// The snapshot must live until here: it keeps the frames it reaches from being freed, and their numbers from being given
+/// to other nodes, so that `written` means what it says.
+pub(crate) fn relocate(shared: &Shared, written: &WrittenFrames, snapshot: Snapshot) -> (u64, bool) {
     let mut state = shared.take_writer();
     let retired: FxHashSet<u32> =
         state.history.iter().flat_map(|superseded| superseded.frames.iter().copied()).collect();
@@ -27,7 +30,8 @@ pub(crate) fn relocate(shared: &Shared, written: &WrittenFrames, written_version
         }
     }
     let (number, trees, meta, rewritten) = plan(shared, written);
-    let unchanged = number == written_version;
+    let unchanged = number == snapshot.version().number;
+    drop(snapshot);
     // The checkpoint has these slots, the set left them before it ever saw them: no reader knows them.
     state.unlinked.extend(dead_pages.iter().map(|&page: &PageId| (number, page)));
     shared.ambient.released.lock().extend(dead_pages);
