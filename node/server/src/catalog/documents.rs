@@ -1,0 +1,103 @@
+//! The documents of `db_config`, `table_config` and `table_status`, which DDL answers too.
+
+use photondb_cluster_state::{ClusterState, Durability, Shard, Table, WriteAcks};
+use photondb_proto::NodeId;
+use photondb_query::catalog::{IdentifierFormat, WriteHook};
+use photondb_reql::datum::{Datum, Object};
+
+use super::Ground;
+
+/// A row of `db_config`.
+pub(crate) fn db_config(id: &str, name: &str) -> Datum {
+    Datum::Object(Object::from([("id", id), ("name", name)]))
+}
+
+/// How a server is named in documents.
+pub(crate) fn server(state: &ClusterState, id: NodeId, format: IdentifierFormat) -> Datum {
+    match format {
+        IdentifierFormat::Uuid => Datum::from(id.to_string()),
+        IdentifierFormat::Name => {
+            Datum::from(state.node(id).map_or("__disconnected_server__", |node| node.name.as_str()))
+        }
+    }
+}
+
+/// How a table's database is named in documents.
+pub(crate) fn database(state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
+    match format {
+        IdentifierFormat::Uuid => Datum::from(table.database.to_string()),
+        IdentifierFormat::Name => Datum::from(
+            state.database(table.database).map_or("__deleted_database__", |database| database.name.as_str()),
+        ),
+    }
+}
+
+fn servers(state: &ClusterState, shard: &Shard, format: IdentifierFormat) -> Vec<Datum> {
+    shard.members.iter().map(|member| server(state, member.node, format)).collect()
+}
+
+/// A row of `table_config`.
+pub(crate) fn table_config(state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
+    let shard = |shard: &Shard| {
+        let replicas = servers(state, shard, format);
+        Datum::Object(Object::from([
+            ("nonvoting_replicas", Datum::from(Vec::new())),
+            ("primary_replica", replicas.first().cloned().unwrap_or(Datum::Null)),
+            ("replicas", Datum::from(replicas)),
+        ]))
+    };
+    let hook = table.write_hook.clone().map_or(Datum::Null, |definition| WriteHook { definition }.to_datum());
+    let indexes: Vec<Datum> = table.indexes.keys().map(|name| Datum::from(name.as_str())).collect();
+    Datum::Object(Object::from([
+        ("db", database(state, table, format)),
+        ("durability", Datum::from(durability(table.durability))),
+        ("id", Datum::from(table.id.to_string())),
+        ("indexes", Datum::from(indexes)),
+        ("name", Datum::from(table.name.as_str())),
+        ("primary_key", Datum::from(table.primary_key.as_str())),
+        ("shards", Datum::from(table.shards.iter().map(shard).collect::<Vec<_>>())),
+        ("write_acks", Datum::from(write_acks(table.write_acks))),
+        ("write_hook", hook),
+    ]))
+}
+
+fn durability(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Hard => "hard",
+        Durability::Soft => "soft",
+    }
+}
+
+fn write_acks(acks: WriteAcks) -> &'static str {
+    match acks {
+        WriteAcks::Majority => "majority",
+        WriteAcks::Single => "single",
+    }
+}
+
+/// A row of `table_status`.
+pub(crate) fn status_of(ground: &Ground, state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
+    let ready = ground.is_ready(table.id);
+    let shard = |shard: &Shard| {
+        let replicas = servers(state, shard, format);
+        let shown = |server: &Datum| {
+            let state = if ready { "ready" } else { "transitioning" };
+            Datum::Object(Object::from([("server", server.clone()), ("state", Datum::from(state))]))
+        };
+        let primaries: Vec<Datum> = replicas.iter().take(usize::from(ready)).cloned().collect();
+        Datum::Object(Object::from([
+            ("primary_replicas", Datum::from(primaries)),
+            ("replicas", Datum::from(replicas.iter().map(shown).collect::<Vec<_>>())),
+        ]))
+    };
+    let leader = table.shards.first().and_then(|shard| shard.members.first()).filter(|_| ready);
+    let levels = ["all_replicas_ready", "ready_for_outdated_reads", "ready_for_reads", "ready_for_writes"];
+    Datum::Object(Object::from([
+        ("db", database(state, table, format)),
+        ("id", Datum::from(table.id.to_string())),
+        ("name", Datum::from(table.name.as_str())),
+        ("raft_leader", leader.map_or(Datum::Null, |member| server(state, member.node, format))),
+        ("shards", Datum::from(table.shards.iter().map(shard).collect::<Vec<_>>())),
+        ("status", Datum::Object(levels.into_iter().map(|level| (level, ready)).collect())),
+    ]))
+}

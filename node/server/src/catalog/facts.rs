@@ -1,0 +1,52 @@
+//! What a server says of itself, and what lives as long as its process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use photondb_reql::datum::Datum;
+use photondb_runtime::clock::Clock;
+use photondb_runtime::system::SystemClock;
+use tokio::sync::watch;
+
+use crate::config::Config;
+
+/// The documents of `_debug_scratch`, by key.
+pub(crate) type Scratch = Arc<BTreeMap<Datum, Datum>>;
+
+/// One for each process, shared by all client threads.
+pub struct ServerFacts {
+    /// Name of the host.
+    pub hostname: String,
+    /// The port between nodes.
+    pub cluster_port: u16,
+    /// The ReQL port.
+    pub driver_port: u16,
+    /// The HTTP port, if there is one.
+    pub http_port: Option<u16>,
+    /// The budget of the page cache, in MiB.
+    pub cache_size_mb: u64,
+    /// When the process began, in microseconds since the epoch.
+    pub started_micros: i64,
+    /// The arguments of the process.
+    pub argv: Vec<String>,
+    /// The number of the process.
+    pub pid: u32,
+    pub(crate) scratch: watch::Sender<Scratch>,
+}
+
+impl ServerFacts {
+    /// What the configuration and the system say. A port that the system is to choose shows as 0.
+    pub fn gather(config: &Config) -> ServerFacts {
+        ServerFacts {
+            hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            cluster_port: config.cluster.port,
+            driver_port: config.driver.port,
+            http_port: config.http.as_ref().map(|http| http.port),
+            cache_size_mb: config.cache_bytes >> 20,
+            started_micros: SystemClock::new().wall().micros,
+            argv: std::env::args().collect(),
+            pid: std::process::id(),
+            scratch: watch::channel(Scratch::default()).0,
+        }
+    }
+}

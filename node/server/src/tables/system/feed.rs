@@ -1,0 +1,74 @@
+//! The changes of a system table: two listings compared, whenever something may have changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use photondb_cluster_state::ClusterState;
+use photondb_query::table::{Change, Position, Subscription};
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_runtime::fiber;
+use tokio::sync::watch;
+
+use super::Source;
+use crate::catalog::Scratch;
+
+/// A subscription to a system table.
+pub(super) struct SystemFeed {
+    source: Source,
+    known: BTreeMap<Datum, Datum>,
+    states: watch::Receiver<Arc<ClusterState>>,
+    scratch: watch::Receiver<Scratch>,
+    position: u64,
+}
+
+impl SystemFeed {
+    pub fn open(source: Source) -> Result<SystemFeed> {
+        let mut states = source.ground.watch();
+        let mut scratch = source.ground.facts().scratch.subscribe();
+        states.mark_unchanged();
+        scratch.mark_unchanged();
+        let known = source.rows()?.into_iter().collect();
+        Ok(SystemFeed { source, known, states, scratch, position: 0 })
+    }
+}
+
+impl Subscription for SystemFeed {
+    fn next(&mut self) -> Result<Vec<Change>> {
+        loop {
+            let changes = self.try_next()?;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            let (states, scratch) = (&mut self.states, &mut self.scratch);
+            let changed = fiber::wait(async {
+                tokio::select! {
+                    changed = states.changed() => changed,
+                    changed = scratch.changed() => changed,
+                }
+            });
+            changed.map_err(|_| Error::op_failed("The server is shutting down."))?;
+        }
+    }
+
+    fn try_next(&mut self) -> Result<Vec<Change>> {
+        let now: BTreeMap<Datum, Datum> = self.source.rows()?.into_iter().collect();
+        let mut changes = Vec::new();
+        let mut change = |old: Option<&Datum>, new: Option<&Datum>| {
+            self.position += 1;
+            changes.push(Change { old: old.cloned(), new: new.cloned(), position: Position(self.position) });
+        };
+        for (key, old) in &self.known {
+            match now.get(key) {
+                None => change(Some(old), None),
+                Some(new) if new != old => change(Some(old), Some(new)),
+                Some(_) => {}
+            }
+        }
+        for (_, new) in now.iter().filter(|(key, _)| !self.known.contains_key(key)) {
+            change(None, Some(new));
+        }
+        self.known = now;
+        Ok(changes)
+    }
+}

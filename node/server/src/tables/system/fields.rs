@@ -1,0 +1,31 @@
+//! Reading documents that users write into system tables.
+
+use photondb_reql::datum::{Datum, Object};
+use photondb_reql::error::{Error, Result};
+
+/// Refuses fields other than `known`: `` Unexpected key(s) `a`, `b`. ``
+pub(super) fn only(fields: &Object, known: &[&str]) -> Result<()> {
+    let unknown = unknown(fields, known);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let quoted: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
+    Err(Error::op_failed(format!("Unexpected key(s) {}.", quoted.join(", "))))
+}
+
+/// The fields that are not among `known`.
+pub(super) fn unknown(fields: &Object, known: &[&str]) -> Vec<String> {
+    fields.keys().filter(|name| !known.contains(&name.as_str())).map(|name| name.to_string()).collect()
+}
+
+/// The error for a document of a configuration table that has the wrong form.
+pub(super) fn wrong_format(table: &str, what: &str) -> Error {
+    Error::op_failed(format!(
+        "The change you're trying to make to `rethinkdb.{table}` has the wrong format. {what}"
+    ))
+}
+
+/// Whether the key is one that `insert` made up.
+pub(super) fn looks_generated(key: &Datum) -> bool {
+    matches!(key, Datum::String(text) if text.parse::<photondb_proto::TableId>().is_ok())
+}

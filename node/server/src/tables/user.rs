@@ -1,0 +1,84 @@
+//! A user's table: the replicas' `query::Table` with what only the cluster state knows.
+
+use std::sync::Arc;
+
+use photondb_cluster_state::{ClusterState, Table as StoredTable};
+use photondb_query::table::{
+    Access, IndexInfo, ReadMode, Rows, Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
+};
+use photondb_replica::ShardTable;
+use photondb_reql::Str;
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::{Cx, stored::compile_function};
+
+use crate::catalog::Ground;
+
+/// A table under one state of the cluster.
+pub(crate) struct UserTable {
+    shards: ShardTable,
+    stored: Arc<StoredTable>,
+}
+
+impl UserTable {
+    /// Opens it; waits for its replicas when they are just being started.
+    pub fn open(ground: &Ground, state: &ClusterState, stored: &Arc<StoredTable>) -> Result<UserTable> {
+        let db = state.database(stored.database);
+        let db_name = db.map_or("__deleted_database__", |database| database.name.as_str());
+        if ground.replicas(stored.id).is_none() {
+            ground.wait_for_replicas(stored.id, None)?;
+        }
+        let Some(replicas) = ground.replicas(stored.id) else {
+            return Err(Error::op_failed(format!("Table `{db_name}.{}` does not exist.", stored.name)));
+        };
+        let hook = stored.write_hook.as_ref().map(|definition| compile_function(definition)).transpose()?;
+        let info = TableInfo {
+            id: Str::from(stored.id.to_string()),
+            name: Str::from(stored.name.as_str()),
+            db_id: Str::from(stored.database.to_string()),
+            db_name: Str::from(db_name),
+            primary_key: Str::from(stored.primary_key.as_str()),
+            write_hook: hook,
+            system: false,
+        };
+        Ok(UserTable { shards: ShardTable::new(info, replicas), stored: stored.clone() })
+    }
+}
+
+impl Table for UserTable {
+    fn info(&self) -> &TableInfo {
+        self.shards.info()
+    }
+
+    fn get(&self, key: &Datum, mode: ReadMode) -> Result<Option<Datum>> {
+        self.shards.get(key, mode)
+    }
+
+    fn scan(&self, access: &Access, mode: ReadMode) -> Result<Box<dyn Rows>> {
+        self.shards.scan(access, mode)
+    }
+
+    fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
+        self.shards.count(access, mode)
+    }
+
+    fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
+        self.shards.write(writes, options, cx)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.shards.sync()
+    }
+
+    fn subscribe(&self) -> Result<Box<dyn Subscription>> {
+        self.shards.subscribe()
+    }
+
+    fn indexes(&self) -> Result<Vec<IndexInfo>> {
+        let mut indexes = self.shards.indexes()?;
+        for index in &mut indexes {
+            index.geo = self.stored.index(&index.name).is_some_and(|stored| stored.geo);
+        }
+        Ok(indexes)
+    }
+}
