@@ -3,6 +3,8 @@
 //! The records lie outside the tree: `../shared/conformance` beside the repository, or where `PHOTONDB_CONFORMANCE` says.
 //! Without them there is nothing to test.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -171,7 +171,7 @@ impl Compiler {
             return fail("A variable term has a non-numeric variable name argument.");
         };
         match self.place(*number as i64) {
-            Some((up, index)) => Ok(Compiled::flat(Node::Variable { up, index, id: call.id })),
+            Some((up, index)) => Ok(Compiled::flat(Node::Variable { up, index, row: false, id: call.id })),
             None => fail("Variable name not found."),
         }
     }
@@ -193,7 +193,7 @@ impl Compiler {
         match (rows.next(), rows.next()) {
             (Some((up, _)), None) => {
                 let up = u16::try_from(up).map_err(|_| Error::compile("Too many functions inside one another."))?;
-                Ok(Compiled::flat(Node::Variable { up, index: 0, id: call.id }))
+                Ok(Compiled::flat(Node::Variable { up, index: 0, row: true, id: call.id }))
             }
             (None, _) => fail("r.row is not defined in this context."),
             (Some(_), Some(_)) => fail("Cannot use r.row in nested queries.  Use functions instead."),

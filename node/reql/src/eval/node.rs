@@ -11,8 +11,8 @@ use crate::term::{BacktraceId, TermKind};
 pub enum Node {
     /// A value known when the query was compiled.
     Constant(Datum, BacktraceId),
-    /// The `index`-th argument of the function `up` levels out (0 is the innermost).
-    Variable { up: u16, index: u16, id: BacktraceId },
+    /// The `index`-th argument of the function `up` levels out (0 is the innermost). `row`: it was written as `r.row`.
+    Variable { up: u16, index: u16, row: bool, id: BacktraceId },
     /// A function literal.
     Function(Arc<Function>),
     /// Everything else.

@@ -66,7 +66,7 @@ fn plain(variable: i64) -> Frame {
 }
 
 fn variable(up: u16, id: BacktraceId) -> Compiled {
-    Compiled::flat(Node::Variable { up, index: 0, id })
+    Compiled::flat(Node::Variable { up, index: 0, row: false, id })
 }
 
 fn constant(datum: Datum, id: BacktraceId) -> Compiled {

@@ -61,7 +61,7 @@ impl Unwinding<'_> {
         let mut term = loop {
             match node {
                 Node::Constant(datum, id) => break Term::Datum(datum.clone(), *id),
-                Node::Variable { up, index, id } => break self.variable(*up, *index, *id),
+                Node::Variable { up, index, row, id } => break self.variable(*up, *index, *row, *id),
                 Node::Function(function) => break self.function(function)?,
                 Node::Call(found) if found.kind == TermKind::Now => {
                     let now = crate::eval::terms::time::start_of_query(self.cx)?;
@@ -103,9 +103,13 @@ impl Unwinding<'_> {
         Ok(Term::Call(Box::new(Call { kind: found.kind, args, optargs, id: found.id })))
     }
 
-    fn variable(&self, up: u16, index: u16, id: BacktraceId) -> Term {
+    fn variable(&self, up: u16, index: u16, row: bool, id: BacktraceId) -> Term {
         let (up, index) = (usize::from(up), usize::from(index));
         match self.params.len().checked_sub(up + 1) {
+            // `r.row` stays as it was written, where nothing else of one parameter could take it for its own.
+            Some(_) if row && self.params.iter().filter(|params| params.len() == 1).count() == 1 => {
+                call(TermKind::ImplicitVar, Vec::new(), id)
+            }
             Some(frame) => {
                 let name = self.params[frame].get(index).copied().unwrap_or(PARAMETER);
                 call(TermKind::Var, vec![Term::Datum(Datum::from(name), id)], id)
