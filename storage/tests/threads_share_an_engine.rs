@@ -123,3 +123,14 @@ fn on_disk_with_a_small_cache() {
 fn in_memory() {
     run(&Engine::in_memory(options()), if full() { 100_000 } else { 3_000 });
 }
+
+#[test]
+fn everything_can_move_to_another_thread() {
+    fn shared<T: Send + Sync + 'static>() {}
+    fn moved<T: Send + 'static>() {}
+    shared::<Engine>();
+    shared::<TreeSet>();
+    shared::<Snapshot>();
+    moved::<photondb_storage::Transaction>();
+    moved::<photondb_storage::Cursor>();
+}

@@ -41,7 +41,7 @@ impl Content {
     }
 }
 
-const CHUNK: usize = 1024;
+const CHUNK: usize = 128;
 
 /// Frames in chunks, so that growing never copies.
 #[derive(Debug, Default)]
