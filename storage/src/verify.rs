@@ -107,7 +107,9 @@ fn check_log(disk: &Arc<dyn Disk>, start: u64, generation: u64, report: &mut Che
 fn copy_of_log(disk: &dyn Disk) -> Result<MemoryDisk, StorageError> {
     let copy = MemoryDisk::new();
     let names = disk.list().map_err(|error| StorageError::io("listing of", &disk.describe(), error))?;
-    for name in names.iter().filter(|name| name.starts_with("wal")) {
+    // Spare files hold nothing that counts.
+    let in_use = |name: &&String| name.starts_with("wal-") && !name.starts_with("wal-spare-");
+    for name in names.iter().filter(in_use) {
         let io = |error| StorageError::io("copying of", name, error);
         let from = disk.open(name, OpenMode::ReadOnly).map_err(io)?;
         let to = copy.open(name, OpenMode::CreateNew).map_err(io)?;

@@ -48,17 +48,19 @@ impl Group {
 }
 
 fn draw_effects(random: &mut Random) -> Effects {
-    let effect = |random: &mut Random| {
+    let effect = |random: &mut Random, first: bool| {
         let key = format!("{:03}", random.below(120)).into_bytes();
         let length = match random.below(30) {
-            0 => 90_000,
+            // Two of them and more would pass the largest record of these small segments.
+            0 if first => 90_000,
+            0 => 20_000,
             1 => 4_000,
             _ => random.below(400) as usize,
         };
         let value = (random.below(4) != 0).then(|| vec![random.next() as u8; length]);
         (key, value)
     };
-    (0..=random.below(4)).map(|_| effect(random)).collect()
+    (0..=random.below(4)).map(|number| effect(random, number == 0)).collect()
 }
 
 fn encode(effects: &Effects) -> Bytes {
@@ -155,10 +157,12 @@ fn run(engine: &Engine, random: &mut Random, groups: &mut [Group], steps: u64) -
                     let (acknowledged, payload) = (Arc::clone(&group.acknowledged), encode(&effects));
                     group.proposed.push(effects.clone());
                     let entry = Record::Entry { index, term: 1, payload };
-                    let completion = move |result: Result<(), StorageError>| {
-                        if result.is_ok() {
-                            *acknowledged.lock() = index;
-                        }
+                    let completion = move |result: Result<(), StorageError>| match result {
+                        Ok(()) => *acknowledged.lock() = index,
+                        Err(error) => assert!(
+                            !matches!(error, StorageError::TooLarge { .. } | StorageError::LogOrder { .. }),
+                            "{error}"
+                        ),
                     };
                     engine.wal().submit(stream, vec![entry], Some(Box::new(completion)));
                     apply(&set, index, &effects)?;
