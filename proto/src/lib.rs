@@ -1,7 +1,15 @@
-//! What crosses a boundary between crates or nodes: identifiers and key ranges. The floor of the workspace: no crate of it is imported here.
+//! What crosses a boundary between crates or nodes: identifiers, key ranges, messages and the stubs of gRPC services. The
+//! floor of the workspace: no crate of it is imported here. Nothing here connects or listens.
 
+pub mod convert;
 pub mod ids;
 pub mod key_range;
 
 pub use ids::{DatabaseId, Epoch, GroupId, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 pub use key_range::KeyRange;
+
+/// The messages and services of `photondb/v1/*.proto`.
+#[allow(missing_docs, clippy::all, reason = "generated")]
+pub mod v1 {
+    tonic::include_proto!("photondb.v1");
+}

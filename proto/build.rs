@@ -1,0 +1,8 @@
+//! Compiles the `.proto` files, without `protoc`. Only messages and stubs: who connects and listens is the programs' affair.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=photondb");
+    let files = protox::compile(["photondb/v1/control.proto"], ["."])?;
+    tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
+    Ok(())
+}
