@@ -141,7 +141,9 @@ pub enum StorageError {
     },
 
     /// A page is not what was written there. Never served.
-    #[error("damaged page {page:?} at byte {offset} of the page file: {detail} (expected {expected:#x}, found {found:#x})")]
+    #[error(
+        "damaged page {page:?} at byte {offset} of the page file: {detail} (expected {expected:#x}, found {found:#x})"
+    )]
     DamagedPage {
         /// The slot.
         page: PageId,
