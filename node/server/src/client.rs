@@ -7,5 +7,6 @@ pub mod database;
 mod inbox;
 pub mod listener;
 mod output;
+pub mod reql;
 pub mod session;
 pub mod worker;

@@ -1,7 +1,11 @@
 //! The node as a library: what the program `photondb` is made of, for tests and for the simulator.
 
+pub mod catalog;
 pub mod client;
+pub mod command;
 pub mod config;
 pub mod http;
 pub mod limits;
+pub mod node;
+mod tables;
 pub mod telemetry;

@@ -38,6 +38,15 @@ pub const CONNECTIONS_MAX: usize = 20_000;
 /// How long running queries may go on after a signal to stop.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// Between attempts to bring replicas to what the cluster state says.
+pub const RECONCILE_RETRY_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long one Raft group may take to stop.
+pub const STOP_GROUP_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long the log's queue must have been empty before its writer does housekeeping.
+pub const LOG_IDLE_TIME: Duration = Duration::from_millis(20);
+
 /// Between looks at whether a checkpoint is due.
 pub const CHECKPOINT_LOOK_PERIOD: Duration = Duration::from_secs(2);
 

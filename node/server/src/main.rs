@@ -1,1 +1,17 @@
-fn main() {}
+//! `photondb`: arguments to command.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let matches = photondb::command::command_line().get_matches();
+    match photondb::command::run(&matches).map_err(anyhow::Error::from_boxed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("photondb: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

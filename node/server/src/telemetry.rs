@@ -7,6 +7,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
 
+/// openraft tells each step of every group at the level of our own news. A filter of the user that names it wins.
+const QUIET: &str = "openraft=warn";
+
 /// Log levels that cannot be understood.
 #[derive(Debug, thiserror::Error)]
 #[error("option `log-level`: {0}")]
@@ -14,7 +17,7 @@ pub struct BadLogLevel(#[from] tracing_subscriber::filter::ParseError);
 
 /// Sends log lines to standard error as configured. The first call of a process counts.
 pub fn start_log(config: &Config) -> Result<(), BadLogLevel> {
-    let filter = EnvFilter::builder().parse(&config.log_level)?;
+    let filter = EnvFilter::builder().parse(format!("{QUIET},{}", config.log_level))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error means that a subscriber is set already, as in a test with several nodes.
     let _ = match config.log_format {

@@ -1,6 +1,8 @@
 //! Flags win over the environment, which wins over the file, which wins over what is built in; and what is wrong is
 //! refused with a message that helps.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 

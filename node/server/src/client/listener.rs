@@ -1,7 +1,7 @@
 //! Binding addresses, and accepting on them.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use photondb_runtime::network::{Incoming, Listener, Net};
@@ -38,14 +38,34 @@ fn reason(error: &io::Error) -> String {
 
 /// Binds all addresses of `listen`; with port 0 all get the same free one, which is returned.
 pub fn bind(net: &dyn Net, listen: &Listen) -> Result<(Vec<Box<dyn Listener>>, u16), BindError> {
+    bind_each(listen, |address| net.listen(address), |listener| listener.local_address())
+}
+
+/// As [`bind`], without the network seam: HTTP is served by a library that wants the system's own sockets.
+pub fn bind_system(listen: &Listen) -> Result<(Vec<TcpListener>, u16), BindError> {
+    let bind = |address| {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    bind_each(listen, bind, TcpListener::local_addr)
+}
+
+fn bind_each<L>(
+    listen: &Listen,
+    bind: impl Fn(SocketAddr) -> io::Result<L>,
+    local: impl Fn(&L) -> io::Result<SocketAddr>,
+) -> Result<(Vec<L>, u16), BindError> {
+    let failed = |address| move |source| BindError { address, flag: listen.flag, source };
     if listen.bind == Bind::All {
         // One IPv6 socket serves IPv4 too, where there is IPv6 at all.
         let everywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), listen.port);
-        match net.listen(everywhere) {
-            Ok(listener) => return with_port(listener, everywhere, listen),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                return Err(BindError { address: everywhere, flag: listen.flag, source: error });
+        match bind(everywhere) {
+            Ok(listener) => {
+                let port = local(&listener).map_err(failed(everywhere))?.port();
+                return Ok((vec![listener], port));
             }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(failed(everywhere)(error)),
             Err(_) => {}
         }
     }
@@ -53,22 +73,12 @@ pub fn bind(net: &dyn Net, listen: &Listen) -> Result<(Vec<Box<dyn Listener>>, u
     let (mut listeners, mut port) = (Vec::new(), listen.port);
     for ip in required {
         let address = SocketAddr::new(ip, port);
-        let failed = |source| BindError { address, flag: listen.flag, source };
-        let (bound, bound_port) = with_port(net.listen(address).map_err(failed)?, address, listen)?;
-        listeners.extend(bound);
-        port = bound_port;
+        let listener = bind(address).map_err(failed(address))?;
+        port = local(&listener).map_err(failed(address))?.port();
+        listeners.push(listener);
     }
-    listeners.extend(optional.and_then(|ip| net.listen(SocketAddr::new(ip, port)).ok()));
+    listeners.extend(optional.and_then(|ip| bind(SocketAddr::new(ip, port)).ok()));
     Ok((listeners, port))
-}
-
-fn with_port(
-    listener: Box<dyn Listener>,
-    address: SocketAddr,
-    listen: &Listen,
-) -> Result<(Vec<Box<dyn Listener>>, u16), BindError> {
-    let port = listener.local_address().map_err(|source| BindError { address, flag: listen.flag, source })?.port();
-    Ok((vec![listener], port))
 }
 
 /// Addresses that must be bound, and one that is bound where the machine has it.

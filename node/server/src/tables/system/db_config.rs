@@ -14,9 +14,8 @@ pub(super) struct DbConfig;
 
 impl Contents for DbConfig {
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
-        let row = |database: &photondb_cluster_state::Database| {
-            catalog::db_config(&database.id.to_string(), &database.name)
-        };
+        let row =
+            |database: &photondb_cluster_state::Database| catalog::db_config(&database.id.to_string(), &database.name);
         Ok(viewer.state.databases().map(|database| row(database)).collect())
     }
 

@@ -20,9 +20,7 @@ pub(super) fn unknown(fields: &Object, known: &[&str]) -> Vec<String> {
 
 /// The error for a document of a configuration table that has the wrong form.
 pub(super) fn wrong_format(table: &str, what: &str) -> Error {
-    Error::op_failed(format!(
-        "The change you're trying to make to `rethinkdb.{table}` has the wrong format. {what}"
-    ))
+    Error::op_failed(format!("The change you're trying to make to `rethinkdb.{table}` has the wrong format. {what}"))
 }
 
 /// Whether the key is one that `insert` made up.

@@ -72,7 +72,9 @@ impl Contents for TableConfig {
             return Err(wrong("The `indexes` field is read-only and can't be used to create or drop indexes."));
         }
         if !same("write_hook")? {
-            return Err(wrong("The `write_hook` field is read-only and can't be used to create or drop a write hook function."));
+            return Err(wrong(
+                "The `write_hook` field is read-only and can't be used to create or drop a write hook function.",
+            ));
         }
         if !same("db")? {
             if let Some(Datum::String(to)) = new.as_object()?.get("db")
@@ -100,11 +102,8 @@ impl Contents for TableConfig {
             }
         }
         if durability != table.durability || write_acks != table.write_acks {
-            let settings = TableSettings {
-                durability: Some(durability),
-                write_acks: Some(write_acks),
-                flush_interval_ms: None,
-            };
+            let settings =
+                TableSettings { durability: Some(durability), write_acks: Some(write_acks), flush_interval_ms: None };
             viewer.ground.propose(Command::SetTableConfig { id, settings })?;
         }
         Ok(new.clone())

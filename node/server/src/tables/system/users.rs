@@ -69,9 +69,7 @@ enum Wanted {
 fn wanted(password: &Datum, had_password: bool) -> Result<Wanted> {
     match password {
         Datum::String(text) if text.is_empty() => Ok(Wanted::None),
-        Datum::String(text) => {
-            Ok(Wanted::Password { password: text.to_string(), iterations: PASSWORD_ITERATIONS })
-        }
+        Datum::String(text) => Ok(Wanted::Password { password: text.to_string(), iterations: PASSWORD_ITERATIONS }),
         Datum::Bool(false) => Ok(Wanted::None),
         Datum::Bool(true) if had_password => Ok(Wanted::AsItIs),
         Datum::Bool(true) => Err(Error::op_failed(

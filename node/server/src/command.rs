@@ -1,0 +1,76 @@
+//! The command line: one file for each subcommand.
+
+pub mod check;
+mod connection;
+mod database;
+pub mod serve;
+mod table;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::config::options::{OPTIONS, ServeOption};
+
+pub use connection::{ClientError, Connection};
+
+/// The program's version, as `photondb version` and the HTTP port show it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The whole command line.
+pub fn command_line() -> Command {
+    Command::new("photondb")
+        .about("A document database that speaks ReQL: RethinkDB's drivers connect to it unchanged.")
+        .version(VERSION)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(
+            "Start a node for trying things out:\n    photondb serve --dev-mode\n\n\
+             Then connect any RethinkDB driver to localhost:28015.",
+        )
+        .subcommand(serve_command())
+        .subcommand(check::command())
+        .subcommand(database::command())
+        .subcommand(table::command())
+        .subcommand(Command::new("version").about("Print the version"))
+}
+
+fn serve_command() -> Command {
+    let command = Command::new("serve")
+        .about("Run a node until it is told to stop (SIGTERM or Ctrl-C; a second one ends it at once)")
+        .after_help(
+            "Every option may also be given as an environment variable (--cache-size as PHOTONDB_CACHE_SIZE, --dev-mode \
+             also as DEV_MODE) or in a file (--config-file).\nA flag wins over the environment, the environment over the \
+             file, the file over what is built in.",
+        );
+    OPTIONS.iter().fold(command, |command, option| command.arg(argument(option)))
+}
+
+fn argument(option: &'static ServeOption) -> Arg {
+    let argument = Arg::new(option.name)
+        .long(option.name)
+        .help(option.help)
+        .help_heading(option.heading)
+        .hide(!option.advertised());
+    let argument = match option.short {
+        Some(short) => argument.short(short),
+        None => argument,
+    };
+    match option.value {
+        Some(value) => argument.value_name(value).action(ArgAction::Append).allow_hyphen_values(true),
+        None => argument.action(ArgAction::SetTrue),
+    }
+}
+
+/// Runs the subcommand that was chosen.
+pub fn run(matches: &ArgMatches) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    match matches.subcommand() {
+        Some(("serve", arguments)) => Ok(serve::run(arguments)?),
+        Some(("check", arguments)) => Ok(check::run(arguments)?),
+        Some(("db", arguments)) => Ok(database::run(arguments)?),
+        Some(("table", arguments)) => Ok(table::run(arguments)?),
+        Some(("version", _)) => {
+            println!("photondb {VERSION}");
+            Ok(())
+        }
+        _ => unreachable!("clap refuses other subcommands"),
+    }
+}

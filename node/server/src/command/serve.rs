@@ -1,0 +1,88 @@
+//! `photondb serve`: a node until it is told to stop.
+
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::options::OPTIONS;
+use crate::config::{Config, ConfigError, Given};
+use crate::node::{Node, StartError};
+use crate::telemetry;
+
+/// Why the node did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Log(#[from] telemetry::BadLogLevel),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("cannot wait for signals: {0}")]
+    Signals(std::io::Error),
+    #[error("the node did not shut down cleanly (nothing acknowledged is lost; the next start replays the log): {0}")]
+    Stop(photondb_storage::StorageError),
+}
+
+/// What the command line says.
+pub fn flags(arguments: &ArgMatches) -> Given {
+    let mut given = Given::default();
+    for option in OPTIONS.iter().filter(|option| arguments.value_source(option.name) == Some(ValueSource::CommandLine))
+    {
+        match option.value {
+            Some(_) => {
+                for value in arguments.get_many::<String>(option.name).into_iter().flatten() {
+                    given.add(option.name, value).expect("the table names options");
+                }
+            }
+            None => given.add(option.name, "true").expect("the table names options"),
+        }
+    }
+    given
+}
+
+pub(super) fn run(arguments: &ArgMatches) -> Result<(), ServeError> {
+    let config = Config::load(flags(arguments), std::env::vars())?;
+    telemetry::start_log(&config)?;
+    // Handlers stand before anything else does, so that a signal during the start is not lost.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Signals)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::new().map_err(ServeError::Signals)?
+    };
+    let node = Node::start(config)?;
+    print!("{}", node.banner());
+    let first = runtime.block_on(signals.next());
+    tracing::info!("{first} received: no new connections; running queries may finish");
+    std::thread::Builder::new()
+        .name("second-signal".to_owned())
+        .spawn(move || {
+            let second = runtime.block_on(signals.next());
+            tracing::warn!("{second} received again: ending at once");
+            std::process::exit(1);
+        })
+        .map_err(ServeError::Signals)?;
+    node.stop().map_err(ServeError::Stop)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next signal to stop.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! One node: puts the parts together. The only place that knows them all.
+//!
+//! Order of a start: ports (so that a mistake shows before anything is touched), storage, Raft, what the caller builds on
+//! them ([`Foundation`]), client threads, accepting. A stop goes the same way back.
+
+pub mod accounts;
+mod cluster;
+mod error;
+mod status;
+mod storage_threads;
+
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use photondb_consensus::{Groups, OnFatal, Options as RaftOptions};
+use photondb_proto::NodeId;
+use photondb_runtime::clock::Clock;
+use photondb_runtime::network::Listener;
+use photondb_runtime::random::Random;
+use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom};
+use photondb_runtime::task::{Executor, Handle, StepThread, timeout};
+use photondb_storage::disk::system::SystemDisk;
+use photondb_storage::{Engine, EngineOptions, StorageError};
+use tokio::sync::watch;
+
+use crate::catalog::{NodeCatalog, ServerFacts};
+use crate::client::database::Database;
+use crate::client::listener;
+use crate::client::reql::{ReqlDatabase, Server};
+use crate::client::worker::Workers;
+use crate::config::Config;
+use crate::http;
+use crate::limits::{DRAIN_TIME_MAX, STOP_GROUP_TIME_MAX};
+use accounts::{ClusterUsers, CurrentState};
+
+pub use cluster::Cluster;
+pub use error::StartError;
+pub use status::Status;
+
+/// A running node. [`Node::stop`] ends it well; dropping it ends it like a crash, without loss.
+pub struct Node {
+    config: Config,
+    status: Arc<Status>,
+    /// Accepts on the driver port.
+    accepting: Option<Executor>,
+    workers: Option<Arc<Workers>>,
+    draining: watch::Sender<bool>,
+    http: Option<Executor>,
+    cluster: Option<Arc<Cluster>>,
+    foundation: Arc<Foundation>,
+    checkpoints: Option<StepThread>,
+    raft: Option<Executor>,
+    log_writer: Option<StepThread>,
+}
+
+/// What everything that answers queries stands on.
+pub struct Foundation {
+    /// Storage.
+    pub engine: Engine,
+    /// Raft groups.
+    pub groups: Groups,
+    /// The thread that runs them.
+    pub raft: Handle,
+    /// This node.
+    pub node_id: NodeId,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Ends the process.
+    pub fatal: OnFatal,
+}
+
+/// Ports that are bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// ReQL.
+    pub driver: u16,
+    /// HTTP, unless it is off.
+    pub http: Option<u16>,
+}
+
+impl Node {
+    /// Starts a node whose sessions get their view of the database from `make_database`: it is called once, when storage
+    /// and Raft run, and gives what makes one view for each client thread.
+    pub fn start_with<D, Make>(
+        config: Config,
+        make_database: impl FnOnce(&Arc<Foundation>, &Config, Ports) -> Result<Make, StartError>,
+    ) -> Result<Node, StartError>
+    where
+        D: Database,
+        Make: Fn() -> D + Send + Sync + 'static,
+    {
+        let (driver_listeners, driver_port) = listener::bind(&SystemNet, &config.driver)?;
+        let http_bound = config.http.as_ref().map(listener::bind_system).transpose()?;
+        let ports = Ports { driver: driver_port, http: http_bound.as_ref().map(|(_, port)| *port) };
+
+        let fatal: OnFatal = Arc::new(end_process);
+        let engine = open_engine(&config)?;
+        let log_writer = storage_threads::start_log_writer(&engine, fatal.clone()).map_err(StartError::Thread)?;
+        let raft = Executor::start("raft").map_err(StartError::Thread)?;
+        let groups =
+            Groups::new(engine.wal().clone(), raft.handle().runtime().clone(), fatal.clone(), RaftOptions::default());
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
+        let checkpoints =
+            storage_threads::start_checkpoints(&engine, &groups, raft.handle(), clock.clone(), fatal.clone())
+                .map_err(StartError::Thread)?;
+        let foundation = Arc::new(Foundation { engine, groups, raft: raft.handle(), node_id, clock, random, fatal });
+
+        let status = Arc::new(Status::new(&config, ports, foundation.clone()));
+        let http = start_http(http_bound, status.clone())?;
+        let make_database = make_database(&foundation, &config, ports)?;
+        let (draining, drain) = watch::channel(false);
+        let workers = Workers::start(config.worker_threads, make_database, &drain).map_err(StartError::Thread)?;
+        let workers = Arc::new(workers);
+        status.set_connections(workers.connections());
+        let accepting = start_accepting(driver_listeners, &workers)?;
+        status.set_ready(true);
+        Ok(Node {
+            config,
+            status,
+            accepting: Some(accepting),
+            workers: Some(workers),
+            draining,
+            http,
+            cluster: None,
+            foundation,
+            checkpoints: Some(checkpoints),
+            raft: Some(raft),
+            log_writer: Some(log_writer),
+        })
+    }
+
+    /// Starts a node with the query engine over the cluster state and this node's replicas.
+    pub fn start(config: Config) -> Result<Node, StartError> {
+        let mut joined = None;
+        let mut node = Node::start_with(config, |foundation, config, ports| {
+            let cluster = Cluster::join(foundation, config)?;
+            joined = Some(cluster.clone());
+            let facts = ServerFacts { driver_port: ports.driver, http_port: ports.http, ..ServerFacts::gather(config) };
+            let (foundation, facts) = (foundation.clone(), Arc::new(facts));
+            let server = Server { id: foundation.node_id.to_string(), name: cluster.name_of(&foundation) };
+            let state: CurrentState = {
+                let controller = cluster.controller.clone();
+                Arc::new(move || controller.state())
+            };
+            Ok(move || {
+                let users = Rc::new(ClusterUsers::new(state.clone()));
+                let catalog = Rc::new(NodeCatalog::new(&cluster, &foundation, &facts));
+                ReqlDatabase::new(&server, users, catalog, foundation.clock.clone(), foundation.random.clone())
+            })
+        })?;
+        if let Some(cluster) = &joined {
+            node.status.set_name(cluster.name_of(&node.foundation));
+        }
+        node.cluster = joined;
+        Ok(node)
+    }
+
+    /// The ports that were bound.
+    pub fn ports(&self) -> Ports {
+        self.status.ports()
+    }
+
+    /// What it is and how it is.
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// What is printed once the node is ready.
+    pub fn banner(&self) -> String {
+        let data = match &self.config.directory {
+            Some(directory) => directory.canonicalize().unwrap_or_else(|_| directory.clone()).display().to_string(),
+            None => "memory only: everything is gone when the process ends".to_owned(),
+        };
+        let http = match (self.ports().http, &self.config.http) {
+            (Some(port), Some(listen)) => format!("port {port} on {}, health at /health", listen.describe_bind()),
+            _ => "off".to_owned(),
+        };
+        let password = match self.cluster.as_ref().and_then(|cluster| cluster.made_password.as_ref()) {
+            Some(password) => format!("\nPassword   {password} (of the user admin; shown only now)"),
+            None => String::new(),
+        };
+        let dev = if self.config.dev_mode { "\nDevelopment mode: admin has no password" } else { "" };
+        format!(
+            "PhotonDB {}\nData       {data}\nDrivers    port {} on {}\nHTTP       {http}\nServer     {} {}{password}{dev}\nServer ready\n",
+            crate::command::VERSION,
+            self.ports().driver,
+            self.config.driver.describe_bind(),
+            self.status.name(),
+            self.foundation.node_id,
+        )
+    }
+
+    /// No new connections; running queries finish, up to a few seconds; then a last checkpoint and a clean end of the log.
+    pub fn stop(mut self) -> Result<(), StorageError> {
+        self.status.set_ready(false);
+        self.accepting = None;
+        // Receivers are gone only when every session is.
+        let _ = self.draining.send(true);
+        if let Some(workers) = &self.workers {
+            let connections = workers.connections();
+            wait_until(|| connections.count() == 0, DRAIN_TIME_MAX + Duration::from_secs(1));
+            if connections.count() > 0 {
+                tracing::warn!(connections = connections.count(), "sessions did not finish in time and are cut off");
+            }
+        }
+        self.workers = None;
+        self.cluster = None;
+        self.checkpoints = None;
+        self.stop_groups();
+        self.raft = None;
+        self.log_writer = None;
+        self.http = None;
+        self.foundation.engine.clone().close()
+    }
+
+    fn stop_groups(&self) {
+        let groups = self.foundation.groups.clone();
+        let stopped = self.foundation.raft.block_on(async move {
+            for group in groups.list() {
+                match timeout(STOP_GROUP_TIME_MAX, groups.stop(group.id())).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(group = %group.id(), %error, "a group did not stop cleanly"),
+                    Err(error) => tracing::warn!(group = %group.id(), %error, "a group did not stop"),
+                }
+            }
+        });
+        if stopped.is_none() {
+            tracing::warn!("the Raft thread had ended before its groups were stopped");
+        }
+    }
+}
+
+fn wait_until(holds: impl Fn() -> bool, limit: Duration) {
+    let mut waited = Duration::ZERO;
+    while !holds() && waited < limit {
+        std::thread::sleep(storage_threads::LOOK_AGAIN);
+        waited += storage_threads::LOOK_AGAIN;
+    }
+}
+
+fn open_engine(config: &Config) -> Result<Engine, StartError> {
+    let options = EngineOptions {
+        // What cannot be addressed cannot be cached either.
+        cache_bytes: usize::try_from(config.cache_bytes).unwrap_or(usize::MAX),
+        ..EngineOptions::default()
+    };
+    let Some(directory) = &config.directory else { return Ok(Engine::in_memory(options)) };
+    let disk =
+        SystemDisk::open(directory).map_err(|source| StartError::Directory { directory: directory.clone(), source })?;
+    Engine::open(Arc::new(disk), options).map_err(|source| StartError::storage(config, source))
+}
+
+/// Who this directory is; a new one becomes somebody.
+fn identify(engine: &Engine, random: &dyn Random) -> Result<NodeId, StorageError> {
+    if let Some(node) = engine.identity().node {
+        return Ok(NodeId(node));
+    }
+    let (cluster, node) = (random_uuid(random), random_uuid(random));
+    engine.set_identity(cluster, node)?;
+    Ok(NodeId(node))
+}
+
+/// A version 4 UUID.
+pub fn random_uuid(random: &dyn Random) -> u128 {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().as_u128()
+}
+
+fn start_http(bound: Option<(Vec<TcpListener>, u16)>, status: Arc<Status>) -> Result<Option<Executor>, StartError> {
+    let Some((listeners, _)) = bound else { return Ok(None) };
+    let executor = Executor::start("http").map_err(StartError::Thread)?;
+    let router = http::router(status);
+    for listener in listeners {
+        let router = router.clone();
+        executor.handle().spawn(async move {
+            let served = match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => axum::serve(listener, router).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = served {
+                tracing::error!(%error, "the HTTP port is served no more");
+            }
+        });
+    }
+    Ok(Some(executor))
+}
+
+fn start_accepting(listeners: Vec<Box<dyn Listener>>, workers: &Arc<Workers>) -> Result<Executor, StartError> {
+    let accepting = Executor::start("accept").map_err(StartError::Thread)?;
+    for listener in listeners {
+        // A weak handle: the sessions' threads end when the node lets go of them, whatever the listener is at.
+        let workers = Arc::downgrade(workers);
+        accepting.handle().spawn_local(move || {
+            listener::accept(listener, move |incoming| {
+                if let Some(workers) = workers.upgrade() {
+                    workers.serve(incoming);
+                }
+            })
+        });
+    }
+    Ok(accepting)
+}
+
+/// Something that the node cannot do without has failed. Continuing could acknowledge what is not durable.
+fn end_process(reason: String) {
+    tracing::error!(
+        "{reason}; the process ends now. Nothing acknowledged is lost. Check the disk, then start it again"
+    );
+    std::process::abort();
+}

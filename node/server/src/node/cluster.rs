@@ -1,0 +1,145 @@
+//! The node's place in its cluster: the cluster state, and the replicas that it orders.
+
+use std::sync::Arc;
+
+use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command};
+use photondb_controller::{Controller, Registration};
+use photondb_replica::Replicas;
+use photondb_runtime::random::Random;
+use photondb_runtime::task::sleep;
+use tokio::sync::watch;
+
+use super::accounts::store_password;
+use super::{Foundation, StartError, random_uuid};
+use crate::config::{Config, InitialPassword};
+use crate::limits::{RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
+
+/// The cluster as this node sees it.
+pub struct Cluster {
+    /// Reads and changes the cluster state.
+    pub controller: Controller,
+    /// What this node holds of the tables.
+    pub replicas: Arc<Replicas>,
+    /// The newest state that this node's replicas have been brought to. DDL waits on it: a table can be used once the
+    /// state that holds it has come by here.
+    pub reconciled: watch::Receiver<Arc<ClusterState>>,
+    /// A password that was made up for `admin`, to be shown once.
+    pub(super) made_password: Option<String>,
+}
+
+impl Cluster {
+    /// Joins, or founds a cluster of one; returns when the replicas that the state orders are running.
+    pub(super) fn join(foundation: &Arc<Foundation>, config: &Config) -> Result<Arc<Cluster>, StartError> {
+        let registration = registration(foundation, config);
+        let own = foundation.clone();
+        let initial_password = config.initial_password.clone();
+        let joined = foundation.raft.block_on(async move {
+            let controller = Controller::open(&own.groups, own.engine.clone(), &registration)
+                .await
+                .map_err(|error| StartError::Cluster(error.to_string()))?;
+            // Only a directory that is opened for the first time: later the password is the administrator's affair.
+            let made_password = match registration.boots {
+                1 => set_initial_password(&controller, initial_password, &*own.random).await?,
+                _ => None,
+            };
+            let replicas = Replicas::new(own.node_id, own.engine.clone(), own.groups.clone(), own.raft.clone());
+            let states = controller.watch();
+            let (announce, reconciled) = watch::channel(Arc::new(ClusterState::at_birth()));
+            let first = controller.state();
+            reconcile_once(&replicas, &first).await;
+            announce.send_replace(first);
+            own.raft.spawn(obey(replicas.clone(), states, announce));
+            Ok(Arc::new(Cluster { controller, replicas, reconciled, made_password }))
+        });
+        joined.unwrap_or_else(|| Err(StartError::Cluster("the Raft thread has ended".to_owned())))
+    }
+
+    /// What the cluster calls this node.
+    pub(super) fn name_of(&self, foundation: &Foundation) -> String {
+        self.controller.state().node(foundation.node_id).map(|node| node.name.clone()).unwrap_or_default()
+    }
+}
+
+/// Brings the replicas to each new state, one after the other, for as long as the node runs.
+async fn obey(
+    replicas: Arc<Replicas>,
+    mut states: watch::Receiver<Arc<ClusterState>>,
+    announce: watch::Sender<Arc<ClusterState>>,
+) {
+    loop {
+        let state = states.borrow_and_update().clone();
+        let complete = reconcile_once(&replicas, &state).await;
+        announce.send_replace(state);
+        if complete {
+            if states.changed().await.is_err() {
+                return;
+            }
+        } else {
+            sleep(RECONCILE_RETRY_PERIOD).await;
+        }
+    }
+}
+
+/// Whether all was done.
+async fn reconcile_once(replicas: &Arc<Replicas>, state: &ClusterState) -> bool {
+    let failures = replicas.reconcile(state).await;
+    for (table, error) in &failures.0 {
+        tracing::error!(%table, %error, "a table is not as the cluster state wants it; trying again");
+    }
+    failures.0.is_empty()
+}
+
+fn registration(foundation: &Foundation, config: &Config) -> Registration {
+    let identity = foundation.engine.identity();
+    let hosts = match config.canonical_addresses.as_slice() {
+        [] => vec!["127.0.0.1".to_owned()],
+        given => given.to_vec(),
+    };
+    let address = |host: String| match host.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+        Some((host, Ok(port))) => Address { host: host.to_owned(), port },
+        _ => Address { host, port: config.cluster.port },
+    };
+    Registration {
+        cluster: ClusterId(identity.cluster.unwrap_or_default()),
+        node: foundation.node_id,
+        boots: identity.boot,
+        name: config.server_name.clone().unwrap_or_else(|| made_up_name(&*foundation.random)),
+        tags: config.server_tags.iter().cloned().collect(),
+        addresses: hosts.into_iter().map(address).collect(),
+    }
+}
+
+/// The host's name and three random characters, as RethinkDB makes it.
+fn made_up_name(random: &dyn Random) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
+    let host: String = host.chars().map(plain).take(SERVER_NAME_BYTES_MAX - 4).collect();
+    format!("{host}_{}", suffix(random, 3))
+}
+
+fn suffix(random: &dyn Random, length: usize) -> String {
+    const CHARACTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    (0..length).map(|_| char::from(CHARACTERS[(random.next_u64() % CHARACTERS.len() as u64) as usize])).collect()
+}
+
+/// Gives `admin` the password that was asked for; returns one that was made up.
+async fn set_initial_password(
+    controller: &Controller,
+    initial: InitialPassword,
+    random: &dyn Random,
+) -> Result<Option<String>, StartError> {
+    let (password, made) = match initial {
+        InitialPassword::None => return Ok(None),
+        InitialPassword::Given(password) => (password, None),
+        InitialPassword::Auto => {
+            let made = uuid::Uuid::from_u128(random_uuid(random)).to_string();
+            (made.clone(), Some(made))
+        }
+    };
+    let credentials = Some(store_password(&password, random));
+    controller
+        .propose(Command::SetUser { name: ADMIN.to_owned(), credentials })
+        .await
+        .map_err(|error| StartError::Cluster(error.to_string()))?;
+    Ok(made)
+}

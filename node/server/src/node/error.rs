@@ -1,0 +1,42 @@
+//! Why a node does not start.
+
+use std::io;
+use std::path::PathBuf;
+
+use photondb_storage::StorageError;
+
+use crate::client::listener::BindError;
+use crate::config::Config;
+
+/// A start that failed. Nothing of the node runs any more.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port is not to be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The directory cannot be made or opened.
+    #[error("cannot open the data directory {}: {source}", directory.display())]
+    Directory { directory: PathBuf, source: io::Error },
+    /// Another process has the directory.
+    #[error("the data directory {} is in use by another process; stop that one or choose another with --directory", .0.display())]
+    Locked(PathBuf),
+    /// What is in the directory cannot be used.
+    #[error("cannot open the data directory {}: {source}", directory.display())]
+    Storage { directory: PathBuf, source: StorageError },
+    /// The system gives no more threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The cluster's own state does not come up.
+    #[error("the cluster state is not available: {0}")]
+    Cluster(String),
+}
+
+impl StartError {
+    pub(super) fn storage(config: &Config, source: StorageError) -> StartError {
+        let directory = config.directory.clone().unwrap_or_else(|| PathBuf::from("(memory)"));
+        match source {
+            StorageError::Locked { .. } => StartError::Locked(directory),
+            source => StartError::Storage { directory, source },
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The threads that drive storage: one writes the log, one makes checkpoints.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use photondb_consensus::{Groups, OnFatal};
+use photondb_runtime::clock::{Clock, Moment};
+use photondb_runtime::task::{Handle, Step, StepThread};
+use photondb_storage::Engine;
+
+use crate::limits::{CHECKPOINT_LOOK_PERIOD, CHECKPOINT_PERIOD_MAX, LOG_IDLE_TIME};
+
+/// Starts the thread that writes and syncs the log whenever something is queued.
+pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<StepThread> {
+    let wal = engine.wal().clone();
+    let mut idle = false;
+    let thread = StepThread::start("log-writer", move || {
+        let result = match wal.step() {
+            Ok(true) => {
+                idle = false;
+                return Step::Again;
+            }
+            // The log's own housekeeping waits until the queue has been empty for a while: a client that sends one
+            // write after the other must not find the thread busy with it.
+            Ok(false) if !idle => {
+                idle = true;
+                return Step::After(LOG_IDLE_TIME);
+            }
+            Ok(false) => wal.prepare().and_then(|()| wal.idle_mark()),
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => Step::Idle,
+            // Space comes back with the next checkpoint; writes are refused until then.
+            Err(error) if error.is_full() => Step::After(CHECKPOINT_LOOK_PERIOD),
+            Err(error) => {
+                fatal(format!("the log cannot be written: {error}"));
+                Step::Stop
+            }
+        }
+    })?;
+    let waking = thread.waking();
+    engine.wal().set_waker(Box::new(move || waking.wake()));
+    Ok(thread)
+}
+
+/// Starts the thread that makes checkpoints when they are due, and purges the log behind them.
+pub(super) fn start_checkpoints(
+    engine: &Engine,
+    groups: &Groups,
+    raft: Handle,
+    clock: Arc<dyn Clock>,
+    fatal: OnFatal,
+) -> io::Result<StepThread> {
+    let mut checkpoints = Checkpoints {
+        engine: engine.clone(),
+        groups: groups.clone(),
+        raft,
+        last: clock.now(),
+        last_log_bytes: engine.wal().metrics().bytes_written,
+        clock,
+        fatal,
+    };
+    StepThread::start("checkpoints", move || checkpoints.step())
+}
+
+struct Checkpoints {
+    engine: Engine,
+    groups: Groups,
+    raft: Handle,
+    clock: Arc<dyn Clock>,
+    fatal: OnFatal,
+    /// When the last one was made, and what the log had written by then.
+    last: Moment,
+    last_log_bytes: u64,
+}
+
+impl Checkpoints {
+    fn step(&mut self) -> Step {
+        if !self.is_due() {
+            return Step::After(CHECKPOINT_LOOK_PERIOD);
+        }
+        let began = self.clock.now();
+        match self.engine.checkpoint() {
+            Ok(report) => {
+                tracing::debug!(?report, took = ?self.clock.now().since(began), "checkpoint");
+                self.purge();
+            }
+            Err(error) if error.is_fatal() => {
+                (self.fatal)(format!("a checkpoint failed: {error}"));
+                return Step::Stop;
+            }
+            Err(error) => tracing::warn!(%error, "a checkpoint failed and will be tried again"),
+        }
+        self.last = self.clock.now();
+        self.last_log_bytes = self.engine.wal().metrics().bytes_written;
+        Step::After(CHECKPOINT_LOOK_PERIOD)
+    }
+
+    fn is_due(&self) -> bool {
+        let idle_bytes = self.engine.wal().metrics().bytes_written - self.last_log_bytes;
+        let changed = self.engine.metrics().dirty_bytes > 0 || idle_bytes > LOG_IDLE_BYTES;
+        self.engine.should_checkpoint() || (changed && self.clock.now().since(self.last) >= CHECKPOINT_PERIOD_MAX)
+    }
+
+    /// Lets every group forget the log that the checkpoint has made superfluous.
+    fn purge(&self) {
+        let groups = self.groups.list();
+        let purged = self.raft.block_on(async move {
+            for group in groups {
+                if let Err(error) = group.purge_behind().await {
+                    tracing::debug!(group = %group.id(), %error, "its log was not purged");
+                }
+            }
+        });
+        if purged.is_none() {
+            tracing::debug!("the node is stopping: the log stays as it is");
+        }
+    }
+}
+
+/// What a checkpoint and idle marks write to the log themselves; less than this is not a change.
+const LOG_IDLE_BYTES: u64 = 64 * 1024;
+
+/// Waits between two looks at a condition while a node stops.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
