@@ -13,9 +13,9 @@ use smallvec::smallvec;
 
 use crate::datum::Datum;
 use crate::error::{Error, Result};
+use crate::eval::merge::merge;
 use crate::eval::terms::control::is_empty_error;
 use crate::eval::{Batch, Cx, Func};
-use crate::eval::merge::merge;
 
 /// One operator and its parameters. Stateless: [`Running`] holds what it remembers between batches.
 #[derive(Clone, Debug)]

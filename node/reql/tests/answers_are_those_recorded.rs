@@ -265,7 +265,8 @@ fn same(expected: &Json, found: &Json) -> bool {
 
 /// Whether a record's answer may differ in more than order: such records only have to agree in the type of response.
 fn loose(record: &Json) -> bool {
-    let only_order = |rules: &Json| rules.as_array().is_some_and(|rules| rules.iter().all(|rule| rule[1] == "unordered"));
+    let only_order =
+        |rules: &Json| rules.as_array().is_some_and(|rules| rules.iter().all(|rule| rule[1] == "unordered"));
     record.get("tags").is_some() || record.get("compare").is_some_and(|rules| !only_order(rules))
 }
 
@@ -358,7 +359,10 @@ fn check(folder: &Path) {
                 failed += 1;
                 counts.1 += 1;
                 if counts.1 <= show {
-                    println!("{}\n  query    {}\n  expected {}\n  found    {answer:?}", record["id"], record["q"], record["r"]);
+                    println!(
+                        "{}\n  query    {}\n  expected {}\n  found    {answer:?}",
+                        record["id"], record["q"], record["r"]
+                    );
                 }
             }
         }

@@ -48,6 +48,9 @@ fn a_simple_predicate_costs_well_under_a_microsecond() {
     let over = |kind, body| call(kind, vec![rows.clone(), function(body)]);
 
     let filter = nanoseconds("filter", &over(TermKind::Filter, call(TermKind::Gt, vec![field("a"), datum(50_000)])));
+    nanoseconds("filter true", &over(TermKind::Filter, datum(true)));
+    nanoseconds("filter by field", &over(TermKind::Filter, field("a")));
+    nanoseconds("filter by variable", &over(TermKind::Filter, variable()));
     nanoseconds("filter by object", &call(TermKind::Filter, vec![rows.clone(), datum(Object::from([("b", "text")]))]));
     nanoseconds("map", &over(TermKind::Map, call(TermKind::Add, vec![field("a"), datum(1)])));
     nanoseconds("sum", &call(TermKind::Sum, vec![rows.clone(), datum("a")]));

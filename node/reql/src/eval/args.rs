@@ -46,7 +46,12 @@ impl<'a> Args<'a> {
     }
 
     /// As [`Args::with_known_first`], for a call that may hold `r.args`.
-    pub(crate) fn with_first_of(call: &'a Arc<CallNode>, first: Value, scope: &'a Scope, cx: &'a Cx) -> Result<Args<'a>> {
+    pub(crate) fn with_first_of(
+        call: &'a Arc<CallNode>,
+        first: Value,
+        scope: &'a Scope,
+        cx: &'a Cx,
+    ) -> Result<Args<'a>> {
         let args = Args::new(call, scope, cx)?;
         args.put_first(first);
         Ok(args)
@@ -71,7 +76,9 @@ impl<'a> Args<'a> {
             match node {
                 Node::Call(inner) if inner.kind == TermKind::Args => {
                     let [list] = inner.args.as_slice() else {
-                        return Err(Error::compile(format!("Expected 1 argument but found {}.", inner.args.len())).at(inner.id));
+                        return Err(
+                            Error::compile(format!("Expected 1 argument but found {}.", inner.args.len())).at(inner.id)
+                        );
                     };
                     let datum = eval(list, self.scope, self.cx)?.into_datum(self.cx).map_err(|e| e.at(list.id()))?;
                     let Datum::Array(array) = &datum else {

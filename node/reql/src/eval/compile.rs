@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use crate::datum::{Datum, Str};
 use crate::error::{Error, Result};
+use crate::eval::merge::passes_literals;
 use crate::eval::node::{CallNode, Function, Node, Traits};
 use crate::eval::signature::{Grouping, Signature, check_arity, signature};
-use crate::eval::merge::passes_literals;
 use crate::term::{BacktraceId, Call, Term, TermKind};
 
 /// A compiled query.
@@ -142,9 +142,7 @@ impl Compiler {
         }
         let known = signature(call.kind).optargs;
         match call.optargs.iter().find(|(name, _)| !known.contains(&&**name)) {
-            Some((name, arg)) => {
-                Err(Error::compile(format!("Unrecognized optional argument `{name}`.")).at(arg.id()))
-            }
+            Some((name, arg)) => Err(Error::compile(format!("Unrecognized optional argument `{name}`.")).at(arg.id())),
             None => Ok(()),
         }
     }
@@ -224,15 +222,11 @@ fn parameters(term: &Term) -> Result<Vec<i64>> {
     };
     match term {
         Term::Datum(Datum::Array(items), _) => items.iter().map(|item| number(&item)).collect(),
-        Term::Datum(..) => {
-            Err(Error::compile("CLIENT ERROR: FUNC variables must be a literal *array* of numbers."))
-        }
+        Term::Datum(..) => Err(Error::compile("CLIENT ERROR: FUNC variables must be a literal *array* of numbers.")),
         Term::Call(call) if call.kind == TermKind::MakeArray => {
             let literal = |arg: &Term| match arg.as_datum() {
                 Some(datum) => number(datum),
-                None => {
-                    Err(Error::compile("CLIENT ERROR: FUNC variables must be a *literal* array of numbers."))
-                }
+                None => Err(Error::compile("CLIENT ERROR: FUNC variables must be a *literal* array of numbers.")),
             };
             call.args.iter().map(literal).collect()
         }
@@ -257,4 +251,53 @@ fn node(
     let traits = parts.fold(traits, |traits, part| traits.union(part.traits()));
     let spliced = args.iter().any(|arg| arg.kind() == TermKind::Args);
     Node::Call(Arc::new(CallNode { kind, id, args, optargs, spliced, literal_ok, grouping, traits }))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn arguments_are_counted_and_named() {
+        check(&[
+            ("[38,[[2,[]]]]", "Compile: Expected 2 or more arguments but found 1."),
+            ("[52,[]]", "Compile: Expected 1 argument but found 0."),
+            ("[146,[]]", "Compile: Expected between 1 and 2 arguments but found 0."),
+            ("[103,[1]]", "Compile: Expected 0 arguments but found 1."),
+            (r#"[43,[[2,[]]],{"index":"a"}]"#, "Compile: Unrecognized optional argument `index`."),
+            ("[25,[[154,[[2,[5,3]]]]]]", "2"),
+            ("[28,[[154,[[2,[5]]]]]]", "QueryLogic: Expected 2 arguments but found 1."),
+        ]);
+    }
+
+    #[test]
+    fn variables_are_found() {
+        check(&[
+            ("[10,[1]]", "Compile: Variable name not found."),
+            ("[10,[1,2]]", "Compile: A variable term has the wrong number of arguments."),
+            ("[13,[]]", "Compile: r.row is not defined in this context."),
+            ("[38,[[2,[1]],[69,[[2,[1]],[24,[[13,[]],1]]]]]]", "[2]"),
+            (
+                "[38,[[2,[1]],[69,[[2,[1]],[38,[[2,[1]],[69,[[2,[2]],[13,[]]]]]]]]]]",
+                "Compile: Cannot use r.row in nested queries.  Use functions instead.",
+            ),
+            ("[38,[[2,[1]],[69,[[2,[1]],[38,[[2,[2]],[69,[[2,[1]],[10,[1]]]]]]]]]]", "[[2]]"),
+            ("[69,[[2,[1]]]]", "Compile: FUNC takes exactly two arguments (got 1)"),
+        ]);
+    }
+
+    #[test]
+    fn joins_are_pairs() {
+        let equal = "[69,[[2,[1,2]],[17,[[10,[1]],[10,[2]]]]]]";
+        check(&[
+            (&*format!("[48,[[2,[1,2]],[2,[2,2]],{equal}]]"), r#"[{"left":2,"right":2},{"left":2,"right":2}]"#),
+            (&*format!("[49,[[2,[1,2]],[2,[2]],{equal}]]"), r#"[{"left":1},{"left":2,"right":2}]"#),
+            (&*format!("[48,[[2,[1]],{equal}]]"), "Compile: Expected 3 arguments but found 2."),
+            // The right side and the predicate see the variables around the join.
+            (
+                "[38,[[2,[2]],[69,[[2,[9]],[48,[[2,[1,2]],[2,[[10,[9]]]],[69,[[2,[1,2]],[17,[[10,[1]],[10,[9]]]]]]]]]]]]",
+                r#"[[{"left":2,"right":2}]]"#,
+            ),
+        ]);
+    }
 }

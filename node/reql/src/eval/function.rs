@@ -7,10 +7,10 @@ use smallvec::{SmallVec, smallvec};
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::eval::context::Cx;
+use crate::eval::eval;
 use crate::eval::node::{Function, Node, Traits};
 use crate::eval::scope::Scope;
 use crate::eval::terms::shortcut;
-use crate::eval::eval;
 use crate::eval::value::Value;
 use crate::term::{BacktraceId, TermKind};
 

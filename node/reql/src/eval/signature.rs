@@ -204,9 +204,7 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::Table => between(1, 2).optargs(&["read_mode", "use_outdated", "identifier_format"]).world(),
         K::Get => exactly(2).world(),
         K::GetAll => at_least(1).optargs(&["index"]).world(),
-        K::Between | K::BetweenDeprecated => {
-            exactly(3).optargs(&["index", "left_bound", "right_bound"]).world()
-        }
+        K::Between | K::BetweenDeprecated => exactly(3).optargs(&["index", "left_bound", "right_bound"]).world(),
         K::Insert => {
             let optargs = &["conflict", "durability", "return_vals", "return_changes", "ignore_write_hook"];
             exactly(2).optargs(optargs).writes().pure_functions()
@@ -234,14 +232,8 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::DbCreate | K::DbDrop => exactly(1).writes(),
         K::DbList => exactly(0).world(),
         K::TableCreate => {
-            let optargs = &[
-                "primary_key",
-                "shards",
-                "replicas",
-                "nonvoting_replica_tags",
-                "primary_replica_tag",
-                "durability",
-            ];
+            let optargs =
+                &["primary_key", "shards", "replicas", "nonvoting_replica_tags", "primary_replica_tag", "durability"];
             between(1, 2).optargs(optargs).writes()
         }
         K::TableDrop => between(1, 2).writes(),
@@ -257,14 +249,8 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::Config | K::Status => exactly(1).world(),
         K::Wait => between(0, 1).optargs(&["timeout", "wait_for"]).world(),
         K::Reconfigure => {
-            let optargs = &[
-                "dry_run",
-                "emergency_repair",
-                "shards",
-                "replicas",
-                "nonvoting_replica_tags",
-                "primary_replica_tag",
-            ];
+            let optargs =
+                &["dry_run", "emergency_repair", "shards", "replicas", "nonvoting_replica_tags", "primary_replica_tag"];
             between(0, 1).optargs(optargs).writes()
         }
         K::Rebalance => between(0, 1).writes(),

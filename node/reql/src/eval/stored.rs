@@ -1,37 +1,27 @@
 //! Functions that outlive their query: index functions, write hooks, and functions on their way to a shard.
 //!
-//! A function becomes a term again, with the variables it captured as constants and `now()` as a moment. Its bytes are a
-//! version and that term as an encoded datum:
-//!
-//! ```text
-//! function := version:u8 (= 1)  document            the encoded datum of `term`
-//! term     := [datum] | [kind, [term, ...]] | [kind, [term, ...], {name: term, ...}]
-//! ```
+//! A function becomes a term again, with the variables it captured as constants and `now()` as a moment; its bytes are
+//! those of [`format`](crate::format).
 
 pub mod source;
 mod term;
 
 use bytes::Bytes;
 
-use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::eval::compile::compile_function_term;
 use crate::eval::context::Cx;
 use crate::eval::function::{Closure, Func};
 use crate::eval::scope::Scope;
-use crate::term::Term;
+use crate::format::Function;
+use crate::term::{BacktraceId, Term};
 
-pub use term::function_term;
+pub use term::{function_parts, function_term};
 
-/// The version of the language that functions are stored under; a change of any deterministic result is a new version.
-pub const VERSION: u8 = 1;
-
-/// The bytes of a function. Errors: it nests deeper than a datum may.
+/// The bytes of a function.
 pub fn encode_function(function: &Func, cx: &Cx) -> Result<Vec<u8>> {
-    let datum = term::to_datum(&function_term(function, cx)?)?;
-    let mut bytes = vec![VERSION];
-    datum.encode(&mut bytes);
-    Ok(bytes)
+    let (params, body) = function_parts(function, cx)?;
+    Ok(Function { params, body }.encode())
 }
 
 /// The function that bytes stand for. Errors: they are no function, or one of a newer version.
@@ -44,17 +34,9 @@ pub fn compile_term(term: &Term) -> Result<Func> {
     Ok(Func::Closure(Closure { function: compile_function_term(term)?, scope: Scope::empty() }))
 }
 
-/// The term that bytes stand for.
+/// The `FUNC` term that bytes stand for.
 pub fn decode_function(bytes: &[u8]) -> Result<Term> {
-    match bytes.split_first() {
-        Some((&VERSION, document)) => {
-            let datum = Datum::decode(Bytes::copy_from_slice(document))
-                .map_err(|error| Error::internal(format!("a stored function cannot be read: {error}")))?;
-            term::from_datum(&datum)
-        }
-        Some((version, _)) => {
-            Err(Error::internal(format!("a stored function of version {version}, newer than this program's {VERSION}")))
-        }
-        None => Err(Error::internal("a stored function of no bytes")),
-    }
+    let Function { params, body } = Function::decode(&Bytes::copy_from_slice(bytes))
+        .map_err(|error| Error::internal(format!("a stored function cannot be read: {error}")))?;
+    Ok(term::function_of(&params, body, BacktraceId::NONE))
 }

@@ -7,7 +7,7 @@ pub mod binary;
 pub mod bit;
 pub mod bounds;
 #[cfg(test)]
-mod checked;
+pub(in crate::eval) mod checked;
 pub mod comparison;
 pub mod control;
 pub mod difference;
@@ -49,7 +49,10 @@ pub fn eval(call: &Arc<CallNode>, scope: &Scope, cx: &Cx) -> Result<Value> {
 
 /// Evaluates a call whose first argument is known.
 pub fn apply(call: &Arc<CallNode>, first: Value, scope: &Scope, cx: &Cx) -> Result<Value> {
-    if let Value::Datum(_) = first {
+    if let Value::Datum(datum) = &first {
+        if let Some(field) = shape::known_field(call, datum) {
+            return Ok(field);
+        }
         return dispatch(&Args::with_known_first(call, first, scope, cx));
     }
     on_first(Args::with_known_first(call, Value::from(false), scope, cx), first)

@@ -145,7 +145,7 @@ impl Place {
             nesting: self.nesting + usize::from(!chained),
             chain: if chained { self.chain + 1 } else { 0 },
             writes_allowed: self.writes_allowed && (first || !placement::forbids_writes(kind)),
-            order_by: kind == TermKind::OrderBy,
+            order_by: matches!(kind, TermKind::OrderBy | TermKind::Union),
         }
     }
 

@@ -74,7 +74,9 @@ impl<'a> Accumulator<'a> {
                 });
             }
             Aggregate::Sum(by) | Aggregate::Avg(by) => {
-                let Some(number) = skip_missing(value_of(by.as_ref(), &element, cx).and_then(|value| value.as_number()))? else {
+                let Some(number) =
+                    skip_missing(value_of(by.as_ref(), &element, cx).and_then(|value| value.as_number()))?
+                else {
                     return Ok(false);
                 };
                 self.sum += number;
@@ -106,9 +108,9 @@ impl<'a> Accumulator<'a> {
             Aggregate::Avg(_) => Datum::number(self.sum / self.count as f64),
             Aggregate::Min(_) => self.element.ok_or_else(|| empty("min", "min")),
             Aggregate::Max(_) => self.element.ok_or_else(|| empty("max", "max")),
-            Aggregate::Reduce(function) => self.best.ok_or_else(|| {
-                function.blame(Error::non_existence("Cannot reduce over an empty stream."))
-            }),
+            Aggregate::Reduce(function) => {
+                self.best.ok_or_else(|| function.blame(Error::non_existence("Cannot reduce over an empty stream.")))
+            }
         }
     }
 }

@@ -46,7 +46,10 @@ impl GroupBy {
                 key.push(choice.clone());
                 key
             };
-            keys = keys.iter().flat_map(|key| choices.iter().map(|choice| extend(key, choice)).collect::<Vec<_>>()).collect();
+            keys = keys
+                .iter()
+                .flat_map(|key| choices.iter().map(|choice| extend(key, choice)).collect::<Vec<_>>())
+                .collect();
             if keys.len() > cx.limits().array {
                 return Err(self.too_many(cx));
             }
@@ -79,7 +82,8 @@ struct Group<'a> {
 
 /// Reads a grouped sequence to its end and reduces each group.
 pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<(Datum, Value)>> {
-    let Some(position) = sequence.transforms.iter().position(|transform| matches!(transform, Transform::Group(_))) else {
+    let Some(position) = sequence.transforms.iter().position(|transform| matches!(transform, Transform::Group(_)))
+    else {
         return Err(Error::internal("an ungrouped sequence was run as a grouped one"));
     };
     let after = sequence.transforms.split_off(position + 1);

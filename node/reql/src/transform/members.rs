@@ -59,7 +59,9 @@ impl Members {
         let shape = match self.shape.take() {
             Some(shape) => shape,
             // The first argument is a placeholder: a shape is made of the others.
-            None => Shape::read(self.kind, &Args::with_first_of(&self.call, Value::Datum(Datum::Null), &self.scope, cx)?)?,
+            None => {
+                Shape::read(self.kind, &Args::with_first_of(&self.call, Value::Datum(Datum::Null), &self.scope, cx)?)?
+            }
         };
         let result = shape.on_element(&element, self.kind, cx);
         if !self.call.traits.nondeterministic {

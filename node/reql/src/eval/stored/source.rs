@@ -2,12 +2,13 @@
 
 use crate::eval::context::Cx;
 use crate::eval::function::Func;
-use crate::eval::stored::function_term;
+use crate::eval::stored::function_parts;
+use crate::term::print;
 
 /// The function's code, for `info`.
-pub fn function_source(function: &Func) -> String {
-    match function_term(function, &Cx::pure()) {
-        Ok(term) => format!("{term:?}"),
+pub fn function_source(function: &Func, cx: &Cx) -> String {
+    match function_parts(function, cx) {
+        Ok((params, body)) => print::function(&params, &body),
         Err(error) => error.message,
     }
 }

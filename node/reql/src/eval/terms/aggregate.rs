@@ -70,7 +70,8 @@ pub fn reduce(args: &Args<'_>) -> Result<Value> {
 
 /// `group` without an index.
 pub fn group(args: &Args<'_>) -> Result<Value> {
-    let functions = (1..args.len()).map(|index| args.function(index, Shortcut::GetField)).collect::<Result<Vec<_>>>()?;
+    let functions =
+        (1..args.len()).map(|index| args.function(index, Shortcut::GetField)).collect::<Result<Vec<_>>>()?;
     if args.optarg_node("index").is_some() {
         return Err(crate::eval::signature::expected_kind("TABLE", &args.value(0)?).at(args.id(0)));
     }
@@ -167,4 +168,80 @@ pub fn sample(args: &Args<'_>) -> Result<Value> {
         Ok(Reading::On)
     })?;
     Sequence::selected(Array::from(reservoir.finish(cx)), table).into_value(cx)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn of_all_elements() {
+        check(&[
+            ("[43,[[2,[1,2,1]]]]", "3"),
+            ("[43,[[2,[1,2,1]],1]]", "2"),
+            ("[43,[[2,[1,2,3]],[69,[[2,[1]],[21,[[10,[1]],1]]]]]]", "2"),
+            (r#"[43,["naïve"]]"#, "5"),
+            (r#"[43,[{"a":1}]]"#, "1"),
+            ("[145,[[2,[]]]]", "0"),
+            (r#"[145,[[2,[{"a":1},{},{"a":2}]],"a"]]"#, "3"),
+            (r#"[145,[[2,[{"a":"x"}]],"a"]]"#, "QueryLogic: Expected type NUMBER but found STRING."),
+            ("[146,[[2,[1,2]]]]", "1.5"),
+            (r#"[147,[[2,[{"a":2},{"a":1},{}]],"a"]]"#, r#"{"a":1}"#),
+            (r#"[148,[[2,[{"a":2},{"a":1},{}]],"a"]]"#, r#"{"a":2}"#),
+            (
+                "[147,[[2,[]]]]",
+                "NonExistence: Cannot take the min of an empty stream.  (If you passed `min` a field name, it may be that no elements of the stream had that field.)",
+            ),
+            ("[37,[[2,[1,2,3]],[69,[[2,[1,2]],[24,[[10,[1]],[10,[2]]]]]]]]", "6"),
+            ("[37,[[2,[]],[69,[[2,[1,2]],1]]]]", "NonExistence: Cannot reduce over an empty stream."),
+            ("[86,[[2,[]]]]", "true"),
+            ("[86,[[173,[]]]]", "false"),
+            ("[42,[[2,[2,1,2]]]]", "[1,2]"),
+        ]);
+    }
+
+    #[test]
+    fn contains_counts_each_element_once() {
+        check(&[
+            ("[93,[[2,[1,2]],1,2]]", "true"),
+            ("[93,[[2,[1,2]],1,1]]", "false"),
+            ("[93,[[2,[1,2]],[69,[[2,[1]],[21,[[10,[1]],1]]]]]]", "true"),
+            (
+                "[93,[[173,[]],5]]",
+                "QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn groups_are_reduced_apart() {
+        let rows = r#"[2,[{"a":1,"b":2},{"a":2,"b":3},{"a":1,"b":4},{"b":5}]]"#;
+        let with = |query: &str| query.replace("ROWS", rows);
+        let grouped = |data: &str| format!(r#"{{"$reql_type$":"GROUPED_DATA","data":{data}}}"#);
+        let check_one = |query: &str, expected: &str| check(&[(&with(query), expected)]);
+        check_one(r#"[43,[[144,[ROWS,"a"]]]]"#, &grouped("[[null,1],[1,2],[2,1]]"));
+        check_one(r#"[145,[[144,[ROWS,"a"]],"b"]]"#, &grouped("[[null,5],[1,6],[2,3]]"));
+        check_one(r#"[170,[[144,[ROWS,"a"]],"b"]]"#, &grouped("[[null,[5]],[1,[2,4]],[2,[3]]]"));
+        // A group of which nothing is left is none.
+        check_one(r#"[43,[[39,[[144,[ROWS,"a"]],{"b":3}]]]]"#, &grouped("[[2,1]]"));
+        // Terms that know nothing of streams are done to each group's value.
+        check_one(r#"[24,[[43,[[144,[ROWS,"a"]]]],10]]"#, &grouped("[[null,11],[1,12],[2,11]]"));
+        check_one(r#"[71,[[170,[[144,[ROWS,"a"]],"b"]],1]]"#, &grouped("[[null,[5]],[1,[2]],[2,[3]]]"));
+        check_one(
+            r#"[150,[[43,[[144,[ROWS,"a"]]]]]]"#,
+            r#"[{"group":null,"reduction":1},{"group":1,"reduction":2},{"group":2,"reduction":1}]"#,
+        );
+        check_one(
+            r#"[43,[[144,[[2,[{"a":[2,[1,2]]},{"a":[2,[2,3]]},{"a":[2,[]]}]],"a"],{"multi":true}]]]"#,
+            &grouped("[[null,1],[1,1],[2,2],[3,1]]"),
+        );
+        check_one(r#"[43,[[144,[ROWS,"a","b"]]]]"#, &grouped("[[[null,5],1],[[1,2],1],[[1,4],1],[[2,3],1]]"));
+        check_one(r#"[52,[[144,[ROWS,"a"]]]]"#, r#""GROUPED_STREAM""#);
+        check_one("[144,[ROWS]]", "QueryLogic: Cannot group by nothing.");
+        check_one(
+            r#"[144,[[144,[ROWS,"a"]],"b"]]"#,
+            "QueryLogic: Cannot call `group` on the output of `group` (did you mean to `ungroup`?).",
+        );
+        check_one("[150,[1]]", "QueryLogic: Expected type GROUPED_DATA but found DATUM:\n1");
+    }
 }

@@ -146,3 +146,61 @@ pub fn make_literal(args: &Args<'_>) -> Result<Value> {
 pub fn identity(args: &Args<'_>) -> Result<Value> {
     args.value(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn only_what_is_chosen_is_evaluated() {
+        check(&[
+            (r#"[65,[true,1,[12,["no"]]]]"#, "1"),
+            (r#"[65,[false,[12,["no"]],null,[12,["no"]],3]]"#, "3"),
+            ("[65,[true,1,2,3]]", "QueryLogic: Cannot call `branch` term with an even number of arguments."),
+            (r#"[67,[1,false,[12,["no"]]]]"#, "false"),
+            (r#"[66,[null,2,[12,["no"]]]]"#, "2"),
+            ("[67,[]]", "true"),
+            ("[66,[]]", "false"),
+            ("[23,[null]]", "true"),
+            ("[23,[0]]", "false"),
+        ]);
+    }
+
+    #[test]
+    fn default_replaces_null_and_what_is_missing() {
+        check(&[
+            ("[92,[null,1]]", "1"),
+            ("[92,[2,1]]", "2"),
+            (r#"[92,[[31,[{},"a"]],1]]"#, "1"),
+            (r#"[92,[[24,[1,"a"]],1]]"#, "QueryLogic: Expected type NUMBER but found STRING."),
+            (
+                r#"[92,[[146,[[2,[]]]],[69,[[2,[1]],[97,[[10,[1]],"^Cannot"]]]]]]"#,
+                r#"{"end":6,"groups":[],"start":0,"str":"Cannot"}"#,
+            ),
+            ("[92,[null,[12,[]]]]", "null"),
+            (r#"[92,[[45,[[2,[]],0]],[12,[]]]]"#, "NonExistence: Index out of bounds: 0"),
+            ("[12,[]]", "QueryLogic: Empty ERROR term outside a default block."),
+            (r#"[12,["a"]]"#, "User: a"),
+        ]);
+    }
+
+    #[test]
+    fn functions_are_called() {
+        check(&[
+            ("[64,[[69,[[2,[1,2]],[25,[[10,[1]],[10,[2]]]]]],5,3]]", "2"),
+            ("[64,[7,1,2]]", "7"),
+            (
+                "[64,[[69,[[2,[1]],[10,[1]]]],1,2]]",
+                "QueryLogic: Expected function with 2 arguments but found function with 1 argument.",
+            ),
+            (
+                "[69,[[2,[1]],[10,[1]]]]",
+                "QueryLogic: Query result must be of type DATUM, GROUPED_DATA, or STREAM (got FUNCTION).",
+            ),
+            (
+                "[64,[[69,[[2,[1]],[10,[1]]]],[173,[2]]]]",
+                "QueryLogic: Expected type DATUM but found SEQUENCE:\nVALUE SEQUENCE",
+            ),
+        ]);
+    }
+}

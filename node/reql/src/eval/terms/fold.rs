@@ -85,3 +85,22 @@ fn emitted(given: Datum) -> Result<Vec<Datum>> {
         other => Err(Error::expected_type("ARRAY", &other)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn with_and_without_emit() {
+        let add = "[69,[[2,[1,2]],[24,[[10,[1]],[10,[2]]]]]]";
+        let emit = "[69,[[2,[1,2,3]],[2,[[10,[3]]]]]]";
+        let last = r#"[69,[[2,[1]],[2,["end"]]]]"#;
+        check(&[
+            (&format!("[187,[[2,[1,2,3]],0,{add}]]"), "6"),
+            (&format!("[187,[[2,[]],5,{add}]]"), "5"),
+            (&format!(r#"[187,[[2,[1,2,3]],0,{add}],{{"emit":{emit}}}]"#), "[1,3,6]"),
+            (&format!(r#"[187,[[2,[1,2,3]],0,{add}],{{"emit":{emit},"final_emit":{last}}}]"#), r#"[1,3,6,"end"]"#),
+            (&format!(r#"[71,[[187,[[173,[]],0,{add}],{{"emit":{emit}}}],3]]"#), "[0,1,3]"),
+        ]);
+    }
+}

@@ -33,7 +33,7 @@ pub fn info(args: &Args<'_>) -> Result<Value> {
             }
         }
         Value::Function(function) => {
-            info.insert("source_code", Datum::from(function_source(function)));
+            info.insert("source_code", Datum::from(function_source(function, args.cx())));
         }
         Value::Sequence(_) | Value::Grouped(_) => {}
     }
@@ -54,4 +54,24 @@ pub fn ungroup(args: &Args<'_>) -> Result<Value> {
         rows.push(Datum::from(Object::from([("group", group), ("reduction", value.into_answer(cx)?)])));
     }
     Ok(Datum::from(rows).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn what_values_are() {
+        check(&[
+            ("[52,[1]]", r#""NUMBER""#),
+            ("[52,[[173,[1]]]]", r#""STREAM""#),
+            ("[52,[[69,[[2,[1]],1]]]]", r#""FUNCTION""#),
+            ("[79,[[2,[1]]]]", r#"{"type":"ARRAY","value":"[\n\t1\n]"}"#),
+            ("[79,[null]]", r#"{"type":"NULL"}"#),
+            (
+                r#"[79,[[69,[[2,[1]],[24,[[10,[1]],1]]]]]]"#,
+                r#"{"source_code":"function(var1) { return r.add(var1, 1); }","type":"FUNCTION"}"#,
+            ),
+        ]);
+    }
 }

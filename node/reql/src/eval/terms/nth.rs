@@ -36,7 +36,7 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
     let found = match u64::try_from(index) {
         Ok(position) => {
             let mut stream = sequence.then(Transform::Skip(position)).then(Transform::Limit(1)).open(cx)?;
-            stream.next_batch(1, cx)?.pop()
+            stream.next_batch(usize::try_from(position).unwrap_or(0).saturating_add(1), cx)?.pop()
         }
         Err(_) if index == -1 => {
             let mut last = None;
@@ -64,4 +64,24 @@ fn element(array: &Datum, index: i32) -> Result<Datum> {
 
 fn out_of_bounds(index: i32) -> Error {
     Error::non_existence(format!("Index out of bounds: {index}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn from_either_end() {
+        check(&[
+            ("[45,[[2,[5,6,7]],1]]", "6"),
+            ("[45,[[2,[5,6,7]],-1]]", "7"),
+            ("[45,[[2,[5]],1]]", "NonExistence: Index out of bounds: 1"),
+            ("[45,[[2,[5]],-2]]", "NonExistence: Index out of bounds: -2"),
+            ("[45,[[173,[]],1000]]", "1000"),
+            ("[45,[[173,[9]],-1]]", "8"),
+            ("[45,[[173,[9]],-2]]", "QueryLogic: Cannot use an index < -1 (-2) on a stream."),
+            ("[170,[[2,[5,6]],0]]", "5"),
+            ("[45,[1,0]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
+        ]);
+    }
 }

@@ -98,3 +98,29 @@ pub fn order_by(args: &Args<'_>) -> Result<Value> {
     sort(&mut elements, &comparisons, cx)?;
     Sequence::selected(Array::from(elements), table).into_value(cx)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn by_several_things_and_stably() {
+        check(&[
+            (
+                r#"[41,[[2,[{"a":2,"i":0},{"a":1,"i":1},{"i":2},{"a":2,"i":3}]],"a"]]"#,
+                r#"[{"i":2},{"a":1,"i":1},{"a":2,"i":0},{"a":2,"i":3}]"#,
+            ),
+            (
+                r#"[41,[[2,[{"a":2,"i":0},{"a":1,"i":1},{"i":2},{"a":2,"i":3}]],[74,["a"]]]]"#,
+                r#"[{"a":2,"i":0},{"a":2,"i":3},{"a":1,"i":1},{"i":2}]"#,
+            ),
+            (r#"[41,[[2,[{"a":1,"i":0},{"a":1,"i":1}]],"a",[74,["i"]]]]"#, r#"[{"a":1,"i":1},{"a":1,"i":0}]"#),
+            ("[41,[[2,[3,1,2]],[69,[[2,[1]],[25,[0,[10,[1]]]]]]]]", "[3,2,1]"),
+            ("[41,[[2,[1]]]]", "QueryLogic: Must specify something to order by."),
+            (
+                r#"[41,[[2,[{"x":2},{"x":1}]],[154,[[2,["x"]]]]]]"#,
+                "QueryLogic: r.args is not supported in an order_by or union command yet.",
+            ),
+        ]);
+    }
+}

@@ -102,7 +102,9 @@ pub fn slice(args: &Args<'_>) -> Result<Value> {
 fn sliced(args: &Args<'_>, value: Value, slice: &Slice) -> Result<Value> {
     let cx = args.cx();
     let sequence = match value {
-        Value::Datum(datum) => return slice::slice(&datum, slice).map(Value::Datum).map_err(|error| error.at(args.id(0))),
+        Value::Datum(datum) => {
+            return slice::slice(&datum, slice).map(Value::Datum).map_err(|error| error.at(args.id(0)));
+        }
         Value::Row(row) => return slice::slice(&row.read(cx)?, slice).map(Value::Datum),
         value @ (Value::Sequence(_) | Value::Table(_)) => value.into_sequence(cx)?,
         _ => return Err(Error::logic("Cannot slice non-sequences.").at(args.id(0))),
@@ -143,5 +145,70 @@ impl Stream for Range {
 
     fn infinite(&self) -> bool {
         self.end.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn map_over_one_and_over_several() {
+        check(&[
+            ("[38,[[2,[1,2]],[69,[[2,[1]],[24,[[10,[1]],1]]]]]]", "[2,3]"),
+            ("[38,[[2,[1,2,3]],[173,[]],[69,[[2,[1,2]],[26,[[10,[1]],[10,[2]]]]]]]]", "[0,2,6]"),
+            (
+                "[38,[[2,[1]],[69,[[2,[1,2]],1]]]]",
+                "QueryLogic: The function passed to `map` expects 2 arguments, but 1 sequence was found.",
+            ),
+            ("[38,[[2,[1]],1]]", "QueryLogic: Expected type FUNCTION but found DATUM:\n1"),
+            ("[40,[[2,[1,2]],[69,[[2,[1]],[2,[[10,[1]],[10,[1]]]]]]]]", "[1,1,2,2]"),
+            ("[40,[[2,[1]],[69,[[2,[1]],[10,[1]]]]]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
+        ]);
+    }
+
+    #[test]
+    fn filter_by_function_and_by_pattern() {
+        check(&[
+            ("[39,[[2,[1,2,3]],[69,[[2,[1]],[21,[[10,[1]],1]]]]]]", "[2,3]"),
+            (r#"[39,[[2,[{"a":1,"b":1},{"a":2},{"b":1}]],{"a":1}]]"#, r#"[{"a":1,"b":1}]"#),
+            (r#"[39,[[2,[{"a":{"b":1,"c":2}},{"a":{"b":2}}]],{"a":{"b":1}}]]"#, r#"[{"a":{"b":1,"c":2}}]"#),
+            (r#"[39,[[2,[{"a":1},{}]],{"a":1}],{"default":true}]"#, r#"[{"a":1},{}]"#),
+            (r#"[39,[[2,[{"a":1},{}]],{"a":1}],{"default":[12,[]]}]"#, "NonExistence: No attribute `a` in object."),
+            (r#"[39,[[2,[{"a":1},{}]],{"a":1}],{"default":[12,["x"]]}]"#, "User: x"),
+            (r#"[39,[[2,[1]],"a"]]"#, "[1]"),
+            ("[39,[1,true]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
+        ]);
+    }
+
+    #[test]
+    fn a_limit_ends_what_is_endless() {
+        check(&[
+            ("[71,[[173,[]],3]]", "[0,1,2]"),
+            ("[71,[[38,[[173,[]],[69,[[2,[1]],[27,[10,[25,[3,[10,[1]]]]]]]]]],3]]", "[3.3333333333333335,5,10]"),
+            ("[71,[[2,[1,2,3]],2]]", "[1,2]"),
+            ("[71,[[2,[1]],-1]]", "QueryLogic: LIMIT takes a non-negative argument (got -1)"),
+            ("[71,[[2,[1]],3000000000]]", "QueryLogic: Integer too large: 3000000000"),
+            (
+                "[43,[[173,[]]]]",
+                "QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.",
+            ),
+            ("[71,[[70,[[173,[]],3]],2]]", "[3,4]"),
+            ("[70,[[2,[1,2,3]],-1]]", "[3]"),
+            ("[70,[[173,[3]],-1]]", "QueryLogic: Cannot use a negative left index on a stream."),
+            ("[30,[[173,[9]],2,4]]", "[2,3]"),
+            (r#"[30,[[173,[9]],2,4],{"left_bound":"open","right_bound":"closed"}]"#, "[3,4]"),
+            ("[173,[3,1]]", "[]"),
+        ]);
+    }
+
+    #[test]
+    fn positions_of_elements() {
+        check(&[
+            ("[87,[[2,[5,6,5]],5]]", "[0,2]"),
+            ("[87,[[2,[5,6,7]],[69,[[2,[1]],[21,[[10,[1]],5]]]]]]", "[1,2]"),
+            (r#"[72,[[2,[{"left":{"a":1,"b":1},"right":{"b":2}},{"left":{"c":1}}]]]]"#, r#"[{"a":1,"b":2},{"c":1}]"#),
+            ("[72,[[2,[{}]]]]", "QueryLogic: ZIP can only be called on the result of a join."),
+        ]);
     }
 }

@@ -7,7 +7,7 @@ use crate::eval::merge::{check_mergeable, is_literal, merge, stray_literal};
 use crate::eval::paths::Paths;
 use crate::eval::signature::NO_RECURSE;
 use crate::eval::terms::nth::nth;
-use crate::eval::{Args, Cx, Func, Shortcut, Value};
+use crate::eval::{Args, CallNode, Cx, Func, Node, Shortcut, Value};
 use crate::term::{BacktraceId, TermKind};
 use crate::transform::{Members, Transform};
 
@@ -131,23 +131,34 @@ fn on_object(args: &Args<'_>, object: &Datum) -> Result<Value> {
     Shape::read(args.kind(), args)?.on_object(object, args.cx()).map(Value::Datum)
 }
 
+/// The field of a plain object under a name written in the query: the most frequent of all terms, without ceremony.
+/// `None`: it must be evaluated like any other.
+pub fn known_field(call: &CallNode, first: &Datum) -> Option<Value> {
+    match (call.kind, first, call.args.as_slice()) {
+        (
+            TermKind::Bracket | TermKind::GetField,
+            Datum::Object(fields),
+            [_, Node::Constant(Datum::String(name), _)],
+        ) => {
+            if fields.node().ptype().is_some() {
+                return None;
+            }
+            fields.get(name).map(Value::Datum)
+        }
+        _ => None,
+    }
+}
+
 /// `bracket`: a name takes a field, a number an element.
 pub fn bracket(args: &Args<'_>) -> Result<Value> {
     let first = args.value(0)?;
     let index = args.datum(1)?;
     match &index {
         Datum::Number(_) => nth(args, first, &index),
-        Datum::String(name) => match &first {
-            // The most frequent of all terms: a field of a plain object.
-            Value::Datum(Datum::Object(fields)) if fields.node().ptype().is_none() => match fields.get(name) {
-                Some(value) => Ok(Value::Datum(value)),
-                None => first.into_datum(args.cx())?.field(name).map(Value::Datum),
-            },
-            _ => {
-                args.put_first(first);
-                eval(args)
-            }
-        },
+        Datum::String(_) => {
+            args.put_first(first);
+            eval(args)
+        }
         other => Err(Error::wrong_type(
             other,
             format!("Expected NUMBER or STRING as second argument to `bracket` but found {}.", other.type_name()),
@@ -175,4 +186,60 @@ pub fn with_fields(args: &Args<'_>) -> Result<Value> {
     let having = Members::of_kind(args, TermKind::HasFields);
     let only = Members::of_kind(args, TermKind::Pluck);
     first.into_sequence(cx)?.then(Transform::Members(having)).then(Transform::Members(only)).into_value(cx)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn of_objects_and_of_each_of_a_sequence() {
+        let rows = r#"[2,[{"a":1,"b":{"c":1,"d":2}},{"a":null}]]"#;
+        let cases = [
+            (r#"[33,[{"a":1,"b":2,"c":3},"a","c"]]"#, r#"{"a":1,"c":3}"#),
+            (r#"[33,[ROWS,{"b":"c"}]]"#, r#"[{"b":{"c":1}},{}]"#),
+            (r#"[34,[ROWS,{"b":{"c":true}}]]"#, r#"[{"a":1,"b":{"d":2}},{"a":null}]"#),
+            (r#"[32,[ROWS,"a"]]"#, r#"[{"a":1,"b":{"c":1,"d":2}}]"#),
+            (r#"[32,[{"a":null},"a"]]"#, "false"),
+            (r#"[96,[ROWS,"a"]]"#, r#"[{"a":1}]"#),
+            (r#"[31,[ROWS,"b"]]"#, r#"[{"c":1,"d":2}]"#),
+            (r#"[170,[ROWS,"a"]]"#, "[1,null]"),
+            (r#"[31,[{"a":1},"b"]]"#, "NonExistence: No attribute `b` in object:\n{\n\t\"a\":\t1\n}"),
+            (r#"[33,[1,"a"]]"#, "QueryLogic: Cannot perform pluck on a non-object non-sequence `1`."),
+            (r#"[33,[null,"a"]]"#, "NonExistence: Cannot perform pluck on a non-object non-sequence `null`."),
+            (r#"[33,[[2,[[2,[]]]],"a"]]"#, "QueryLogic: Cannot perform pluck on a sequence of sequences."),
+            (r#"[33,[{},1]]"#, "QueryLogic: Invalid path argument `1`."),
+            (r#"[33,[[2,[]],1]]"#, "[]"),
+            (
+                r#"[170,[{},true]]"#,
+                "QueryLogic: Expected NUMBER or STRING as second argument to `bracket` but found BOOL.",
+            ),
+            (
+                r#"[31,[[101,[0]],"epoch_time"]]"#,
+                "QueryLogic: Cannot call `get_field` on objects of type `PTYPE<TIME>`.",
+            ),
+        ];
+        for (query, expected) in cases {
+            check(&[(&query.replace("ROWS", rows), expected)]);
+        }
+    }
+
+    #[test]
+    fn merge_goes_into_objects_and_stops_at_literals() {
+        check(&[
+            (r#"[35,[{"a":{"b":1,"c":1}},{"a":{"b":2}}]]"#, r#"{"a":{"b":2,"c":1}}"#),
+            (r#"[35,[{"a":{"b":1,"c":1}},{"a":[137,[{"b":2}]]}]]"#, r#"{"a":{"b":2}}"#),
+            (r#"[35,[{"a":1,"b":1},{"a":[137,[]]}]]"#, r#"{"b":1}"#),
+            (r#"[35,[{"a":1},[69,[[2,[1]],{"b":[24,[[170,[[10,[1]],"a"]],1]]}]]]]"#, r#"{"a":1,"b":2}"#),
+            (r#"[35,[[2,[{"a":1},{"a":2}]],{"b":0}]]"#, r#"[{"a":1,"b":0},{"a":2,"b":0}]"#),
+            (
+                r#"[35,[{"a":1},[137,[1]]]]"#,
+                "QueryLogic: Stray literal keyword found: literal is only legal inside of the object passed to merge or update and cannot nest inside other literals.",
+            ),
+            (
+                r#"[137,[1]]"#,
+                "QueryLogic: Stray literal keyword found: literal is only legal inside of the object passed to merge or update and cannot nest inside other literals.",
+            ),
+        ]);
+    }
 }

@@ -145,9 +145,9 @@ impl Stream for Merged {
             let mut least: Option<usize> = None;
             for (index, side) in self.sides.iter().enumerate() {
                 let Some((keys, _)) = &side.head else { continue };
-                let less = least.and_then(|least| self.sides[least].head.as_ref()).is_none_or(|(best, _)| {
-                    order(&self.comparisons, keys, best).is_lt()
-                });
+                let less = least
+                    .and_then(|least| self.sides[least].head.as_ref())
+                    .is_none_or(|(best, _)| order(&self.comparisons, keys, best).is_lt());
                 if less {
                     least = Some(index);
                 }
@@ -160,5 +160,31 @@ impl Stream for Merged {
 
     fn infinite(&self) -> bool {
         self.sides.iter().any(|side| side.stream.infinite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::terms::checked::check;
+
+    #[test]
+    fn one_after_another_or_in_order() {
+        check(&[
+            ("[44,[]]", "[]"),
+            ("[44,[[2,[1,2]],[173,[2]]]]", "[1,2,0,1]"),
+            (
+                r#"[44,[[2,[{"a":1},{"a":4}]],[2,[{"a":2},{"a":3}]]],{"interleave":"a"}]"#,
+                r#"[{"a":1},{"a":2},{"a":3},{"a":4}]"#,
+            ),
+            (
+                r#"[44,[[2,[{"a":4},{"a":1}]],[2,[{"a":3},{"a":2}]]],{"interleave":[74,["a"]]}]"#,
+                r#"[{"a":4},{"a":3},{"a":2},{"a":1}]"#,
+            ),
+            (
+                r#"[44,[[2,[{"a":4},{"a":1}]],[2,[{"a":2}]]],{"interleave":"a"}]"#,
+                "QueryLogic: The streams given as arguments are not ordered by given ordering.",
+            ),
+            ("[44,[[2,[1]],2]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
+        ]);
     }
 }
