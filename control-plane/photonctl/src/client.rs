@@ -1,0 +1,164 @@
+//! One connection to one node: reach it, log in, ask, within a time.
+
+use std::fmt;
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use photondb_proto::convert::{CONTROL_VERSION, ConvertError, check_version};
+use photondb_proto::v1;
+use photondb_proto::v1::control_client::ControlClient;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+use crate::failure::Failure;
+use crate::limits::ANSWER_BYTES_MAX;
+
+/// The port that a node listens on unless told otherwise.
+const DEFAULT_PORT: u16 = 29015;
+
+/// Where a node listens: `host`, `host:port` or `[v6]:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(String);
+
+/// A text that is not an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not `host`, `host:port` or `[IPv6 address]:port`")]
+pub struct NotAnAddress;
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Address, NotAnAddress> {
+        let (host, port) = match text.rsplit_once(':') {
+            // A colon inside brackets, or one of many, belongs to an IPv6 address.
+            Some((host, port)) if !port.ends_with(']') && (!host.contains(':') || host.ends_with(']')) => {
+                (host, port.parse::<u16>().ok().filter(|port| *port > 0).ok_or(NotAnAddress)?)
+            }
+            _ => (text, DEFAULT_PORT),
+        };
+        let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_v6 = inside.parse::<std::net::Ipv6Addr>().is_ok();
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if !is_v6 && (host.is_empty() || !host.bytes().all(is_name)) {
+            return Err(NotAnAddress);
+        }
+        Ok(Address(if is_v6 { format!("[{inside}]:{port}") } else { format!("{host}:{port}") }))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whom to ask, as whom, and for how long.
+pub struct Client {
+    address: Address,
+    login: AsciiMetadataValue,
+    limit: Duration,
+}
+
+impl Client {
+    /// Connects with the first question.
+    pub fn new(address: Address, user: &str, password: &str, limit: Duration) -> Client {
+        let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let mut login = AsciiMetadataValue::try_from(login).expect("base64 is made of what metadata may hold");
+        login.set_sensitive(true);
+        Client { address, login, limit }
+    }
+
+    /// The node that answers.
+    pub fn node_info(&self) -> Result<v1::NodeInfoResponse, Failure> {
+        let request = self.request(v1::NodeInfoRequest { version: CONTROL_VERSION });
+        let info = self.ask(async |mut node| node.node_info(request).await)?;
+        check_version(info.version).map_err(|source| self.malformed(source))?;
+        Ok(info)
+    }
+
+    /// The cluster, as the node that answers knows it.
+    pub fn cluster_info(&self) -> Result<v1::ClusterInfoResponse, Failure> {
+        let request = self.request(v1::ClusterInfoRequest { version: CONTROL_VERSION });
+        let info = self.ask(async |mut node| node.cluster_info(request).await)?;
+        check_version(info.version).map_err(|source| self.malformed(source))?;
+        Ok(info)
+    }
+
+    /// The failure of an answer that cannot be.
+    pub fn malformed(&self, source: ConvertError) -> Failure {
+        Failure::Malformed { address: self.address.clone(), source }
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.login.clone());
+        request.set_timeout(self.limit);
+        request
+    }
+
+    fn ask<M, F>(&self, question: impl FnOnce(ControlClient<Channel>) -> F) -> Result<M, Failure>
+    where
+        F: Future<Output = Result<Response<M>, Status>>,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
+        let address = &self.address;
+        runtime.block_on(async {
+            let answered = tokio::time::timeout(self.limit, async {
+                let channel = connect(address).await?;
+                let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+                question(node).await.map_err(|status| Failure::of_status(address, self.limit, status))
+            });
+            let late = |_| Failure::Late { address: address.clone(), limit: self.limit };
+            Ok(answered.await.map_err(late)??.into_inner())
+        })
+    }
+}
+
+async fn connect(address: &Address) -> Result<Channel, Failure> {
+    let unreachable = |source| Failure::Unreachable { address: address.clone(), source };
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(unreachable)?;
+    endpoint.connect().await.map_err(unreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_get_the_default_port() {
+        let cases = [
+            ("localhost", "localhost:29015"),
+            ("db-1.photon:1", "db-1.photon:1"),
+            ("10.0.0.7", "10.0.0.7:29015"),
+            ("::1", "[::1]:29015"),
+            ("[::1]", "[::1]:29015"),
+            ("[fe80::2]:65535", "[fe80::2]:65535"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            ":29015",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:http",
+            "a b",
+            "http://host:1",
+            "[x]:1",
+            "a:1:2",
+            "u@h",
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(NotAnAddress), "{text}");
+        }
+    }
+}

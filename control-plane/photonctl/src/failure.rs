@@ -1,0 +1,179 @@
+//! Why a command failed, in words that say what to do, and as the number that scripts look at.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use photondb_proto::convert::ConvertError;
+use tonic::{Code, Status, TimeoutExpired};
+
+use crate::client::Address;
+
+/// The exit code of everything that is not named below.
+const FAILED: u8 = 1;
+/// Nobody answers at the address.
+const CANNOT_CONNECT: u8 = 3;
+/// Somebody answers, and says no.
+const REFUSED: u8 = 4;
+
+/// A command that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection comes about.
+    #[error("cannot reach {address}: {}; is photondb running there? (--address)", Reason(source))]
+    Unreachable {
+        /// Where.
+        address: Address,
+        /// What the system says.
+        source: tonic::transport::Error,
+    },
+    /// A connection, or its answer, takes too long.
+    #[error("no answer from {address} within {} s; is photondb well there? (--address, --timeout)", limit.as_secs())]
+    Late {
+        /// From where.
+        address: Address,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// Somebody is there who does not speak gRPC, or who went away.
+    #[error("{address} breaks off: {}; is this the cluster port of photondb? (--address)", Reason(source))]
+    BrokenOff {
+        /// Who.
+        address: Address,
+        /// How.
+        source: Status,
+    },
+    /// The node says no.
+    #[error("{address} refuses: {}{}", Printable(status.message()), hint(status.code()))]
+    Refused {
+        /// Who.
+        address: Address,
+        /// Why.
+        status: Status,
+    },
+    /// The node could not do it.
+    #[error("{address} failed: {} ({:?})", Printable(status.message()), status.code())]
+    Failed {
+        /// Who.
+        address: Address,
+        /// Why.
+        status: Status,
+    },
+    /// The node says what cannot be.
+    #[error("{address} gives an answer that cannot be right: {source}")]
+    Malformed {
+        /// Who.
+        address: Address,
+        /// What is wrong with it.
+        source: ConvertError,
+    },
+    /// The system does not let the program work.
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+}
+
+impl Failure {
+    /// What an answer other than the one that was hoped for means.
+    pub fn of_status(address: &Address, limit: Duration, status: Status) -> Failure {
+        let address = address.clone();
+        match status.code() {
+            Code::DeadlineExceeded => Failure::Late { address, limit },
+            // How a node ends a call whose deadline has passed, and how this side does.
+            Code::Cancelled if status.source().is_none_or(|source| innermost(source).is::<TimeoutExpired>()) => {
+                Failure::Late { address, limit }
+            }
+            // What the transport made up has a source; what a node says has none.
+            _ if status.source().is_some() => Failure::BrokenOff { address, source: status },
+            Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
+                Failure::Refused { address, status }
+            }
+            _ => Failure::Failed { address, status },
+        }
+    }
+
+    /// What the program ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Unreachable { .. } | Failure::Late { .. } | Failure::BrokenOff { .. } => CANNOT_CONNECT,
+            Failure::Refused { .. } => REFUSED,
+            Failure::Failed { .. } | Failure::Malformed { .. } | Failure::Start(_) => FAILED,
+        }
+    }
+}
+
+fn hint(code: Code) -> &'static str {
+    match code {
+        Code::Unauthenticated => " (--user, --password)",
+        Code::PermissionDenied => " (--user)",
+        Code::Unimplemented => " (is it of another version?)",
+        _ => "",
+    }
+}
+
+fn innermost<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(inner) = error.source() {
+        error = inner;
+    }
+    error
+}
+
+/// The innermost cause: the outer ones say "transport error" in several ways.
+struct Reason<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = innermost(self.0);
+        match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => f.write_str("connection refused"),
+            Some(io::ErrorKind::ConnectionReset) => f.write_str("connection reset"),
+            Some(io::ErrorKind::TimedOut) => f.write_str("timed out"),
+            Some(io::ErrorKind::NetworkUnreachable) => f.write_str("network unreachable"),
+            Some(io::ErrorKind::HostUnreachable) => f.write_str("host unreachable"),
+            _ => Printable(&cause.to_string()).fmt(f),
+        }
+    }
+}
+
+/// What somebody else wrote, safe for a terminal.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        self.0.chars().try_for_each(|char| f.write_char(if char.is_control() { '?' } else { char }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: Status) -> Failure {
+        let address = "127.0.0.1:29015".parse().expect("an address");
+        Failure::of_status(&address, Duration::from_secs(2), status)
+    }
+
+    #[test]
+    fn exit_codes_tell_refusals_from_other_failures() {
+        let cases = [
+            (Status::unauthenticated("wrong"), 4),
+            (Status::permission_denied("no"), 4),
+            (Status::failed_precondition("messages of version 2"), 4),
+            (Status::unimplemented(""), 4),
+            (Status::deadline_exceeded("late"), 3),
+            (Status::cancelled("Timeout expired"), 3),
+            (Status::internal("broken"), 1),
+            (Status::out_of_range("too large"), 1),
+        ];
+        for (status, code) in cases {
+            assert_eq!(of(status.clone()).exit_code(), code, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_a_node_says_cannot_move_the_cursor() {
+        let said = of(Status::unauthenticated("a\u{1b}[2Jb\n")).to_string();
+        assert_eq!(said, "127.0.0.1:29015 refuses: a?[2Jb? (--user, --password)");
+    }
+}

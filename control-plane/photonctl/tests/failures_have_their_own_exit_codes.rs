@@ -1,0 +1,177 @@
+//! The program itself, against nobody, strangers, and a node that a test plays.
+
+#![allow(clippy::unwrap_used, reason = "what a test's helper cannot do ends the test")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use photondb_proto::convert::{CONTROL_VERSION, Ports};
+use photondb_proto::v1::control_server::{Control, ControlServer};
+use photondb_proto::{NodeId, v1};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// A node that knows `admin` with the password `open`, and does strange things for strange users.
+struct Played;
+
+impl Played {
+    async fn receive<M>(request: &Request<M>) -> Result<u32, Status> {
+        let login = request.metadata().get("authorization").ok_or_else(|| Status::unauthenticated("who?"))?;
+        let login = login.to_str().unwrap().strip_prefix("Basic ").unwrap();
+        match STANDARD.decode(login).unwrap().as_slice() {
+            b"admin:open" => Ok(CONTROL_VERSION),
+            b"later:" => Ok(CONTROL_VERSION + 1),
+            b"guest:" => Err(Status::permission_denied("only the user `admin` may ask")),
+            b"slow:" => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                Ok(CONTROL_VERSION)
+            }
+            _ => Err(Status::unauthenticated("wrong user or password")),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Control for Played {
+    async fn node_info(&self, request: Request<v1::NodeInfoRequest>) -> Result<Response<v1::NodeInfoResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        assert!(request.metadata().get("grpc-timeout").is_some(), "a request has a deadline");
+        Ok(Response::new(v1::NodeInfoResponse {
+            version,
+            node_id: NodeId(1).to_string(),
+            name: "played".to_owned(),
+            ports: Some(Ports { driver: 1, cluster: 2, http: Some(3) }.into()),
+            log: Some(v1::LogMetrics::default()),
+            storage: Some(v1::StorageMetrics::default()),
+            ..v1::NodeInfoResponse::default()
+        }))
+    }
+
+    async fn cluster_info(
+        &self,
+        request: Request<v1::ClusterInfoRequest>,
+    ) -> Result<Response<v1::ClusterInfoResponse>, Status> {
+        Played::receive(&request).await?;
+        let node = v1::Node { node_id: "not an id".to_owned(), ..v1::Node::default() };
+        Ok(Response::new(v1::ClusterInfoResponse {
+            version: CONTROL_VERSION,
+            nodes: vec![node],
+            ..v1::ClusterInfoResponse::default()
+        }))
+    }
+}
+
+/// Serves until the runtime is dropped.
+fn play() -> (tokio::runtime::Runtime, SocketAddr) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let address = runtime.block_on(async {
+        let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = incoming.local_addr().unwrap();
+        tokio::spawn(Server::builder().add_service(ControlServer::new(Played)).serve_with_incoming(incoming));
+        address
+    });
+    (runtime, address)
+}
+
+fn photonctl(address: &str, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_photonctl"))
+        .env_clear()
+        .args(["--address", address])
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn check(address: &str, arguments: &[&str], code: i32, expected: &str) {
+    let output = photonctl(address, arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    assert!(said.contains(expected), "{arguments:?}: {said}");
+    assert!(output.stdout.is_empty(), "{arguments:?} printed something");
+}
+
+#[test]
+fn an_answer_is_printed_and_ends_with_zero() {
+    let (_runtime, address) = play();
+    let output = photonctl(&address.to_string(), &["--password", "open", "node", "info"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("Name     played\n"));
+}
+
+#[test]
+fn a_password_comes_from_the_environment() {
+    let (_runtime, address) = play();
+    let output = Command::new(env!("CARGO_BIN_EXE_photonctl"))
+        .env_clear()
+        .env("PHOTONCTL_PASSWORD", "open")
+        .env("PHOTONCTL_ADDRESS", address.to_string())
+        .args(["node", "info", "--output", "json"])
+        .output()
+        .unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&value["name"], &value["ports"]["http"]), (&"played".into(), &3.into()));
+}
+
+#[test]
+fn nobody_there_is_three() {
+    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    let expected = format!("cannot reach {free}: connection refused; is photondb running there? (--address)");
+    check(&free, &["node", "info"], 3, &expected);
+    check("no-such-host.invalid", &["node", "info"], 3, "cannot reach no-such-host.invalid:29015: ");
+}
+
+#[test]
+fn a_stranger_is_three() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let stranger = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        let mut rest = Vec::new();
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let _ = stream.read_to_end(&mut rest);
+    });
+    check(&address, &["node", "info"], 3, "is this the cluster port of photondb?");
+    stranger.join().unwrap();
+}
+
+#[test]
+fn silence_is_three() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    check(&address, &["--timeout", "1", "node", "info"], 3, "within 1 s");
+    let (_runtime, address) = play();
+    check(&address.to_string(), &["--timeout", "1", "--user", "slow", "node", "info"], 3, "within 1 s");
+}
+
+#[test]
+fn a_refusal_is_four() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    check(&address, &["node", "info"], 4, "refuses: wrong user or password (--user, --password)");
+    check(&address, &["--password", "no", "table", "list"], 4, "wrong user or password");
+    check(&address, &["--user", "guest", "cluster", "info"], 4, "only the user `admin` may ask (--user)");
+}
+
+#[test]
+fn an_answer_that_cannot_be_right_is_one() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    check(&address, &["--user", "later", "node", "info"], 1, "messages of version 2");
+    check(&address, &["--password", "open", "cluster", "info"], 1, "`node_id`: `not an id` is not a UUID");
+}
+
+#[test]
+fn wrong_usage_is_two() {
+    check("h:1", &["node"], 2, "Usage");
+    check("h:1", &["node", "forget"], 2, "forget");
+    check("h:1", &["--output", "yaml", "node", "info"], 2, "yaml");
+    check("h:1", &["--timeout", "0", "node", "info"], 2, "0");
+    check("h:1", &["--user", "a:b", "node", "info"], 2, "a name without colons");
+    check("http://h:1", &["node", "info"], 2, "not `host`, `host:port`");
+}
