@@ -91,7 +91,7 @@ impl Replicas {
             let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
             let group = self.groups.initialize(group_id, member.id, self.node, machine.clone()).await?;
             let proposer = Proposer::new(state.clone(), group.clone(), self.executor.clone());
-            machine.connect(proposer.clone());
+            machine.connect(&proposer);
             // Leadership may have come before the proposer was connected; being told twice does no harm.
             group.wait_leading(LEADER_WAIT_MAX).await?;
             proposer.leading(group.leading());

@@ -1,6 +1,6 @@
 //! A shard as the state machine of its Raft group.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
@@ -14,8 +14,9 @@ use crate::proposer::Proposer;
 pub struct ReplicatedShard {
     shard: Arc<Shard>,
     engine: Engine,
-    /// Told of leadership. Set once, when the group exists.
-    proposer: OnceLock<Arc<Proposer>>,
+    /// Told of leadership. Set once, when the group exists. The proposer holds the group, which holds this: an `Arc` here
+    /// would keep all three, and storage with them, for ever.
+    proposer: OnceLock<Weak<Proposer>>,
 }
 
 impl ReplicatedShard {
@@ -25,8 +26,8 @@ impl ReplicatedShard {
     }
 
     /// Connects the proposer, which is told of leadership from here on.
-    pub fn connect(&self, proposer: Arc<Proposer>) {
-        assert!(self.proposer.set(proposer).is_ok(), "a shard is connected to its proposer once");
+    pub fn connect(&self, proposer: &Arc<Proposer>) {
+        assert!(self.proposer.set(Arc::downgrade(proposer)).is_ok(), "a shard is connected to its proposer once");
     }
 }
 
@@ -61,7 +62,7 @@ impl Replicated for ReplicatedShard {
     }
 
     fn leading(&self, term: Option<Term>) {
-        if let Some(proposer) = self.proposer.get() {
+        if let Some(proposer) = self.proposer.get().and_then(Weak::upgrade) {
             proposer.leading(term);
         }
     }

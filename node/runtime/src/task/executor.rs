@@ -73,6 +73,18 @@ impl Drop for Executor {
 }
 
 impl Handle {
+    /// A handle to the calling thread, which is inside a current-thread runtime and a local set of somebody else's: for
+    /// programs that run everything on one thread.
+    pub fn of_current() -> Handle {
+        let (jobs, mut received) = mpsc::unbounded_channel::<Job>();
+        tokio::task::spawn_local(async move {
+            while let Some(job) = received.recv().await {
+                job();
+            }
+        });
+        Handle { runtime: tokio::runtime::Handle::current(), jobs }
+    }
+
     /// Starts a task on the thread.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where

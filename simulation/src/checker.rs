@@ -1,0 +1,25 @@
+//! What must hold: one property per file. A checker looks at what clients saw or at what is stored, never at how the
+//! product came to it.
+
+pub mod acknowledged_is_durable;
+pub mod feed_is_complete;
+pub mod index_matches_table;
+pub mod linearizable;
+pub mod storage_verifies;
+
+use std::fmt;
+
+/// A property that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub property: &'static str,
+    /// How that shows.
+    pub evidence: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} does not hold: {}", self.property, self.evidence)
+    }
+}

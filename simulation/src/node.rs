@@ -1,0 +1,203 @@
+//! One life of the node: the product's own parts on the calling thread, and the tasks that drive them where the product
+//! has threads.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use photondb_cluster_state::{ClusterId, ClusterState, Command, Durability, NewShard, WriteAcks};
+use photondb_consensus::{Groups, Options};
+use photondb_controller::{Controller, Registration};
+use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
+use photondb_query::table::TableInfo;
+use photondb_replica::{Replica, Replicas, ShardTable};
+use photondb_runtime::task;
+use photondb_storage::Engine;
+use photondb_storage::disk::Disk;
+use photondb_storage::disk::simulated::SimulatedDisk;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::ended::Ended;
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::trace::Trace;
+
+/// The one table of a run.
+pub const TABLE: TableId = TableId(42);
+
+const CLUSTER: u128 = 1;
+const NODE: u128 = 7;
+
+/// Longer than any run. openraft draws its election timeout and the phase of its ticks from a generator of its own; a
+/// sole voter needs neither, and without ticks nothing of a run depends on them.
+const NEVER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long the log's writer waits before it uses a quiet moment.
+const LOG_IDLE_TIME: Duration = Duration::from_millis(20);
+
+/// After a reconciliation that could not do everything.
+const RETRY_PERIOD: Duration = Duration::from_millis(100);
+
+/// How long a table may take until it serves, in virtual time.
+const TABLE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// What runs in one life.
+pub struct Node {
+    /// Storage.
+    pub engine: Engine,
+    /// The cluster state.
+    pub controller: Controller,
+    /// The tables.
+    pub replicas: Arc<Replicas>,
+    /// Raft.
+    pub groups: Groups,
+}
+
+impl Node {
+    /// Opens what `disk` holds, and returns when the table serves. Errors: what an operator would read.
+    pub async fn open(
+        disk: &SimulatedDisk,
+        plan: &Plan,
+        random: &mut Random,
+        ended: &Ended,
+        trace: &Trace,
+    ) -> Result<Rc<Node>, String> {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let engine = Engine::open(disk, plan.engine.clone()).map_err(|error| format!("opening storage: {error}"))?;
+        engine.set_identity(CLUSTER, NODE).map_err(|error| format!("naming the directory: {error}"))?;
+        let identity = engine.identity();
+        trace.event(format_args!("storage is open, boot {}", identity.boot));
+        task::spawn_local(write_log(engine.clone(), plan.clone(), random.fork(), ended.clone(), trace.clone()));
+
+        let handle = task::Handle::of_current();
+        let fatal = {
+            let ended = ended.clone();
+            Arc::new(move |reason: String| ended.end(reason))
+        };
+        let options =
+            Options { heartbeat_interval: NEVER, election_timeout_min: NEVER * 2, election_timeout_max: NEVER * 3 };
+        let groups = Groups::new(engine.wal().clone(), handle.runtime().clone(), fatal, options);
+        let me = Registration {
+            cluster: ClusterId(CLUSTER),
+            node: NodeId(NODE),
+            boots: identity.boot,
+            name: "simulated".into(),
+            tags: BTreeSet::new(),
+            addresses: Vec::new(),
+        };
+        let controller = Controller::open(&groups, engine.clone(), &me)
+            .await
+            .map_err(|error| format!("opening the cluster state: {error}"))?;
+        let replicas = Replicas::new(NodeId(NODE), engine.clone(), groups.clone(), handle);
+        let node = Rc::new(Node { engine, controller, replicas, groups });
+        task::spawn_local(make_checkpoints(node.clone(), plan.clone(), random.fork(), ended.clone(), trace.clone()));
+        task::spawn_local(obey(node.clone(), trace.clone()));
+        node.find_or_make_table().await?;
+        Ok(node)
+    }
+
+    async fn find_or_make_table(&self) -> Result<(), String> {
+        if self.controller.state().table(TABLE).is_none() {
+            let database = self.controller.state().database_named("test").ok_or("the database `test` is missing")?.id;
+            let create = Command::CreateTable {
+                id: TABLE,
+                database,
+                name: "t".into(),
+                primary_key: "id".into(),
+                durability: Durability::Hard,
+                write_acks: WriteAcks::Majority,
+                shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(NODE)] }],
+            };
+            self.controller.propose(create).await.map_err(|error| format!("creating the table: {error}"))?;
+        }
+        let serves = async {
+            while self.replicas.table(TABLE).is_none() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(TABLE_WAIT_MAX, serves).await.map_err(|_| "the table does not come up".to_owned())
+    }
+
+    /// The table, as a query sees it. For the calling thread alone.
+    pub fn table(&self) -> ShardTable {
+        let info = TableInfo {
+            id: TABLE.to_string().as_str().into(),
+            name: "t".into(),
+            db_id: DatabaseId(1).to_string().as_str().into(),
+            db_name: "test".into(),
+            primary_key: "id".into(),
+            write_hook: None,
+            system: false,
+        };
+        ShardTable::new(info, self.replicas.table(TABLE).expect("a node is open when its table serves"))
+    }
+
+    /// The table's only shard.
+    pub fn replica(&self) -> Arc<Replica> {
+        let table = self.replicas.table(TABLE).expect("a node is open when its table serves");
+        table.shards()[0].clone()
+    }
+}
+
+/// The log writer's thread: each step takes as long as the disk of this run takes.
+async fn write_log(engine: Engine, plan: Plan, mut random: Random, ended: Ended, trace: Trace) {
+    let wal = engine.wal();
+    let work = Arc::new(Notify::new());
+    let waking = work.clone();
+    wal.set_waker(Box::new(move || waking.notify_one()));
+    loop {
+        sleep(random.millis(plan.sync_ms.clone())).await;
+        let mut result = wal.step();
+        if let Ok(false) = result {
+            if tokio::time::timeout(LOG_IDLE_TIME, work.notified()).await.is_ok() {
+                continue;
+            }
+            result = wal.prepare().and_then(|()| wal.idle_mark()).map(|()| false);
+        }
+        match result {
+            Ok(true) => trace.event(format_args!("log {:?}", wal.metrics())),
+            Ok(false) => work.notified().await,
+            Err(error) if error.is_full() => sleep(RETRY_PERIOD).await,
+            Err(error) => return ended.end(format!("the log cannot be written: {error}")),
+        }
+    }
+}
+
+/// The checkpointer's thread.
+async fn make_checkpoints(node: Rc<Node>, plan: Plan, mut random: Random, ended: Ended, trace: Trace) {
+    loop {
+        sleep(random.millis(plan.checkpoint_ms.clone())).await;
+        if !node.engine.should_checkpoint() && !random.once_in(4) {
+            continue;
+        }
+        match node.engine.checkpoint() {
+            Ok(report) => trace.event(format_args!("checkpoint {report:?}")),
+            Err(error) if error.is_fatal() => return ended.end(format!("a checkpoint failed: {error}")),
+            Err(error) => trace.event(format_args!("checkpoint failed: {error}")),
+        }
+        for group in node.groups.list() {
+            match group.purge_behind().await {
+                Ok(position) => trace.event(format_args!("group {} purged behind {position:?}", group.id())),
+                Err(error) => trace.event(format_args!("group {} not purged: {error}", group.id())),
+            }
+        }
+    }
+}
+
+/// Brings the replicas to each new cluster state.
+async fn obey(node: Rc<Node>, trace: Trace) {
+    let mut states = node.controller.watch();
+    loop {
+        let state: Arc<ClusterState> = states.borrow_and_update().clone();
+        let failures = node.replicas.reconcile(&state).await.0;
+        trace.event(format_args!("reconciled, {} failures", failures.len()));
+        if !failures.is_empty() {
+            trace.event(format_args!("reconcile: {failures:?}"));
+            sleep(RETRY_PERIOD).await;
+        } else if states.changed().await.is_err() {
+            return;
+        }
+    }
+}
