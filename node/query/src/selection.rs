@@ -182,7 +182,11 @@ impl TableValue for TableRef {
             TermKind::OrderBy if args.optarg_node("index").is_some() => Some(self.order_by(args)),
             TermKind::Distinct if args.optarg_node("index").is_some() => Some(self.distinct(args)),
             TermKind::Group if args.optarg_node("index").is_some() => Some(self.group(args)),
-            TermKind::Min | TermKind::Max if args.optarg_node("index").is_some() => Some(self.extreme(args)),
+            // Without anything to compare by, a table is compared by its primary key.
+            TermKind::Min | TermKind::Max if args.optarg_node("index").is_some() || args.len() == 1 => {
+                let comparable = args.optarg_node("index").is_some() || self.as_slice().is_some();
+                comparable.then(|| self.extreme(args))
+            }
             kind if terms::on_table(kind) => Some(terms::eval_on(Value::Table(self), args)),
             _ => None,
         }

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use photondb_proto::DatabaseId;
+
 use crate::command::{Change, PermissionChange, Response};
 use crate::error::{NameKind, StateError};
 use crate::limits::NAME_BYTES_MAX;
 use crate::state::ClusterState;
 use crate::users::{ADMIN, Credentials, Scope, User};
+
+/// The id of the database `rethinkdb`, which RethinkDB derives from the name.
+const SYSTEM_DATABASE_ID: DatabaseId = DatabaseId(0xb99b_9572_8e53_5fef_9a2b_5e6a_ba3e_df1c);
 
 pub(super) fn set_user(
     state: &mut ClusterState,
@@ -50,6 +55,8 @@ pub(super) fn grant(
     }
     match scope {
         Scope::Global => {}
+        // The system tables are no tables of the state.
+        Scope::Database(SYSTEM_DATABASE_ID) | Scope::Table(SYSTEM_DATABASE_ID, _) => {}
         Scope::Database(id) => {
             state.database(id).ok_or(StateError::DatabaseNotFound { id })?;
         }

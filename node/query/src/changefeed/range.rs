@@ -12,7 +12,7 @@ use super::queue::{self, Queue};
 use super::{FeedOptions, Squash};
 use crate::catalog::Permission;
 use crate::selection::TableRef;
-use crate::table::{Change, Subscription};
+use crate::table::{Change, Row, Subscription};
 
 /// A feed that is open.
 pub(crate) struct RangeFeed {
@@ -23,6 +23,8 @@ pub(crate) struct RangeFeed {
     point: bool,
     subscription: Box<dyn Subscription>,
     initial: Initial,
+    /// Initial content that was read already.
+    first: Option<Vec<Row>>,
     stage: Stage,
     queue: Queue,
 }
@@ -40,9 +42,11 @@ impl RangeFeed {
         table.surroundings.require_on(Permission::Read, table.info())?;
         let members = Members::of(&table, transforms)?;
         let subscription = table.table.subscribe()?;
-        let initial = Initial::open(&table, options.include_initial)?;
+        let mut initial = Initial::open(&table, options.include_initial)?;
+        // The first chunk is that of the moment at which the feed is opened.
+        let first = if options.include_initial { Some(initial.next()?) } else { None };
         let queue = Queue::new(&options);
-        Ok(RangeFeed { table, members, options, point, subscription, initial, stage: Stage::Beginning, queue })
+        Ok(RangeFeed { table, members, options, point, subscription, initial, first, stage: Stage::Beginning, queue })
     }
 
     /// Takes what has come, without waiting.
@@ -61,7 +65,10 @@ impl RangeFeed {
 
     /// Some initial content, and behind it the changes that came meanwhile; `false` at the end of it.
     fn read_initial(&mut self, given: bool, out: &mut Batch, cx: &Cx) -> Result<bool> {
-        let rows = self.initial.next()?;
+        let rows = match self.first.take() {
+            Some(rows) => rows,
+            None => self.initial.next()?,
+        };
         if rows.is_empty() {
             if self.point && !given {
                 out.push(change::initial(Datum::Null, None, &self.options));

@@ -16,8 +16,12 @@ pub(crate) fn between(args: &Args<'_>) -> Result<Value> {
     let right_closed = bound(args, "right_bound", false)?;
     let left = args.convert(1, not_null)?;
     let right = args.convert(2, not_null)?;
-    let index = args.optarg_string("index")?.unwrap_or_else(|| table.info().primary_key.clone());
     let slice = table.as_slice().cloned().unwrap_or_default();
+    let ordered_by = slice.index.clone().filter(|_| slice.range.is_none());
+    let index = match args.optarg_string("index")? {
+        Some(index) => index,
+        None => ordered_by.unwrap_or_else(|| table.info().primary_key.clone()),
+    };
     if slice.range.is_some() {
         return Err(Error::logic("Cannot perform multiple BETWEENs on the same table."));
     }

@@ -6,7 +6,7 @@ use photondb_reql::TermKind;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Value};
 
-use super::{Part, TableRef, bounds};
+use super::{Part, Slice, TableRef, bounds};
 use crate::row::RowRef;
 use crate::table::Order;
 
@@ -26,10 +26,11 @@ impl TableRef {
                 name.to_lowercase()
             )));
         };
-        let Some(index) = args.optarg_string("index")? else {
-            return Err(Error::internal("min and max were asked for an index that is not there"));
-        };
-        let ordered = self.with(Part::Slice(bounds::sorted(slice, &index, order)?));
+        let named = args.optarg_string("index")?;
+        let index = named.or_else(|| slice.index.clone()).unwrap_or_else(|| self.info().primary_key.clone());
+        // An order that is there already is turned to what is asked for.
+        let slice = Slice { order: Order::Any, ..slice.clone() };
+        let ordered = self.with(Part::Slice(bounds::sorted(&slice, &index, order)?));
         let first = ordered.open_rows()?.next_rows(1)?.into_iter().next();
         match first {
             Some(row) => Ok(RowRef::extreme(&ordered, row.document).into_value()),

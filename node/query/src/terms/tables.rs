@@ -18,7 +18,7 @@ use crate::table::ReadMode;
 
 /// `table(name, {read_mode, identifier_format})` on a database or without one.
 pub(super) fn table(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<Value> {
-    if args.optarg_node("use_outdated").is_some() {
+    if args.optarg_datum("use_outdated")?.is_some() {
         return Err(Error::logic(
             "The `use_outdated` optarg is no longer supported.  Use the `read_mode` optarg instead.",
         ));

@@ -3,10 +3,10 @@
 mod non_atomic;
 mod options;
 
-use photondb_reql::TermKind;
+use photondb_reql::{BacktraceId, Term, TermKind};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Cx, Func, Shortcut, Stream, Value};
+use photondb_reql::eval::{Args, Cx, Func, Node, Shortcut, Stream, Value, stored};
 
 pub(super) use options::{Options, soft_durability};
 
@@ -81,7 +81,11 @@ fn change<'a>(args: &'a Args<'a>) -> Result<Change<'a>> {
     // With `r.args` the nodes are not where the arguments are, so all but the selection are looked at.
     let deterministic = args.call().args.iter().skip(1).all(|node| node.traits().deterministic());
     if deterministic {
-        let function: Func = args.function(1, Shortcut::Constant)?;
+        let function = match args.function(1, Shortcut::Constant) {
+            // What is no function literal is part of one that `update` makes: its failure is each document's own.
+            Err(error) if args.kind() == TermKind::Update && !is_function(args) => failing(&error)?,
+            function => function?,
+        };
         return Ok(Change::Atomic(match args.kind() {
             TermKind::Update => Transition::Update(function),
             _ => Transition::Replace(function),
@@ -93,6 +97,19 @@ fn change<'a>(args: &'a Args<'a>) -> Result<Change<'a>> {
         ));
     }
     Ok(Change::NonAtomic(NonAtomic::new(args)))
+}
+
+fn is_function(args: &Args<'_>) -> bool {
+    matches!(args.call().args.get(1), Some(Node::Function(_)))
+}
+
+/// A function that raises `error`'s text.
+fn failing(error: &Error) -> Result<Func> {
+    let id = BacktraceId::NONE;
+    let message = Term::Datum(Datum::from(error.message.as_str()), id);
+    let body = Term::call(TermKind::Error, vec![message], id);
+    let params = Term::Datum(Datum::from(vec![Datum::from(1)]), id);
+    stored::compile_term(&Term::call(TermKind::Func, vec![params, body], id))
 }
 
 struct Target {
