@@ -26,7 +26,7 @@ async function raises(name, kind, text, query, c) {
 
 async function rows(query, c) {
   const cursor = await query.run(c);
-  return Array.isArray(cursor) ? cursor : cursor.toArray();
+  return Array.from(Array.isArray(cursor) ? cursor : await cursor.toArray());
 }
 
 async function tour() {

@@ -44,7 +44,7 @@ def synchronous():
     towns = [{"name": f"town{n}", "size": n * 100} for n in range(10)]
     check("towns are inserted", r.table("towns").insert(towns).run(c)["inserted"], 10)
     people = [
-        {"id": n, "name": f"p{n:05}", "age": n % 90, "town": f"town{n % 10}", "tags": [f"t{n % 3}", f"t{n % 5}"],
+        {"id": n, "name": f"p{n:05}", "age": n % 90, "town": f"town{n % 10}", "tags": [f"t{n % 3}", f"u{n % 5}"],
          "address": {"street": f"s{n % 7}", "number": n}}
         for n in range(DOCUMENTS)
     ]
