@@ -116,7 +116,14 @@ impl Compiler {
             args.push(first.node);
         }
         for (index, arg) in call.args.iter().enumerate().skip(args.len()) {
-            let compiled = self.term(arg, passes_literals(kind, index, literal_ok))?;
+            let literals = passes_literals(kind, index, literal_ok);
+            let compiled = match (kind, index, arg.kind()) {
+                // What `update` merges in is evaluated for each document, even where it does not look at it.
+                (TermKind::Update, 1, given) if !matches!(given, TermKind::Func | TermKind::Datum | TermKind::Var) => {
+                    self.thunk(arg, literals)?
+                }
+                _ => self.term(arg, literals)?,
+            };
             depth = depth.max(1 + compiled.depth);
             args.push(compiled.node);
         }
@@ -127,7 +134,7 @@ impl Compiler {
         let mut optargs = Vec::with_capacity(call.optargs.len());
         for (name, arg) in &call.optargs {
             let compiled = match (kind, &**name) {
-                (TermKind::Filter, "default") => self.thunk(arg)?,
+                (TermKind::Filter, "default") => self.thunk(arg, false)?,
                 _ => self.term(arg, passes_literals(kind, usize::MAX, literal_ok))?,
             };
             depth = depth.max(1 + compiled.depth);
@@ -148,8 +155,8 @@ impl Compiler {
     }
 
     /// An argument to be evaluated later, as a function of nothing.
-    fn thunk(&mut self, term: &Term) -> Result<Compiled> {
-        let body = self.within(Frame { params: Vec::new(), binds_row: false }, |this| this.term(term, false))?;
+    fn thunk(&mut self, term: &Term, literal_ok: bool) -> Result<Compiled> {
+        let body = self.within(Frame { params: Vec::new(), binds_row: false }, |this| this.term(term, literal_ok))?;
         Ok(function(Vec::new(), body, term.id()))
     }
 
