@@ -10,7 +10,8 @@ fn main() -> ExitCode {
     match photondb::command::run(&matches).map_err(anyhow::Error::from_boxed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("photondb: {error:#}");
+            // Each error names its cause in its own sentence.
+            eprintln!("photondb: {error}");
             ExitCode::FAILURE
         }
     }

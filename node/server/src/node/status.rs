@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use metrics::{counter, gauge};
 use photondb_runtime::clock::Moment;
@@ -51,6 +52,16 @@ impl Status {
         self.ports
     }
 
+    /// How long it has been running.
+    pub fn uptime(&self) -> Duration {
+        self.foundation.clock.now().since(self.started)
+    }
+
+    /// How many client connections are open.
+    pub fn connections(&self) -> usize {
+        self.connections.get().map_or(0, |connections| connections.count())
+    }
+
     pub(super) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
     }
@@ -71,16 +82,15 @@ impl Health for Status {
             "id": self.foundation.node_id.to_string(),
             "version": VERSION,
             "reql_port": self.ports.driver,
-            "uptime_seconds": self.foundation.clock.now().since(self.started).as_secs(),
-            "connections": self.connections.get().map_or(0, |connections| connections.count()),
+            "uptime_seconds": self.uptime().as_secs(),
+            "connections": self.connections(),
         })
     }
 
     fn update_metrics(&self) {
-        let connections = self.connections.get().map_or(0, |connections| connections.count());
-        gauge!("photondb_client_connections").set(connections as f64);
+        gauge!("photondb_client_connections").set(self.connections() as f64);
         gauge!("photondb_ready").set(if self.is_ready() { 1.0 } else { 0.0 });
-        gauge!("photondb_uptime_seconds").set(self.foundation.clock.now().since(self.started).as_secs_f64());
+        gauge!("photondb_uptime_seconds").set(self.uptime().as_secs_f64());
         gauge!("photondb_raft_groups").set(self.foundation.groups.list().len() as f64);
         let engine = self.foundation.engine.metrics();
         gauge!("photondb_storage_dirty_bytes").set(engine.dirty_bytes as f64);
@@ -93,5 +103,9 @@ impl Health for Status {
         counter!("photondb_storage_page_bytes_written_total").absolute(engine.page_bytes_written);
         let log = self.foundation.engine.wal().metrics();
         counter!("photondb_log_bytes_written_total").absolute(log.bytes_written);
+        counter!("photondb_log_syncs_total").absolute(log.syncs);
+        counter!("photondb_log_submissions_total").absolute(log.submissions);
+        gauge!("photondb_log_segments").set(log.segments as f64);
+        gauge!("photondb_log_queued_bytes").set(log.queued_bytes as f64);
     }
 }
