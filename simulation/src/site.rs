@@ -21,30 +21,39 @@ use crate::plan::Plan;
 use crate::trace::Trace;
 
 /// What was found wrong so far. Clones share it.
-#[derive(Clone, Default)]
-pub struct Judge(Rc<RefCell<Vec<Violation>>>);
+#[derive(Clone)]
+pub struct Judge {
+    trace: Trace,
+    found: Rc<RefCell<Vec<Violation>>>,
+}
 
 impl Judge {
+    /// Nothing is wrong yet.
+    pub fn new(trace: Trace) -> Judge {
+        Judge { trace, found: Rc::default() }
+    }
+
     /// A property does not hold.
     pub fn accuse(&self, property: &'static str, evidence: impl Into<String>) {
-        self.0.borrow_mut().push(Violation { property, evidence: evidence.into() });
+        self.take(Err(Violation { property, evidence: evidence.into() }));
     }
 
     /// Adds what a checker found.
     pub fn take(&self, result: Result<(), Violation>) {
         if let Err(violation) = result {
-            self.0.borrow_mut().push(violation);
+            self.trace.event(&violation);
+            self.found.borrow_mut().push(violation);
         }
     }
 
     /// Everything found so far.
     pub fn violations(&self) -> Vec<Violation> {
-        self.0.borrow().clone()
+        self.found.borrow().clone()
     }
 
     /// Whether nothing was found.
     pub fn is_content(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.found.borrow().is_empty()
     }
 }
 

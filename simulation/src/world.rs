@@ -104,14 +104,15 @@ impl World {
         let mut random = Random::new(plan.seed ^ 0x0057_0520_1d5e_eded);
         let options = SimulatedOptions { torn_sectors: plan.torn_sectors, ..SimulatedOptions::default() };
         let clock = Rc::new(Clock::default());
+        let trace = Trace::new(clock.clone(), print);
         World {
             plan: plan.clone(),
             disk: SimulatedDisk::with_options(random.bits(), options),
             random,
-            trace: Trace::new(clock.clone(), print),
+            judge: Judge::new(trace.clone()),
+            trace,
             clock,
             history: Rc::default(),
-            judge: Judge::default(),
             lives: 0,
             power_losses: 0,
             full_until: Cell::new(None),

@@ -14,7 +14,7 @@ use photondb_reql::eval::Cx;
 use photondb_runtime::fiber;
 use photondb_shard::Effect;
 use photondb_shard::read::KeyBounds;
-use photondb_shard::schema::{Built, IndexState};
+use photondb_shard::schema::Built;
 
 use crate::error::ReplicaError;
 use crate::feed::{TableFeed, document_or_null};
@@ -218,11 +218,10 @@ impl Table for ShardTable {
         for index in first.shard.view().schema.indexes.values() {
             let states = self.replicas.shards().iter().filter_map(|replica| {
                 let view = replica.shard.view();
-                view.schema.indexes.get(&index.id).map(|index| (index.state, progress(replica, &index.built)))
+                view.schema.indexes.get(&index.id).map(|index| (index.is_usable(), progress(replica, &index.built)))
             });
-            let (ready, progress) = states.fold((true, 1.0f64), |(ready, progress), (state, built)| {
-                (ready && state == IndexState::Ready, progress.min(built))
-            });
+            let (ready, progress) = states
+                .fold((true, 1.0f64), |(ready, progress), (usable, built)| (ready && usable, progress.min(built)));
             indexes.push(IndexInfo {
                 name: index.name.as_str().into(),
                 ready,

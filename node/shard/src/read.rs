@@ -8,7 +8,7 @@ use photondb_storage::{Direction, Snapshot};
 
 use crate::error::ShardError;
 use crate::primary;
-use crate::schema::{Index, IndexState, Schema};
+use crate::schema::{Index, Schema};
 use crate::secondary;
 use crate::shard::{Position, trees};
 
@@ -72,13 +72,10 @@ impl Reader {
         Ok(self.snapshot.count(trees::PRIMARY, bounds)?)
     }
 
-    /// An index that is ready.
+    /// An index that is ready, and whole here.
     pub fn index(&self, name: &str) -> Result<&Arc<Index>, ShardError> {
         let index = self.schema.index(name).ok_or_else(|| ShardError::NoIndex(name.to_owned()))?;
-        match index.state {
-            IndexState::Ready => Ok(index),
-            IndexState::Building => Err(ShardError::NotReady(name.to_owned())),
-        }
+        if index.is_usable() { Ok(index) } else { Err(ShardError::NotReady(name.to_owned())) }
     }
 
     /// About `want` documents by an index, in the order of index values.

@@ -52,7 +52,7 @@ impl Built {
 pub enum IndexState {
     /// Some voter is still building.
     Building,
-    /// An `IndexReady` entry was applied.
+    /// An `IndexReady` entry was applied: every voter had built it.
     Ready,
 }
 
@@ -78,6 +78,12 @@ pub struct Index {
 }
 
 impl Index {
+    /// Whether queries at this replica may use it. Ready is not enough: the entry that says so comes back with the log
+    /// after a crash, what was built since the last checkpoint does not.
+    pub fn is_usable(&self) -> bool {
+        self.state == IndexState::Ready && self.built == Built::Whole
+    }
+
     /// Whether documents are still missing from it, or nobody has said that none are.
     pub fn needs_building(&self) -> bool {
         self.built != Built::Whole || self.state == IndexState::Building

@@ -12,7 +12,7 @@ use photondb_reql::term;
 use photondb_shard::format::encode_command;
 use photondb_shard::read::KeyBounds;
 use photondb_shard::shard::BuildStep;
-use photondb_shard::{Command, Effect, Entry, Fence, Outcome, Position, Shard, Skipped};
+use photondb_shard::{Command, Effect, Entry, Fence, Outcome, Position, Shard, ShardError, Skipped};
 use photondb_storage::{Direction, Engine, EngineOptions, TreeSetId};
 
 /// A small generator (splitmix64).
@@ -292,4 +292,20 @@ fn a_dropped_index_is_gone_and_its_name_may_be_another_index() {
     assert!(fed.shard.read().expect("reads").index("age").is_err(), "not before it is built");
     fed.finish_indexes();
     assert_eq!(held(&fed.shard, "age"), [(4, 1)]);
+}
+
+#[test]
+fn an_index_whose_building_a_crash_took_back_is_not_read_before_it_is_built_again() {
+    let mut fed = Fed::new();
+    fed.write(vec![Effect::Put { key: key(1), document: document(1, 30, &[]) }]);
+    fed.create_index(1, "age", false);
+    fed.finish_indexes();
+    // The log came back; what the builder did since the last checkpoint did not.
+    let again = empty_shard();
+    again.apply(&fed.log, fed.shard.consensus()).expect("applies");
+    let by_age = |shard: &Shard| shard.read().expect("reads").index("age").map(|index| index.id);
+    assert!(matches!(by_age(&again), Err(ShardError::NotReady(_))));
+    while again.build_step(7).expect("builds") != BuildStep::Idle {}
+    assert_eq!(by_age(&again).expect("is whole again"), IndexId(1));
+    assert_eq!(held(&again, "age"), held(&fed.shard, "age"));
 }

@@ -1,10 +1,9 @@
-//! In every snapshot each ready index holds exactly the entries that the documents of that snapshot call for.
+//! In every snapshot each usable index holds exactly the entries that the documents of that snapshot call for.
 
 use bytes::Bytes;
 use photondb_reql::datum::Datum;
 use photondb_shard::Reader;
 use photondb_shard::read::KeyBounds;
-use photondb_shard::schema::IndexState;
 use photondb_storage::Direction;
 
 use crate::checker::Violation;
@@ -30,7 +29,7 @@ fn compare(reader: &Reader) -> Result<(), String> {
         value_of(&document)?;
         documents.push((key, document));
     }
-    for index in reader.schema().indexes.values().filter(|index| index.state == IndexState::Ready) {
+    for index in reader.schema().indexes.values().filter(|index| index.is_usable()) {
         let name = &index.name;
         let mut expected = Vec::new();
         for (key, document) in &documents {
