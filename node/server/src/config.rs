@@ -59,7 +59,7 @@ pub struct Config {
     pub server_tags: Vec<String>,
     /// The ReQL port.
     pub driver: Listen,
-    /// The port between nodes. Nothing listens there yet; it is shown in `server_status`.
+    /// The port between nodes, where this version answers photonctl alone.
     pub cluster: Listen,
     /// The HTTP port; `None`: no HTTP.
     pub http: Option<Listen>,

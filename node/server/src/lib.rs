@@ -7,5 +7,6 @@ pub mod config;
 pub mod http;
 pub mod limits;
 pub mod node;
+mod rpc;
 mod tables;
 pub mod telemetry;

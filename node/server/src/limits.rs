@@ -35,6 +35,27 @@ pub const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
 /// Connections of one node at once.
 pub const CONNECTIONS_MAX: usize = 20_000;
 
+/// Connections to the cluster port at once; more wait to be accepted.
+pub const CLUSTER_CONNECTIONS_MAX: usize = 256;
+
+/// How long one of them may last; then the other side connects again.
+pub const CLUSTER_CONNECTION_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Between questions whether the other side of one is still there.
+pub const CLUSTER_KEEPALIVE_PERIOD: Duration = Duration::from_secs(20);
+
+/// Requests of one of them that run at once.
+pub const RPCS_IN_FLIGHT_MAX: u32 = 64;
+
+/// A request to the cluster port, in bytes.
+pub const RPC_REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// Its metadata, in bytes.
+pub const RPC_METADATA_BYTES_MAX: u32 = 16 * 1024;
+
+/// How long it may take, whatever its own deadline.
+pub const RPC_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// How long running queries may go on after a signal to stop.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 

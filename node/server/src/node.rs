@@ -33,6 +33,7 @@ use crate::client::worker::Workers;
 use crate::config::Config;
 use crate::http;
 use crate::limits::{DRAIN_TIME_MAX, STOP_GROUP_TIME_MAX};
+use crate::rpc::{self, ControlService};
 use accounts::{ClusterUsers, CurrentState};
 
 pub use cluster::Cluster;
@@ -48,6 +49,7 @@ pub struct Node {
     workers: Option<Arc<Workers>>,
     draining: watch::Sender<bool>,
     http: Option<Executor>,
+    rpc: Option<Executor>,
     cluster: Option<Arc<Cluster>>,
     foundation: Arc<Foundation>,
     checkpoints: Option<StepThread>,
@@ -78,6 +80,8 @@ pub struct Foundation {
 pub struct Ports {
     /// ReQL.
     pub driver: u16,
+    /// gRPC. Served by a node with a cluster state ([`Node::start`]).
+    pub cluster: u16,
     /// HTTP, unless it is off.
     pub http: Option<u16>,
 }
@@ -95,7 +99,8 @@ impl Node {
     {
         let (driver_listeners, driver_port) = listener::bind(&SystemNet, &config.driver)?;
         let http_bound = config.http.as_ref().map(listener::bind_system).transpose()?;
-        let ports = Ports { driver: driver_port, http: http_bound.as_ref().map(|(_, port)| *port) };
+        let http_port = http_bound.as_ref().map(|(_, port)| *port);
+        let ports = Ports { driver: driver_port, cluster: config.cluster.port, http: http_port };
 
         let fatal: OnFatal = Arc::new(end_process);
         let engine = open_engine(&config)?;
@@ -127,6 +132,7 @@ impl Node {
             workers: Some(workers),
             draining,
             http,
+            rpc: None,
             cluster: None,
             foundation,
             checkpoints: Some(checkpoints),
@@ -136,7 +142,11 @@ impl Node {
     }
 
     /// Starts a node with the query engine over the cluster state and this node's replicas.
-    pub fn start(config: Config) -> Result<Node, StartError> {
+    pub fn start(mut config: Config) -> Result<Node, StartError> {
+        let (cluster_listeners, cluster_port) = listener::bind_system(&config.cluster)?;
+        // The cluster state and the system tables name the port that is bound.
+        config.cluster.port = cluster_port;
+        let in_memory = config.directory.is_none();
         let mut joined = None;
         let mut node = Node::start_with(config, |foundation, config, ports| {
             let cluster = Cluster::join(foundation, config)?;
@@ -156,6 +166,8 @@ impl Node {
         })?;
         if let Some(cluster) = &joined {
             node.status.set_name(cluster.name_of(&node.foundation));
+            let control = ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory);
+            node.rpc = Some(rpc::start(cluster_listeners, control).map_err(StartError::Thread)?);
         }
         node.cluster = joined;
         Ok(node)
@@ -187,10 +199,12 @@ impl Node {
         };
         let dev = if self.config.dev_mode { "\nDevelopment mode: admin has no password" } else { "" };
         format!(
-            "PhotonDB {}\nData       {data}\nDrivers    port {} on {}\nHTTP       {http}\nServer     {} {}{password}{dev}\nServer ready\n",
+            "PhotonDB {}\nData       {data}\nDrivers    port {} on {}\nCluster    port {} on {}\nHTTP       {http}\nServer     {} {}{password}{dev}\nServer ready\n",
             crate::command::VERSION,
             self.ports().driver,
             self.config.driver.describe_bind(),
+            self.ports().cluster,
+            self.config.cluster.describe_bind(),
             self.status.name(),
             self.foundation.node_id,
         )
@@ -210,6 +224,7 @@ impl Node {
             }
         }
         self.workers = None;
+        self.rpc = None;
         self.cluster = None;
         self.checkpoints = None;
         self.stop_groups();

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// Ports that the system chooses, so that tests do not get into each other's way.
+const FREE_PORTS: &[&str] = &["--driver-port=0", "--http-port=0", "--cluster-port=0"];
+
 fn photondb(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_photondb")).args(arguments).env_remove("DEV_MODE").output().unwrap()
 }
@@ -33,7 +36,9 @@ impl Server {
     #[expect(clippy::zombie_processes, reason = "a panic before the server is ready ends the test run")]
     fn start(directory: &Path, more: &[&str]) -> Server {
         let mut process = Command::new(env!("CARGO_BIN_EXE_photondb"))
-            .args(["serve", "--driver-port", "0", "--http-port", "0", "--log-level", "warn", "-d"])
+            .args(["serve", "--log-level", "warn"])
+            .args(FREE_PORTS)
+            .arg("-d")
             .arg(directory)
             .args(more)
             .stdout(Stdio::piped())
@@ -120,7 +125,7 @@ fn a_signal_ends_it_cleanly_and_the_directory_is_sound() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
         let mut server = Server::start(&data, &[]);
-        let refused = photondb(&["serve", "-d", data.to_str().unwrap(), "--driver-port", "0", "--http-port", "0"]);
+        let refused = photondb(&[&["serve", "-d", data.to_str().unwrap()], FREE_PORTS].concat());
         assert!(!refused.status.success());
         assert!(stderr(&refused).contains(data.to_str().unwrap()), "{}", stderr(&refused));
         assert!(stderr(&refused).contains("in use by another process"), "{}", stderr(&refused));
@@ -139,7 +144,8 @@ fn a_taken_port_is_named() {
     let server = Server::start(&directory.path().join("a"), &[]);
     let port = server.port.to_string();
     let other = directory.path().join("b");
-    let refused = photondb(&["serve", "-d", other.to_str().unwrap(), "--driver-port", &port, "--http-port", "0"]);
+    let taken = ["serve", "-d", other.to_str().unwrap(), "--driver-port", &port];
+    let refused = photondb(&[&taken, &FREE_PORTS[1..]].concat());
     assert!(!refused.status.success());
     assert!(stderr(&refused).contains(&format!("127.0.0.1:{port}")), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("--driver-port"), "{}", stderr(&refused));

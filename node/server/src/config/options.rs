@@ -81,7 +81,7 @@ pub const OPTIONS: &[ServeOption] = &[
         None,
         Some("PORT"),
         NETWORK,
-        "Port for other nodes; nothing listens there in this version [default: 29015]",
+        "Port for photonctl, later also for other nodes; 0 takes a free one [default: 29015]",
     ),
     option("port-offset", Some('o'), Some("NUMBER"), NETWORK, "Added to every port that is not 0 [default: 0]"),
     option(
