@@ -68,7 +68,9 @@ fn every_crate_of_the_product_is_on_the_map() {
 
 fn names(folder: &str, word: &str, except: &[&str]) -> Vec<String> {
     let sources = root().join(folder).join("src");
-    let lines = files(Path::new(&sources), ".rs").into_iter().flat_map(|path| {
+    // A module of tests in a file of its own is no more product than one at the end of a file.
+    let product = files(Path::new(&sources), ".rs").into_iter().filter(|path| !path.ends_with("tests.rs"));
+    let lines = product.flat_map(|path| {
         let name = from_root(&path);
         let code = product_code(&read(&path));
         code.lines().filter(|line| line.contains(word)).map(|line| format!("{name}: {}", line.trim())).collect::<Vec<_>>()
@@ -86,6 +88,22 @@ fn only_consensus_names_openraft() {
         assert_eq!(names(folder, "openraft::", &[]), Vec::<String>::new());
         assert!(!read(&root().join(folder).join("Cargo.toml")).contains("openraft"), "{folder} depends on openraft");
     }
+}
+
+#[test]
+fn only_stubs_and_programs_name_tonic() {
+    for folder in all_but(&["proto", "node/server", "control-plane/photonctl"]) {
+        assert_eq!(names(folder, "tonic::", &[]), Vec::<String>::new());
+        assert!(!read(&root().join(folder).join("Cargo.toml")).contains("tonic"), "{folder} depends on tonic");
+    }
+    // Generated code alone: whoever imports the messages must not get a transport with them.
+    let manifest = read(&root().join("proto/Cargo.toml"));
+    for feature in ["transport", "channel", "server"] {
+        assert!(!manifest.contains(&format!("\"{feature}\"")), "proto asks tonic for `{feature}`");
+    }
+    assert_eq!(names("proto", "tonic::transport", &[]), Vec::<String>::new());
+    let beyond_rpc = names("node/server", "tonic::", &["node/server/src/rpc"]);
+    assert_eq!(beyond_rpc, Vec::<String>::new(), "in the server only rpc names tonic");
 }
 
 #[test]
