@@ -75,6 +75,15 @@ impl Initial {
         self.rows.is_none()
     }
 
+    /// The first rows. Little content is read to its end, so that nothing of it is still to come.
+    pub fn first(&mut self) -> Result<Vec<Row>> {
+        let mut rows = self.next()?;
+        while !rows.is_empty() && rows.len() < INITIAL_CHUNK_ROWS && !self.is_complete() {
+            rows.extend(self.next()?);
+        }
+        Ok(rows)
+    }
+
     /// The next rows; none at the end.
     pub fn next(&mut self) -> Result<Vec<Row>> {
         let Some(rows) = &mut self.rows else { return Ok(Vec::new()) };

@@ -44,7 +44,7 @@ impl RangeFeed {
         let subscription = table.table.subscribe()?;
         let mut initial = Initial::open(&table, options.include_initial)?;
         // The first chunk is that of the moment at which the feed is opened.
-        let first = if options.include_initial { Some(initial.next()?) } else { None };
+        let first = if options.include_initial { Some(initial.first()?) } else { None };
         let queue = Queue::new(&options);
         Ok(RangeFeed { table, members, options, point, subscription, initial, first, stage: Stage::Beginning, queue })
     }

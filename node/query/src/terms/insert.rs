@@ -160,7 +160,7 @@ impl Inserts<'_> {
         let (mut invalid, mut results) = (invalid.into_iter().peekable(), results.iter());
         for position in 0..count {
             if let Some((_, error)) = invalid.next_if(|(of, _)| *of == position) {
-                self.stats.refused_change(&error, &Datum::Null);
+                self.stats.invalid(&error);
             } else if let Some(result) = results.next() {
                 let _: &WriteResult = result;
                 self.stats.add(result);

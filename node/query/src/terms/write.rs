@@ -3,10 +3,10 @@
 mod non_atomic;
 mod options;
 
-use photondb_reql::{BacktraceId, Term, TermKind};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Cx, Func, Node, Shortcut, Stream, Value, stored};
+use photondb_reql::{BacktraceId, Term, TermKind};
 
 pub(super) use options::{Options, soft_durability};
 

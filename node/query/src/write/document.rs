@@ -16,11 +16,12 @@ pub(crate) fn check_replacement(old: &Datum, new: &Datum, primary_key: &str, key
     check_object(new, primary_key)?;
     let found = new.field(primary_key)?;
     if found != *key {
-        return Err(Error::logic(format!(
-            "Primary key `{primary_key}` cannot be changed (`{}` -> `{}`).",
-            old.print(),
-            new.print()
-        )));
+        let (old_shown, new_shown) = (old.print(), new.print());
+        return Err(Error::logic(if old.is_null() {
+            format!("Primary key `{primary_key}` cannot be changed (null -> {new_shown})")
+        } else {
+            format!("Primary key `{primary_key}` cannot be changed (`{old_shown}` -> `{new_shown}`).")
+        }));
     }
     check_storable(new)
 }

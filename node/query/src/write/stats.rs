@@ -32,6 +32,7 @@ pub(crate) struct Stats {
     first_error: Option<String>,
     changes: Vec<Datum>,
     changes_cut: bool,
+    touched: bool,
     generated_keys: Vec<Datum>,
     generated: usize,
 }
@@ -49,27 +50,35 @@ impl Stats {
         }
     }
 
-    /// An error whose place in `changes` is taken by [`Stats::refused_change`].
+    /// An error whose place in `changes` is taken by [`Stats::invalid`].
     pub fn error(&mut self, error: &Error) {
         self.errors += 1;
         self.first_error.get_or_insert_with(|| error.message.clone());
     }
 
-    /// The change that shows an error.
-    pub fn refused_change(&mut self, error: &Error, old: &Datum) {
-        if self.return_changes == ReturnChanges::Always {
-            let change =
-                [("error", Datum::from(error.message.as_str())), ("new_val", old.clone()), ("old_val", old.clone())];
-            self.change(Datum::Object(Object::from(change)));
+    /// The change that shows a document which could not be written whatever the table held; any `return_changes` shows it.
+    pub fn invalid(&mut self, error: &Error) {
+        self.touched = true;
+        if self.return_changes != ReturnChanges::No {
+            self.error_change(error, &Datum::Null);
         }
+    }
+
+    fn error_change(&mut self, error: &Error, old: &Datum) {
+        let fields =
+            [("error", Datum::from(error.message.as_str())), ("new_val", old.clone()), ("old_val", old.clone())];
+        self.change(Datum::Object(Object::from(fields)));
     }
 
     /// One result.
     pub fn add(&mut self, result: &WriteResult) {
+        self.touched = true;
         let (old, new) = match result {
             WriteResult::Refused { error, old } => {
                 self.error(error);
-                self.refused_change(error, old);
+                if self.return_changes == ReturnChanges::Always {
+                    self.error_change(error, old);
+                }
                 return;
             }
             WriteResult::Done { old, new } => (old, new),
@@ -114,7 +123,8 @@ impl Stats {
                 self.generated, self.array_limit
             )));
         }
-        if self.return_changes != ReturnChanges::No {
+        // Where no document was touched there is not even an empty list, as in RethinkDB.
+        if self.return_changes != ReturnChanges::No && self.touched {
             fields.insert("changes", Array::from(self.changes));
         }
         fields.insert("deleted", self.deleted);

@@ -237,9 +237,9 @@ impl Table for SystemTable {
 struct Listing(Vec<Row>);
 
 impl Rows for Listing {
-    fn next_batch(&mut self, want: usize) -> Result<Vec<Row>> {
-        let count = self.0.len().min(want.max(1));
-        Ok(self.0.drain(..count).collect())
+    /// All of them at once: a later batch would have to be of a later listing.
+    fn next_batch(&mut self, _want: usize) -> Result<Vec<Row>> {
+        Ok(std::mem::take(&mut self.0))
     }
 
     /// Below every position of [`SystemFeed`].

@@ -30,7 +30,8 @@ impl Options {
                     "Invalid return_changes value `{text}` (options are `true`, `false`, and `'always'`.)"
                 )));
             }
-            Some(other) => return Err(Error::expected_type("BOOL", &other)),
+            Some(other) if other.is_truthy() => ReturnChanges::Yes,
+            Some(_) => ReturnChanges::No,
         };
         let soft = soft_durability(args)?;
         let ignore_write_hook = args.optarg_bool("ignore_write_hook")?.unwrap_or(false);

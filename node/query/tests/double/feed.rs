@@ -1,0 +1,57 @@
+//! Reads feeds without waiting for what does not come.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use photondb_query::{Answer, Cursor, CursorBatch};
+use photondb_reql::error::Result;
+use photondb_runtime::fiber::{self, Fiber, StackSize};
+
+use super::session::Session;
+
+/// How often a feed is polled before a test concludes that it has nothing.
+const PATIENCE: usize = 50;
+
+/// A feed that is open: one request for more is always outstanding, as a driver has it.
+pub struct Feed {
+    asked: Fiber<(Result<CursorBatch>, Cursor)>,
+}
+
+fn ask(mut cursor: Cursor) -> Fiber<(Result<CursorBatch>, Cursor)> {
+    fiber::run(StackSize::for_depth(64), move || (cursor.next_batch(), cursor))
+}
+
+impl Feed {
+    /// Opens it.
+    pub fn open(session: &Session, term: &str) -> Feed {
+        match session.open(term) {
+            Ok(Answer::Sequence(cursor)) => Feed { asked: ask(cursor) },
+            Ok(Answer::Atom(datum)) => panic!("no feed: {datum:?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Everything it has now, one JSON text each.
+    pub fn read(&mut self) -> Vec<String> {
+        let mut rows = Vec::new();
+        let mut pending = 0;
+        while pending < PATIENCE {
+            match Pin::new(&mut self.asked).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => pending += 1,
+                Poll::Ready(done) => {
+                    let (batch, cursor) = done.unwrap();
+                    match batch {
+                        Ok(batch) => rows.extend(batch.rows.iter().map(|row| row.to_json().unwrap())),
+                        Err(error) => {
+                            rows.push(format!("!{}", error.message));
+                            return rows;
+                        }
+                    }
+                    self.asked = ask(cursor);
+                }
+            }
+        }
+        rows
+    }
+}

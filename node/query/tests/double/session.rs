@@ -1,0 +1,73 @@
+//! Runs queries given as JSON against the double, and reads their answers as JSON.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use photondb_query::{Answer, Environment, start};
+use photondb_reql::Str;
+use photondb_reql::datum::Datum;
+use photondb_reql::term::{Message, parse};
+use photondb_runtime::clock::{ManualClock, WallTime};
+use photondb_runtime::fiber::{self, StackSize};
+use photondb_runtime::random::SeededRandom;
+
+use super::catalog::MemoryCatalog;
+
+/// A user's session.
+pub struct Session {
+    environment: Environment,
+}
+
+impl Session {
+    /// A user's session. The table `t` is there.
+    pub fn of(catalog: &Rc<MemoryCatalog>, user: &str) -> Session {
+        let environment = Environment {
+            catalog: catalog.clone(),
+            user: Str::from(user),
+            clock: Arc::new(ManualClock::starting_at(WallTime { micros: 1_000_000_000_000 })),
+            random: Arc::new(SeededRandom::new(1)),
+        };
+        let session = Session { environment };
+        if session.run(r#"[62,[]]"#) == "[]" {
+            session.run(r#"[60,["t"]]"#);
+        }
+        session
+    }
+
+    /// The answer as JSON: rows in an array for a sequence; errors as `!kind: message`.
+    pub fn run(&self, term: &str) -> String {
+        match self.open(term) {
+            Err(error) => error,
+            Ok(Answer::Atom(datum)) => datum.to_json().unwrap(),
+            Ok(Answer::Sequence(mut cursor)) => {
+                let mut rows = Vec::new();
+                loop {
+                    match block(move || (cursor.next_batch(), cursor)) {
+                        (Ok(batch), back) => {
+                            cursor = back;
+                            rows.extend(batch.rows);
+                            if !batch.more {
+                                return Datum::from(rows).to_json().unwrap();
+                            }
+                        }
+                        (Err(error), _) => return format!("!{:?}: {}", error.kind, error.message),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the query answers, its rows not read yet.
+    pub fn open(&self, term: &str) -> Result<Answer, String> {
+        let message = parse(format!("[1,{term}]").as_bytes()).map_err(|refusal| format!("!{refusal}"))?;
+        let Message::Start(query) = message else { panic!("no START") };
+        let environment = self.environment.clone();
+        block(move || start(&query, &environment))
+            .map(|outcome| outcome.answer)
+            .map_err(|error| format!("!{:?}: {}", error.kind, error.message))
+    }
+}
+
+fn block<T: 'static>(work: impl FnOnce() -> T + 'static) -> T {
+    fiber::block_on(StackSize::for_depth(64), work).unwrap()
+}

@@ -1,0 +1,177 @@
+//! A table in memory: what `query` asks of data, without storage.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+
+use photondb_query::table::{
+    Access, Change, IndexInfo, Keys, Order, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write,
+    WriteOptions, WriteResult,
+};
+use photondb_query::write;
+use photondb_reql::Str;
+use photondb_reql::datum::Datum;
+use photondb_reql::error::Result;
+use photondb_reql::eval::{Cx, stored::compile_function};
+use photondb_runtime::fiber;
+
+/// What all handles of one table share.
+#[derive(Default)]
+pub struct Contents {
+    documents: BTreeMap<Datum, Datum>,
+    pub indexes: BTreeMap<Str, IndexInfo>,
+    position: u64,
+    listeners: Vec<Weak<RefCell<VecDeque<Change>>>>,
+}
+
+pub struct MemoryTable {
+    pub info: TableInfo,
+    pub contents: Rc<RefCell<Contents>>,
+}
+
+impl MemoryTable {
+    /// Every (index value, key, document) of an index, ascending.
+    fn entries(&self, index: Option<&Str>) -> Result<Vec<(Datum, Datum, Datum)>> {
+        let contents = self.contents.borrow();
+        let Some(name) = index else {
+            return Ok(contents
+                .documents
+                .iter()
+                .map(|(key, document)| (key.clone(), key.clone(), document.clone()))
+                .collect());
+        };
+        let info = contents.indexes.get(name).ok_or_else(|| self.info.no_such_index(name))?;
+        let function = compile_function(&info.definition)?;
+        let cx = Cx::pure();
+        let mut entries = Vec::new();
+        for (key, document) in &contents.documents {
+            let values = match function.apply(document.clone(), &cx) {
+                Ok(Datum::Array(items)) if info.multi => items.into_vec(),
+                Ok(Datum::Null) | Err(_) => Vec::new(),
+                Ok(value) => vec![value],
+            };
+            entries.extend(values.into_iter().map(|value| (value, key.clone(), document.clone())));
+        }
+        entries.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        Ok(entries)
+    }
+}
+
+impl Table for MemoryTable {
+    fn info(&self) -> &TableInfo {
+        &self.info
+    }
+
+    fn get(&self, key: &Datum, _mode: ReadMode) -> Result<Option<Datum>> {
+        Ok(self.contents.borrow().documents.get(key).cloned())
+    }
+
+    fn scan(&self, access: &Access, _mode: ReadMode) -> Result<Box<dyn Rows>> {
+        let entries = self.entries(access.index.as_ref())?;
+        let mut found: Vec<_> = match &access.keys {
+            Keys::Range(range) => entries.into_iter().filter(|(value, _, _)| range.contains(value)).collect(),
+            Keys::Each(keys) => {
+                keys.iter().flat_map(|key| entries.iter().filter(move |(value, _, _)| value == key).cloned()).collect()
+            }
+        };
+        if access.order == Order::Descending {
+            found.reverse();
+        }
+        let secondary = access.index.is_some();
+        let rows =
+            found.into_iter().map(|(value, _, document)| Row { document, index_value: secondary.then_some(value) });
+        Ok(Box::new(MemoryRows { rows: rows.collect(), position: Position(self.contents.borrow().position) }))
+    }
+
+    fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
+        let mut rows = self.scan(access, mode)?;
+        Ok(Some(rows.next_batch(usize::MAX)?.len() as u64))
+    }
+
+    fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
+        let mut results = Vec::new();
+        for write in writes {
+            let old = self.get(&write.key, ReadMode::Single)?.unwrap_or(Datum::Null);
+            let new = match write::apply(&write.transition, &old, &self.info, &write.key, options, cx) {
+                Ok(new) => new,
+                Err(error) => {
+                    results.push(WriteResult::Refused { error, old });
+                    continue;
+                }
+            };
+            if old != new {
+                self.put(&write.key, &old, &new);
+            }
+            results.push(WriteResult::Done { old, new });
+        }
+        Ok(results)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn subscribe(&self) -> Result<Box<dyn Subscription>> {
+        let queue = Rc::new(RefCell::new(VecDeque::new()));
+        self.contents.borrow_mut().listeners.push(Rc::downgrade(&queue));
+        Ok(Box::new(MemorySubscription(queue)))
+    }
+
+    fn indexes(&self) -> Result<Vec<IndexInfo>> {
+        Ok(self.contents.borrow().indexes.values().cloned().collect())
+    }
+}
+
+impl MemoryTable {
+    fn put(&self, key: &Datum, old: &Datum, new: &Datum) {
+        let mut contents = self.contents.borrow_mut();
+        contents.position += 1;
+        let some = |document: &Datum| (!document.is_null()).then(|| document.clone());
+        let change = Change { old: some(old), new: some(new), position: Position(contents.position) };
+        match new {
+            Datum::Null => contents.documents.remove(key),
+            new => contents.documents.insert(key.clone(), new.clone()),
+        };
+        contents.listeners.retain(|listener| match listener.upgrade() {
+            Some(queue) => {
+                queue.borrow_mut().push_back(change.clone());
+                true
+            }
+            None => false,
+        });
+    }
+}
+
+struct MemoryRows {
+    rows: VecDeque<Row>,
+    position: Position,
+}
+
+impl Rows for MemoryRows {
+    /// All of them at once: a later batch would have to be of a later snapshot.
+    fn next_batch(&mut self, _want: usize) -> Result<Vec<Row>> {
+        Ok(self.rows.drain(..).collect())
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+}
+
+struct MemorySubscription(Rc<RefCell<VecDeque<Change>>>);
+
+impl Subscription for MemorySubscription {
+    fn next(&mut self) -> Result<Vec<Change>> {
+        loop {
+            let changes = self.try_next()?;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            fiber::yield_now();
+        }
+    }
+
+    fn try_next(&mut self) -> Result<Vec<Change>> {
+        Ok(self.0.borrow_mut().drain(..).collect())
+    }
+}

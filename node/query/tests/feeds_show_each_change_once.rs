@@ -1,0 +1,155 @@
+//! Changefeeds: initial content, changes, limits, squashing, over a table in memory.
+
+use std::rc::Rc;
+
+#[path = "double/catalog.rs"]
+mod catalog;
+#[path = "double/feed.rs"]
+mod feed;
+#[path = "double/session.rs"]
+mod session;
+#[path = "double/table.rs"]
+mod table;
+
+use feed::Feed;
+use session::Session;
+
+fn run(session: &Session, term: &str) -> String {
+    session.run(&term.replace("$T", r#"[15,["t"]]"#))
+}
+
+fn feed(session: &Session, term: &str) -> Feed {
+    Feed::open(session, &term.replace("$T", r#"[15,["t"]]"#))
+}
+
+#[test]
+fn initial_content_then_changes() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2}]]]]"#);
+    let mut all = feed(&session, r#"[152,[$T],{"include_initial":true,"include_states":true,"include_types":true}]"#);
+    run(&session, r#"[56,[$T,{"id":3}]]"#);
+    assert_eq!(
+        all.read(),
+        [
+            r#"{"state":"initializing","type":"state"}"#,
+            r#"{"new_val":{"id":1},"type":"initial"}"#,
+            r#"{"new_val":{"id":2},"type":"initial"}"#,
+            r#"{"new_val":{"id":3},"old_val":null,"type":"add"}"#,
+            r#"{"state":"ready","type":"state"}"#,
+        ]
+    );
+    run(&session, r#"[53,[[16,[$T,1]],{"a":1}]]"#);
+    run(&session, r#"[54,[[16,[$T,2]]]]"#);
+    assert_eq!(
+        all.read(),
+        [
+            r#"{"new_val":{"a":1,"id":1},"old_val":{"id":1},"type":"change"}"#,
+            r#"{"new_val":null,"old_val":{"id":2},"type":"remove"}"#,
+        ]
+    );
+    assert!(all.read().is_empty());
+}
+
+#[test]
+fn a_point_feed_shows_that_there_is_nothing() {
+    let session = Session::of(&Rc::default(), "admin");
+    let mut point = feed(&session, r#"[152,[[16,[$T,7]]],{"include_initial":true}]"#);
+    assert_eq!(point.read(), [r#"{"new_val":null}"#]);
+    run(&session, r#"[56,[$T,[2,[{"id":6},{"id":7}]]]]"#);
+    assert_eq!(point.read(), [r#"{"new_val":{"id":7},"old_val":null}"#]);
+}
+
+#[test]
+fn what_enters_and_leaves_a_range_is_added_and_removed() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[75,[$T,"a"]]"#);
+    run(&session, r#"[56,[$T,[2,[{"id":1,"a":1},{"id":2,"a":5}]]]]"#);
+    let mut range = feed(&session, r#"[152,[[182,[$T,0,3],{"index":"a"}]],{"include_initial":true}]"#);
+    assert_eq!(range.read(), [r#"{"new_val":{"a":1,"id":1}}"#]);
+    run(&session, r#"[53,[[16,[$T,1]],{"a":9}]]"#);
+    run(&session, r#"[53,[[16,[$T,2]],{"a":2}]]"#);
+    run(&session, r#"[53,[[16,[$T,2]],{"b":2}]]"#);
+    assert_eq!(
+        range.read(),
+        [
+            r#"{"new_val":null,"old_val":{"a":1,"id":1}}"#,
+            r#"{"new_val":{"a":2,"id":2},"old_val":null}"#,
+            r#"{"new_val":{"a":2,"b":2,"id":2},"old_val":{"a":2,"id":2}}"#,
+        ]
+    );
+}
+
+#[test]
+fn transforms_are_done_to_both_sides_and_what_they_hide_is_no_change() {
+    let session = Session::of(&Rc::default(), "admin");
+    let mut kept = feed(&session, r#"[152,[[33,[[39,[$T,{"k":1}]],"id","v"]]]]"#);
+    run(&session, r#"[56,[$T,[2,[{"id":1,"k":1,"v":1},{"id":2,"k":2}]]]]"#);
+    run(&session, r#"[53,[[16,[$T,1]],{"other":1}]]"#);
+    run(&session, r#"[53,[[16,[$T,1]],{"k":2}]]"#);
+    assert_eq!(
+        kept.read(),
+        [r#"{"new_val":{"id":1,"v":1},"old_val":null}"#, r#"{"new_val":null,"old_val":{"id":1,"v":1}}"#]
+    );
+}
+
+#[test]
+fn an_ordered_limit_is_refilled_when_an_element_leaves() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2},{"id":3}]]]]"#);
+    let term = r#"[152,[[71,[[41,[$T],{"index":"id"}],2]]],{"include_initial":true,"include_offsets":true}]"#;
+    let mut first = feed(&session, term);
+    assert_eq!(first.read(), [r#"{"new_offset":0,"new_val":{"id":1}}"#, r#"{"new_offset":1,"new_val":{"id":2}}"#]);
+    run(&session, r#"[54,[[16,[$T,1]]]]"#);
+    assert_eq!(first.read(), [r#"{"new_offset":1,"new_val":{"id":3},"old_offset":0,"old_val":{"id":1}}"#]);
+    run(&session, r#"[56,[$T,{"id":0}]]"#);
+    assert_eq!(first.read(), [r#"{"new_offset":0,"new_val":{"id":0},"old_offset":1,"old_val":{"id":3}}"#]);
+}
+
+#[test]
+fn squashing_joins_the_changes_of_one_document() {
+    let session = Session::of(&Rc::default(), "admin");
+    let mut squashed = feed(&session, r#"[152,[$T],{"squash":true}]"#);
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    run(&session, r#"[53,[[16,[$T,1]],{"a":1}]]"#);
+    run(&session, r#"[56,[$T,{"id":2}]]"#);
+    run(&session, r#"[54,[[16,[$T,2]]]]"#);
+    assert_eq!(squashed.read(), [r#"{"new_val":{"a":1,"id":1},"old_val":null}"#]);
+}
+
+#[test]
+fn a_slow_reader_is_told_how_much_it_missed() {
+    let session = Session::of(&Rc::default(), "admin");
+    let mut slow = feed(&session, r#"[152,[$T],{"changefeed_queue_size":2}]"#);
+    assert!(slow.read().is_empty());
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2},{"id":3},{"id":4}]]]]"#);
+    assert_eq!(
+        slow.read(),
+        [
+            r#"{"error":"Changefeed cache over array size limit, skipped 3 elements."}"#,
+            r#"{"new_val":{"id":4},"old_val":null}"#,
+        ]
+    );
+}
+
+#[test]
+fn several_feeds_become_one() {
+    let session = Session::of(&Rc::default(), "admin");
+    let mut both = feed(&session, r#"[44,[[152,[[16,[$T,1]]]],[152,[[16,[$T,2]]]]]]"#);
+    assert!(both.read().is_empty());
+    run(&session, r#"[56,[$T,[2,[{"id":2},{"id":3},{"id":1}]]]]"#);
+    let mut rows = both.read();
+    rows.sort();
+    assert_eq!(rows, [r#"{"new_val":{"id":1},"old_val":null}"#, r#"{"new_val":{"id":2},"old_val":null}"#]);
+}
+
+#[test]
+fn what_is_no_selection_has_no_changes() {
+    let session = Session::of(&Rc::default(), "admin");
+    for (term, expected) in [
+        (r#"[152,[[71,[$T,1]]]]"#, "!QueryLogic: Cannot get changes on the first elements of an unordered stream."),
+        (r#"[152,[[173,[3]]]]"#, "!QueryLogic: Cannot call `changes` on an eager stream."),
+        (r#"[152,[$T],{"squash":-1}]"#, "!QueryLogic: Expected BOOL or a positive NUMBER but found a negative NUMBER."),
+    ] {
+        assert_eq!(run(&session, term), expected, "{term}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Writes, their answers and their refusals, over a table in memory.
+
+use std::rc::Rc;
+
+#[path = "double/catalog.rs"]
+mod catalog;
+#[path = "double/session.rs"]
+mod session;
+#[path = "double/table.rs"]
+mod table;
+
+use session::Session;
+
+/// `r.table("t")`
+const T: &str = r#"[15,["t"]]"#;
+
+fn check(session: &Session, cases: &[(&str, &str)]) {
+    for (term, expected) in cases {
+        assert_eq!(session.run(&term.replace("$T", T)), *expected, "{term}");
+    }
+}
+
+#[test]
+fn an_insert_counts_each_document_once() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (
+                r#"[56,[$T,[2,[{"id":1,"a":1},{"id":2}]]]]"#,
+                r#"{"deleted":0,"errors":0,"inserted":2,"replaced":0,"skipped":0,"unchanged":0}"#,
+            ),
+            (
+                r#"[56,[$T,{"id":1,"b":2}],{"conflict":"update"}]"#,
+                r#"{"deleted":0,"errors":0,"inserted":0,"replaced":1,"skipped":0,"unchanged":0}"#,
+            ),
+            (r#"[16,[$T,1]]"#, r#"{"a":1,"b":2,"id":1}"#),
+            (
+                r#"[56,[$T,{"id":1,"a":1,"b":2}],{"conflict":"replace"}]"#,
+                r#"{"deleted":0,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":1}"#,
+            ),
+            (
+                r#"[56,[$T,{"id":2}],{"conflict":[69,[[2,[1,2,3]],null]]}]"#,
+                r#"{"deleted":1,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":0}"#,
+            ),
+            (r#"[43,[$T]]"#, "1"),
+        ],
+    );
+}
+
+#[test]
+fn a_refusal_is_counted_and_its_text_is_the_first_error() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (r#"[170,[[56,[$T,{"id":1}]],"inserted"]]"#, "1"),
+            (
+                r#"[170,[[56,[$T,{"id":1,"x":2}]],"first_error"]]"#,
+                r#""Duplicate primary key `id`:\n{\n\t\"id\":\t1\n}\n{\n\t\"id\":\t1,\n\t\"x\":\t2\n}""#,
+            ),
+            (
+                r#"[170,[[53,[[16,[$T,1]],{"id":2}]],"first_error"]]"#,
+                r#""Primary key `id` cannot be changed (`{\n\t\"id\":\t1\n}` -> `{\n\t\"id\":\t2\n}`).""#,
+            ),
+            (
+                r#"[170,[[55,[[16,[$T,1]],{"a":1}]],"first_error"]]"#,
+                r#""Inserted object must have primary key `id`:\n{\n\t\"a\":\t1\n}""#,
+            ),
+            (r#"[170,[[55,[[16,[$T,1]],5]],"first_error"]]"#, r#""Inserted value must be an OBJECT (got NUMBER):\n5""#),
+            (
+                r#"[170,[[56,[$T,{"id":3,"m":[180,[]]}]],"first_error"]]"#,
+                r#""`r.minval` and `r.maxval` cannot be written to disk.""#,
+            ),
+            (r#"[170,[[53,[[16,[$T,1]],{"x":[12,["no"]]}]],"first_error"]]"#, r#""no""#),
+            (r#"[170,[[53,[[16,[$T,9]],{"x":1}]],"skipped"]]"#, "1"),
+            (r#"[16,[$T,1]]"#, r#"{"id":1}"#),
+        ],
+    );
+}
+
+#[test]
+fn changes_are_returned_in_order() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (
+                r#"[170,[[56,[$T,[2,[{"id":1},{"id":1},{"id":[2,[null]]}]]],{"return_changes":"always"}],"changes"]]"#,
+                r#"[{"new_val":{"id":1},"old_val":null},{"error":"Duplicate primary key `id`:\n{\n\t\"id\":\t1\n}\n{\n\t\"id\":\t1\n}","new_val":{"id":1},"old_val":{"id":1}},{"error":"Array keys can only contain numbers, strings, bools,  pseudotypes, or arrays (got null of type NULL).","new_val":null,"old_val":null}]"#,
+            ),
+            (
+                r#"[170,[[53,[$T,{"a":1}],{"return_changes":true}],"changes"]]"#,
+                r#"[{"new_val":{"a":1,"id":1},"old_val":{"id":1}}]"#,
+            ),
+            (
+                r#"[170,[[54,[$T],{"return_changes":true}],"changes"]]"#,
+                r#"[{"new_val":null,"old_val":{"a":1,"id":1}}]"#,
+            ),
+            (
+                r#"[53,[$T,{"a":1}],{"return_changes":"no"}]"#,
+                "!QueryLogic: Invalid return_changes value `no` (options are `true`, `false`, and `'always'`.)",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_depends_on_more_than_the_document_needs_the_flag() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (r#"[170,[[56,[$T,[2,[{"id":1},{"id":2,"v":7}]]]],"inserted"]]"#, "2"),
+            (
+                r#"[53,[[16,[$T,1]],{"v":[170,[[16,[$T,2]],"v"]]}]]"#,
+                "!QueryLogic: Could not prove argument deterministic.  Maybe you want to use the non_atomic flag?",
+            ),
+            (r#"[170,[[53,[[16,[$T,1]],{"v":[170,[[16,[$T,2]],"v"]]}],{"non_atomic":true}],"replaced"]]"#, "1"),
+            (r#"[16,[$T,1]]"#, r#"{"id":1,"v":7}"#),
+        ],
+    );
+}
+
+#[test]
+fn a_write_hook_sees_and_changes_every_write() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (
+                r#"[189,[$T,[69,[[2,[1,2,3]],[65,[[17,[[10,[3]],null]],[10,[3]],[35,[[10,[3]],{"hooked":[170,[[10,[1]],"primary_key"]]}]]]]]]]]"#,
+                r#"{"created":1}"#,
+            ),
+            (r#"[170,[[56,[$T,{"id":1}]],"inserted"]]"#, "1"),
+            (r#"[16,[$T,1]]"#, r#"{"hooked":1,"id":1}"#),
+            (r#"[170,[[56,[$T,{"id":2}],{"ignore_write_hook":true}],"inserted"]]"#, "1"),
+            (r#"[16,[$T,2]]"#, r#"{"id":2}"#),
+            (r#"[189,[$T,[69,[[2,[1,2,3]],[12,["denied"]]]]]]"#, r#"{"replaced":1}"#),
+            (r#"[170,[[54,[[16,[$T,1]]]],"first_error"]]"#, r#""Error in write hook: denied""#),
+            (r#"[189,[$T,[69,[[2,[1,2,3]],{"id":1}]]]]"#, r#"{"replaced":1}"#),
+            (
+                r#"[170,[[54,[[16,[$T,1]]]],"first_error"]]"#,
+                r#""A write hook function must not turn a deletion into a replace/insert.""#,
+            ),
+            (r#"[189,[$T,null]]"#, r#"{"deleted":1}"#),
+            (r#"[190,[$T]]"#, "null"),
+        ],
+    );
+}
+
+#[test]
+fn for_each_adds_up_its_writes() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (
+                r#"[68,[[173,[3]],[69,[[2,[1]],[56,[$T,{"id":[10,[1]]}]]]]]]"#,
+                r#"{"deleted":0,"errors":0,"inserted":3,"replaced":0,"skipped":0,"unchanged":0}"#,
+            ),
+            (
+                r#"[68,[[173,[3]],[69,[[2,[1]],5]]]]"#,
+                "!QueryLogic: FOR_EACH expects one or more basic write queries.  Expected type ARRAY but found NUMBER.",
+            ),
+        ],
+    );
+}
