@@ -37,7 +37,7 @@ pub enum Failure {
         limit: Duration,
     },
     /// Somebody is there who does not speak gRPC, or who went away.
-    #[error("{address} breaks off: {}; is this the cluster port of photondb? (--address)", Reason(source))]
+    #[error("{address} breaks off: {}; is this the cluster port of photondb? (--address)", Broken(source))]
     BrokenOff {
         /// Who.
         address: Address,
@@ -83,8 +83,9 @@ impl Failure {
             Code::Cancelled if status.source().is_none_or(|source| innermost(source).is::<TimeoutExpired>()) => {
                 Failure::Late { address, limit }
             }
-            // What the transport made up has a source; what a node says has none.
+            // What the transport makes of bytes that it cannot read has a source, or one of these codes, which no node gives.
             _ if status.source().is_some() => Failure::BrokenOff { address, source: status },
+            Code::Internal | Code::Unknown => Failure::BrokenOff { address, source: status },
             Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
                 Failure::Refused { address, status }
             }
@@ -135,6 +136,18 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
+/// Why the transport gave up.
+struct Broken<'a>(&'a Status);
+
+impl fmt::Display for Broken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.source() {
+            Some(source) => Reason(source).fmt(f),
+            None => Printable(self.0.message()).fmt(f),
+        }
+    }
+}
+
 /// What somebody else wrote, safe for a terminal.
 struct Printable<'a>(&'a str);
 
@@ -163,7 +176,8 @@ mod tests {
             (Status::unimplemented(""), 4),
             (Status::deadline_exceeded("late"), 3),
             (Status::cancelled("Timeout expired"), 3),
-            (Status::internal("broken"), 1),
+            (Status::internal("protocol error"), 3),
+            (Status::resource_exhausted("full"), 1),
             (Status::out_of_range("too large"), 1),
         ];
         for (status, code) in cases {

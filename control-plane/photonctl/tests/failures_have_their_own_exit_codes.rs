@@ -1,6 +1,6 @@
 //! The program itself, against nobody, strangers, and a node that a test plays.
 
-#![allow(clippy::unwrap_used, reason = "what a test's helper cannot do ends the test")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
