@@ -41,7 +41,30 @@ pub fn from_root(path: &Path) -> String {
 }
 
 /// A source file without its test module and comments: what the product is made of.
+///
+/// A test module with a body ends the product, as it stands last in its file; one that is only declared (`mod tests;`, whose
+/// file is a [`is_test_module`]) is followed by more of it.
 pub fn product_code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    let mut code = Vec::new();
+    let mut lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    while let Some(line) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            code.push(line);
+        } else if !lines.next().is_some_and(|item| item.trim_end().ends_with(';')) {
+            break;
+        }
+    }
+    code.join("\n")
+}
+
+/// Whether a file is a module that the file above it declares for tests only, whatever its name.
+pub fn is_test_module(path: &Path) -> bool {
+    let (Some(name), Some(folder)) = (path.file_stem(), path.parent()) else { return false };
+    let declared = format!("mod {};", name.to_string_lossy());
+    let above = [folder.with_extension("rs"), folder.join("lib.rs"), folder.join("main.rs")];
+    above.iter().filter(|above| above.is_file()).any(|above| {
+        let text = read(above);
+        let lines: Vec<&str> = text.lines().collect();
+        lines.windows(2).any(|pair| pair[0].trim() == "#[cfg(test)]" && pair[1].trim_end().ends_with(&declared))
+    })
 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use photondb_test_tidy::{files, from_root, product_code, read, root};
+use photondb_test_tidy::{files, from_root, is_test_module, product_code, read, root};
 
 /// Each crate and the workspace crates that it may import.
 fn edges() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let all_below_server =
-        "storage proto node/reql node/runtime node/query node/shard node/consensus node/replica control-plane/cluster-state control-plane/controller";
+    let all_below_server = "storage proto node/reql node/runtime node/query node/shard node/consensus node/replica control-plane/cluster-state control-plane/controller";
     let map = [
         ("storage", ""),
         ("proto", ""),
@@ -51,7 +50,10 @@ fn a_crate_imports_only_what_the_map_allows() {
     for (folder, may) in edges() {
         let may: Vec<String> = may.into_iter().map(package).collect();
         for found in dependencies(folder) {
-            assert!(may.contains(&found), "{folder} must not import {found}; if it should, change docs/architecture.md and this map together");
+            assert!(
+                may.contains(&found),
+                "{folder} must not import {found}; if it should, change docs/architecture.md and this map together"
+            );
         }
     }
 }
@@ -61,7 +63,8 @@ fn every_crate_of_the_product_is_on_the_map() {
     let known = edges();
     for manifest in files(&root(), "Cargo.toml") {
         let folder = from_root(manifest.parent().expect("a manifest stands in a folder"));
-        let outside = folder.is_empty() || folder.starts_with("tests/") || folder == "simulation" || folder.ends_with("fuzz");
+        let outside =
+            folder.is_empty() || folder.starts_with("tests/") || folder == "simulation" || folder.ends_with("fuzz");
         assert!(outside || known.contains_key(folder.as_str()), "{folder} is not on the map");
     }
 }
@@ -69,11 +72,14 @@ fn every_crate_of_the_product_is_on_the_map() {
 fn names(folder: &str, word: &str, except: &[&str]) -> Vec<String> {
     let sources = root().join(folder).join("src");
     // A module of tests in a file of its own is no more product than one at the end of a file.
-    let product = files(Path::new(&sources), ".rs").into_iter().filter(|path| !path.ends_with("tests.rs"));
+    let product = files(Path::new(&sources), ".rs").into_iter().filter(|path| !is_test_module(path));
     let lines = product.flat_map(|path| {
         let name = from_root(&path);
         let code = product_code(&read(&path));
-        code.lines().filter(|line| line.contains(word)).map(|line| format!("{name}: {}", line.trim())).collect::<Vec<_>>()
+        code.lines()
+            .filter(|line| line.contains(word))
+            .map(|line| format!("{name}: {}", line.trim()))
+            .collect::<Vec<_>>()
     });
     lines.filter(|line| !except.iter().any(|allowed| line.starts_with(allowed))).collect()
 }
@@ -116,7 +122,15 @@ fn below_the_server_only_the_disk_names_the_file_system() {
 #[test]
 fn only_runtime_and_the_programs_read_clocks_and_open_sockets() {
     for folder in all_but(&["node/server", "control-plane/photonctl", "node/runtime"]) {
-        for word in ["Instant::now", "SystemTime::now", "std::net::", "tokio::net", "std::thread::spawn", "thread_rng", "rand::rng("] {
+        for word in [
+            "Instant::now",
+            "SystemTime::now",
+            "std::net::",
+            "tokio::net",
+            "std::thread::spawn",
+            "thread_rng",
+            "rand::rng(",
+        ] {
             assert_eq!(names(folder, word, &[]), Vec::<String>::new(), "{word} in {folder}");
         }
     }

@@ -48,7 +48,8 @@ fn every_source_file_opens_with_what_it_is() {
 fn unsafe_code_is_where_it_may_be() {
     for path in files(&root(), ".rs") {
         let name = from_root(&path);
-        let may = name.starts_with("storage/") || name.starts_with("node/runtime/src/fiber") || name.starts_with("tests/");
+        let may =
+            name.starts_with("storage/") || name.starts_with("node/runtime/src/fiber") || name.starts_with("tests/");
         let code = product_code(&read(&path));
         assert!(may || !code.contains("unsafe {"), "{name} has unsafe code");
     }

@@ -7,7 +7,19 @@ use photondb_test_tidy::root;
 #[test]
 fn the_top_level_holds_exactly_what_the_layout_names() {
     let fixed = [
-        "Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "control-plane", "docs", "helm", "k8s", "node", "proto", "simulation", "storage", "tests",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE",
+        "README.md",
+        "control-plane",
+        "docs",
+        "helm",
+        "k8s",
+        "node",
+        "proto",
+        "simulation",
+        "storage",
+        "tests",
     ];
     let mut found: Vec<String> = fs::read_dir(root())
         .expect("the top can be read")

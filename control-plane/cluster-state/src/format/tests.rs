@@ -1,3 +1,5 @@
+//! Commands and states as bytes: golden ones, round trips, and what is refused.
+
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 
 use super::FormatError;

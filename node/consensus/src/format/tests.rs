@@ -1,3 +1,5 @@
+//! Entries, votes and state as bytes: golden ones, round trips, and what is refused.
+
 use super::*;
 
 fn at(term: u64, index: u64) -> LogPosition {

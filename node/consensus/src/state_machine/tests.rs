@@ -1,3 +1,5 @@
+//! A state machine moves by snapshot, and takes a long stream of entries in several transactions.
+
 use std::collections::BTreeMap;
 
 use futures_util::FutureExt;

@@ -1,3 +1,5 @@
+//! Datums in memory: types, truth, access, and building.
+
 use super::*;
 
 #[test]

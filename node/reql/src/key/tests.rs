@@ -1,3 +1,5 @@
+//! Keys: golden bytes, order, limits, and the bounds of ranges.
+
 use bytes::Bytes;
 
 use super::format::{Role, decode, encode};

@@ -1,3 +1,5 @@
+//! Messages become terms, or are refused as RethinkDB refuses them.
+
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::limits::{CHAIN_MAX, NESTING_MAX};

@@ -1,3 +1,5 @@
+//! Stored datums: golden bytes, round trips, and what damaged bytes do.
+
 use bytes::Bytes;
 
 use crate::datum::samples::{self, Samples};

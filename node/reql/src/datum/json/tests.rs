@@ -1,3 +1,5 @@
+//! Datums as JSON text: what is written, what is read back, and what is refused in which words.
+
 use super::*;
 use crate::datum::samples::{self, Samples};
 use crate::datum::{Array, Object};

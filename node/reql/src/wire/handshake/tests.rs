@@ -1,3 +1,5 @@
+//! Handshakes byte for byte as they were recorded, and each fault in one.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
