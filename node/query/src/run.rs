@@ -28,6 +28,10 @@ pub struct Prepared {
 }
 
 /// Compiles a query. Errors: arity, names of options, variables; their places are in the registry of `start`.
+#[expect(
+    clippy::result_large_err,
+    reason = "whoever answers the error needs the whole query, and it is answered at once"
+)]
 pub fn prepare(start: Start) -> std::result::Result<Prepared, (photondb_reql::error::Error, Start)> {
     match compile(&start.term) {
         Ok(query) => Ok(Prepared { query, start }),

@@ -90,6 +90,11 @@ impl TableRef {
         }
     }
 
+    /// `get_all` without a key.
+    fn is_nothing(&self) -> bool {
+        matches!(&self.part, Part::Keys { keys, .. } if keys.is_empty())
+    }
+
     /// `None` when the name is the primary key's.
     pub fn secondary(&self, index: Option<&Str>) -> Option<Str> {
         index.filter(|name| **name != self.info().primary_key).cloned()
@@ -179,6 +184,10 @@ impl TableValue for TableRef {
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>> {
         match args.kind() {
             TermKind::Count if args.len() == 1 => self.count(),
+            // Nothing at all is in every order already, and stays a stream.
+            TermKind::OrderBy if self.is_nothing() && args.optarg_node("index").is_none() => {
+                Some(Ok(Value::Table(self)))
+            }
             TermKind::OrderBy if args.optarg_node("index").is_some() => Some(self.order_by(args)),
             TermKind::Distinct if args.optarg_node("index").is_some() => Some(self.distinct(args)),
             TermKind::Group if args.optarg_node("index").is_some() => Some(self.group(args)),

@@ -34,8 +34,8 @@ fn initial_content_then_changes() {
             r#"{"state":"initializing","type":"state"}"#,
             r#"{"new_val":{"id":1},"type":"initial"}"#,
             r#"{"new_val":{"id":2},"type":"initial"}"#,
-            r#"{"new_val":{"id":3},"old_val":null,"type":"add"}"#,
             r#"{"state":"ready","type":"state"}"#,
+            r#"{"new_val":{"id":3},"old_val":null,"type":"add"}"#,
         ]
     );
     run(&session, r#"[53,[[16,[$T,1]],{"a":1}]]"#);

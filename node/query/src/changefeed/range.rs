@@ -83,8 +83,11 @@ impl RangeFeed {
                 out.push(change::initial(shown, None, &self.options));
             }
         }
-        self.look(cx)?;
-        self.queue.take(usize::MAX, &self.options, out);
+        // Once initial content is complete, changes come behind the state `ready`.
+        if !self.initial.is_complete() {
+            self.look(cx)?;
+            self.queue.take(usize::MAX, &self.options, out);
+        }
         Ok(true)
     }
 }

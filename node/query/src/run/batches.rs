@@ -54,7 +54,7 @@ impl Batches {
     /// Reads until there are enough rows, or for a feed until there is one.
     pub fn next(&mut self, stream: &mut dyn Stream, cx: &Cx) -> Result<CursorBatch> {
         let mut rows = std::mem::take(&mut self.waiting);
-        while !self.ended && rows.len() < self.want && !(self.feed && !rows.is_empty()) {
+        while !self.ended && rows.len() < self.want && (!self.feed || rows.is_empty()) {
             let batch = stream.next_batch(self.want - rows.len(), cx)?;
             self.ended = batch.is_empty();
             if rows.is_empty() {

@@ -62,7 +62,7 @@ fn system_row(surroundings: &Rc<Surroundings>, name: &str, key: Datum) -> Result
 
 /// A table, or all tables of a database.
 enum Target {
-    Table(TableInfo),
+    Table(Box<TableInfo>),
     Database(Vec<TableInfo>),
 }
 
@@ -74,7 +74,7 @@ fn target(surroundings: &Rc<Surroundings>, args: &Args<'_>, term: &str) -> Resul
         Value::Db(db) => Ok(Target::Database(tables_of(surroundings, &db)?)),
         value => {
             let table = mismatch::as_table(value, args.cx()).map_err(|error| error.at(args.id(0)))?;
-            Ok(Target::Table(table.info().clone()))
+            Ok(Target::Table(Box::new(table.info().clone())))
         }
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn wait(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<V
     })?;
     let readiness = readiness.unwrap_or(Readiness::AllReplicas);
     let tables = match target {
-        Target::Table(table) => vec![table],
+        Target::Table(table) => vec![*table],
         Target::Database(tables) => tables,
     };
     for table in tables.iter().filter(|table| !table.system) {
@@ -158,7 +158,7 @@ pub(super) fn reconfigure(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> R
     }
     let layout = layout::read(args)?;
     let tables = match target {
-        Target::Table(table) => vec![table],
+        Target::Table(table) => vec![*table],
         Target::Database(tables) => tables,
     };
     let mut answer = Object::new();
@@ -183,7 +183,7 @@ fn reconfigured(done: Reconfigured, dry_run: bool) -> Object {
 /// `rebalance()`.
 pub(super) fn rebalance(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<Value> {
     let tables = match target(surroundings, args, "rebalance")? {
-        Target::Table(table) => vec![table],
+        Target::Table(table) => vec![*table],
         Target::Database(tables) => tables,
     };
     let mut answer = Object::new();

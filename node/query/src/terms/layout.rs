@@ -21,7 +21,7 @@ pub(super) fn read(args: &Args<'_>) -> Result<Layout> {
     let nonvoting_given = args.optarg_datum("nonvoting_replica_tags")?.is_some();
     let replicas = args.optarg_as("replicas", |datum| replicas(datum, primary_given, nonvoting_given))?;
     let nonvoting = args.optarg_as("nonvoting_replica_tags", tags)?;
-    let primary = args.optarg_as("primary_replica_tag", |datum| tag(datum))?;
+    let primary = args.optarg_as("primary_replica_tag", tag)?;
     let replicas = match replicas {
         None if primary.is_none() && nonvoting.is_none() => Replicas::Default,
         None => tagged(vec![(Str::from_static(DEFAULT_TAG), 1)], primary, nonvoting)?,

@@ -40,9 +40,9 @@ impl Feed {
             match Pin::new(&mut self.asked).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Pending => pending += 1,
                 Poll::Ready(done) => {
-                    let (batch, cursor) = done.unwrap();
+                    let (batch, cursor) = done.expect("the feed does not panic");
                     match batch {
-                        Ok(batch) => rows.extend(batch.rows.iter().map(|row| row.to_json().unwrap())),
+                        Ok(batch) => rows.extend(batch.rows.iter().map(|row| row.to_json().expect("rows have JSON"))),
                         Err(error) => {
                             rows.push(format!("!{}", error.message));
                             return rows;

@@ -38,7 +38,7 @@ impl Session {
     pub fn run(&self, term: &str) -> String {
         match self.open(term) {
             Err(error) => error,
-            Ok(Answer::Atom(datum)) => datum.to_json().unwrap(),
+            Ok(Answer::Atom(datum)) => datum.to_json().expect("answers have JSON"),
             Ok(Answer::Sequence(mut cursor)) => {
                 let mut rows = Vec::new();
                 loop {
@@ -47,7 +47,7 @@ impl Session {
                             cursor = back;
                             rows.extend(batch.rows);
                             if !batch.more {
-                                return Datum::from(rows).to_json().unwrap();
+                                return Datum::from(rows).to_json().expect("rows have JSON");
                             }
                         }
                         (Err(error), _) => return format!("!{:?}: {}", error.kind, error.message),
@@ -69,5 +69,5 @@ impl Session {
 }
 
 fn block<T: 'static>(work: impl FnOnce() -> T + 'static) -> T {
-    fiber::block_on(StackSize::for_depth(64), work).unwrap()
+    fiber::block_on(StackSize::for_depth(64), work).expect("the query does not panic")
 }
