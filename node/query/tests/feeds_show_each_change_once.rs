@@ -12,6 +12,7 @@ mod session;
 mod table;
 
 use feed::Feed;
+use photondb_reql::datum::Datum;
 use session::Session;
 
 fn run(session: &Session, term: &str) -> String {
@@ -151,5 +152,83 @@ fn what_is_no_selection_has_no_changes() {
         (r#"[152,[$T],{"squash":-1}]"#, "!QueryLogic: Expected BOOL or a positive NUMBER but found a negative NUMBER."),
     ] {
         assert_eq!(run(&session, term), expected, "{term}");
+    }
+}
+
+/// A small generator of cases; the seed is printed by the assertions.
+struct Cases(u64);
+
+impl Cases {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn seed() -> u64 {
+    std::env::var("PHOTONDB_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Writes go on while initial content is read; what the feed says must at each moment be one state of the selection,
+/// and at the end the last.
+fn follows(selection: &str, seed: u64) {
+    let session = Session::of(&Rc::default(), "admin");
+    let mut cases = Cases(seed | 1);
+    run(&session, r#"[75,[$T,"a"]]"#);
+    let documents: Vec<String> = (0..1_600).map(|id| format!(r#"{{"id":{id},"a":{}}}"#, id * 7 % 100)).collect();
+    run(&session, &format!("[56,[$T,[2,[{}]]]]", documents.join(",")));
+    let mut feed = feed(&session, &format!(r#"[152,[{selection}],{{"include_initial":true}}]"#));
+    let mut seen = std::collections::BTreeMap::new();
+    for round in 0..60 {
+        if round < 40 {
+            for _ in 0..8 {
+                let id = cases.below(1_700);
+                match cases.below(4) {
+                    0 => run(&session, &format!("[54,[[16,[$T,{id}]]]]")),
+                    1 => run(&session, &format!(r#"[56,[$T,{{"id":{id},"a":{}}}]]"#, cases.below(100))),
+                    _ => run(&session, &format!(r#"[53,[[16,[$T,{id}]],{{"a":{}}}]]"#, cases.below(100))),
+                };
+            }
+        }
+        for row in feed.step() {
+            let row = row.as_object().expect("a feed gives objects").clone();
+            let (old, new) = (row.get("old_val"), row.get("new_val").expect("every row has a new value"));
+            let id = |document: &Datum| document.field("id").expect("documents have a key");
+            match old {
+                Some(Datum::Object(old)) => {
+                    let old = Datum::Object(old);
+                    assert_eq!(seen.remove(&id(&old)), Some(old), "seed {seed}, round {round}");
+                }
+                _ => assert!(!seen.contains_key(&id(&new)), "seed {seed}, round {round}: {new:?} again"),
+            }
+            if !new.is_null() {
+                seen.insert(id(&new), new);
+            }
+        }
+    }
+    let rest: Vec<Datum> = feed.step();
+    assert!(rest.is_empty(), "seed {seed}: more came when nothing was written");
+    let seen = Datum::from(seen.into_values().collect::<Vec<_>>());
+    assert_eq!(
+        run(&session, &format!(r#"[41,[{selection},"id"]]"#)),
+        seen.to_json().expect("documents have JSON"),
+        "seed {seed}"
+    );
+}
+
+#[test]
+fn no_gap_and_no_double_while_initial_content_is_read() {
+    for case in 0..4 {
+        follows("$T", seed() + case);
+        follows("[182,[$T,200,1500]]", seed() + case);
+    }
+}
+
+#[test]
+fn no_gap_and_no_double_by_an_index_in_which_documents_move() {
+    for case in 0..6 {
+        follows(r#"[182,[$T,10,80],{"index":"a"}]"#, seed() + case);
     }
 }

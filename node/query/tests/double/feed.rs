@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use photondb_query::{Answer, Cursor, CursorBatch};
+use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_runtime::fiber::{self, Fiber, StackSize};
 
@@ -30,6 +31,18 @@ impl Feed {
             Ok(Answer::Atom(datum)) => panic!("no feed: {datum:?}"),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Some rows, or none when it has nothing now.
+    pub fn step(&mut self) -> Vec<Datum> {
+        for _ in 0..PATIENCE {
+            if let Poll::Ready(done) = Pin::new(&mut self.asked).poll(&mut Context::from_waker(Waker::noop())) {
+                let (batch, cursor) = done.expect("the feed does not panic");
+                self.asked = ask(cursor);
+                return batch.expect("the feed goes on").rows;
+            }
+        }
+        Vec::new()
     }
 
     /// Everything it has now, one JSON text each.

@@ -24,14 +24,33 @@ pub struct Contents {
     listeners: Vec<Weak<RefCell<VecDeque<Change>>>>,
 }
 
+#[derive(Clone)]
 pub struct MemoryTable {
     pub info: TableInfo,
     pub contents: Rc<RefCell<Contents>>,
 }
 
+/// (index value, key, document)
+type Entry = (Datum, Datum, Datum);
+
 impl MemoryTable {
+    /// The entries that a scan gives, in its order.
+    fn found(&self, access: &Access) -> Result<Vec<Entry>> {
+        let entries = self.entries(access.index.as_ref())?;
+        let mut found: Vec<Entry> = match &access.keys {
+            Keys::Range(range) => entries.into_iter().filter(|(value, _, _)| range.contains(value)).collect(),
+            Keys::Each(keys) => {
+                keys.iter().flat_map(|key| entries.iter().filter(move |(value, _, _)| value == key).cloned()).collect()
+            }
+        };
+        if access.order == Order::Descending {
+            found.reverse();
+        }
+        Ok(found)
+    }
+
     /// Every (index value, key, document) of an index, ascending.
-    fn entries(&self, index: Option<&Str>) -> Result<Vec<(Datum, Datum, Datum)>> {
+    fn entries(&self, index: Option<&Str>) -> Result<Vec<Entry>> {
         let contents = self.contents.borrow();
         let Some(name) = index else {
             return Ok(contents
@@ -67,25 +86,14 @@ impl Table for MemoryTable {
     }
 
     fn scan(&self, access: &Access, _mode: ReadMode) -> Result<Box<dyn Rows>> {
-        let entries = self.entries(access.index.as_ref())?;
-        let mut found: Vec<_> = match &access.keys {
-            Keys::Range(range) => entries.into_iter().filter(|(value, _, _)| range.contains(value)).collect(),
-            Keys::Each(keys) => {
-                keys.iter().flat_map(|key| entries.iter().filter(move |(value, _, _)| value == key).cloned()).collect()
-            }
-        };
-        if access.order == Order::Descending {
-            found.reverse();
-        }
-        let secondary = access.index.is_some();
-        let rows =
-            found.into_iter().map(|(value, _, document)| Row { document, index_value: secondary.then_some(value) });
-        Ok(Box::new(MemoryRows { rows: rows.collect(), position: Position(self.contents.borrow().position) }))
+        self.found(access)?;
+        let (table, access) = (self.clone(), access.clone());
+        Ok(Box::new(MemoryRows { table, access, last: None, position: Position::default(), ended: false }))
     }
 
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
-        let mut rows = self.scan(access, mode)?;
-        Ok(Some(rows.next_batch(usize::MAX)?.len() as u64))
+        let _ = mode;
+        Ok(Some(self.found(access)?.len() as u64))
     }
 
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
@@ -142,15 +150,35 @@ impl MemoryTable {
     }
 }
 
+/// Each batch is of the table as it is then; a descending scan and one of single keys are one batch.
 struct MemoryRows {
-    rows: VecDeque<Row>,
+    table: MemoryTable,
+    access: Access,
+    /// The place behind which the next batch begins.
+    last: Option<(Datum, Datum)>,
     position: Position,
+    ended: bool,
 }
 
 impl Rows for MemoryRows {
-    /// All of them at once: a later batch would have to be of a later snapshot.
-    fn next_batch(&mut self, _want: usize) -> Result<Vec<Row>> {
-        Ok(self.rows.drain(..).collect())
+    fn next_batch(&mut self, want: usize) -> Result<Vec<Row>> {
+        if self.ended {
+            return Ok(Vec::new());
+        }
+        self.position = Position(self.table.contents.borrow().position);
+        let mut found = self.table.found(&self.access)?;
+        let whole = self.access.order == Order::Descending || matches!(self.access.keys, Keys::Each(_));
+        if whole {
+            self.ended = true;
+        } else {
+            found.retain(|(value, key, _)| self.last.as_ref().is_none_or(|last| (value, key) > (&last.0, &last.1)));
+            found.truncate(want.max(1));
+            self.last = found.last().map(|(value, key, _)| (value.clone(), key.clone()));
+            self.ended = found.is_empty();
+        }
+        let secondary = self.access.index.is_some();
+        let row = |(value, _, document)| Row { document, index_value: secondary.then_some(value) };
+        Ok(found.into_iter().map(row).collect())
     }
 
     fn position(&self) -> Position {
