@@ -6,12 +6,14 @@
 
 pub mod checker;
 mod clock;
+pub mod disk;
 mod document;
 mod ended;
 pub mod faults;
 pub mod history;
 mod node;
 pub mod plan;
+pub mod probe;
 pub mod random;
 pub mod scenario;
 mod site;

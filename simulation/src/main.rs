@@ -1,10 +1,13 @@
 //! The program `simulation`: runs seeds, and repeats one.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use photondb_simulation::probe;
+use photondb_simulation::scenario::Scenario;
 use photondb_simulation::{Plan, Report, Workload, run};
 
 #[derive(Parser)]
@@ -42,8 +45,8 @@ struct Length {
     /// Virtual seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// A workload (register, counter, index_agrees, feed_follows), or a named scenario; the seed draws one when none is
-    /// given.
+    /// A workload (register, counter, index_agrees, feed_follows), or the name of a scenario, whose own seed and length
+    /// then count. The seed draws a workload when none is given.
     #[arg(long)]
     scenario: Option<String>,
 }
@@ -52,7 +55,12 @@ impl Length {
     fn plan(&self, seed: u64) -> anyhow::Result<Plan> {
         let workload = match &self.scenario {
             None => None,
-            Some(name) => Some(Workload::named(name).with_context(|| format!("there is no workload {name}"))?),
+            Some(name) => match Scenario::named(name) {
+                Some(scenario) => return Ok(scenario.plan()),
+                None => {
+                    Some(Workload::named(name).with_context(|| format!("there is no workload or scenario {name}"))?)
+                }
+            },
         };
         Ok(Plan::draw(seed, workload, Duration::from_secs(self.seconds)))
     }
@@ -73,6 +81,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let failed = reports.iter().filter(|report| !report.violations.is_empty()).count();
     let operations: u64 = reports.iter().map(|report| report.operations).sum();
     let lives: u64 = reports.iter().map(|report| report.lives).sum();
+    let mut reached: BTreeMap<&str, u64> = probe::ALL.iter().map(|name| (*name, 0)).collect();
+    for (name, times) in reports.iter().flat_map(|report| &report.reached) {
+        *reached.entry(name).or_default() += times;
+    }
+    for (name, times) in reached {
+        println!("{times:>10} x {name}");
+    }
     println!("{} runs, {lives} lives, {operations} operations, {failed} failed", reports.len());
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

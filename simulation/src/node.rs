@@ -14,13 +14,15 @@ use photondb_query::table::TableInfo;
 use photondb_replica::{Replica, Replicas, ShardTable};
 use photondb_runtime::task;
 use photondb_storage::Engine;
-use photondb_storage::disk::Disk;
 use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::wal::Wal;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::disk::as_seen_by_node;
 use crate::ended::Ended;
 use crate::plan::Plan;
+use crate::probe::Probes;
 use crate::random::Random;
 use crate::trace::Trace;
 
@@ -63,13 +65,23 @@ impl Node {
         random: &mut Random,
         ended: &Ended,
         trace: &Trace,
+        probes: &Probes,
     ) -> Result<Rc<Node>, String> {
-        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let disk = as_seen_by_node(disk, plan.honesty);
         let engine = Engine::open(disk, plan.engine.clone()).map_err(|error| format!("opening storage: {error}"))?;
         engine.set_identity(CLUSTER, NODE).map_err(|error| format!("naming the directory: {error}"))?;
         let identity = engine.identity();
         trace.event(format_args!("storage is open, boot {}", identity.boot));
-        task::spawn_local(write_log(engine.clone(), plan.clone(), random.fork(), ended.clone(), trace.clone()));
+        let wal = engine.wal().clone();
+        let log_writer = LogWriter {
+            wal: wal.clone(),
+            plan: plan.clone(),
+            random: random.fork(),
+            ended: ended.clone(),
+            trace: trace.clone(),
+            probes: probes.clone(),
+        };
+        task::spawn_local(log_writer.run());
 
         let handle = task::Handle::of_current();
         let fatal = {
@@ -78,7 +90,7 @@ impl Node {
         };
         let options =
             Options { heartbeat_interval: NEVER, election_timeout_min: NEVER * 2, election_timeout_max: NEVER * 3 };
-        let groups = Groups::new(engine.wal().clone(), handle.runtime().clone(), fatal, options);
+        let groups = Groups::new(wal, handle.runtime().clone(), fatal, options);
         let me = Registration {
             cluster: ClusterId(CLUSTER),
             node: NodeId(NODE),
@@ -92,7 +104,15 @@ impl Node {
             .map_err(|error| format!("opening the cluster state: {error}"))?;
         let replicas = Replicas::new(NodeId(NODE), engine.clone(), groups.clone(), handle);
         let node = Rc::new(Node { engine, controller, replicas, groups });
-        task::spawn_local(make_checkpoints(node.clone(), plan.clone(), random.fork(), ended.clone(), trace.clone()));
+        let checkpoints = Checkpoints {
+            node: node.clone(),
+            plan: plan.clone(),
+            random: random.fork(),
+            ended: ended.clone(),
+            trace: trace.clone(),
+            probes: probes.clone(),
+        };
+        task::spawn_local(checkpoints.run());
         task::spawn_local(obey(node.clone(), trace.clone()));
         node.find_or_make_table().await?;
         Ok(node)
@@ -142,45 +162,78 @@ impl Node {
 }
 
 /// The log writer's thread: each step takes as long as the disk of this run takes.
-async fn write_log(engine: Engine, plan: Plan, mut random: Random, ended: Ended, trace: Trace) {
-    let wal = engine.wal();
-    let work = Arc::new(Notify::new());
-    let waking = work.clone();
-    wal.set_waker(Box::new(move || waking.notify_one()));
-    loop {
-        sleep(random.millis(plan.sync_ms.clone())).await;
-        let mut result = wal.step();
-        if let Ok(false) = result {
-            if tokio::time::timeout(LOG_IDLE_TIME, work.notified()).await.is_ok() {
-                continue;
+struct LogWriter {
+    wal: Arc<Wal>,
+    plan: Plan,
+    random: Random,
+    ended: Ended,
+    trace: Trace,
+    probes: Probes,
+}
+
+impl LogWriter {
+    async fn run(mut self) {
+        let work = Arc::new(Notify::new());
+        let waking = work.clone();
+        self.wal.set_waker(Box::new(move || waking.notify_one()));
+        loop {
+            sleep(self.random.millis(self.plan.sync_ms.clone())).await;
+            let before = self.wal.metrics();
+            let mut result = self.wal.step();
+            self.probes.log_went_on(&before, &self.wal.metrics());
+            if let Ok(false) = result {
+                if tokio::time::timeout(LOG_IDLE_TIME, work.notified()).await.is_ok() {
+                    continue;
+                }
+                result = self.wal.prepare().and_then(|()| self.wal.idle_mark()).map(|()| false);
             }
-            result = wal.prepare().and_then(|()| wal.idle_mark()).map(|()| false);
-        }
-        match result {
-            Ok(true) => trace.event(format_args!("log {:?}", wal.metrics())),
-            Ok(false) => work.notified().await,
-            Err(error) if error.is_full() => sleep(RETRY_PERIOD).await,
-            Err(error) => return ended.end(format!("the log cannot be written: {error}")),
+            match result {
+                Ok(true) => self.trace.event(format_args!("log {:?}", self.wal.metrics())),
+                Ok(false) => work.notified().await,
+                Err(error) if error.is_full() => sleep(RETRY_PERIOD).await,
+                Err(error) => return self.ended.end(format!("the log cannot be written: {error}")),
+            }
         }
     }
 }
 
 /// The checkpointer's thread.
-async fn make_checkpoints(node: Rc<Node>, plan: Plan, mut random: Random, ended: Ended, trace: Trace) {
-    loop {
-        sleep(random.millis(plan.checkpoint_ms.clone())).await;
-        if !node.engine.should_checkpoint() && !random.once_in(4) {
-            continue;
+struct Checkpoints {
+    node: Rc<Node>,
+    plan: Plan,
+    random: Random,
+    ended: Ended,
+    trace: Trace,
+    probes: Probes,
+}
+
+impl Checkpoints {
+    async fn run(mut self) {
+        loop {
+            sleep(self.random.millis(self.plan.checkpoint_ms.clone())).await;
+            if !self.node.engine.should_checkpoint() && !self.random.once_in(4) {
+                continue;
+            }
+            match self.node.engine.checkpoint() {
+                Ok(report) => {
+                    self.probes.reach("checkpoint made", 1);
+                    self.trace.event(format_args!("checkpoint {report:?}"));
+                    self.purge().await;
+                }
+                Err(error) if error.is_fatal() => return self.ended.end(format!("a checkpoint failed: {error}")),
+                Err(error) => {
+                    self.probes.reach("checkpoint failed for lack of space", u64::from(error.is_full()));
+                    self.trace.event(format_args!("checkpoint failed: {error}"));
+                }
+            }
         }
-        match node.engine.checkpoint() {
-            Ok(report) => trace.event(format_args!("checkpoint {report:?}")),
-            Err(error) if error.is_fatal() => return ended.end(format!("a checkpoint failed: {error}")),
-            Err(error) => trace.event(format_args!("checkpoint failed: {error}")),
-        }
-        for group in node.groups.list() {
+    }
+
+    async fn purge(&self) {
+        for group in self.node.groups.list() {
             match group.purge_behind().await {
-                Ok(position) => trace.event(format_args!("group {} purged behind {position:?}", group.id())),
-                Err(error) => trace.event(format_args!("group {} not purged: {error}", group.id())),
+                Ok(position) => self.trace.event(format_args!("group {} purged behind {position:?}", group.id())),
+                Err(error) => self.trace.event(format_args!("group {} not purged: {error}", group.id())),
             }
         }
     }

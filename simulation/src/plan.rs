@@ -6,6 +6,7 @@ use std::time::Duration;
 use photondb_storage::wal::WalOptions;
 use photondb_storage::{Compression, EngineOptions};
 
+use crate::disk::Honesty;
 use crate::random::Random;
 use crate::workload::Workload;
 
@@ -30,6 +31,8 @@ pub struct Plan {
     pub checkpoint_ms: RangeInclusive<u64>,
     /// How long one life of the node lasts at most, when something is to end it.
     pub life_ms: RangeInclusive<u64>,
+    /// Whether the disk keeps its word.
+    pub honesty: Honesty,
     /// Whether a crash may leave a sector half old, half new.
     pub torn_sectors: bool,
     /// Storage's sizes: small ones, so that little data reaches every part.
@@ -74,6 +77,7 @@ impl Plan {
             sync_ms: 0..=random.pick(&[0, 2, 15]),
             checkpoint_ms: 20..=random.pick(&[100, 1_000, 5_000]),
             life_ms: 0..=random.pick(&[200, 2_000, 8_000]),
+            honesty: Honesty::Honest,
             torn_sectors: random.once_in(3),
             engine,
         }

@@ -10,14 +10,16 @@ use photondb_reql::ErrorKind;
 use photondb_reql::error::Error;
 use photondb_reql::eval::Cx;
 use photondb_runtime::fiber::{self, StackSize};
+use photondb_storage::disk::simulated::SimulatedDisk;
 
-use crate::checker::Violation;
+use crate::checker::{Violation, index_matches_table};
 use crate::clock::Clock;
 use crate::document::{key_datum, value_of, write};
 use crate::ended::Ended;
 use crate::history::{Action, History, Key, Outcome, Value};
 use crate::node::Node;
 use crate::plan::Plan;
+use crate::probe::Probes;
 use crate::trace::Trace;
 
 /// What was found wrong so far. Clones share it.
@@ -75,6 +77,10 @@ pub struct Site {
     pub judge: Judge,
     /// Whether this life's process has ended.
     pub ended: Ended,
+    /// Whether the machine has power.
+    pub disk: SimulatedDisk,
+    /// Counts rare paths.
+    pub probes: Probes,
     /// When clients stop asking.
     pub until: Duration,
     /// Clients that have stopped.
@@ -85,6 +91,12 @@ impl Site {
     /// Whether clients go on asking.
     pub fn is_open(&self) -> bool {
         self.clock.now() < self.until && self.judge.is_content()
+    }
+
+    /// Whether the node is gone, though its tasks do not know yet: nothing that comes out of it now would have come out of
+    /// a real one.
+    pub fn is_dead(&self) -> bool {
+        self.ended.is_ended() || self.disk.is_crashed()
     }
 
     /// Runs `work` as the product runs a query.
@@ -117,8 +129,7 @@ impl Site {
             Some(Err(error)) => vec![self.outcome_of_error(&error); operations.len()],
             None => vec![Outcome::Unknown; operations.len()],
         };
-        // A process that has ended answers nobody.
-        if self.ended.is_ended() {
+        if self.is_dead() {
             return;
         }
         self.trace.event(format_args!("client {client} hears {outcomes:?}"));
@@ -133,7 +144,7 @@ impl Site {
         let operation = self.history.borrow_mut().begin(client, self.life, key, Action::Read);
         let table = self.node.table();
         let answer = self.on_fiber(move || table.get(&key_datum(key), ReadMode::Single)).await?;
-        if self.ended.is_ended() {
+        if self.is_dead() {
             return None;
         }
         let (outcome, value) = match answer {
@@ -150,6 +161,21 @@ impl Site {
         self.trace.event(format_args!("client {client} reads {key}: {outcome:?}"));
         self.history.borrow_mut().end(operation, outcome);
         value
+    }
+
+    /// Compares indexes and documents in one snapshot.
+    pub fn compare_indexes(&self) {
+        let reader = match self.node.replica().read() {
+            Ok(reader) => reader,
+            Err(error) => return self.trace.event(format_args!("comparing: {error}")),
+        };
+        let usable = reader.schema().indexes.values().filter(|index| index.is_usable()).count();
+        let building = reader.schema().indexes.len() - usable;
+        self.probes.reach("index read while another is built", u64::from(usable > 0 && building > 0));
+        let result = index_matches_table::check(&reader);
+        if !self.is_dead() {
+            self.judge.take(result);
+        }
     }
 
     /// Reads every document of the run. `None`: an answer did not come.

@@ -5,6 +5,7 @@
 //! and with it every task, fiber and lock of that life, as the end of a process would drop them; the disk alone goes on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
-use crate::checker::{Violation, acknowledged_is_durable, index_matches_table, linearizable, storage_verifies};
+use crate::checker::{Violation, acknowledged_is_durable, linearizable, storage_verifies};
 use crate::clock::Clock;
 use crate::ended::Ended;
 use crate::faults::{self, Fault};
 use crate::history::{History, Outcome};
 use crate::node::Node;
 use crate::plan::Plan;
+use crate::probe::Probes;
 use crate::random::Random;
 use crate::site::{Judge, Site};
 use crate::trace::Trace;
@@ -54,6 +56,8 @@ pub struct Report {
     pub operations: u64,
     /// Those whose outcome was not known.
     pub unknown: u64,
+    /// How often rare paths were taken.
+    pub reached: BTreeMap<&'static str, u64>,
     /// Empty: everything held.
     pub violations: Vec<Violation>,
 }
@@ -68,7 +72,12 @@ enum End {
     /// The process was killed.
     Killed,
     /// The process ended by itself, or could not start; it says why.
-    Ended(String),
+    Ended {
+        /// For people.
+        reason: String,
+        /// Whether the disk was full then, which explains it.
+        for_lack_of_space: bool,
+    },
 }
 
 /// Carries out `plan`. `print` shows every event. A panic anywhere is a violation.
@@ -91,6 +100,7 @@ struct World {
     trace: Trace,
     history: Rc<RefCell<History>>,
     judge: Judge,
+    probes: Probes,
     lives: u64,
     power_losses: u64,
     /// Until when the disk is full.
@@ -113,6 +123,7 @@ impl World {
             trace,
             clock,
             history: Rc::default(),
+            probes: Probes::default(),
             lives: 0,
             power_losses: 0,
             full_until: Cell::new(None),
@@ -144,6 +155,7 @@ impl World {
             power_losses: self.power_losses,
             operations: history.operations().len() as u64,
             unknown: history.count(|outcome| *outcome == Outcome::Unknown),
+            reached: self.probes.counts(),
             violations: self.judge.violations(),
             plan: self.plan,
         }
@@ -168,11 +180,15 @@ impl World {
         drop(runtime);
         self.trace.event(format_args!("life {} ends: {end:?}", self.lives));
         match &end {
-            End::PowerLost => self.power_losses += 1,
-            End::Ended(reason) if self.full_until.get().is_none() => {
+            End::PowerLost => {
+                self.power_losses += 1;
+                self.probes.reach("power lost before a node had opened", u64::from(!self.founded.get()));
+            }
+            End::Ended { for_lack_of_space: false, reason } => {
                 self.judge.accuse("the node stays alive", reason.clone());
             }
-            End::Ended(_) | End::Finished | End::Killed => {}
+            End::Ended { .. } => self.probes.reach("process ended for lack of space", 1),
+            End::Finished | End::Killed => {}
         }
         if self.founded.get() && self.judge.is_content() {
             match storage_verifies::check(&self.disk) {
@@ -189,7 +205,7 @@ impl World {
         }
         let end = tokio::select! {
             biased;
-            reason = ended.wait() => End::Ended(reason),
+            reason = ended.wait() => self.ended(reason),
             end = self.strike(fault) => end,
             () = self.free_disk() => unreachable!("it waits for ever"),
             end = self.serve(serves, &mut random, &ended) => end,
@@ -199,7 +215,18 @@ impl World {
             self.disk.restart();
             return End::PowerLost;
         }
+        if let End::Ended { .. } = end {
+            // Whoever restarts it takes a moment.
+            tokio::select! {
+                () = sleep(RESTART_DELAY) => {}
+                () = self.free_disk() => {}
+            }
+        }
         end
+    }
+
+    fn ended(&self, reason: String) -> End {
+        End::Ended { reason, for_lack_of_space: self.full_until.get().is_some() }
     }
 
     /// Lets the fault of this life happen. Waits for ever when others have to notice it.
@@ -247,12 +274,9 @@ impl World {
     }
 
     async fn serve(&self, serves: bool, random: &mut Random, ended: &Ended) -> End {
-        let node = match Node::open(&self.disk, &self.plan, random, ended, &self.trace).await {
+        let node = match Node::open(&self.disk, &self.plan, random, ended, &self.trace, &self.probes).await {
             Ok(node) => node,
-            Err(reason) => {
-                sleep(RESTART_DELAY).await;
-                return End::Ended(reason);
-            }
+            Err(reason) => return self.ended(reason),
         };
         self.founded.set(true);
         self.trace_applied(&node);
@@ -265,6 +289,8 @@ impl World {
             trace: self.trace.clone(),
             judge: self.judge.clone(),
             ended: ended.clone(),
+            disk: self.disk.clone(),
+            probes: self.probes.clone(),
             until: self.plan.duration,
             stopped: Cell::new(0),
         });
@@ -282,12 +308,12 @@ impl World {
                 self.judge.accuse("every request is answered", "clients still wait");
             }
             site.read_all(OBSERVER).await;
-            self.compare_indexes(&site);
+            site.compare_indexes();
         }
         if random.once_in(2)
             && let Err(error) = site.node.engine.clone().close()
         {
-            return End::Ended(format!("closing storage: {error}"));
+            return self.ended(format!("closing storage: {error}"));
         }
         End::Finished
     }
@@ -301,14 +327,7 @@ impl World {
         }
         history.settle();
         drop(history);
-        self.compare_indexes(site);
-    }
-
-    fn compare_indexes(&self, site: &Site) {
-        match site.node.replica().read() {
-            Ok(reader) => self.judge.take(index_matches_table::check(&reader)),
-            Err(error) => self.trace.event(format_args!("comparing: {error}")),
-        }
+        site.compare_indexes();
     }
 
     /// Everything that the shard applies goes into the trace.

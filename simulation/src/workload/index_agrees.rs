@@ -7,7 +7,6 @@ use photondb_cluster_state::Command;
 use photondb_runtime::task::{self, JoinHandle};
 use tokio::time::sleep;
 
-use crate::checker::index_matches_table;
 use crate::document::{GROUP, TAGS, index_definition};
 use crate::node::TABLE;
 use crate::random::Random;
@@ -48,12 +47,6 @@ async fn change_indexes(site: Rc<Site>, mut random: Random) {
 async fn compare(site: Rc<Site>, mut random: Random) {
     while site.is_open() {
         sleep(random.millis(1..=100) + Duration::from_millis(1)).await;
-        if site.ended.is_ended() {
-            return;
-        }
-        match site.node.replica().read() {
-            Ok(reader) => site.judge.take(index_matches_table::check(&reader)),
-            Err(error) => site.trace.event(format_args!("comparing: {error}")),
-        }
+        site.compare_indexes();
     }
 }
