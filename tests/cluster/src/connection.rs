@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-const V0_4: u32 = 0x400c_2d20;
-const JSON: u32 = 0x7e69_70c7;
+/// The number that opens protocol V0_4.
+pub const V0_4: u32 = 0x400c_2d20;
+/// The number that chooses JSON in it.
+pub const JSON: u32 = 0x7e69_70c7;
+
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// One connection.
 pub struct Connection {
@@ -21,22 +25,14 @@ impl Connection {
     pub fn try_open(port: u16) -> Option<Connection> {
         let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream.set_nodelay(true).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        stream.set_read_timeout(Some(ANSWER_WAIT_MAX)).ok()?;
+        stream.set_write_timeout(Some(ANSWER_WAIT_MAX)).ok()?;
         let mut connection = Connection { stream, next_token: 1 };
-        let mut hello = V0_4.to_le_bytes().to_vec();
-        hello.extend(0u32.to_le_bytes());
-        hello.extend(JSON.to_le_bytes());
+        let hello = [V0_4.to_le_bytes(), 0u32.to_le_bytes(), JSON.to_le_bytes()].concat();
         connection.stream.write_all(&hello).ok()?;
-        let mut answer = Vec::new();
-        loop {
-            let mut byte = [0];
-            connection.stream.read_exact(&mut byte).ok()?;
-            if byte == [0] {
-                break;
-            }
-            answer.push(byte[0]);
-        }
-        (answer == b"SUCCESS").then_some(connection)
+        let mut answer = [0; 8];
+        connection.stream.read_exact(&mut answer).ok()?;
+        (answer == *b"SUCCESS\0").then_some(connection)
     }
 
     /// Sends one message; gives its token.
@@ -53,6 +49,11 @@ impl Connection {
         frame.extend((message.len() as u32).to_le_bytes());
         frame.extend(message.as_bytes());
         self.stream.write_all(&frame)
+    }
+
+    /// Sends bytes as they are.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
     }
 
     /// The next answer, whichever query it belongs to.
@@ -78,7 +79,42 @@ impl Connection {
     /// Runs a term and gives its one result. Panics on an error answer.
     pub fn value(&mut self, term: &str) -> Value {
         let answer = self.run(&format!("[1,{term}]")).expect("the node answers");
-        assert_eq!(answer["t"], 1, "{term}: {answer}");
+        assert_eq!(answer["t"], 1, "{}: {answer}", &term[..term.len().min(300)]);
         answer["r"][0].clone()
+    }
+
+    /// Runs a term that must fail; gives the number of the kind of error, and the message.
+    pub fn error(&mut self, term: &str) -> (u64, String) {
+        let answer = self.run(&format!("[1,{term}]")).expect("the node answers");
+        let kind = answer["t"].as_u64().expect("an answer has a kind");
+        assert!((16..=18).contains(&kind), "{}: {answer}", &term[..term.len().min(300)]);
+        (kind, answer["r"][0].as_str().expect("an error has a message").to_owned())
+    }
+
+    /// The rows of a whole sequence.
+    pub fn rows(&mut self, term: &str) -> Vec<Value> {
+        let token = self.send(&format!("[1,{term}]")).expect("the node takes it");
+        let mut rows = Vec::new();
+        loop {
+            let (_, mut answer) = self.receive().expect("the node answers");
+            assert!(answer["t"] == 2 || answer["t"] == 3, "{term}: {answer}");
+            rows.append(answer["r"].as_array_mut().expect("results are an array"));
+            if answer["t"] == 2 {
+                return rows;
+            }
+            self.send_as(token, "[2]").expect("the node takes it");
+        }
+    }
+
+    /// Whether the other side has closed the connection; reads and drops what comes before that.
+    pub fn is_closed(&mut self) -> bool {
+        let mut rest = [0; 4096];
+        loop {
+            match self.stream.read(&mut rest) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::ConnectionReset,
+            }
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Real processes, started and killed for real. [`Node`] is one `photondb serve` on free ports of the loopback and a
-//! temporary directory; [`Connection`] is a plain client of the driver port.
+//! temporary directory; [`Connection`] is a plain client of the driver port; [`terms`] writes the messages that many
+//! suites send.
 
 mod connection;
 mod node;
+pub mod terms;
 
-pub use connection::Connection;
-pub use node::{Node, Start, program};
+pub use connection::{Connection, JSON, V0_4};
+pub use node::{Node, Ports, photondb, program, text};
 
 /// Whether the long versions of the suites were asked for.
 pub fn full() -> bool {

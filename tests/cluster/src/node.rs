@@ -2,32 +2,37 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::connection::Connection;
 
-/// How long a node may take to answer before a test gives up on it.
-const READY_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a node may take to answer, or to end, before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What to start a node with.
-#[derive(Clone, Debug, Default)]
-pub struct Start {
-    /// Further flags.
-    pub flags: Vec<String>,
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// A node: its process, when it runs, and its directory. Dropping it kills the one and removes the other.
+pub struct Node {
+    /// Dropped after the process is gone, see `Drop`.
+    directory: TempDir,
+    data: PathBuf,
+    flags: Vec<String>,
+    process: Option<Child>,
+    ports: Ports,
 }
 
-/// A running node. Dropping it kills the process and removes the directory.
-pub struct Node {
-    directory: TempDir,
-    start: Start,
-    process: Option<Child>,
-    driver_port: u16,
-    http_port: u16,
+/// The ports that a running node took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ports {
+    pub driver: u16,
+    pub cluster: u16,
+    pub http: u16,
 }
 
 /// The `photondb` program that was built beside this test.
@@ -39,57 +44,103 @@ pub fn program() -> PathBuf {
     program
 }
 
+/// Runs `photondb` with these arguments to its end. Killed when it does not end.
+pub fn photondb(arguments: &[&str]) -> Output {
+    let mut child = Command::new(program())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let ended = wait(&mut child, PATIENCE);
+    if ended.is_none() {
+        child.kill().expect("the process can be killed");
+    }
+    let output = child.wait_with_output().expect("its output can be read");
+    assert!(ended.is_some(), "photondb {arguments:?} does not end:\n{}", text(&output));
+    output
+}
+
+/// What a program printed.
+pub fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
 impl Node {
     /// Starts a node on an empty directory and waits until it answers.
     pub fn start() -> Node {
-        Node::start_with(Start::default())
+        Node::start_with(&[])
     }
 
     /// Starts a node with more flags.
-    pub fn start_with(start: Start) -> Node {
-        let directory = tempfile::Builder::new().prefix("photondb-test-").tempdir().expect("a temporary directory");
-        let mut node = Node { directory, start, process: None, driver_port: 0, http_port: 0 };
+    pub fn start_with(flags: &[&str]) -> Node {
+        let mut node = Node::stopped(flags);
         node.restart();
         node
     }
 
-    /// Starts the process again on the same directory; gives the time from the start to the first answer.
+    /// A node that was not started yet.
+    pub fn stopped(flags: &[&str]) -> Node {
+        let directory = tempfile::Builder::new().prefix("photondb-test-").tempdir().expect("a temporary directory");
+        let data = directory.path().join("data");
+        let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        Node { directory, data, flags, process: None, ports: Ports::default() }
+    }
+
+    /// Keeps its data elsewhere than in a directory of its own.
+    pub fn with_data(mut self, data: &Path) -> Node {
+        data.clone_into(&mut self.data);
+        self
+    }
+
+    /// Starts the process, again on the same directory; gives the time from the start to the first answer.
     pub fn restart(&mut self) -> Duration {
+        match self.try_restart() {
+            Ok(took) => took,
+            Err(status) => panic!("the node ended with {status}:\n{}", self.log()),
+        }
+    }
+
+    /// As [`Node::restart`]; the exit status of a process that ended before it answered.
+    pub fn try_restart(&mut self) -> Result<Duration, ExitStatus> {
         assert!(self.process.is_none(), "the node runs");
-        [self.driver_port, self.http_port] = free_ports();
-        let cluster_port = free_ports::<1>()[0];
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log can be opened");
+        let printed_before = self.log().len();
         let begun = Instant::now();
         let child = Command::new(program())
             .arg("serve")
             .arg("--directory")
-            .arg(self.data())
-            .args(["--bind", "127.0.0.1", "--driver-port", &self.driver_port.to_string()])
-            .args(["--http-port", &self.http_port.to_string(), "--cluster-port", &cluster_port.to_string()])
-            .args(&self.start.flags)
+            .arg(&self.data)
+            .args(["--bind", "127.0.0.1", "--driver-port=0", "--http-port=0", "--cluster-port=0"])
+            .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log's handle can be shared"))
             .stderr(log)
             .spawn()
             .expect("the program starts");
         self.process = Some(child);
-        self.wait_ready(begun);
-        begun.elapsed()
+        self.wait_ready(begun, printed_before)?;
+        Ok(begun.elapsed())
     }
 
-    fn wait_ready(&mut self, begun: Instant) {
+    fn wait_ready(&mut self, begun: Instant, printed_before: usize) -> Result<(), ExitStatus> {
         loop {
-            if let Some(mut connection) = Connection::try_open(self.driver_port)
-                && connection.run("[1,1]").is_ok()
-            {
-                return;
-            }
             let child = self.process.as_mut().expect("the node was started");
-            if let Some(status) = child.try_wait().expect("the process can be asked") {
-                panic!("the node ended with {status}:\n{}", self.log());
+            let ended = child.try_wait().expect("the process can be asked");
+            let log = self.log();
+            if let Some(ports) = log.get(printed_before..).and_then(ports_of_banner) {
+                self.ports = ports;
+                if Connection::try_open(ports.driver).is_some_and(|mut connection| connection.run("[1,1]").is_ok()) {
+                    return Ok(());
+                }
             }
-            assert!(begun.elapsed() < READY_WAIT_MAX, "the node does not answer:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(2));
+            if let Some(status) = ended {
+                self.process = None;
+                return Err(status);
+            }
+            assert!(begun.elapsed() < PATIENCE, "the node does not answer:\n{log}");
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 
@@ -97,30 +148,52 @@ impl Node {
     pub fn kill(&mut self) {
         let mut child = self.process.take().expect("the node runs");
         child.kill().expect("the process can be killed");
-        child.wait().expect("the process can be awaited");
+        let status = child.wait().expect("the process can be awaited");
+        assert_eq!(status.signal(), Some(9), "the node had ended by itself:\n{}", self.log());
     }
 
-    /// Asks the process to end (SIGTERM) and waits for it.
-    pub fn terminate(&mut self) -> ExitStatus {
-        let mut child = self.process.take().expect("the node runs");
-        let id = child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("`kill` is there");
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let id = self.process_id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("`kill` is there");
         assert!(sent.success(), "the signal was not sent");
-        child.wait().expect("the process can be awaited")
     }
 
-    /// Runs `photondb check` on the directory of a stopped node; gives what it printed. Panics when it finds damage.
-    pub fn check(&self) -> String {
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.process.take().expect("the node runs");
+        match wait(&mut child, PATIENCE) {
+            Some(status) => status,
+            None => {
+                self.process = Some(child);
+                panic!("the node does not end:\n{}", self.log());
+            }
+        }
+    }
+
+    /// Asks the process to end and waits for it.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Runs `photondb check` on the directory of a stopped node; whether it found nothing, and what it printed.
+    pub fn try_check(&self) -> (bool, String) {
         assert!(self.process.is_none(), "a running node holds its directory's lock");
-        let output = Command::new(program()).arg("check").arg(self.data()).output().expect("the program starts");
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "photondb check: {printed}\nthe node's log:\n{}", self.log());
+        let output = photondb(&["check", self.data.to_str().expect("temporary directories have simple names")]);
+        (output.status.success(), text(&output))
+    }
+
+    /// As [`Node::try_check`]. Panics when it finds damage.
+    pub fn check(&self) -> String {
+        let (sound, printed) = self.try_check();
+        assert!(sound, "photondb check: {printed}\nthe node's log:\n{}", self.log());
         printed
     }
 
-    /// The port for drivers.
-    pub fn driver_port(&self) -> u16 {
-        self.driver_port
+    /// The ports of a running node.
+    pub fn ports(&self) -> Ports {
+        self.ports
     }
 
     /// The process id of a running node.
@@ -128,19 +201,85 @@ impl Node {
         self.process.as_ref().expect("the node runs").id()
     }
 
+    /// Memory that the process holds, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kibibytes") * 1024
+    }
+
+    /// Processor time that the process has taken.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process_id())).expect("a running process");
+        let after_name = stat.rsplit_once(')').expect("the name is in brackets").1;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        // proc(5): utime and stime are fields 14 and 15, the name is the second; in hundredths of a second on Linux.
+        let ticks: u64 = fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number");
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The share of one processor that the process takes over some time.
+    pub fn load_over(&self, time: Duration) -> f64 {
+        let before = self.processor_time();
+        std::thread::sleep(time);
+        (self.processor_time() - before).as_secs_f64() / time.as_secs_f64()
+    }
+
+    /// Waits until the process takes next to no processor time.
+    pub fn wait_idle(&self) {
+        let begun = Instant::now();
+        loop {
+            let load = self.load_over(Duration::from_millis(300));
+            if load < 0.2 {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "the node is still busy: {load:.2} processors");
+        }
+    }
+
+    /// Waits until memory is below `limit` bytes.
+    pub fn wait_memory_below(&self, limit: u64, what: &str) -> u64 {
+        let begun = Instant::now();
+        loop {
+            let memory = self.memory();
+            if memory < limit {
+                return memory;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {memory} bytes are held, not below {limit}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// Panics unless the node runs, answers, and nothing panicked in it.
+    pub fn assert_well(&mut self) {
+        assert!(self.is_running(), "the node has ended:\n{}", self.log());
+        assert_eq!(self.connect().value("[24,[1,2]]"), 3);
+        let log = self.log();
+        assert!(!log.contains("panicked"), "something panicked:\n{log}");
+    }
+
     /// A new connection as `admin` without a password.
     pub fn connect(&self) -> Connection {
-        Connection::try_open(self.driver_port).unwrap_or_else(|| panic!("the node does not take a connection:\n{}", self.log()))
+        Connection::try_open(self.ports.driver)
+            .unwrap_or_else(|| panic!("the node does not take a connection:\n{}", self.log()))
+    }
+
+    /// A connection to the driver port on which nothing was said yet.
+    pub fn dial(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.ports.driver)).expect("the driver port is open");
+        stream.set_nodelay(true).expect("an open socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("an open socket");
+        stream
     }
 
     /// One HTTP GET: status line and body.
     pub fn http_get(&self, path: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http_port)).expect("the HTTP port is open");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports.http)).expect("the HTTP port is open");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("the request is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the answer is text");
@@ -149,8 +288,8 @@ impl Node {
     }
 
     /// The data directory.
-    pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// What the node has printed.
@@ -165,14 +304,33 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if self.process.is_some() {
-            self.kill();
+        if let Some(mut child) = self.process.take() {
+            // It may have ended already; a panic here would hide the test's own.
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }
 
-/// Ports that were free a moment ago.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port")).collect();
-    std::array::from_fn(|index| listeners[index].local_addr().expect("a bound port").port())
+fn ports_of_banner(printed: &str) -> Option<Ports> {
+    let port = |title: &str| {
+        let rest = printed.lines().find_map(|line| line.strip_prefix(title))?.trim_start();
+        rest.strip_prefix("port ")?.split(' ').next()?.parse().ok()
+    };
+    printed.contains("Server ready\n").then(|| Ports {
+        driver: port("Drivers").unwrap_or(0),
+        cluster: port("Cluster").unwrap_or(0),
+        http: port("HTTP").unwrap_or(0),
+    })
+}
+
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    loop {
+        match child.try_wait().expect("the process can be asked") {
+            Some(status) => return Some(status),
+            None if begun.elapsed() > patience => return None,
+            None => std::thread::sleep(LOOK_AGAIN),
+        }
+    }
 }
