@@ -19,13 +19,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Queue {
     waiting: VecDeque<(Datum, Shown)>,
     skipped: u64,
+    /// How many of them were gathered long enough and only wait for the reader.
+    released: usize,
     limit: usize,
     squash: Squash,
 }
 
 impl Queue {
     pub fn new(options: &FeedOptions) -> Queue {
-        Queue { waiting: VecDeque::new(), skipped: 0, limit: options.queue_size, squash: options.squash }
+        Queue { waiting: VecDeque::new(), skipped: 0, released: 0, limit: options.queue_size, squash: options.squash }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -41,6 +43,7 @@ impl Queue {
             earlier.new_offset = shown.new_offset;
             if earlier.old == earlier.new {
                 self.waiting.remove(position);
+                self.released = self.released.min(self.waiting.len());
             }
             return;
         }
@@ -48,6 +51,7 @@ impl Queue {
         if self.waiting.len() > self.limit {
             self.skipped += self.waiting.len() as u64;
             self.waiting.clear();
+            self.released = 0;
         }
     }
 
@@ -58,6 +62,7 @@ impl Queue {
         }
         while out.len() < want.max(1) {
             let Some((_, shown)) = self.waiting.pop_front() else { break };
+            self.released = self.released.saturating_sub(1);
             out.push(shown.to_datum(options));
         }
     }
@@ -75,6 +80,9 @@ pub(super) fn gather(
     mut look: impl FnMut(&mut Queue) -> Result<()>,
 ) -> Result<()> {
     let Squash::Seconds(seconds) = queue.squash else { return Ok(()) };
+    if queue.released > 0 {
+        return Ok(());
+    }
     let clock = &surroundings.environment.clock;
     let began: Moment = clock.now();
     let long = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
@@ -86,5 +94,6 @@ pub(super) fn gather(
         fiber::wait(task::sleep(LOOK_EVERY.min(long - gone)));
         look(queue)?;
     }
+    queue.released = queue.waiting.len();
     Ok(())
 }
