@@ -13,7 +13,14 @@ pub fn python() -> PathBuf {
     let python = folder.join("bin/python");
     if !folder.join("installed").exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_DRIVER]));
+        run(Command::new(&python).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            PYTHON_DRIVER,
+        ]));
         done(&folder);
     }
     python
@@ -24,7 +31,9 @@ pub fn javascript() -> PathBuf {
     let folder = installed_below("javascript");
     if !folder.join("installed").exists() {
         std::fs::create_dir_all(&folder).expect("the build folder can be written");
-        run(Command::new("npm").args(["install", "--no-save", "--no-audit", "--no-fund", JAVASCRIPT_DRIVER]).current_dir(&folder));
+        run(Command::new("npm")
+            .args(["install", "--no-save", "--no-audit", "--no-fund", JAVASCRIPT_DRIVER])
+            .current_dir(&folder));
         done(&folder);
     }
     folder
