@@ -1,6 +1,7 @@
 //! A user's table: the replicas' `query::Table` with what only the cluster state knows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
 use photondb_query::table::{
@@ -14,6 +15,9 @@ use photondb_reql::eval::{Cx, stored::compile_function};
 
 use crate::catalog::Ground;
 
+/// How long a query waits for a table whose replicas are just being started.
+const OPEN_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// A table under one state of the cluster.
 pub(crate) struct UserTable {
     shards: ShardTable,
@@ -26,7 +30,12 @@ impl UserTable {
         let db = state.database(stored.database);
         let db_name = db.map_or("__deleted_database__", |database| database.name.as_str());
         if ground.replicas(stored.id).is_none() {
-            ground.wait_for_replicas(stored.id, None)?;
+            ground.wait_for_replicas(stored.id, Some(OPEN_TIME_MAX)).map_err(|_| {
+                Error::op_failed(format!(
+                    "Cannot open table `{db_name}.{}`: primary replica for shard [\"\", +inf) not available.",
+                    stored.name
+                ))
+            })?;
         }
         let Some(replicas) = ground.replicas(stored.id) else {
             return Err(Error::op_failed(format!("Table `{db_name}.{}` does not exist.", stored.name)));
