@@ -17,7 +17,11 @@ use crate::error::{Result, StorageError};
 use crate::page::store::PageStore;
 use crate::recovery;
 use crate::transaction::{Ambient, Shared, TreeSet, TreeSetId};
-use crate::wal::{StreamId, StreamState, Wal, WalOptions};
+use crate::wal::{Admission, Purpose, StreamId, StreamState, Wal, WalOptions};
+
+/// How many times the memory at which a checkpoint is due may have changed before writes are refused because checkpoints
+/// fail.
+const DIRTY_FACTOR_MAX: usize = 2;
 
 /// Whether pages are stored compressed. Either reads both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +119,9 @@ struct Inner {
     dropped_any: AtomicBool,
     counters: Mutex<EngineMetrics>,
     closed: AtomicBool,
+    /// Why the last checkpoint failed, unless it succeeded.
+    checkpoint_failure: Mutex<Option<StorageError>>,
+    checkpoint_failed: AtomicBool,
     _lock: Option<Box<dyn DirectoryLock>>,
 }
 
@@ -147,6 +154,8 @@ impl Engine {
             memory_generation: AtomicU64::new(0),
             dropped_any: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            checkpoint_failure: Mutex::default(),
+            checkpoint_failed: AtomicBool::new(false),
             _lock: Some(lock),
         };
         let engine = Engine { inner: Arc::new(inner) };
@@ -171,6 +180,8 @@ impl Engine {
             dropped_any: AtomicBool::new(false),
             counters: Mutex::default(),
             closed: AtomicBool::new(false),
+            checkpoint_failure: Mutex::default(),
+            checkpoint_failed: AtomicBool::new(false),
             _lock: None,
         };
         Engine { inner: Arc::new(inner) }
@@ -246,7 +257,30 @@ impl Engine {
     /// Errors: `Full` and other failed writes change nothing and may be tried again; after a fatal error
     /// ([`StorageError::is_fatal`]) the process must end.
     pub fn checkpoint(&self) -> Result<CheckpointReport> {
-        self.run_checkpoint(false)
+        let outcome = self.run_checkpoint(false);
+        let failure = outcome.as_ref().err().cloned();
+        self.inner.checkpoint_failed.store(failure.is_some(), Ordering::Release);
+        *self.inner.checkpoint_failure.lock() = failure;
+        outcome
+    }
+
+    /// Promises room for an entry of `bytes` that is about to be proposed; to be asked before, and held until it is
+    /// answered. See [`Wal::admit`](crate::wal::Wal::admit).
+    ///
+    /// Errors: `Full` when the log or the last checkpoint found no space; what the last checkpoints failed of when so much
+    /// has changed since that memory would run out.
+    pub fn admit(&self, bytes: usize, purpose: Purpose) -> Result<Admission> {
+        let inner = &self.inner;
+        if purpose == Purpose::Write
+            && inner.checkpoint_failed.load(Ordering::Acquire)
+            && let Some(failure) = &*inner.checkpoint_failure.lock()
+        {
+            let dirty = inner.ambient.dirty_bytes.load(Ordering::Relaxed);
+            if failure.is_full() || dirty > DIRTY_FACTOR_MAX * inner.options.dirty_bytes {
+                return Err(failure.clone());
+            }
+        }
+        inner.wal.admit(bytes, purpose)
     }
 
     fn run_checkpoint(&self, clean: bool) -> Result<CheckpointReport> {

@@ -10,6 +10,7 @@
 //! Calls back into the log: a [`Completion`] may call `submit`, `read`, `state` and `barrier`, but not `step`,
 //! `idle_mark`, `prepare` or `close`, which wait for the writer that is just calling it.
 
+mod admission;
 pub(crate) mod format;
 mod index;
 mod reader;
@@ -27,6 +28,8 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use self::admission::Admissions;
+pub use self::admission::{Admission, Purpose};
 #[doc(hidden)]
 pub use self::reader::examine;
 use self::shared::Shared;
@@ -293,6 +296,7 @@ pub struct Wal {
     /// Taken before `shared`, never while holding it.
     writer: Mutex<Writer>,
     shared: Mutex<Shared>,
+    admissions: Admissions,
 }
 
 impl Wal {
@@ -323,7 +327,9 @@ impl Wal {
             waker: ArcSwapOption::empty(),
             writer: Mutex::new(writer),
             shared: Mutex::new(shared),
+            admissions: Admissions::default(),
         };
+        wal.note_room(&wal.writer.lock());
         wal.record_suspects(&suspects)?;
         let states = wal.shared.lock().states();
         Ok((Arc::new(wal), states))

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use model::{Model, Random, full, open, seed};
 use photondb_storage::StorageError;
 use photondb_storage::disk::simulated::SimulatedDisk;
-use photondb_storage::wal::{Record, StreamId, Wal};
+use photondb_storage::wal::{Purpose, Record, StreamId, Wal};
 
 const STREAM: StreamId = StreamId(1);
 
@@ -87,7 +87,7 @@ fn random_work_on_a_disk_that_fills_up_again_and_again() {
         let mut wal = open(&disk).unwrap();
         let mut durable = Model::default();
         for round in 0..150 {
-            disk.set_capacity((200 + random.below(3) * 40) << 10);
+            disk.set_capacity((150 + random.below(3) * 30) << 10);
             let mut now = durable.clone();
             let mut waiting = Vec::new();
             for _ in 0..1 + random.below(5) {
@@ -231,4 +231,54 @@ fn what_a_refused_truncation_gave_back_is_moved_and_freed_like_the_rest() {
     drop(wal);
     disk.crash();
     assert_eq!(open(&disk).unwrap().read(STREAM, 1, 2, usize::MAX).unwrap()[0].payload.len(), 30_000);
+}
+
+#[test]
+fn what_was_admitted_is_never_refused() {
+    let first = seed(70);
+    let (mut refused, mut accepted) = (0, 0);
+    for run in first..first + if full() { 400 } else { 20 } {
+        let disk = SimulatedDisk::new(run);
+        let mut random = Random::new(run);
+        let wal = open(&disk).unwrap();
+        let mut next = 0;
+        for round in 0..300 {
+            disk.set_capacity((70 + random.below(4) * 65) << 10);
+            let mut waiting = Vec::new();
+            let mut admissions = Vec::new();
+            for _ in 0..1 + random.below(6) {
+                let bytes = random.below(6000) as usize;
+                match wal.admit(bytes, Purpose::Write) {
+                    Ok(admission) => {
+                        admissions.push(admission);
+                        // What is on its way when the disk fills up.
+                        disk.set_capacity(0);
+                        waiting.push(submit(&wal, STREAM, vec![entry(next, bytes)]));
+                        next += 1;
+                    }
+                    Err(error) => {
+                        refused += 1;
+                        assert!(error.is_full(), "{error}");
+                    }
+                }
+            }
+            while wal.step().unwrap() {}
+            for outcome in waiting {
+                let outcome = outcome.try_recv().expect("every waiter is completed");
+                assert_eq!(outcome.map_err(|error| error.to_string()), Ok(()), "seed {run}, round {round}");
+                accepted += 1;
+            }
+            drop(admissions);
+            if next > 0 && random.below(4) == 0 {
+                store(&wal, STREAM, vec![Record::Purge { upto: next - 1, payload: Bytes::new() }]).unwrap();
+            }
+        }
+        disk.set_capacity(u64::MAX);
+        wal.prepare().unwrap();
+        wal.step().unwrap();
+        assert!(wal.admit(3000, Purpose::Upkeep).is_ok(), "space is back");
+        assert!(!wal.is_short() && wal.admit(3000, Purpose::Write).is_ok(), "seed {run}: space is back");
+    }
+    println!("{accepted} accepted, {refused} refused");
+    assert!(refused > 100 && accepted > 1000, "{accepted} {refused}");
 }

@@ -98,7 +98,10 @@ impl Wal {
             let shared = self.shared.lock();
             shared.table.find(active.header.start).is_some() && shared.table.end() == active.end()
         };
-        if still_next { self.make_next(&active, &mut spare) } else { Ok(()) }
+        let made = if still_next { self.make_next(&active, &mut spare) } else { Ok(()) };
+        drop(spare);
+        self.note_room(&self.writer.lock());
+        made
     }
 
     /// Everything submitted is made durable, and the log says that it ended well.
@@ -145,7 +148,21 @@ impl Wal {
         }
         // Twice what came in is searched for what is still live, so that freeing keeps up with filling.
         self.reclaim(writer, WAL_RECLAIM_BYTES_PER_STEP as u64 + 2 * room, false)?;
+        self.look_ahead(writer)?;
         Ok(true)
+    }
+
+    /// Has the next segment ready while the active one has room for what is on its way. Without space for it the log is
+    /// short, and admits nothing new.
+    fn look_ahead(&self, writer: &Writer) -> Result<(), StorageError> {
+        if writer.room() <= writer.active.header.length / 2 {
+            match self.ensure_next(writer) {
+                Ok(()) | Err(StorageError::Full { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.note_room(writer);
+        Ok(())
     }
 
     fn write_batch(&self, writer: &mut Writer, batch: &mut Vec<Submission>) -> Result<(), StorageError> {
@@ -260,7 +277,7 @@ impl Wal {
         Ok(())
     }
 
-    fn ensure_next(&self, writer: &Writer) -> Result<(), StorageError> {
+    pub(super) fn ensure_next(&self, writer: &Writer) -> Result<(), StorageError> {
         self.make_next(&writer.active, &mut writer.spare.lock())
     }
 
@@ -277,6 +294,16 @@ impl Wal {
     }
 
     fn make_next(&self, active: &Segment, spare: &mut Spare) -> Result<(), StorageError> {
+        let made = self.find_next(active, spare);
+        match &made {
+            Ok(()) => self.set_short(false),
+            Err(StorageError::Full { .. }) => self.set_short(true),
+            Err(_) => {}
+        }
+        made
+    }
+
+    fn find_next(&self, active: &Segment, spare: &mut Spare) -> Result<(), StorageError> {
         if spare.next.is_some() {
             return Ok(());
         }
@@ -443,7 +470,7 @@ impl Wal {
 
 impl Writer {
     /// What is left of the active segment.
-    fn room(&self) -> u64 {
+    pub(super) fn room(&self) -> u64 {
         self.active.header.length - self.offset
     }
 

@@ -1,0 +1,96 @@
+//! Refusing writes while there still is room, so that nothing that was taken is refused later.
+//!
+//! A Raft group cannot take back an entry, so an entry that the log refuses ends the node. Whoever proposes one asks here
+//! first ([`Wal::admit`]) and holds the promise until the entry is answered. The log looks for its next segment when half
+//! of the active one is left; while none can be had it is short of space and promises nothing more. A quarter of a segment
+//! is never promised: it is for votes, purges, copies, and the entries that consensus makes itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::Wal;
+use super::format::{SEGMENT_HEADER_BYTES, room_bytes_max};
+use super::writer::Writer;
+use crate::error::StorageError;
+
+/// What consensus and the log add to an entry's payload, generously.
+const ENTRY_OVERHEAD_BYTES: usize = 512;
+
+/// What room is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// New data. Refused as soon as the log is short of space.
+    Write,
+    /// A small change of definitions, such as dropping a table, which may be what gives space back. Refused only when
+    /// there is no room for it.
+    Upkeep,
+}
+
+/// What was promised, and what can be.
+#[derive(Default)]
+pub(super) struct Admissions {
+    /// What may be promised.
+    room: AtomicU64,
+    promised: AtomicU64,
+    /// The next segment cannot be had.
+    short: AtomicBool,
+}
+
+/// Room in the log for something that is about to be submitted. Dropping it gives back what was not used.
+#[derive(Debug)]
+pub struct Admission {
+    wal: Arc<Wal>,
+    bytes: u64,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.wal.admissions.promised.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+impl Wal {
+    /// Promises room for an entry of `bytes`. Errors: [`StorageError::Full`]; the machine's.
+    ///
+    /// A few atomic operations, except when the first look for more room falls to this call: then it allocates a segment.
+    pub fn admit(self: &Arc<Self>, bytes: usize, purpose: Purpose) -> Result<Admission, StorageError> {
+        let state = &self.admissions;
+        let short = state.short.load(Ordering::Acquire);
+        let full = || StorageError::Full { needed_bytes: self.options.segment_bytes };
+        if short && purpose == Purpose::Write {
+            return Err(full());
+        }
+        let bytes = room_bytes_max(bytes + ENTRY_OVERHEAD_BYTES);
+        let promised = state.promised.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let admission = Admission { wal: Arc::clone(self), bytes };
+        if promised <= state.room.load(Ordering::Acquire) {
+            return Ok(admission);
+        }
+        if short {
+            return Err(full());
+        }
+        let writer = self.writer.lock();
+        self.ensure_next(&writer)?;
+        self.note_room(&writer);
+        // With a next segment ready, whatever more is in flight finds one after the other.
+        Ok(admission)
+    }
+
+    /// Whether the next segment cannot be had, so that new data is refused.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.admissions.short.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_short(&self, short: bool) {
+        self.admissions.short.store(short, Ordering::Release);
+    }
+
+    pub(super) fn note_room(&self, writer: &Writer) {
+        let room = match &writer.spare.lock().next {
+            Some(next) => next.header.length - SEGMENT_HEADER_BYTES - next.header.length / 4,
+            None => writer.room().saturating_sub(writer.active.header.length / 4),
+        };
+        self.admissions.room.store(room, Ordering::Release);
+    }
+}
