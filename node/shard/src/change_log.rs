@@ -12,22 +12,30 @@ use photondb_storage::{Direction, KeyRange, Transaction};
 
 use crate::error::ShardError;
 use crate::format::{Reader, put_bytes};
+use crate::limits::CHANGE_LOG_BYTES_MAX;
 use crate::publish::DocumentChange;
 use crate::shard::trees;
 
 const VERSION: u8 = 1;
 
-/// Appends one change; gives the bytes it takes.
+/// Appends one change to a log of `bytes`; gives the bytes it has then.
+///
+/// A change larger than the whole log may be is not written: it would be trimmed with everything before it in any case, and
+/// two of the largest documents do not fit into one value. Its place is a log that begins after it.
 pub fn append(
     transaction: &mut Transaction,
+    bytes: u64,
     position: u64,
     number: u32,
     change: &DocumentChange,
 ) -> Result<u64, ShardError> {
-    let value = encode(change);
     let key = key(position, number);
+    if (key.len() + encoded_bytes(change)) as u64 > CHANGE_LOG_BYTES_MAX {
+        return trim(transaction, bytes, 0);
+    }
+    let value = encode(change);
     transaction.put(trees::CHANGE_LOG, &key, &value)?;
-    Ok((key.len() + value.len()) as u64)
+    Ok(bytes + (key.len() + value.len()) as u64)
 }
 
 /// Removes the oldest changes until at most `keep_bytes` of `bytes` remain; gives what remains.
@@ -68,9 +76,13 @@ pub fn decode(value: &Bytes) -> Result<DocumentChange, ShardError> {
     Ok(DocumentChange { key, old, new })
 }
 
+fn encoded_bytes(change: &DocumentChange) -> usize {
+    let documents = [&change.old, &change.new].into_iter().flatten().map(|document| 4 + document.len());
+    4 + change.key.len() + documents.sum::<usize>()
+}
+
 fn encode(change: &DocumentChange) -> Vec<u8> {
-    let size = change.key.len() + change.old.as_ref().map_or(0, Bytes::len) + change.new.as_ref().map_or(0, Bytes::len);
-    let mut value = Vec::with_capacity(size + 12);
+    let mut value = Vec::with_capacity(encoded_bytes(change));
     value.put_u8(VERSION);
     value.put_u16_le(u16::try_from(change.key.len()).expect("keys are at most a few hundred bytes"));
     value.put_slice(&change.key);
@@ -97,7 +109,9 @@ mod tests {
         for (old, new) in [(None, Some("n")), (Some("o"), None), (Some("o"), Some("n"))] {
             let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
             let change = DocumentChange { key: bytes("k"), old: old.map(bytes), new: new.map(bytes) };
-            assert_eq!(decode(&Bytes::from(encode(&change))).expect("decodes"), change);
+            let encoded = encode(&change);
+            assert_eq!(encoded.len(), encoded_bytes(&change));
+            assert_eq!(decode(&Bytes::from(encoded)).expect("decodes"), change);
         }
     }
 }

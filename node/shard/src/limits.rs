@@ -12,7 +12,20 @@ pub const CHANGE_LOG_BYTES_MAX: u64 = 4 << 20;
 /// Entries that one element of a `multi` index may give.
 pub const MULTI_INDEX_ENTRIES_MAX: usize = 100_000;
 
+/// Bytes of index values that one document may have in one index. An index function can make more of a document than any
+/// tree holds; what is past this has no entry, by the same rule at every replica.
+pub const INDEX_VALUES_BYTES_MAX: usize = 16 << 20;
+
 /// Batches of changes that a listener may be behind before it is told that it lost some.
 pub const LISTENER_BATCHES_MAX: usize = 100_000;
 
+/// Bytes of documents that a listener may be behind, unless one batch alone is larger. Each slow feed may hold as much.
+pub const LISTENER_BYTES_MAX: usize = 64 << 20;
+
+const _: () = assert!(
+    INDEX_VALUES_BYTES_MAX + 4096 < photondb_storage::limits::VALUE_BYTES_MAX
+        && DOCUMENT_BYTES_MAX + 4096 < photondb_storage::limits::VALUE_BYTES_MAX
+        && (CHANGE_LOG_BYTES_MAX as usize) < photondb_storage::limits::VALUE_BYTES_MAX,
+    "what apply stores must fit into a tree's value: an entry that cannot be applied ends every replica"
+);
 const _: () = assert!(DOCUMENT_BYTES_MAX < COMMAND_BYTES_MAX, "one document must fit into one command");

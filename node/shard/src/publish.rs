@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::error::ShardError;
-use crate::limits::LISTENER_BATCHES_MAX;
+use crate::limits::{LISTENER_BATCHES_MAX, LISTENER_BYTES_MAX};
 use crate::shard::Position;
 
 /// One document before and after, encoded.
@@ -43,6 +43,7 @@ struct Queue {
 #[derive(Default)]
 struct Inner {
     batches: VecDeque<ChangeBatch>,
+    bytes: usize,
     skipped: u64,
     gone: bool,
 }
@@ -52,6 +53,7 @@ impl Listener {
     pub fn take(&self) -> Result<Vec<ChangeBatch>, ShardError> {
         let mut inner = self.0.inner.lock();
         if !inner.batches.is_empty() {
+            inner.bytes = 0;
             return Ok(inner.batches.drain(..).collect());
         }
         match std::mem::take(&mut inner.skipped) {
@@ -83,9 +85,14 @@ impl Publisher {
 
     /// Gives one entry's changes to every listener.
     pub fn publish(&self, batch: &ChangeBatch) {
+        let documents = batch.changes.iter().flat_map(|change| [&change.old, &change.new]).flatten();
+        let bytes: usize = documents.map(Bytes::len).sum();
         self.for_each(|queue| {
             let mut inner = queue.inner.lock();
-            if inner.batches.len() < LISTENER_BATCHES_MAX && inner.skipped == 0 {
+            let fits = inner.batches.is_empty()
+                || (inner.batches.len() < LISTENER_BATCHES_MAX && inner.bytes + bytes <= LISTENER_BYTES_MAX);
+            if fits && inner.skipped == 0 {
+                inner.bytes += bytes;
                 inner.batches.push_back(batch.clone());
             } else {
                 inner.skipped += batch.changes.len() as u64;
@@ -144,6 +151,19 @@ mod tests {
         assert!(matches!(listener.take(), Err(ShardError::ListenerBehind { skipped: 5 })));
         publisher.publish(&batch(7));
         assert_eq!(listener.take().expect("open again").len(), 1);
+    }
+
+    #[test]
+    fn a_listener_that_falls_behind_holds_no_more_than_its_bytes() {
+        let publisher = Publisher::default();
+        let listener = publisher.listen(Box::new(|| ()));
+        let large = Bytes::from(vec![0; LISTENER_BYTES_MAX / 4]);
+        for position in 0..6 {
+            let change = DocumentChange { key: Bytes::from_static(b"k"), old: None, new: Some(large.clone()) };
+            publisher.publish(&ChangeBatch { position: Position(position), changes: Arc::from([change]) });
+        }
+        assert_eq!(listener.take().expect("the kept ones").len(), 4);
+        assert!(matches!(listener.take(), Err(ShardError::ListenerBehind { skipped: 2 })));
     }
 
     #[test]

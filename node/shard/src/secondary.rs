@@ -15,11 +15,12 @@ use photondb_storage::Transaction;
 
 use crate::error::ShardError;
 use crate::format::{Reader, VALUE_HEADER_BYTES, VALUE_INDEX_ENTRY, put_value_header, value_body};
+use crate::limits::INDEX_VALUES_BYTES_MAX;
 use crate::publish::DocumentChange;
 use crate::schema::Index;
 
-/// A document's entries in one index: (key, index value), sorted by key.
-type Entries = Vec<(Vec<u8>, Datum)>;
+/// A document's entries in one index: (key, encoded index value), sorted by key.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Brings one index from the old document of a change to the new one.
 pub fn maintain(
@@ -81,6 +82,7 @@ pub fn decode_datum(bytes: &Bytes) -> Result<Datum, ShardError> {
 fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx) -> Result<Entries, ShardError> {
     let Some(document) = document else { return Ok(Entries::new()) };
     let document = decode_datum(document)?;
+    let mut bytes_left = INDEX_VALUES_BYTES_MAX;
     let mut entries: Entries = index
         .function
         .values(&document, index.multi, cx)
@@ -89,7 +91,10 @@ fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx)
         .filter_map(|(value, number)| {
             // A value that no index can hold (null, an object) has no entry; that is no error of the write.
             let key = index_key(&value, primary_key, index.multi.then_some(number)).ok()?;
-            Some((key, value))
+            let mut encoded = Vec::new();
+            value.encode(&mut encoded);
+            bytes_left = bytes_left.checked_sub(encoded.len())?;
+            Some((key, encoded))
         })
         .collect();
     entries.sort_by(|left, right| left.0.cmp(&right.0));
@@ -101,14 +106,14 @@ fn put(
     index: &Index,
     key: &[u8],
     primary_key: &[u8],
-    value: &Datum,
+    value: &[u8],
     position: u64,
 ) -> Result<(), ShardError> {
-    let mut stored = Vec::with_capacity(VALUE_HEADER_BYTES + primary_key.len() + 32);
+    let mut stored = Vec::with_capacity(VALUE_HEADER_BYTES + primary_key.len() + value.len() + 2);
     put_value_header(&mut stored, VALUE_INDEX_ENTRY, position);
     stored.put_u16_le(u16::try_from(primary_key.len()).expect("keys are at most a few hundred bytes"));
     stored.put_slice(primary_key);
-    value.encode(&mut stored);
+    stored.put_slice(value);
     transaction.put(index.tree, key, &stored)?;
     Ok(())
 }

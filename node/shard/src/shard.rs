@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes};
 use parking_lot::{Mutex, MutexGuard};
 use photondb_proto::{Epoch, IndexId, SchemaVersion};
 use photondb_reql::eval::Cx;
+use photondb_storage::limits::TREES_PER_SET_MAX;
 use photondb_storage::{Direction, Transaction, TreeId, TreeSet};
 
 use crate::command::{Command, Effect, Fence, Outcome, Skipped};
@@ -333,7 +334,8 @@ impl Work {
                 secondary::maintain(&mut self.transaction, index, &change, entry.position.0, &self.cx)?;
             }
             let number = u32::try_from(changes.len()).expect("an entry's effects are bounded by its bytes");
-            self.state.log_bytes += change_log::append(&mut self.transaction, entry.position.0, number, &change)?;
+            let (log_bytes, position) = (self.state.log_bytes, entry.position.0);
+            self.state.log_bytes = change_log::append(&mut self.transaction, log_bytes, position, number, &change)?;
             changes.push(change);
         }
         self.published.push(ChangeBatch { position: entry.position, changes: changes.into() });
@@ -345,7 +347,9 @@ impl Work {
         match command {
             Command::Write { .. } => unreachable!("writes do not change the schema"),
             Command::CreateIndex { id, name, multi, definition } => {
-                if !schema.indexes.contains_key(&id) {
+                // One tree too many is no reason to end every replica: the index is never ready, and can be dropped.
+                let has_room = self.transaction.trees().len() < TREES_PER_SET_MAX;
+                if !schema.indexes.contains_key(&id) && has_room {
                     let tree = TreeId(self.state.next_tree);
                     self.state.next_tree += 1;
                     self.transaction.create_tree(tree)?;

@@ -309,3 +309,43 @@ fn an_index_whose_building_a_crash_took_back_is_not_read_before_it_is_built_agai
     assert_eq!(by_age(&again).expect("is whole again"), IndexId(1));
     assert_eq!(held(&again, "age"), held(&fed.shard, "age"));
 }
+
+/// A document with a text of that many bytes.
+fn large_document(id: u64, fill: char, bytes: usize) -> Bytes {
+    let text: String = std::iter::repeat_n(fill, bytes).collect();
+    let mut encoded = Vec::new();
+    datum(&format!(r#"{{"id":{id},"text":"{text}"}}"#)).encode(&mut encoded);
+    Bytes::from(encoded)
+}
+
+#[test]
+fn the_largest_documents_replace_each_other() {
+    let mut fed = Fed::new();
+    fed.write(vec![Effect::Put { key: key(2), document: document(2, 1, &[]) }]);
+    // Old and new together are larger than any value that a tree takes.
+    let largest = photondb_shard::limits::DOCUMENT_BYTES_MAX - 100;
+    for fill in ['a', 'b'] {
+        let document = large_document(1, fill, largest);
+        fed.write(vec![Effect::Put { key: key(1), document: document.clone() }]);
+        assert_eq!(fed.shard.get(&key(1)).expect("reads"), Some(document));
+    }
+    fed.write(vec![Effect::Put { key: key(2), document: document(2, 3, &[]) }]);
+    assert_eq!(documents(&fed.shard).len(), 2);
+}
+
+#[test]
+fn an_index_function_that_makes_more_than_a_tree_takes_gives_no_entry() {
+    let mut fed = Fed::new();
+    let text = r#"[170,[[10,[1]],"text"]]"#;
+    let body = format!("[24,[{text},{text},{text}]]");
+    let function = compile_term(&term_of(&format!("[69,[[2,[1]],{body}]]"))).expect("compiles");
+    let definition = Bytes::from(encode_function(&function, &Cx::pure()).expect("encodes"));
+    let name = "threefold".to_owned();
+    fed.apply(&Command::CreateIndex { id: IndexId(1), name, multi: false, definition });
+    fed.write(vec![Effect::Put { key: key(1), document: large_document(1, 'a', 12 << 20) }]);
+    fed.finish_indexes();
+    fed.write(vec![Effect::Put { key: key(2), document: large_document(2, 'b', 10) }]);
+    fed.write(vec![Effect::Put { key: key(1), document: large_document(1, 'c', 12 << 20) }]);
+    let reader = fed.shard.read().expect("reads");
+    assert_eq!(reader.count_index("threefold", &KeyBounds::all()).expect("counts"), 1);
+}
