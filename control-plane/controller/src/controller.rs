@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use photondb_cluster_state::{
     Address, ClusterId, ClusterState, Command, FormatError, META_FOUNDER, Response, StateError,
 };
 use photondb_consensus::{Group, Groups};
 use photondb_proto::{GroupId, NodeId};
 use photondb_storage::Engine;
+use photondb_storage::wal::Purpose;
 use tokio::sync::watch;
 
 use crate::error::ControllerError;
@@ -73,7 +75,11 @@ impl Controller {
             Some(term) => term,
             None => self.group.wait_leading(LEADER_WAIT).await?,
         };
-        let outcome = self.group.propose(term, command.encode().into()).await?;
+        let command: Bytes = command.encode().into();
+        let admission =
+            self.replicated.engine().admit(command.len(), Purpose::Upkeep).map_err(ControllerError::NoRoom)?;
+        let outcome = self.group.propose(term, command).await?;
+        drop(admission);
         let outcome: Result<Result<Response, StateError>, FormatError> = Response::decode_outcome(&outcome);
         Ok(outcome??)
     }

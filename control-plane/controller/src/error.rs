@@ -16,6 +16,9 @@ pub enum ControllerError {
     /// The group of the cluster state does not start, or does not lead in time.
     #[error("the cluster state is not available: {0}")]
     Consensus(#[from] ConsensusError),
+    /// Storage has no room for a change: the disk is full. Nothing was written.
+    #[error("the cluster state was not changed, nothing was written: {0}")]
+    NoRoom(#[source] StorageError),
     /// Storage failed.
     #[error("the cluster state could not be read: {0}")]
     Storage(#[from] StorageError),
@@ -30,7 +33,10 @@ impl ControllerError {
         match self {
             ControllerError::NotProposed(error) => error.is_known_not_proposed(),
             ControllerError::Format(_) => false,
-            ControllerError::Refused(_) | ControllerError::Consensus(_) | ControllerError::Storage(_) => true,
+            ControllerError::Refused(_)
+            | ControllerError::Consensus(_)
+            | ControllerError::NoRoom(_)
+            | ControllerError::Storage(_) => true,
         }
     }
 }

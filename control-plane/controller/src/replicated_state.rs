@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use photondb_cluster_state::{ClusterState, Command, Response};
+use photondb_cluster_state::{ClusterState, Command, Response, StateError};
 use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
 use photondb_proto::GroupId;
 use photondb_storage::{Engine, StorageError, Transaction, TreeId, TreeSet, TreeSetId};
 use tokio::sync::watch;
 
 use crate::error::ControllerError;
+use crate::limits::STATE_BYTES_MAX;
 
 /// Where the cluster state lives: the tree set with the number of its group, as for every group.
 pub const CLUSTER_STATE_SET: TreeSetId = TreeSetId(GroupId::META.0);
@@ -47,6 +48,11 @@ impl ReplicatedState {
         let state = Arc::new(state);
         let changes = watch::Sender::new(Arc::clone(&state));
         Ok(ReplicatedState { engine, set, state: ArcSwap::new(state), changes })
+    }
+
+    /// Where it is kept.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// The state now.
@@ -98,9 +104,15 @@ impl Replicated for ReplicatedState {
             };
             // A command that this version cannot read was committed by a newer one: this node must not go on without it.
             let command = Command::decode(&command).map_err(ApplyError::new)?;
-            let outcome = state.applied(&command).map(|(next, response)| {
+            let outcome = state.applied(&command).and_then(|(next, response)| {
+                // Whatever makes it smaller is welcome even then.
+                let (before, after) = (state.encode().len(), next.encode().len());
+                if after > STATE_BYTES_MAX && after > before {
+                    let (bytes, max) = (after as u64, STATE_BYTES_MAX as u64);
+                    return Err(StateError::DefinitionTooLarge { bytes, max });
+                }
                 state = next;
-                response
+                Ok(response)
             });
             outcomes.push(Response::encode_outcome(&outcome).into());
         }
