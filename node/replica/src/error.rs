@@ -41,6 +41,11 @@ impl ReplicaError {
     /// As a client of table `name` is told.
     pub fn for_query(self, table: &str) -> QueryError {
         match self {
+            ReplicaError::Storage(error) | ReplicaError::Shard(ShardError::Storage(error)) if error.is_full() => {
+                QueryError::op_failed(format!(
+                    "Cannot perform write: The disk of the server is full; nothing was written ({error})."
+                ))
+            }
             ReplicaError::Unknown(reason) => QueryError::op_indeterminate(format!(
                 "Cannot perform write: The primary replica's answer was lost; the write may or may not have been performed ({reason})."
             )),

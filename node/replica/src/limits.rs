@@ -9,6 +9,10 @@ pub const ENTRIES_IN_FLIGHT_MAX: usize = 2;
 /// Bytes of effects waiting for the next entry of one shard; past it writers wait.
 pub const PENDING_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes of effects in one entry, unless one alone is larger. Several writers may be let in before any of them hands in
+/// what it has evaluated, so that what waits can be more than [`PENDING_BYTES_MAX`].
+pub const ENTRY_EFFECTS_BYTES_MAX: usize = 24 << 20;
+
 /// How long a new shard may take to lead, and an index to be built, before the waiting request is told so.
 pub const LEADER_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -21,4 +25,10 @@ pub const ATTEMPTS_MAX: usize = 32;
 const _: () = assert!(
     PENDING_BYTES_MAX + photondb_shard::limits::DOCUMENT_BYTES_MAX < photondb_consensus::limits::COMMAND_BYTES_MAX,
     "what waits, and one more document, must fit into one command"
+);
+// An effect takes more than 16 bytes beside its key and document; an entry less, and some 64 bytes more.
+const _: () = assert!(
+    ENTRY_EFFECTS_BYTES_MAX + 4096 < photondb_consensus::limits::COMMAND_BYTES_MAX
+        && PENDING_BYTES_MAX + photondb_shard::limits::DOCUMENT_BYTES_MAX < ENTRY_EFFECTS_BYTES_MAX,
+    "an entry must fit into one command"
 );

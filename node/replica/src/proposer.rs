@@ -12,6 +12,7 @@
 //! - R3. When an entry is skipped or refused, or its fate is unknown, nothing is evaluated or proposed until everything in
 //!   flight is answered; then a new chain begins on applied state.
 //! - R4. A writer is answered when the entry that carries its effects, or the newest effect it saw, was applied.
+//! - R5. Nothing is handed to consensus that the log has not promised room for, and nothing larger than an entry may be.
 
 use std::sync::{Arc, Weak};
 
@@ -22,16 +23,19 @@ use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_write};
 use photondb_shard::shard::View;
 use photondb_shard::{Effect, Fence, Outcome, Shard};
+use photondb_storage::wal::Purpose;
+use photondb_storage::{Engine, StorageError};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::ReplicaError;
-use crate::limits::{ENTRIES_IN_FLIGHT_MAX, PENDING_BYTES_MAX};
+use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_EFFECTS_BYTES_MAX, PENDING_BYTES_MAX};
 
 /// One shard's proposer. Lives as long as its replica; idle unless its member leads.
 pub struct Proposer {
     shard: Arc<Shard>,
     group: Group,
+    engine: Engine,
     executor: task::Handle,
     inner: Mutex<Inner>,
     /// Notified when writers that had to wait may try again.
@@ -76,6 +80,8 @@ enum Answer {
     Applied,
     /// It certainly had no effect.
     NotApplied,
+    /// It was not proposed, because storage has no room for it.
+    Refused(StorageError),
     Unknown(String),
 }
 
@@ -101,6 +107,8 @@ pub struct Planned {
 pub struct Submitted {
     /// For each planned write, whether it was taken; the others must be evaluated again.
     pub taken: Vec<bool>,
+    /// Some were not taken only because what waits already fills an entry; nothing changed under the writer.
+    pub full: bool,
     answer: Option<oneshot::Receiver<Answer>>,
 }
 
@@ -115,10 +123,11 @@ pub enum Settled {
 
 impl Proposer {
     /// A proposer for `group`, whose state machine is `shard`.
-    pub fn new(shard: Arc<Shard>, group: Group, executor: task::Handle) -> Arc<Proposer> {
+    pub fn new(shard: Arc<Shard>, group: Group, engine: Engine, executor: task::Handle) -> Arc<Proposer> {
         Arc::new_cyclic(|me| Proposer {
             shard,
             group,
+            engine,
             executor,
             inner: Mutex::new(Inner {
                 term: None,
@@ -142,20 +151,35 @@ impl Proposer {
     }
 
     /// What each key has now: in flight, or applied. Waits while a broken chain is being settled.
+    ///
+    /// Errors: without room for any write, [`StorageError::Full`].
     pub async fn read(&self, keys: &[Bytes]) -> Result<(Ticket, Vec<Option<Bytes>>), ReplicaError> {
-        loop {
+        drop(self.engine.admit(0, Purpose::Write)?);
+        let (ticket, in_flight) = loop {
             let settled = self.settled.notified();
             {
                 let inner = self.inner.lock();
                 let Some(term) = inner.term else { return Err(ReplicaError::NotLeading) };
                 if !inner.broken && inner.pending.bytes < PENDING_BYTES_MAX {
-                    let view = self.shard.view();
-                    let documents: Result<_, ReplicaError> = keys.iter().map(|key| self.current(&inner, key)).collect();
-                    return Ok((Ticket { term, view }, documents?));
+                    let ticket = Ticket { term, view: self.shard.view() };
+                    let newest = |key| inner.overlay.get(key).map(|in_flight: &InFlight| in_flight.document.clone());
+                    break (ticket, keys.iter().map(newest).collect::<Vec<_>>());
                 }
             }
             settled.await;
-        }
+        };
+        // Without the lock, because a page may have to come from the disk. What has changed meanwhile is not what the
+        // writer expects, and `submit` does not take it.
+        let documents = keys.iter().zip(in_flight).map(|(key, in_flight)| match in_flight {
+            Some(document) => Ok(document),
+            None => Ok(self.shard.get(key)?),
+        });
+        Ok((ticket, documents.collect::<Result<_, ReplicaError>>()?))
+    }
+
+    /// Where the shard is kept.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Takes the writes whose expectations still hold. Nothing is taken when the ticket is out of date.
@@ -164,14 +188,17 @@ impl Proposer {
         let view = self.shard.view();
         let current = inner.term == Some(ticket.term) && !inner.broken;
         if !current || view.version != ticket.view.version || view.epoch != ticket.view.epoch {
-            return Ok(Submitted { taken: vec![false; planned.len()], answer: None });
+            return Ok(Submitted { taken: vec![false; planned.len()], full: false, answer: None });
         }
+        let mut full = false;
         let mut taken = Vec::with_capacity(planned.len());
         let mut waits = false;
         for write in planned {
             let holds = self.current(&inner, &write.key)? == write.expected;
-            taken.push(holds);
-            if !holds {
+            let fits = write.effect.as_ref().is_none_or(|effect| inner.pending.has_room(effect));
+            full |= holds && !fits;
+            taken.push(holds && fits);
+            if !(holds && fits) {
                 continue;
             }
             match write.effect {
@@ -189,7 +216,7 @@ impl Proposer {
             receive
         });
         self.propose(&mut inner);
-        Ok(Submitted { taken, answer })
+        Ok(Submitted { taken, full, answer })
     }
 
     /// Proposes what waits while the pipeline has room.
@@ -198,6 +225,17 @@ impl Proposer {
             let Some(term) = inner.term else { return };
             let serial = inner.pending.serial + 1;
             let batch = std::mem::replace(&mut inner.pending, Batch { serial, ..Batch::default() });
+            let admission = match self.engine.admit(batch.bytes, Purpose::Write) {
+                Ok(admission) => admission,
+                Err(error) => {
+                    for waiter in batch.waiters {
+                        let _ = waiter.send(Answer::Refused(error.clone()));
+                    }
+                    // R3: what was evaluated on these effects would be evaluated on nothing.
+                    self.break_chain(inner);
+                    return;
+                }
+            };
             let view = batch.view.as_ref().expect("a batch with waiters was evaluated under a view");
             let fence = Fence {
                 term: term.0,
@@ -213,6 +251,7 @@ impl Proposer {
             let me = self.me.upgrade().expect("called through an Arc of it");
             self.executor.spawn(async move {
                 let outcome = outcome.await;
+                drop(admission);
                 me.answered(batch, outcome);
             });
         }
@@ -298,6 +337,13 @@ impl Inner {
     }
 }
 
+impl Batch {
+    /// Whether one more effect leaves the batch small enough for an entry. One alone always does.
+    fn has_room(&self, effect: &Effect) -> bool {
+        self.effects.is_empty() || self.bytes + effect.size() <= ENTRY_EFFECTS_BYTES_MAX
+    }
+}
+
 impl Submitted {
     /// Waits until everything taken is applied, or is known not to be.
     pub async fn settle(self) -> Result<Settled, ReplicaError> {
@@ -305,6 +351,7 @@ impl Submitted {
         match answer.await {
             Ok(Answer::Applied) => Ok(Settled::Applied),
             Ok(Answer::NotApplied) => Ok(Settled::NotApplied),
+            Ok(Answer::Refused(error)) => Err(ReplicaError::Storage(error)),
             Ok(Answer::Unknown(reason)) => Err(ReplicaError::Unknown(reason)),
             Err(_) => Err(ReplicaError::Unknown("the node is shutting down".to_owned())),
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use photondb_cluster_state::{ClusterState, Table};
+use photondb_cluster_state::{ClusterState, META_FOUNDER, Shard as StoredShard, Table};
 use photondb_consensus::{ConsensusError, Groups};
 use photondb_proto::{GroupId, MemberId, NodeId, TableId};
 use photondb_runtime::task;
@@ -78,28 +78,56 @@ impl Replicas {
         Ok(())
     }
 
+    /// Starts every member of the table, or none: what was started is stopped again when another fails, so that the next
+    /// attempt finds nothing running.
     async fn start(&self, table: &Table) -> Result<TableReplicas, ReplicaError> {
-        let mut shards = Vec::with_capacity(table.shards.len());
+        let mut shards: Vec<Arc<Replica>> = Vec::with_capacity(table.shards.len());
         for shard in &table.shards {
             let Some(member) = shard.members.iter().find(|member| member.node == self.node) else { continue };
-            let set = match self.engine.tree_set(TreeSetId(shard.id.0)) {
-                Some(set) => set,
-                None => self.engine.create_tree_set(TreeSetId(shard.id.0))?,
-            };
-            let group_id = GroupId::from(shard.id);
-            let state = Arc::new(Shard::open(set)?);
-            let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
-            let group = self.groups.initialize(group_id, member.id, self.node, machine.clone()).await?;
-            let proposer = Proposer::new(state.clone(), group.clone(), self.executor.clone());
-            machine.connect(&proposer);
-            // Leadership may have come before the proposer was connected; being told twice does no harm.
-            group.wait_leading(LEADER_WAIT_MAX).await?;
-            proposer.leading(group.leading());
-            let replica =
-                Replica { id: shard.id, member: member.id, range: shard.range.clone(), shard: state, group, proposer };
-            shards.push(Arc::new(replica));
+            match self.start_member(shard, member.id).await {
+                Ok(replica) => shards.push(Arc::new(replica)),
+                Err(error) => {
+                    for started in &shards {
+                        if let Err(error) = self.groups.stop(GroupId::from(started.id)).await {
+                            tracing::warn!(shard = %started.id, %error, "a group did not stop cleanly");
+                        }
+                    }
+                    return Err(error);
+                }
+            }
         }
         Ok(TableReplicas { id: table.id, shards })
+    }
+
+    async fn start_member(&self, shard: &StoredShard, member: MemberId) -> Result<Replica, ReplicaError> {
+        let set = match self.engine.tree_set(TreeSetId(shard.id.0)) {
+            Some(set) => set,
+            None => self.engine.create_tree_set(TreeSetId(shard.id.0))?,
+        };
+        let group_id = GroupId::from(shard.id);
+        let state = Arc::new(Shard::open(set)?);
+        let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
+        let group = self.groups.initialize(group_id, member, self.node, machine.clone()).await?;
+        let proposer = Proposer::new(state.clone(), group.clone(), self.engine.clone(), self.executor.clone());
+        machine.connect(&proposer);
+        match group.wait_leading(LEADER_WAIT_MAX).await {
+            // A long log may still be re-applied: the member serves when it is done.
+            Ok(_) | Err(ConsensusError::Timeout { .. }) => {}
+            Err(error) => {
+                let _ = self.groups.stop(group_id).await;
+                return Err(error.into());
+            }
+        }
+        // Leadership may have come before the proposer was connected. It may also change while this is said: then what was
+        // said is said again. Being told twice does no harm.
+        loop {
+            let led = group.leading();
+            proposer.leading(led);
+            if group.leading() == led {
+                break;
+            }
+        }
+        Ok(Replica { id: shard.id, member, range: shard.range.clone(), shard: state, group, proposer })
     }
 
     /// Brings indexes and hook of one shard to what the state says. Each difference is one command in the shard's own log.
@@ -153,6 +181,7 @@ impl Replicas {
                 }
             }
         }
+        self.erase_what_was_left(state, failures).await;
         let wanted: BTreeSet<u64> = state.tables().flat_map(|table| &table.shards).map(|shard| shard.id.0).collect();
         for set in self.engine.tree_sets() {
             if set.0 != GroupId::META.0
@@ -160,6 +189,32 @@ impl Replicas {
                 && let Err(error) = self.engine.drop_tree_set(set)
             {
                 tracing::warn!(shard = set.0, %error, "a dropped shard's trees could not be freed; it is tried again");
+            }
+        }
+    }
+
+    /// A crash, or a failure, between the drop of a table and the end of its members leaves their logs behind, which would be
+    /// carried forward for ever. `state` must be complete, as for everything that is dropped here: a member that it does not
+    /// know is one that it has forgotten.
+    async fn erase_what_was_left(&self, state: &ClusterState, failures: &mut Failures) {
+        let wanted: BTreeSet<MemberId> = state
+            .tables()
+            .flat_map(|table| &table.shards)
+            .flat_map(|shard| &shard.members)
+            .map(|member| member.id)
+            .collect();
+        for (stream, left) in self.engine.wal().states() {
+            let member = MemberId(stream.0);
+            if left.erased || member == META_FOUNDER || wanted.contains(&member) {
+                continue;
+            }
+            let erased = match self.groups.list().into_iter().find(|group| group.member() == member) {
+                Some(group) => self.erase(group.id(), member).await,
+                None => self.groups.erase(member).await.map_err(ReplicaError::from),
+            };
+            if let Err(error) = erased {
+                // It is no table's any more; the failure is that of obeying the state.
+                failures.0.push((TableId(0), error));
             }
         }
     }

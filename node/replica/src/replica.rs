@@ -7,6 +7,7 @@ use photondb_proto::{KeyRange, MemberId, ShardId, TableId};
 use photondb_shard::format::{decode_outcome, encode_command};
 use photondb_shard::shard::BuildStep;
 use photondb_shard::{Command, Outcome, Reader, Shard};
+use photondb_storage::wal::Purpose;
 
 use crate::error::ReplicaError;
 use crate::limits::BUILD_STEP_DOCUMENTS;
@@ -61,7 +62,10 @@ impl Replica {
     /// Proposes a change of the shard's schema and waits until it is applied.
     pub(crate) async fn change(&self, command: &Command) -> Result<(), ReplicaError> {
         let term = self.group.leading().ok_or(ReplicaError::NotLeading)?;
-        let outcome = self.group.propose(term, encode_command(command)).await?;
+        let command = encode_command(command);
+        let admission = self.proposer.engine().admit(command.len(), Purpose::Upkeep)?;
+        let outcome = self.group.propose(term, command).await?;
+        drop(admission);
         match decode_outcome(&outcome)? {
             Outcome::Applied => Ok(()),
             Outcome::Skipped(_) => Err(ReplicaError::Skipped),

@@ -70,7 +70,7 @@ impl ShardTable {
                 evaluated.push(result);
             }
             let submitted = proposer.submit(&ticket, planned).map_err(|error| self.explain(error))?;
-            let taken = submitted.taken.clone();
+            let (taken, full) = (submitted.taken.clone(), submitted.full);
             match fiber::wait(submitted.settle()).map_err(|error| self.explain(error))? {
                 Settled::Applied if taken.contains(&true) => {
                     let mut rest = Vec::new();
@@ -79,6 +79,7 @@ impl ShardTable {
                     }
                     open = rest;
                 }
+                Settled::Applied if full => fiber::yield_now(),
                 _ => {
                     attempts += 1;
                     if attempts == ATTEMPTS_MAX {
