@@ -104,10 +104,27 @@ impl Node {
 
     /// As [`Node::restart`]; the exit status of a process that ended before it answered.
     pub fn try_restart(&mut self) -> Result<Duration, ExitStatus> {
+        let begun = Instant::now();
+        let printed_before = self.spawn();
+        self.wait_until(begun, printed_before, |ports| {
+            Connection::try_open(ports.driver).is_some_and(|mut connection| connection.run("[1,1]").is_ok())
+        })?;
+        Ok(begun.elapsed())
+    }
+
+    /// Starts the process and waits until it says that it is ready: for a node that does not let us in.
+    pub fn launch(&mut self) {
+        let printed_before = self.spawn();
+        if let Err(status) = self.wait_until(Instant::now(), printed_before, |_| true) {
+            panic!("the node ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// Gives how much was in the log before.
+    fn spawn(&mut self) -> usize {
         assert!(self.process.is_none(), "the node runs");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log can be opened");
         let printed_before = self.log().len();
-        let begun = Instant::now();
         let child = Command::new(program())
             .arg("serve")
             .arg("--directory")
@@ -120,18 +137,22 @@ impl Node {
             .spawn()
             .expect("the program starts");
         self.process = Some(child);
-        self.wait_ready(begun, printed_before)?;
-        Ok(begun.elapsed())
+        printed_before
     }
 
-    fn wait_ready(&mut self, begun: Instant, printed_before: usize) -> Result<(), ExitStatus> {
+    fn wait_until(
+        &mut self,
+        begun: Instant,
+        printed_before: usize,
+        answers: impl Fn(Ports) -> bool,
+    ) -> Result<(), ExitStatus> {
         loop {
             let child = self.process.as_mut().expect("the node was started");
             let ended = child.try_wait().expect("the process can be asked");
             let log = self.log();
             if let Some(ports) = log.get(printed_before..).and_then(ports_of_banner) {
                 self.ports = ports;
-                if Connection::try_open(ports.driver).is_some_and(|mut connection| connection.run("[1,1]").is_ok()) {
+                if answers(ports) {
                     return Ok(());
                 }
             }
