@@ -21,6 +21,13 @@ pub const PRINTED_DATUM_BYTES_MAX: usize = 300;
 /// A message from a client must be shorter than this.
 pub const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// A string that is put together from others, in bytes; as long as the longest that a client can send.
+pub const STRING_BYTES_MAX: usize = FRAME_BYTES_MAX;
+
+/// What a function makes and what is written as JSON, in bytes of its stored form: a value whose parts are shared is small
+/// in memory and may yet be endless to walk or to write out.
+pub const VALUE_BYTES_MAX: usize = 512 * 1024 * 1024;
+
 /// What one connection may send before it has authenticated.
 pub const HANDSHAKE_BYTES_MAX: usize = 2_048;
 

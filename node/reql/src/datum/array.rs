@@ -147,10 +147,10 @@ impl Default for Array {
 
 impl From<Vec<Datum>> for Array {
     fn from(items: Vec<Datum>) -> Array {
-        let (mut depth, mut size) = (0, 3);
+        let (mut depth, mut size) = (0, 3_usize);
         for item in &items {
             depth = depth.max(item.depth());
-            size += item.size_hint() + 1;
+            size = size.saturating_add(item.size_hint()).saturating_add(1);
         }
         Array(Repr::Tree(Arc::new(Tree { depth: depth + 1, size, items })))
     }

@@ -10,13 +10,26 @@ use smallvec::SmallVec;
 use super::node::{Cursor, Node};
 use super::{Datum, binary, number};
 use crate::error::{Error, Result};
+use crate::limits::VALUE_BYTES_MAX;
 
 pub use parse::{ParseError, parse, parse_text};
 pub use scan::{JsonError, Scanner, Syntax};
 
 /// Appends compact JSON: no blanks, fields in the order of their names, binary data as a base64 pseudo-type.
+///
+/// Errors: what has no JSON, and more than [`VALUE_BYTES_MAX`].
 pub fn write(datum: &Datum, out: &mut Vec<u8>) -> Result<()> {
+    within_size(datum)?;
     write_node(datum.node(), out)
+}
+
+/// Whether it is short enough to be walked to its end. Constant time.
+pub(crate) fn within_size(datum: &Datum) -> Result<()> {
+    let size = datum.size_hint();
+    if size <= VALUE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::resource(format!("Value of {size} bytes over size limit `{VALUE_BYTES_MAX}` bytes.")))
 }
 
 /// Compact JSON as a string.

@@ -34,10 +34,10 @@ struct Tree {
 impl Tree {
     fn new(entries: Vec<(Str, Datum)>) -> Tree {
         debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "the fields ascend");
-        let (mut depth, mut size) = (0, 3);
+        let (mut depth, mut size) = (0, 3_usize);
         for (key, value) in &entries {
             depth = depth.max(value.depth());
-            size += key.as_bytes().len() + value.size_hint() + 2;
+            size = size.saturating_add(key.as_bytes().len() + 2).saturating_add(value.size_hint());
         }
         Tree { depth: depth + 1, size, entries }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::datum::Datum;
+use crate::datum::{Datum, json};
 use crate::error::{Error, Result};
 use crate::eval::context::Cx;
 use crate::eval::eval;
@@ -12,6 +12,7 @@ use crate::eval::node::{Function, Node, Traits};
 use crate::eval::scope::Scope;
 use crate::eval::terms::shortcut;
 use crate::eval::value::Value;
+use crate::limits::NESTING_MAX;
 use crate::term::{BacktraceId, TermKind};
 
 /// A function literal with the variables it sees.
@@ -158,7 +159,11 @@ impl Closure {
             ))
             .at(self.function.body.id()));
         }
-        eval(&self.function.body, &self.scope.enter(args), cx)
+        let value = eval(&self.function.body, &self.scope.enter(args), cx)?;
+        if let Value::Datum(datum) = &value {
+            check_growth(datum).map_err(|error| error.at(self.function.body.id()))?;
+        }
+        Ok(value)
     }
 
     /// Whether the body is an object literal, which `filter` takes for a pattern.
@@ -169,6 +174,15 @@ impl Closure {
             _ => false,
         }
     }
+}
+
+/// A query is finite, but a function that `fold` or `reduce` gives its own result again and again could nest or double
+/// a value until it takes all memory, or all time to walk.
+fn check_growth(datum: &Datum) -> Result<()> {
+    if datum.depth() > NESTING_MAX {
+        return Err(Error::resource(format!("Value nested more than {NESTING_MAX} levels deep.")));
+    }
+    json::within_size(datum)
 }
 
 fn only(args: &[Datum]) -> Result<&Datum> {

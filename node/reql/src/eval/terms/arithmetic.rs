@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::eval::context::Limits;
 use crate::eval::terms::time::shift;
 use crate::eval::{Args, Value};
+use crate::limits::STRING_BYTES_MAX;
 
 /// `add`: sums numbers, joins strings and arrays, moves a time by seconds.
 pub fn add(args: &Args<'_>) -> Result<Value> {
@@ -66,7 +67,11 @@ pub fn add_two(left: Datum, right: Datum, limits: &Limits) -> Result<Datum> {
     match (left, right) {
         (Datum::Number(left), Datum::Number(right)) => Datum::number(left + right),
         (Datum::String(left), right @ Datum::String(_)) => {
-            Ok(Datum::from([left.as_str(), right.as_string()?.as_str()].concat()))
+            let (left, right) = (left.as_str(), right.as_string()?.as_str());
+            if left.len() + right.len() > STRING_BYTES_MAX {
+                return Err(Error::resource(format!("String over size limit `{STRING_BYTES_MAX}` bytes.")));
+            }
+            Ok(Datum::from([left, right].concat()))
         }
         (left, right) if left.is_ptype("TIME") => shift(&left, right.as_number()?),
         (left, right) if right.is_ptype("TIME") => shift(&right, left.as_number()?),
