@@ -45,6 +45,29 @@ fn start(disk: &SimulatedDisk) -> Parts {
 }
 
 fn start_with(disk: &SimulatedDisk, options: EngineOptions) -> Parts {
+    start_on(disk, options, state_with_a_table())
+}
+
+fn state_with_a_table() -> ClusterState {
+    let mut state = ClusterState::at_birth();
+    let database = state.database_named("test").expect("is there at birth").id;
+    let register =
+        Command::RegisterNode { id: NODE, name: "n".into(), tags: BTreeSet::new(), addresses: Vec::new(), boots: 1 };
+    apply(&mut state, &register).expect("the node is new");
+    let create = Command::CreateTable {
+        id: TABLE,
+        database,
+        name: "t".into(),
+        primary_key: "id".into(),
+        durability: Durability::Hard,
+        write_acks: WriteAcks::Majority,
+        shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
+    };
+    apply(&mut state, &create).expect("the name is free");
+    state
+}
+
+fn start_on(disk: &SimulatedDisk, options: EngineOptions, state: ClusterState) -> Parts {
     let engine = Engine::open(Arc::new(disk.clone()), options).expect("opens");
     let wal = engine.wal().clone();
     let writer = wal.clone();
@@ -66,21 +89,6 @@ fn start_with(disk: &SimulatedDisk, options: EngineOptions) -> Parts {
     });
     let groups = Groups::new(wal, executor.handle().runtime().clone(), fatal, Options::default());
     let replicas = Replicas::new(NODE, engine.clone(), groups.clone(), executor.handle());
-    let mut state = ClusterState::at_birth();
-    let database = state.database_named("test").expect("is there at birth").id;
-    let register =
-        Command::RegisterNode { id: NODE, name: "n".into(), tags: BTreeSet::new(), addresses: Vec::new(), boots: 1 };
-    apply(&mut state, &register).expect("the node is new");
-    let create = Command::CreateTable {
-        id: TABLE,
-        database,
-        name: "t".into(),
-        primary_key: "id".into(),
-        durability: Durability::Hard,
-        write_acks: WriteAcks::Majority,
-        shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
-    };
-    apply(&mut state, &create).expect("the name is free");
     let parts = Parts { replicas, engine, groups, executor, state, _log_writer: log_writer };
     parts.reconcile();
     parts
@@ -218,4 +226,23 @@ fn one_request_larger_than_an_entry_is_written_in_several() {
     let documents = (0..4).map(|id| (id, datum(&format!(r#"{{"id":{id},"text":"{text}"}}"#)))).collect::<Vec<_>>();
     parts.write_all(documents).expect("is cut");
     assert!((0..4).all(|id| parts.has(id)));
+}
+
+#[test]
+fn the_log_of_a_table_dropped_before_a_crash_is_erased_after_it() {
+    let disk = SimulatedDisk::new(14);
+    let mut parts = start(&disk);
+    parts.write(0, 100).expect("there is space");
+    let member = parts.state.tables().next().expect("the table").shards[0].members[0].id;
+    let live = |parts: &Parts| parts.engine.wal().states().iter().any(|(id, log)| id.0 == member.0 && !log.erased);
+    assert!(live(&parts));
+    // The cluster state dropped the table, and the node ended before it obeyed.
+    let drop_table = Command::DropTable { id: TABLE };
+    apply(&mut parts.state, &drop_table).expect("the table is there");
+    let state = parts.state.clone();
+    drop(parts);
+    disk.crash();
+    let parts = start_on(&disk, options(), state);
+    assert!(!live(&parts), "its log would be carried forward for ever");
+    assert!(parts.engine.tree_sets().is_empty());
 }
