@@ -103,9 +103,10 @@ impl Node {
         let ports = Ports { driver: driver_port, cluster: config.cluster.port, http: http_port };
 
         let fatal: OnFatal = Arc::new(end_process);
+        storage_threads::end_process_when_one_panics();
         let engine = open_engine(&config)?;
         let log_writer = storage_threads::start_log_writer(&engine, fatal.clone()).map_err(StartError::Thread)?;
-        let raft = Executor::start("raft").map_err(StartError::Thread)?;
+        let raft = Executor::start(storage_threads::RAFT).map_err(StartError::Thread)?;
         let groups =
             Groups::new(engine.wal().clone(), raft.handle().runtime().clone(), fatal.clone(), RaftOptions::default());
         let random: Arc<dyn Random> = Arc::new(SystemRandom);

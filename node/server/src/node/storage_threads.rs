@@ -11,11 +11,43 @@ use photondb_storage::Engine;
 
 use crate::limits::{CHECKPOINT_LOOK_PERIOD, CHECKPOINT_PERIOD_MAX, LOG_IDLE_TIME};
 
+pub(super) const LOG_WRITER: &str = "log-writer";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
+pub(super) const RAFT: &str = "raft";
+
+/// From here on a panic on a thread that the node cannot do without ends the process, after it was reported. Tokio would
+/// catch one on the Raft thread, and whoever waited for what the task was doing would wait for ever.
+pub(super) fn end_process_when_one_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            report(panic);
+            let current = std::thread::current();
+            if let Some(thread @ (LOG_WRITER | CHECKPOINTS | RAFT)) = current.name() {
+                tracing::error!(
+                    thread,
+                    "a thread the node cannot do without has panicked: {panic}; the process ends now. Nothing acknowledged is lost"
+                );
+                std::process::abort();
+            }
+        }));
+    });
+}
+
 /// Starts the thread that writes and syncs the log whenever something is queued.
 pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<StepThread> {
     let wal = engine.wal().clone();
     let mut idle = false;
-    let thread = StepThread::start("log-writer", move || {
+    let mut was_short = false;
+    let thread = StepThread::start(LOG_WRITER, move || {
+        if wal.is_short() != was_short {
+            was_short = !was_short;
+            match was_short {
+                true => tracing::error!("the disk is full: writes are refused until there is space, reads go on"),
+                false => tracing::info!("there is space for the log again: writes are taken"),
+            }
+        }
         let result = match wal.step() {
             Ok(true) => {
                 idle = false;
@@ -32,7 +64,7 @@ pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<St
         };
         match result {
             Ok(()) => Step::Idle,
-            // Space comes back with the next checkpoint; writes are refused until then.
+            // Space comes back with a checkpoint, or from outside; writes are refused until then.
             Err(error) if error.is_full() => Step::After(CHECKPOINT_LOOK_PERIOD),
             Err(error) => {
                 fatal(format!("the log cannot be written: {error}"));
@@ -61,8 +93,9 @@ pub(super) fn start_checkpoints(
         last_log_bytes: engine.wal().metrics().bytes_written,
         clock,
         fatal,
+        failing: false,
     };
-    StepThread::start("checkpoints", move || checkpoints.step())
+    StepThread::start(CHECKPOINTS, move || checkpoints.step())
 }
 
 struct Checkpoints {
@@ -74,6 +107,8 @@ struct Checkpoints {
     /// When the last one was made, and what the log had written by then.
     last: Moment,
     last_log_bytes: u64,
+    /// The last one failed.
+    failing: bool,
 }
 
 impl Checkpoints {
@@ -85,13 +120,22 @@ impl Checkpoints {
         match self.engine.checkpoint() {
             Ok(report) => {
                 tracing::debug!(?report, took = ?self.clock.now().since(began), "checkpoint");
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("checkpoints succeed again");
+                }
                 self.purge();
             }
             Err(error) if error.is_fatal() => {
                 (self.fatal)(format!("a checkpoint failed: {error}"));
                 return Step::Stop;
             }
-            Err(error) => tracing::warn!(%error, "a checkpoint failed and will be tried again"),
+            Err(error) => {
+                // Writes may be refused until one succeeds, so the next attempt does not wait until it is due.
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(%error, "a checkpoint failed and is tried again and again; writes may be refused");
+                }
+                return Step::After(CHECKPOINT_LOOK_PERIOD);
+            }
         }
         self.last = self.clock.now();
         self.last_log_bytes = self.engine.wal().metrics().bytes_written;
@@ -101,7 +145,9 @@ impl Checkpoints {
     fn is_due(&self) -> bool {
         let idle_bytes = self.engine.wal().metrics().bytes_written - self.last_log_bytes;
         let changed = self.engine.metrics().dirty_bytes > 0 || idle_bytes > LOG_IDLE_BYTES;
-        self.engine.should_checkpoint() || (changed && self.clock.now().since(self.last) >= CHECKPOINT_PERIOD_MAX)
+        self.failing
+            || self.engine.should_checkpoint()
+            || (changed && self.clock.now().since(self.last) >= CHECKPOINT_PERIOD_MAX)
     }
 
     /// Lets every group forget the log that the checkpoint has made superfluous.
@@ -125,3 +171,31 @@ const LOG_IDLE_BYTES: u64 = 64 * 1024;
 
 /// Waits between two looks at a condition while a node stops.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set for the process in which the thread of that name panics.
+    const PANICKING: &str = "PHOTONDB_TEST_PANICKING_THREAD";
+
+    #[test]
+    fn a_panic_on_a_thread_the_node_needs_ends_the_process_and_on_another_does_not() {
+        if let Ok(thread) = std::env::var(PANICKING) {
+            end_process_when_one_panics();
+            let executor = photondb_runtime::task::Executor::start(thread).expect("a thread starts");
+            // Tokio catches it.
+            let caught = executor.handle().block_on(async { panic!("a task of this thread panics") });
+            assert!(caught.map(|never: ()| never).is_none());
+            return;
+        }
+        let name = std::thread::current().name().expect("tests have names").to_owned();
+        for (thread, survives) in [(RAFT, false), ("worker-1", true)] {
+            let mut child = Command::new(std::env::current_exe().expect("this test is a file"));
+            let output = child.args(["--exact", &name]).env(PANICKING, thread).output().expect("starts");
+            assert_eq!(output.status.success(), survives, "{thread}: {output:?}");
+        }
+    }
+}
