@@ -64,7 +64,8 @@ impl Connection {
         let length = u32::from_le_bytes(head[8..].try_into().expect("four bytes")) as usize;
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
-        let answer = serde_json::from_slice(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let answer =
+            serde_json::from_slice(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         Ok((token, answer))
     }
 

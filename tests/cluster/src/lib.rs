@@ -16,7 +16,8 @@ pub fn full() -> bool {
 
 /// The seed of a random suite: `PHOTONDB_SEED`, or one drawn from the clock; printed, so that a failure can be repeated.
 pub fn seed(suite: &str) -> u64 {
-    let drawn = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |age| age.as_nanos() as u64);
+    let drawn =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |age| age.as_nanos() as u64);
     let seed = std::env::var("PHOTONDB_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(drawn);
     println!("{suite}: PHOTONDB_SEED={seed}");
     seed

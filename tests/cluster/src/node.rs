@@ -301,7 +301,8 @@ impl Node {
     /// One HTTP GET: status line and body.
     pub fn http_get(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports.http)).expect("the HTTP port is open");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("the request is sent");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .expect("the request is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the answer is text");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");

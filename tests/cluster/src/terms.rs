@@ -35,6 +35,14 @@ pub fn index_wait(name: &str) -> String {
     format!("[140,[{}]]", table(name))
 }
 
+/// So many numbers that nobody counts them. An infinite range is refused by whatever wants all of it.
+pub const FAR: &str = "[173,[1000000000000]]";
+
+/// A query that is busy for hours and answers nothing meanwhile.
+pub fn busy() -> String {
+    count(&format!("[39,[{FAR},[69,[[2,[1]],[17,[[10,[1]],-1]]]]]]"))
+}
+
 /// A feed of all changes.
 pub fn changes(name: &str) -> String {
     format!("[152,[{}]]", table(name))

@@ -198,11 +198,15 @@ fn a_port_in_use_names_the_flag_and_the_port() {
         let data = folder.path().join("data");
         let others = FREE_PORTS.iter().filter(|other| !other.starts_with(flag)).copied();
         let chosen = format!("{flag}={port}");
-        let arguments: Vec<&str> = ["serve", "--directory", data.to_str().unwrap(), &chosen].into_iter().chain(others).collect();
+        let arguments: Vec<&str> =
+            ["serve", "--directory", data.to_str().unwrap(), &chosen].into_iter().chain(others).collect();
         let output = photondb(&arguments);
         let said = text(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(flag) && said.contains(&format!("127.0.0.1:{port}")) && said.contains("in use"), "{said}");
+        assert!(
+            said.contains(flag) && said.contains(&format!("127.0.0.1:{port}")) && said.contains("in use"),
+            "{said}"
+        );
         assert!(!data.exists(), "{flag}: nothing is made before the ports are there");
     }
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use photondb_test_cluster::terms::{changes, count, get, insert, table, table_create};
+use photondb_test_cluster::terms::{busy, changes, count, get, insert, table, table_create};
 use photondb_test_cluster::{Connection, Node};
 
 fn write(mut connection: Connection, writer: u64, acknowledged: &Mutex<BTreeSet<u64>>) {
     for serial in 0.. {
         let id = writer << 32 | serial;
-        let Ok(answer) = connection.run(&format!("[1,{}]", insert("t", &[format!(r#"{{"id":{id}}}"#)]))) else { return };
+        let Ok(answer) = connection.run(&format!("[1,{}]", insert("t", &[format!(r#"{{"id":{id}}}"#)]))) else {
+            return;
+        };
         if answer["t"] != 1 || answer["r"][0]["inserted"] != 1 {
             println!("refused while it drains: {answer}");
             return;
@@ -30,7 +32,7 @@ fn under_load_it_exits_0_and_loses_nothing() {
     feed.run(&format!("[1,{}]", changes("t"))).unwrap();
     feed.send_as(1, "[2]").unwrap();
     let mut endless = node.connect();
-    endless.send(&format!("[1,{}]", count("[173,[]]"))).unwrap();
+    endless.send(&format!("[1,{}]", busy())).unwrap();
     std::thread::scope(|scope| {
         for writer in 1..=8 {
             let (connection, acknowledged) = (node.connect(), &acknowledged);
@@ -75,7 +77,7 @@ fn an_idle_node_ends_at_once() {
 fn a_second_signal_ends_it_at_once() {
     let mut node = Node::start();
     let mut endless = node.connect();
-    endless.send(&format!("[1,{}]", count("[173,[]]"))).unwrap();
+    endless.send(&format!("[1,{}]", busy())).unwrap();
     std::thread::sleep(Duration::from_millis(100));
     node.signal("TERM");
     std::thread::sleep(Duration::from_millis(300));

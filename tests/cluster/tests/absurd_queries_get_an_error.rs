@@ -63,7 +63,9 @@ fn documents_and_terms_nested_a_million_deep() {
     let mut connection = node.connect();
     connection.value(&table_create("t"));
     for levels in [1_001, 10_000, 1_000_000] {
-        for (open, inner, close) in [("[2,[", "1", "]]"), (r#"{"a":"#, "1", "}"), ("[", "", "]"), ("[93,[", "1", r#","a"]]"#)] {
+        for (open, inner, close) in
+            [("[2,[", "1", "]]"), (r#"{"a":"#, "1", "}"), ("[", "", "]"), ("[93,[", "1", r#","a"]]"#)]
+        {
             let (kind, message) = connection.error(&nested(open, inner, close, levels));
             assert!(kind == CLIENT || kind == COMPILE || kind == RUNTIME, "{levels} {open}: {message}");
         }
@@ -85,7 +87,7 @@ fn a_value_that_grows_while_a_query_runs_is_refused() {
     let mut connection = node.connect();
     // fold: each step wraps what there is in another array or object.
     for wrap in ["[2,[[10,[1]]]]", r#"{"a":[10,[1]]}"#] {
-        let (kind, message) = connection.error(&format!("[187,[[173,[]],[2,[]],[69,[[2,[1,2]],{wrap}]]]]"));
+        let (kind, message) = connection.error(&format!("[187,[[173,[100000]],[2,[]],[69,[[2,[1,2]],{wrap}]]]]"));
         assert_eq!((kind, message.as_str()), (RUNTIME, "Value nested more than 1000 levels deep."));
     }
     // Small in memory, as all its parts are shared, but endless to walk or to write out.

@@ -216,9 +216,33 @@ fn garbage_in_frames_is_a_client_error() {
     let mut numbers = Numbers(seed("garbage"));
     let mut connection = node.connect();
     let fixed: &[&[u8]] = &[
-        b"", b"x", b"[", b"[]", b"{}", b"null", b"1", b"[1]", b"[99]", b"[-1]", b"[1,", b"[1,[]]", b"[1,[24]]",
-        b"[1,[24,7]]", b"[1,[99999,[]]]", b"[1,[-1,[]]]", b"[1,[1.5,[]]]", b"[1,1,7]", b"[1,1,[]]", b"[1,{\"a\"}]",
-        b"\xff\xfe", b"[1,\"\xff\"]", b"[1,\"\\ud800\"]", b"[1,1e999]", b"[1,\"a\x00b\"]", b"[1,[153,[]]]", b"[1,1]]",
+        b"",
+        b"x",
+        b"[",
+        b"[]",
+        b"{}",
+        b"null",
+        b"1",
+        b"[1]",
+        b"[99]",
+        b"[-1]",
+        b"[1,",
+        b"[1,[]]",
+        b"[1,[24]]",
+        b"[1,[24,7]]",
+        b"[1,[99999,[]]]",
+        b"[1,[-1,[]]]",
+        b"[1,[1.5,[]]]",
+        b"[1,1,7]",
+        b"[1,1,[]]",
+        b"[1,{\"a\"}]",
+        b"\xff\xfe",
+        b"[1,\"\xff\"]",
+        b"[1,\"\\ud800\"]",
+        b"[1,1e999]",
+        b"[1,\"a\x00b\"]",
+        b"[1,[153,[]]]",
+        b"[1,1]]",
     ];
     for body in fixed {
         connection.send_bytes(&[&9u64.to_le_bytes()[..], &(body.len() as u32).to_le_bytes(), body].concat()).unwrap();
@@ -229,7 +253,8 @@ fn garbage_in_frames_is_a_client_error() {
     }
     for _ in 0..if full() { 100_000 } else { 3_000 } {
         // Mostly near misses of a query: a real one with some bytes changed.
-        let mut body = br#"[1,[39,[[15,["t"]],[69,[[2,[1]],[21,[[170,[[10,[1]],"a"]],1]]]]]],{"db":[14,["test"]]}]"#.to_vec();
+        let mut body =
+            br#"[1,[39,[[15,["t"]],[69,[[2,[1]],[21,[[170,[[10,[1]],"a"]],1]]]]]],{"db":[14,["test"]]}]"#.to_vec();
         for _ in 0..=numbers.below(3) {
             let at = numbers.below(body.len() as u64) as usize;
             body[at] = match numbers.below(3) {
@@ -240,7 +265,8 @@ fn garbage_in_frames_is_a_client_error() {
         }
         connection.send_bytes(&[&9u64.to_le_bytes()[..], &(body.len() as u32).to_le_bytes(), &body].concat()).unwrap();
         // A STOP or CONTINUE answers too; NOREPLY_WAIT as well. Only a query with `noreply` would not, and none has it.
-        let (token, _) = connection.receive().unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body)));
+        let (token, _) =
+            connection.receive().unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body)));
         assert_eq!(token, 9);
     }
     node.assert_well();

@@ -24,7 +24,10 @@ fn write(mut connection: Connection, writer: u64, round: u64, acknowledged: &Ack
         let id = writer << 48 | round << 32 | if fresh { serial } else { 1 + numbers.below(serial - 1) };
         let value = round << 32 | serial;
         // conflict: replace, so that the same message serves both.
-        let message = format!(r#"[1,[56,[{TABLE},{{"id":{id},"v":{value},"pad":"{:0>100}"}}],{{"conflict":"replace"}}]]"#, serial);
+        let message = format!(
+            r#"[1,[56,[{TABLE},{{"id":{id},"v":{value},"pad":"{:0>100}"}}],{{"conflict":"replace"}}]]"#,
+            serial
+        );
         let Ok(answer) = connection.run(&message) else { return };
         assert_eq!(answer["t"], 1, "{answer}");
         assert_eq!(answer["r"][0]["errors"], 0, "{answer}");
@@ -36,10 +39,15 @@ fn verify(node: &Node, acknowledged: &Acknowledged, round: u64) {
     let mut connection = node.connect();
     let acknowledged = acknowledged.lock().unwrap();
     let count = connection.value(&format!("[43,[{TABLE}]]")).as_u64().unwrap();
-    assert!(count >= acknowledged.len() as u64, "round {round}: {count} documents, {} acknowledged", acknowledged.len());
+    assert!(
+        count >= acknowledged.len() as u64,
+        "round {round}: {count} documents, {} acknowledged",
+        acknowledged.len()
+    );
     for (id, value) in acknowledged.iter() {
         let found = connection.value(&format!("[16,[{TABLE},{id}]]"));
-        let found_value = found["v"].as_u64().unwrap_or_else(|| panic!("round {round}: document {id} is lost\n{}", node.log()));
+        let found_value =
+            found["v"].as_u64().unwrap_or_else(|| panic!("round {round}: document {id} is lost\n{}", node.log()));
         // A write that was under way when the node was killed may be there too, but never an older one.
         assert!(found_value >= *value, "round {round}: document {id} has {found_value}, acknowledged was {value}");
     }
@@ -70,6 +78,9 @@ fn a_loaded_node_killed_at_random_moments() {
         node.check();
         let restarted = node.restart();
         verify(&node, &acknowledged, round);
-        println!("round {round}: {} documents acknowledged, answered again after {restarted:?}", acknowledged.lock().unwrap().len());
+        println!(
+            "round {round}: {} documents acknowledged, answered again after {restarted:?}",
+            acknowledged.lock().unwrap().len()
+        );
     }
 }

@@ -37,7 +37,10 @@ fn create(mut connection: Connection, round: u64, created: &Mutex<Created>) -> O
         ask(&mut connection, &index_create("base", &field))?;
         created.lock().unwrap().indexes.push(field);
         let user = format!("u{round}_{number}");
-        ask(&mut connection, &format!(r#"[56,[[15,[[14,["rethinkdb"]],"users"]],{{"id":"{user}","password":"{user}"}}]]"#))?;
+        ask(
+            &mut connection,
+            &format!(r#"[56,[[15,[[14,["rethinkdb"]],"users"]],{{"id":"{user}","password":"{user}"}}]]"#),
+        )?;
         ask(&mut connection, &format!(r#"[188,[[14,["test"]],"{user}",{{"read":true}}]]"#))?;
         created.lock().unwrap().users.push(user);
     }
@@ -72,14 +75,16 @@ fn verify(node: &Node, created: &Created) {
     let known: Vec<&str> = states.as_array().unwrap().iter().filter_map(|state| state["index"].as_str()).collect();
     for field in &created.indexes {
         assert!(known.contains(&field.as_str()), "index {field} is lost: {known:?}");
-        let by_index = connection.value(&count(&format!(r#"[182,[{},[180,[]],[181,[]]],{{"index":"{field}"}}]"#, table("base"))));
+        let by_index =
+            connection.value(&count(&format!(r#"[182,[{},[180,[]],[181,[]]],{{"index":"{field}"}}]"#, table("base"))));
         let has_field = format!(r#"[69,[[2,[1]],[32,[[10,[1]],"{field}"]]]]"#);
         let in_table = connection.value(&count(&format!("[39,[{},{has_field}]]", table("base"))));
         assert_eq!(by_index, in_table, "index {field}");
     }
     for user in &created.users {
         let server = format!("127.0.0.1:{}", node.ports().driver);
-        let listed = photondb(&["table", "list", "--db", "test", "--connect", &server, "--user", user, "--password", user]);
+        let listed =
+            photondb(&["table", "list", "--db", "test", "--connect", &server, "--user", user, "--password", user]);
         assert!(listed.status.success(), "user {user} is lost: {}", text(&listed));
     }
 }
