@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use photondb_cluster_state::{ClusterId, Command, StateError};
+use photondb_cluster_state::{ClusterId, Command, Durability, NewShard, StateError, WriteAcks};
 use photondb_consensus::{Groups, Options, Replicated};
 use photondb_controller::{Controller, ControllerError, Registration, ReplicatedState};
-use photondb_proto::{DatabaseId, NodeId};
+use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::{Engine, EngineOptions};
 use tokio::sync::oneshot;
@@ -164,4 +164,38 @@ fn a_snapshot_of_the_state_fills_another_node() {
     assert_eq!(to.applied(), from.applied());
     assert_eq!(to.durable(), to.applied(), "installed is durable");
     assert_eq!(ReplicatedState::open(engine).unwrap().state(), snapshot.state());
+}
+
+#[test]
+fn a_state_too_large_to_be_stored_is_refused_and_the_group_goes_on() {
+    let node = Node::of(Engine::in_memory(EngineOptions::default()));
+    block_on(async {
+        let controller = Controller::open(&node.groups, node.engine(), &node.me()).await.unwrap();
+        let database = controller.state().database_named("test").unwrap().id;
+        let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![node.me().node] }];
+        let (durability, write_acks) = (Durability::Hard, WriteAcks::Majority);
+        let (name, primary_key) = ("t".to_owned(), "id".to_owned());
+        let create =
+            Command::CreateTable { id: TableId(7), database, name, primary_key, durability, write_acks, shards };
+        controller.propose(create).await.unwrap();
+        // Each is as large as a definition may be; a tree's value holds 31 of them.
+        let index = |number: u32| Command::CreateIndex {
+            table: TableId(7),
+            name: format!("i{number}"),
+            definition: vec![1; 1 << 20],
+            multi: false,
+            geo: false,
+        };
+        let mut taken = 0;
+        let refused = loop {
+            match controller.propose(index(taken)).await {
+                Ok(_) => taken += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, ControllerError::Refused(StateError::DefinitionTooLarge { .. })), "{refused}");
+        assert!(taken > 20, "{taken}");
+        controller.propose(Command::DropIndex { table: TableId(7), name: "i0".into() }).await.unwrap();
+        controller.propose(index(0)).await.unwrap();
+    });
 }
