@@ -21,7 +21,7 @@ fn the_records_pass_up_to_the_floor_and_the_node_lives() {
     let mut node = Node::start();
     let output = Command::new("python3")
         .arg(folder.join("replay.py"))
-        .args(["127.0.0.1", &node.driver_port().to_string()])
+        .args(["127.0.0.1", &node.ports().driver.to_string()])
         .arg(folder.join("vectors"))
         .args(["--show", "0", "--timeout", ANSWER_SECONDS])
         .output()

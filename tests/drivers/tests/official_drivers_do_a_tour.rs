@@ -15,7 +15,7 @@ fn tour(name: &str) -> String {
 fn python_synchronous_and_asynchronous() {
     let python = python();
     let mut node = Node::start();
-    let printed = run(Command::new(python).args([&tour("tour.py"), "127.0.0.1", &node.driver_port().to_string()]));
+    let printed = run(Command::new(python).args([&tour("tour.py"), "127.0.0.1", &node.ports().driver.to_string()]));
     assert!(printed.ends_with("tour done\n"), "{printed}");
     assert!(node.is_running(), "{}", node.log());
 }
@@ -24,7 +24,7 @@ fn python_synchronous_and_asynchronous() {
 fn javascript_from_npm() {
     let modules = javascript().join("node_modules");
     let mut node = Node::start();
-    let port = node.driver_port().to_string();
+    let port = node.ports().driver.to_string();
     let printed = run(Command::new("node").args([&tour("tour.js"), "127.0.0.1", &port]).env("NODE_PATH", modules));
     assert!(printed.ends_with("tour done\n"), "{printed}");
     assert!(node.is_running(), "{}", node.log());
