@@ -1,6 +1,7 @@
 //! Committed changes, given to whoever listens, in the order of the log.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -68,13 +69,18 @@ impl Listener {
 #[derive(Default)]
 pub struct Publisher {
     listeners: Mutex<Vec<Weak<Queue>>>,
+    /// Set while the listeners are locked, so that nobody who listens later waits for what never comes.
+    closed: AtomicBool,
 }
 
 impl Publisher {
     /// A new listener, which is given everything published after this call. `wake` is called after each batch.
     pub fn listen(&self, wake: Wake) -> Listener {
         let queue = Arc::new(Queue { inner: Mutex::default(), wake });
-        self.listeners.lock().push(Arc::downgrade(&queue));
+        let mut listeners = self.listeners.lock();
+        queue.inner.lock().gone = self.closed.load(Ordering::Relaxed);
+        listeners.push(Arc::downgrade(&queue));
+        drop(listeners);
         Listener(queue)
     }
 
@@ -100,8 +106,11 @@ impl Publisher {
         });
     }
 
-    /// Tells every listener that the shard is gone.
+    /// Tells every listener that the shard is gone, those that come later too.
     pub fn close(&self) {
+        let listeners = self.listeners.lock();
+        self.closed.store(true, Ordering::Relaxed);
+        drop(listeners);
         self.for_each(|queue| queue.inner.lock().gone = true);
     }
 
@@ -138,6 +147,7 @@ mod tests {
         assert!(listener.take().expect("open").is_empty());
         publisher.close();
         assert!(matches!(listener.take(), Err(ShardError::Gone)));
+        assert!(matches!(publisher.listen(Box::new(|| ())).take(), Err(ShardError::Gone)), "nobody waits in vain");
     }
 
     #[test]
