@@ -21,6 +21,9 @@ pub const PRINTED_DATUM_BYTES_MAX: usize = 300;
 /// A message from a client must be shorter than this.
 pub const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// Elements that are read at once on the way to a far one.
+pub const SKIPPED_AT_ONCE_MAX: usize = 1_000;
+
 /// A string that is put together from others, in bytes; as long as the longest that a client can send.
 pub const STRING_BYTES_MAX: usize = FRAME_BYTES_MAX;
 

@@ -7,6 +7,7 @@ use crate::eval::signature::small_integer;
 use crate::eval::terms::array::from_end;
 use crate::eval::value::no_sequence;
 use crate::eval::{Args, Value};
+use crate::limits::SKIPPED_AT_ONCE_MAX;
 use crate::transform::Transform;
 
 /// `nth`.
@@ -36,7 +37,9 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
     let found = match u64::try_from(index) {
         Ok(position) => {
             let mut stream = sequence.then(Transform::Skip(position)).then(Transform::Limit(1)).open(cx)?;
-            stream.next_batch(usize::try_from(position).unwrap_or(0).saturating_add(1), cx)?.pop()
+            // A batch is held whole: what is skipped comes in pieces, however far the element is.
+            let want = usize::try_from(position).unwrap_or(usize::MAX).saturating_add(1).min(SKIPPED_AT_ONCE_MAX);
+            stream.next_batch(want, cx)?.pop()
         }
         Err(_) if index == -1 => {
             let mut last = None;
