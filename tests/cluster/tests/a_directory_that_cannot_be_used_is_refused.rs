@@ -1,5 +1,7 @@
 //! What a node is told to use and cannot: a clear message, an exit code that is not zero, and nothing touched.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;

@@ -1,5 +1,7 @@
 //! SIGTERM under load: what runs may finish, nothing acknowledged is lost, and the next start finds a clean end.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

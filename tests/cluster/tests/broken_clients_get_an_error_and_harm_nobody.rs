@@ -1,6 +1,8 @@
 //! What comes to the driver port and is no client: each gets a clear error or is closed, and the node goes on in bounded
 //! memory.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! A flipped bit in a page: `photondb check` names page and offset, a query that reads it gets an error and not a wrong
 //! answer, and the node lives.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;

@@ -133,7 +133,7 @@ fn two_thousand_feeds_give_their_memory_back() {
                 feed.send_as(token, "[2]").unwrap();
             }
         }
-        assert_eq!(connection.value(&insert("t", &[format!("{{\"n\":1}}")]))["inserted"], 1);
+        assert_eq!(connection.value(&insert("t", &[r#"{"n":1}"#.to_owned()]))["inserted"], 1);
         for feed in &mut feeds {
             for _ in 0..100 {
                 let (_, answer) = feed.receive().unwrap();

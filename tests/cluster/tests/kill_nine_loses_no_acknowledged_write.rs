@@ -1,6 +1,8 @@
 //! A loaded node is killed at random moments, again and again: every acknowledged write is there, `photondb check` finds
 //! nothing, and the node answers again.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,8 @@
 //! Tables, indexes, users and grants that were acknowledged are there after the process was killed, and indexes agree with
 //! their tables.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::sync::Mutex;
 use std::time::Duration;
 
