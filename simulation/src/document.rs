@@ -101,7 +101,7 @@ mod tests {
         let whole = datum(3, 17_000_000);
         assert_eq!(value_of(&whole), Ok(Some(17_000_000)));
         assert_eq!(value_of(&Datum::Null), Ok(None));
-        let other = datum(3, 18_000_000);
+        let other = datum(3, 20_000_000);
         let mixed = whole.as_object().expect("an object").with("pad", other.field("pad").expect("has a pad"));
         assert!(value_of(&Datum::Object(mixed)).is_err());
     }

@@ -12,7 +12,7 @@ pub const ALL: [&str; 8] = [
     "checkpoint failed for lack of space",
     "log segment freed",
     "log record moved forward",
-    "log write refused for lack of space",
+    "write refused for lack of space",
     "power lost before a node had opened",
     "process ended for lack of space",
     "index read while another is built",
@@ -35,7 +35,6 @@ impl Probes {
     pub fn log_went_on(&self, before: &WalMetrics, now: &WalMetrics) {
         self.reach("log segment freed", now.segments_released - before.segments_released);
         self.reach("log record moved forward", now.records_moved - before.records_moved);
-        self.reach("log write refused for lack of space", now.refused_full - before.refused_full);
     }
 
     /// All counts.

@@ -40,6 +40,14 @@ pub const ALL: &[Scenario] = &[
         seconds: 5,
         story: "The same, with an index on an element of an array.",
     },
+    Scenario {
+        name: "request_half_done_on_a_full_disk",
+        seed: 131,
+        workload: Workload::Register,
+        seconds: 4,
+        story: "Three writes of one document in one request: the first was applied, the second refused for lack of space, and \
+                the client was told of the whole request that nothing was written. (node/replica: ShardTable::write)",
+    },
 ];
 
 impl Scenario {

@@ -196,14 +196,20 @@ impl Site {
                     Outcome::Unknown
                 }
             },
-            WriteResult::Refused { .. } => Outcome::Refused,
+            WriteResult::Refused { error, .. } if error.message.starts_with("Duplicate primary key") => {
+                Outcome::Refused
+            }
+            WriteResult::Refused { error, .. } => self.outcome_of_error(error),
         }
     }
 
     fn outcome_of_error(&self, error: &Error) -> Outcome {
         self.trace.event(format_args!("{:?}: {error}", error.kind));
         match error.kind {
-            ErrorKind::OpFailed => Outcome::Failed,
+            ErrorKind::OpFailed => {
+                self.probes.reach("write refused for lack of space", u64::from(error.message.contains("disk")));
+                Outcome::Failed
+            }
             _ => Outcome::Unknown,
         }
     }

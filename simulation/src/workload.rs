@@ -7,6 +7,7 @@ mod register;
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use photondb_runtime::task::{self, JoinHandle};
 use tokio::time::sleep;
@@ -14,6 +15,9 @@ use tokio::time::sleep;
 use crate::history::{Action, Key};
 use crate::random::Random;
 use crate::site::Site;
+
+/// What an answer takes at least.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +82,17 @@ fn start_clients(
                 while site.is_open() {
                     sleep(random.millis(site.plan.think_ms.clone())).await;
                     let actions = choose(&site, &mut random);
+                    let asked = site.clock.now();
                     site.request(client, &actions).await;
+                    if site.clock.now() == asked {
+                        // Not even the fastest answer comes in no time; without this, time would stand still when every
+                        // request is refused at once.
+                        sleep(ROUND_TRIP).await;
+                    }
+                    if site.is_dead() {
+                        // Time passes only while everybody waits.
+                        std::future::pending::<()>().await;
+                    }
                 }
             })
         })

@@ -208,6 +208,7 @@ impl World {
             reason = ended.wait() => self.ended(reason),
             end = self.strike(fault) => end,
             () = self.free_disk() => unreachable!("it waits for ever"),
+            () = self.notice_power_loss() => End::PowerLost,
             end = self.serve(serves, &mut random, &ended) => end,
         };
         // Whatever the process says: without power it says nothing.
@@ -255,6 +256,13 @@ impl World {
             }
         }
         std::future::pending().await
+    }
+
+    /// Nobody in the node need notice that the disk is dead, when nothing is written.
+    async fn notice_power_loss(&self) {
+        while !self.disk.is_crashed() {
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Gives space back when its time has come, in whichever life that is.

@@ -9,7 +9,7 @@ use photondb_query::table::{
 };
 use photondb_query::write;
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{ErrorKind, Result};
 use photondb_reql::eval::Cx;
 use photondb_runtime::fiber;
 use photondb_shard::Effect;
@@ -90,6 +90,12 @@ impl ShardTable {
             }
         }
         Ok(())
+    }
+
+    /// The document as this node has it; `Null` for none.
+    fn document_now(&self, key: &Bytes) -> Result<Datum> {
+        let read = || document_or_null(self.replicas.for_key(key)?.shard.get(key)?.as_ref());
+        read().map_err(|error| self.explain(error))
     }
 
     fn evaluate(
@@ -192,7 +198,21 @@ impl Table for ShardTable {
             keyed.push(KeyedWrite { key, write });
         }
         for (replica, indexes) in self.replicas.shards().iter().zip(by_shard) {
-            self.write_shard(&replica.proposer, &keyed, indexes, options, cx, &mut results)?;
+            let Err(error) = self.write_shard(&replica.proposer, &keyed, indexes, options, cx, &mut results) else {
+                continue;
+            };
+            // What this request has written already stays written, so it cannot be said of the whole that it failed: the
+            // writes that were not taken are refused one by one.
+            if error.kind != ErrorKind::OpFailed || results.iter().all(Option::is_none) {
+                return Err(error);
+            }
+            for (result, KeyedWrite { key, .. }) in results.iter_mut().zip(&keyed) {
+                if result.is_none() {
+                    let old = self.document_now(key)?;
+                    *result = Some(WriteResult::Refused { error: error.clone(), old });
+                }
+            }
+            break;
         }
         Ok(results
             .into_iter()
