@@ -16,10 +16,17 @@ pub(super) fn check(state: &ClusterState, layout: &Layout) -> Result<()> {
         return Err(Error::op_failed(format!("Maximum number of shards is {SHARDS_MAX}.")));
     }
     match &layout.replicas {
-        Replicas::Default => Ok(()),
-        Replicas::Count(count) => enough(state, DEFAULT_TAG, *count),
-        Replicas::Tagged { counts, .. } => counts.iter().try_for_each(|(tag, count)| enough(state, tag, *count)),
+        Replicas::Default => {}
+        Replicas::Count(count) => enough(state, DEFAULT_TAG, *count)?,
+        Replicas::Tagged { counts, .. } => counts.iter().try_for_each(|(tag, count)| enough(state, tag, *count))?,
     }
+    if layout.shards > 1 {
+        return Err(Error::op_failed(format!(
+            "{} shards are not supported yet: a table has one shard. Leave out `shards`, or set it to 1.",
+            layout.shards
+        )));
+    }
+    Ok(())
 }
 
 fn enough(state: &ClusterState, tag: &str, wanted: u64) -> Result<()> {
