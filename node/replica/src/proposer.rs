@@ -190,11 +190,17 @@ impl Proposer {
         if !current || view.version != ticket.view.version || view.epoch != ticket.view.epoch {
             return Ok(Submitted { taken: vec![false; planned.len()], full: false, answer: None });
         }
+        // Everything that can fail comes before anything is taken: an error must mean that nothing was.
+        let found: Result<Vec<_>, ReplicaError> =
+            planned.iter().map(|write| self.current(&inner, &write.key)).collect();
+        let found = found?;
         let mut full = false;
         let mut taken = Vec::with_capacity(planned.len());
         let mut waits = false;
-        for write in planned {
-            let holds = self.current(&inner, &write.key)? == write.expected;
+        for (write, found) in planned.into_iter().zip(found) {
+            // An earlier write of this submission may have taken the key since.
+            let now = inner.overlay.get(&write.key).map_or(&found, |in_flight| &in_flight.document);
+            let holds = *now == write.expected;
             let fits = write.effect.as_ref().is_none_or(|effect| inner.pending.has_room(effect));
             full |= holds && !fits;
             taken.push(holds && fits);
