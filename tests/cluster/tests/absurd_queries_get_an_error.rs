@@ -14,6 +14,29 @@ fn nested(open: &str, inner: &str, close: &str, levels: usize) -> String {
     open.repeat(levels) + inner + &close.repeat(levels)
 }
 
+/// A document put together out of parts that are each within the limit: what can be stored can be read again and indexed,
+/// and what is deeper is refused.
+#[test]
+fn a_document_at_the_limit_of_nesting_is_stored_whole_or_refused() {
+    let mut node = Node::start();
+    let mut connection = node.connect();
+    connection.value(&table_create("t"));
+    connection.value(&format!(r#"[75,[{},"x"]]"#, table("t")));
+    for levels in [10, 997, 998, 999, 1_000, 1_001] {
+        let deep = format!(r#"[187,[[173,[{levels}]],{{}},[69,[[2,[1,2]],{{"a":[10,[1]]}}]]]]"#);
+        let term = format!(r#"[56,[{},{{"id":{levels},"x":{deep}}}]]"#, table("t"));
+        let answer = connection.run(&format!("[1,{term}]")).unwrap();
+        let stored = answer["r"][0]["inserted"] == 1;
+        let missing = connection.value(&format!(r#"[17,[[16,[{},{levels}]],null]]"#, table("t")));
+        assert_eq!(missing, !stored, "{levels} levels: {answer}");
+        assert_eq!(stored, levels < 999, "{levels} levels: {answer}");
+    }
+    node.kill();
+    node.restart();
+    assert_eq!(node.connect().value(&count(&table("t"))), 3);
+    node.assert_well();
+}
+
 #[test]
 fn malformed_terms_are_named() {
     let mut node = Node::start();

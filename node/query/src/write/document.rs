@@ -2,6 +2,7 @@
 
 use photondb_reql::datum::{Datum, Node};
 use photondb_reql::error::{Error, Result};
+use photondb_reql::limits::NESTING_MAX;
 
 use crate::limits::{DOCUMENT_BYTES_MAX, STORED_ARRAY_ELEMENTS_MAX};
 
@@ -50,6 +51,12 @@ fn not_an_object(document: &Datum) -> Error {
 
 /// Checks that every part of it can be stored, and that it is not too large.
 pub(crate) fn check_storable(document: &Datum) -> Result<()> {
+    // Parts that are within the limit may be put together past it. What is stored deeper could not be read again.
+    if document.depth() > NESTING_MAX {
+        return Err(Error::resource(format!(
+            "Document nested too deeply for disk writes (limit {NESTING_MAX} levels)."
+        )));
+    }
     let weight = weigh(document.node())?;
     // The estimate is never too small, so that only documents near the limit are encoded to know better.
     if weight > DOCUMENT_BYTES_MAX && document.to_encoded().len() > DOCUMENT_BYTES_MAX {
