@@ -81,7 +81,9 @@ pub fn decode_datum(bytes: &Bytes) -> Result<Datum, ShardError> {
 
 fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx) -> Result<Entries, ShardError> {
     let Some(document) = document else { return Ok(Entries::new()) };
-    let document = decode_datum(document)?;
+    // A document that does not decode is reported to whoever reads it. Here it has no entries, neither when it comes nor
+    // when it goes: an error would end every replica, and again at each start.
+    let Ok(document) = decode_datum(document) else { return Ok(Entries::new()) };
     let mut bytes_left = INDEX_VALUES_BYTES_MAX;
     let mut entries: Entries = index
         .function

@@ -349,3 +349,15 @@ fn an_index_function_that_makes_more_than_a_tree_takes_gives_no_entry() {
     let reader = fed.shard.read().expect("reads");
     assert_eq!(reader.count_index("threefold", &KeyBounds::all()).expect("counts"), 1);
 }
+
+#[test]
+fn a_document_that_does_not_decode_does_not_stop_the_log() {
+    let mut fed = Fed::new();
+    fed.create_index(1, "age", false);
+    fed.finish_indexes();
+    fed.write(vec![Effect::Put { key: key(1), document: Bytes::from_static(b"no datum") }]);
+    fed.write(vec![Effect::Put { key: key(2), document: document(2, 5, &[]) }]);
+    assert_eq!(held(&fed.shard, "age"), [(5, 2)]);
+    fed.write(vec![Effect::Put { key: key(1), document: document(1, 4, &[]) }]);
+    assert_eq!(held(&fed.shard, "age"), [(4, 1), (5, 2)]);
+}
