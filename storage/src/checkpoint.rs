@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 
 use crate::btree::{Root, collect_refs};
 use crate::engine::Compression;
@@ -22,6 +21,7 @@ use crate::error::{Result, StorageError};
 use crate::page::format::PageId;
 use crate::slab::FreeSet;
 use crate::superblock::{Superblock, Superblocks};
+use crate::sync::{Condvar, Mutex};
 use crate::transaction::{Ambient, Shared, Snapshot, TreeSet, TreeSetId};
 use crate::wal::Wal;
 use catalogue::Record;

@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::checkpoint::catalogue::CATALOGUE_SET;
 use crate::checkpoint::{CheckpointReport, Checkpointer};
@@ -16,6 +14,8 @@ use crate::disk::{DirectoryLock, Disk};
 use crate::error::{Result, StorageError};
 use crate::page::store::PageStore;
 use crate::recovery;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::transaction::{Ambient, Shared, TreeSet, TreeSetId};
 use crate::wal::{Admission, Purpose, StreamId, StreamState, Wal, WalOptions};
 

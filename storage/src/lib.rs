@@ -14,6 +14,7 @@ pub mod page;
 mod recovery;
 pub mod slab;
 pub mod superblock;
+mod sync;
 pub mod transaction;
 pub mod verify;
 pub mod wal;

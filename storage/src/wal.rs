@@ -26,7 +26,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use self::admission::Admissions;
 pub use self::admission::{Admission, Purpose};
@@ -38,6 +37,7 @@ use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 use crate::error::StorageError;
 use crate::limits::{WAL_CACHE_BYTES_DEFAULT, WAL_SEGMENT_BYTES_DEFAULT, WAL_SEGMENT_BYTES_MAX, WAL_SEGMENT_BYTES_MIN};
+use crate::sync::Mutex;
 
 /// One sequence of records in the log: one member of one Raft group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::{Mutex, RwLock};
 
 use super::{DirectoryLock, Disk, File, OpenMode};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, RwLock};
 
 /// Named byte vectors.
 #[derive(Default)]

@@ -13,10 +13,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use self::random::Random;
 use super::{DirectoryLock, Disk, File, OpenMode, SECTOR_SIZE};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How hostile the disk is.
 #[derive(Clone, Copy, Debug)]

@@ -4,14 +4,14 @@
 //! before it reuses the slot, and no reader can load a slot that may be reused, because readers hold pins.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::btree::node::Node;
 use crate::page::format::PageId;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 const SHARDS: usize = 16;
 

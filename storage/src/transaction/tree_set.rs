@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::btree::Root;
 use crate::btree::node::Value;
@@ -15,6 +13,8 @@ use crate::error::{Result, StorageError};
 use crate::page::cache::Cached;
 use crate::page::format::{PageId, Target};
 use crate::page::store::PageStore;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, RwLock};
 use crate::transaction::frames::{Content, Frames};
 use crate::transaction::{Snapshot, Transaction, TreeId, TreeSetId};
 

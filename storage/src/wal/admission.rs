@@ -6,12 +6,12 @@
 //! is never promised: it is for votes, purges, copies, and the entries that consensus makes itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Wal;
 use super::format::{SEGMENT_HEADER_BYTES, room_bytes_max};
 use super::writer::Writer;
 use crate::error::StorageError;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What consensus and the log add to an entry's payload, generously.
 const ENTRY_OVERHEAD_BYTES: usize = 512;

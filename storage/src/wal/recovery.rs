@@ -8,7 +8,6 @@ mod replay;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use self::replay::Replay;
@@ -22,6 +21,7 @@ use super::writer::{Spare, Writer};
 use super::{Damage, DamageKind, Lsn, StreamId, WalOptions};
 use crate::disk::{Disk, OpenMode};
 use crate::error::StorageError;
+use crate::sync::Mutex;
 
 /// Blocks read at once while scanning.
 const SCAN_BLOCKS: u64 = 16;

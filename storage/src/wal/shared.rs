@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
@@ -16,6 +15,7 @@ use super::segment::Segment;
 use super::{Completion, Damage, DamageKind, LogEntry, Lsn, Record, StreamId, StreamState, WalMetrics};
 use crate::error::StorageError;
 use crate::limits::WAL_DAMAGE_REPORTS_MAX;
+use crate::sync::Mutex;
 
 /// Blocks read at once when entries are read back.
 const READ_BLOCKS: u64 = 2;

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::format::{BATCH_DATA_BYTES, Content, Encoder, Kind, LogRecord, SEGMENT_HEADER_BYTES, room_bytes_max};
@@ -17,6 +16,7 @@ use super::shared::{Moved, Submission};
 use super::{Damage, DamageKind, Lsn, StreamId, Wal, complete};
 use crate::error::StorageError;
 use crate::limits::{WAL_RECLAIM_BYTES_PER_STEP, WAL_STEP_BYTES_MAX};
+use crate::sync::Mutex;
 
 /// The buffer is given back after a write larger than this.
 const BUFFER_BYTES_KEPT: usize = 16 << 20;

@@ -142,3 +142,10 @@ fn only_the_programs_use_errors_without_a_type() {
         assert!(!read(&root().join(folder).join("Cargo.toml")).contains("anyhow"), "{folder} uses anyhow");
     }
 }
+
+#[test]
+fn storage_takes_its_locks_where_a_model_checker_can_take_their_place() {
+    for word in ["parking_lot", "std::sync::atomic", "std::sync::Mutex", "std::sync::RwLock", "std::sync::mpsc"] {
+        assert_eq!(names("storage", word, &["storage/src/sync"]), Vec::<String>::new(), "see storage/src/sync.rs");
+    }
+}
