@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 pub mod memory;
+pub mod read_only;
 pub mod simulated;
 pub mod system;
 
@@ -51,6 +52,11 @@ pub trait Disk: Send + Sync + 'static {
     /// Takes the directory's exclusive lock until the returned guard is dropped. Errors: `WouldBlock` when another
     /// process holds it.
     fn lock(&self) -> io::Result<Box<dyn DirectoryLock>>;
+
+    /// As [`Disk::lock`], but creates nothing: `None` when there is no lock file, as in a copy that left it out.
+    fn lock_present(&self) -> io::Result<Option<Box<dyn DirectoryLock>>> {
+        self.lock().map(Some)
+    }
 
     /// Where the directory is, for messages to people.
     fn describe(&self) -> String;

@@ -31,6 +31,7 @@ use self::admission::Admissions;
 pub use self::admission::{Admission, Purpose};
 #[doc(hidden)]
 pub use self::reader::examine;
+pub use self::recovery::survey::{LogSurvey, SegmentState, SegmentSurvey, StreamSurvey, survey};
 use self::shared::Shared;
 use self::writer::Writer;
 use crate::disk::Disk;

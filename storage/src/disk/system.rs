@@ -83,8 +83,16 @@ impl Disk for SystemDisk {
     fn lock(&self) -> io::Result<Box<dyn DirectoryLock>> {
         let path = self.path(LOCK_NAME)?;
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(SystemLock { _file: file }))
+        Ok(Box::new(SystemLock::take(file)?))
+    }
+
+    fn lock_present(&self) -> io::Result<Option<Box<dyn DirectoryLock>>> {
+        // Reading is enough for a lock, and all that a read-only file system grants.
+        match fs::File::open(self.path(LOCK_NAME)?) {
+            Ok(file) => Ok(Some(Box::new(SystemLock::take(file)?))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn describe(&self) -> String {
@@ -95,6 +103,13 @@ impl Disk for SystemDisk {
 /// Holds the `flock`; the system releases it when the file is closed, also when the process is killed.
 struct SystemLock {
     _file: fs::File,
+}
+
+impl SystemLock {
+    fn take(file: fs::File) -> io::Result<Self> {
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self { _file: file })
+    }
 }
 
 impl DirectoryLock for SystemLock {}
@@ -169,8 +184,13 @@ mod tests {
         let held = disk.lock().unwrap();
         let again = SystemDisk::open(directory.path().join("a/b")).unwrap();
         assert_eq!(again.lock().err().map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
+        assert_eq!(again.lock_present().err().map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
         drop(held);
+        assert!(again.lock_present().unwrap().is_some());
         assert!(again.lock().is_ok());
+        let copy = SystemDisk::open(directory.path().join("copy")).unwrap();
+        assert!(copy.lock_present().unwrap().is_none());
+        assert!(copy.list().unwrap().is_empty(), "looking creates nothing");
     }
 
     #[test]

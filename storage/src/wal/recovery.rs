@@ -5,6 +5,7 @@
 //! anything new is written, because what a crash left there was written by the same incarnation and would pass for new.
 
 mod replay;
+pub(super) mod survey;
 
 use std::sync::Arc;
 
@@ -69,7 +70,7 @@ pub(super) fn recover(disk: &dyn Disk, options: &WalOptions, start: Lsn) -> Resu
         return begin(disk, options, &chain, start, spare);
     }
     let mut replay = Replay::default();
-    let tail = scan(&chain, start, &mut replay)?;
+    let tail = scan(&chain, start, &mut replay, &mut |_| {})?;
     let (segments, offset) = end_log(disk, options, &chain, tail, replay.durable(), &mut spare)?;
     let end = segments.last().map_or(Lsn::ZERO, |last| last.header.start.plus(offset));
     if end < start {
@@ -163,7 +164,13 @@ impl Chain {
 /// The log never has more segments; a name further off is not ours, and no reason to look for what is between.
 const MISSING_MAX: u64 = 1 << 16;
 
-fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageError> {
+/// Reads forward to where the log ends. `begins` is told of each segment before it is read.
+fn scan(
+    chain: &Chain,
+    start: Lsn,
+    replay: &mut Replay,
+    begins: &mut dyn FnMut(&Segment),
+) -> Result<Tail, StorageError> {
     // The greatest position known durable; found out when the first bad bytes are met.
     let mut durable: Option<Lsn> = None;
     let mut tail = Tail { segment: 0, offset: SEGMENT_HEADER_BYTES };
@@ -171,21 +178,22 @@ fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageE
     let mut goes_on = false;
     for (link, segment) in chain.links.iter().enumerate() {
         let Some(segment) = segment else {
-            let begins = tail_position(chain, &tail);
+            let ends = tail_position(chain, &tail);
             let known = match durable {
                 Some(durable) => durable,
                 None => *durable.insert(start.max(evidence(chain, link, 0)?)),
             };
             // What comes before everything else that is there was never the end.
-            if !goes_on && known <= begins && chain.links[..link].iter().any(Option::is_some) {
+            if !goes_on && known <= ends && chain.links[..link].iter().any(Option::is_some) {
                 return Ok(tail);
             }
             let damage = Damage { segment: chain.sequence(link), offset: 0, kind: DamageKind::Segment };
-            replay.gap(damage, begins, chain.start_after(link).unwrap_or(Lsn::new(u64::MAX)));
+            replay.gap(damage, ends, chain.start_after(link).unwrap_or(Lsn::new(u64::MAX)));
             goes_on = true;
             continue;
         };
         tail = Tail { segment: link, offset: SEGMENT_HEADER_BYTES };
+        begins(segment);
         let blocks = FileBlocks::new(&*segment.file, segment.header.length, SCAN_BLOCKS);
         let mut reader = Reader::new(blocks, segment.header);
         let io = |error| StorageError::io("read", &segment.name, error);
@@ -197,12 +205,12 @@ fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageE
                 }
                 Found::End => break true,
                 Found::Bad { offset, at, expected, found } => {
-                    let begins = segment.header.start.plus(offset);
+                    let bad = segment.header.start.plus(offset);
                     let known = match durable {
                         Some(durable) => durable,
                         None => *durable.insert(start.max(evidence(chain, link, offset)?)),
                     };
-                    if known <= begins {
+                    if known <= bad {
                         tail.offset = offset;
                         return Ok(tail);
                     }
@@ -211,7 +219,7 @@ fn scan(chain: &Chain, start: Lsn, replay: &mut Replay) -> Result<Tail, StorageE
                     let kind = DamageKind::Checksum { expected, found };
                     let damage = Damage { segment: segment.header.sequence, offset: at, kind };
                     let ends = if found_again { segment.header.start.plus(reader.offset()) } else { segment.end() };
-                    replay.gap(damage, begins, ends);
+                    replay.gap(damage, bad, ends);
                     if !found_again {
                         tail.offset = segment.header.length;
                         break true;

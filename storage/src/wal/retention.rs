@@ -49,6 +49,11 @@ impl SegmentTable {
         Some((Arc::clone(&row.segment), row.live_records))
     }
 
+    /// Each segment, oldest first, with its live records and their bytes.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Segment, u64, u64)> {
+        self.rows.iter().map(|row| (&*row.segment, row.live_records, row.live_bytes))
+    }
+
     /// The start of the oldest segment that holds something live, or is being written.
     pub(super) fn start(&self) -> Lsn {
         let sealed = self.rows.len().saturating_sub(1);

@@ -30,6 +30,10 @@ pub(super) struct Replay {
     durable: Lsn,
     damage: Vec<Damage>,
     gaps: Vec<Gap>,
+    /// Records read.
+    records: u64,
+    /// Whether the last record says that the log was closed.
+    clean: bool,
 }
 
 /// Positions whose bytes cannot be read.
@@ -74,11 +78,18 @@ impl Replay {
         self.durable
     }
 
+    /// Records read so far, and whether the last one says that the log was closed.
+    pub(super) fn records(&self) -> (u64, bool) {
+        (self.records, self.clean)
+    }
+
     /// The next record of the log, which takes `offset..end` of its segment.
     pub(super) fn record(&mut self, segment: &Arc<Segment>, offset: u64, end: u64, record: LogRecord) {
         let at = segment.header.start.plus(offset);
         let bytes = u32::try_from(end - offset).expect("a record is smaller than a segment");
         let place = Place { original: record.moved_from.unwrap_or(at), at, bytes };
+        self.records += 1;
+        self.clean = record.content == Content::CleanShutdown;
         if record.stream == StreamId::LOG {
             self.own_record(record.content, place);
             return;
