@@ -1,21 +1,40 @@
 //! A hostile disk in memory: for storage's tests and the simulator.
 //!
-//! Every file has what a program sees (`volatile`), what a crash leaves for certain (`durable`), and the sector writes
-//! in between. A crash keeps a random subset of those, which covers every order a drive may choose, because a later
-//! write to a sector can be kept or lost apart from an earlier one. Names behave the same way: every create, rename and
-//! remove since the last directory sync is kept or lost by itself.
+//! Every file has what a program sees, what a crash leaves for certain, and the sector writes in between
+//! (`simulated/content.rs`). A crash keeps a random subset of those, which covers every order a drive may choose, because
+//! a later write to a sector can be kept or lost apart from an earlier one. Names behave the same way
+//! (`simulated/names.rs`): every create, rename and remove since the last directory sync is kept or lost by itself.
 //!
-//! Everything drawn comes from the seed, so a run repeats exactly.
+//! Beside crashes the disk fails on demand and by chance (`simulated/fault.rs`): errors of every call, short writes, a full
+//! disk, and the silent ones, writes that go nowhere or elsewhere, reads of what stood there before, flipped bits.
+//!
+//! Everything drawn comes from the seed, so a run repeats exactly; what struck is kept in a trace that people can read
+//! (`simulated/trace.rs`). Time is only counted (`simulated/latency.rs`): who drives the disk may turn it into a delay.
 
+mod content;
+mod directory;
+mod fault;
+mod file;
+mod latency;
+mod names;
 mod random;
+#[cfg(test)]
+mod tests;
+mod trace;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use self::random::Random;
-use super::{DirectoryLock, Disk, File, OpenMode, SECTOR_SIZE};
-use crate::sync::{Mutex, MutexGuard};
+use self::content::Content;
+use self::fault::Faults;
+pub use self::fault::{Fault, Weather};
+pub use self::latency::Latency;
+use self::latency::Meter;
+use self::names::Names;
+use self::random::{Keep, Random};
+use self::trace::Trace;
+use crate::sync::Mutex;
 
 /// How hostile the disk is.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +57,7 @@ pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
 }
 
+#[derive(Clone)]
 struct State {
     options: SimulatedOptions,
     random: Random,
@@ -47,37 +67,11 @@ struct State {
     crash_at: Option<u64>,
     operations: u64,
     files: Vec<Content>,
-    names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
-    pending_names: Vec<NameChange>,
+    names: Names,
     locked: bool,
     faults: Faults,
-}
-
-#[derive(Default)]
-struct Faults {
-    read: Option<u64>,
-    write: Option<u64>,
-    sync: Option<u64>,
-}
-
-#[derive(Default)]
-struct Content {
-    volatile: Vec<u8>,
-    durable: Vec<u8>,
-    pending: Vec<Change>,
-}
-
-enum Change {
-    Sector { offset: usize, bytes: Vec<u8> },
-    Length(usize),
-}
-
-#[derive(Clone)]
-enum NameChange {
-    Set(String, usize),
-    Rename(String, String, usize),
-    Remove(String),
+    meter: Meter,
+    trace: Trace,
 }
 
 impl SimulatedDisk {
@@ -98,11 +92,11 @@ impl SimulatedDisk {
             crash_at: None,
             operations: 0,
             files: Vec::new(),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            pending_names: Vec::new(),
+            names: Names::default(),
             locked: false,
-            faults: Faults::default(),
+            faults: Faults::new(seed),
+            meter: Meter::new(seed),
+            trace: Trace::default(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -123,6 +117,12 @@ impl SimulatedDisk {
     /// Power again after [`SimulatedDisk::crash_at`] struck (or did not).
     pub fn restart(&self) {
         self.state.lock().lose_power();
+    }
+
+    /// The process dies and the machine does not: what was written stays as it was seen, handles fail for ever, and the
+    /// lock is free.
+    pub fn kill(&self) {
+        self.state.lock().begin_life("the process is killed");
     }
 
     /// Whether [`SimulatedDisk::crash_at`] has struck.
@@ -153,79 +153,118 @@ impl SimulatedDisk {
         self.state.lock().used()
     }
 
+    /// What a program sees in a file now. `None`: there is no such name.
+    #[must_use]
+    pub fn bytes_of(&self, name: &str) -> Option<Vec<u8>> {
+        let state = self.state.lock();
+        state.names.find(name).map(|file| state.files[file].seen().to_vec())
+    }
+
+    /// The names there are, without asking the disk for leave.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.state.lock().names.all().map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// Flips one bit of the byte at `offset`, as seen now and after a crash. Returns whether there is such a byte.
     pub fn flip_bit(&self, name: &str, offset: u64) -> bool {
         let mut state = self.state.lock();
         let bit = 1u8 << state.random.below(8);
-        let (Some(&file), Ok(offset)) = (state.names.get(name), usize::try_from(offset)) else { return false };
-        let content = &mut state.files[file];
-        let mut found = false;
-        for bytes in [&mut content.volatile, &mut content.durable] {
-            if let Some(byte) = bytes.get_mut(offset) {
-                *byte ^= bit;
-                found = true;
-            }
-        }
-        found
+        let (Some(file), Ok(at)) = (state.names.find(name), usize::try_from(offset)) else { return false };
+        state.trace.fault(format_args!("a bit of {name} at {offset} flips"));
+        state.files[file].flip(at, bit)
     }
 
     /// Lets `reads` more reads succeed and fails the one after with an I/O error.
     pub fn fail_read_after(&self, reads: u64) {
-        self.state.lock().faults.read = Some(reads);
+        self.strike_after(Fault::ReadError, reads);
     }
 
     /// Lets `writes` more writes succeed and fails the one after with an I/O error.
     pub fn fail_write_after(&self, writes: u64) {
-        self.state.lock().faults.write = Some(writes);
+        self.strike_after(Fault::WriteError, writes);
     }
 
     /// Lets `syncs` more file syncs succeed and fails the one after; what it was to sync may be lost for good.
     pub fn fail_sync_after(&self, syncs: u64) {
-        self.state.lock().faults.sync = Some(syncs);
+        self.strike_after(Fault::SyncError, syncs);
+    }
+
+    /// Lets `calls` more calls that `fault` could strike pass, and strikes the one after. Takes the place of what was
+    /// scheduled for the same fault.
+    pub fn strike_after(&self, fault: Fault, calls: u64) {
+        self.state.lock().faults.schedule(fault, calls, "");
+    }
+
+    /// The same, counting only calls on files whose names begin with `prefix`.
+    pub fn strike_file_after(&self, fault: Fault, calls: u64, prefix: &'static str) {
+        self.state.lock().faults.schedule(fault, calls, prefix);
+    }
+
+    /// How often faults strike by chance from now on, in this life and the next.
+    pub fn set_weather(&self, weather: Weather) {
+        self.state.lock().faults.weather = weather;
+    }
+
+    /// Nothing fails any more: neither by chance nor what was scheduled.
+    pub fn calm(&self) {
+        self.state.lock().faults.calm();
+    }
+
+    /// Faults that have struck so far, crashes not counted.
+    #[must_use]
+    pub fn strikes(&self) -> u64 {
+        self.state.lock().faults.strikes
+    }
+
+    /// How often one fault has struck.
+    #[must_use]
+    pub fn strikes_of(&self, fault: Fault) -> u64 {
+        self.state.lock().faults.strikes_of(fault)
+    }
+
+    /// How long calls take from now on.
+    pub fn set_latency(&self, latency: Latency) {
+        self.state.lock().meter.latency = latency;
+    }
+
+    /// The time that calls have taken since this was asked the last time. The disk waits for nobody: who drives it lets
+    /// virtual time pass by this much.
+    #[must_use]
+    pub fn take_latency(&self) -> Duration {
+        self.state.lock().meter.take()
+    }
+
+    /// The last faults, crashes and lives, one line each, oldest first.
+    #[must_use]
+    pub fn trace(&self) -> Vec<String> {
+        self.state.lock().trace.lines()
+    }
+
+    /// Keeps every changing call in the trace too, not only what went wrong.
+    pub fn trace_calls(&self) {
+        self.state.lock().trace.calls = true;
+    }
+
+    /// A number that differs when anything that the disk was asked to change, or that went wrong, differs.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        self.state.lock().trace.hash()
     }
 
     /// A separate disk with what is here now, so that one recorded run can end in many crashes.
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
-        let state = self.state.lock();
-        let copy = State {
-            options: state.options,
-            random: Random::new(seed),
-            boot: state.boot,
-            crashed: state.crashed,
-            crash_at: None,
-            operations: state.operations,
-            files: state.files.iter().map(Content::copy).collect(),
-            names: state.names.clone(),
-            durable_names: state.durable_names.clone(),
-            pending_names: state.pending_names.clone(),
-            locked: state.locked,
-            faults: Faults::default(),
-        };
+        let mut copy = self.state.lock().clone();
+        copy.random = Random::new(seed);
+        copy.crash_at = None;
+        copy.faults = Faults::new(seed);
         Self { state: Arc::new(Mutex::new(copy)) }
     }
 }
 
 fn crashed() -> io::Error {
     io::Error::other("the machine lost power")
-}
-
-fn broken() -> io::Error {
-    io::Error::from_raw_os_error(5)
-}
-
-fn strikes(fault: &mut Option<u64>) -> bool {
-    match fault {
-        Some(0) => {
-            *fault = None;
-            true
-        }
-        Some(left) => {
-            *left -= 1;
-            false
-        }
-        None => false,
-    }
 }
 
 impl State {
@@ -241,16 +280,27 @@ impl State {
         if cut {
             self.crash_at = None;
             self.crashed = true;
+            self.trace.fault(format_args!("power is lost during call {}", self.operations));
         }
         Ok(cut)
     }
 
+    /// Whether `fault` strikes a call on `name` now.
+    fn strikes(&mut self, fault: Fault, name: &str) -> bool {
+        let strikes = self.faults.strike(fault, name);
+        if strikes {
+            let operation = self.operations;
+            self.trace.fault(format_args!("{fault} strikes {name}, call {operation}"));
+        }
+        strikes
+    }
+
     fn used(&self) -> u64 {
-        self.names.values().map(|file| self.files[*file].volatile.len() as u64).sum()
+        self.names.all().map(|(_, file)| self.files[file].seen().len() as u64).sum()
     }
 
     fn check_growth(&self, file: usize, length: u64) -> io::Result<()> {
-        let present = self.files[file].volatile.len() as u64;
+        let present = self.files[file].seen().len() as u64;
         if length > present && self.used() + (length - present) > self.options.capacity_bytes {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -262,384 +312,17 @@ impl State {
         for content in files.iter_mut() {
             content.lose_power(random, options.torn_sectors);
         }
-        let keep = Keep::draw(&mut self.random);
-        for change in std::mem::take(&mut self.pending_names) {
-            if keep.decide(&mut self.random) {
-                apply_name(&mut self.durable_names, change);
-            }
-        }
-        self.names = self.durable_names.clone();
+        self.names.lose_power(&mut self.random);
+        self.begin_life("power is back");
+    }
+
+    fn begin_life(&mut self, why: &str) {
         self.boot += 1;
         self.crashed = false;
         self.crash_at = None;
         self.locked = false;
-        self.faults = Faults::default();
-    }
-}
-
-/// How much of the unsynced survives one crash. All and nothing are drawn often: uniform coin flips would almost never
-/// produce them, and they are where most mistakes show.
-struct Keep {
-    of_eight: u64,
-}
-
-impl Keep {
-    fn draw(random: &mut Random) -> Self {
-        Self { of_eight: [0, 8, 1, 4, 7][random.below(5) as usize] }
-    }
-
-    fn decide(&self, random: &mut Random) -> bool {
-        random.below(8) < self.of_eight
-    }
-}
-
-impl Content {
-    fn copy(&self) -> Self {
-        let pending = self.pending.iter().map(|change| match change {
-            Change::Sector { offset, bytes } => Change::Sector { offset: *offset, bytes: bytes.clone() },
-            Change::Length(length) => Change::Length(*length),
-        });
-        Self { volatile: self.volatile.clone(), durable: self.durable.clone(), pending: pending.collect() }
-    }
-
-    fn write(&mut self, bytes: &[u8], offset: usize) {
-        if bytes.is_empty() {
-            return;
-        }
-        let end = offset + bytes.len();
-        if self.volatile.len() < end {
-            self.volatile.resize(end, 0);
-        }
-        self.volatile[offset..end].copy_from_slice(bytes);
-        let mut sector = offset - offset % SECTOR_SIZE;
-        while sector < end {
-            let sector_end = (sector + SECTOR_SIZE).min(self.volatile.len());
-            self.pending.push(Change::Sector { offset: sector, bytes: self.volatile[sector..sector_end].to_vec() });
-            sector += SECTOR_SIZE;
-        }
-    }
-
-    fn set_len(&mut self, length: usize) {
-        self.volatile.resize(length, 0);
-        self.pending.push(Change::Length(length));
-    }
-
-    fn sync(&mut self) {
-        for change in std::mem::take(&mut self.pending) {
-            apply_change(&mut self.durable, &change, None);
-        }
-    }
-
-    fn lose_power(&mut self, random: &mut Random, torn_sectors: bool) {
-        if !self.pending.is_empty() {
-            let keep = Keep::draw(random);
-            for change in std::mem::take(&mut self.pending) {
-                if keep.decide(random) {
-                    let torn = torn_sectors && random.below(16) == 0;
-                    apply_change(&mut self.durable, &change, torn.then(|| random.below(SECTOR_SIZE as u64) as usize));
-                }
-            }
-        }
-        self.volatile = self.durable.clone();
-    }
-}
-
-fn apply_change(durable: &mut Vec<u8>, change: &Change, torn_after: Option<usize>) {
-    match change {
-        Change::Length(length) => durable.resize(*length, 0),
-        Change::Sector { offset, bytes } => {
-            let kept = torn_after.unwrap_or(bytes.len()).min(bytes.len());
-            if durable.len() < offset + bytes.len() {
-                durable.resize(offset + bytes.len(), 0);
-            }
-            durable[*offset..offset + kept].copy_from_slice(&bytes[..kept]);
-        }
-    }
-}
-
-fn apply_name(names: &mut BTreeMap<String, usize>, change: NameChange) {
-    match change {
-        NameChange::Set(name, file) => {
-            names.insert(name, file);
-        }
-        NameChange::Rename(from, to, file) => {
-            // Another kept or lost change may have given `from` to somebody else meanwhile.
-            if names.get(&from) == Some(&file) {
-                names.remove(&from);
-                names.insert(to, file);
-            }
-        }
-        NameChange::Remove(name) => {
-            names.remove(&name);
-        }
-    }
-}
-
-impl Disk for SimulatedDisk {
-    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let mut state = self.state.lock();
-        let boot = state.boot;
-        state.alive(boot)?;
-        let file = match (mode, state.names.get(name)) {
-            (OpenMode::CreateNew, Some(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (OpenMode::CreateNew, None) => {
-                let cut = state.begin(boot)?;
-                let file = state.files.len();
-                state.files.push(Content::default());
-                state.names.insert(name.to_owned(), file);
-                state.pending_names.push(NameChange::Set(name.to_owned(), file));
-                if cut {
-                    return Err(crashed());
-                }
-                file
-            }
-            (_, Some(file)) => *file,
-            (_, None) => return Err(io::ErrorKind::NotFound.into()),
-        };
-        Ok(Arc::new(SimulatedFile {
-            state: Arc::clone(&self.state),
-            boot,
-            file,
-            read_only: mode == OpenMode::ReadOnly,
-        }))
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        let state = self.state.lock();
-        state.alive(state.boot)?;
-        Ok(state.names.keys().cloned().collect())
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let boot = state.boot;
-        let cut = state.begin(boot)?;
-        let file = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
-        let change = NameChange::Rename(from.to_owned(), to.to_owned(), file);
-        apply_name(&mut state.names, change.clone());
-        state.pending_names.push(change);
-        if cut { Err(crashed()) } else { Ok(()) }
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let boot = state.boot;
-        let cut = state.begin(boot)?;
-        if state.names.remove(name).is_none() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        state.pending_names.push(NameChange::Remove(name.to_owned()));
-        if cut { Err(crashed()) } else { Ok(()) }
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let boot = state.boot;
-        if state.begin(boot)? {
-            return Err(crashed());
-        }
-        let changes = std::mem::take(&mut state.pending_names);
-        for change in changes {
-            apply_name(&mut state.durable_names, change);
-        }
-        Ok(())
-    }
-
-    fn lock(&self) -> io::Result<Box<dyn DirectoryLock>> {
-        let mut state = self.state.lock();
-        state.alive(state.boot)?;
-        if state.locked {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        state.locked = true;
-        Ok(Box::new(SimulatedLock { state: Arc::clone(&self.state), boot: state.boot }))
-    }
-
-    fn describe(&self) -> String {
-        "simulated disk".to_owned()
-    }
-}
-
-struct SimulatedLock {
-    state: Arc<Mutex<State>>,
-    boot: u64,
-}
-
-impl DirectoryLock for SimulatedLock {}
-
-impl Drop for SimulatedLock {
-    fn drop(&mut self) {
-        let mut state = self.state.lock();
-        // The lock of an earlier life died with it; today's belongs to somebody else.
-        if state.boot == self.boot {
-            state.locked = false;
-        }
-    }
-}
-
-struct SimulatedFile {
-    state: Arc<Mutex<State>>,
-    boot: u64,
-    file: usize,
-    read_only: bool,
-}
-
-impl SimulatedFile {
-    fn begin(&self) -> io::Result<(MutexGuard<'_, State>, bool)> {
-        if self.read_only {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        let mut state = self.state.lock();
-        let cut = state.begin(self.boot)?;
-        Ok((state, cut))
-    }
-}
-
-impl File for SimulatedFile {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut state = self.state.lock();
-        state.alive(self.boot)?;
-        if strikes(&mut state.faults.read) {
-            return Err(broken());
-        }
-        let bytes = &state.files[self.file].volatile;
-        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
-        let end = start.checked_add(buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(bytes.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let (mut state, cut) = self.begin()?;
-        if strikes(&mut state.faults.write) {
-            return Err(broken());
-        }
-        let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::StorageFull)?;
-        state.check_growth(self.file, (offset + bytes.len()) as u64)?;
-        state.files[self.file].write(bytes, offset);
-        if cut { Err(crashed()) } else { Ok(()) }
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let (mut state, cut) = self.begin()?;
-        if cut {
-            return Err(crashed());
-        }
-        if strikes(&mut state.faults.sync) {
-            // Linux marks the pages clean after a failed sync, so trying again would report success for lost bytes.
-            let State { files, random, .. } = &mut *state;
-            let content = &mut files[self.file];
-            let keep = Keep::draw(random);
-            content.pending.retain(|_| keep.decide(random));
-            return Err(broken());
-        }
-        state.files[self.file].sync();
-        Ok(())
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        let state = self.state.lock();
-        state.alive(self.boot)?;
-        Ok(state.files[self.file].volatile.len() as u64)
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        let (mut state, cut) = self.begin()?;
-        state.check_growth(self.file, length)?;
-        let length = usize::try_from(length).map_err(|_| io::ErrorKind::StorageFull)?;
-        state.files[self.file].set_len(length);
-        if cut { Err(crashed()) } else { Ok(()) }
-    }
-
-    fn allocate(&self, length: u64) -> io::Result<()> {
-        let (mut state, cut) = self.begin()?;
-        state.check_growth(self.file, length)?;
-        let length = usize::try_from(length).map_err(|_| io::ErrorKind::StorageFull)?;
-        let content = &mut state.files[self.file];
-        if content.volatile.len() < length {
-            content.set_len(length);
-        }
-        if cut {
-            return Err(crashed());
-        }
-        // Like the real one, allocation ends with a sync.
-        content.sync();
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes_of(disk: &SimulatedDisk, name: &str) -> Vec<u8> {
-        let file = disk.open(name, OpenMode::Existing).unwrap();
-        let mut bytes = vec![0; file.len().unwrap() as usize];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn synced_bytes_and_names_survive_and_unsynced_ones_may_not() {
-        let (mut kept, mut lost, mut mixed, mut unnamed) = (0, 0, 0, 0);
-        for seed in 0..200 {
-            let disk = SimulatedDisk::new(seed);
-            let file = disk.open("a", OpenMode::CreateNew).unwrap();
-            file.write_all_at(&[1; 4 * SECTOR_SIZE], 0).unwrap();
-            file.sync_data().unwrap();
-            disk.sync_directory().unwrap();
-            file.write_all_at(&[2; 4 * SECTOR_SIZE], 0).unwrap();
-            disk.open("b", OpenMode::CreateNew).unwrap();
-            disk.crash();
-            assert!(file.sync_data().is_err(), "handles of an earlier life are dead");
-            let bytes = bytes_of(&disk, "a");
-            assert_eq!(bytes.len(), 4 * SECTOR_SIZE);
-            for sector in bytes.chunks(SECTOR_SIZE) {
-                assert!(sector.iter().all(|byte| *byte == sector[0]), "sectors are atomic");
-            }
-            match (bytes.contains(&1), bytes.contains(&2)) {
-                (true, true) => mixed += 1,
-                (true, false) => lost += 1,
-                _ => kept += 1,
-            }
-            unnamed += usize::from(disk.open("b", OpenMode::Existing).is_err());
-        }
-        assert!(kept > 10 && lost > 10 && mixed > 10, "{kept} {lost} {mixed}");
-        assert!(unnamed > 40 && unnamed < 160, "{unnamed}");
-    }
-
-    #[test]
-    fn a_crash_point_fails_everything_until_the_restart_and_frees_the_lock() {
-        let disk = SimulatedDisk::new(1);
-        let held = disk.lock().unwrap();
-        let file = disk.open("a", OpenMode::CreateNew).unwrap();
-        disk.crash_at(1);
-        file.write_all_at(b"x", 0).unwrap();
-        assert!(file.sync_data().is_err());
-        assert!(disk.is_crashed() && disk.list().is_err() && disk.lock().is_err());
-        disk.restart();
-        let again = disk.lock().unwrap();
-        drop(held);
-        assert!(disk.lock().is_err(), "a dead lock frees nothing");
-        drop(again);
-        assert!(disk.lock().is_ok());
-        assert_eq!(disk.operations(), 3);
-    }
-
-    #[test]
-    fn faults_strike_once_and_capacity_holds() {
-        let disk = SimulatedDisk::with_options(1, SimulatedOptions { capacity_bytes: 1000, torn_sectors: true });
-        let file = disk.open("a", OpenMode::CreateNew).unwrap();
-        disk.fail_write_after(1);
-        file.write_all_at(&[7; 500], 0).unwrap();
-        assert_eq!(file.write_all_at(b"x", 0).unwrap_err().raw_os_error(), Some(5));
-        assert_eq!(file.allocate(1001).unwrap_err().kind(), io::ErrorKind::StorageFull);
-        file.allocate(1000).unwrap();
-        disk.fail_sync_after(0);
-        assert!(file.sync_data().is_err() && file.sync_data().is_ok());
-        assert!(disk.flip_bit("a", 3) && !disk.flip_bit("a", 1000));
-        assert_ne!(bytes_of(&disk, "a")[3], 7);
-        disk.fail_read_after(0);
-        assert!(file.read_exact_at(&mut [0; 1], 0).is_err() && file.read_exact_at(&mut [0; 1], 0).is_ok());
+        self.faults.forget_scheduled();
+        let boot = self.boot;
+        self.trace.fault(format_args!("{why}: life {boot} of the machine"));
     }
 }

@@ -19,3 +19,19 @@ impl Random {
         (self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % bound.max(1)
     }
 }
+
+/// How much of the unsynced survives one crash. All and nothing are drawn often: uniform coin flips would almost never
+/// produce them, and they are where most mistakes show.
+pub(super) struct Keep {
+    of_eight: u64,
+}
+
+impl Keep {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        Self { of_eight: [0, 8, 1, 4, 7][random.below(5) as usize] }
+    }
+
+    pub(super) fn decide(&self, random: &mut Random) -> bool {
+        random.below(8) < self.of_eight
+    }
+}
