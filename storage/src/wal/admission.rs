@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Wal;
 use super::format::{SEGMENT_HEADER_BYTES, room_bytes_max};
+use super::segment::Segment;
 use super::writer::Writer;
 use crate::error::StorageError;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -87,10 +88,21 @@ impl Wal {
     }
 
     pub(super) fn note_room(&self, writer: &Writer) {
-        let room = match &writer.spare.lock().next {
-            Some(next) => next.header.length - SEGMENT_HEADER_BYTES - next.header.length / 4,
-            None => writer.room().saturating_sub(writer.active.header.length / 4),
-        };
+        let room = room_to_promise(writer, writer.spare.lock().next.as_ref());
         self.admissions.room.store(room, Ordering::Release);
+    }
+
+    /// As [`Wal::note_room`], without waiting for whoever is just making the next segment.
+    pub(super) fn lower_room(&self, writer: &Writer) {
+        let spare = writer.spare.try_lock();
+        let room = room_to_promise(writer, spare.as_ref().and_then(|spare| spare.next.as_ref()));
+        self.admissions.room.store(room, Ordering::Release);
+    }
+}
+
+fn room_to_promise(writer: &Writer, next: Option<&Segment>) -> u64 {
+    match next {
+        Some(next) => next.header.length - SEGMENT_HEADER_BYTES - next.header.length / 4,
+        None => writer.room().saturating_sub(writer.active.header.length / 4),
     }
 }

@@ -143,6 +143,8 @@ impl Wal {
             }
             return Err(error);
         }
+        // Before anybody is answered: the answered give their promises back, and what was promised them has been used.
+        self.lower_room(writer);
         for submission in batch {
             complete(submission.completion, submission.refused.map_or(Ok(()), Err));
         }
