@@ -19,7 +19,9 @@ use crate::btree::{Root, collect_refs};
 use crate::engine::Compression;
 use crate::error::{Result, StorageError};
 use crate::page::format::PageId;
+use crate::page::store::PageStore;
 use crate::slab::FreeSet;
+use crate::slab::format::{EXTENT_BYTES, extent_offset};
 use crate::superblock::{Superblock, Superblocks};
 use crate::sync::{Condvar, Mutex};
 use crate::transaction::{Ambient, Shared, Snapshot, TreeSet, TreeSetId};
@@ -28,6 +30,10 @@ use catalogue::Record;
 use page_writer::PageWriter;
 use relocate::relocate;
 use tree_writer::{WrittenFrames, write_tree};
+
+/// The file is cut when its unused end is larger than this part of the rest, and than an extent: the next checkpoint
+/// would otherwise often take back what this one gave away.
+const FILE_SLACK_FRACTION: u64 = 32;
 
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +102,7 @@ impl Checkpointer {
                 self.newest = superblock;
                 self.both_same = unchanged;
                 self.settle(sets, pinned);
+                self.cut_file(&ambient.store);
                 wal.checkpoint_published(report.generation);
                 Ok(report)
             }
@@ -178,6 +185,7 @@ impl Checkpointer {
     ) -> Result<(CheckpointReport, Superblock)> {
         sync_log(wal)?;
         let generation = self.newest.generation + 1;
+        self.free_set.trim();
         for set in pinned.iter() {
             set.unlinked.iter().for_each(|(_, page)| self.free_set.unlink(*page));
         }
@@ -246,6 +254,18 @@ impl Checkpointer {
             let (relocated, unchanged) = relocate(&shared, &written, snapshot);
             let previous = self.stored.insert(shared.id, (if unchanged { relocated } else { number }, meta));
             *shared.durable_meta.lock() = previous.map(|(_, meta)| meta);
+        }
+    }
+}
+
+impl Checkpointer {
+    /// Gives the end of the page file back (F3). What was cut may still be named as unused extents by either superblock;
+    /// an extent that gets a class reaches for the file's end anew. A cut that fails is tried again next time.
+    fn cut_file(&self, store: &PageStore) {
+        let needed_bytes = extent_offset(self.free_set.needed_extents());
+        let slack_bytes = needed_bytes / FILE_SLACK_FRACTION + EXTENT_BYTES as u64;
+        if store.file().len().is_ok_and(|length| length > needed_bytes + slack_bytes) {
+            store.file().set_len(needed_bytes).ok();
         }
     }
 }

@@ -328,8 +328,10 @@ impl Engine {
         let checkpointer = self.inner.checkpointer.lock();
         let Some(checkpointer) = checkpointer.as_ref() else { return };
         let occupancy = checkpointer.free_set.occupancy();
+        let extents_bytes = (occupancy.extents * crate::slab::format::EXTENT_BYTES) as u64;
+        let file_bytes = self.inner.ambient.store.file().len().unwrap_or(extents_bytes);
         let mut counters = self.inner.counters.lock();
-        counters.page_file_bytes = (occupancy.extents * crate::slab::format::EXTENT_BYTES) as u64;
+        counters.page_file_bytes = file_bytes;
         counters.page_file_used_bytes = occupancy.used_bytes;
     }
 

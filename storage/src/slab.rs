@@ -3,7 +3,9 @@
 pub mod extent;
 pub mod format;
 pub mod free_set;
+mod placement;
 pub mod size_class;
+pub mod slot_map;
 
 pub use free_set::FreeSet;
 pub use size_class::SizeClass;

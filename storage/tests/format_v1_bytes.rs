@@ -28,14 +28,14 @@ fn page_reference() {
     assert_eq!(hex(&page.to_bits().to_le_bytes()), "5600341200000003");
     assert_eq!(hex(&PageRef::page(page, true).to_bits().to_le_bytes()), "5600341200000043");
     assert_eq!(page.offset(), 0x1234 * 1_048_576 + 4096 + 0x56 * 8192);
-    assert_eq!(slot_offset(class(1), 0, 0), 4096);
+    assert_eq!(slot_offset(class(4096), 0, 0), 4096);
     assert_eq!(PageId::from_bits(page.to_bits()), Some(page));
 }
 
 #[test]
 fn page_header() {
     let mut bytes = Vec::new();
-    let page = PageId::new(class(1), 2, 3);
+    let page = PageId::new(class(4096), 2, 3);
     encode(PageKind::Value, page, 9, b"body", 4, &mut bytes);
     let expected = concat!(
         "50685067", // magic
@@ -119,9 +119,9 @@ fn superblock() {
         boot: 3,
         clean: true,
         wal_start: 4096,
-        catalogue: Root { page: Some(PageRef::page(PageId::new(class(1), 0, 1), false)), count: 6 },
+        catalogue: Root { page: Some(PageRef::page(PageId::new(class(4096), 0, 1), false)), count: 6 },
         extents: 7,
-        directory: vec![PageId::new(class(1), 0, 2)],
+        directory: vec![PageId::new(class(4096), 0, 2)],
     };
     let bytes = superblock.encode();
     let expected = concat!(
@@ -154,14 +154,19 @@ fn extent() {
     extent.used.insert(65);
     let mut record = Vec::new();
     extent.encode(&mut record);
-    assert_eq!(hex(&record), format!("0300000000000000{}{}{}", "0100000000000000", "0200000000000000", "0".repeat(32)));
-    assert_eq!(Extent::decode(&record).unwrap().used, extent.used);
+    let map = format!("{}{}", "0100000000000000", "0200000000000000");
+    // Chunks of version 2 say how many words a map has: 127 slots need two.
+    assert_eq!(hex(&record), format!("0302000000000000{map}"));
+    assert_eq!(Extent::decode(&mut &record[..]).unwrap().used, extent.used);
+    let version_1: Vec<u8> = [&[3, 0, 0, 0, 0, 0, 0, 0], &record[8..], &[0; 16]].concat();
+    assert_eq!(hex(&version_1), format!("0300000000000000{map}{}", "0".repeat(32)));
+    assert_eq!(Extent::decode_v1(&version_1).unwrap().used, extent.used);
 }
 
 #[test]
 fn catalogue_record() {
     let record = Record {
-        trees: vec![(TreeId(1), Root { page: Some(PageRef::page(PageId::new(class(1), 0, 1), false)), count: 2 })],
+        trees: vec![(TreeId(1), Root { page: Some(PageRef::page(PageId::new(class(4096), 0, 1), false)), count: 2 })],
         meta: Bytes::from_static(b"meta"),
     };
     let expected = "0100000001000000010000000100000000000001020000000000000004000000".to_owned() + "6d657461";

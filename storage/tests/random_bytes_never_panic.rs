@@ -114,7 +114,9 @@ proptest! {
 
     #[test]
     fn in_a_free_chunk(bytes in prop::collection::vec(any::<u8>(), EXTENT_RECORD_BYTES)) {
-        let _ = Extent::decode(&bytes);
+        let _ = Extent::decode_v1(&bytes);
+        let _ = Extent::decode(&mut &bytes[..]);
+        let _ = Extent::decode(&mut &bytes[..bytes.len() / 4]);
     }
 
     #[test]

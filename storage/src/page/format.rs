@@ -78,7 +78,7 @@ impl PageId {
 
 impl std::fmt::Debug for PageId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}K:{}.{}", self.class().slot_bytes() / 1024, self.extent(), self.slot())
+        write!(f, "{}K:{}.{}", self.class().slot_bytes() as f64 / 1024.0, self.extent(), self.slot())
     }
 }
 

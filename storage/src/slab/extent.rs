@@ -1,60 +1,9 @@
 //! One run of equal slots: which are used, and which are not free although unused.
 
 use crate::error::{Result, StorageError};
-use crate::slab::format::{EXTENT_RECORD_BYTES, MAP_WORDS};
+use crate::slab::format::{EXTENT_RECORD_BYTES, EXTENT_RECORD_HEADER_BYTES, MAP_WORDS_MAX};
 use crate::slab::size_class::SizeClass;
-
-/// One bit per slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SlotMap([u64; MAP_WORDS]);
-
-impl SlotMap {
-    /// Whether a slot is marked.
-    pub fn has(&self, slot: u16) -> bool {
-        self.0[usize::from(slot / 64)] & 1 << (slot % 64) != 0
-    }
-
-    /// Marks a slot; false when it was marked.
-    pub fn insert(&mut self, slot: u16) -> bool {
-        let before = self.has(slot);
-        self.0[usize::from(slot / 64)] |= 1 << (slot % 64);
-        !before
-    }
-
-    /// Unmarks a slot; false when it was not marked.
-    pub fn remove(&mut self, slot: u16) -> bool {
-        let before = self.has(slot);
-        self.0[usize::from(slot / 64)] &= !(1 << (slot % 64));
-        before
-    }
-
-    /// Whether no slot is marked.
-    pub fn is_empty(&self) -> bool {
-        self.0 == [0; MAP_WORDS]
-    }
-
-    /// How many slots are marked.
-    pub fn len(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    /// Slots marked here or there.
-    pub fn union(&self, other: &SlotMap) -> SlotMap {
-        SlotMap(std::array::from_fn(|word| self.0[word] | other.0[word]))
-    }
-
-    /// The first slot below `slots` that is not marked.
-    pub fn first_unmarked(&self, slots: usize) -> Option<u16> {
-        let index = (0..MAP_WORDS).find(|&word| self.0[word] != u64::MAX)?;
-        let slot = index * 64 + self.0[index].trailing_ones() as usize;
-        (slot < slots).then(|| u16::try_from(slot).expect("an extent has at most 256 slots"))
-    }
-
-    /// The marked slots.
-    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..(MAP_WORDS * 64) as u16).filter(|&slot| self.has(slot))
-    }
-}
+pub use crate::slab::slot_map::SlotMap;
 
 /// An extent of the page file.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +18,11 @@ pub struct Extent {
     pub readers: SlotMap,
 }
 
+/// Words of the stored map of an extent.
+pub fn map_words(class: SizeClass) -> usize {
+    class.slots_per_extent().div_ceil(64)
+}
+
 impl Extent {
     fn taken(&self) -> SlotMap {
         self.used.union(&self.held[0]).union(&self.held[1]).union(&self.readers)
@@ -79,32 +33,53 @@ impl Extent {
         self.taken().first_unmarked(self.class?.slots_per_extent())
     }
 
+    /// How many slots nobody needs.
+    pub fn free_slots(&self) -> usize {
+        self.class.map_or(0, |class| class.slots_per_extent() - self.taken().len())
+    }
+
     /// Whether nobody needs any slot.
     pub fn is_idle(&self) -> bool {
-        self.taken().is_empty()
+        self.used.is_empty() && self.held.iter().all(SlotMap::is_empty) && self.readers.is_empty()
     }
 
     /// The stored form: what the state being built uses.
     pub fn encode(&self, out: &mut Vec<u8>) {
         // An extent without used pages is stored without class: a reopened store may give it any.
         let class = if self.used.is_empty() { None } else { self.class };
+        let words = class.map_or(0, map_words);
         out.push(class.map_or(0, |class| class.number() + 1));
-        out.extend_from_slice(&[0; 7]);
-        for word in self.used.0 {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
+        out.push(u8::try_from(words).expect("a map has at most 16 words"));
+        out.extend_from_slice(&[0; 6]);
+        self.used.words(words).for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
     }
 
-    /// Reads the stored form.
-    pub fn decode(record: &[u8]) -> Result<Self> {
-        assert!(record.len() == EXTENT_RECORD_BYTES, "the caller cuts records");
-        let inconsistent = |detail: &str| StorageError::Inconsistent { detail: format!("free set: {detail}") };
-        let mut words = [0; MAP_WORDS];
-        for (word, bytes) in words.iter_mut().zip(record[8..].chunks_exact(8)) {
-            *word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    /// Reads the stored form from the front of `chunk`.
+    pub fn decode(chunk: &mut &[u8]) -> Result<Self> {
+        let Some((header, rest)) = chunk.split_at_checked(EXTENT_RECORD_HEADER_BYTES) else {
+            return Err(inconsistent("a chunk is cut short"));
+        };
+        let words = usize::from(header[1]);
+        if words > MAP_WORDS_MAX {
+            return Err(inconsistent("words of a slot map"));
         }
-        let used = SlotMap(words);
-        let class = match record[0].checked_sub(1) {
+        let Some((map, rest)) = rest.split_at_checked(words * 8) else {
+            return Err(inconsistent("a chunk is cut short"));
+        };
+        *chunk = rest;
+        Self::checked(header[0], map)
+    }
+
+    /// Reads the stored form of chunk version 1: always a map of four words.
+    pub fn decode_v1(record: &[u8]) -> Result<Self> {
+        assert!(record.len() == EXTENT_RECORD_BYTES, "the caller cuts records");
+        Self::checked(record[0], &record[EXTENT_RECORD_HEADER_BYTES..])
+    }
+
+    fn checked(class: u8, map: &[u8]) -> Result<Self> {
+        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        let used = SlotMap::from_words(map.chunks_exact(8).map(word));
+        let class = match class.checked_sub(1) {
             None => None,
             Some(number) => Some(SizeClass::from_number(number).ok_or_else(|| inconsistent("unknown size class"))?),
         };
@@ -114,4 +89,8 @@ impl Extent {
         }
         Ok(Extent { class, used, ..Extent::default() })
     }
+}
+
+fn inconsistent(detail: &str) -> StorageError {
+    StorageError::Inconsistent { detail: format!("free set: {detail}") }
 }

@@ -15,10 +15,19 @@
 //! 24  checksum         4  CRC-32 of the other 28 bytes, this field zero
 //! 28  reserved         4
 //!
-//! free chunk (body of a FreeChunk page): EXTENTS_PER_CHUNK records of 40 bytes
+//! free chunk (body of a FreeChunk page), version 2
+//!  0  marker           1  0xFF, which is no size class
+//!  1  version          1  2
+//!  2  reserved         6
+//!  8  records of EXTENTS_PER_CHUNK extents
+//!
+//! extent record
 //!  0  size class + 1   1  0: the extent has no class
-//!  1  reserved         7
-//!  8  used            32  bit i: slot i holds a page of this checkpoint
+//!  1  words            1  of the map: slots of the class / 64, rounded up; 0 without class
+//!  2  reserved         6
+//!  8  used             8 per word, bit i: slot i holds a page of this checkpoint
+//!
+//! A free chunk of version 1 is EXTENTS_PER_CHUNK records of 40 bytes: class + 1, seven zeros, a map of four words.
 //!
 //! free directory (body of a FreeDirectory page): page ids of chunks, 8 bytes each, 0: no extent there has a class
 //! ```
@@ -36,10 +45,14 @@ pub const EXTENT_HEADER_USED_BYTES: usize = 32;
 pub const EXTENTS_PER_CHUNK: usize = 96;
 /// Chunks referred to by one directory page.
 pub const CHUNKS_PER_DIRECTORY: usize = 4096;
-/// Words of a slot map.
-pub const MAP_WORDS: usize = 4;
-/// Bytes of an extent's record in a chunk.
-pub const EXTENT_RECORD_BYTES: usize = 8 + 8 * MAP_WORDS;
+/// Most words of a slot map: 1,020 slots of 1 KiB.
+pub const MAP_WORDS_MAX: usize = 16;
+/// Bytes of an extent's record before its map.
+pub const EXTENT_RECORD_HEADER_BYTES: usize = 8;
+/// Bytes of an extent's record in a chunk of version 1, and of slots of 4 KiB and more in any version.
+pub const EXTENT_RECORD_BYTES: usize = EXTENT_RECORD_HEADER_BYTES + 8 * 4;
+/// The first bytes of a chunk since version 2.
+pub const CHUNK_HEADER: [u8; 8] = [0xFF, 2, 0, 0, 0, 0, 0, 0];
 
 /// The newest extent format this program writes and reads.
 pub const EXTENT_FORMAT_VERSION: u16 = 1;

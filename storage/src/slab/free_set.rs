@@ -1,7 +1,8 @@
 //! Which slots are free now, free after the next checkpoints, free after the last reader.
 //!
 //! F1: a slot is given out only when the state being built does not use it, neither superblock needs it, and no reader
-//! can reach it. F2: the stored maps name exactly the slots reachable from the superblock that stores them.
+//! can reach it. F2: the stored maps name exactly the slots reachable from the superblock that stores them. F3: the
+//! file is cut only behind the last extent that any slot of which is needed in the sense of F1.
 //!
 //! The stored form covers only what is used: an opening writes both superblocks for the same state, so nothing is held
 //! after it, and readers do not outlive the process.
@@ -10,27 +11,27 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashSet;
 
-use crate::error::{Result, StorageError};
-use crate::page::format::{PageId, PageKind};
-use crate::page::store::PageStore;
+use crate::page::format::PageId;
 use crate::slab::extent::Extent;
-use crate::slab::format::{CHUNKS_PER_DIRECTORY, EXTENT_RECORD_BYTES, EXTENTS_PER_CHUNK};
+use crate::slab::format::EXTENTS_PER_CHUNK;
+use crate::slab::placement::{Choice, Placement};
 use crate::slab::size_class::SizeClass;
+
+mod stored;
 
 /// The books of the page file. Only the checkpoint changes them.
 #[derive(Clone, Debug, Default)]
 pub struct FreeSet {
     extents: Vec<Extent>,
-    /// Extents of each class that may have a free slot.
-    open: Vec<BTreeSet<u32>>,
-    /// Extents without a class.
-    idle: BTreeSet<u32>,
+    placement: Placement,
     /// Where each chunk is stored.
     chunks: Vec<Option<PageId>>,
     /// Chunks that differ from what is stored.
     dirty_chunks: BTreeSet<usize>,
     /// Where each directory page is stored.
     directory: Vec<PageId>,
+    /// Directory pages that differ from what is stored for another reason than a chunk that moved.
+    dirty_directory: BTreeSet<usize>,
     /// Slots that readers let go before a checkpoint saw them leave the tree.
     released_early: FxHashSet<PageId>,
 }
@@ -59,49 +60,7 @@ pub struct Occupancy {
 impl FreeSet {
     /// An empty page file.
     pub fn new() -> Self {
-        FreeSet { open: vec![BTreeSet::new(); SizeClass::COUNT], ..FreeSet::default() }
-    }
-
-    /// Reads the stored form.
-    pub fn load(store: &PageStore, directory: &[PageId], extents: u32) -> Result<Self> {
-        let inconsistent = |detail: &str| StorageError::Inconsistent { detail: format!("free set: {detail}") };
-        let mut set = FreeSet::new();
-        set.directory = directory.to_vec();
-        for &page in directory {
-            for bytes in store.read(page, PageKind::FreeDirectory)?.chunks(8) {
-                let bits = u64::from_le_bytes(bytes.try_into().map_err(|_| inconsistent("directory is cut short"))?);
-                let chunk = match bits {
-                    0 => None,
-                    bits => Some(PageId::from_bits(bits).ok_or_else(|| inconsistent("reference of a chunk"))?),
-                };
-                set.chunks.push(chunk);
-            }
-        }
-        if set.chunks.len() != (extents as usize).div_ceil(EXTENTS_PER_CHUNK) {
-            return Err(inconsistent("number of chunks"));
-        }
-        for &chunk in &set.chunks {
-            match chunk {
-                None => set.extents.extend(std::iter::repeat_n(Extent::default(), EXTENTS_PER_CHUNK)),
-                Some(page) => {
-                    let body = store.read(page, PageKind::FreeChunk)?;
-                    if body.len() != EXTENTS_PER_CHUNK * EXTENT_RECORD_BYTES {
-                        return Err(inconsistent("length of a chunk"));
-                    }
-                    for record in body.chunks_exact(EXTENT_RECORD_BYTES) {
-                        set.extents.push(Extent::decode(record)?);
-                    }
-                }
-            }
-        }
-        set.extents.truncate(extents as usize);
-        for (number, extent) in (0..extents).zip(&set.extents) {
-            match extent.class {
-                None => set.idle.insert(number),
-                Some(class) => set.open[usize::from(class.number())].insert(number),
-            };
-        }
-        Ok(set)
+        FreeSet::default()
     }
 
     /// The extents, by number.
@@ -121,8 +80,8 @@ impl FreeSet {
 
     /// Sums.
     pub fn occupancy(&self) -> Occupancy {
-        let mut occupancy = Occupancy { extents: self.extents.len(), ..Occupancy::default() };
-        for extent in &self.extents {
+        let mut occupancy = Occupancy { extents: self.needed_extents() as usize, ..Occupancy::default() };
+        for extent in &self.extents[..occupancy.extents] {
             let used = extent.used.len();
             occupancy.used_slots += used;
             occupancy.used_bytes += (used * extent.class.map_or(0, SizeClass::slot_bytes)) as u64;
@@ -138,33 +97,29 @@ impl FreeSet {
         extent
     }
 
-    /// Gives out a slot: the lowest one, so that the file stays dense at its start.
+    /// Gives out a slot for a page of `class`, or a larger one (see [`super::placement`]).
     pub fn allocate(&mut self, class: SizeClass) -> Allocated {
-        let open = usize::from(class.number());
-        while let Some(&number) = self.open[open].first() {
-            if let Some(slot) = self.extents[number as usize].free_slot() {
-                let page = PageId::new(class, number, slot);
-                self.extent_mut(page).used.insert(slot);
-                return Allocated { page, opened_extent: false };
-            }
-            self.open[open].pop_first();
-        }
-        let number = match self.idle.pop_first() {
-            Some(number) => number,
-            None => {
-                let number = u32::try_from(self.extents.len()).expect("the page file is below 2^32 extents");
-                self.extents.push(Extent::default());
-                if self.chunks.len() * EXTENTS_PER_CHUNK < self.extents.len() {
-                    self.chunks.push(None);
-                }
-                number
+        let (page, opened_extent) = match self.placement.choose(class, &self.extents) {
+            Choice::Slot { class, extent, slot } => (PageId::new(class, extent, slot), false),
+            Choice::Open { class, extent } => {
+                let number = extent.unwrap_or_else(|| self.grow());
+                self.extents[number as usize].class = Some(class);
+                self.placement.classed(number, class);
+                (PageId::new(class, number, 0), true)
             }
         };
-        self.extents[number as usize].class = Some(class);
-        self.open[open].insert(number);
-        let page = PageId::new(class, number, 0);
-        self.extent_mut(page).used.insert(0);
-        Allocated { page, opened_extent: true }
+        let fresh = self.extent_mut(page).used.insert(page.slot());
+        assert!(fresh, "F1: a slot is given out once");
+        Allocated { page, opened_extent }
+    }
+
+    fn grow(&mut self) -> u32 {
+        let number = u32::try_from(self.extents.len()).expect("the page file is below 2^32 extents");
+        self.extents.push(Extent::default());
+        if self.chunks.len() * EXTENTS_PER_CHUNK < self.extents.len() {
+            self.chunks.push(None);
+        }
+        number
     }
 
     /// A slot is not in the state being built any more; readers may still reach it.
@@ -187,7 +142,7 @@ impl FreeSet {
 
     /// No reader can reach a slot any more. May come before [`FreeSet::unlink`].
     pub fn release(&mut self, page: PageId) {
-        if self.extents[page.extent() as usize].readers.has(page.slot()) {
+        if self.is_awaiting_readers(page) {
             self.extents[page.extent() as usize].readers.remove(page.slot());
             self.reopen(page.extent());
         } else {
@@ -197,20 +152,18 @@ impl FreeSet {
 
     /// Whether readers may still reach a slot that left the tree.
     pub fn is_awaiting_readers(&self, page: PageId) -> bool {
-        self.extents[page.extent() as usize].readers.has(page.slot())
+        self.extents.get(page.extent() as usize).is_some_and(|extent| extent.readers.has(page.slot()))
     }
 
     /// Looks again at an extent some slots of which became free.
     fn reopen(&mut self, number: u32) {
         let extent = &mut self.extents[number as usize];
         let Some(class) = extent.class else { return };
-        let open = &mut self.open[usize::from(class.number())];
         if extent.is_idle() {
             extent.class = None;
-            open.remove(&number);
-            self.idle.insert(number);
+            self.placement.emptied(number, class);
         } else {
-            open.insert(number);
+            self.placement.has_room(number, class);
         }
     }
 
@@ -226,63 +179,44 @@ impl FreeSet {
         }
     }
 
-    /// Gives every changed chunk, and the directory over it, a fresh slot, until giving them changes nothing more.
-    /// Returns the pages to write with their bodies.
-    pub fn store(
-        &mut self,
-        opened: &mut impl FnMut(&Allocated) -> Result<()>,
-    ) -> Result<Vec<(PageId, PageKind, Vec<u8>)>> {
-        let mut moved_chunks = BTreeSet::new();
-        let mut moved_directory = BTreeSet::new();
-        loop {
-            if let Some(&chunk) = self.dirty_chunks.difference(&moved_chunks).next() {
-                moved_chunks.insert(chunk);
-                if let Some(old) = self.chunks[chunk] {
-                    self.unlink_unread(old);
-                }
-                let fresh = self.allocate(page_class(EXTENTS_PER_CHUNK * EXTENT_RECORD_BYTES));
-                opened(&fresh)?;
-                self.chunks[chunk] = Some(fresh.page);
-                continue;
-            }
-            let stale = |index: &usize| !moved_directory.contains(index);
-            let pages = self.chunks.len().div_ceil(CHUNKS_PER_DIRECTORY);
-            let Some(index) = moved_chunks.iter().map(|chunk| chunk / CHUNKS_PER_DIRECTORY).find(stale) else { break };
-            // The size is taken for a full page, so that a chunk added meanwhile still fits the slot.
-            let entries = self.chunks.len() - index * CHUNKS_PER_DIRECTORY + 64;
-            let fresh = self.allocate(page_class(entries.min(CHUNKS_PER_DIRECTORY) * 8));
-            opened(&fresh)?;
-            moved_directory.insert(index);
-            if index < self.directory.len() {
-                let old = std::mem::replace(&mut self.directory[index], fresh.page);
-                self.unlink_unread(old);
-            } else {
-                assert!(index == self.directory.len() && index < pages, "directory pages are added in order");
-                self.directory.push(fresh.page);
-            }
-        }
-        self.dirty_chunks.clear();
-        Ok(self.bodies(&moved_chunks, &moved_directory))
+    /// Puts nothing into an extent until [`FreeSet::open_closed`], so that it can be emptied.
+    pub fn close(&mut self, extent: u32) {
+        self.placement.close(extent);
     }
 
-    fn bodies(&self, chunks: &BTreeSet<usize>, directory: &BTreeSet<usize>) -> Vec<(PageId, PageKind, Vec<u8>)> {
-        let mut bodies = Vec::new();
-        for &chunk in chunks {
-            let mut body = Vec::with_capacity(EXTENTS_PER_CHUNK * EXTENT_RECORD_BYTES);
-            for number in chunk * EXTENTS_PER_CHUNK..(chunk + 1) * EXTENTS_PER_CHUNK {
-                self.extents.get(number).unwrap_or(&Extent::default()).encode(&mut body);
+    /// Extents that are being emptied.
+    pub fn closed(&self) -> &BTreeSet<u32> {
+        self.placement.closed()
+    }
+
+    /// Puts pages into closed extents again.
+    pub fn open_closed(&mut self) {
+        for number in self.placement.take_closed() {
+            match self.extents[number as usize].class {
+                Some(class) => self.placement.has_room(number, class),
+                None => self.placement.unclassed(number),
             }
-            bodies.push((self.chunks[chunk].expect("a changed chunk has a slot"), PageKind::FreeChunk, body));
         }
-        for &index in directory {
-            let chunks = self.chunks.iter().skip(index * CHUNKS_PER_DIRECTORY).take(CHUNKS_PER_DIRECTORY);
-            let body = chunks.flat_map(|chunk| chunk.map_or(0, PageId::to_bits).to_le_bytes()).collect();
-            bodies.push((self.directory[index], PageKind::FreeDirectory, body));
+    }
+
+    /// Extents up to the last one that is needed (F3): the file may be cut behind it.
+    pub fn needed_extents(&self) -> u32 {
+        let needed = self.extents.iter().rposition(|extent| extent.class.is_some()).map_or(0, |last| last + 1);
+        u32::try_from(needed).expect("the page file is below 2^32 extents")
+    }
+
+    /// Forgets the extents at the end of the file that nobody needs (F3), and with them the chunks that described only
+    /// such. To be called where the state being built begins: it changes what will be stored.
+    pub fn trim(&mut self) {
+        let needed = self.needed_extents() as usize;
+        while self.extents.len() > needed {
+            let number = u32::try_from(self.extents.len() - 1).expect("the page file is below 2^32 extents");
+            self.placement.forgotten(number);
+            self.extents.pop();
         }
-        bodies
+        self.trim_stored();
     }
 }
 
-fn page_class(body_bytes: usize) -> SizeClass {
-    SizeClass::fitting(crate::page::format::HEADER_BYTES + body_bytes).expect("pages of the free set fit a slot")
-}
+#[cfg(test)]
+mod tests;
