@@ -120,7 +120,9 @@ impl Placement {
     pub fn close(&mut self, extent: u32) {
         self.closed.insert(extent);
         self.idle.remove(&extent);
-        self.open.iter_mut().for_each(|open| drop(open.remove(&extent)));
+        for open in &mut self.open {
+            open.remove(&extent);
+        }
     }
 
     /// The closed extents.
