@@ -5,8 +5,10 @@
 //! thread can reach never changes.
 
 mod balance;
+mod cell;
 pub mod cursor;
 pub mod format;
+mod key;
 pub mod node;
 pub mod range;
 pub mod search;
@@ -16,6 +18,7 @@ pub(crate) mod workspace;
 mod write;
 
 pub use cursor::{Direction, RangeCursor};
+pub use key::Key;
 pub use range::KeyRange;
 pub(crate) use walk::collect_refs;
 

@@ -47,6 +47,10 @@ pub const TREES_PER_SET_MAX: usize = 4096;
 /// Largest body of a tree node, in bytes. With the page header it fills the 8 KiB slot exactly.
 pub const NODE_BODY_BYTES_MAX: usize = 8192 - crate::page::format::HEADER_BYTES;
 
+/// Largest body of a tree node that is opened, in bytes. Full pages of the first format have entries so short that they
+/// take more bytes in today's; such a node is split when it is changed.
+pub const NODE_BODY_BYTES_OPENED_MAX: usize = 16 << 10;
+
 /// Values up to this size live in the leaf; larger ones in overflow slots.
 pub const INLINE_VALUE_BYTES_MAX: usize = 2048;
 

@@ -244,7 +244,7 @@ impl Walk<'_> {
 
     fn leaf(&mut self, id: PageId, node: &Node, low: Option<&[u8]>, high: Option<&[u8]>) {
         let (first, last) = (node.key(0), node.key(node.len() - 1));
-        if low.is_some_and(|low| first < low) || high.is_some_and(|high| last >= high) {
+        if low.is_some_and(|low| first < *low) || high.is_some_and(|high| last >= *high) {
             self.problem(format!("page {id:?} has keys outside of what its parent says (B1)"));
         }
         for index in 0..node.len() {
@@ -255,12 +255,12 @@ impl Walk<'_> {
     }
 
     fn branch(&mut self, id: PageId, node: &Node, low: Option<&[u8]>, high: Option<&[u8]>) {
+        let keys: Vec<Vec<u8>> = (0..node.len()).map(|index| node.key(index).to_vec()).collect();
         for index in 0..node.len() {
-            let child_low = if index == 0 { low } else { Some(node.key(index)) };
-            let child_high = if index + 1 == node.len() { high } else { Some(node.key(index + 1)) };
-            if index > 0
-                && (low.is_some_and(|low| node.key(index) < low) || high.is_some_and(|high| node.key(index) >= high))
-            {
+            let key = &keys[index][..];
+            let child_low = if index == 0 { low } else { Some(key) };
+            let child_high = if index + 1 == node.len() { high } else { Some(&keys[index + 1][..]) };
+            if index > 0 && (low.is_some_and(|low| key < low) || high.is_some_and(|high| key >= high)) {
                 self.problem(format!("page {id:?} has separators outside of what its parent says (B1)"));
             }
             let child = node.child(index);

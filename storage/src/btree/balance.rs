@@ -5,7 +5,7 @@
 
 use crate::btree::Root;
 use crate::btree::format::NODE_HEADER_BYTES;
-use crate::btree::node::{Cell, Child, Node};
+use crate::btree::node::{Cells, Child, Node, Plan};
 use crate::btree::source::NodeSource;
 use crate::btree::workspace::Workspace;
 use crate::btree::write::Owned;
@@ -50,14 +50,8 @@ impl Workspace {
         let level = parent_node.level() - 1;
         let left_node = self.node_at_level(left_child.page, level)?;
         let right_node = self.node_at_level(right_child.page, level)?;
-        let separator = parent_node.key(left + 1);
-        let joined_bytes = left_node.used_bytes() + right_node.used_bytes() - NODE_HEADER_BYTES + separator.len();
-        if joined_bytes > JOINED_BYTES_MAX {
-            return Ok(false);
-        }
-        let mut joined = left_node.writable_copy(right_node.used_bytes() + separator.len());
-        joined.extend([first_cell(&right_node, separator)]);
-        joined.extend((1..right_node.len()).map(|index| right_node.cell(index)));
+        let separator = parent_node.key(left + 1).to_vec();
+        let Some(joined) = joined(&left_node, &right_node, &separator, JOINED_BYTES_MAX) else { return Ok(false) };
         drop((parent_node, left_node, right_node));
         self.retire(left_child.page);
         self.retire(right_child.page);
@@ -86,7 +80,18 @@ impl Workspace {
     }
 }
 
-/// The first cell of a node that becomes the right part of another: in a branch it gets the key its parent kept for it.
-fn first_cell<'c>(node: &'c Node, separator: &'c [u8]) -> Cell<'c> {
-    if node.is_leaf() { node.cell(0) } else { node.cell(0).with_key(separator) }
+/// One node of two neighbours, when it takes at most `bytes_max`. The first cell of a right branch gets the key that its
+/// parent kept for it.
+pub(super) fn joined(left: &Node, right: &Node, separator: &[u8], bytes_max: usize) -> Option<Node> {
+    // Each cell takes at least as much under the prefix both share.
+    let cells_of = |node: &Node| node.used_bytes() - NODE_HEADER_BYTES - node.prefix_len();
+    if NODE_HEADER_BYTES + cells_of(left) + cells_of(right) > bytes_max {
+        return None;
+    }
+    let mut cells: Cells<'_> = left.cells().chain(right.cells()).collect();
+    if !left.is_leaf() {
+        cells[left.len()] = cells[left.len()].with_key(separator);
+    }
+    let plan = Plan::new(left.level(), &cells);
+    (plan.bytes() <= bytes_max).then(|| plan.build(0))
 }

@@ -50,7 +50,7 @@ impl<S: NodeSource> RangeCursor<S> {
         }
         let Some((leaf, low, high)) = &self.leaf else { return Ok(None) };
         let index = if self.direction == Direction::Forward { *low } else { *high - 1 };
-        let entry = (Bytes::copy_from_slice(leaf.key(index)), self.source.bytes_of(leaf.value(index))?);
+        let entry = (leaf.key(index).to_bytes(), self.source.bytes_of(leaf.value(index))?);
         self.consume();
         Ok(Some(entry))
     }
@@ -58,16 +58,24 @@ impl<S: NodeSource> RangeCursor<S> {
     /// Visits entries without allocating until the range ends (`None`) or the visitor breaks; the entry it broke at is
     /// consumed, and the cursor can go on behind it.
     pub fn for_each<B>(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<B>) -> Result<Option<B>> {
+        let mut key = Vec::new();
         while self.find_leaf()? {
-            while let Some((leaf, low, high)) = &self.leaf
-                && low < high
-            {
+            let Some((leaf, low, high)) = &mut self.leaf else { continue };
+            key.clear();
+            key.extend_from_slice(leaf.prefix());
+            let prefix = key.len();
+            while low < high {
                 let index = if self.direction == Direction::Forward { *low } else { *high - 1 };
+                key.truncate(prefix);
+                leaf.append_remainder(index, &mut key);
                 let flow = match leaf.value(index) {
-                    Value::Inline(value) => visit(leaf.key(index), value),
-                    Value::Large(large) => visit(leaf.key(index), &self.source.large_value(large)?),
+                    Value::Inline(value) => visit(&key, value),
+                    Value::Large(large) => visit(&key, &self.source.large_value(large)?),
                 };
-                self.consume();
+                match self.direction {
+                    Direction::Forward => *low += 1,
+                    Direction::Backward => *high -= 1,
+                }
                 if let ControlFlow::Break(answer) = flow {
                     return Ok(Some(answer));
                 }

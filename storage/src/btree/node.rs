@@ -1,14 +1,25 @@
-//! A tree node: reading it, and changing one that nobody else can see yet.
+//! A tree node: reading it. How it changes stands in `node/change.rs`, how one is made of cells in `node/build.rs`.
 //!
 //! The layout is in [`super::format`]. A node that other threads can reach is behind an `Arc` and never changes.
 
+mod build;
+mod change;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 
+use crate::btree::cell::Content;
+pub use crate::btree::cell::{Cell, Child, LargeValue, Value};
 use crate::btree::format::{
-    CELL_HEADER_BYTES, CHILD_BYTES, FLAG_LARGE_VALUES, LARGE_BIT, LARGE_VALUE_BYTES, NODE_HEADER_BYTES, SLOT_BYTES,
+    BRANCH, FLAG_HEADS, FLAG_LARGE_VALUES, HEADS_AT, LARGE_BIT, LEAF, NODE_HEADER_BYTES, Shape, rest_len,
 };
-use crate::limits::NODE_BODY_BYTES_MAX;
+use crate::btree::key::{HEAD_BYTES, Key, head_of};
 use crate::page::format::PageRef;
+pub(crate) use build::{Cells, Plan};
+
+/// How many counts are added up before the sum is compared with a rank.
+const COUNTS_PER_STEP: usize = 16;
 
 /// A leaf or a branch.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,112 +27,7 @@ pub struct Node {
     body: Vec<u8>,
 }
 
-/// A child of a branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Child {
-    /// Where it is.
-    pub page: PageRef,
-    /// Entries in the leaves below it.
-    pub count: u64,
-}
-
-/// The value of a leaf entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'n> {
-    /// The bytes themselves.
-    Inline(&'n [u8]),
-    /// Bytes elsewhere.
-    Large(LargeValue),
-}
-
-/// A value too large for a leaf.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LargeValue {
-    /// Where it is.
-    pub page: PageRef,
-    /// Its length in bytes.
-    pub length: u32,
-}
-
-impl Child {
-    fn to_bytes(self) -> [u8; CHILD_BYTES] {
-        let mut bytes = [0; CHILD_BYTES];
-        bytes[..8].copy_from_slice(&self.page.to_bits().to_le_bytes());
-        bytes[8..].copy_from_slice(&self.count.to_le_bytes());
-        bytes
-    }
-}
-
-impl LargeValue {
-    fn to_bytes(self) -> [u8; LARGE_VALUE_BYTES] {
-        let mut bytes = [0; LARGE_VALUE_BYTES];
-        bytes[..8].copy_from_slice(&self.page.to_bits().to_le_bytes());
-        bytes[8..].copy_from_slice(&self.length.to_le_bytes());
-        bytes
-    }
-}
-
-/// What goes into a cell.
-#[derive(Clone, Copy, Debug)]
-pub struct Cell<'c> {
-    key: &'c [u8],
-    value: CellValue<'c>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum CellValue<'c> {
-    Borrowed(&'c [u8], bool),
-    Child([u8; CHILD_BYTES]),
-    Large([u8; LARGE_VALUE_BYTES]),
-}
-
-impl<'c> Cell<'c> {
-    /// A leaf entry.
-    pub fn entry(key: &'c [u8], value: Value<'c>) -> Self {
-        let value = match value {
-            Value::Inline(bytes) => CellValue::Borrowed(bytes, false),
-            Value::Large(large) => CellValue::Large(large.to_bytes()),
-        };
-        Cell { key, value }
-    }
-
-    /// A branch entry.
-    pub fn child(key: &'c [u8], child: Child) -> Self {
-        Cell { key, value: CellValue::Child(child.to_bytes()) }
-    }
-
-    /// The same value under another key.
-    pub fn with_key(self, key: &'c [u8]) -> Self {
-        Cell { key, value: self.value }
-    }
-
-    /// The key.
-    pub fn key(&self) -> &'c [u8] {
-        self.key
-    }
-
-    fn value(&self) -> (&[u8], bool) {
-        match &self.value {
-            CellValue::Borrowed(bytes, large) => (bytes, *large),
-            CellValue::Child(bytes) => (bytes, false),
-            CellValue::Large(bytes) => (bytes, true),
-        }
-    }
-
-    /// Bytes it takes in a node, its slot included.
-    pub fn footprint(&self) -> usize {
-        SLOT_BYTES + CELL_HEADER_BYTES + self.key.len() + self.value().0.len()
-    }
-}
-
 impl Node {
-    /// An empty node with room for everything it may hold.
-    pub fn empty(level: usize) -> Self {
-        let mut body = vec![0; NODE_BODY_BYTES_MAX];
-        body[6] = u8::try_from(level).expect("tree depth is bounded");
-        Node { body }
-    }
-
     pub(super) fn from_body(body: Vec<u8>) -> Self {
         Node { body }
     }
@@ -168,6 +74,11 @@ impl Node {
         self.flags() & FLAG_LARGE_VALUES != 0
     }
 
+    /// Says whether large values lie here or below.
+    pub fn set_large_values(&mut self, yes: bool) {
+        self.body[7] = FLAG_HEADS | if yes { FLAG_LARGE_VALUES } else { 0 };
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         usize::from(self.u16_at(2))
     }
@@ -176,9 +87,19 @@ impl Node {
         usize::from(self.u16_at(4))
     }
 
-    /// Bytes of header, slots and living cells.
+    #[inline]
+    fn shape(&self) -> Shape {
+        if self.is_leaf() { LEAF } else { BRANCH }
+    }
+
+    /// Bytes of header, slots, prefix and living cells.
     pub fn used_bytes(&self) -> usize {
-        NODE_HEADER_BYTES + self.len() * SLOT_BYTES + self.heap_bytes() - self.garbage_bytes()
+        self.arrays_end() + self.heap_bytes() - self.garbage_bytes()
+    }
+
+    #[inline]
+    pub(super) fn arrays_end(&self) -> usize {
+        NODE_HEADER_BYTES + self.len() * self.shape().slot
     }
 
     #[inline]
@@ -186,14 +107,35 @@ impl Node {
         u16::from_le_bytes([self.body[at], self.body[at + 1]])
     }
 
-    fn set_u16(&mut self, at: usize, value: usize) {
-        let value = u16::try_from(value).expect("a node is below 64 KiB");
-        self.body[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    fn u64_at(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.body[at..at + 8].try_into().expect("eight bytes"))
     }
 
     #[inline]
+    pub(super) fn prefix_len(&self) -> usize {
+        usize::from(self.u16_at(8))
+    }
+
+    /// What every key of this node begins with, but for the first of a branch, which is not used.
+    #[inline]
+    pub fn prefix(&self) -> &[u8] {
+        &self.body[self.body.len() - self.prefix_len()..]
+    }
+
+    #[inline]
+    fn heads(&self) -> &[[u8; HEAD_BYTES]] {
+        self.body[HEADS_AT..HEADS_AT + self.len() * HEAD_BYTES].as_chunks().0
+    }
+
+    #[inline]
+    pub(super) fn head(&self, index: usize) -> u32 {
+        u32::from_le_bytes(self.heads()[index])
+    }
+
+    /// Distance of a cell from the end of the body.
+    #[inline]
     pub(super) fn slot(&self, index: usize) -> usize {
-        usize::from(self.u16_at(NODE_HEADER_BYTES + index * SLOT_BYTES))
+        usize::from(self.u16_at(HEADS_AT + self.len() * HEAD_BYTES + index * 2))
     }
 
     #[inline]
@@ -201,76 +143,157 @@ impl Node {
         self.body.len() - self.slot(index)
     }
 
-    pub(super) fn cell_lengths(&self, index: usize) -> (usize, usize, bool) {
+    /// Bytes of a key behind the prefix.
+    #[inline]
+    pub(super) fn remainder_len(&self, index: usize) -> usize {
+        usize::from(self.u16_at(self.cell_at(index)))
+    }
+
+    /// Length of a leaf's value in its cell, and whether it is large.
+    pub(super) fn value_len(&self, index: usize) -> (usize, bool) {
+        let value = self.u16_at(self.cell_at(index) + 2);
+        (usize::from(value & !LARGE_BIT), value & LARGE_BIT != 0)
+    }
+
+    #[inline]
+    fn rest(&self, index: usize) -> &[u8] {
         let at = self.cell_at(index);
-        let value = self.u16_at(at + 2);
-        (usize::from(self.u16_at(at)), usize::from(value & !LARGE_BIT), value & LARGE_BIT != 0)
+        let start = at + self.shape().cell;
+        &self.body[start..start + rest_len(usize::from(self.u16_at(at)))]
     }
 
     /// The key of an entry.
     #[inline]
-    pub fn key(&self, index: usize) -> &[u8] {
-        let at = self.cell_at(index);
-        let start = at + CELL_HEADER_BYTES;
-        &self.body[start..start + usize::from(self.u16_at(at))]
+    pub fn key(&self, index: usize) -> Key<'_> {
+        let remainder = self.remainder_len(index);
+        Key::in_pieces(self.prefix(), self.head(index), remainder, self.rest(index))
+    }
+
+    /// Writes the key of an entry behind what `out` has, which is this node's prefix.
+    #[inline]
+    pub(super) fn append_remainder(&self, index: usize, out: &mut Vec<u8>) {
+        let remainder = self.remainder_len(index);
+        out.extend_from_slice(&self.head(index).to_be_bytes()[..remainder.min(HEAD_BYTES)]);
+        out.extend_from_slice(self.rest(index));
     }
 
     #[inline]
-    fn value_bytes(&self, index: usize) -> (&[u8], bool) {
-        let at = self.cell_at(index);
-        let (key, value, large) = self.cell_lengths(index);
-        let start = at + CELL_HEADER_BYTES + key;
-        (&self.body[start..start + value], large)
-    }
-
     fn value_start(&self, index: usize) -> usize {
         let at = self.cell_at(index);
-        at + CELL_HEADER_BYTES + usize::from(self.u16_at(at))
+        at + LEAF.cell + rest_len(usize::from(self.u16_at(at)))
     }
 
     /// The value of a leaf entry.
     #[inline]
     pub fn value(&self, index: usize) -> Value<'_> {
         debug_assert!(self.is_leaf());
-        match self.value_bytes(index) {
-            (bytes, false) => Value::Inline(bytes),
-            (bytes, true) => Value::Large(LargeValue {
-                page: PageRef::from_trusted_bits(u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"))),
-                length: u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")),
-            }),
+        let at = self.cell_at(index);
+        let start = at + LEAF.cell + rest_len(usize::from(self.u16_at(at)));
+        let length = self.u16_at(at + 2);
+        let bytes = &self.body[start..start + usize::from(length & !LARGE_BIT)];
+        if length & LARGE_BIT == 0 {
+            return Value::Inline(bytes);
         }
+        Value::Large(LargeValue {
+            page: PageRef::from_trusted_bits(u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"))),
+            length: u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")),
+        })
     }
 
     pub(super) fn large_bits(&self, index: usize) -> u64 {
-        let at = self.value_start(index);
-        u64::from_le_bytes(self.body[at..at + 8].try_into().expect("eight bytes"))
+        self.u64_at(self.value_start(index))
+    }
+
+    fn child_at(&self, index: usize) -> usize {
+        NODE_HEADER_BYTES + self.len() * BRANCH.children_after + index * 8
+    }
+
+    fn count_at(&self, index: usize) -> usize {
+        NODE_HEADER_BYTES + self.len() * BRANCH.counts_after + index * 8
     }
 
     pub(super) fn child_bits(&self, index: usize) -> u64 {
-        self.large_bits(index)
+        self.u64_at(self.child_at(index))
     }
 
     /// A child of a branch.
     #[inline]
     pub fn child(&self, index: usize) -> Child {
         debug_assert!(!self.is_leaf());
-        let at = self.value_start(index);
-        let word = |at: usize| u64::from_le_bytes(self.body[at..at + 8].try_into().expect("eight bytes"));
-        Child { page: PageRef::from_trusted_bits(word(at)), count: word(at + 8) }
+        let page = PageRef::from_trusted_bits(self.child_bits(index));
+        Child { page, count: self.u64_at(self.count_at(index)) }
+    }
+
+    #[inline]
+    fn counts(&self) -> &[[u8; 8]] {
+        let start = self.count_at(0);
+        self.body[start..start + self.len() * 8].as_chunks().0
     }
 
     /// Entries in the leaves below, or in this leaf.
     pub fn total(&self) -> u64 {
-        if self.is_leaf() { self.len() as u64 } else { (0..self.len()).map(|index| self.child(index).count).sum() }
+        if self.is_leaf() { self.len() as u64 } else { sum(self.counts()) }
+    }
+
+    /// Entries below the children of a branch before child `index`.
+    pub fn count_before(&self, index: usize) -> u64 {
+        sum(&self.counts()[..index])
+    }
+
+    /// The child of a branch that has the entry with `rank` entries before it, and how many of those lie in the child.
+    pub fn child_of_rank(&self, rank: u64) -> Option<(usize, u64)> {
+        let mut rest = rank;
+        for (step, counts) in self.counts().chunks(COUNTS_PER_STEP).enumerate() {
+            let below = sum(counts);
+            if rest >= below {
+                rest -= below;
+                continue;
+            }
+            for (index, count) in counts.iter().enumerate() {
+                let count = u64::from_le_bytes(*count);
+                if rest < count {
+                    return Some((step * COUNTS_PER_STEP + index, rest));
+                }
+                rest -= count;
+            }
+        }
+        None
+    }
+
+    /// What of `key` lies behind the prefix; or on which side of all keys of this node it lies.
+    #[inline]
+    fn behind_prefix<'k>(&self, key: &'k [u8]) -> Result<&'k [u8], Ordering> {
+        let prefix = self.prefix();
+        key.strip_prefix(prefix).ok_or_else(|| key.cmp(prefix))
+    }
+
+    /// Compares an entry's key with one whose head is the same.
+    #[inline]
+    fn compare_rest(&self, index: usize, remainder: &[u8]) -> Ordering {
+        let rest = remainder.get(HEAD_BYTES..).unwrap_or_default();
+        // When neither goes on behind the head, only trailing zeros can tell them apart.
+        self.rest(index).cmp(rest).then_with(|| self.remainder_len(index).cmp(&remainder.len()))
+    }
+
+    /// Compares two keys of this node.
+    pub(super) fn compare(&self, left: usize, right: usize) -> Ordering {
+        let heads = self.head(left).cmp(&self.head(right));
+        let rests = heads.then_with(|| self.rest(left).cmp(self.rest(right)));
+        rests.then_with(|| self.remainder_len(left).cmp(&self.remainder_len(right)))
     }
 
     /// Finds a key in a leaf: `Ok` its index, `Err` where it would go.
     #[inline]
     pub fn search(&self, key: &[u8]) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.len());
+        let remainder = match self.behind_prefix(key) {
+            Ok(remainder) => remainder,
+            Err(Ordering::Less) => return Err(0),
+            Err(_) => return Err(self.len()),
+        };
+        let (mut low, mut high) = equal_heads(self.heads(), head_of(remainder));
         while low < high {
             let middle = (low + high) / 2;
-            match self.key(middle).cmp(key) {
+            match self.compare_rest(middle, remainder) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Equal => return Ok(middle),
                 Ordering::Greater => high = middle,
@@ -282,142 +305,68 @@ impl Node {
     /// The child of a branch under which a key belongs.
     #[inline]
     pub fn child_index(&self, key: &[u8]) -> usize {
-        let (mut low, mut high) = (1, self.len());
+        let remainder = match self.behind_prefix(key) {
+            Ok(remainder) => remainder,
+            Err(Ordering::Less) => return 0,
+            Err(_) => return self.len() - 1,
+        };
+        // The first key is not used, so the index of the first greater key among the others is the child.
+        let (mut low, mut high) = equal_heads(&self.heads()[1..], head_of(remainder));
         while low < high {
             let middle = (low + high) / 2;
-            if self.key(middle) <= key { low = middle + 1 } else { high = middle }
+            if self.compare_rest(middle + 1, remainder).is_le() { low = middle + 1 } else { high = middle }
         }
-        low - 1
+        low
     }
 
     /// An entry as it can be put into another node.
     pub fn cell(&self, index: usize) -> Cell<'_> {
-        let (bytes, large) = self.value_bytes(index);
-        Cell { key: self.key(index), value: CellValue::Borrowed(bytes, large) }
+        let content =
+            if self.is_leaf() { Content::Value(self.value(index)) } else { Content::Child(self.child(index)) };
+        Cell { key: self.key(index), content }
     }
 
-    /// Points a branch entry elsewhere.
-    pub fn set_child(&mut self, index: usize, child: Child) {
-        debug_assert!(!self.is_leaf());
-        let at = self.value_start(index);
-        self.body[at..at + CHILD_BYTES].copy_from_slice(&child.to_bytes());
+    /// All entries.
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = Cell<'_>> {
+        (0..self.len()).map(|index| self.cell(index))
     }
+}
 
-    /// Points a leaf entry's large value elsewhere.
-    pub fn set_large(&mut self, index: usize, large: LargeValue) {
-        debug_assert!(self.is_leaf() && self.cell_lengths(index).2);
-        let at = self.value_start(index);
-        self.body[at..at + LARGE_VALUE_BYTES].copy_from_slice(&large.to_bytes());
-    }
+/// Sums that wrap: what a damaged page claims must not panic.
+#[inline]
+fn sum(counts: &[[u8; 8]]) -> u64 {
+    counts.iter().fold(0, |sum: u64, count| sum.wrapping_add(u64::from_le_bytes(*count)))
+}
 
-    /// Overwrites an inline value with one of the same length; false when it does not fit exactly.
-    pub fn overwrite(&mut self, index: usize, value: &[u8]) -> bool {
-        let (_, length, large) = self.cell_lengths(index);
-        if large || length != value.len() {
-            return false;
-        }
-        let at = self.value_start(index);
-        self.body[at..at + length].copy_from_slice(value);
-        true
+/// The range of entries that have this head, in which a key may be; empty where it would go when there is none.
+#[inline]
+fn equal_heads(heads: &[[u8; HEAD_BYTES]], head: u32) -> (usize, usize) {
+    let low = first_not_below(heads, head);
+    let is_equal = |at: usize| heads.get(at).is_some_and(|found| u32::from_le_bytes(*found) == head);
+    if !is_equal(low) {
+        return (low, low);
     }
+    if !is_equal(low + 1) {
+        return (low, low + 1);
+    }
+    let greater = head.checked_add(1).map_or(heads.len(), |next| low + first_not_below(&heads[low..], next));
+    (low, greater)
+}
 
-    /// Says that large values lie here or below.
-    pub fn set_large_values(&mut self, yes: bool) {
-        self.body[7] = if yes { FLAG_LARGE_VALUES } else { 0 };
+/// The first head that is not smaller. Written without a branch that depends on the keys.
+#[inline]
+fn first_not_below(heads: &[[u8; HEAD_BYTES]], head: u32) -> usize {
+    let is_below = |at: usize| usize::from(u32::from_le_bytes(heads[at]) < head);
+    let (mut base, mut length) = (0, heads.len());
+    if length == 0 {
+        return 0;
     }
-
-    /// Puts a cell before entry `index`, growing when needed; false, and nothing changed, when a node cannot hold it.
-    pub fn insert(&mut self, index: usize, cell: Cell<'_>) -> bool {
-        let needed = self.used_bytes() + cell.footprint();
-        if needed > NODE_BODY_BYTES_MAX {
-            return false;
-        }
-        if needed > self.body.len() {
-            // By a quarter more than needed, so that many inserts copy the node only a few times.
-            *self = self.with_length((needed + needed / 4).min(NODE_BODY_BYTES_MAX));
-        } else if needed + self.garbage_bytes() > self.body.len() {
-            *self = self.rebuilt(self.body.len());
-        }
-        let (count, heap) = (self.len(), self.heap_bytes());
-        let (value, large) = cell.value();
-        let from_end = heap + CELL_HEADER_BYTES + cell.key.len() + value.len();
-        let at = self.body.len() - from_end;
-        let value_len =
-            u16::try_from(value.len()).expect("inline values are small") | if large { LARGE_BIT } else { 0 };
-        self.set_u16(at, cell.key.len());
-        self.body[at + 2..at + 4].copy_from_slice(&value_len.to_le_bytes());
-        let key_end = at + CELL_HEADER_BYTES + cell.key.len();
-        self.body[at + CELL_HEADER_BYTES..key_end].copy_from_slice(cell.key);
-        self.body[key_end..key_end + value.len()].copy_from_slice(value);
-        let slot = NODE_HEADER_BYTES + index * SLOT_BYTES;
-        let slots_end = NODE_HEADER_BYTES + count * SLOT_BYTES;
-        self.body.copy_within(slot..slots_end, slot + SLOT_BYTES);
-        self.set_u16(slot, from_end);
-        self.set_u16(0, count + 1);
-        self.set_u16(2, from_end);
-        if large {
-            self.set_large_values(true);
-        }
-        true
+    while length > 1 {
+        let half = length / 2;
+        base += is_below(base + half - 1) * half;
+        length -= half;
     }
-
-    /// Takes out entry `index`.
-    pub fn remove(&mut self, index: usize) {
-        let count = self.len();
-        let (key, value, _) = self.cell_lengths(index);
-        let cell = CELL_HEADER_BYTES + key + value;
-        if self.slot(index) == self.heap_bytes() {
-            self.set_u16(2, self.heap_bytes() - cell);
-        } else {
-            self.set_u16(4, self.garbage_bytes() + cell);
-        }
-        let slot = NODE_HEADER_BYTES + index * SLOT_BYTES;
-        self.body.copy_within(slot + SLOT_BYTES..NODE_HEADER_BYTES + count * SLOT_BYTES, slot);
-        self.set_u16(0, count - 1);
-    }
-
-    /// A copy for the writer, who is about to put in cells of about `room` bytes.
-    pub fn writable_copy(&self, room: usize) -> Node {
-        self.with_length((self.used_bytes() + room).min(NODE_BODY_BYTES_MAX))
-    }
-
-    /// A copy without garbage and free space: the stored form.
-    pub fn packed(&self) -> Node {
-        self.with_length(self.used_bytes())
-    }
-
-    fn with_length(&self, length: usize) -> Node {
-        if self.garbage_bytes() > 0 { self.rebuilt(length) } else { self.resized(length) }
-    }
-
-    fn resized(&self, length: usize) -> Node {
-        let slots_end = NODE_HEADER_BYTES + self.len() * SLOT_BYTES;
-        let heap = self.heap_bytes();
-        let mut body = Vec::with_capacity(length);
-        body.extend_from_slice(&self.body[..slots_end]);
-        body.resize(length - heap, 0);
-        body.extend_from_slice(&self.body[self.body.len() - heap..]);
-        Node { body }
-    }
-
-    fn rebuilt(&self, length: usize) -> Node {
-        let mut node = Node { body: vec![0; length] };
-        node.body[6] = self.body[6];
-        for index in 0..self.len() {
-            let inserted = node.insert(index, self.cell(index));
-            assert!(inserted, "living cells fit a node of their size");
-        }
-        node.body[7] = self.body[7];
-        node
-    }
-
-    /// Adds cells that are known to fit, in order.
-    pub fn extend<'c>(&mut self, cells: impl IntoIterator<Item = Cell<'c>>) {
-        for cell in cells {
-            let inserted = self.insert(self.len(), cell);
-            assert!(inserted, "the caller counted the bytes");
-        }
-    }
+    base + is_below(base)
 }
 
 impl std::fmt::Debug for Node {

@@ -62,7 +62,7 @@ pub fn nth(source: &impl NodeSource, root: Root, range: &KeyRange, n: u64) -> Re
         return Ok(None);
     }
     let Some((leaf, index)) = select(source, root, rank)? else { return Ok(None) };
-    Ok(Some((Bytes::copy_from_slice(leaf.key(index)), source.bytes_of(leaf.value(index))?)))
+    Ok(Some((leaf.key(index).to_bytes(), source.bytes_of(leaf.value(index))?)))
 }
 
 /// Entries before the range.
@@ -90,14 +90,14 @@ fn rank(source: &impl NodeSource, root: Root, key: &[u8], inclusive: bool) -> Re
     let mut before = 0;
     while !node.is_leaf() {
         let index = node.child_index(key);
-        before += (0..index).map(|index| node.child(index).count).sum::<u64>();
+        before = u64::wrapping_add(before, node.count_before(index));
         node = source.node_at_level(node.child(index).page, node.level() - 1)?;
     }
     let here = match node.search(key) {
         Ok(index) => index + usize::from(inclusive),
         Err(index) => index,
     };
-    Ok(before + here as u64)
+    Ok(before.wrapping_add(here as u64))
 }
 
 /// The leaf and index of the entry with `rank` entries before it.
@@ -106,17 +106,9 @@ fn select(source: &impl NodeSource, root: Root, rank: u64) -> Result<Option<(Arc
     let mut node = source.node(page)?;
     let mut rest = rank;
     while !node.is_leaf() {
-        let mut chosen = None;
-        for index in 0..node.len() {
-            let child = node.child(index);
-            if rest < child.count {
-                chosen = Some(child);
-                break;
-            }
-            rest -= child.count;
-        }
-        let Some(child) = chosen else { return Ok(None) };
-        node = source.node_at_level(child.page, node.level() - 1)?;
+        let Some((index, below)) = node.child_of_rank(rest) else { return Ok(None) };
+        node = source.node_at_level(node.child(index).page, node.level() - 1)?;
+        rest = below;
     }
     let index = usize::try_from(rest).unwrap_or(usize::MAX);
     Ok((index < node.len()).then_some((node, index)))

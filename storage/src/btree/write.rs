@@ -6,11 +6,11 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::btree::Root;
-use crate::btree::node::{Cell, Child, LargeValue, Node, Value};
+use crate::btree::node::{Cell, Cells, Child, LargeValue, Node, Plan, Value};
 use crate::btree::source::NodeSource;
 use crate::btree::workspace::Workspace;
 use crate::error::{Result, StorageError};
-use crate::limits::{INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, NODE_BODY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::page::format::PageRef;
 
 /// A branch on the way down, and the child taken.
@@ -50,8 +50,7 @@ impl Workspace {
         }
         let Some(page) = root.page else {
             let value = self.place(value);
-            let mut leaf = Node::empty(0);
-            leaf.extend([Cell::entry(key, value)]);
+            let leaf = Node::of_cells(0, &[Cell::entry(key, value)]);
             *root = Root { page: Some(self.add(leaf)), count: 1 };
             return Ok(false);
         };
@@ -189,8 +188,7 @@ impl Workspace {
         let right = Child { page: self.add(right), count: right_count };
         match depth.checked_sub(1) {
             None => {
-                let mut top = Node::empty(level + 1);
-                top.extend([Cell::child(b"", left), Cell::child(&separator, right)]);
+                let top = Node::of_cells(level + 1, &[Cell::child(b"", left), Cell::child(&separator, right)]);
                 root.page = Some(self.add(top));
             }
             Some(above) => {
@@ -220,44 +218,51 @@ fn room_for(leaf: &Node, position: Result<usize, usize>, key: &[u8], value: &[u8
 ///
 /// At the right edge of the tree the left node stays full, so that ascending keys fill their nodes.
 fn split(node: &Node, at: usize, cell: Cell<'_>, rightmost: bool) -> (Node, Node, Vec<u8>) {
-    let count = node.len() + 1;
-    let pick = |index: usize| match index.cmp(&at) {
-        std::cmp::Ordering::Less => node.cell(index),
-        std::cmp::Ordering::Equal => cell,
-        std::cmp::Ordering::Greater => node.cell(index - 1),
+    let level = node.level();
+    let mut cells: Cells<'_> = node.cells().collect();
+    cells.insert(at, cell);
+    let middle = if rightmost && at == node.len() {
+        at
+    } else {
+        let even = split_point(node.prefix_len(), &cells);
+        let (mut middle, toward) = (even, if at < even { 1 } else { cells.len() - 1 });
+        // A key that does not share the node's prefix lies before or behind all others, and makes those that it is put
+        // together with longer. Alone it always fits.
+        while !fits(level, &cells[..middle]) || !fits(level, &cells[middle..]) {
+            if middle == toward {
+                break;
+            }
+            middle = if toward == 1 { middle / 2 } else { middle + (toward - middle).div_ceil(2) };
+        }
+        middle
     };
-    let middle = if rightmost && at == node.len() { node.len() } else { split_point(count, &pick) };
+    let (left, right) = cells.split_at(middle);
     let separator = if node.is_leaf() {
-        shortest_separator(pick(middle - 1).key(), pick(middle).key())
+        shortest_separator(&left[middle - 1].key().to_vec(), &right[0].key().to_vec())
     } else {
-        pick(middle).key().to_vec()
+        right[0].key().to_vec()
     };
-    let mut left = Node::empty(node.level());
-    left.extend((0..middle).map(pick));
-    let mut right = Node::empty(node.level());
-    if node.is_leaf() {
-        right.extend((middle..count).map(pick));
-    } else {
-        // The first key of a branch is never compared; its parent has it.
-        right.extend([pick(middle).with_key(b"")]);
-        right.extend((middle + 1..count).map(pick));
-    }
-    (left, right, separator)
+    (Node::of_cells(level, left), Node::of_cells(level, right), separator)
+}
+
+fn fits(level: usize, cells: &[Cell<'_>]) -> bool {
+    Plan::new(level, cells).bytes() <= NODE_BODY_BYTES_MAX
 }
 
 /// How many cells go left, so that both sides are as even in bytes as cells allow.
-fn split_point<'c>(count: usize, pick: &impl Fn(usize) -> Cell<'c>) -> usize {
-    let total: usize = (0..count).map(|index| pick(index).footprint()).sum();
+fn split_point(prefix: usize, cells: &[Cell<'_>]) -> usize {
+    let bytes = |cell: &Cell<'_>| cell.footprint(prefix.min(cell.key().len()));
+    let total: usize = cells.iter().map(bytes).sum();
     let mut left = 0;
-    for index in 0..count {
-        let with = left + pick(index).footprint();
+    for (index, cell) in cells.iter().enumerate() {
+        let with = left + bytes(cell);
         if with * 2 >= total {
             let closer = with * 2 - total <= total - left * 2;
-            return (index + usize::from(closer)).clamp(1, count - 1);
+            return (index + usize::from(closer)).clamp(1, cells.len() - 1);
         }
         left = with;
     }
-    count - 1
+    cells.len() - 1
 }
 
 /// The shortest key `s` with `left < s <= right`.

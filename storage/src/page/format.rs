@@ -23,7 +23,7 @@ use crate::slab::size_class::SizeClass;
 pub const HEADER_BYTES: usize = 40;
 
 /// The newest page format this program writes and reads.
-pub const PAGE_FORMAT_VERSION: u16 = 1;
+pub const PAGE_FORMAT_VERSION: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"PhPg";
 const FLAG_LZ4: u8 = 1;
