@@ -92,6 +92,8 @@ pub struct EngineMetrics {
     pub page_file_bytes: u64,
     /// Bytes of it in slots that hold a page of the last checkpoint.
     pub page_file_used_bytes: u64,
+    /// Bytes of it in slots that left the trees, and that a reader or one of the superblocks still needs.
+    pub page_file_held_bytes: u64,
     /// Tree sets.
     pub tree_sets: u64,
 }
@@ -333,6 +335,7 @@ impl Engine {
         let mut counters = self.inner.counters.lock();
         counters.page_file_bytes = file_bytes;
         counters.page_file_used_bytes = occupancy.used_bytes;
+        counters.page_file_held_bytes = occupancy.held_bytes;
     }
 
     /// Whether so much has changed since the last checkpoint that the next is due. The caller adds time.

@@ -38,6 +38,11 @@ impl Extent {
         self.class.map_or(0, |class| class.slots_per_extent() - self.taken().len())
     }
 
+    /// How many slots somebody needs.
+    pub fn needed_slots(&self) -> usize {
+        self.taken().len()
+    }
+
     /// Whether nobody needs any slot.
     pub fn is_idle(&self) -> bool {
         self.used.is_empty() && self.held.iter().all(SlotMap::is_empty) && self.readers.is_empty()

@@ -55,6 +55,8 @@ pub struct Occupancy {
     pub used_slots: usize,
     /// Their size in bytes.
     pub used_bytes: u64,
+    /// Bytes in slots that left the trees, and that a reader or one of the superblocks still needs.
+    pub held_bytes: u64,
 }
 
 impl FreeSet {
@@ -85,6 +87,8 @@ impl FreeSet {
             let used = extent.used.len();
             occupancy.used_slots += used;
             occupancy.used_bytes += (used * extent.class.map_or(0, SizeClass::slot_bytes)) as u64;
+            let held = extent.needed_slots() - used;
+            occupancy.held_bytes += (held * extent.class.map_or(0, SizeClass::slot_bytes)) as u64;
             occupancy.idle_extents += usize::from(used == 0);
         }
         occupancy

@@ -103,6 +103,7 @@ fn beside_checkpoints() {
     let disk = SimulatedDisk::new(1);
     let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
     let set = prepare(&engine);
+    let held_all_along = set.snapshot();
     let writer = {
         let set = set.clone();
         thread::spawn(move || (2..=COMMITS).for_each(|number| commit(&set, number)))
@@ -125,6 +126,8 @@ fn beside_checkpoints() {
     readers.into_iter().for_each(|reader| reader.join().unwrap());
     checkpoints.join().unwrap();
     assert_eq!(check(&set.snapshot()), COMMITS);
+    assert_eq!(check(&held_all_along), 1);
+    drop(held_all_along);
 
     // Nobody reads any more: what the superblocks still hold is free after two more, and memory at once.
     for _ in 0..3 {
@@ -132,6 +135,7 @@ fn beside_checkpoints() {
     }
     let metrics = engine.metrics();
     assert_eq!(metrics.dirty_bytes, 0, "every frame was written, or freed");
+    assert_eq!(metrics.page_file_held_bytes, 0, "every slot that left the trees is free");
     drop(set);
     engine.close().unwrap();
     let report = verify::check(Arc::new(disk.clone()), &mut |_| {}).unwrap();
@@ -181,7 +185,9 @@ fn dropped_under_readers() {
     for _ in 0..3 {
         engine.checkpoint().unwrap();
     }
-    assert_eq!(engine.metrics().dirty_bytes, 0, "every frame was written, or freed");
+    let metrics = engine.metrics();
+    assert_eq!(metrics.dirty_bytes, 0, "every frame was written, or freed");
+    assert_eq!(metrics.page_file_held_bytes, 0, "every slot that left the trees is free");
     engine.close().unwrap();
     let report = verify::check(Arc::new(disk), &mut |_| {}).unwrap();
     assert!(report.problems.is_empty(), "{:?}", report.problems);
