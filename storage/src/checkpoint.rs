@@ -16,8 +16,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::btree::{Root, collect_refs};
-use crate::engine::Compression;
 use crate::error::{Result, StorageError};
+use crate::page::compression::Compression;
 use crate::page::format::PageId;
 use crate::page::store::PageStore;
 use crate::slab::FreeSet;
@@ -193,12 +193,15 @@ impl Checkpointer {
         let mut writer = PageWriter::new(&ambient.store, &mut self.free_set, generation, compression);
         let mut records = Vec::new();
         for set in pinned.iter_mut() {
+            let compression = set.shared.compression();
+            writer.set_compression(compression);
             let mut trees = Vec::new();
             for &(id, root) in &set.snapshot.version().trees {
                 trees.push((id, write_tree(&set.snapshot, root, &mut writer, &mut set.written)?));
             }
-            records.push((set.shared.id, Record { trees, meta: set.snapshot.meta() }));
+            records.push((set.shared.id, Record { trees, meta: set.snapshot.meta(), compression }));
         }
+        writer.set_compression(compression);
         let catalogue = write_catalogue(self.newest.catalogue, &dropped, &records, ambient, &mut writer)?;
         let (pages, bytes) = writer.finish()?;
         let superblock = Superblock {

@@ -12,6 +12,7 @@ use crate::checkpoint::catalogue::CATALOGUE_SET;
 use crate::checkpoint::{CheckpointReport, Checkpointer};
 use crate::disk::{DirectoryLock, Disk};
 use crate::error::{Result, StorageError};
+pub use crate::page::compression::Compression;
 use crate::page::store::PageStore;
 use crate::recovery;
 use crate::sync::Mutex;
@@ -23,16 +24,6 @@ use crate::wal::{Admission, Purpose, StreamId, StreamState, Wal, WalOptions};
 /// fail.
 const DIRTY_FACTOR_MAX: usize = 2;
 
-/// Whether pages are stored compressed. Either reads both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// As they are.
-    #[default]
-    None,
-    /// LZ4, where it saves a size class.
-    Lz4,
-}
-
 /// How an engine is run. Nothing here is stored.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -42,7 +33,7 @@ pub struct EngineOptions {
     pub dirty_bytes: usize,
     /// Bytes written to the log since the last checkpoint at which the next is due.
     pub checkpoint_wal_bytes: u64,
-    /// For pages written from now on.
+    /// Of tree sets created from now on without a choice of their own.
     pub compression: Compression,
     /// The log's.
     pub wal: WalOptions,
@@ -54,10 +45,17 @@ impl Default for EngineOptions {
             cache_bytes: 128 << 20,
             dirty_bytes: 64 << 20,
             checkpoint_wal_bytes: 256 << 20,
-            compression: Compression::None,
+            compression: Compression::default(),
             wal: WalOptions::default(),
         }
     }
+}
+
+/// How a tree set is kept. Stored with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TreeSetOptions {
+    /// For its pages.
+    pub compression: Compression,
 }
 
 /// Who this directory is.
@@ -227,13 +225,20 @@ impl Engine {
         self.inner.sets.lock().keys().copied().collect()
     }
 
-    /// Adds an empty tree set. It is durable with the next checkpoint. Errors: `TreeSetExists`.
+    /// Adds an empty tree set with the engine's compression. It is durable with the next checkpoint. Errors:
+    /// `TreeSetExists`.
     pub fn create_tree_set(&self, id: TreeSetId) -> Result<TreeSet> {
+        self.create_tree_set_with(id, TreeSetOptions { compression: self.inner.options.compression })
+    }
+
+    /// Adds an empty tree set. It is durable with the next checkpoint. Errors: `TreeSetExists`.
+    pub fn create_tree_set_with(&self, id: TreeSetId, options: TreeSetOptions) -> Result<TreeSet> {
         let mut sets = self.inner.sets.lock();
         if id == CATALOGUE_SET || sets.contains_key(&id) {
             return Err(StorageError::TreeSetExists(id));
         }
         let shared = Shared::new(id, Arc::clone(&self.inner.ambient), Vec::new(), Bytes::new());
+        shared.store_compression(options.compression);
         let set = TreeSet { shared: Arc::new(shared) };
         sets.insert(id, set.clone());
         Ok(set)

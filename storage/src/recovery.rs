@@ -40,6 +40,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
     let mut stored = BTreeMap::new();
     for (id, record) in catalogue::all(&catalogue::open(newest.catalogue, &ambient).snapshot())? {
         let shared = Shared::new(id, Arc::clone(&ambient), record.trees, record.meta.clone());
+        shared.store_compression(record.compression);
         *shared.durable_meta.lock() = Some(record.meta.clone());
         let set = TreeSet { shared: Arc::new(shared) };
         stored.insert(id, (set.snapshot().version().number, record.meta));

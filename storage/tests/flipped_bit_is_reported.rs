@@ -8,7 +8,7 @@ mod harness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use harness::{Random, assert_clean, full, options};
+use harness::{Random, assert_clean, full, plain_options};
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::disk::{Disk, OpenMode};
 use photondb_storage::{Direction, Engine, KeyRange, StorageError, TreeId, TreeSetId, verify};
@@ -18,7 +18,7 @@ const TREE: TreeId = TreeId(0);
 
 fn database() -> (SimulatedDisk, BTreeMap<Vec<u8>, Vec<u8>>) {
     let disk = SimulatedDisk::new(1);
-    let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+    let engine = Engine::open(Arc::new(disk.clone()), plain_options()).unwrap();
     let set = engine.create_tree_set(SET).unwrap();
     let mut random = Random::new(5);
     let mut rows = BTreeMap::new();
@@ -38,7 +38,7 @@ fn database() -> (SimulatedDisk, BTreeMap<Vec<u8>, Vec<u8>>) {
 
 /// Reads everything by scan and by key; whatever comes back without an error is right.
 fn read_everything(disk: &SimulatedDisk, rows: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), StorageError> {
-    let engine = Engine::open(Arc::new(disk.clone()), options())?;
+    let engine = Engine::open(Arc::new(disk.clone()), plain_options())?;
     let set = engine.tree_set(SET).expect("a set that is in the catalogue opens, or opening fails");
     for (key, value) in rows {
         match set.get(TREE, key) {

@@ -7,7 +7,7 @@ mod harness;
 
 use std::sync::Arc;
 
-use harness::{assert_clean, options};
+use harness::{assert_clean, plain_options};
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::{Engine, TreeId, TreeSet, TreeSetId};
 
@@ -34,7 +34,7 @@ fn check_rows(set: &TreeSet, rows: std::ops::Range<u32>) {
 #[test]
 fn is_refused_and_recovered_from() {
     let disk = SimulatedDisk::new(1);
-    let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+    let engine = Engine::open(Arc::new(disk.clone()), plain_options()).unwrap();
     let set = engine.create_tree_set(SET).unwrap();
     fill(&set, 0..1000);
     engine.checkpoint().unwrap();
@@ -49,7 +49,7 @@ fn is_refused_and_recovered_from() {
     // A crash now leaves the checkpoint before.
     let crashed = disk.fork(3);
     crashed.restart();
-    let survivor = Engine::open(Arc::new(crashed.clone()), options()).unwrap();
+    let survivor = Engine::open(Arc::new(crashed.clone()), plain_options()).unwrap();
     check_rows(&survivor.tree_set(SET).unwrap(), 0..1000);
     assert!(survivor.tree_set(SET).unwrap().get(TREE, &1000u32.to_be_bytes()).unwrap().is_none());
     drop(survivor);
@@ -60,7 +60,7 @@ fn is_refused_and_recovered_from() {
     engine.checkpoint().unwrap();
     drop((set, engine));
     assert_clean(&Arc::new(disk.clone()));
-    let engine = Engine::open(Arc::new(disk), options()).unwrap();
+    let engine = Engine::open(Arc::new(disk), plain_options()).unwrap();
     check_rows(&engine.tree_set(SET).unwrap(), 0..12_100);
 }
 
@@ -68,7 +68,7 @@ fn is_refused_and_recovered_from() {
 fn a_failed_write_is_tried_again() {
     for failing in 0..12 {
         let disk = SimulatedDisk::new(1);
-        let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+        let engine = Engine::open(Arc::new(disk.clone()), plain_options()).unwrap();
         let set = engine.create_tree_set(SET).unwrap();
         fill(&set, 0..300);
         engine.checkpoint().unwrap();
@@ -95,7 +95,7 @@ fn a_failed_write_is_tried_again() {
 fn a_failed_sync_is_fatal() {
     for failing in 0..2 {
         let disk = SimulatedDisk::new(1);
-        let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+        let engine = Engine::open(Arc::new(disk.clone()), plain_options()).unwrap();
         let set = engine.create_tree_set(SET).unwrap();
         fill(&set, 0..300);
         while engine.wal().step().unwrap() {}

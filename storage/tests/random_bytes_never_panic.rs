@@ -6,7 +6,7 @@ use bytes::Bytes;
 use photondb_storage::btree::format::open_stored;
 use photondb_storage::btree::node::{Node, Value};
 use photondb_storage::checkpoint::catalogue::Record;
-use photondb_storage::page::format::{HEADER_BYTES, PageId, PageKind, decode, encode};
+use photondb_storage::page::format::{HEADER_BYTES, PageId, PageKind, Payload, decode, encode};
 use photondb_storage::slab::extent::Extent;
 use photondb_storage::slab::format::EXTENT_RECORD_BYTES;
 use photondb_storage::slab::size_class::SizeClass;
@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn in_a_slot_with_a_right_checksum(kind in 0u8..10, flags in 0u8..3, body_len in any::<u32>(), body in prop::collection::vec(any::<u8>(), 0..3000)) {
         let mut bytes = Vec::new();
-        encode(PageKind::Leaf, page(), 1, &body, body.len(), &mut bytes);
+        encode(PageKind::Leaf, page(), 1, Payload::plain(&body), &mut bytes);
         bytes[6] = kind;
         bytes[7] = flags;
         bytes[28..32].copy_from_slice(&body_len.to_le_bytes());

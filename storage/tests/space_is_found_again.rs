@@ -7,7 +7,7 @@ mod harness;
 
 use std::sync::Arc;
 
-use harness::{Random, assert_clean, options};
+use harness::{Random, assert_clean, plain_options};
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::{Engine, TreeId, TreeSet, TreeSetId};
 
@@ -31,7 +31,7 @@ fn churn(set: &TreeSet, random: &mut Random, writes: u64) {
 fn under_churn() {
     let disk = SimulatedDisk::new(1);
     let mut random = Random::new(1);
-    let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+    let engine = Engine::open(Arc::new(disk.clone()), plain_options()).unwrap();
     let set = engine.create_tree_set(SET).unwrap();
     let mut transaction = set.begin();
     transaction.create_tree(TREE).unwrap();
@@ -57,7 +57,7 @@ fn under_churn() {
 fn after_dropping() {
     let disk = SimulatedDisk::new(1);
     let mut random = Random::new(1);
-    let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+    let engine = Engine::open(Arc::new(disk.clone()), plain_options()).unwrap();
     let mut sizes = Vec::new();
     for round in 0..30 {
         let set = engine.create_tree_set(TreeSetId(round)).unwrap();
@@ -102,7 +102,7 @@ fn after_dropping() {
 
 #[test]
 fn in_memory_too() {
-    let engine = Engine::in_memory(options());
+    let engine = Engine::in_memory(plain_options());
     let mut random = Random::new(1);
     let set = engine.create_tree_set(SET).unwrap();
     let mut transaction = set.begin();

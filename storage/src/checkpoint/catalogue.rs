@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! key:   tree set id, 8 bytes, big endian
-//! value: format version 1 | reserved 3 | trees 4 | per tree: id 4, root 8 (0: empty), entries 8 | meta length 4 | meta
+//! value: format version 1 (2) | compression 1 | reserved 2 | trees 4 | per tree: id 4, root 8 (0: empty), entries 8 | meta length 4 | meta
 //! ```
+//! compression: 0 none, 1 LZ4, 2 zstd. Version 1 has a zero there, and was read by programs that knew no compression per
+//! set; such a set is taken as uncompressed.
 
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use bytes::{Buf, Bytes};
 use crate::btree::{Direction, KeyRange, Root};
 use crate::error::{Result, StorageError};
 use crate::limits::TREES_PER_SET_MAX;
+use crate::page::compression::Compression;
 use crate::page::format::PageRef;
 use crate::transaction::{Ambient, Shared, Snapshot, TreeId, TreeSet, TreeSetId};
 
@@ -21,7 +24,7 @@ pub const CATALOGUE_SET: TreeSetId = TreeSetId(u64::MAX);
 pub const CATALOGUE_TREE: TreeId = TreeId(0);
 
 /// The newest record format this program writes and reads.
-pub const RECORD_FORMAT_VERSION: u8 = 1;
+pub const RECORD_FORMAT_VERSION: u8 = 2;
 
 /// One tree set, as a checkpoint stores it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct Record {
     pub trees: Vec<(TreeId, Root)>,
     /// The owner's blob.
     pub meta: Bytes,
+    /// For pages written from now on.
+    pub compression: Compression,
 }
 
 /// The key of a tree set.
@@ -46,7 +51,7 @@ pub fn id_of(key: &[u8]) -> Result<TreeSetId> {
 impl Record {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![RECORD_FORMAT_VERSION, 0, 0, 0];
+        let mut out = vec![RECORD_FORMAT_VERSION, self.compression.number(), 0, 0];
         out.extend_from_slice(&u32::try_from(self.trees.len()).expect("trees are bounded").to_le_bytes());
         for (id, root) in &self.trees {
             out.extend_from_slice(&id.0.to_le_bytes());
@@ -64,11 +69,12 @@ impl Record {
             return Err(inconsistent("record is cut short"));
         }
         let version = bytes.get_u8();
-        if version != RECORD_FORMAT_VERSION {
+        if version == 0 || version > RECORD_FORMAT_VERSION {
             let (found, supported) = (u32::from(version), u32::from(RECORD_FORMAT_VERSION));
             return Err(StorageError::NewerFormat { name: "catalogue record".to_owned(), found, supported });
         }
-        bytes.advance(3);
+        let compression = Compression::from_number(bytes.get_u8()).ok_or_else(|| inconsistent("compression"))?;
+        bytes.advance(2);
         let count = bytes.get_u32_le() as usize;
         if count > TREES_PER_SET_MAX || bytes.len() < count * 20 + 4 {
             return Err(inconsistent("number of trees"));
@@ -89,7 +95,7 @@ impl Record {
         if bytes.len() != length {
             return Err(inconsistent("length of meta"));
         }
-        Ok(Record { trees, meta: bytes })
+        Ok(Record { trees, meta: bytes, compression })
     }
 }
 

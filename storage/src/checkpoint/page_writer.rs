@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::btree::node::Node;
 use crate::disk::File;
-use crate::engine::Compression;
 use crate::error::{Result, StorageError};
 use crate::page::cache::Cached;
-use crate::page::format::{self, HEADER_BYTES, PageId, PageKind};
+use crate::page::compression::{Compression, Packer};
+use crate::page::format::{self, HEADER_BYTES, PageId, PageKind, Payload};
 use crate::page::overflow::{parts_of, single_page_bytes};
 use crate::page::store::{PAGE_FILE, PageStore};
 use crate::slab::format::{EXTENT_BYTES, encode_extent_header, extent_offset};
@@ -24,7 +24,7 @@ pub struct PageWriter<'c> {
     store: &'c PageStore,
     free_set: &'c mut FreeSet,
     generation: u64,
-    compression: Compression,
+    packer: Packer,
     /// Per size class: bytes waiting, and where they go.
     runs: Vec<(u64, Vec<u8>)>,
     pages: u64,
@@ -35,7 +35,12 @@ impl<'c> PageWriter<'c> {
     /// A writer for one checkpoint.
     pub fn new(store: &'c PageStore, free_set: &'c mut FreeSet, generation: u64, compression: Compression) -> Self {
         let runs = (0..SizeClass::COUNT).map(|_| (0, Vec::new())).collect();
-        PageWriter { store, free_set, generation, compression, runs, pages: 0, bytes: 0 }
+        PageWriter { store, free_set, generation, packer: Packer::new(compression), runs, pages: 0, bytes: 0 }
+    }
+
+    /// Goes on with pages of another tree set.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.packer.set_compression(compression);
     }
 
     /// The books.
@@ -67,19 +72,20 @@ impl<'c> PageWriter<'c> {
     }
 
     fn write(&mut self, kind: PageKind, body: &[u8]) -> Result<PageId> {
-        let packed = match self.compression {
-            Compression::None => None,
-            Compression::Lz4 => format::compress(body),
+        let packed = self.packer.pack(body);
+        let payload = match &packed {
+            Some((compression, stored)) => Payload { compression: *compression, stored, body_len: body.len() },
+            None => Payload::plain(body),
         };
-        let stored = packed.as_deref().unwrap_or(body);
-        let class = SizeClass::fitting(HEADER_BYTES + stored.len()).expect("bodies are at most the largest slot");
+        let class =
+            SizeClass::fitting(HEADER_BYTES + payload.stored.len()).expect("bodies are at most the largest slot");
         let allocated = self.free_set.allocate(class);
         self.open_extent(&allocated)?;
-        self.put(allocated.page, kind, stored, body.len())?;
+        self.put(allocated.page, kind, payload)?;
         Ok(allocated.page)
     }
 
-    fn put(&mut self, page: PageId, kind: PageKind, stored: &[u8], body_len: usize) -> Result<()> {
+    fn put(&mut self, page: PageId, kind: PageKind, payload: Payload<'_>) -> Result<()> {
         // P1: the slot begins another life.
         self.store.cache().remove(page);
         let (offset, slot_bytes) = (page.offset(), page.class().slot_bytes());
@@ -91,7 +97,7 @@ impl<'c> PageWriter<'c> {
             run.0 = offset;
         }
         let end = run.1.len() + slot_bytes;
-        format::encode(kind, page, self.generation, stored, body_len, &mut run.1);
+        format::encode(kind, page, self.generation, payload, &mut run.1);
         run.1.resize(end, 0);
         self.pages += 1;
         self.bytes += slot_bytes as u64;
@@ -107,7 +113,7 @@ impl<'c> PageWriter<'c> {
         let (file, generation) = (Arc::clone(self.store.file()), self.generation);
         let bodies = self.free_set.store(&mut |allocated| open_extent(&file, generation, allocated))?;
         for (page, kind, body) in bodies {
-            self.put(page, kind, &body, body.len())?;
+            self.put(page, kind, Payload::plain(&body))?;
         }
         for run in &mut self.runs {
             write_run(&file, run)?;

@@ -5,7 +5,7 @@
 //!  0  magic            4  "PhPg"
 //!  4  format version   2
 //!  6  kind             1  PageKind
-//!  7  flags            1  bit 0: payload is LZ4 (block format)
+//!  7  flags            1  bit 0: payload is LZ4 (block format); bit 1, since version 2: payload is a zstd frame
 //!  8  page id          8  where the page was meant to go; finds misdirected writes
 //! 16  generation       8  the checkpoint that wrote it
 //! 24  payload length   4  bytes stored after the header
@@ -14,9 +14,11 @@
 //! 36  reserved         4  zero
 //! 40  payload
 //! ```
+//!
+//! The checksum covers the bytes as they are stored: damage is found before anything is decompressed.
 
 use crate::error::{Result, StorageError};
-use crate::limits::VALUE_BYTES_MAX;
+use crate::page::compression::Compression;
 use crate::slab::size_class::SizeClass;
 
 /// Bytes before the payload.
@@ -27,6 +29,7 @@ pub const PAGE_FORMAT_VERSION: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"PhPg";
 const FLAG_LZ4: u8 = 1;
+const FLAG_ZSTD: u8 = 2;
 const CHECKSUM_AT: usize = 32;
 
 /// A slot of the page file: size class, extent and number within the extent. Never zero.
@@ -197,37 +200,53 @@ impl PageKind {
 pub struct Page {
     /// What the body is.
     pub kind: PageKind,
+    /// The format it has.
+    pub version: u16,
     /// The checkpoint that wrote it.
     pub generation: u64,
     /// The payload, decompressed.
     pub body: Vec<u8>,
 }
 
-/// Makes the bytes of a page for a slot. `stored` is what [`compress`] returned or the body itself.
-pub fn encode(kind: PageKind, id: PageId, generation: u64, stored: &[u8], body_len: usize, out: &mut Vec<u8>) {
+/// What a page holds, as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'p> {
+    /// What made it of the body.
+    pub compression: Compression,
+    /// The bytes after the header.
+    pub stored: &'p [u8],
+    /// Bytes of the body.
+    pub body_len: usize,
+}
+
+impl<'p> Payload<'p> {
+    /// The body as it is.
+    pub fn plain(body: &'p [u8]) -> Self {
+        Payload { compression: Compression::None, stored: body, body_len: body.len() }
+    }
+}
+
+/// Makes the bytes of a page for a slot.
+pub fn encode(kind: PageKind, id: PageId, generation: u64, payload: Payload<'_>, out: &mut Vec<u8>) {
+    let stored = payload.stored;
     assert!(HEADER_BYTES + stored.len() <= id.class().slot_bytes(), "a page fits the slot chosen for it");
-    let compressed = stored.len() != body_len;
     let start = out.len();
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&PAGE_FORMAT_VERSION.to_le_bytes());
     out.push(kind as u8);
-    out.push(if compressed { FLAG_LZ4 } else { 0 });
+    out.push(match payload.compression {
+        Compression::None => 0,
+        Compression::Lz4 => FLAG_LZ4,
+        Compression::Zstd => FLAG_ZSTD,
+    });
     out.extend_from_slice(&id.to_bits().to_le_bytes());
     out.extend_from_slice(&generation.to_le_bytes());
     out.extend_from_slice(&u32::try_from(stored.len()).expect("a slot is below 4 GiB").to_le_bytes());
-    out.extend_from_slice(&u32::try_from(body_len).expect("a body is below 4 GiB").to_le_bytes());
+    out.extend_from_slice(&u32::try_from(payload.body_len).expect("a body is below 4 GiB").to_le_bytes());
     out.extend_from_slice(&[0; 8]);
     out.extend_from_slice(stored);
     let checksum = crc32fast::hash(&out[start..]);
     out[start + CHECKSUM_AT..start + CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
-}
-
-/// Compresses a body when that makes it at least one size class smaller; `None`: store it as it is.
-pub fn compress(body: &[u8]) -> Option<Vec<u8>> {
-    let packed = lz4_flex::block::compress(body);
-    let plain = SizeClass::fitting(HEADER_BYTES + body.len())?;
-    let smaller = SizeClass::fitting(HEADER_BYTES + packed.len())?;
-    (smaller < plain).then_some(packed)
 }
 
 /// Checks and opens the bytes of a slot. Any bytes may come in.
@@ -273,21 +292,24 @@ pub fn decode(id: PageId, slot: &[u8]) -> Result<Page> {
     let kind = PageKind::from_number(slot[6]).ok_or_else(|| damaged(6, "page kind", 1, u64::from(slot[6])))?;
     let body_len = u32_at(slot, 28) as usize;
     let stored = &slot[HEADER_BYTES..HEADER_BYTES + stored_len];
-    let body = if slot[7] & FLAG_LZ4 != 0 {
-        if body_len > VALUE_BYTES_MAX {
-            return Err(damaged(28, "body length", VALUE_BYTES_MAX as u64, body_len as u64));
-        }
-        lz4_flex::block::decompress(stored, body_len)
-            .ok()
-            .filter(|body| body.len() == body_len)
-            .ok_or_else(|| damaged(HEADER_BYTES, "compressed payload", body_len as u64, stored_len as u64))?
-    } else {
-        if body_len != stored_len {
-            return Err(damaged(28, "body length", stored_len as u64, body_len as u64));
-        }
-        stored.to_vec()
+    let compression = match (slot[7], version) {
+        (0, _) => Compression::None,
+        (FLAG_LZ4, _) => Compression::Lz4,
+        (FLAG_ZSTD, 2..) => Compression::Zstd,
+        (flags, _) => return Err(damaged(7, "page flags", u64::from(FLAG_LZ4 | FLAG_ZSTD), u64::from(flags))),
     };
-    Ok(Page { kind, generation: u64::from_le_bytes(slot[16..24].try_into().expect("eight bytes")), body })
+    if compression == Compression::None && body_len != stored_len {
+        return Err(damaged(28, "body length", stored_len as u64, body_len as u64));
+    }
+    // No larger body is ever made; a claim of one is not given memory.
+    let body_len_max = SizeClass::LARGEST.slot_bytes() - HEADER_BYTES;
+    if body_len > body_len_max {
+        return Err(damaged(28, "body length", body_len_max as u64, body_len as u64));
+    }
+    let body = compression.unpack(stored, body_len);
+    let body = body.ok_or_else(|| damaged(HEADER_BYTES, "compressed payload", body_len as u64, stored_len as u64))?;
+    let generation = u64::from_le_bytes(slot[16..24].try_into().expect("eight bytes"));
+    Ok(Page { kind, version, generation, body })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

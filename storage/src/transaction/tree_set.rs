@@ -11,9 +11,10 @@ use crate::btree::search::{Step, step};
 use crate::btree::source::wrong_level;
 use crate::error::{Result, StorageError};
 use crate::page::cache::Cached;
+use crate::page::compression::Compression;
 use crate::page::format::{PageId, Target};
 use crate::page::store::PageStore;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, RwLock};
 use crate::transaction::frames::{Content, Frames};
 use crate::transaction::{Snapshot, Transaction, TreeId, TreeSetId};
@@ -115,6 +116,8 @@ pub(crate) struct Shared {
     pub durable_meta: Mutex<Option<Bytes>>,
     /// Set when the engine dropped the set: it is then only in memory, and ends with its handles.
     pub dropped: AtomicBool,
+    /// Number of the compression of pages written from now on.
+    compression: AtomicU32,
 }
 
 impl Shared {
@@ -131,7 +134,19 @@ impl Shared {
             writer_returned: Condvar::new(),
             durable_meta: Mutex::new(None),
             dropped: AtomicBool::new(false),
+            compression: AtomicU32::new(Compression::None.number().into()),
         }
+    }
+
+    /// How pages are written from now on.
+    pub fn compression(&self) -> Compression {
+        let number = self.compression.load(Ordering::Relaxed);
+        u8::try_from(number).ok().and_then(Compression::from_number).expect("only numbers of compressions are stored")
+    }
+
+    /// Chooses how pages are written from now on.
+    pub fn store_compression(&self, compression: Compression) {
+        self.compression.store(compression.number().into(), Ordering::Relaxed);
     }
 
     /// Ends the set's part in the engine. From here on its slots are taken back as a whole, not one by one.
@@ -310,6 +325,25 @@ impl TreeSet {
     /// this or later. What the owner's log holds up to it may be purged. `None` until both superblocks know the set.
     pub fn durable_meta(&self) -> Option<Bytes> {
         self.shared.durable_meta.lock().clone()
+    }
+
+    /// How this set's pages are written.
+    pub fn compression(&self) -> Compression {
+        self.shared.compression()
+    }
+
+    /// Chooses how pages are written from now on, durably with the next checkpoint; those there are stay as they are
+    /// until they change or move. Waits for an open transaction.
+    pub fn set_compression(&self, compression: Compression) -> Result<()> {
+        if compression == self.compression() {
+            return Ok(());
+        }
+        // A commit, so that the next checkpoint stores the set's record.
+        let mut transaction = self.begin();
+        self.shared.store_compression(compression);
+        let meta = transaction.meta();
+        transaction.set_meta(meta)?;
+        transaction.commit()
     }
 
     /// Whether the engine has dropped this set.

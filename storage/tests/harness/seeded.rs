@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use photondb_storage::disk::Disk;
 use photondb_storage::wal::WalOptions;
-use photondb_storage::{EngineOptions, verify};
+use photondb_storage::{Compression, EngineOptions, verify};
 
 /// A small generator (splitmix64), so that a case is a function of its seed.
 pub struct Random(u64);
@@ -54,6 +54,11 @@ pub fn options() -> EngineOptions {
         },
         ..EngineOptions::default()
     }
+}
+
+/// The same without compression, for tests that count bytes.
+pub fn plain_options() -> EngineOptions {
+    EngineOptions { compression: Compression::None, ..options() }
 }
 
 /// The offline check finds nothing.
