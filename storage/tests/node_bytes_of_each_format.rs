@@ -4,7 +4,7 @@
 
 use photondb_storage::btree::format::open_stored;
 use photondb_storage::btree::node::{Cell, Child, LargeValue, Node, Value};
-use photondb_storage::page::format::{PageId, PageKind, PageRef, decode, encode};
+use photondb_storage::page::format::{PageId, PageKind, PageRef, Payload, decode, encode};
 use photondb_storage::slab::size_class::SizeClass;
 
 fn hex(bytes: &[u8]) -> String {
@@ -171,7 +171,7 @@ fn page_of_the_first_format_opens() {
     let page = PageId::new(class(4096), 2, 3);
     let body = unhex(FIRST_LEAF);
     let mut bytes = Vec::new();
-    encode(PageKind::Leaf, page, 9, &body, body.len(), &mut bytes);
+    encode(PageKind::Leaf, page, 9, Payload::plain(&body), &mut bytes);
     bytes[4..6].copy_from_slice(&1u16.to_le_bytes());
     bytes[32..36].fill(0);
     let checksum = crc32fast::hash(&bytes);
