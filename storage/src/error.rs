@@ -157,6 +157,13 @@ pub enum StorageError {
         found: u64,
     },
 
+    /// There is no database in the directory.
+    #[error("{directory} holds no database: no superblock, no pages, no log")]
+    NoDatabase {
+        /// The directory.
+        directory: String,
+    },
+
     /// The directory holds a database, but neither of its superblocks is valid.
     #[error("no valid superblock: {detail}")]
     NoSuperblock {

@@ -57,5 +57,8 @@ pub const INLINE_VALUE_BYTES_MAX: usize = 2048;
 /// Deepest tree that is believed; a deeper one is damage.
 pub const TREE_DEPTH_MAX: usize = 32;
 
+/// Findings that a check lists; more are counted only.
+pub const CHECK_FINDINGS_MAX: usize = 1000;
+
 const _: () = assert!(4 * (KEY_BYTES_MAX + 32) < NODE_BODY_BYTES_MAX);
 const _: () = assert!(2 * (INLINE_VALUE_BYTES_MAX + KEY_BYTES_MAX + 32) < NODE_BODY_BYTES_MAX);

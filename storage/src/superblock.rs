@@ -16,7 +16,7 @@ use format::{BLOCK_BYTES, Flaw};
 /// Name of the superblock file.
 pub const SUPERBLOCK_FILE: &str = "superblock";
 /// Name of a superblock file whose creation is not finished.
-const UNFINISHED_FILE: &str = "superblock.new";
+pub(crate) const UNFINISHED_FILE: &str = "superblock.new";
 
 /// The open superblock file.
 pub struct Superblocks {
@@ -66,9 +66,14 @@ impl Superblocks {
         Ok(Superblocks { file: file.map_err(|error| StorageError::io("opening of", SUPERBLOCK_FILE, error))? })
     }
 
+    /// Both slots as they are. Errors: the machine's.
+    pub fn slots(&self) -> Result<[Result<Superblock, Flaw>; 2]> {
+        Ok([self.read_slot(0)?, self.read_slot(1)?])
+    }
+
     /// Reads both slots. Errors: `NewerFormat` when either is a newer program's, `NoSuperblock` when neither is valid.
     pub fn read(&self) -> Result<Found> {
-        let (first, second) = (self.read_slot(0)?, self.read_slot(1)?);
+        let [first, second] = self.slots()?;
         for slot in [&first, &second] {
             if let Err(Flaw::Newer { version }) = slot {
                 return Err(StorageError::NewerFormat {

@@ -1,282 +1,307 @@
-//! The offline check: walks every page of the newest superblock and proves the invariants.
+//! The offline check: reads everything that either superblock leads to, and the log, and proves the invariants.
 //!
-//! Proved: every page holds what was written there and lies where its reference says; keys ascend within a tree and
-//! stay between the keys of the branch above (B1); counts are exact (B2); levels fit (B3); no slot is used twice and
-//! the free set names exactly the slots in use (F2); extent headers agree with it; the log can be read.
+//! Proved: both superblocks are valid, or a crash explains that one is not; every page reachable from either holds what
+//! was written there, lies where its reference says, and is not newer than its superblock (C2, F1); keys ascend within a
+//! tree and stay between the keys of the branch above (B1); counts are exact (B2); levels fit (B3); no slot is used
+//! twice and the free set names exactly the slots in use (F2); extent headers agree with it; the log can be read, its
+//! streams have no gap (W7), and it reaches what the superblock relies on (R2).
+//!
+//! It changes nothing, not even by mistake: it sees the directory through a disk that only reads. In memory it takes the
+//! books (some bytes for each MiB of the page file) and the places of the log's live entries; pages, values and records are
+//! read one at a time. After damage it goes on.
 
-use std::collections::BTreeSet;
+mod finding;
+mod log;
+mod slots;
+mod space;
+mod trees;
+
 use std::sync::Arc;
 
-use crate::btree::Root;
-use crate::btree::node::{LargeValue, Node, Value};
-use crate::checkpoint::catalogue::{self, CATALOGUE_TREE};
-use crate::disk::memory::MemoryDisk;
-use crate::disk::{Disk, OpenMode};
+use crate::disk::read_only::ReadOnlyDisk;
+use crate::disk::{DirectoryLock, Disk, OpenMode};
 use crate::error::{Result, StorageError};
-use crate::page::format::{PageId, PageRef};
-use crate::page::overflow;
 use crate::page::store::{PAGE_FILE, PageStore};
 use crate::slab::FreeSet;
-use crate::slab::format::{EXTENT_HEADER_USED_BYTES, check_extent_header, extent_offset};
-use crate::superblock::Superblocks;
-use crate::transaction::{Ambient, TreeSetId};
-use crate::wal::{Lsn, Wal, WalOptions};
+use crate::superblock::format::{BLOCK_BYTES, Flaw};
+use crate::superblock::{SUPERBLOCK_FILE, Superblock, Superblocks, UNFINISHED_FILE};
+use crate::transaction::{TreeId, TreeSetId};
+use crate::wal::LogSurvey;
+
+pub use finding::{Concerns, Finding, Note, Remedy, Zone};
+
+use finding::Findings;
+use slots::Slots;
+use trees::{Proved, Walk};
+
+/// How a directory is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Take no lock: for a copy or a snapshot that nobody can change.
+    pub unlocked: bool,
+}
+
+/// What a check is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading the log; counted in bytes.
+    Log,
+    /// Reading pages; counted in pages.
+    Pages,
+}
 
 /// How far a check has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Pages read so far.
-    pub pages: u64,
-    /// Pages in use, as the free set has it.
-    pub pages_total: u64,
+    /// What it is doing.
+    pub stage: Stage,
+    /// How much of it is done.
+    pub done: u64,
+    /// How much there is.
+    pub total: u64,
 }
 
 /// What a check found.
 #[derive(Debug, Default)]
 pub struct CheckReport {
-    /// Generation of the superblock that was checked.
+    /// Generation of the newest superblock; 0 when neither is valid.
     pub generation: u64,
-    /// Whether the other superblock is valid too.
+    /// Whether both superblocks are valid.
     pub both_superblocks: bool,
-    /// Tree sets.
+    /// Tree sets below the newest superblock, as all that follows.
     pub tree_sets: u64,
     /// Trees.
     pub trees: u64,
     /// Entries of all trees.
     pub entries: u64,
-    /// Pages read.
+    /// Pages seen.
     pub pages: u64,
+    /// Pages that only the older superblock needs.
+    pub older_pages: u64,
     /// Streams in the log.
     pub streams: u64,
-    /// Everything that is wrong, in the order found. Empty: the directory is sound.
-    pub problems: Vec<StorageError>,
+    /// Records in the log.
+    pub log_records: u64,
+    /// Bytes of the log's segments.
+    pub log_bytes: u64,
+    /// Everything that is wrong, in the order found, up to a maximum. Empty: the directory is sound.
+    pub problems: Vec<Finding>,
+    /// What is wrong beyond that maximum.
+    pub problems_not_listed: u64,
+    /// What is worth knowing and not wrong.
+    pub notes: Vec<Note>,
 }
 
-/// Checks a directory that no process has open. Changes nothing.
-///
-/// Errors: what keeps the check from starting (locked, no superblock, a newer format). What is wrong inside is in the
-/// report: the check goes on past damaged pages.
+/// Checks a directory that no process has open. Changes nothing. As [`check_with`], locked when there is a lock.
 pub fn check(disk: Arc<dyn Disk>, progress: &mut dyn FnMut(Progress)) -> Result<CheckReport, StorageError> {
-    let _lock = disk.lock().map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => StorageError::Locked { directory: disk.describe() },
-        _ => StorageError::io("locking of", &disk.describe(), error),
-    })?;
-    let found = Superblocks::open(&*disk, OpenMode::ReadOnly)?.read()?;
-    let superblock = found.newest;
-    let pages = disk.open(PAGE_FILE, OpenMode::ReadOnly);
-    let pages = pages.map_err(|error| StorageError::io("opening of", PAGE_FILE, error))?;
-    let store = Arc::new(PageStore::new(Some(pages), 0));
-    let mut report = CheckReport {
-        generation: superblock.generation,
-        both_superblocks: found.older.is_some(),
-        ..CheckReport::default()
-    };
-    check_log(&disk, superblock.wal_start, superblock.generation, &mut report);
-    let free_set = match FreeSet::load(&store, &superblock.directory, superblock.extents) {
-        Ok(free_set) => free_set,
-        Err(problem) => {
-            report.problems.push(problem);
-            FreeSet::new()
-        }
-    };
-    let pages_total = free_set.occupancy().used_slots as u64;
-    let mut walk = Walk { store: &store, seen: BTreeSet::new(), report, pages_total, progress };
-    free_set.own_pages().for_each(|page| walk.see(page));
-    walk.tree(superblock.catalogue);
-    walk.tree_sets(superblock.catalogue);
-    let Walk { seen, mut report, .. } = walk;
-    compare_with_free_set(&store, &free_set, &seen, &mut report);
+    check_with(disk, CheckOptions::default(), progress)
+}
+
+/// Checks a directory.
+///
+/// Errors: what keeps the check from being made: `Locked`, `NoDatabase`, `NewerFormat` of a superblock, and what the
+/// machine says when the directory cannot be listed. What is wrong inside is in the report.
+pub fn check_with(
+    disk: Arc<dyn Disk>,
+    options: CheckOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport, StorageError> {
+    let mut report = CheckReport::default();
+    let lock = if options.unlocked { None } else { lock_to_look(&*disk)? };
+    if lock.is_none() {
+        report.notes.push(Note::NotLocked);
+    }
+    let disk: Arc<dyn Disk> = Arc::new(ReadOnlyDisk::new(disk));
+    let mut findings = Findings::default();
+    let mut meter = Meter { progress, pages: 0, pages_total: 0 };
+    report.notes.extend(unknown_files(&*disk)?);
+    let found = superblocks(&*disk, &mut findings)?;
+    let log = log::check_log(&*disk, found.newest.as_ref(), &mut report, &mut findings, &mut meter);
+    found.judge(&log, &mut report, &mut findings);
+    if let Some(newest) = &found.newest {
+        report.generation = newest.generation;
+        report.both_superblocks = found.flaws.is_empty();
+        check_pages(&disk, newest, found.older.as_ref(), &mut report, &mut findings, &mut meter);
+    }
+    report.problems_not_listed = findings.not_listed;
+    report.problems = findings.listed;
     Ok(report)
 }
 
-/// Opens a copy of the log in memory, because opening cuts a torn tail and so writes.
-fn check_log(disk: &Arc<dyn Disk>, start: u64, generation: u64, report: &mut CheckReport) {
-    let opened = copy_of_log(&**disk).and_then(|copy| {
-        let options = WalOptions { recycle_max: 0, cache_bytes: 0, ..WalOptions::default() };
-        Wal::open(Arc::new(copy), options, Lsn::new(start), generation)
-    });
-    match opened {
-        Ok((wal, streams)) => {
-            report.streams = streams.len() as u64;
-            report.problems.extend(wal.damage().into_iter().map(|damage| StorageError::WalDamaged { damage }));
-        }
-        Err(problem) => report.problems.push(problem),
-    }
+/// Locks a directory for looking at it; `None` when it has no lock.
+pub(crate) fn lock_to_look(disk: &dyn Disk) -> Result<Option<Box<dyn DirectoryLock>>> {
+    disk.lock_present().map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => StorageError::Locked { directory: disk.describe() },
+        _ => StorageError::io("locking of", &disk.describe(), error),
+    })
 }
 
-fn copy_of_log(disk: &dyn Disk) -> Result<MemoryDisk, StorageError> {
-    let copy = MemoryDisk::new();
+fn unknown_files(disk: &dyn Disk) -> Result<Vec<Note>> {
     let names = disk.list().map_err(|error| StorageError::io("listing of", &disk.describe(), error))?;
-    // Spare files hold nothing that counts.
-    let in_use = |name: &&String| name.starts_with("wal-") && !name.starts_with("wal-spare-");
-    for name in names.iter().filter(in_use) {
-        let io = |error| StorageError::io("copying of", name, error);
-        let from = disk.open(name, OpenMode::ReadOnly).map_err(io)?;
-        let to = copy.open(name, OpenMode::CreateNew).map_err(io)?;
-        let length = from.len().map_err(io)?;
-        let mut piece = vec![0; 1 << 20];
-        let mut offset = 0;
-        while offset < length {
-            let bytes = piece.len().min(usize::try_from(length - offset).unwrap_or(usize::MAX));
-            from.read_exact_at(&mut piece[..bytes], offset).map_err(io)?;
-            to.write_all_at(&piece[..bytes], offset).map_err(io)?;
-            offset += bytes as u64;
-        }
-    }
-    Ok(copy)
+    let ours = |name: &String| {
+        [SUPERBLOCK_FILE, UNFINISHED_FILE, PAGE_FILE, "LOCK"].contains(&name.as_str()) || name.starts_with("wal-")
+    };
+    Ok(names.into_iter().filter(|name| !ours(name)).map(|name| Note::UnknownFile { name }).collect())
 }
 
-fn compare_with_free_set(store: &PageStore, free_set: &FreeSet, seen: &BTreeSet<PageId>, report: &mut CheckReport) {
-    let problem = |detail: String| StorageError::Inconsistent { detail };
-    let mut used = BTreeSet::new();
-    for (number, extent) in (0u32..).zip(free_set.extents()) {
-        let Some(class) = extent.class else { continue };
-        used.extend(extent.used.iter().map(|slot| PageId::new(class, number, slot)));
-        let mut header = [0; EXTENT_HEADER_USED_BYTES];
-        let read = store.file().read_exact_at(&mut header, extent_offset(number));
-        let checked = read
-            .map_err(|error| StorageError::io("read of", PAGE_FILE, error))
-            .and_then(|()| check_extent_header(number, class, &header));
-        report.problems.extend(checked.err());
+/// What was read of the superblocks.
+struct FoundSuperblocks {
+    newest: Option<Superblock>,
+    older: Option<Superblock>,
+    /// Those that are not valid, by slot.
+    flaws: Vec<(u64, Flaw)>,
+}
+
+fn superblocks(disk: &dyn Disk, findings: &mut Findings) -> Result<FoundSuperblocks> {
+    let mut found = FoundSuperblocks { newest: None, older: None, flaws: Vec::new() };
+    if !Superblocks::exists(disk)? {
+        let names = disk.list().map_err(|error| StorageError::io("listing of", &disk.describe(), error))?;
+        let pages = disk.open(PAGE_FILE, OpenMode::ReadOnly).and_then(|file| file.len()).unwrap_or(0);
+        if pages == 0 && !names.iter().any(|name| name.starts_with("wal-")) {
+            return Err(StorageError::NoDatabase { directory: disk.describe() });
+        }
+        let detail = "the file is missing, but there are pages or a log".to_owned();
+        let problem = StorageError::NoSuperblock { detail };
+        let finding = Finding::new(Zone::Superblock, Concerns::Everything, problem, Remedy::CopyAgain);
+        findings.add(Finding { file: SUPERBLOCK_FILE.to_owned(), ..finding });
+        return Ok(found);
     }
-    // After damage the pages below it were not seen; that they look unused says nothing more.
-    let complete = report.problems.is_empty();
-    for page in seen.difference(&used) {
-        report.problems.push(problem(format!("page {page:?} is in use, but free in the free set (F2)")));
+    let mut valid = Vec::new();
+    for (slot, read) in (0u64..).zip(Superblocks::open(disk, OpenMode::ReadOnly)?.slots()?) {
+        match read {
+            Ok(superblock) => valid.push(superblock),
+            Err(Flaw::Newer { version }) => {
+                return Err(StorageError::NewerFormat {
+                    name: SUPERBLOCK_FILE.to_owned(),
+                    found: version,
+                    supported: crate::superblock::format::SUPERBLOCK_FORMAT_VERSION,
+                });
+            }
+            Err(flaw) => found.flaws.push((slot, flaw)),
+        }
     }
-    if complete {
-        for page in used.difference(seen) {
-            report
-                .problems
-                .push(problem(format!("page {page:?} is used in the free set, but nothing refers to it (F2)")));
+    valid.sort_by_key(|superblock| superblock.generation);
+    (found.newest, found.older) = (valid.pop(), valid.pop());
+    Ok(found)
+}
+
+impl FoundSuperblocks {
+    /// A superblock that is not valid was torn while it was written, unless the log recorded it as published, which it
+    /// does only afterwards.
+    fn judge(&self, log: &LogSurvey, report: &mut CheckReport, findings: &mut Findings) {
+        let rotten = match &self.newest {
+            None => true,
+            Some(newest) => log.generation > newest.generation,
+        };
+        for &(slot, flaw) in &self.flaws {
+            if !rotten {
+                report.notes.push(Note::TornSuperblock { slot, detail: flaw.detail() });
+                continue;
+            }
+            let (concerns, remedy) = match self.newest {
+                Some(_) => (Concerns::NoData, Remedy::Open),
+                None => (Concerns::Everything, Remedy::RefillOrRestore),
+            };
+            let problem = StorageError::NoSuperblock { detail: format!("slot {slot}: {}", flaw.detail()) };
+            let finding = Finding::new(Zone::Superblock, concerns, problem, remedy);
+            findings.add(finding.at(SUPERBLOCK_FILE, slot * BLOCK_BYTES as u64));
         }
     }
 }
 
-struct Walk<'w> {
-    store: &'w Arc<PageStore>,
-    seen: BTreeSet<PageId>,
-    report: CheckReport,
+fn check_pages(
+    disk: &Arc<dyn Disk>,
+    newest: &Superblock,
+    older: Option<&Superblock>,
+    report: &mut CheckReport,
+    findings: &mut Findings,
+    meter: &mut Meter<'_>,
+) {
+    let file = match disk.open(PAGE_FILE, OpenMode::ReadOnly) {
+        Ok(file) => file,
+        Err(error) => {
+            let problem = StorageError::io("opening of", PAGE_FILE, error);
+            return findings.add(Finding::new(Zone::Directory, Concerns::Everything, problem, Remedy::CopyAgain));
+        }
+    };
+    let store = Arc::new(PageStore::new(Some(file), 0));
+    let proved = check_state(&store, newest, older, None, report, findings, meter);
+    let Some(older) = older else { return };
+    let same =
+        (older.catalogue, &older.directory, older.extents) == (newest.catalogue, &newest.directory, newest.extents);
+    if !same {
+        let found = check_state(&store, older, None, Some(&proved), report, findings, meter);
+        report.older_pages = found.slots.iter().filter(|page| !proved.slots.has(*page)).count() as u64;
+    }
+}
+
+/// Checks what one superblock leads to. `proved`: what was below the newest, when this is the older one.
+fn check_state(
+    store: &Arc<PageStore>,
+    superblock: &Superblock,
+    older: Option<&Superblock>,
+    proved: Option<&Proved>,
+    report: &mut CheckReport,
+    findings: &mut Findings,
+    meter: &mut Meter<'_>,
+) -> Proved {
+    let free_set = match FreeSet::load(store, &superblock.directory, superblock.extents) {
+        Ok(free_set) => Some(free_set),
+        Err(problem) => {
+            let mut finding = Finding::new(Zone::FreeSet, Concerns::Everything, problem, Remedy::RefillOrRestore);
+            finding.generation = Some(superblock.generation);
+            findings.add(finding);
+            None
+        }
+    };
+    if let Some(free_set) = &free_set {
+        meter.pages_total += free_set.occupancy().used_slots as u64;
+        space::check_length(store, free_set, findings);
+        if proved.is_none() {
+            space::check_extent_headers(store, free_set, superblock, findings);
+        }
+    }
+    let extents = superblock.extents;
+    let mut walk = Walk {
+        store,
+        superblock,
+        proved,
+        found: Proved { slots: Slots::new(extents), newer: Slots::new(extents) },
+        older_generation: older.map_or(u64::MAX, |older| older.generation),
+        broken: false,
+        findings,
+        report,
+        meter,
+        place: (TreeSetId(0), TreeId(0)),
+        sets: Vec::new(),
+    };
+    walk.run(free_set.as_ref());
+    let (found, broken) = (walk.found, walk.broken);
+    if let Some(free_set) = &free_set {
+        space::compare(free_set, &found.slots, superblock, !broken, findings);
+    }
+    found
+}
+
+/// Tells the caller how far the check is, not too often.
+struct Meter<'p> {
+    progress: &'p mut dyn FnMut(Progress),
+    pages: u64,
     pages_total: u64,
-    progress: &'w mut dyn FnMut(Progress),
 }
 
-impl Walk<'_> {
-    fn see(&mut self, page: PageId) {
-        self.report.pages += 1;
-        if !self.seen.insert(page) {
-            let detail = format!("page {page:?} is referred to twice (F2)");
-            self.report.problems.push(StorageError::Inconsistent { detail });
-        }
-        if self.report.pages.is_multiple_of(1024) || self.report.pages == self.pages_total {
-            (self.progress)(Progress { pages: self.report.pages, pages_total: self.pages_total });
-        }
+/// Pages between two tellings.
+const PAGES_PER_STEP: u64 = 256;
+
+impl Meter<'_> {
+    fn log(&mut self, done: u64, total: u64) {
+        (self.progress)(Progress { stage: Stage::Log, done, total });
     }
 
-    fn problem(&mut self, detail: String) {
-        self.report.problems.push(StorageError::Inconsistent { detail });
-    }
-
-    fn tree_sets(&mut self, root: Root) {
-        let set = catalogue::open(root, &Ambient::new(Arc::clone(self.store)));
-        let snapshot = set.snapshot();
-        let ids = catalogue::ids(&snapshot);
-        let ids = ids.unwrap_or_else(|problem| {
-            self.report.problems.push(problem);
-            Vec::new()
-        });
-        debug_assert!(snapshot.has_tree(CATALOGUE_TREE));
-        for id in ids {
-            match catalogue::find(&snapshot, id) {
-                Ok(Some(record)) => self.tree_set(id, &record),
-                Ok(None) => self.problem(format!("tree set {} vanished while it was checked", id.0)),
-                Err(problem) => self.report.problems.push(problem),
-            }
+    fn page(&mut self) {
+        self.pages += 1;
+        if self.pages.is_multiple_of(PAGES_PER_STEP) || self.pages == self.pages_total {
+            (self.progress)(Progress { stage: Stage::Pages, done: self.pages, total: self.pages_total });
         }
-    }
-
-    fn tree_set(&mut self, _: TreeSetId, record: &catalogue::Record) {
-        self.report.tree_sets += 1;
-        for &(_, root) in &record.trees {
-            self.report.trees += 1;
-            self.report.entries += root.count;
-            self.tree(root);
-        }
-    }
-
-    fn tree(&mut self, root: Root) {
-        let Some(page) = root.page else {
-            if root.count != 0 {
-                self.problem(format!("an empty tree claims {} entries (B2)", root.count));
-            }
-            return;
-        };
-        self.below(page, None, None, None, Some(root.count));
-    }
-
-    /// Checks a node and everything below it; its keys must lie in `low..high`.
-    fn below(
-        &mut self,
-        page: PageRef,
-        level: Option<usize>,
-        low: Option<&[u8]>,
-        high: Option<&[u8]>,
-        count: Option<u64>,
-    ) {
-        let Some(id) = page.page_id() else { return self.problem("a stored reference names memory".to_owned()) };
-        self.see(id);
-        let node = match self.store.node_uncached(id) {
-            Ok(node) => node,
-            Err(problem) => return self.report.problems.push(problem),
-        };
-        if level.is_some_and(|level| level != node.level()) {
-            return self.problem(format!("page {id:?} is at level {}, not {level:?} (B3)", node.level()));
-        }
-        let count_found = node.total();
-        if count.is_some_and(|count| count != count_found) {
-            self.problem(format!("page {id:?} has {count_found} entries below it, not {count:?} (B2)"));
-        }
-        if node.has_large_values() && !page.has_large_values() && level.is_some() {
-            self.problem(format!("page {id:?} has large values that its parent does not know of"));
-        }
-        if node.is_leaf() { self.leaf(id, &node, low, high) } else { self.branch(id, &node, low, high) }
-    }
-
-    fn leaf(&mut self, id: PageId, node: &Node, low: Option<&[u8]>, high: Option<&[u8]>) {
-        let (first, last) = (node.key(0), node.key(node.len() - 1));
-        if low.is_some_and(|low| first < *low) || high.is_some_and(|high| last >= *high) {
-            self.problem(format!("page {id:?} has keys outside of what its parent says (B1)"));
-        }
-        for index in 0..node.len() {
-            if let Value::Large(large) = node.value(index) {
-                self.large_value(large);
-            }
-        }
-    }
-
-    fn branch(&mut self, id: PageId, node: &Node, low: Option<&[u8]>, high: Option<&[u8]>) {
-        let keys: Vec<Vec<u8>> = (0..node.len()).map(|index| node.key(index).to_vec()).collect();
-        for index in 0..node.len() {
-            let key = &keys[index][..];
-            let child_low = if index == 0 { low } else { Some(key) };
-            let child_high = if index + 1 == node.len() { high } else { Some(&keys[index + 1][..]) };
-            if index > 0 && (low.is_some_and(|low| key < low) || high.is_some_and(|high| key >= high)) {
-                self.problem(format!("page {id:?} has separators outside of what its parent says (B1)"));
-            }
-            let child = node.child(index);
-            self.below(child.page, Some(node.level() - 1), child_low, child_high, Some(child.count));
-        }
-    }
-
-    fn large_value(&mut self, value: LargeValue) {
-        let Some(id) = value.page.page_id() else { return self.problem("a stored reference names memory".to_owned()) };
-        match overflow::slots(self.store, id, value.length) {
-            Ok(slots) => slots.into_iter().for_each(|slot| self.see(slot)),
-            Err(problem) => {
-                self.see(id);
-                return self.report.problems.push(problem);
-            }
-        }
-        self.report.problems.extend(overflow::read(self.store, id, value.length).err());
     }
 }

@@ -91,9 +91,10 @@ fn with_page_offset_and_both_sums() {
     // The first slot of the first extent is in use; this is in the middle of its payload.
     assert!(disk.flip_bit("pages", 4096 + 100));
     let report = verify::check(Arc::new(disk), &mut |_| {}).unwrap();
-    let StorageError::DamagedPage { offset, expected, found, .. } = &report.problems[0] else {
+    let StorageError::DamagedPage { offset, expected, found, .. } = &report.problems[0].problem else {
         panic!("{:?}", report.problems)
     };
     assert_eq!(*offset, 4096 + 32);
+    assert_eq!(report.problems[0].offset, Some(4096 + 32));
     assert_ne!(expected, found);
 }

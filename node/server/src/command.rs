@@ -3,8 +3,11 @@
 pub mod check;
 mod connection;
 mod database;
+mod offline;
 pub mod serve;
 mod table;
+
+use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -60,17 +63,15 @@ fn argument(option: &'static ServeOption) -> Arg {
     }
 }
 
-/// Runs the subcommand that was chosen.
-pub fn run(matches: &ArgMatches) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// Runs the subcommand that was chosen. Commands on a directory have exit codes of their own.
+pub fn run(matches: &ArgMatches) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     match matches.subcommand() {
-        Some(("serve", arguments)) => Ok(serve::run(arguments)?),
-        Some(("check", arguments)) => Ok(check::run(arguments)?),
-        Some(("db", arguments)) => Ok(database::run(arguments)?),
-        Some(("table", arguments)) => Ok(table::run(arguments)?),
-        Some(("version", _)) => {
-            println!("photondb {VERSION}");
-            Ok(())
-        }
+        Some(("serve", arguments)) => serve::run(arguments)?,
+        Some(("check", arguments)) => return Ok(check::run(arguments)),
+        Some(("db", arguments)) => database::run(arguments)?,
+        Some(("table", arguments)) => table::run(arguments)?,
+        Some(("version", _)) => println!("photondb {VERSION}"),
         _ => unreachable!("clap refuses other subcommands"),
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let matches = photondb::command::command_line().get_matches();
     match photondb::command::run(&matches).map_err(anyhow::Error::from_boxed) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Each error names its cause in its own sentence.
             eprintln!("photondb: {error}");

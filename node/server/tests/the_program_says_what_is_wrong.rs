@@ -110,7 +110,7 @@ fn what_it_cannot_do_is_refused_with_a_reason() {
         (&["serve", "--driver-prot", "1"], "--driver-port"),
         (&["serve", "--driver-port", "many"], "`many` is not a number in range"),
         (&["serve", "--log-level", "loud[", "--memory"], "option `log-level`"),
-        (&["check", "/nowhere/at/all"], "/nowhere/at/all is not a directory"),
+        (&["check", "/nowhere/at/all"], "/nowhere/at/all does not exist"),
         (&["db", "list", "--connect", "127.0.0.1:1"], "cannot connect to 127.0.0.1:1"),
     ] {
         let output = photondb(arguments);

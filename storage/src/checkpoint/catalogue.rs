@@ -121,16 +121,6 @@ pub(crate) fn all(catalogue: &Snapshot) -> Result<Vec<(TreeSetId, Record)>> {
     Ok(records)
 }
 
-/// The ids in the catalogue, without their records.
-pub(crate) fn ids(catalogue: &Snapshot) -> Result<Vec<TreeSetId>> {
-    let mut ids = Vec::new();
-    let mut cursor = catalogue.cursor(CATALOGUE_TREE, KeyRange::all(), Direction::Forward)?;
-    while let Some((key, _)) = cursor.next()? {
-        ids.push(id_of(&key)?);
-    }
-    Ok(ids)
-}
-
 fn inconsistent(detail: &str) -> StorageError {
     StorageError::Inconsistent { detail: format!("catalogue: {detail}") }
 }

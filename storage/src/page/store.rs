@@ -55,7 +55,11 @@ impl PageStore {
 
     /// A tree node, straight from the file.
     pub(crate) fn node_uncached(&self, id: PageId) -> Result<Node> {
-        let page = self.read_any(id)?;
+        self.node_of(id, self.read_any(id)?)
+    }
+
+    /// The tree node that a page read from slot `id` holds.
+    pub(crate) fn node_of(&self, id: PageId, page: format::Page) -> Result<Node> {
         let damaged = |detail, found| StorageError::DamagedPage {
             page: id,
             offset: id.offset() + format::HEADER_BYTES as u64,
@@ -91,7 +95,8 @@ impl PageStore {
         Err(StorageError::DamagedPage { page: id, offset: id.offset() + 6, detail: "page kind", expected, found })
     }
 
-    fn read_any(&self, id: PageId) -> Result<format::Page> {
+    /// A page of any kind, straight from the file.
+    pub(crate) fn read_any(&self, id: PageId) -> Result<format::Page> {
         let mut slot = vec![0; id.class().slot_bytes()];
         self.file().read_exact_at(&mut slot, id.offset()).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => StorageError::DamagedPage {

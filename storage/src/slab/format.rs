@@ -111,3 +111,8 @@ pub fn check_extent_header(extent: u32, class: SizeClass, header: &[u8; EXTENT_H
     }
     Ok(())
 }
+
+/// The checkpoint that gave an extent its class, from a header that was checked.
+pub fn extent_header_generation(header: &[u8; EXTENT_HEADER_USED_BYTES]) -> u64 {
+    u64::from_le_bytes(header[16..24].try_into().expect("eight bytes"))
+}
