@@ -271,12 +271,12 @@ fn hand_off(bug: Bug, lying: bool) {
 
 #[test]
 fn everybody_is_answered_in_order_and_what_was_answered_is_durable() {
-    holds(1500, || hand_off(Bug::None, false));
+    holds(2000, || hand_off(Bug::None, false));
 }
 
 #[test]
 fn after_a_failed_sync_everybody_gets_an_error() {
-    holds(1000, || hand_off(Bug::None, true));
+    holds(1500, || hand_off(Bug::None, true));
 }
 
 #[test]
@@ -328,5 +328,5 @@ fn admission() {
 
 #[test]
 fn what_was_admitted_is_taken() {
-    holds(300, admission);
+    holds(1000, admission);
 }

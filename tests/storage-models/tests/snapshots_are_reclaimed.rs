@@ -164,7 +164,7 @@ fn beside_checkpoints() {
 
 #[test]
 fn beside_commits_and_checkpoints_nothing_goes_early_and_all_goes_in_the_end() {
-    holds(250, beside_checkpoints);
+    holds(1000, beside_checkpoints);
 }
 
 /// The set is dropped while others still read it.
@@ -208,7 +208,7 @@ fn dropped_under_readers() {
 
 #[test]
 fn a_dropped_set_lives_as_long_as_its_readers() {
-    holds(200, dropped_under_readers);
+    holds(600, dropped_under_readers);
 }
 
 /// Two threads want to write at once, and a third lets its transactions go.

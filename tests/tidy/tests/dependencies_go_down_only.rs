@@ -149,3 +149,15 @@ fn storage_takes_its_locks_where_a_model_checker_can_take_their_place() {
         assert_eq!(names("storage", word, &["storage/src/sync"]), Vec::<String>::new(), "see storage/src/sync.rs");
     }
 }
+
+#[test]
+fn the_models_of_storage_depend_on_what_storage_does() {
+    let names = |folder: &str| {
+        let manifest = read(&root().join(folder).join("Cargo.toml"));
+        let section = manifest.split("\n[dependencies]\n").nth(1).expect("a crate lists its dependencies").to_owned();
+        let lines = section.split("\n\n").next().unwrap_or_default().lines().map(str::to_owned);
+        lines.collect::<std::collections::BTreeSet<_>>()
+    };
+    let missing: Vec<_> = names("storage").difference(&names("tests/storage-models")).cloned().collect();
+    assert_eq!(missing, Vec::<String>::new(), "tests/storage-models compiles storage's sources: add these there");
+}

@@ -1,3 +1,5 @@
+//! What is free when, and how the stored form reads back.
+
 use std::collections::BTreeSet;
 
 use super::*;
