@@ -7,6 +7,7 @@
 pub mod environment;
 mod error;
 pub mod file;
+mod memory;
 pub mod options;
 mod value;
 
@@ -65,7 +66,7 @@ pub struct Config {
     pub http: Option<Listen>,
     /// What this node calls itself to others.
     pub canonical_addresses: Vec<String>,
-    /// Bytes of pages kept in memory.
+    /// Memory for pages and changes that wait for a checkpoint, in bytes.
     pub cache_bytes: u64,
     /// The password of `admin` in a data directory that is created.
     pub initial_password: InitialPassword,

@@ -77,8 +77,11 @@ pub const CHECKPOINT_PERIOD_MAX: Duration = Duration::from_secs(60);
 /// The smallest page cache, in bytes.
 pub const CACHE_BYTES_MIN: u64 = 8 * 1024 * 1024;
 
-/// The largest page cache that `auto` chooses, in bytes.
-pub const CACHE_BYTES_AUTO_MAX: u64 = 1024 * 1024 * 1024;
+/// What `--cache-size auto` leaves to the rest of the process before the halves are made, in bytes.
+pub const MEMORY_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// In a small limit the reserve is the limit divided by this.
+pub const MEMORY_RESERVE_SHARE: u64 = 4;
 
 /// The longest server name or tag, in bytes.
 pub const SERVER_NAME_BYTES_MAX: usize = 127;

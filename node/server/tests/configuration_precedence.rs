@@ -102,6 +102,10 @@ fn values_that_do_not_fit_are_refused() {
         ("server-tag", ""),
         ("cache-size", "-1"),
         ("cache-size", "1"),
+        ("cache-size", "7MiB"),
+        ("cache-size", "1.5G"),
+        ("cache-size", "5 parsecs"),
+        ("cache-size", "99999999999T"),
         ("cores", "0"),
         ("log-format", "xml"),
         ("memory", "perhaps"),
@@ -111,6 +115,17 @@ fn values_that_do_not_fit_are_refused() {
     }
     assert!(load(&[("port-offset", "60000")], &[]).unwrap_err().contains("port-offset"));
     assert!(load(&[("config-file", "/nowhere/at/all")], &[]).unwrap_err().contains("/nowhere/at/all"));
+}
+
+#[test]
+fn a_cache_size_is_mebibytes_or_has_a_unit() {
+    let mebibytes = |value| load(&[("cache-size", value)], &[]).unwrap().cache_bytes >> 20;
+    assert_eq!(mebibytes("512"), 512);
+    assert_eq!(mebibytes("512MiB"), 512);
+    assert_eq!(mebibytes("2g"), 2048);
+    assert_eq!(mebibytes("65536 KB"), 64);
+    assert_eq!(mebibytes("8388608b"), 8);
+    assert!(mebibytes("auto") >= 8);
 }
 
 #[test]

@@ -95,9 +95,9 @@ pub const OPTIONS: &[ServeOption] = &[
     option(
         "cache-size",
         None,
-        Some("auto|MB"),
+        Some("auto|SIZE"),
         RESOURCES,
-        "Memory for cached pages, in mebibytes [default: auto, a quarter of the machine's memory, at most 1024]",
+        "Memory for pages and for changes that wait for a checkpoint: mebibytes, or with a unit, as 2G [default: auto, half of the memory this process may take, less a reserve]",
     ),
     option("cores", Some('c'), Some("NUMBER"), RESOURCES, "Threads that serve clients [default: one for each core]"),
     option(

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::thread::available_parallelism;
 
-use super::{Bind, ConfigError, Given, InitialPassword, LogFormat, options};
-use crate::limits::{CACHE_BYTES_AUTO_MAX, CACHE_BYTES_MIN, SERVER_NAME_BYTES_MAX, WORKER_THREADS_MAX};
+use super::{Bind, ConfigError, Given, InitialPassword, LogFormat, memory, options};
+use crate::limits::{CACHE_BYTES_MIN, SERVER_NAME_BYTES_MAX, WORKER_THREADS_MAX};
 
-const MIB: u64 = 1024 * 1024;
+const KIB: u64 = 1024;
 
 fn invalid(option: &str, value: &str, expected: &'static str) -> ConfigError {
     match options::find(option) {
@@ -93,17 +93,29 @@ fn is_name(text: &str) -> bool {
 pub(super) fn cache_bytes(given: &Given) -> Result<u64, ConfigError> {
     let value = given.last("cache-size").unwrap_or("auto");
     if value == "auto" {
-        let memory = rustix::system::sysinfo().totalram as u64 * u64::from(rustix::system::sysinfo().mem_unit.max(1));
-        return Ok((memory / 4).clamp(CACHE_BYTES_MIN, CACHE_BYTES_AUTO_MAX));
+        return Ok(memory::cache_bytes_auto());
     }
-    let mebibytes: u64 = value.parse().map_err(|_| invalid("cache-size", value, "`auto` or a number of mebibytes"))?;
-    let bytes = mebibytes
-        .checked_mul(MIB)
-        .ok_or_else(|| invalid("cache-size", value, "a number of mebibytes that this machine can address"))?;
+    let bytes = size(value)
+        .ok_or_else(|| invalid("cache-size", value, "`auto`, a number of mebibytes, or a size such as 512MiB or 2G"))?;
     if bytes < CACHE_BYTES_MIN {
         return Err(invalid("cache-size", value, "at least 8 mebibytes"));
     }
     Ok(bytes)
+}
+
+/// A size in bytes. A bare number is mebibytes, as in RethinkDB; a unit is a power of 1024, `B` a byte.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "b" => 1,
+        "k" | "kb" | "kib" => KIB,
+        "" | "m" | "mb" | "mib" => KIB.pow(2),
+        "g" | "gb" | "gib" => KIB.pow(3),
+        "t" | "tb" | "tib" => KIB.pow(4),
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 pub(super) fn initial_password(given: &Given) -> InitialPassword {
