@@ -37,6 +37,8 @@ fn goals(figures: &Figures) -> Vec<Goal> {
     let mut goals = vec![
         at_least("random get against redb", 1.0, against("redb", "/gets_s")),
         at_least("random get against LMDB (aim)", 1.0, against("lmdb", "/gets_s")),
+        at_most("  p50 of a get against redb's", 1.0, against("redb", "/get/p50_us")),
+        at_most("  p50 of a get against LMDB's (aim)", 1.0, against("lmdb", "/get/p50_us")),
         at_least("puts in groups of 1000 against redb", 2.5, against("redb", "/group1000/puts_s")),
         at_least("puts in groups of 1000 against fjall (aim)", 1.0, against("fjall", "/group1000/puts_s")),
         at_most("one synced put against the bare fdatasync, p50", 1.5, extra("/single/ratio")),
