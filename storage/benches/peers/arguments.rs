@@ -144,6 +144,7 @@ fn compression(text: &str) -> Result<Compression, String> {
     match text {
         "none" => Ok(Compression::None),
         "lz4" => Ok(Compression::Lz4),
+        "zstd" => Ok(Compression::Zstd),
         _ => Err(format!("{text} is no compression")),
     }
 }
@@ -152,5 +153,6 @@ fn compression_name(compression: Compression) -> &'static str {
     match compression {
         Compression::None => "none",
         Compression::Lz4 => "lz4",
+        Compression::Zstd => "zstd",
     }
 }

@@ -136,7 +136,7 @@ impl Figures {
         for (heading, pointer) in ROWS {
             text.push_str(&format!("{heading:<28}"));
             for name in &names {
-                let cell = self.engine(name, pointer).map_or_else(|| "-".to_owned(), |figure| short(figure));
+                let cell = self.engine(name, pointer).map_or_else(|| "-".to_owned(), short);
                 text.push_str(&format!("{cell:>12}"));
             }
             text.push('\n');
