@@ -17,6 +17,7 @@ use crate::page::store::PageStore;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, RwLock};
 use crate::transaction::frames::{Content, Frames};
+use crate::transaction::writer::is_dropped;
 use crate::transaction::{Snapshot, Transaction, TreeId, TreeSetId};
 
 /// What all tree sets of an engine share.
@@ -52,8 +53,8 @@ pub(crate) struct Version {
 impl Version {
     pub fn root(&self, tree: TreeId) -> Result<Root> {
         match self.trees.binary_search_by_key(&tree, |(id, _)| *id) {
-            Ok(at) => Ok(self.trees[at].1),
-            Err(_) => Err(StorageError::NoTree(tree)),
+            Ok(at) if !is_dropped(tree) => Ok(self.trees[at].1),
+            _ => Err(StorageError::NoTree(tree)),
         }
     }
 }
