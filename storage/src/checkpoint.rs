@@ -6,8 +6,8 @@
 //! wrote are free.
 
 pub mod catalogue;
+mod evict;
 mod page_writer;
-mod relocate;
 mod tree_writer;
 
 use std::collections::BTreeMap;
@@ -24,12 +24,11 @@ use crate::slab::FreeSet;
 use crate::slab::format::{EXTENT_BYTES, extent_offset};
 use crate::superblock::{Superblock, Superblocks};
 use crate::sync::{Condvar, Mutex};
-use crate::transaction::{Ambient, Shared, Snapshot, TreeSet, TreeSetId};
+use crate::transaction::{Ambient, Shared, Snapshot, TreeId, TreeSet, TreeSetId};
 use crate::wal::Wal;
 use catalogue::Record;
-use page_writer::PageWriter;
-use relocate::relocate;
-use tree_writer::{WrittenFrames, write_tree};
+use page_writer::{Amount, PageWriter};
+use tree_writer::TreeWriter;
 
 /// The file is cut when its unused end is larger than this part of the rest, and than an extent: the next checkpoint
 /// would otherwise often take back what this one gave away.
@@ -58,19 +57,37 @@ pub(crate) struct Checkpointer {
     /// Sets that were dropped and are still in the catalogue.
     pub to_drop: Vec<Arc<Shared>>,
     /// Slots of dropped sets that handles can still reach.
-    pub graveyard: Vec<(Arc<Shared>, Vec<PageId>)>,
+    pub graveyard: Vec<Grave>,
     /// Both superblocks name the same state, and nothing waits in between.
     pub both_same: bool,
     /// A sync failed: nothing is known, nothing more is written.
     pub stopped: bool,
 }
 
+/// A dropped set, and its slots.
+pub(crate) struct Grave {
+    shared: Arc<Shared>,
+    /// Those that superblocks know.
+    stored: Vec<PageId>,
+    /// Those that no superblock ever named.
+    unnamed: Vec<PageId>,
+}
+
 /// A set taking part in a checkpoint.
 struct Pinned {
     shared: Arc<Shared>,
     snapshot: Snapshot,
+    /// Slots that left the tree up to the snapshot.
     unlinked: Vec<(u64, PageId)>,
-    written: WrittenFrames,
+    /// The trees, in slots.
+    trees: Vec<(TreeId, Root)>,
+}
+
+impl Pinned {
+    fn record(&self) -> Record {
+        let compression = self.shared.compression();
+        Record { trees: self.trees.clone(), meta: self.snapshot.meta(), compression }
+    }
 }
 
 impl Checkpointer {
@@ -88,15 +105,19 @@ impl Checkpointer {
             return Err(StorageError::Stopped);
         }
         let mut pinned = self.pin(sets);
+        self.take_released(ambient);
         let unchanged = pinned.is_empty() && self.to_drop.is_empty();
         if unchanged && self.both_same && !clean {
-            self.take_released(ambient);
             return Ok(CheckpointReport { generation: self.newest.generation, ..CheckpointReport::default() });
         }
-        self.take_released(ambient);
-        let books = self.free_set.clone();
-        let buried = self.graveyard.len();
-        let outcome = self.write(&mut pinned, ambient, wal, compression, clean);
+        let outcome = sync_log(wal).and_then(|()| self.write_trees(&mut pinned, ambient, compression));
+        let outcome = outcome.and_then(|written| {
+            let (books, buried) = (self.free_set.clone(), self.graveyard.len());
+            self.write(&pinned, written, ambient, wal, compression, clean).inspect_err(|_| {
+                self.free_set = books;
+                self.graveyard.truncate(buried);
+            })
+        });
         match outcome {
             Ok((report, superblock)) => {
                 self.newest = superblock;
@@ -108,13 +129,8 @@ impl Checkpointer {
             }
             Err(error) => {
                 self.stopped = error.is_fatal();
-                self.free_set = books;
-                self.graveyard.truncate(buried);
-                for Pinned { shared, unlinked, snapshot, .. } in pinned {
-                    drop(snapshot);
-                    let mut state = shared.take_writer();
-                    state.unlinked.extend(unlinked);
-                    shared.return_writer(state);
+                for Pinned { shared, unlinked, .. } in pinned {
+                    shared.end_checkpoint(Err(unlinked));
                 }
                 Err(error)
             }
@@ -144,66 +160,69 @@ impl Checkpointer {
 
     /// Pins every set that changed since it was stored.
     fn pin(&self, sets: &[TreeSet]) -> Vec<Pinned> {
-        let mut pinned = Vec::new();
-        for set in sets {
-            let mut state = set.shared.take_writer();
-            set.shared.reclaim_idle(&mut state);
-            let snapshot = set.snapshot();
-            let changed = self.stored.get(&set.id()).is_none_or(|(number, _)| *number != snapshot.version().number);
-            if changed {
-                let unlinked = std::mem::take(&mut state.unlinked);
-                let shared = Arc::clone(&set.shared);
-                pinned.push(Pinned { shared, snapshot, unlinked, written: WrittenFrames::default() });
-            }
-            set.shared.return_writer(state);
-        }
-        pinned
+        let pin = |set: &TreeSet| {
+            let shared = Arc::clone(&set.shared);
+            let stored = self.stored.get(&shared.id).map(|(number, _)| *number);
+            let (snapshot, unlinked) = shared.begin_checkpoint(stored)?;
+            Some(Pinned { shared, snapshot, unlinked, trees: Vec::new() })
+        };
+        sets.iter().filter_map(pin).collect()
     }
 
     /// Takes note of slots that readers let go.
     fn take_released(&mut self, ambient: &Ambient) {
-        for page in ambient.released.lock().drain(..) {
-            self.free_set.release(page);
-        }
+        let released = std::mem::take(&mut *ambient.released.lock());
         let free_set = &mut self.free_set;
-        self.graveyard.retain_mut(|(shared, pages)| {
-            let unreachable = Arc::get_mut(shared).is_some();
+        released.stored.into_iter().for_each(|page| free_set.release(page));
+        released.unnamed.into_iter().for_each(|page| free_set.give_back(page));
+        self.graveyard.retain_mut(|grave| {
+            let unreachable = Arc::get_mut(&mut grave.shared).is_some();
             if unreachable {
-                pages.drain(..).for_each(|page| free_set.release(page));
+                grave.stored.drain(..).for_each(|page| free_set.release(page));
+                grave.unnamed.drain(..).for_each(|page| free_set.give_back(page));
             }
             !unreachable
         });
     }
 
+    /// Writes everything that only memory has, ahead of the superblock. What was written when it fails stays written.
+    fn write_trees(&mut self, pinned: &mut [Pinned], ambient: &Ambient, compression: Compression) -> Result<Amount> {
+        let generation = self.newest.generation + 1;
+        let mut writer = PageWriter::new(&ambient.store, &mut self.free_set, generation, compression);
+        for Pinned { shared, snapshot, trees, .. } in pinned {
+            writer.set_compression(shared.compression());
+            let mut tree_writer = TreeWriter::new(shared, &mut writer);
+            for &(id, root) in &snapshot.version().trees {
+                trees.push((id, tree_writer.write_tree(root)?));
+            }
+            tree_writer.forward()?;
+        }
+        Ok(writer.written())
+    }
+
+    /// Makes what was written the state of a new superblock.
     fn write(
         &mut self,
-        pinned: &mut [Pinned],
+        pinned: &[Pinned],
+        written: Amount,
         ambient: &Ambient,
         wal: &Wal,
         compression: Compression,
         clean: bool,
     ) -> Result<(CheckpointReport, Superblock)> {
-        sync_log(wal)?;
         let generation = self.newest.generation + 1;
         self.free_set.trim();
-        for set in pinned.iter() {
+        for set in pinned {
             set.unlinked.iter().for_each(|(_, page)| self.free_set.unlink(*page));
+            set.shared.slots_to_adopt().into_iter().for_each(|page| self.free_set.adopt(page));
         }
         let dropped = self.bury(ambient)?;
+        let records: Vec<_> = pinned.iter().map(|set| (set.shared.id, set.record())).collect();
         let mut writer = PageWriter::new(&ambient.store, &mut self.free_set, generation, compression);
-        let mut records = Vec::new();
-        for set in pinned.iter_mut() {
-            let compression = set.shared.compression();
-            writer.set_compression(compression);
-            let mut trees = Vec::new();
-            for &(id, root) in &set.snapshot.version().trees {
-                trees.push((id, write_tree(&set.snapshot, root, &mut writer, &mut set.written)?));
-            }
-            records.push((set.shared.id, Record { trees, meta: set.snapshot.meta(), compression }));
-        }
-        writer.set_compression(compression);
         let catalogue = write_catalogue(self.newest.catalogue, &dropped, &records, ambient, &mut writer)?;
-        let (pages, bytes) = writer.finish()?;
+        writer.finish()?;
+        let (pages, bytes) = (written.pages + writer.written().pages, written.bytes + writer.written().bytes);
+        drop(writer);
         let superblock = Superblock {
             generation,
             clean,
@@ -222,18 +241,26 @@ impl Checkpointer {
         let source = catalogue::open(self.newest.catalogue, ambient).snapshot();
         let mut dropped = Vec::new();
         for shared in &self.to_drop {
-            let Some(record) = catalogue::find(&source, shared.id)? else { continue };
             let mut refs = Vec::new();
-            for root in record.trees.iter().filter_map(|(_, root)| root.page) {
-                collect_refs(&source, root, &Snapshot::refs_of_value, &mut refs)?;
+            if let Some(record) = catalogue::find(&source, shared.id)? {
+                for root in record.trees.iter().filter_map(|(_, root)| root.page) {
+                    collect_refs(&source, root, &Snapshot::refs_of_value, &mut refs)?;
+                }
+                dropped.push(shared.id);
             }
-            let mut pages: Vec<PageId> = refs.into_iter().filter_map(|page| page.page_id()).collect();
-            pages.iter().for_each(|page| self.free_set.unlink(*page));
+            let mut stored: Vec<PageId> = refs.into_iter().filter_map(|page| page.page_id()).collect();
+            stored.iter().for_each(|page| self.free_set.unlink(*page));
             // Slots that left the set earlier may wait for the same readers.
-            pages.extend(shared.pages_in_history());
-            pages.retain(|page| self.free_set.is_awaiting_readers(*page));
-            self.graveyard.push((Arc::clone(shared), pages));
-            dropped.push(shared.id);
+            let published = shared.published.read();
+            stored.extend(published.stored_slots_in_history());
+            stored.retain(|page| self.free_set.is_awaiting_readers(*page));
+            let mut unnamed = published.slots_written_ahead();
+            drop(published);
+            unnamed.extend(shared.dropped_slots.lock().iter().copied());
+            unnamed.sort_unstable();
+            unnamed.dedup();
+            unnamed.retain(|page| self.free_set.is_ahead(*page));
+            self.graveyard.push(Grave { shared: Arc::clone(shared), stored, unnamed });
         }
         Ok(dropped)
     }
@@ -252,10 +279,12 @@ impl Checkpointer {
                 *set.shared.durable_meta.lock() = Some(meta.clone());
             }
         }
-        for Pinned { shared, snapshot, written, .. } in pinned {
+        for Pinned { shared, snapshot, .. } in pinned {
             let (number, meta) = (snapshot.version().number, snapshot.meta());
-            let (relocated, unchanged) = relocate(&shared, &written, snapshot);
-            let previous = self.stored.insert(shared.id, (if unchanged { relocated } else { number }, meta));
+            drop(snapshot);
+            shared.end_checkpoint(Ok(()));
+            let number = shared.settle(number).unwrap_or(number);
+            let previous = self.stored.insert(shared.id, (number, meta));
             *shared.durable_meta.lock() = previous.map(|(_, meta)| meta);
         }
     }
@@ -294,12 +323,14 @@ fn write_catalogue(
         transaction.put(catalogue::CATALOGUE_TREE, &catalogue::key(*id), &record.encode())?;
     }
     transaction.commit()?;
-    let mut state = set.shared.take_writer();
-    state.unlinked.drain(..).for_each(|(_, page)| writer.free_set().unlink_unread(page));
-    set.shared.return_writer(state);
-    let snapshot = set.snapshot();
+    let Some((snapshot, unlinked)) = set.shared.begin_checkpoint(None) else { return Ok(stored) };
+    unlinked.into_iter().for_each(|(_, page)| writer.free_set().unlink_unread(page));
     let root = snapshot.version().root(catalogue::CATALOGUE_TREE)?;
-    write_tree(&snapshot, root, writer, &mut WrittenFrames::default())
+    let mut tree_writer = TreeWriter::new(&set.shared, writer);
+    let root = tree_writer.write_tree(root)?;
+    tree_writer.forward()?;
+    set.shared.slots_to_adopt().into_iter().for_each(|page| writer.free_set().adopt(page));
+    Ok(root)
 }
 
 /// Waits until everything submitted to the log so far is durable (C3), writing it here when nobody else does.

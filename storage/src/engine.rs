@@ -3,6 +3,8 @@
 //! An engine starts no thread. Its owner runs [`Engine::checkpoint`] on a thread of its own, and somebody steps the
 //! log; a checkpoint steps it itself when nobody else does.
 
+mod pressure;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,7 +14,6 @@ use crate::checkpoint::catalogue::CATALOGUE_SET;
 use crate::checkpoint::{CheckpointReport, Checkpointer};
 use crate::disk::{DirectoryLock, Disk};
 use crate::error::{Result, StorageError};
-use crate::limits::RECLAIM_PAGES_PER_CHECKPOINT;
 pub use crate::page::compression::Compression;
 use crate::page::store::PageStore;
 use crate::recovery;
@@ -28,9 +29,9 @@ const DIRTY_FACTOR_MAX: usize = 2;
 /// How an engine is run. Nothing here is stored.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// Budget of clean pages in memory, in bytes. Dirty nodes come on top, up to about `dirty_bytes`.
+    /// Budget of pages in memory, clean and changed, in bytes.
     pub cache_bytes: usize,
-    /// Memory of changed nodes at which a checkpoint is due, in bytes.
+    /// What changed nodes may take of it, in bytes; at most half.
     pub dirty_bytes: usize,
     /// Bytes written to the log since the last checkpoint at which the next is due.
     pub checkpoint_wal_bytes: u64,
@@ -38,6 +39,13 @@ pub struct EngineOptions {
     pub compression: Compression,
     /// The log's.
     pub wal: WalOptions,
+}
+
+impl EngineOptions {
+    /// What changed nodes may take before admission waits.
+    pub(crate) fn dirty_bytes_max(&self) -> usize {
+        self.dirty_bytes.min(self.cache_bytes / 2)
+    }
 }
 
 impl Default for EngineOptions {
@@ -75,6 +83,14 @@ pub struct Identity {
 pub struct EngineMetrics {
     /// Memory of changed nodes, in bytes.
     pub dirty_bytes: u64,
+    /// Memory that may become of it before admission waits, in bytes.
+    pub dirty_bytes_max: u64,
+    /// Memory of forwarding addresses of changed nodes that were written, until the next checkpoints, in bytes.
+    pub forwarding_bytes: u64,
+    /// Pages written to give memory back, and not by a checkpoint.
+    pub pages_evicted: u64,
+    /// How often somebody waited for memory.
+    pub memory_waits: u64,
     /// Memory of cached clean pages, in bytes.
     pub cache_bytes: u64,
     /// Page lookups served from the cache.
@@ -120,10 +136,19 @@ struct Inner {
     dropped_any: AtomicBool,
     counters: Mutex<EngineMetrics>,
     closed: AtomicBool,
-    /// Why the last checkpoint failed, unless it succeeded.
-    checkpoint_failure: Mutex<Option<StorageError>>,
-    checkpoint_failed: AtomicBool,
+    failures: Mutex<Failures>,
+    /// Whether there is any.
+    failing: AtomicBool,
+    /// The owner calls [`Engine::evict_step`].
+    evicts: AtomicBool,
     _lock: Option<Box<dyn DirectoryLock>>,
+}
+
+/// Why pages could not be written, until they can.
+#[derive(Default)]
+struct Failures {
+    checkpoint: Option<StorageError>,
+    eviction: Option<StorageError>,
 }
 
 impl Engine {
@@ -155,8 +180,9 @@ impl Engine {
             memory_generation: AtomicU64::new(0),
             dropped_any: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            checkpoint_failure: Mutex::default(),
-            checkpoint_failed: AtomicBool::new(false),
+            failures: Mutex::default(),
+            failing: AtomicBool::new(false),
+            evicts: AtomicBool::new(false),
             _lock: Some(lock),
         };
         let engine = Engine { inner: Arc::new(inner) };
@@ -181,8 +207,9 @@ impl Engine {
             dropped_any: AtomicBool::new(false),
             counters: Mutex::default(),
             closed: AtomicBool::new(false),
-            checkpoint_failure: Mutex::default(),
-            checkpoint_failed: AtomicBool::new(false),
+            failures: Mutex::default(),
+            failing: AtomicBool::new(false),
+            evicts: AtomicBool::new(false),
             _lock: None,
         };
         Engine { inner: Arc::new(inner) }
@@ -266,10 +293,34 @@ impl Engine {
     /// ([`StorageError::is_fatal`]) the process must end.
     pub fn checkpoint(&self) -> Result<CheckpointReport> {
         let outcome = self.run_checkpoint(false);
-        let failure = outcome.as_ref().err().cloned();
-        self.inner.checkpoint_failed.store(failure.is_some(), Ordering::Release);
-        *self.inner.checkpoint_failure.lock() = failure;
+        self.note(|failures| {
+            failures.checkpoint = outcome.as_ref().err().cloned();
+            if failures.checkpoint.is_none() {
+                failures.eviction = None;
+            }
+        });
         outcome
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Failures)) {
+        let mut failures = self.inner.failures.lock();
+        change(&mut failures);
+        let failing = failures.checkpoint.is_some() || failures.eviction.is_some();
+        self.inner.failing.store(failing, Ordering::Release);
+        // Nobody waits for what does not come. While a checkpoint fails, eviction may still succeed.
+        let evicts = self.inner.evicts.load(Ordering::Relaxed);
+        let stuck = failures.eviction.is_some() || (failures.checkpoint.is_some() && !evicts);
+        drop(failures);
+        self.inner.ambient.memory.set_stuck(stuck);
+    }
+
+    /// Why pages cannot be written.
+    fn failure(&self) -> Option<StorageError> {
+        if !self.inner.failing.load(Ordering::Acquire) {
+            return None;
+        }
+        let failures = self.inner.failures.lock();
+        failures.checkpoint.clone().or_else(|| failures.eviction.clone())
     }
 
     /// Promises room for an entry of `bytes` that is about to be proposed; to be asked before, and held until it is
@@ -280,12 +331,11 @@ impl Engine {
     pub fn admit(&self, bytes: usize, purpose: Purpose) -> Result<Admission> {
         let inner = &self.inner;
         if purpose == Purpose::Write
-            && inner.checkpoint_failed.load(Ordering::Acquire)
-            && let Some(failure) = &*inner.checkpoint_failure.lock()
+            && let Some(failure) = self.failure()
         {
-            let dirty = inner.ambient.dirty_bytes.load(Ordering::Relaxed);
-            if failure.is_full() || dirty > DIRTY_FACTOR_MAX * inner.options.dirty_bytes {
-                return Err(failure.clone());
+            let memory = &inner.ambient.memory;
+            if failure.is_full() || memory.dirty() > DIRTY_FACTOR_MAX * memory.dirty_max() {
+                return Err(failure);
             }
         }
         inner.wal.admit(bytes, purpose)
@@ -293,8 +343,6 @@ impl Engine {
 
     fn run_checkpoint(&self, clean: bool) -> Result<CheckpointReport> {
         let inner = &self.inner;
-        // A dropped tree that cannot be read keeps its space, and nothing else from becoming durable.
-        self.reclaim_step(RECLAIM_PAGES_PER_CHECKPOINT).ok();
         let mut checkpointer = inner.checkpointer.lock();
         if inner.closed.load(Ordering::Acquire) {
             return Err(StorageError::Stopped);
@@ -324,9 +372,7 @@ impl Engine {
     /// Memory is as durable as it gets: what was committed may be forgotten by the owner's log.
     fn checkpoint_in_memory(&self, sets: &[TreeSet]) -> CheckpointReport {
         for set in sets {
-            let mut state = set.shared.take_writer();
-            set.shared.reclaim_idle(&mut state);
-            set.shared.return_writer(state);
+            set.shared.reclaim_idle();
             *set.shared.durable_meta.lock() = Some(set.meta());
         }
         let generation = self.inner.memory_generation.fetch_add(1, Ordering::Relaxed) + 1;
@@ -346,32 +392,15 @@ impl Engine {
         counters.page_file_held_bytes = occupancy.held_bytes;
     }
 
-    /// Frees about `pages_max` pages of dropped trees; 0: there are none left. Waits for open transactions. Every
-    /// checkpoint does some of it; calling it between checkpoints frees more, sooner. Errors: a page of a dropped tree
-    /// cannot be read; its space is not found again.
-    pub fn reclaim_step(&self, pages_max: usize) -> Result<usize> {
-        let sets: Vec<TreeSet> = self.inner.sets.lock().values().cloned().collect();
-        let (mut freed, mut failure) = (0, None);
-        for set in sets {
-            match set.reclaim_dropped(pages_max - freed) {
-                Ok(pages) => freed = pages_max.min(freed + pages),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-            if freed == pages_max {
-                break;
-            }
-        }
-        failure.map_or(Ok(freed), Err)
-    }
-
     /// Whether so much has changed since the last checkpoint that the next is due. The caller adds time.
     pub fn should_checkpoint(&self) -> bool {
         let inner = &self.inner;
         let written = inner.wal.metrics().bytes_written;
         let since = written.saturating_sub(inner.wal_bytes_at_checkpoint.load(Ordering::Relaxed));
-        let dirty = inner.ambient.dirty_bytes.load(Ordering::Relaxed);
-        let on_disk = inner.ambient.store.is_on_disk();
-        (on_disk && dirty >= inner.options.dirty_bytes)
+        let memory = &inner.ambient.memory;
+        let evicts = inner.evicts.load(Ordering::Relaxed);
+        let dirty = if evicts { memory.forwarding() } else { memory.dirty() };
+        (inner.ambient.store.is_on_disk() && dirty >= memory.dirty_max())
             || since >= inner.options.checkpoint_wal_bytes
             || inner.dropped_any.load(Ordering::Relaxed)
     }
@@ -390,7 +419,9 @@ impl Engine {
         let cache = self.inner.ambient.store.cache();
         (metrics.cache_hits, metrics.cache_misses) = cache.hits_and_misses();
         metrics.cache_bytes = cache.bytes() as u64;
-        metrics.dirty_bytes = self.inner.ambient.dirty_bytes.load(Ordering::Relaxed) as u64;
+        let memory = &self.inner.ambient.memory;
+        (metrics.dirty_bytes, metrics.dirty_bytes_max) = (memory.dirty() as u64, memory.dirty_max() as u64);
+        (metrics.forwarding_bytes, metrics.memory_waits) = (memory.forwarding() as u64, memory.waits());
         metrics.tree_sets = self.inner.sets.lock().len() as u64;
         metrics
     }

@@ -35,7 +35,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
     };
     let store = Arc::new(PageStore::new(Some(pages), options.cache_bytes));
     let free_set = FreeSet::load(&store, &newest.directory, newest.extents)?;
-    let ambient = Arc::new(Ambient::new(store));
+    let ambient = Arc::new(Ambient::with_dirty_max(store, options.dirty_bytes_max()));
     let mut sets = BTreeMap::new();
     let mut stored = BTreeMap::new();
     for (id, record) in catalogue::all(&catalogue::open(newest.catalogue, &ambient).snapshot())? {

@@ -4,7 +4,10 @@
 //! T4: what a view can reach is neither freed nor reused while the view lives. A commit writes nothing to the log; it
 //! becomes durable with the next checkpoint, and until then the owner re-applies its own log.
 
-mod frames;
+mod eviction;
+pub(crate) mod frames;
+mod memory;
+mod published;
 mod snapshot;
 mod tree_set;
 mod writer;
@@ -14,7 +17,7 @@ pub use tree_set::TreeSet;
 pub use writer::Transaction;
 
 pub(crate) use frames::Content;
-pub(crate) use tree_set::{Ambient, Changes, Shared, WriterState};
+pub(crate) use tree_set::{Ambient, Shared, WriterState};
 
 /// Names a tree set of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

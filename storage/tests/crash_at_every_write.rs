@@ -16,7 +16,7 @@ use harness::{Random, options, seeds};
 use parking_lot::Mutex;
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use photondb_storage::wal::{Record, StreamId};
-use photondb_storage::{Direction, Engine, KeyRange, Result, StorageError, TreeId, TreeSet, TreeSetId};
+use photondb_storage::{Direction, Engine, EngineOptions, KeyRange, Result, StorageError, TreeId, TreeSet, TreeSetId};
 
 const TREE: TreeId = TreeId(1);
 const GROUPS: u64 = 2;
@@ -116,7 +116,9 @@ fn set_of(engine: &Engine, group: u64) -> Result<TreeSet> {
 
 /// Opens and re-applies. Returns the engine and, per group, how many entries there are.
 fn recover(disk: &SimulatedDisk) -> Result<(Engine, Vec<u64>)> {
-    let engine = Engine::open(Arc::new(disk.clone()), options())?;
+    // So little memory that nodes are written between checkpoints.
+    let options = EngineOptions { cache_bytes: 40 << 10, ..options() };
+    let engine = Engine::open(Arc::new(disk.clone()), options)?;
     let mut entries = Vec::new();
     for group in 0..GROUPS {
         let stream = engine.recovered_streams().remove(&StreamId(group)).unwrap_or_default();
@@ -169,9 +171,10 @@ fn run(engine: &Engine, random: &mut Random, groups: &mut [Group], steps: u64) -
                 }
             }
             12..=16 => while engine.wal().step()? {},
-            17..=18 => {
+            17 => {
                 engine.checkpoint()?;
             }
+            18 => drop(engine.evict_step([20_000, usize::MAX][random.below(2) as usize])?),
             _ => {
                 let upto = set.durable_meta().map_or(0, |meta| index_of(&meta));
                 if upto > 0 {

@@ -6,10 +6,12 @@
 mod harness;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::{assert_clean, plain_options};
 use photondb_storage::disk::simulated::SimulatedDisk;
-use photondb_storage::{Engine, TreeId, TreeSet, TreeSetId};
+use photondb_storage::wal::Purpose;
+use photondb_storage::{Engine, EngineOptions, TreeId, TreeSet, TreeSetId};
 
 const SET: TreeSetId = TreeSetId(1);
 const TREE: TreeId = TreeId(0);
@@ -89,6 +91,70 @@ fn a_failed_write_is_tried_again() {
         drop((set, other, engine));
         assert_clean(&Arc::new(disk));
     }
+}
+
+/// Nodes that were written before the checkpoint keep their slots when it fails, at whatever write it does.
+#[test]
+fn a_checkpoint_that_fails_keeps_what_was_evicted() {
+    let mut failed = 0;
+    for failing in 0..10 {
+        let disk = SimulatedDisk::new(1);
+        let options = EngineOptions { cache_bytes: 200 << 10, ..plain_options() };
+        let engine = Engine::open(Arc::new(disk.clone()), options).unwrap();
+        let set = engine.create_tree_set(SET).unwrap();
+        fill(&set, 0..300);
+        engine.checkpoint().unwrap();
+        let before = set.snapshot();
+        fill(&set, 200..600);
+        while engine.evict_step(50_000).unwrap() {}
+        assert!(engine.metrics().pages_evicted > 0);
+        fill(&set, 400..500);
+        while engine.wal().step().unwrap() {}
+        disk.fail_write_after(failing);
+        failed += u32::from(engine.checkpoint().is_err());
+        disk.fail_write_after(u64::MAX);
+        check_rows(&set, 0..600);
+        fill(&set, 550..700);
+        while engine.evict_step(50_000).unwrap() {}
+        let after = set.snapshot();
+        fill(&set, 0..100);
+        engine.checkpoint().unwrap();
+        for snapshot in [before, after] {
+            assert_eq!(snapshot.get(TREE, &50u32.to_be_bytes()).unwrap().unwrap()[..], [50; 1000]);
+        }
+        check_rows(&set, 0..700);
+        engine.checkpoint().unwrap();
+        drop((set, engine));
+        assert_clean(&Arc::new(disk));
+    }
+    assert!(failed > 2, "{failed} of the checkpoints met the failure");
+}
+
+#[test]
+fn who_waits_for_memory_is_told() {
+    let disk = SimulatedDisk::new(1);
+    let options = EngineOptions { cache_bytes: 2 << 20, ..plain_options() };
+    let engine = Engine::open(Arc::new(disk.clone()), options).unwrap();
+    let set = engine.create_tree_set(SET).unwrap();
+    fill(&set, 0..100);
+    engine.wait_for_memory().unwrap();
+    disk.set_capacity(disk.used_bytes());
+    fill(&set, 100..3_000);
+    let called = Arc::new(AtomicBool::new(false));
+    let on_free = Arc::clone(&called);
+    engine.when_memory_is_free(Box::new(move || on_free.store(true, Ordering::Relaxed)));
+    assert!(engine.is_memory_short() && !called.load(Ordering::Relaxed));
+    assert!(engine.wait_for_memory().unwrap_err().is_full());
+    assert!(called.load(Ordering::Relaxed), "nobody waits for memory that does not come");
+    assert!(engine.wait_for_memory().unwrap_err().is_full());
+    assert!(engine.admit(100, Purpose::Write).unwrap_err().is_full());
+    check_rows(&set, 0..3_000);
+    disk.set_capacity(u64::MAX);
+    while engine.evict_step(1 << 20).unwrap() {}
+    engine.wait_for_memory().unwrap();
+    engine.admit(100, Purpose::Write).unwrap();
+    assert!(engine.metrics().dirty_bytes <= 1 << 20);
+    check_rows(&set, 0..3_000);
 }
 
 #[test]

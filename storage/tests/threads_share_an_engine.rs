@@ -70,7 +70,10 @@ fn run(engine: &Engine, commits: u64) {
             .map(|(index, set)| {
                 scope.spawn(move || {
                     let mut random = Random::new(index as u64);
-                    (2..commits).for_each(|number| write(set, &mut random, number));
+                    for number in 2..commits {
+                        engine.wait_for_memory().unwrap();
+                        write(set, &mut random, number);
+                    }
                 })
             })
             .collect();
@@ -95,8 +98,15 @@ fn run(engine: &Engine, commits: u64) {
         }
         let checkpointing = Arc::clone(&done);
         scope.spawn(move || {
-            while !checkpointing.load(Ordering::Relaxed) {
-                engine.checkpoint().unwrap();
+            for step in 0.. {
+                if checkpointing.load(Ordering::Relaxed) {
+                    break;
+                }
+                match step % 50 {
+                    0 => drop(engine.checkpoint().unwrap()),
+                    _ => drop(engine.evict_step(20_000).unwrap()),
+                }
+                thread::yield_now();
             }
         });
         for writer in writers {
@@ -115,6 +125,7 @@ fn on_disk_with_a_small_cache() {
     let engine = Engine::open(Arc::new(disk.clone()), EngineOptions { cache_bytes: 300 << 10, ..options() }).unwrap();
     run(&engine, if full() { 100_000 } else { 3_000 });
     assert!(engine.metrics().cache_misses > 0);
+    assert!(engine.metrics().pages_evicted > 0);
     engine.close().unwrap();
     assert_clean(&Arc::new(disk));
 }

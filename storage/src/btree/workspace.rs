@@ -140,30 +140,37 @@ impl Workspace {
     }
 }
 
+impl Workspace {
+    /// What a frame holds or forwards to.
+    fn frame(&self, frame: u32) -> Content {
+        match self.fresh_position(frame) {
+            Some(position) => self.fresh[position].1.clone().expect("a reachable frame is alive"),
+            None => self.shared.published.read().frames.get(frame).clone(),
+        }
+    }
+}
+
 impl NodeSource for Workspace {
     fn node(&self, page: PageRef) -> Result<Arc<Node>> {
+        let store = &self.shared.ambient.store;
         match page.target() {
-            Target::Page(id) => self.shared.ambient.store.node(id),
-            Target::Frame(frame) => match self.fresh_position(frame) {
-                Some(position) => {
-                    let content = self.fresh[position].1.as_ref().expect("a reachable frame is alive");
-                    Ok(Arc::clone(content.as_node()))
-                }
-                None => Ok(Arc::clone(self.shared.published.read().frames.get(frame).as_node())),
+            Target::Page(slot) => store.node(slot),
+            Target::Frame(frame) => match self.frame(frame) {
+                // The frames below own their slots: what the writer copies must name them.
+                Content::Evicted(evicted) => Ok(evicted.with_frames(store.node(evicted.slot())?)),
+                content => Ok(content.into_node()),
             },
         }
     }
 
     fn large_value(&self, value: LargeValue) -> Result<Bytes> {
-        match value.page.target() {
-            Target::Page(id) => self.shared.ambient.store.value(id, value.length),
-            Target::Frame(frame) => match self.fresh_position(frame) {
-                Some(position) => {
-                    let content = self.fresh[position].1.as_ref().expect("a reachable frame is alive");
-                    Ok(content.as_value().clone())
-                }
-                None => Ok(self.shared.published.read().frames.get(frame).as_value().clone()),
+        let slot = match value.page.target() {
+            Target::Page(slot) => slot,
+            Target::Frame(frame) => match self.frame(frame) {
+                Content::Evicted(evicted) => evicted.slot(),
+                content => return Ok(content.into_value()),
             },
-        }
+        };
+        self.shared.ambient.store.value(slot, value.length)
     }
 }

@@ -19,7 +19,8 @@ use crate::slab::{FreeSet, SizeClass};
 /// Adjoining slots are written together up to this size, in bytes.
 const RUN_BYTES_MAX: usize = 1 << 20;
 
-/// The writing side of one checkpoint.
+/// Writes pages ahead of the superblock that will name them. What was not confirmed with [`PageWriter::confirm`] when
+/// the writer ends is given back.
 pub struct PageWriter<'c> {
     store: &'c PageStore,
     free_set: &'c mut FreeSet,
@@ -27,15 +28,35 @@ pub struct PageWriter<'c> {
     packer: Packer,
     /// Per size class: bytes waiting, and where they go.
     runs: Vec<(u64, Vec<u8>)>,
-    pages: u64,
-    bytes: u64,
+    /// Slots given out that nothing refers to yet, and their size in bytes.
+    unconfirmed: Vec<PageId>,
+    unconfirmed_bytes: usize,
+    written: Amount,
+}
+
+/// What a writer wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Pages.
+    pub pages: u64,
+    /// Bytes of their slots.
+    pub bytes: u64,
 }
 
 impl<'c> PageWriter<'c> {
     /// A writer for one checkpoint.
     pub fn new(store: &'c PageStore, free_set: &'c mut FreeSet, generation: u64, compression: Compression) -> Self {
         let runs = (0..SizeClass::COUNT).map(|_| (0, Vec::new())).collect();
-        PageWriter { store, free_set, generation, packer: Packer::new(compression), runs, pages: 0, bytes: 0 }
+        PageWriter {
+            store,
+            free_set,
+            generation,
+            packer: Packer::new(compression),
+            runs,
+            unconfirmed: Vec::new(),
+            unconfirmed_bytes: 0,
+            written: Amount::default(),
+        }
     }
 
     /// Goes on with pages of another tree set.
@@ -46,6 +67,33 @@ impl<'c> PageWriter<'c> {
     /// The books.
     pub fn free_set(&mut self) -> &mut FreeSet {
         self.free_set
+    }
+
+    /// What was written so far.
+    pub fn written(&self) -> Amount {
+        self.written
+    }
+
+    /// Bytes of slots that nothing refers to yet.
+    pub fn unconfirmed_bytes(&self) -> usize {
+        self.unconfirmed_bytes
+    }
+
+    /// Hands everything that waits to the file, so that readers may look for it there.
+    pub fn flush(&mut self) -> Result<()> {
+        self.runs.iter_mut().try_for_each(|run| write_run(self.store.file(), run))
+    }
+
+    /// Everything written so far is referred to, except `lost`.
+    pub fn confirm(&mut self, lost: &[PageId]) {
+        self.unconfirmed.clear();
+        self.unconfirmed_bytes = 0;
+        lost.iter().for_each(|page| self.give_back(*page));
+    }
+
+    fn give_back(&mut self, page: PageId) {
+        self.store.cache().remove(page);
+        self.free_set.give_back(page);
     }
 
     /// Writes a node, whose references are all to slots.
@@ -79,8 +127,10 @@ impl<'c> PageWriter<'c> {
         };
         let class =
             SizeClass::fitting(HEADER_BYTES + payload.stored.len()).expect("bodies are at most the largest slot");
-        let allocated = self.free_set.allocate(class);
-        self.open_extent(&allocated)?;
+        let allocated = self.free_set.allocate_ahead(class);
+        self.unconfirmed.push(allocated.page);
+        self.unconfirmed_bytes += allocated.page.class().slot_bytes();
+        open_extent(self.store.file(), self.generation, &allocated)?;
         self.put(allocated.page, kind, payload)?;
         Ok(allocated.page)
     }
@@ -99,27 +149,27 @@ impl<'c> PageWriter<'c> {
         let end = run.1.len() + slot_bytes;
         format::encode(kind, page, self.generation, payload, &mut run.1);
         run.1.resize(end, 0);
-        self.pages += 1;
-        self.bytes += slot_bytes as u64;
+        self.written.pages += 1;
+        self.written.bytes += slot_bytes as u64;
         Ok(())
     }
 
-    fn open_extent(&mut self, allocated: &Allocated) -> Result<()> {
-        open_extent(self.store.file(), self.generation, allocated)
-    }
-
-    /// Writes the free set and everything that still waits, and syncs. Afterwards the pages may be referred to.
-    pub fn finish(mut self) -> Result<(u64, u64)> {
-        let (file, generation) = (Arc::clone(self.store.file()), self.generation);
-        let bodies = self.free_set.store(&mut |allocated| open_extent(&file, generation, allocated))?;
+    /// Writes the free set and syncs. Afterwards the pages may be referred to by a superblock.
+    pub fn finish(&mut self) -> Result<()> {
+        assert!(self.unconfirmed.is_empty(), "F2: what the free set counts as used is referred to");
+        let (file, generation) = (self.store.file(), self.generation);
+        let bodies = self.free_set.store(&mut |allocated| open_extent(file, generation, allocated))?;
         for (page, kind, body) in bodies {
             self.put(page, kind, Payload::plain(&body))?;
         }
-        for run in &mut self.runs {
-            write_run(&file, run)?;
-        }
-        file.sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))?;
-        Ok((self.pages, self.bytes))
+        self.flush()?;
+        file.sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))
+    }
+}
+
+impl Drop for PageWriter<'_> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.unconfirmed).into_iter().for_each(|page| self.give_back(page));
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Extent {
     pub used: SlotMap,
     /// Slots of a superblock's state that are not in the state being built: one per superblock, newest first.
     pub held: [SlotMap; 2],
+    /// Slots that were given out and that no superblock names yet.
+    pub ahead: SlotMap,
     /// Slots that left the tree but can still be reached by a reader.
     pub readers: SlotMap,
 }
@@ -25,7 +27,7 @@ pub fn map_words(class: SizeClass) -> usize {
 
 impl Extent {
     fn taken(&self) -> SlotMap {
-        self.used.union(&self.held[0]).union(&self.held[1]).union(&self.readers)
+        self.used.union(&self.held[0]).union(&self.held[1]).union(&self.ahead).union(&self.readers)
     }
 
     /// A slot that nobody needs.
@@ -45,7 +47,7 @@ impl Extent {
 
     /// Whether nobody needs any slot.
     pub fn is_idle(&self) -> bool {
-        self.used.is_empty() && self.held.iter().all(SlotMap::is_empty) && self.readers.is_empty()
+        [&self.used, &self.held[0], &self.held[1], &self.ahead, &self.readers].into_iter().all(SlotMap::is_empty)
     }
 
     /// The stored form: what the state being built uses.

@@ -17,6 +17,7 @@ use crate::slab::format::EXTENTS_PER_CHUNK;
 use crate::slab::placement::{Choice, Placement};
 use crate::slab::size_class::SizeClass;
 
+mod ahead;
 mod stored;
 
 /// The books of the page file. Only the checkpoint changes them.
@@ -103,6 +104,14 @@ impl FreeSet {
 
     /// Gives out a slot for a page of `class`, or a larger one (see [`super::placement`]).
     pub fn allocate(&mut self, class: SizeClass) -> Allocated {
+        let allocated = self.choose(class);
+        let page = allocated.page;
+        let fresh = self.extent_mut(page).used.insert(page.slot());
+        assert!(fresh, "F1: a slot is given out once");
+        allocated
+    }
+
+    fn choose(&mut self, class: SizeClass) -> Allocated {
         let (page, opened_extent) = match self.placement.choose(class, &self.extents) {
             Choice::Slot { class, extent, slot } => (PageId::new(class, extent, slot), false),
             Choice::Open { class, extent } => {
@@ -112,8 +121,6 @@ impl FreeSet {
                 (PageId::new(class, number, 0), true)
             }
         };
-        let fresh = self.extent_mut(page).used.insert(page.slot());
-        assert!(fresh, "F1: a slot is given out once");
         Allocated { page, opened_extent }
     }
 
@@ -128,6 +135,9 @@ impl FreeSet {
 
     /// A slot is not in the state being built any more; readers may still reach it.
     pub fn unlink(&mut self, page: PageId) {
+        if self.is_ahead(page) {
+            return self.unlink_ahead(page);
+        }
         let released = self.released_early.remove(&page);
         let extent = self.extent_mut(page);
         assert!(extent.used.remove(page.slot()), "F2: a page leaves the tree once");

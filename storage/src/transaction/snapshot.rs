@@ -8,10 +8,11 @@ use crate::btree::node::{LargeValue, Node};
 use crate::btree::source::NodeSource;
 use crate::btree::{Cursor, Direction, KeyRange, RangeCursor, search};
 use crate::error::Result;
-use crate::page::format::{PageRef, Target};
+use crate::page::format::{PageId, PageRef, Target};
 use crate::page::overflow;
-use crate::transaction::tree_set::{Shared, Version};
-use crate::transaction::writer::is_dropped;
+use crate::transaction::frames::Content;
+use crate::transaction::published::Version;
+use crate::transaction::tree_set::Shared;
 use crate::transaction::{TreeId, TreeSetId};
 
 /// The state of a tree set at one commit. Cheap to clone; holds memory and slots while it lives, so scans of long
@@ -41,11 +42,6 @@ impl Snapshot {
         search::get(self, self.version.root(tree)?, key)
     }
 
-    /// Reads the value of a key where it lies, without a copy.
-    pub fn get_with<R>(&self, tree: TreeId, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        search::get_with(self, self.version.root(tree)?, key, read)
-    }
-
     /// Walks a range. The cursor keeps this snapshot alive.
     pub fn cursor(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Cursor> {
         Ok(RangeCursor::new(self.clone(), self.version.root(tree)?, range, direction))
@@ -63,7 +59,7 @@ impl Snapshot {
 
     /// The trees of the set, in order.
     pub fn trees(&self) -> Vec<TreeId> {
-        self.version.trees.iter().map(|(id, _)| *id).filter(|id| !is_dropped(*id)).collect()
+        self.version.trees.iter().map(|(id, _)| *id).collect()
     }
 
     /// Whether the set has this tree.
@@ -90,18 +86,36 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// What a frame holds, or the slot it forwards to.
+    fn frame(&self, frame: u32) -> Result<Content, PageId> {
+        match self.shared.published.read().frames.get(frame) {
+            Content::Evicted(evicted) => Err(evicted.slot()),
+            content => Ok(content.clone()),
+        }
+    }
+}
+
 impl NodeSource for Snapshot {
     fn node(&self, page: PageRef) -> Result<Arc<Node>> {
-        match page.target() {
-            Target::Frame(frame) => Ok(Arc::clone(self.shared.published.read().frames.get(frame).as_node())),
-            Target::Page(id) => self.shared.ambient.store.node(id),
-        }
+        let slot = match page.target() {
+            Target::Frame(frame) => match self.frame(frame) {
+                Ok(content) => return Ok(content.into_node()),
+                Err(slot) => slot,
+            },
+            Target::Page(slot) => slot,
+        };
+        self.shared.ambient.store.node(slot)
     }
 
     fn large_value(&self, value: LargeValue) -> Result<Bytes> {
-        match value.page.target() {
-            Target::Frame(frame) => Ok(self.shared.published.read().frames.get(frame).as_value().clone()),
-            Target::Page(id) => self.shared.ambient.store.value(id, value.length),
-        }
+        let slot = match value.page.target() {
+            Target::Frame(frame) => match self.frame(frame) {
+                Ok(content) => return Ok(content.into_value()),
+                Err(slot) => slot,
+            },
+            Target::Page(slot) => slot,
+        };
+        self.shared.ambient.store.value(slot, value.length)
     }
 }

@@ -1,23 +1,24 @@
 //! A tree set: the published version, the versions readers still hold, and the right to write.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustc_hash::FxHashSet;
 
 use crate::btree::Root;
 use crate::btree::node::Value;
 use crate::btree::search::{Step, step};
 use crate::btree::source::wrong_level;
-use crate::error::{Result, StorageError};
+use crate::error::Result;
 use crate::page::cache::Cached;
 use crate::page::compression::Compression;
-use crate::page::format::{PageId, Target};
+use crate::page::format::{PageId, PageRef, Target};
 use crate::page::store::PageStore;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, RwLock};
-use crate::transaction::frames::{Content, Frames};
-use crate::transaction::writer::is_dropped;
+use crate::transaction::frames::{Content, Evicted};
+use crate::transaction::memory::Memory;
+use crate::transaction::published::{Changes, Dead, Published, Version};
 use crate::transaction::{Snapshot, Transaction, TreeId, TreeSetId};
 
 /// What all tree sets of an engine share.
@@ -25,53 +26,33 @@ use crate::transaction::{Snapshot, Transaction, TreeId, TreeSetId};
 pub(crate) struct Ambient {
     /// Where clean pages come from.
     pub store: Arc<PageStore>,
-    /// Slots that no reader can reach any more, for the next checkpoint to take.
-    pub released: Mutex<Vec<PageId>>,
-    /// Memory of all frames, in bytes.
-    pub dirty_bytes: AtomicUsize,
+    /// Slots that no reader can reach any more, for the books.
+    pub released: Mutex<Released>,
+    /// Memory of all frames.
+    pub memory: Memory,
     /// Sets opened so far.
     sets_opened: AtomicU64,
 }
 
+/// Slots that no reader can reach any more.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    /// Those that superblocks know.
+    pub stored: Vec<PageId>,
+    /// Those that no superblock ever named.
+    pub unnamed: Vec<PageId>,
+}
+
 impl Ambient {
     pub fn new(store: Arc<PageStore>) -> Self {
-        Ambient { store, released: Mutex::default(), dirty_bytes: AtomicUsize::new(0), sets_opened: AtomicU64::new(0) }
+        Self::with_dirty_max(store, usize::MAX)
     }
-}
 
-/// One committed state of a tree set.
-#[derive(Debug)]
-pub(crate) struct Version {
-    /// Counts commits. Never the same for two sets of one engine, even when one takes the other's id.
-    pub number: u64,
-    /// Roots, sorted by tree.
-    pub trees: Vec<(TreeId, Root)>,
-    /// The owner's blob.
-    pub meta: Bytes,
-}
-
-impl Version {
-    pub fn root(&self, tree: TreeId) -> Result<Root> {
-        match self.trees.binary_search_by_key(&tree, |(id, _)| *id) {
-            Ok(at) if !is_dropped(tree) => Ok(self.trees[at].1),
-            _ => Err(StorageError::NoTree(tree)),
-        }
+    /// With the dirty memory at which admission waits.
+    pub fn with_dirty_max(store: Arc<PageStore>, dirty_max: usize) -> Self {
+        let memory = Memory::new(dirty_max);
+        Ambient { store, released: Mutex::default(), memory, sets_opened: AtomicU64::new(0) }
     }
-}
-
-/// What readers see.
-#[derive(Debug)]
-pub(crate) struct Published {
-    pub version: Arc<Version>,
-    pub frames: Frames,
-}
-
-/// A version that was replaced, with what only it and its ancestors could reach.
-#[derive(Debug)]
-pub(crate) struct Superseded {
-    version: Arc<Version>,
-    pub frames: Vec<u32>,
-    pub pages: Vec<PageId>,
 }
 
 /// What the one writer owns between transactions.
@@ -83,26 +64,8 @@ pub(crate) struct WriterState {
     pub frames_end: u32,
     /// Per frame, 1 + its position among the fresh nodes of the open transaction; 0: not fresh.
     pub fresh_of: Vec<u32>,
-    /// Replaced versions, oldest first, until no reader holds them.
-    pub history: VecDeque<Superseded>,
-    /// Slots that left the tree, with the version that no longer has them, until a checkpoint covers it.
-    pub unlinked: Vec<(u64, PageId)>,
-}
-
-/// What nobody can reach any more.
-#[derive(Default)]
-struct Dead {
-    contents: Vec<Content>,
-    pages: Vec<PageId>,
-}
-
-/// What a commit changes.
-pub(crate) struct Changes {
-    pub fresh: Vec<(u32, Content)>,
-    pub retired_frames: Vec<u32>,
-    pub retired_pages: Vec<PageId>,
-    pub trees: Vec<(TreeId, Root)>,
-    pub meta: Bytes,
+    /// Frames that were handed over and are retired with the next version.
+    handed_over: Vec<u32>,
 }
 
 /// A tree set, behind its handles.
@@ -113,12 +76,18 @@ pub(crate) struct Shared {
     pub published: RwLock<Published>,
     writer: Mutex<Option<Box<WriterState>>>,
     writer_returned: Condvar,
+    /// Memory of this set's frames, in bytes.
+    pub dirty_bytes: AtomicUsize,
+    /// Where eviction goes on.
+    pub eviction_hand: AtomicU32,
     /// The owner's blob as of the older superblock: what lies behind it may be forgotten elsewhere.
     pub durable_meta: Mutex<Option<Bytes>>,
     /// Set when the engine dropped the set: it is then only in memory, and ends with its handles.
     pub dropped: AtomicBool,
     /// Number of the compression of pages written from now on.
     compression: AtomicU32,
+    /// Slots written ahead that the set had when it was dropped.
+    pub dropped_slots: Mutex<Vec<PageId>>,
 }
 
 impl Shared {
@@ -127,15 +96,15 @@ impl Shared {
         Shared {
             id,
             ambient,
-            published: RwLock::new(Published {
-                version: Arc::new(Version { number, trees, meta }),
-                frames: Frames::default(),
-            }),
+            published: RwLock::new(Published::new(Version { number, trees, meta })),
             writer: Mutex::new(Some(Box::default())),
             writer_returned: Condvar::new(),
+            dirty_bytes: AtomicUsize::new(0),
+            eviction_hand: AtomicU32::new(0),
             durable_meta: Mutex::new(None),
             dropped: AtomicBool::new(false),
             compression: AtomicU32::new(Compression::None.number().into()),
+            dropped_slots: Mutex::default(),
         }
     }
 
@@ -153,16 +122,11 @@ impl Shared {
     /// Ends the set's part in the engine. From here on its slots are taken back as a whole, not one by one.
     pub fn mark_dropped(&self) {
         let state = self.take_writer();
+        let published = self.published.write();
+        *self.dropped_slots.lock() = published.slots_written_ahead();
         self.dropped.store(true, Ordering::Release);
+        drop(published);
         self.return_writer(state);
-    }
-
-    /// Slots that left the trees while readers could still reach them.
-    pub fn pages_in_history(&self) -> Vec<PageId> {
-        let state = self.take_writer();
-        let pages = state.history.iter().flat_map(|superseded| superseded.pages.iter().copied()).collect();
-        self.return_writer(state);
-        pages
     }
 
     /// Waits for the right to write (T3).
@@ -176,6 +140,11 @@ impl Shared {
         }
     }
 
+    /// The right to write, unless a transaction is open.
+    pub fn try_take_writer(&self) -> Option<Box<WriterState>> {
+        self.writer.lock().take()
+    }
+
     /// Gives the right to write back.
     pub fn return_writer(&self, state: Box<WriterState>) {
         let before = self.writer.lock().replace(state);
@@ -186,72 +155,166 @@ impl Shared {
     /// Makes a new version visible, and frees what no reader holds any more (T1, T4).
     pub fn publish(&self, state: &mut WriterState, changes: Changes) {
         let mut dead = Dead::default();
-        let mut added_bytes = 0;
-        let mut published = self.published.write();
-        let number = published.version.number + 1;
-        for (frame, content) in changes.fresh {
-            added_bytes += content.memory_bytes();
-            // A checkpoint may replace a frame's content by the same content under new names.
-            dead.contents.extend(published.frames.set(frame, content));
-        }
-        let version = Arc::new(Version { number, trees: changes.trees, meta: changes.meta });
-        let replaced = std::mem::replace(&mut published.version, version);
-        state.unlinked.extend(changes.retired_pages.iter().map(|&page| (number, page)));
-        state.history.push_back(Superseded {
-            version: replaced,
-            frames: changes.retired_frames,
-            pages: changes.retired_pages,
-        });
-        self.reclaim(state, &mut published, &mut dead);
-        drop(published);
+        let added_bytes = changes.fresh.iter().map(|(_, content)| content.dirty_bytes()).sum();
         // Added first: the sum never passes below zero.
-        self.ambient.dirty_bytes.fetch_add(added_bytes, Ordering::Relaxed);
+        self.add_dirty(added_bytes);
+        let mut published = self.published.write();
+        published.replace(changes, std::mem::take(&mut state.handed_over));
+        published.reclaim(&mut dead);
+        dead.dropped = self.dropped.load(Ordering::Acquire);
+        state.free_frames.append(&mut published.freed_frames);
+        drop(published);
         self.bury(dead);
+    }
+
+    fn add_dirty(&self, bytes: usize) {
+        self.dirty_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.ambient.memory.add_dirty(bytes);
     }
 
     /// Gives back what nobody can reach, after the lock that readers wait for was released.
     fn bury(&self, dead: Dead) {
-        let freed_bytes = dead.contents.iter().map(Content::memory_bytes).sum();
-        self.ambient.dirty_bytes.fetch_sub(freed_bytes, Ordering::Relaxed);
-        if dead.pages.is_empty() {
+        let freed_bytes = dead.contents.iter().map(Content::dirty_bytes).sum();
+        let forwarding_bytes = dead.contents.iter().map(Content::forwarding_bytes).sum();
+        drop(dead.contents);
+        self.dirty_bytes.fetch_sub(freed_bytes, Ordering::Relaxed);
+        self.ambient.memory.sub_forwarding(forwarding_bytes);
+        self.ambient.memory.sub_dirty(freed_bytes);
+        if dead.stored.is_empty() && dead.unnamed.is_empty() {
             return;
         }
-        dead.pages.iter().for_each(|page| self.ambient.store.cache().remove(*page));
-        if !self.dropped.load(Ordering::Acquire) {
-            self.ambient.released.lock().extend(dead.pages);
-        }
-    }
-
-    /// Frees what only versions without readers could reach. A version that is not published any more gets no new
-    /// readers except from those that hold it, so exclusive access now is exclusive access for ever.
-    fn reclaim(&self, state: &mut WriterState, published: &mut Published, dead: &mut Dead) {
-        while let Some(oldest) = state.history.front_mut() {
-            if Arc::get_mut(&mut oldest.version).is_none() {
-                return;
-            }
-            let Some(oldest) = state.history.pop_front() else { return };
-            for frame in oldest.frames {
-                dead.contents.push(published.frames.take(frame).expect("T4: a retired frame is freed once"));
-                state.free_frames.push(frame);
-            }
-            dead.pages.extend(oldest.pages);
+        let cache = self.ambient.store.cache();
+        dead.stored.iter().chain(&dead.unnamed).for_each(|page| cache.remove(*page));
+        if !dead.dropped {
+            let mut released = self.ambient.released.lock();
+            released.stored.extend(dead.stored);
+            released.unnamed.extend(dead.unnamed);
         }
     }
 
     /// Frees what readers have let go since the last commit.
-    pub fn reclaim_idle(&self, state: &mut WriterState) {
+    pub fn reclaim_idle(&self) {
         let mut dead = Dead::default();
         let mut published = self.published.write();
-        self.reclaim(state, &mut published, &mut dead);
+        published.reclaim(&mut dead);
+        dead.dropped = self.dropped.load(Ordering::Acquire);
         drop(published);
         self.bury(dead);
     }
+
+    /// Pins the newest version for a checkpoint, with the slots of superblocks that left the tree up to it; `None` when it
+    /// is the version `stored`. From here until [`Shared::end_checkpoint`] no slot written ahead is given up.
+    pub fn begin_checkpoint(self: &Arc<Self>, stored: Option<u64>) -> Option<(Snapshot, Vec<(u64, PageId)>)> {
+        self.reclaim_idle();
+        let mut published = self.published.write();
+        if stored == Some(published.version.number) {
+            return None;
+        }
+        published.checkpointing = true;
+        let unlinked = std::mem::take(&mut published.unlinked);
+        for (_, slot) in &unlinked {
+            published.ahead.remove(slot);
+        }
+        let version = Arc::clone(&published.version);
+        drop(published);
+        Some((Snapshot::new(Arc::clone(self), version), unlinked))
+    }
+
+    /// The slots that the superblock about to be written is the first to name.
+    pub fn slots_to_adopt(&self) -> Vec<PageId> {
+        self.published.read().ahead.iter().copied().collect()
+    }
+
+    /// Ends what [`Shared::begin_checkpoint`] began: the slots are named, or what left the tree still has.
+    pub fn end_checkpoint(&self, outcome: Result<(), Vec<(u64, PageId)>>) {
+        let mut published = self.published.write();
+        published.checkpointing = false;
+        match outcome {
+            Ok(()) => published.ahead = FxHashSet::default(),
+            Err(unlinked) => published.unlinked.extend(unlinked),
+        }
+    }
+
+    /// Lets frames forward to where their content was written. Returns the slots of those that were freed meanwhile.
+    pub fn forward(&self, written: Vec<(u32, Content, Evicted)>) -> Vec<PageId> {
+        let (mut dead, mut lost) = (Dead::default(), Vec::new());
+        let mut forwarding_bytes = 0;
+        let mut published = self.published.write();
+        for (frame, original, evicted) in &written {
+            if published.forward(*frame, original, evicted, &mut dead) {
+                forwarding_bytes += evicted.memory_bytes();
+            } else {
+                lost.extend(evicted.slots());
+            }
+        }
+        drop(published);
+        self.ambient.memory.add_forwarding(forwarding_bytes);
+        drop(written);
+        self.bury(dead);
+        lost
+    }
+
+    /// Lets the writer hand slots over to the names that stored nodes have for them (see [`Published::hand_over`]).
+    pub fn hand_over(&self, state: &mut WriterState, frames_max: usize) {
+        state.handed_over.extend(self.published.write().hand_over(frames_max));
+    }
+
+    /// After a checkpoint: hands over what was written, and lets the newest version name its roots by their slots; a
+    /// transaction that is open goes on with that itself. Returns the number of the newest version when its content is
+    /// still that of version `stored`.
+    pub fn settle(&self, stored: u64) -> Option<u64> {
+        for _ in 0..SETTLE_PIECES_MAX {
+            let Some(mut state) = self.try_take_writer() else { break };
+            self.hand_over(&mut state, HANDED_OVER_PER_STEP);
+            let settled = !self.published.read().has_handovers();
+            let unchanged = settled.then(|| self.name_roots_by_slots(&mut state, stored));
+            self.return_writer(state);
+            if let Some(unchanged) = unchanged {
+                return unchanged;
+            }
+        }
+        (self.published.read().version.number == stored).then_some(stored)
+    }
+
+    fn name_roots_by_slots(&self, state: &mut WriterState, stored: u64) -> Option<u64> {
+        let mut published = self.published.write();
+        let version = Arc::clone(&published.version);
+        let mut trees = version.trees.clone();
+        for (_, root) in &mut trees {
+            let Some(frame) = root.page.and_then(PageRef::as_frame) else { continue };
+            if let Some(page) = published.hand_over_root(frame) {
+                root.page = Some(page);
+                state.handed_over.push(frame);
+            }
+        }
+        drop(published);
+        let (before, meta) = (version.number, version.meta.clone());
+        drop(version);
+        let mut number = before;
+        if !state.handed_over.is_empty() {
+            self.publish(state, Changes { trees, meta, ..Changes::default() });
+            number += 1;
+        }
+        (before == stored).then_some(number)
+    }
 }
+
+/// Frames that are handed over while the tree set is locked for once.
+pub(super) const HANDED_OVER_PER_STEP: usize = 512;
+
+/// How often a checkpoint does that per set at most; transactions go on with it.
+const SETTLE_PIECES_MAX: usize = 256;
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let frames = &self.published.get_mut().frames;
-        self.ambient.dirty_bytes.fetch_sub(frames.memory_bytes(), Ordering::Relaxed);
+        let published = self.published.get_mut();
+        let (mut dirty_bytes, mut forwarding_bytes) = (0, 0);
+        for content in published.frames.contents() {
+            dirty_bytes += content.dirty_bytes();
+            forwarding_bytes += content.forwarding_bytes();
+        }
+        self.ambient.memory.sub_forwarding(forwarding_bytes);
+        self.ambient.memory.sub_dirty(dirty_bytes);
     }
 }
 
@@ -286,15 +349,23 @@ impl TreeSet {
         let mut level = None;
         loop {
             let cached;
-            let node = match page.target() {
-                Target::Frame(frame) => published.frames.get(frame).as_node(),
+            let content = match page.target() {
+                Target::Frame(frame) => published.frames.get(frame),
                 Target::Page(id) => match self.shared.ambient.store.cache().get(id) {
                     Some(Cached::Node(node)) => {
-                        cached = node;
+                        cached = Content::Node(node);
                         &cached
                     }
                     _ => break,
                 },
+            };
+            let node = match content {
+                Content::Node(node) => node,
+                Content::Evicted(evicted) => {
+                    page = evicted.page;
+                    continue;
+                }
+                Content::Value(_) => panic!("B4: a child reference names a node"),
             };
             if let Some(level) = level
                 && level != node.level()
@@ -306,7 +377,10 @@ impl TreeSet {
                 Step::Missing => return Ok(None),
                 Step::Found(Value::Inline(value)) => return Ok(Some(Bytes::copy_from_slice(value))),
                 Step::Found(Value::Large(large)) => match large.page.target() {
-                    Target::Frame(frame) => return Ok(Some(published.frames.get(frame).as_value().clone())),
+                    Target::Frame(frame) => match published.frames.get(frame) {
+                        Content::Value(value) => return Ok(Some(value.clone())),
+                        _ => break,
+                    },
                     Target::Page(_) => break,
                 },
             }

@@ -1,0 +1,66 @@
+//! Clean and dirty pages together stay within the budget, whatever is written and read, and a table several times larger
+//! than memory is right.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "harness/seeded.rs"]
+mod harness;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use harness::{Random, assert_clean, plain_options};
+use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::{Direction, Engine, EngineOptions, KeyRange, TreeId, TreeSet, TreeSetId};
+
+const SET: TreeSetId = TreeSetId(1);
+const TREE: TreeId = TreeId(0);
+
+fn put(set: &TreeSet, numbers: impl IntoIterator<Item = u32>) {
+    let mut transaction = set.begin();
+    if !transaction.has_tree(TREE) {
+        transaction.create_tree(TREE).unwrap();
+    }
+    for number in numbers {
+        transaction.put(TREE, &number.to_be_bytes(), &[number as u8; 1000]).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+/// A table much larger than the budget is written and read while memory stays within it.
+#[test]
+fn under_random_writes() {
+    let disk = SimulatedDisk::new(1);
+    let budget = 4 << 20;
+    let engine =
+        Engine::open(Arc::new(disk.clone()), EngineOptions { cache_bytes: budget, ..plain_options() }).unwrap();
+    let set = engine.create_tree_set(SET).unwrap();
+    let mut random = Random::new(1);
+    let keys = 20_000;
+    for step in 0..4_000 {
+        engine.wait_for_memory().unwrap();
+        put(&set, (0..10).map(|_| random.below(keys) as u32));
+        let metrics = engine.metrics();
+        // A transaction of ten puts changes at most thirty nodes or so beyond the limit.
+        assert!(metrics.dirty_bytes <= metrics.dirty_bytes_max + (400 << 10), "{metrics:?}");
+        if step % 1_000 == 999 {
+            engine.checkpoint().unwrap();
+        }
+    }
+    let metrics = engine.metrics();
+    assert!(metrics.pages_evicted > 1_000 && metrics.page_file_used_bytes > 4 * budget as u64, "{metrics:?}");
+    // Forwarding addresses end with the checkpoints, and so does what a churn of unnamed slots takes.
+    engine.checkpoint().unwrap();
+    engine.checkpoint().unwrap();
+    assert!(engine.metrics().forwarding_bytes < 4_000, "{:?}", engine.metrics());
+    let mut entries = 0;
+    let mut cursor = set.snapshot().cursor(TREE, KeyRange::all(), Direction::Forward).unwrap();
+    let visit = |key: &[u8], value: &[u8]| {
+        entries += 1;
+        assert!(value.iter().all(|byte| *byte == key[3]));
+        ControlFlow::<()>::Continue(())
+    };
+    cursor.for_each(visit).unwrap();
+    assert!(entries > 15_000);
+    drop((cursor, set, engine));
+    assert_clean(&Arc::new(disk));
+}
