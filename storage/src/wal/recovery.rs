@@ -277,6 +277,7 @@ fn end_log(
         match &chain.links[link] {
             Some(next) if link == tail.segment + 1 && !lost_behind && next.header.start == last.end() => {
                 // Prepared, and nothing in it counts: whatever was written there follows what was cut.
+                next.write_header()?;
                 zero_from(next, SEGMENT_HEADER_BYTES)?;
                 let next = Segment { header: next.header, name: next.name.clone(), file: Arc::clone(&next.file) };
                 spare.next = Some(next);
@@ -285,6 +286,11 @@ fn end_log(
             _ if names_exist(disk, sequence)? => remove(disk, &segment_name(sequence))?,
             _ => {}
         }
+    }
+    // A sync that failed when the log went on to its last segment leaves the end of the one before only seen.
+    for segment in segments[..segments.len() - 1].iter().filter(|segment| segment.end() > durable) {
+        write_again(segment, durable, segment.header.length)?;
+        segment.sync()?;
     }
     if !lost_behind {
         write_again(&last, durable, tail.offset)?;
@@ -311,6 +317,9 @@ fn names_exist(disk: &dyn Disk, sequence: u64) -> Result<bool, StorageError> {
 /// Writes what is not known durable up to `end` once more. When a process ended because a sync failed, the system may
 /// hold the bytes, call them clean, and never write them: a sync alone would then prove nothing.
 fn write_again(segment: &Segment, durable: Lsn, end: u64) -> Result<(), StorageError> {
+    if durable <= segment.header.start.plus(SEGMENT_HEADER_BYTES) {
+        segment.write_header()?;
+    }
     let mut at = durable.get().saturating_sub(segment.header.start.get()).max(SEGMENT_HEADER_BYTES);
     let mut piece = Vec::new();
     while at < end {

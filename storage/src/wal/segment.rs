@@ -136,7 +136,8 @@ impl Segment {
         Ok(spare)
     }
 
-    fn write_header(&self) -> Result<(), StorageError> {
+    /// Writes the header and makes it durable.
+    pub(super) fn write_header(&self) -> Result<(), StorageError> {
         self.write(&self.header.encode(), 0)?;
         self.sync()
     }
