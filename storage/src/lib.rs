@@ -9,6 +9,7 @@ pub mod checksum;
 pub mod disk;
 pub mod engine;
 pub mod error;
+pub mod fault;
 pub mod inspect;
 pub mod limits;
 pub mod page;
