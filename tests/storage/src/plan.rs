@@ -61,7 +61,7 @@ impl Plan {
             cache_bytes: random.pick(&[0, 32 << 10, 256 << 10, 4 << 20]),
             dirty_bytes: random.pick(&[64 << 10, 1 << 20]),
             checkpoint_wal_bytes: random.pick(&[64 << 10, 1 << 20]),
-            compression: random.pick(&[Compression::None, Compression::Lz4]),
+            compression: random.pick(&[Compression::None, Compression::Lz4, Compression::Zstd]),
             wal,
             ..EngineOptions::default()
         };
