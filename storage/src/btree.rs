@@ -7,10 +7,13 @@
 mod balance;
 mod cell;
 pub mod cursor;
+mod cut;
 pub mod format;
 mod key;
+mod load;
 pub mod node;
 pub mod range;
+mod reclaim;
 pub mod search;
 pub mod source;
 mod walk;
@@ -19,6 +22,7 @@ mod write;
 
 pub use cursor::{Direction, RangeCursor};
 pub use key::Key;
+pub use load::Fill;
 pub use range::KeyRange;
 pub(crate) use walk::collect_refs;
 

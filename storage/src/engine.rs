@@ -14,6 +14,7 @@ use crate::checkpoint::catalogue::CATALOGUE_SET;
 use crate::checkpoint::{CheckpointReport, Checkpointer};
 use crate::disk::{DirectoryLock, Disk};
 use crate::error::{Result, StorageError};
+use crate::limits::RECLAIM_PAGES_PER_CHECKPOINT;
 pub use crate::page::compression::Compression;
 use crate::page::store::PageStore;
 use crate::recovery;
@@ -343,6 +344,8 @@ impl Engine {
 
     fn run_checkpoint(&self, clean: bool) -> Result<CheckpointReport> {
         let inner = &self.inner;
+        // A dropped tree that cannot be read keeps its space, and nothing else from becoming durable.
+        self.reclaim_step(RECLAIM_PAGES_PER_CHECKPOINT).ok();
         let mut checkpointer = inner.checkpointer.lock();
         if inner.closed.load(Ordering::Acquire) {
             return Err(StorageError::Stopped);
@@ -390,6 +393,24 @@ impl Engine {
         counters.page_file_bytes = file_bytes;
         counters.page_file_used_bytes = occupancy.used_bytes;
         counters.page_file_held_bytes = occupancy.held_bytes;
+    }
+
+    /// Frees about `pages_max` pages of dropped trees; 0: there are none left. Waits for open transactions. Every
+    /// checkpoint does some of it; calling it between checkpoints frees more, sooner. Errors: a page of a dropped tree
+    /// cannot be read; its space is not found again.
+    pub fn reclaim_step(&self, pages_max: usize) -> Result<usize> {
+        let sets: Vec<TreeSet> = self.inner.sets.lock().values().cloned().collect();
+        let (mut freed, mut failure) = (0, None);
+        for set in sets {
+            match set.reclaim_dropped(pages_max - freed) {
+                Ok(pages) => freed = pages_max.min(freed + pages),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+            if freed == pages_max {
+                break;
+            }
+        }
+        failure.map_or(Ok(freed), Err)
     }
 
     /// Whether so much has changed since the last checkpoint that the next is due. The caller adds time.

@@ -212,6 +212,22 @@ pub enum StorageError {
         bytes_max: usize,
     },
 
+    /// Sorted entries were asked for, and one does not follow the one before it.
+    #[error("entry {position} of a bulk load does not follow the one before it")]
+    NotAscending {
+        /// Its position among the entries, from 0; 0: it does not follow what the tree has.
+        position: u64,
+    },
+
+    /// Two trees cannot be joined: a key of the left one is not smaller than every key of the right one.
+    #[error("trees {} and {} overlap", .left.0, .right.0)]
+    TreesOverlap {
+        /// The tree that should end first.
+        left: TreeId,
+        /// The tree that should follow.
+        right: TreeId,
+    },
+
     /// A value, a meta blob or a tree set is larger than the format allows.
     #[error("{what}: {size} is more than the {size_max} allowed")]
     OverLimit {

@@ -21,7 +21,7 @@ pub mod transaction;
 pub mod verify;
 pub mod wal;
 
-pub use btree::{Cursor, Direction, KeyRange, TransactionCursor};
+pub use btree::{Cursor, Direction, Fill, KeyRange, TransactionCursor};
 pub use checkpoint::CheckpointReport;
 pub use engine::{Compression, Engine, EngineMetrics, EngineOptions, Identity, TreeSetOptions};
 pub use error::{Result, StorageError};

@@ -44,6 +44,15 @@ pub const META_BYTES_MAX: usize = 1 << 20;
 /// Most trees in one tree set.
 pub const TREES_PER_SET_MAX: usize = 4096;
 
+/// The greatest number of a tree. The numbers above are those of dropped trees whose pages are not all freed.
+pub const TREE_ID_MAX: u32 = u32::MAX - 0xFFFF;
+
+/// Pages of dropped trees that a checkpoint frees before it begins.
+pub const RECLAIM_PAGES_PER_CHECKPOINT: usize = 1024;
+
+/// Bytes of keys and values that a bulk load commits at once.
+pub const BULK_LOAD_COMMIT_BYTES: usize = 4 << 20;
+
 /// Largest body of a tree node, in bytes. With the page header it fills the 8 KiB slot exactly.
 pub const NODE_BODY_BYTES_MAX: usize = 8192 - crate::page::format::HEADER_BYTES;
 
@@ -64,5 +73,6 @@ pub const TREE_DEPTH_MAX: usize = 32;
 /// Findings that a check lists; more are counted only.
 pub const CHECK_FINDINGS_MAX: usize = 1000;
 
+const _: () = assert!(((u32::MAX - TREE_ID_MAX) as usize) > TREES_PER_SET_MAX);
 const _: () = assert!(4 * (KEY_BYTES_MAX + 32) < NODE_BODY_BYTES_MAX);
 const _: () = assert!(2 * (INLINE_VALUE_BYTES_MAX + KEY_BYTES_MAX + 32) < NODE_BODY_BYTES_MAX);

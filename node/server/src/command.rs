@@ -3,6 +3,7 @@
 pub mod check;
 mod connection;
 mod database;
+mod inspect;
 mod offline;
 pub mod serve;
 mod table;
@@ -31,6 +32,7 @@ pub fn command_line() -> Command {
         )
         .subcommand(serve_command())
         .subcommand(check::command())
+        .subcommand(inspect::command())
         .subcommand(database::command())
         .subcommand(table::command())
         .subcommand(Command::new("version").about("Print the version"))
@@ -68,6 +70,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Box<dyn std::error::Error +
     match matches.subcommand() {
         Some(("serve", arguments)) => serve::run(arguments)?,
         Some(("check", arguments)) => return Ok(check::run(arguments)),
+        Some(("inspect", arguments)) => return Ok(inspect::run(arguments)),
         Some(("db", arguments)) => database::run(arguments)?,
         Some(("table", arguments)) => table::run(arguments)?,
         Some(("version", _)) => println!("photondb {VERSION}"),

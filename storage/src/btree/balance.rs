@@ -12,13 +12,26 @@ use crate::btree::write::Owned;
 use crate::error::Result;
 use crate::limits::NODE_BODY_BYTES_MAX;
 
-const SMALL_BYTES: usize = NODE_BODY_BYTES_MAX / 4;
-const JOINED_BYTES_MAX: usize = NODE_BODY_BYTES_MAX / 4 * 3;
+/// When a node is joined with a neighbour.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
+    /// A node with fewer bytes is.
+    pub small_bytes: usize,
+    /// When both take at most this many bytes together.
+    pub joined_bytes_max: usize,
+}
+
+/// After a removal.
+pub(super) const REMOVAL: Rule =
+    Rule { small_bytes: NODE_BODY_BYTES_MAX / 4, joined_bytes_max: NODE_BODY_BYTES_MAX / 4 * 3 };
+/// Where a tree was cut or joined. Nothing says that this place will be written to again, so nodes are made fuller.
+pub(super) const SEAM: Rule =
+    Rule { small_bytes: NODE_BODY_BYTES_MAX / 2, joined_bytes_max: NODE_BODY_BYTES_MAX / 10 * 9 };
 
 impl Workspace {
     /// Repairs the node at `depth` of an owned path, and then its parents. An error leaves a correct tree with a node
     /// that is smaller than it should be.
-    pub(super) fn rebalance(&mut self, root: &mut Root, owned: &[Owned], depth: usize) -> Result<()> {
+    pub(super) fn rebalance(&mut self, root: &mut Root, owned: &[Owned], depth: usize, rule: Rule) -> Result<()> {
         let page = owned[depth].page;
         let Some(above) = depth.checked_sub(1) else { return self.lower_root(root) };
         let parent = owned[above];
@@ -29,29 +42,29 @@ impl Workspace {
         if empty {
             self.node_mut(parent.page).remove(parent.index);
             self.retire(page);
-            return self.rebalance(root, owned, above);
+            return self.rebalance(root, owned, above, rule);
         }
-        if used >= SMALL_BYTES {
+        if used >= rule.small_bytes {
             return Ok(());
         }
         let siblings = self.node_mut(parent.page).len();
         let left = match parent.index {
-            _ if siblings < 2 => return self.rebalance(root, owned, above),
+            _ if siblings < 2 => return self.rebalance(root, owned, above, rule),
             index if index + 1 < siblings => index,
             index => index - 1,
         };
-        if self.join(parent, left)? { self.rebalance(root, owned, above) } else { Ok(()) }
+        if self.join(parent, left, rule.joined_bytes_max)? { self.rebalance(root, owned, above, rule) } else { Ok(()) }
     }
 
     /// Joins child `left` of a branch with its right neighbour, when both fit one node.
-    fn join(&mut self, parent: Owned, left: usize) -> Result<bool> {
+    fn join(&mut self, parent: Owned, left: usize, bytes_max: usize) -> Result<bool> {
         let parent_node = self.node(parent.page)?;
         let (left_child, right_child) = (parent_node.child(left), parent_node.child(left + 1));
         let level = parent_node.level() - 1;
         let left_node = self.node_at_level(left_child.page, level)?;
         let right_node = self.node_at_level(right_child.page, level)?;
         let separator = parent_node.key(left + 1).to_vec();
-        let Some(joined) = joined(&left_node, &right_node, &separator, JOINED_BYTES_MAX) else { return Ok(false) };
+        let Some(joined) = joined(&left_node, &right_node, &separator, bytes_max) else { return Ok(false) };
         drop((parent_node, left_node, right_node));
         self.retire(left_child.page);
         self.retire(right_child.page);
@@ -63,7 +76,7 @@ impl Workspace {
     }
 
     /// Takes away a root that leads nowhere or to one child only.
-    fn lower_root(&mut self, root: &mut Root) -> Result<()> {
+    pub(super) fn lower_root(&mut self, root: &mut Root) -> Result<()> {
         while let Some(page) = root.page {
             let node = self.node(page)?;
             if node.is_empty() {

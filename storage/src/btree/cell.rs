@@ -23,6 +23,14 @@ pub enum Value<'n> {
 }
 
 impl Value<'_> {
+    /// Where it is, when it is elsewhere.
+    pub(super) fn page(&self) -> Option<PageRef> {
+        match self {
+            Value::Inline(_) => None,
+            Value::Large(large) => Some(large.page),
+        }
+    }
+
     /// Bytes it takes in a leaf.
     pub(super) fn stored_bytes(&self) -> usize {
         match self {

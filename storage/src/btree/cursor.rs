@@ -35,11 +35,23 @@ pub struct RangeCursor<S> {
     /// Whether the range may go on in further leaves.
     more: bool,
     started: bool,
+    /// Where keys are put together; the prefix of the leaf stays in it.
+    key: Vec<u8>,
 }
 
 impl<S: NodeSource> RangeCursor<S> {
     pub(crate) fn new(source: S, root: Root, range: KeyRange, direction: Direction) -> Self {
-        RangeCursor { source, root, range, direction, path: Vec::new(), leaf: None, more: true, started: false }
+        RangeCursor {
+            source,
+            root,
+            range,
+            direction,
+            path: Vec::new(),
+            leaf: None,
+            more: true,
+            started: false,
+            key: Vec::new(),
+        }
     }
 
     /// The next entry. Errors: a page on the way is damaged or cannot be read; the cursor may then be tried again.
@@ -55,22 +67,31 @@ impl<S: NodeSource> RangeCursor<S> {
         Ok(Some(entry))
     }
 
+    /// Reads the next entry where it lies; `None` at the end of the range. Errors as [`RangeCursor::next`].
+    pub fn next_with<R>(&mut self, read: impl FnOnce(&[u8], &[u8]) -> R) -> Result<Option<R>> {
+        let mut read = Some(read);
+        self.for_each(|key, value| match read.take() {
+            Some(read) => ControlFlow::Break(read(key, value)),
+            None => unreachable!("the visit ends with the first entry"),
+        })
+    }
+
     /// Visits entries without allocating until the range ends (`None`) or the visitor breaks; the entry it broke at is
     /// consumed, and the cursor can go on behind it.
     pub fn for_each<B>(&mut self, mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<B>) -> Result<Option<B>> {
-        let mut key = Vec::new();
         while self.find_leaf()? {
             let Some((leaf, low, high)) = &mut self.leaf else { continue };
+            let key = &mut self.key;
             key.clear();
             key.extend_from_slice(leaf.prefix());
             let prefix = key.len();
             while low < high {
                 let index = if self.direction == Direction::Forward { *low } else { *high - 1 };
                 key.truncate(prefix);
-                leaf.append_remainder(index, &mut key);
+                leaf.append_remainder(index, key);
                 let flow = match leaf.value(index) {
-                    Value::Inline(value) => visit(&key, value),
-                    Value::Large(large) => visit(&key, &self.source.large_value(large)?),
+                    Value::Inline(value) => visit(key, value),
+                    Value::Large(large) => visit(key, &self.source.large_value(large)?),
                 };
                 match self.direction {
                     Direction::Forward => *low += 1,

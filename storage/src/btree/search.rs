@@ -37,12 +37,34 @@ pub(crate) fn step<'n>(node: &'n Node, key: &[u8]) -> Step<'n> {
 
 /// The value of a key.
 pub fn get(source: &impl NodeSource, root: Root, key: &[u8]) -> Result<Option<Bytes>> {
+    find(source, root, key, |value| source.bytes_of(value))
+}
+
+/// Reads the value of a key where it lies.
+pub fn get_with<R>(
+    source: &impl NodeSource,
+    root: Root,
+    key: &[u8],
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>> {
+    find(source, root, key, |value| match value {
+        Value::Inline(bytes) => Ok(read(bytes)),
+        Value::Large(large) => Ok(read(&source.large_value(large)?)),
+    })
+}
+
+fn find<R>(
+    source: &impl NodeSource,
+    root: Root,
+    key: &[u8],
+    found: impl FnOnce(Value<'_>) -> Result<R>,
+) -> Result<Option<R>> {
     let Some(page) = root.page else { return Ok(None) };
     let mut node = source.node(page)?;
     loop {
         let next = match step(&node, key) {
             Step::Down(page, level) => source.node_at_level(page, level)?,
-            Step::Found(value) => return source.bytes_of(value).map(Some),
+            Step::Found(value) => return found(value).map(Some),
             Step::Missing => return Ok(None),
         };
         node = next;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::btree::Root;
+use crate::btree::balance::REMOVAL;
 use crate::btree::node::{Cell, Cells, Child, LargeValue, Node, Plan, Value};
 use crate::btree::source::NodeSource;
 use crate::btree::workspace::Workspace;
@@ -13,11 +14,11 @@ use crate::error::{Result, StorageError};
 use crate::limits::{INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, NODE_BODY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::page::format::PageRef;
 
-/// A branch on the way down, and the child taken.
-struct Visited {
-    page: PageRef,
-    node: Arc<Node>,
-    index: usize,
+/// A node on the way down, and the child taken (meaningless for a leaf).
+pub(super) struct Visited {
+    pub page: PageRef,
+    pub node: Arc<Node>,
+    pub index: usize,
 }
 
 /// An owned node on the way down, and the child taken (meaningless for the leaf).
@@ -37,17 +38,20 @@ pub(crate) fn check_key(key: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what no tree can hold.
+pub(super) fn check_value(value: &[u8]) -> Result<()> {
+    let (size, size_max) = (value.len(), VALUE_BYTES_MAX);
+    if size > size_max {
+        return Err(StorageError::OverLimit { what: "bytes of a value", size, size_max });
+    }
+    Ok(())
+}
+
 impl Workspace {
     /// Puts a value under a key; true when it replaced another.
     pub fn insert(&mut self, root: &mut Root, key: &[u8], value: &[u8]) -> Result<bool> {
         check_key(key)?;
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(StorageError::OverLimit {
-                what: "bytes of a value",
-                size: value.len(),
-                size_max: VALUE_BYTES_MAX,
-            });
-        }
+        check_value(value)?;
         let Some(page) = root.page else {
             let value = self.place(value);
             let leaf = Node::of_cells(0, &[Cell::entry(key, value)]);
@@ -93,11 +97,11 @@ impl Workspace {
         self.add_to_counts(root, &owned, -1);
         // The entry is gone and the tree is right; only a neighbour to join with could not be read. Whoever reads that
         // neighbour is told.
-        self.rebalance(root, &owned, depth).ok();
+        self.rebalance(root, &owned, depth, REMOVAL).ok();
         Ok(true)
     }
 
-    fn place<'v>(&mut self, value: &'v [u8]) -> Value<'v> {
+    pub(super) fn place<'v>(&mut self, value: &'v [u8]) -> Value<'v> {
         if value.len() <= INLINE_VALUE_BYTES_MAX {
             return Value::Inline(value);
         }
@@ -134,20 +138,15 @@ impl Workspace {
         room: usize,
     ) -> OwnedPath {
         let mut owned = OwnedPath::new();
-        for Visited { page, node, index } in path {
-            self.own_below(root, &mut owned, (page, node, index), 0);
+        for visited in path {
+            self.own_below(root, &mut owned, visited, 0);
         }
-        self.own_below(root, &mut owned, (leaf_page, leaf, 0), room);
+        self.own_below(root, &mut owned, Visited { page: leaf_page, node: leaf, index: 0 }, room);
         owned
     }
 
-    fn own_below(
-        &mut self,
-        root: &mut Root,
-        owned: &mut OwnedPath,
-        (page, node, index): (PageRef, Arc<Node>, usize),
-        room: usize,
-    ) {
+    pub(super) fn own_below(&mut self, root: &mut Root, owned: &mut OwnedPath, visited: Visited, room: usize) {
+        let Visited { page, node, index } = visited;
         let copy = self.own(page, node, room);
         if copy != page {
             match owned.last() {
@@ -162,7 +161,7 @@ impl Workspace {
         owned.push(Owned { page: copy, index });
     }
 
-    fn add_to_counts(&mut self, root: &mut Root, owned: &[Owned], change: i64) {
+    pub(super) fn add_to_counts(&mut self, root: &mut Root, owned: &[Owned], change: i64) {
         root.count = root.count.checked_add_signed(change).expect("B2: counts are exact");
         for branch in &owned[..owned.len() - 1] {
             let node = self.node_mut(branch.page);
@@ -173,7 +172,7 @@ impl Workspace {
     }
 
     /// Puts a cell into the node at `depth` of the path, splitting upward as far as needed.
-    fn insert_cell(&mut self, root: &mut Root, owned: &[Owned], depth: usize, at: usize, cell: Cell<'_>) {
+    pub(super) fn insert_cell(&mut self, root: &mut Root, owned: &[Owned], depth: usize, at: usize, cell: Cell<'_>) {
         let page = owned[depth].page;
         if self.node_mut(page).insert(at, cell) {
             return;
@@ -266,7 +265,7 @@ fn split_point(prefix: usize, cells: &[Cell<'_>]) -> usize {
 }
 
 /// The shortest key `s` with `left < s <= right`.
-fn shortest_separator(left: &[u8], right: &[u8]) -> Vec<u8> {
+pub(super) fn shortest_separator(left: &[u8], right: &[u8]) -> Vec<u8> {
     debug_assert!(left < right, "B1");
     let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
     right[..=common].to_vec()

@@ -312,6 +312,11 @@ pub fn decode(id: PageId, slot: &[u8]) -> Result<Page> {
     Ok(Page { kind, version, generation, body })
 }
 
+/// Bytes of payload, from the header of a page that was checked.
+pub(crate) fn payload_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
+    u64::from(u32_at(header, 24))
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }

@@ -95,6 +95,15 @@ impl PageStore {
         Err(StorageError::DamagedPage { page: id, offset: id.offset() + 6, detail: "page kind", expected, found })
     }
 
+    /// Bytes that the page in a slot takes, header included, as its header says. The page was read before: nothing is
+    /// checked here.
+    pub(crate) fn stored_bytes(&self, id: PageId) -> Result<u64> {
+        let mut header = [0; format::HEADER_BYTES];
+        let read = self.file().read_exact_at(&mut header, id.offset());
+        read.map_err(|error| StorageError::io("read of", PAGE_FILE, error))?;
+        Ok(format::HEADER_BYTES as u64 + format::payload_bytes(&header))
+    }
+
     /// A page of any kind, straight from the file.
     pub(crate) fn read_any(&self, id: PageId) -> Result<format::Page> {
         let mut slot = vec![0; id.class().slot_bytes()];

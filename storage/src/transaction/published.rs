@@ -15,6 +15,7 @@ use crate::error::{Result, StorageError};
 use crate::page::format::{PageId, PageRef};
 use crate::transaction::TreeId;
 use crate::transaction::frames::{Content, Evicted, Fate, Frames};
+use crate::transaction::writer::is_dropped;
 
 /// One committed state of a tree set.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ pub(crate) struct Version {
 impl Version {
     pub fn root(&self, tree: TreeId) -> Result<Root> {
         match self.trees.binary_search_by_key(&tree, |(id, _)| *id) {
-            Ok(at) => Ok(self.trees[at].1),
-            Err(_) => Err(StorageError::NoTree(tree)),
+            Ok(at) if !is_dropped(tree) => Ok(self.trees[at].1),
+            _ => Err(StorageError::NoTree(tree)),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::page::overflow;
 use crate::transaction::frames::Content;
 use crate::transaction::published::Version;
 use crate::transaction::tree_set::Shared;
+use crate::transaction::writer::is_dropped;
 use crate::transaction::{TreeId, TreeSetId};
 
 /// The state of a tree set at one commit. Cheap to clone; holds memory and slots while it lives, so scans of long
@@ -42,6 +43,11 @@ impl Snapshot {
         search::get(self, self.version.root(tree)?, key)
     }
 
+    /// Reads the value of a key where it lies, without a copy.
+    pub fn get_with<R>(&self, tree: TreeId, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        search::get_with(self, self.version.root(tree)?, key, read)
+    }
+
     /// Walks a range. The cursor keeps this snapshot alive.
     pub fn cursor(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Cursor> {
         Ok(RangeCursor::new(self.clone(), self.version.root(tree)?, range, direction))
@@ -59,7 +65,7 @@ impl Snapshot {
 
     /// The trees of the set, in order.
     pub fn trees(&self) -> Vec<TreeId> {
-        self.version.trees.iter().map(|(id, _)| *id).collect()
+        self.version.trees.iter().map(|(id, _)| *id).filter(|id| !is_dropped(*id)).collect()
     }
 
     /// Whether the set has this tree.

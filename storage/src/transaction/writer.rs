@@ -1,5 +1,8 @@
 //! A transaction: the one writer of a tree set.
 
+mod load;
+mod trees;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,13 +10,14 @@ use bytes::Bytes;
 use crate::btree::node::{LargeValue, Node};
 use crate::btree::source::NodeSource;
 use crate::btree::workspace::Workspace;
-use crate::btree::{Direction, KeyRange, RangeCursor, Root, TransactionCursor, collect_refs, search};
+use crate::btree::{Direction, KeyRange, RangeCursor, Root, TransactionCursor, search};
 use crate::error::{Result, StorageError};
-use crate::limits::{META_BYTES_MAX, TREES_PER_SET_MAX};
+use crate::limits::META_BYTES_MAX;
 use crate::page::format::PageRef;
 use crate::transaction::published::Changes;
 use crate::transaction::tree_set::{HANDED_OVER_PER_STEP, Shared};
 use crate::transaction::{TreeId, TreeSetId};
+pub(crate) use trees::is_dropped;
 
 /// Changes that become visible together. Dropping it without [`Transaction::commit`] takes them back.
 ///
@@ -50,6 +54,9 @@ impl Transaction {
     }
 
     fn position(&self, tree: TreeId) -> Result<usize> {
+        if is_dropped(tree) {
+            return Err(StorageError::NoTree(tree));
+        }
         self.trees.binary_search_by_key(&tree, |(id, _)| *id).map_err(|_| StorageError::NoTree(tree))
     }
 
@@ -65,50 +72,14 @@ impl Transaction {
         self.workspace.as_mut().expect("the transaction is open")
     }
 
-    /// Adds an empty tree. Errors: `TreeExists`, `OverLimit` past the limit of trees.
-    pub fn create_tree(&mut self, tree: TreeId) -> Result<()> {
-        if self.trees.len() >= TREES_PER_SET_MAX {
-            let size = self.trees.len() + 1;
-            return Err(StorageError::OverLimit { what: "trees of a set", size, size_max: TREES_PER_SET_MAX });
-        }
-        match self.trees.binary_search_by_key(&tree, |(id, _)| *id) {
-            Ok(_) => Err(StorageError::TreeExists(tree)),
-            Err(at) => {
-                self.trees.insert(at, (tree, Root::default()));
-                self.changed = true;
-                Ok(())
-            }
-        }
-    }
-
-    /// Drops a tree with everything in it. Reads its branches, so it takes time in proportion to the tree; dropping a
-    /// whole set does not. Errors: `NoTree`, or a page that cannot be read.
-    pub fn drop_tree(&mut self, tree: TreeId) -> Result<()> {
-        let position = self.position(tree)?;
-        if let Some(page) = self.trees[position].1.page {
-            let mut refs = Vec::new();
-            collect_refs(self.workspace(), page, &Workspace::refs_of_value, &mut refs)?;
-            let workspace = self.workspace_mut();
-            refs.into_iter().for_each(|page| workspace.retire(page));
-        }
-        self.trees.remove(position);
-        self.changed = true;
-        Ok(())
-    }
-
-    /// The trees, in order.
-    pub fn trees(&self) -> Vec<TreeId> {
-        self.trees.iter().map(|(id, _)| *id).collect()
-    }
-
-    /// Whether the set has this tree.
-    pub fn has_tree(&self, tree: TreeId) -> bool {
-        self.position(tree).is_ok()
-    }
-
     /// The value of a key, this transaction's changes included.
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Bytes>> {
         search::get(self.workspace(), self.root(tree)?, key)
+    }
+
+    /// Reads the value of a key where it lies, without a copy.
+    pub fn get_with<R>(&self, tree: TreeId, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        search::get_with(self.workspace(), self.root(tree)?, key, read)
     }
 
     /// Puts a value under a key; true when it replaced another. Errors: `NoTree`, `KeyTooLong`, `OverLimit`, or a page

@@ -50,6 +50,10 @@ pub enum OfflineError {
         "--accept-loss is not supported yet: a damaged directory can be examined, but not be opened without its loss"
     )]
     AcceptLoss,
+    #[error("{0:?} is not a page: a page is named as `check` prints it, as in 8K:12.3")]
+    NoPage(String),
+    #[error("{0:?} is not a part of a data directory: superblock, trees, space, wal, page PAGE")]
+    NoPart(String),
 }
 
 impl OfflineError {

@@ -19,6 +19,13 @@ impl Node {
         Node { body }
     }
 
+    /// An empty node with room for everything it may hold.
+    pub(in crate::btree) fn roomy(level: usize) -> Self {
+        let mut node = Node::empty(level);
+        node.body.resize(NODE_BODY_BYTES_MAX, 0);
+        node
+    }
+
     /// A node of these cells, in order, that are known to fit.
     pub fn of_cells(level: usize, cells: &[Cell<'_>]) -> Self {
         Plan::new(level, cells).build(0)
@@ -60,15 +67,20 @@ impl Node {
     /// Puts a cell before entry `index`, growing when needed; false, and nothing changed, when a node cannot hold it.
     /// The first key of a branch is not kept.
     pub fn insert(&mut self, index: usize, cell: Cell<'_>) -> bool {
+        self.insert_within(NODE_BODY_BYTES_MAX, index, cell)
+    }
+
+    /// As [`Node::insert`], into a node that must not take more than `bytes_max`, which is at most what nodes may take.
+    pub(in crate::btree) fn insert_within(&mut self, bytes_max: usize, index: usize, cell: Cell<'_>) -> bool {
         let unused = index == 0 && !self.is_leaf();
         debug_assert!(!unused || self.is_empty(), "the first child of a branch stays first");
         if !unused && !cell.key.starts_with(self.prefix()) {
-            return self.rebuild_with(index, cell);
+            return self.rebuild_with(bytes_max, index, cell);
         }
         let (key, prefix) = if unused { (Key::from(&b""[..]), 0) } else { (cell.key, self.prefix_len()) };
         let needed = self.used_bytes() + Cell { key, ..cell }.footprint(prefix);
-        if needed > NODE_BODY_BYTES_MAX {
-            return self.shares_more_than_the_prefix() && self.rebuild_with(index, cell);
+        if needed > bytes_max {
+            return self.shares_more_than_the_prefix() && self.rebuild_with(bytes_max, index, cell);
         }
         if needed + self.garbage_bytes() > self.body.len() {
             // By a quarter more than needed, so that many inserts copy the node only a few times.
@@ -208,11 +220,11 @@ impl Node {
     }
 
     /// Puts a cell in by making the node anew with the prefix that all keys then share.
-    fn rebuild_with(&mut self, index: usize, cell: Cell<'_>) -> bool {
+    fn rebuild_with(&mut self, bytes_max: usize, index: usize, cell: Cell<'_>) -> bool {
         let mut cells: Cells<'_> = self.cells().collect();
         cells.insert(index, cell);
         let plan = Plan::new(self.level(), &cells);
-        if plan.bytes() > NODE_BODY_BYTES_MAX {
+        if plan.bytes() > bytes_max {
             return false;
         }
         let room = (plan.bytes() / 4).max(GROWTH_BYTES_MIN).min(NODE_BODY_BYTES_MAX - plan.bytes());
