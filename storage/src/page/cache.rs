@@ -1,19 +1,30 @@
-//! A bounded cache of clean pages, evicted by the clock algorithm.
+//! A bounded cache of clean pages that a scan does not empty: S3-FIFO (Yang, Zhang, Qiu, Yue, Rashmi: FIFO Queues Are All
+//! You Need for Cache Eviction, SOSP 2023), with bytes in the place of objects.
+//!
+//! A page comes into a small queue, a tenth of the budget. At its end those that were asked for again go on to the main
+//! queue; the others leave, and their names are remembered for a while: who comes back in that time goes to the main queue
+//! at once. There a page goes round as often as it was asked for. So what is read once passes through the small queue
+//! alone, and what becomes hot is in the main queue after its second miss at the latest.
 //!
 //! P1: an entry is the content of its slot in the current life of that slot. The checkpoint forgets a slot's entry
 //! before it reuses the slot, and no reader can load a slot that may be reused, because readers hold pins.
 
+mod shard;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
 
 use crate::btree::node::Node;
 use crate::page::format::PageId;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use shard::Shard;
 
 const SHARDS: usize = 16;
+
+/// Memory of an entry beside its content, in bytes: the entry itself, its place in the index, and a remembered name.
+const ENTRY_BYTES: usize = 128;
 
 /// Something read from the page file and proved to be what was written.
 #[derive(Clone, Debug)]
@@ -27,8 +38,8 @@ pub enum Cached {
 impl Cached {
     fn memory_bytes(&self) -> usize {
         match self {
-            Cached::Node(node) => node.memory_bytes() + 64,
-            Cached::Value(value) => value.len() + 128,
+            Cached::Node(node) => node.memory_bytes() + ENTRY_BYTES,
+            Cached::Value(value) => value.len() + ENTRY_BYTES,
         }
     }
 }
@@ -40,28 +51,13 @@ pub struct PageCache {
     misses: AtomicU64,
 }
 
-#[derive(Default)]
-struct Shard {
-    index: FxHashMap<PageId, usize>,
-    entries: Vec<Entry>,
-    hand: usize,
-    bytes: usize,
-    hits: u64,
-}
-
-struct Entry {
-    page: PageId,
-    content: Cached,
-    bytes: usize,
-    referenced: bool,
-}
-
 impl PageCache {
     /// A cache of at most about `bytes`.
     pub fn new(bytes: usize) -> Self {
+        let bytes_per_shard = bytes / SHARDS;
         PageCache {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            bytes_per_shard: bytes / SHARDS,
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(bytes_per_shard))).collect(),
+            bytes_per_shard,
             misses: AtomicU64::new(0),
         }
     }
@@ -73,16 +69,11 @@ impl PageCache {
 
     /// Looks a page up.
     pub fn get(&self, page: PageId) -> Option<Cached> {
-        let mut shard = self.shard(page).lock();
-        let Some(&at) = shard.index.get(&page) else {
-            drop(shard);
+        let found = self.shard(page).lock().get(page);
+        if found.is_none() {
             self.misses.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
-        shard.hits += 1;
-        let entry = &mut shard.entries[at];
-        entry.referenced = true;
-        Some(entry.content.clone())
+        }
+        found
     }
 
     /// Keeps a page, evicting others when the budget is spent. A page larger than half a shard is not kept.
@@ -91,57 +82,97 @@ impl PageCache {
         if bytes > self.bytes_per_shard / 2 {
             return;
         }
-        let mut shard = self.shard(page).lock();
-        shard.remove(page);
-        while shard.bytes + bytes > self.bytes_per_shard {
-            shard.evict_one();
-        }
-        let at = shard.entries.len();
-        shard.entries.push(Entry { page, content, bytes, referenced: false });
-        shard.index.insert(page, at);
-        shard.bytes += bytes;
+        // What leaves is freed after the lock is.
+        let evicted = self.shard(page).lock().insert(page, content, bytes);
+        drop(evicted);
     }
 
     /// Forgets a page, because its slot gets another life.
     pub fn remove(&self, page: PageId) {
-        self.shard(page).lock().remove(page);
+        let removed = self.shard(page).lock().remove(page);
+        drop(removed);
     }
 
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().bytes).sum()
+        self.shards.iter().map(|shard| shard.lock().bytes()).sum()
     }
 
     /// Lookups that found their page, and that did not.
     pub fn hits_and_misses(&self) -> (u64, u64) {
-        let hits = self.shards.iter().map(|shard| shard.lock().hits).sum::<u64>();
+        let hits = self.shards.iter().map(|shard| shard.lock().hits()).sum::<u64>();
         (hits, self.misses.load(Ordering::Relaxed))
     }
 }
 
-impl Shard {
-    fn remove(&mut self, page: PageId) {
-        let Some(at) = self.index.remove(&page) else { return };
-        let entry = self.entries.swap_remove(at);
-        self.bytes -= entry.bytes;
-        if let Some(moved) = self.entries.get(at) {
-            self.index.insert(moved.page, at);
-        }
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::slab::SizeClass;
+
+    const VALUE_BYTES: usize = 4096 - ENTRY_BYTES;
+    /// Pages that the cache below has room for.
+    const ROOM: u32 = 4096;
+
+    fn cache() -> PageCache {
+        PageCache::new(ROOM as usize * 4096)
     }
 
-    fn evict_one(&mut self) {
-        loop {
-            if self.hand >= self.entries.len() {
-                self.hand = 0;
-            }
-            let entry = &mut self.entries[self.hand];
-            if !entry.referenced {
-                let page = entry.page;
-                self.remove(page);
-                return;
-            }
-            entry.referenced = false;
-            self.hand += 1;
+    fn page(number: u32) -> PageId {
+        PageId::new(SizeClass::NODE, number / 100, (number % 100) as u16)
+    }
+
+    /// Reads as a store does; true when it was there.
+    fn read(cache: &PageCache, number: u32) -> bool {
+        let found = cache.get(page(number)).is_some();
+        if !found {
+            cache.insert(page(number), Cached::Value(Bytes::from(vec![0; VALUE_BYTES])));
         }
+        found
+    }
+
+    fn share_found(cache: &PageCache, pages: std::ops::Range<u32>) -> f64 {
+        let length = f64::from(pages.end - pages.start);
+        f64::from(pages.map(|number| u32::from(read(cache, number))).sum::<u32>()) / length
+    }
+
+    #[test]
+    fn a_scan_does_not_empty_it() {
+        let cache = cache();
+        let hot = 0..ROOM / 2;
+        (0..3).for_each(|_| drop(share_found(&cache, hot.clone())));
+        // Twenty times what the cache holds, once each.
+        for number in 10_000..10_000 + 20 * ROOM {
+            read(&cache, number);
+        }
+        let kept = share_found(&cache, hot);
+        assert!(kept > 0.95, "{kept} of the hot pages are left");
+    }
+
+    #[test]
+    fn what_becomes_hot_comes_in_and_what_was_goes() {
+        let cache = cache();
+        (0..4).for_each(|_| drop(share_found(&cache, 0..ROOM * 3 / 4)));
+        let others = 20_000..20_000 + ROOM * 3 / 4;
+        let mut found = 0.0;
+        for _ in 0..8 {
+            found = share_found(&cache, others.clone());
+        }
+        assert!(found > 0.9, "{found} of the pages that are hot now");
+    }
+
+    #[test]
+    fn it_keeps_within_its_budget_and_forgets_what_it_is_told_to() {
+        let cache = cache();
+        for number in 0..10 * ROOM {
+            read(&cache, number % (3 * ROOM));
+            if number % 7 == 0 {
+                cache.remove(page(number % (3 * ROOM)));
+                assert!(cache.get(page(number % (3 * ROOM))).is_none());
+            }
+            assert!(number % 1000 != 0 || cache.bytes() <= ROOM as usize * 4096);
+        }
+        (0..3 * ROOM).for_each(|number| cache.remove(page(number)));
+        assert_eq!(cache.bytes(), 0);
     }
 }
