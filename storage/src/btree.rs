@@ -14,6 +14,7 @@ mod load;
 pub mod node;
 pub mod range;
 mod reclaim;
+mod relocate;
 pub mod search;
 pub mod source;
 mod walk;

@@ -7,6 +7,7 @@
 
 pub mod catalogue;
 mod evict;
+mod lost;
 mod page_writer;
 mod tree_writer;
 
@@ -24,7 +25,7 @@ use crate::slab::FreeSet;
 use crate::slab::format::{EXTENT_BYTES, extent_offset};
 use crate::superblock::{Superblock, Superblocks};
 use crate::sync::{Condvar, Mutex};
-use crate::transaction::{Ambient, Shared, Snapshot, TreeId, TreeSet, TreeSetId};
+use crate::transaction::{Ambient, Place, Shared, Snapshot, TreeId, TreeSet, TreeSetId};
 use crate::wal::Wal;
 use catalogue::Record;
 use page_writer::{Amount, PageWriter};
@@ -106,7 +107,7 @@ impl Checkpointer {
         }
         let mut pinned = self.pin(sets);
         self.take_released(ambient);
-        let unchanged = pinned.is_empty() && self.to_drop.is_empty();
+        let unchanged = pinned.is_empty() && self.to_drop.is_empty() && !self.free_set.has_changes();
         if unchanged && self.both_same && !clean {
             return Ok(CheckpointReport { generation: self.newest.generation, ..CheckpointReport::default() });
         }
@@ -311,11 +312,16 @@ fn write_catalogue(
     ambient: &Ambient,
     writer: &mut PageWriter<'_>,
 ) -> Result<Root> {
-    if dropped.is_empty() && records.is_empty() {
+    let closed = writer.free_set().closed().clone();
+    if dropped.is_empty() && records.is_empty() && closed.is_empty() {
         return Ok(stored);
     }
     let set = catalogue::open(stored, ambient);
     let mut transaction = set.begin();
+    let mut place = Some(Place::default());
+    while let Some(at) = place.take().filter(|_| !closed.is_empty()) {
+        place = transaction.relocate(&at, usize::MAX, &|page: PageId| closed.contains(&page.extent()))?.next;
+    }
     for id in dropped {
         transaction.delete(catalogue::CATALOGUE_TREE, &catalogue::key(*id))?;
     }

@@ -3,6 +3,7 @@
 //! An engine starts no thread. Its owner runs [`Engine::checkpoint`] on a thread of its own, and somebody steps the
 //! log; a checkpoint steps it itself when nobody else does.
 
+mod compaction;
 mod pressure;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::compaction::CompactionReport;
+use self::compaction::Round;
 use crate::checkpoint::catalogue::CATALOGUE_SET;
 use crate::checkpoint::{CheckpointReport, Checkpointer};
 use crate::disk::{DirectoryLock, Disk};
@@ -90,6 +93,8 @@ pub struct EngineMetrics {
     pub forwarding_bytes: u64,
     /// Pages written to give memory back, and not by a checkpoint.
     pub pages_evicted: u64,
+    /// Slots whose content compaction moved elsewhere.
+    pub slots_compacted: u64,
     /// How often somebody waited for memory.
     pub memory_waits: u64,
     /// Memory of cached clean pages, in bytes.
@@ -142,6 +147,10 @@ struct Inner {
     failing: AtomicBool,
     /// The owner calls [`Engine::evict_step`].
     evicts: AtomicBool,
+    /// How far compaction is. Taken before `checkpointer`.
+    compaction: Mutex<Round>,
+    /// The generation that frees what compaction has left; 0: it waits for none.
+    settles_at: AtomicU64,
     _lock: Option<Box<dyn DirectoryLock>>,
 }
 
@@ -184,6 +193,8 @@ impl Engine {
             failures: Mutex::default(),
             failing: AtomicBool::new(false),
             evicts: AtomicBool::new(false),
+            compaction: Mutex::default(),
+            settles_at: AtomicU64::new(0),
             _lock: Some(lock),
         };
         let engine = Engine { inner: Arc::new(inner) };
@@ -211,6 +222,8 @@ impl Engine {
             failures: Mutex::default(),
             failing: AtomicBool::new(false),
             evicts: AtomicBool::new(false),
+            compaction: Mutex::default(),
+            settles_at: AtomicU64::new(0),
             _lock: None,
         };
         Engine { inner: Arc::new(inner) }
@@ -362,6 +375,9 @@ impl Engine {
             None => self.checkpoint_in_memory(&sets),
         };
         inner.wal_bytes_at_checkpoint.store(wal_bytes, Ordering::Relaxed);
+        if report.generation >= inner.settles_at.load(Ordering::Relaxed) {
+            inner.settles_at.store(0, Ordering::Relaxed);
+        }
         drop(checkpointer);
         let mut counters = inner.counters.lock();
         counters.checkpoints += 1;
@@ -424,6 +440,7 @@ impl Engine {
         (inner.ambient.store.is_on_disk() && dirty >= memory.dirty_max())
             || since >= inner.options.checkpoint_wal_bytes
             || inner.dropped_any.load(Ordering::Relaxed)
+            || inner.settles_at.load(Ordering::Relaxed) > 0
     }
 
     /// Ends the engine: a last checkpoint and a clean end of the log. Other handles then refuse to checkpoint. Without

@@ -67,6 +67,18 @@ pub const INLINE_VALUE_BYTES_MAX: usize = 2048;
 /// disk takes for this.
 pub const EVICTION_PIECE_BYTES: usize = 1 << 20;
 
+/// Extents (MiB) of the page file that one round of compaction empties at most.
+pub const COMPACTION_EXTENTS_PER_ROUND: usize = 256;
+
+/// Extents (MiB) of waste in the page file that are left alone while a node runs; a part of the file when that is more.
+pub const COMPACTION_TOLERANCE_EXTENTS: usize = 8;
+
+/// The part of the page file that may be waste while a node runs: one of so many.
+pub const COMPACTION_TOLERANCE_ONE_OF: usize = 10;
+
+/// Checkpoints before compaction tries again after a round that freed nothing.
+pub const COMPACTION_PAUSE_CHECKPOINTS: u64 = 16;
+
 /// Deepest tree that is believed; a deeper one is damage.
 pub const TREE_DEPTH_MAX: usize = 32;
 

@@ -18,6 +18,7 @@ pub use writer::Transaction;
 
 pub(crate) use frames::Content;
 pub(crate) use tree_set::{Ambient, Shared, WriterState};
+pub(crate) use writer::Place;
 
 /// Names a tree set of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

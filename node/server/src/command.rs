@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 pub mod check;
+mod compact;
 mod connection;
 mod database;
 mod inspect;
@@ -32,6 +33,7 @@ pub fn command_line() -> Command {
         )
         .subcommand(serve_command())
         .subcommand(check::command())
+        .subcommand(compact::command())
         .subcommand(inspect::command())
         .subcommand(database::command())
         .subcommand(table::command())
@@ -70,6 +72,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Box<dyn std::error::Error +
     match matches.subcommand() {
         Some(("serve", arguments)) => serve::run(arguments)?,
         Some(("check", arguments)) => return Ok(check::run(arguments)),
+        Some(("compact", arguments)) => return Ok(compact::run(arguments)),
         Some(("inspect", arguments)) => return Ok(inspect::run(arguments)),
         Some(("db", arguments)) => database::run(arguments)?,
         Some(("table", arguments)) => table::run(arguments)?,

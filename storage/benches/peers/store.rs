@@ -24,6 +24,9 @@ const STREAM: StreamId = StreamId(1);
 /// Between looks at whether a checkpoint is due.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
+/// Slots that one step of compaction leaves behind.
+const SLOTS_PER_STEP: usize = 256;
+
 /// Log read at once while re-applying, and applied as one transaction.
 const REPLAY_BYTES: usize = 1 << 20;
 
@@ -156,14 +159,27 @@ impl Store {
 
     /// Brings the store to rest: two checkpoints, background compaction to its end, the log's housekeeping.
     pub fn rest(&self) {
-        for _ in 0..2 {
-            self.engine.checkpoint().expect("the disk works");
-            purge(&self.engine, &self.set);
+        loop {
+            for _ in 0..2 {
+                self.engine.checkpoint().expect("the disk works");
+                purge(&self.engine, &self.set);
+            }
+            if self.compact() == 0 {
+                break;
+            }
         }
         while self.engine.wal().step().expect("the disk works") {}
         self.engine.checkpoint().expect("the disk works");
         self.engine.wal().prepare().expect("the disk works");
         self.engine.wal().idle_mark().expect("the disk works");
+    }
+}
+
+impl Store {
+    /// One round of background compaction; how many slots were moved.
+    fn compact(&self) -> usize {
+        let step = || self.engine.compact_step(SLOTS_PER_STEP).expect("the disk works");
+        std::iter::repeat_with(step).take_while(|slots| *slots > 0).sum()
     }
 }
 

@@ -142,7 +142,7 @@ impl Workspace {
 
 impl Workspace {
     /// What a frame holds or forwards to.
-    fn frame(&self, frame: u32) -> Content {
+    pub(super) fn frame(&self, frame: u32) -> Content {
         match self.fresh_position(frame) {
             Some(position) => self.fresh[position].1.clone().expect("a reachable frame is alive"),
             None => self.shared.published.read().frames.get(frame).clone(),

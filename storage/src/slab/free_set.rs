@@ -76,6 +76,18 @@ impl FreeSet {
         self.directory.iter().copied().chain(self.chunks.iter().copied().flatten())
     }
 
+    /// Whether what is stored of the books, or where something lies, is to change with the next checkpoint.
+    pub fn has_changes(&self) -> bool {
+        !self.dirty_chunks.is_empty() || !self.dirty_directory.is_empty() || !self.closed().is_empty()
+    }
+
+    /// Every slot of the state being built.
+    pub fn used_pages(&self) -> impl Iterator<Item = PageId> + '_ {
+        let classed =
+            (0u32..).zip(&self.extents).filter_map(|(number, extent)| Some((number, extent.class?, &extent.used)));
+        classed.flat_map(|(number, class, used)| used.iter().map(move |slot| PageId::new(class, number, slot)))
+    }
+
     /// The directory, for the superblock.
     pub fn directory(&self) -> &[PageId] {
         &self.directory

@@ -1,6 +1,7 @@
 //! A transaction: the one writer of a tree set.
 
 mod load;
+mod relocate;
 mod trees;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::page::format::PageRef;
 use crate::transaction::published::Changes;
 use crate::transaction::tree_set::{HANDED_OVER_PER_STEP, Shared};
 use crate::transaction::{TreeId, TreeSetId};
+pub(crate) use relocate::Place;
 pub(crate) use trees::is_dropped;
 
 /// Changes that become visible together. Dropping it without [`Transaction::commit`] takes them back.
