@@ -243,7 +243,10 @@ impl Checkpointer {
         let mut dropped = Vec::new();
         for shared in &self.to_drop {
             let mut refs = Vec::new();
-            if let Some(record) = catalogue::find(&source, shared.id)? {
+            // Of several sets that had this number since it was stored, the first is the one that was.
+            if !dropped.contains(&shared.id)
+                && let Some(record) = catalogue::find(&source, shared.id)?
+            {
                 for root in record.trees.iter().filter_map(|(_, root)| root.page) {
                     collect_refs(&source, root, &Snapshot::refs_of_value, &mut refs)?;
                 }

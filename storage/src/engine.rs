@@ -7,6 +7,7 @@ mod compaction;
 mod pressure;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -292,13 +293,26 @@ impl Engine {
     }
 
     /// Drops a tree set; durable with the next checkpoint, which also takes its space back. Handles and snapshots that
-    /// exist go on working in memory. Waits for an open transaction of the set. Errors: `NoTreeSet`.
+    /// exist go on working in memory. Waits for an open transaction of the set; until then its number is taken. Errors:
+    /// `NoTreeSet`.
     pub fn drop_tree_set(&self, id: TreeSetId) -> Result<()> {
-        let set = self.inner.sets.lock().remove(&id).ok_or(StorageError::NoTreeSet(id))?;
+        let set = self.tree_set(id).ok_or(StorageError::NoTreeSet(id))?;
         set.shared.mark_dropped();
+        // Both lists change as one: a checkpoint that stored a successor before it took this set out of the catalogue
+        // would later take the successor out.
+        let mut sets = self.inner.sets.lock();
+        match sets.entry(id) {
+            Entry::Occupied(entry) if Arc::ptr_eq(&entry.get().shared, &set.shared) => entry.remove(),
+            _ => return Err(StorageError::NoTreeSet(id)),
+        };
         self.inner.dropped.lock().push(set.shared);
         self.inner.dropped_any.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The sets to work on.
+    fn live_sets(&self) -> Vec<TreeSet> {
+        self.inner.sets.lock().values().filter(|set| !set.is_dropped()).cloned().collect()
     }
 
     /// Makes everything committed so far durable. Blocks; writes go on meanwhile. Waits for open transactions.
@@ -364,9 +378,12 @@ impl Engine {
             return Err(StorageError::Stopped);
         }
         let wal_bytes = inner.wal.metrics().bytes_written;
-        let sets: Vec<TreeSet> = inner.sets.lock().values().cloned().collect();
-        let dropped = std::mem::take(&mut *inner.dropped.lock());
-        inner.dropped_any.store(false, Ordering::Relaxed);
+        let (sets, dropped) = {
+            let sets = inner.sets.lock();
+            inner.dropped_any.store(false, Ordering::Relaxed);
+            let live: Vec<TreeSet> = sets.values().filter(|set| !set.is_dropped()).cloned().collect();
+            (live, std::mem::take(&mut *inner.dropped.lock()))
+        };
         let report = match checkpointer.as_mut() {
             Some(checkpointer) => {
                 checkpointer.to_drop.extend(dropped);
@@ -415,7 +432,7 @@ impl Engine {
     /// checkpoint does some of it; calling it between checkpoints frees more, sooner. Errors: a page of a dropped tree
     /// cannot be read; its space is not found again.
     pub fn reclaim_step(&self, pages_max: usize) -> Result<usize> {
-        let sets: Vec<TreeSet> = self.inner.sets.lock().values().cloned().collect();
+        let sets = self.live_sets();
         let (mut freed, mut failure) = (0, None);
         for set in sets {
             match set.reclaim_dropped(pages_max - freed) {

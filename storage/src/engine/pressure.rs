@@ -8,7 +8,6 @@ use super::Engine;
 use crate::error::{Result, StorageError};
 use crate::limits::EVICTION_PIECE_BYTES;
 use crate::sync::atomic::Ordering;
-use crate::transaction::TreeSet;
 
 impl Engine {
     /// Whether so much memory is dirty that [`Engine::evict_step`] should be called.
@@ -32,7 +31,7 @@ impl Engine {
             return Err(StorageError::Stopped);
         }
         let Some(checkpointer) = checkpointer.as_mut().filter(|_| self.should_evict()) else { return Ok(false) };
-        let sets: Vec<TreeSet> = inner.sets.lock().values().cloned().collect();
+        let sets = self.live_sets();
         let outcome = checkpointer.evict(&sets, &inner.ambient, inner.options.compression, bytes);
         self.note(|failures| failures.eviction = outcome.as_ref().err().cloned());
         let pages = outcome?;
