@@ -31,7 +31,7 @@ pub enum StorageError {
     },
 
     /// An earlier write or sync failed, so what the disk holds is unknown: end the process, start again.
-    #[error("the log stopped after an earlier failure: {0}")]
+    #[error("storage stopped after an earlier failure: {0}")]
     Poisoned(Box<StorageError>),
 
     /// The log holds bytes that are not what was written there.

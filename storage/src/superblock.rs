@@ -102,11 +102,19 @@ impl Superblocks {
         }
     }
 
-    /// Writes a superblock over the older one and syncs it (C2: generations alternate between the slots).
+    /// Writes a superblock over the older one and syncs it (C2: generations alternate between the slots). After an error
+    /// that is not fatal it is not there.
     pub fn publish(&self, superblock: &Superblock) -> Result<()> {
-        let offset = superblock.generation % 2 * BLOCK_BYTES as u64;
-        let write = self.file.write_all_at(&superblock.encode(), offset);
-        write.map_err(|error| StorageError::io("write of", SUPERBLOCK_FILE, error))?;
+        let slot = superblock.generation % 2;
+        let write = self.file.write_all_at(&superblock.encode(), slot * BLOCK_BYTES as u64);
+        if let Err(error) = write {
+            let error = StorageError::io("write of", SUPERBLOCK_FILE, error);
+            // A write that fails may have arrived as a whole. Trying again would then overwrite what it refers to.
+            return match self.read_slot(slot) {
+                Ok(found) if found.as_ref() != Ok(superblock) => Err(error),
+                _ => Err(StorageError::Poisoned(Box::new(error))),
+            };
+        }
         self.file.sync_data().map_err(|error| StorageError::sync(SUPERBLOCK_FILE, error))
     }
 }
