@@ -20,6 +20,7 @@
 
 use crate::btree::Root;
 use crate::page::format::{PageId, PageRef};
+use crate::slab::format::{CHUNKS_PER_DIRECTORY, EXTENTS_PER_CHUNK};
 
 /// Bytes of a superblock.
 pub const BLOCK_BYTES: usize = 4096;
@@ -137,6 +138,11 @@ impl Superblock {
         let directory = (0..pages)
             .map(|index| PageId::from_bits(word(DIRECTORY_AT + index * 8)).ok_or(Flaw::Damaged("directory page")))
             .collect::<Result<_, _>>()?;
+        let extents = half(88);
+        // What reads the page file sets aside memory for each of them.
+        if extents as usize > pages * CHUNKS_PER_DIRECTORY * EXTENTS_PER_CHUNK {
+            return Err(Flaw::Damaged("extents"));
+        }
         let flags = half(12);
         Ok(Superblock {
             generation: word(16),
@@ -145,7 +151,7 @@ impl Superblock {
             clean: flags & FLAG_CLEAN != 0,
             wal_start: word(64),
             catalogue: Root { page: root, count: word(80) },
-            extents: half(88),
+            extents,
             directory,
         })
     }
