@@ -156,3 +156,19 @@ impl Superblock {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slab::size_class::SizeClass;
+
+    #[test]
+    fn more_extents_than_the_directory_describes_are_refused() {
+        let page = PageId::new(SizeClass::LARGEST, 0, 0);
+        let extents_max = u32::try_from(CHUNKS_PER_DIRECTORY * EXTENTS_PER_CHUNK).unwrap();
+        let mut superblock = Superblock { extents: extents_max, directory: vec![page], ..Superblock::default() };
+        assert_eq!(Superblock::decode(&superblock.encode()), Ok(superblock.clone()));
+        superblock.extents += 1;
+        assert_eq!(Superblock::decode(&superblock.encode()), Err(Flaw::Damaged("extents")));
+    }
+}
