@@ -95,6 +95,13 @@ pub enum StorageError {
         stream: u64,
     },
 
+    /// There is no loss to accept.
+    #[error("stream {stream} is not suspect, so there is no loss of it to accept")]
+    StreamNotSuspect {
+        /// The stream.
+        stream: u64,
+    },
+
     /// The stream's id is the one the log keeps for itself.
     #[error("stream {stream} is reserved")]
     StreamReserved {

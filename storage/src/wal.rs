@@ -13,6 +13,7 @@
 mod admission;
 pub(crate) mod format;
 mod index;
+mod measurements;
 mod reader;
 mod recovery;
 mod retention;
@@ -23,12 +24,14 @@ mod writer;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use self::admission::Admissions;
 pub use self::admission::{Admission, Purpose};
+pub use self::measurements::{Histogram, WalMeasurements};
 #[doc(hidden)]
 pub use self::reader::examine;
 pub use self::recovery::survey::{LogSurvey, SegmentState, SegmentSurvey, StreamSurvey, survey};
@@ -287,13 +290,52 @@ pub struct WalMetrics {
     pub cached_bytes: u64,
 }
 
+/// What one stream takes of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamMetrics {
+    /// Its records that still count.
+    pub live_records: u64,
+    /// The room they take, in bytes.
+    pub live_bytes: u64,
+}
+
+/// What a suspect stream may have lost, and what is left of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The segment in which the damage was.
+    pub segment: u64,
+    /// The byte in it.
+    pub offset: u64,
+    /// First and last index of each run of entries that is whole, in order. What is between two runs is lost; what followed
+    /// the last one may be.
+    pub runs: Vec<(u64, u64)>,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "log segment {:016x} was damaged at byte {}; ", self.segment, self.offset)?;
+        match self.runs.first() {
+            None => return write!(formatter, "no entry is left"),
+            Some((first, last)) => write!(formatter, "entries {first} to {last}")?,
+        }
+        for (first, last) in &self.runs[1..] {
+            write!(formatter, ", {first} to {last}")?;
+        }
+        write!(formatter, " are whole, others may be lost")
+    }
+}
+
 type Waker = Box<dyn Fn() + Send + Sync>;
+
+/// The time since some fixed moment.
+type Stopwatch = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// The log. See the module for who calls what.
 pub struct Wal {
     disk: Arc<dyn Disk>,
     options: WalOptions,
     waker: ArcSwapOption<Waker>,
+    stopwatch: ArcSwapOption<Stopwatch>,
     /// Taken before `shared`, never while holding it.
     writer: Mutex<Writer>,
     shared: Mutex<Shared>,
@@ -326,6 +368,7 @@ impl Wal {
             disk,
             options,
             waker: ArcSwapOption::empty(),
+            stopwatch: ArcSwapOption::empty(),
             writer: Mutex::new(writer),
             shared: Mutex::new(shared),
             admissions: Admissions::default(),
@@ -353,6 +396,11 @@ impl Wal {
     /// `waker` is called when work is queued and the writer may be asleep.
     pub fn set_waker(&self, waker: Waker) {
         self.waker.store(Some(Arc::new(waker)));
+    }
+
+    /// `stopwatch` gives the time since some fixed moment: with it the log measures its syncs.
+    pub fn set_stopwatch(&self, stopwatch: Stopwatch) {
+        self.stopwatch.store(Some(Arc::new(stopwatch)));
     }
 
     /// Queues `records` of `stream`, in order, after everything submitted before. They can be read at once.
@@ -383,6 +431,45 @@ impl Wal {
     pub fn checkpoint_published(&self, generation: u64) {
         if self.shared.lock().submit_own(format::Content::Checkpoint { generation }) {
             self.wake();
+        }
+    }
+
+    /// What the suspect stream may have lost; `None` when it is not suspect.
+    pub fn loss(&self, stream: StreamId) -> Option<Loss> {
+        self.shared.lock().loss(stream)
+    }
+
+    /// Goes on with a suspect stream as it is: from then on it is as good as any other. Of its entries, `from` and the run
+    /// of entries that follows it remain, all others are gone; none remains when there is no entry `from`.
+    ///
+    /// `records` are the votes, committed positions and purges that the owner needs for going on from there; they are
+    /// written before, in one submission. What the stream's owner knows besides begins where a purge says, so unless
+    /// `from` follows what is purged already, a purge must be among them, or the stream is suspect again when the log is
+    /// opened. Only for an owner without other replicas: what was lost may have been promised to them.
+    ///
+    /// The log cannot be opened afterwards by programs that do not know such a record, until it has moved on.
+    ///
+    /// Errors, by `completion`: [`StorageError::StreamNotSuspect`], and as for [`Wal::submit`].
+    pub fn accept_loss(&self, stream: StreamId, records: Vec<Record>, from: u64, completion: Option<Completion>) {
+        let outcome = self.shared.lock().accept_loss(stream, records, from, completion);
+        match outcome {
+            Ok(true) => self.wake(),
+            Ok(false) => {}
+            Err((completion, error)) => complete(completion, Err(error)),
+        }
+    }
+
+    /// Whether the log was damaged where streams may have lain of which no record is left. A stream that it does not know
+    /// is then as suspect as one that has lost records, unless it is certainly new.
+    pub fn may_lack_streams(&self) -> bool {
+        self.shared.lock().loss(StreamId::LOG).is_some()
+    }
+
+    /// Says that everybody who may have a stream has found it, or does without; nothing when no stream was in doubt.
+    pub fn accept_lacking_streams(&self, completion: Option<Completion>) {
+        match self.may_lack_streams() {
+            true => self.accept_loss(StreamId::LOG, Vec::new(), 0, completion),
+            false => complete(completion, Ok(())),
         }
     }
 
@@ -428,6 +515,17 @@ impl Wal {
     /// Counters and sizes.
     pub fn metrics(&self) -> WalMetrics {
         self.shared.lock().metrics()
+    }
+
+    /// Latencies and group sizes since the log was opened.
+    pub fn measurements(&self) -> WalMeasurements {
+        self.shared.lock().measurements
+    }
+
+    /// What each stream takes of the log, those that take nothing left out, in no order. The figures are kept up to date
+    /// with every record; asking copies 24 bytes of each stream.
+    pub fn stream_metrics(&self) -> Vec<(StreamId, StreamMetrics)> {
+        self.shared.lock().stream_metrics()
     }
 
     fn wake(&self) {

@@ -245,3 +245,45 @@ fn a_log_that_does_not_belong_to_the_superblock_is_refused() {
     let ahead = Wal::open(Arc::new(disk), options(), Lsn::new(1 << 30), 7);
     assert!(matches!(ahead, Err(StorageError::LogMissing { .. })));
 }
+
+#[test]
+fn the_same_damage_is_a_torn_tail_or_rot_by_what_is_named_durable() {
+    // The last write of all, with nothing behind it, with an idle mark, with another write: only the first is cut.
+    for (behind, rot) in [("nothing", false), ("a mark", true), ("a write", true)] {
+        let disk = SimulatedDisk::new(9);
+        let wal = open(&disk).unwrap();
+        append(&wal, 1, 0..5);
+        append(&wal, 2, 0..1);
+        match behind {
+            "a mark" => wal.idle_mark().unwrap(),
+            "a write" => append(&wal, 3, 0..1),
+            _ => {}
+        }
+        drop(wal);
+        assert!(disk.flip_bit(FIRST_SEGMENT, find(&disk, 2, 0) + 60));
+        disk.kill();
+        let wal = open(&disk).unwrap();
+        assert_eq!(!wal.damage().is_empty(), rot, "{behind}");
+        assert_eq!(wal.state(StreamId(1)).unwrap().suspect, rot, "{behind}: no later link proves that it is whole");
+        assert!(!wal.state(StreamId(3)).is_some_and(|state| state.suspect), "{behind}");
+        assert_eq!(wal.may_lack_streams(), rot, "{behind}: stream 2 is nowhere else");
+        assert_eq!(wal.read(StreamId(1), 0, 9, usize::MAX).unwrap().len(), 5, "{behind}: nothing before it is cut");
+    }
+}
+
+#[test]
+fn what_the_superblock_names_as_start_was_durable() {
+    // No batch says so, and yet the log is not cut there: a checkpoint stands on it.
+    let disk = SimulatedDisk::new(10);
+    let wal = open(&disk).unwrap();
+    append(&wal, 1, 0..1);
+    let at = find(&disk, 1, 0);
+    drop(wal);
+    assert!(disk.flip_bit(FIRST_SEGMENT, at + 60));
+    disk.kill();
+    let cut = disk.fork(1);
+    assert!(open(&cut).unwrap().damage().is_empty());
+    let refused = Wal::open(Arc::new(disk), options(), Lsn::new(at + 8), 0);
+    // Nothing reaches that far any more: the log does not belong to the superblock, and says so.
+    assert!(refused.is_err() || !refused.unwrap().0.damage().is_empty());
+}

@@ -8,7 +8,7 @@ use crate::inspect::KeyText;
 use crate::limits::CHECK_FINDINGS_MAX;
 use crate::page::PageId;
 use crate::transaction::{TreeId, TreeSetId};
-use crate::wal::StreamId;
+use crate::wal::{Damage, StreamId};
 
 /// Something that is not as it was written, or contradicts something else.
 #[derive(Clone, Debug)]
@@ -260,6 +260,11 @@ pub enum Note {
         /// Its name.
         name: String,
     },
+    /// A place of the log that does not hold what was written there, and whose loss was accepted or was none.
+    AcceptedDamage {
+        /// The place.
+        damage: Damage,
+    },
     /// The directory was not locked, because it has no lock file or because that was asked for.
     NotLocked,
 }
@@ -279,6 +284,7 @@ impl fmt::Display for Note {
                  which was never acknowledged"
             ),
             Note::UnknownFile { name } => write!(f, "the file {name} is none of the engine's"),
+            Note::AcceptedDamage { damage } => write!(f, "{damage}; what was lost there is known and accepted as lost"),
             Note::NotLocked => write!(f, "the directory was not locked: nobody may change it meanwhile"),
         }
     }

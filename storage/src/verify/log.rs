@@ -30,6 +30,8 @@ pub(super) fn check_log(
     for damage in &found.damage {
         findings.add(damaged(&found, damage));
     }
+    let accepted = |damage: &Damage| Note::AcceptedDamage { damage: damage.clone() };
+    report.notes.extend(found.damage_accepted.iter().map(accepted));
     belongs_together(&found, superblock, findings);
     for (stream, surveyed) in &found.streams {
         let concerns = Concerns::Stream(*stream);

@@ -7,7 +7,7 @@
 //! ```text
 //! segment header, at 0 and again at 2048
 //!   0  magic "PhotonWL"      8
-//!   8  version              u32
+//!   8  version              u32   of the newest kind of record that may be in it
 //!  12  checksum             u32   of bytes 16..48, seeded with the incarnation, position 0
 //!  16  incarnation          u64
 //!  24  sequence             u64
@@ -37,6 +37,7 @@
 //!       10 moved             original position u64, kind u8, zeros 7, content of that kind
 //!       11 checkpoint        generation u64              (stream = all ones)
 //!       12 clean shutdown    nothing                     (stream = all ones)
+//!       13 loss accepted     from u64, end u64           (version 2)
 //! ```
 
 use bytes::Bytes;
@@ -60,8 +61,10 @@ pub(crate) const RECORD_HEADER_BYTES: usize = 16;
 pub(crate) const ALIGNMENT: u64 = 8;
 /// The data of a batch record.
 pub(crate) const BATCH_DATA_BYTES: usize = RECORD_HEADER_BYTES + 16;
-/// The version written here, and the newest one read.
-pub(crate) const VERSION: u32 = 1;
+/// The newest version read.
+pub(crate) const VERSION: u32 = 2;
+/// The version of a segment in which every program can read everything.
+pub(crate) const VERSION_FIRST: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"PhotonWL";
 
@@ -81,6 +84,7 @@ pub(crate) enum Kind {
     Moved = 10,
     Checkpoint = 11,
     CleanShutdown = 12,
+    LossAccepted = 13,
 }
 
 impl Kind {
@@ -98,8 +102,15 @@ impl Kind {
             10 => Self::Moved,
             11 => Self::Checkpoint,
             12 => Self::CleanShutdown,
+            13 => Self::LossAccepted,
             _ => return None,
         })
+    }
+
+    /// The version of a segment that may hold it. Programs that do not know the kind would take it for damage, so they
+    /// must not open such a segment.
+    pub(crate) fn version(self) -> u32 {
+        if self == Self::LossAccepted { 2 } else { VERSION_FIRST }
     }
 }
 
@@ -132,6 +143,7 @@ impl Part {
 /// What a segment says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    pub version: u32,
     pub incarnation: u64,
     pub sequence: u64,
     pub start: Lsn,
@@ -147,11 +159,16 @@ pub(crate) enum HeaderFound {
 }
 
 impl SegmentHeader {
+    /// The header of a segment without anything in it.
+    pub(crate) fn first_version(incarnation: u64, sequence: u64, start: Lsn, length: u64) -> Self {
+        Self { version: VERSION_FIRST, incarnation, sequence, start, length }
+    }
+
     /// The whole 4 KiB.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut one = Vec::with_capacity(SEGMENT_HEADER_USED);
         one.extend_from_slice(&MAGIC);
-        one.extend_from_slice(&VERSION.to_le_bytes());
+        one.extend_from_slice(&self.version.to_le_bytes());
         one.extend_from_slice(&[0; 4]);
         for field in [self.incarnation, self.sequence, self.start.get(), self.length] {
             one.extend_from_slice(&field.to_le_bytes());
@@ -196,8 +213,8 @@ impl SegmentHeader {
             if version > VERSION {
                 return Some(HeaderFound::Newer(version));
             }
-            let header =
-                Self { incarnation, sequence: fields.u64()?, start: Lsn::new(fields.u64()?), length: fields.u64()? };
+            let (sequence, start, length) = (fields.u64()?, Lsn::new(fields.u64()?), fields.u64()?);
+            let header = Self { version, incarnation, sequence, start, length };
             let sensible =
                 header.length > SEGMENT_HEADER_BYTES && header.start.get().checked_add(header.length).is_some();
             sensible.then_some(HeaderFound::Valid(header))
@@ -251,17 +268,39 @@ pub(crate) struct LogRecord {
 /// What a record says, by kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    Batch { durable: Lsn, start: Lsn },
-    Entry { index: u64, term: u64, payload: Bytes },
+    Batch {
+        durable: Lsn,
+        start: Lsn,
+    },
+    Entry {
+        index: u64,
+        term: u64,
+        payload: Bytes,
+    },
     Vote(Bytes),
     Committed(Bytes),
-    Truncate { from: u64 },
-    Purge { upto: u64, payload: Bytes },
+    Truncate {
+        from: u64,
+    },
+    Purge {
+        upto: u64,
+        payload: Bytes,
+    },
     Born(Bytes),
     Erased,
-    Suspect { segment: u64, offset: u64 },
-    Checkpoint { generation: u64 },
+    Suspect {
+        segment: u64,
+        offset: u64,
+    },
+    Checkpoint {
+        generation: u64,
+    },
     CleanShutdown,
+    /// Of the entries before it, those in `from..end` remain, and the stream is as good as any other.
+    LossAccepted {
+        from: u64,
+        end: u64,
+    },
 }
 
 impl Content {
@@ -278,6 +317,7 @@ impl Content {
             Self::Suspect { .. } => Kind::Suspect,
             Self::Checkpoint { .. } => Kind::Checkpoint,
             Self::CleanShutdown => Kind::CleanShutdown,
+            Self::LossAccepted { .. } => Kind::LossAccepted,
         }
     }
 
@@ -298,6 +338,7 @@ impl Content {
             Self::Purge { upto, .. } => into.put(&[*upto]),
             Self::Suspect { segment, offset } => into.put(&[*segment, *offset]),
             Self::Checkpoint { generation } => into.put(&[*generation]),
+            Self::LossAccepted { from, end } => into.put(&[*from, *end]),
             Self::Vote(_) | Self::Committed(_) | Self::Born(_) | Self::Erased | Self::CleanShutdown => {}
         }
     }
@@ -323,6 +364,13 @@ impl Content {
             Kind::Suspect => Self::Suspect { segment: fields.u64()?, offset: fields.u64()? },
             Kind::Checkpoint => Self::Checkpoint { generation: fields.u64()? },
             Kind::CleanShutdown => Self::CleanShutdown,
+            Kind::LossAccepted => {
+                let (from, end) = (fields.u64()?, fields.u64()?);
+                if from > end {
+                    return None;
+                }
+                Self::LossAccepted { from, end }
+            }
             Kind::Moved => return None,
         };
         fields.rest.is_empty().then_some(content)

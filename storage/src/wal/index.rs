@@ -3,12 +3,12 @@
 //! A submitted record changes the stream at once, so that it can be read while it waits to be written; where it lies is
 //! filled in when it is durable. Until then it can be undone: on a full disk nothing of a request may remain.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
 use super::format::{Content, Kind};
-use super::{Lsn, Record, StreamId, StreamState};
+use super::{Loss, Lsn, Record, StreamId, StreamState};
 use crate::error::StorageError;
 
 /// Where a durable record is.
@@ -20,6 +20,33 @@ pub(super) struct Place {
     pub(super) at: Lsn,
     /// The room it takes.
     pub(super) bytes: u32,
+}
+
+/// Live records and the room they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Live {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+impl Live {
+    pub(super) fn count(&mut self, place: Place) {
+        self.records += 1;
+        self.bytes += u64::from(place.bytes);
+    }
+
+    pub(super) fn discount(&mut self, place: Place) {
+        assert!(self.records > 0, "W5: live records are counted once");
+        self.records -= 1;
+        self.bytes -= u64::from(place.bytes);
+    }
+}
+
+/// Where the damage was that made a stream suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Suspicion {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
 }
 
 /// One entry of a stream.
@@ -60,7 +87,9 @@ impl Mark {
             Kind::Erased => Self::Erased,
             Kind::Suspect => Self::Suspect,
             Kind::Checkpoint => Self::Checkpoint,
-            Kind::Batch | Kind::Entry | Kind::Truncate | Kind::Moved | Kind::CleanShutdown => return None,
+            Kind::Batch | Kind::Entry | Kind::Truncate | Kind::Moved | Kind::CleanShutdown | Kind::LossAccepted => {
+                return None;
+            }
         })
     }
 }
@@ -75,7 +104,12 @@ pub(super) struct Stream {
     pub(super) committed: Option<Bytes>,
     pub(super) purged: Option<(u64, Bytes)>,
     pub(super) erased: bool,
-    pub(super) suspect: bool,
+    pub(super) suspect: Option<Suspicion>,
+    /// Of a suspect stream, entries behind a gap. Nobody reads them, but they stay in the log until the stream is erased
+    /// or its loss accepted: what follows the state of the stream's owner can then still be kept.
+    pub(super) stranded: BTreeMap<u64, Slot>,
+    /// What the log counts as live of the stream. Like the marks, it says what is durable.
+    pub(super) live: Live,
     /// Where the newest durable record of each mark is.
     pub(super) marks: [Option<Place>; MARKS],
 }
@@ -100,7 +134,18 @@ enum Undo {
     /// The same for its front, and what was purged before.
     Purge(u64, VecDeque<Slot>, Option<(u64, Bytes)>),
     Erased(Box<Stream>),
-    Suspect(bool),
+    Suspect(Option<Suspicion>),
+    LossAccepted(Box<Accepted>),
+}
+
+/// What accepting a loss changed.
+#[derive(Debug)]
+struct Accepted {
+    first: u64,
+    count: usize,
+    /// The entries that were dropped.
+    dropped: BTreeMap<u64, Slot>,
+    suspect: Option<Suspicion>,
 }
 
 impl Queued {
@@ -110,12 +155,13 @@ impl Queued {
 
     /// The entries that stop being live when this record is durable.
     pub(super) fn removed(&self) -> impl Iterator<Item = &Slot> + '_ {
-        let slots = match &self.undo {
-            Undo::Truncate(_, slots) | Undo::Purge(_, slots, _) => Some(slots),
-            Undo::Erased(stream) => Some(&stream.slots),
-            _ => None,
+        let (slots, stranded) = match &self.undo {
+            Undo::Truncate(_, slots) | Undo::Purge(_, slots, _) => (Some(slots), None),
+            Undo::Erased(stream) => (Some(&stream.slots), Some(&stream.stranded)),
+            Undo::LossAccepted(accepted) => (None, Some(&accepted.dropped)),
+            _ => (None, None),
         };
-        slots.into_iter().flatten()
+        slots.into_iter().flatten().chain(stranded.into_iter().flat_map(BTreeMap::values))
     }
 }
 
@@ -129,7 +175,7 @@ impl Stream {
             first_index: last.map(|_| self.first),
             last_index: last,
             erased: self.erased,
-            suspect: self.suspect,
+            suspect: self.suspect.is_some(),
         }
     }
 
@@ -145,6 +191,39 @@ impl Stream {
         self.slots.get_mut(usize::try_from(index.checked_sub(self.first)?).ok()?)
     }
 
+    /// The entry of that index, readable or not.
+    pub(super) fn held(&self, index: u64) -> Option<&Slot> {
+        self.slot(index).or_else(|| self.stranded.get(&index))
+    }
+
+    pub(super) fn held_mut(&mut self, index: u64) -> Option<&mut Slot> {
+        if self.slot(index).is_some() { self.slot_mut(index) } else { self.stranded.get_mut(&index) }
+    }
+
+    /// Where everything that is live of the stream lies.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        let entries = self.slots.iter().chain(self.stranded.values()).filter_map(|slot| slot.place);
+        entries.chain(self.marks.iter().copied().flatten())
+    }
+
+    /// What the stream may have lost, while it is suspect.
+    pub(super) fn loss(&self) -> Option<Loss> {
+        let Suspicion { segment, offset } = self.suspect?;
+        Some(Loss { segment, offset, runs: self.runs() })
+    }
+
+    /// First and last index of each run of entries.
+    pub(super) fn runs(&self) -> Vec<(u64, u64)> {
+        let mut runs: Vec<(u64, u64)> = self.last().map(|last| (self.first, last)).into_iter().collect();
+        for index in self.stranded.keys() {
+            match runs.last_mut().filter(|(_, last)| last + 1 == *index) {
+                Some((_, last)) => *last = *index,
+                None => runs.push((*index, *index)),
+            }
+        }
+        runs
+    }
+
     /// Whether `records` may be appended, in this order. Changes nothing.
     pub(super) fn check(&self, stream: StreamId, records: &[Record]) -> Result<(), StorageError> {
         if self.erased {
@@ -158,7 +237,7 @@ impl Stream {
             if erased {
                 return Err(StorageError::StreamErased { stream: stream.0 });
             }
-            if self.suspect && !matches!(record, Record::Erased) {
+            if self.suspect.is_some() && !matches!(record, Record::Erased) {
                 return Err(StorageError::StreamSuspect { stream: stream.0 });
             }
             match record {
@@ -211,11 +290,15 @@ impl Stream {
             Content::Erased => {
                 let before = std::mem::take(self);
                 self.erased = true;
-                // Marks say what is durable, which only a durable tombstone changes.
+                // These say what is durable, which only a durable tombstone changes.
                 self.marks = before.marks;
+                self.live = before.live;
                 Undo::Erased(Box::new(before))
             }
-            Content::Suspect { .. } => Undo::Suspect(std::mem::replace(&mut self.suspect, true)),
+            Content::Suspect { segment, offset } => {
+                Undo::Suspect(self.suspect.replace(Suspicion { segment: *segment, offset: *offset }))
+            }
+            Content::LossAccepted { from, end } => Undo::LossAccepted(Box::new(self.accept(*from, *end))),
             Content::Born(_) | Content::Batch { .. } | Content::Checkpoint { .. } | Content::CleanShutdown => {
                 Undo::Nothing
             }
@@ -243,12 +326,46 @@ impl Stream {
                 self.slots = removed;
             }
             Undo::Erased(before) => {
-                let marks = self.marks;
+                let (marks, live) = (self.marks, self.live);
                 *self = *before;
                 self.marks = marks;
+                self.live = live;
             }
             Undo::Suspect(before) => self.suspect = before,
+            Undo::LossAccepted(accepted) => {
+                let Accepted { first, count, dropped, suspect } = *accepted;
+                let mut entries = self.take_entries();
+                entries.extend(dropped);
+                self.hold(entries, first, count);
+                self.suspect = suspect;
+            }
         }
+    }
+
+    fn accept(&mut self, from: u64, end: u64) -> Accepted {
+        let (first, count) = (self.first, self.slots.len());
+        let (kept, dropped) = self.take_entries().into_iter().partition(|(index, _)| (from..end).contains(index));
+        self.hold(kept, from, usize::try_from(end - from).unwrap_or(usize::MAX));
+        assert!(self.stranded.is_empty(), "W7: what remains after a loss has no gap");
+        Accepted { first, count, dropped, suspect: self.suspect.take() }
+    }
+
+    fn take_entries(&mut self) -> BTreeMap<u64, Slot> {
+        let readable = (self.first..).zip(std::mem::take(&mut self.slots));
+        let mut entries: BTreeMap<u64, Slot> = readable.collect();
+        entries.append(&mut self.stranded);
+        entries
+    }
+
+    /// Makes `count` entries from `first` on readable; the others are stranded.
+    pub(super) fn hold(&mut self, mut entries: BTreeMap<u64, Slot>, first: u64, count: usize) {
+        let mut behind = entries.split_off(&first.saturating_add(count as u64));
+        let readable = entries.split_off(&first);
+        assert!(readable.keys().copied().eq(first..first + readable.len() as u64), "W7: what is readable has no gap");
+        self.first = first;
+        self.slots = readable.into_values().collect();
+        behind.append(&mut entries);
+        self.stranded = behind;
     }
 
     fn truncate(&mut self, from: u64) -> VecDeque<Slot> {

@@ -13,12 +13,12 @@ use rustc_hash::FxHashMap;
 
 use self::replay::Replay;
 use super::format::{ALIGNMENT, SEGMENT_HEADER_BYTES};
-use super::index::Stream;
+use super::index::{Live, Stream};
 use super::reader::{FileBlocks, Found, Reader};
 use super::retention::SegmentTable;
 use super::segment::{Segment, is_spare_name, parse_segment_name, remove, segment_name};
 use super::shared::Shared;
-use super::writer::{Spare, Writer};
+use super::writer::{Search, Spare, Writer};
 use super::{Damage, DamageKind, Lsn, StreamId, WalOptions};
 use crate::disk::{Disk, OpenMode};
 use crate::error::StorageError;
@@ -39,6 +39,8 @@ pub(super) struct Recovered {
     streams: FxHashMap<StreamId, Stream>,
     links: FxHashMap<StreamId, Lsn>,
     damage: Vec<Damage>,
+    /// Damage found, and accepted before.
+    accepted: Vec<Damage>,
     segments: Vec<Arc<Segment>>,
     offset: u64,
     named_start: Lsn,
@@ -350,16 +352,17 @@ fn zero_from(segment: &Segment, offset: u64) -> Result<(), StorageError> {
 
 impl Recovered {
     /// The parts of a [`super::Wal`].
-    pub(super) fn into_parts(self) -> (Writer, Shared) {
+    pub(super) fn into_parts(mut self) -> (Writer, Shared) {
         let mut table = SegmentTable::default();
         for segment in &self.segments {
             table.push(Arc::clone(segment));
         }
-        for stream in self.streams.values() {
-            let slots = stream.slots.iter().filter_map(|slot| slot.place);
-            for place in slots.chain(stream.marks.iter().copied().flatten()) {
+        for stream in self.streams.values_mut() {
+            stream.live = stream.places().fold(Live::default(), |mut live, place| {
                 table.count(place);
-            }
+                live.count(place);
+                live
+            });
         }
         let active = Arc::clone(self.segments.last().expect("a log has a segment"));
         let writer = Writer {
@@ -369,8 +372,7 @@ impl Recovered {
             named_start: self.named_start,
             links: self.links,
             marked: false,
-            searched: (0, 0),
-            reclaim_stopped: false,
+            search: Search::default(),
             buffer: Vec::new(),
             spare: Arc::new(Mutex::new(self.spare)),
         };

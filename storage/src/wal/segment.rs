@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Lsn;
-use super::format::{HeaderFound, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::format::{HeaderFound, Kind, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::checksum::incarnation;
 use crate::disk::{Disk, File, OpenMode};
 use crate::error::StorageError;
@@ -73,7 +73,7 @@ impl Segment {
             };
         }
         let segment = Self {
-            header: SegmentHeader { incarnation: incarnation(seed, sequence), sequence, start, length },
+            header: SegmentHeader::first_version(incarnation(seed, sequence), sequence, start, length),
             name,
             file,
         };
@@ -97,7 +97,7 @@ impl Segment {
         sync_directory(disk)?;
         let file = disk.open(&name, OpenMode::Existing).map_err(|error| StorageError::io("open", &name, error))?;
         let segment = Self {
-            header: SegmentHeader { incarnation: incarnation(seed, sequence), sequence, start, length },
+            header: SegmentHeader::first_version(incarnation(seed, sequence), sequence, start, length),
             name,
             file,
         };
@@ -139,6 +139,16 @@ impl Segment {
     /// Writes the header and makes it durable.
     pub(super) fn write_header(&self) -> Result<(), StorageError> {
         self.write(&self.header.encode(), 0)?;
+        self.sync()
+    }
+
+    /// Lets records of this kind into the segment; durable on return. Both copies of the header may be torn: each is whole
+    /// in its sector, and both are of this segment.
+    pub(super) fn admit_kind(&self, kind: Kind) -> Result<(), StorageError> {
+        if kind.version() <= self.header.version {
+            return Ok(());
+        }
+        self.write(&SegmentHeader { version: kind.version(), ..self.header }.encode(), 0)?;
         self.sync()
     }
 

@@ -9,10 +9,13 @@ use smallvec::{SmallVec, smallvec};
 
 use super::format::{BLOCK_BYTES, Content, LogRecord, RECORD_HEADER_BYTES, room_bytes_max};
 use super::index::{MARKS, Mark, Place, Queued, Slot, Stream};
+use super::measurements::WalMeasurements;
 use super::reader::{FileBlocks, Found, Reader};
 use super::retention::SegmentTable;
 use super::segment::Segment;
-use super::{Completion, Damage, DamageKind, LogEntry, Lsn, Record, StreamId, StreamState, WalMetrics};
+use super::{
+    Completion, Damage, DamageKind, LogEntry, Loss, Lsn, Record, StreamId, StreamMetrics, StreamState, WalMetrics,
+};
 use crate::error::StorageError;
 use crate::limits::WAL_DAMAGE_REPORTS_MAX;
 use crate::sync::Mutex;
@@ -62,6 +65,7 @@ pub(super) struct Shared {
     pub(super) poisoned: Option<StorageError>,
     pub(super) damage: Vec<Damage>,
     pub(super) counters: WalMetrics,
+    pub(super) measurements: WalMeasurements,
     queued_bytes: u64,
     /// Durable entries that readers no longer see, because a record still queued removed them; by ticket.
     orphans: FxHashMap<u64, (StreamId, u64, Place)>,
@@ -86,6 +90,7 @@ impl Shared {
             poisoned: None,
             damage,
             counters: WalMetrics::default(),
+            measurements: WalMeasurements::default(),
             queued_bytes: 0,
             orphans: FxHashMap::default(),
             recent: VecDeque::new(),
@@ -110,18 +115,7 @@ impl Shared {
         let target = self.streams.entry(stream).or_default();
         let mut queued = SmallVec::new();
         for record in records {
-            let content = match record {
-                Record::Entry { index, term, payload } => Content::Entry { index, term, payload },
-                Record::Vote(payload) => Content::Vote(payload),
-                Record::Committed(payload) => Content::Committed(payload),
-                Record::Truncate { from } if target.last().is_none_or(|last| last < from) => continue,
-                Record::Truncate { from } => Content::Truncate { from },
-                Record::Purge { upto, .. } if target.purged.as_ref().is_some_and(|(before, _)| *before >= upto) => {
-                    continue;
-                }
-                Record::Purge { upto, payload } => Content::Purge { upto, payload },
-                Record::Erased => Content::Erased,
-            };
+            let Some(content) = effect_on(target, record) else { continue };
             let mut record = Queued::new(content, self.next_ticket);
             self.next_ticket += 1;
             target.apply(&mut record);
@@ -140,6 +134,39 @@ impl Shared {
         self.next_ticket += 1;
         self.streams.entry(stream).or_default().apply(&mut record);
         self.enqueue(Submission { stream, records: smallvec![record], completion: None, room, refused: None })
+    }
+
+    /// Queues `records` and then what accepts the stream's loss, with which the run of entries that holds `from` remains,
+    /// from there on.
+    pub(super) fn accept_loss(
+        &mut self,
+        id: StreamId,
+        records: Vec<Record>,
+        from: u64,
+        completion: Option<Completion>,
+    ) -> Result<bool, (Option<Completion>, StorageError)> {
+        if let Some(error) = self.poison() {
+            return Err((completion, error));
+        }
+        let allowed = |record: &Record| matches!(record, Record::Vote(_) | Record::Committed(_) | Record::Purge { .. });
+        assert!(records.iter().all(allowed), "what comes with an accepted loss are marks");
+        let Some(loss) = self.streams.get(&id).and_then(Stream::loss) else {
+            return Err((completion, StorageError::StreamNotSuspect { stream: id.0 }));
+        };
+        let run = loss.runs.iter().find(|(first, last)| (*first..=*last).contains(&from));
+        let end = run.map_or(from, |(_, last)| last + 1);
+        let stream = self.streams.entry(id).or_default();
+        let mut queued = SmallVec::new();
+        let mut room = 0;
+        let contents: Vec<_> = records.into_iter().filter_map(|record| effect_on(stream, record)).collect();
+        for content in contents.into_iter().chain([Content::LossAccepted { from, end }]) {
+            room += room_bytes_max(RECORD_HEADER_BYTES + 16 + content.payload().len());
+            let mut record = Queued::new(content, self.next_ticket);
+            self.next_ticket += 1;
+            stream.apply(&mut record);
+            queued.push(record);
+        }
+        Ok(self.enqueue(Submission { stream: id, records: queued, completion, room, refused: None }))
     }
 
     pub(super) fn submit_own(&mut self, content: Content) -> bool {
@@ -264,11 +291,12 @@ impl Shared {
 
     fn commit_one(&mut self, id: StreamId, queued: &Queued, place: Place) {
         for slot in queued.removed() {
-            self.forget(slot);
+            self.forget(id, slot);
         }
         let stream = self.streams.entry(id).or_default();
         if let Content::Entry { index, payload, .. } = &queued.content {
             self.table.count(place);
+            stream.live.count(place);
             match stream.slot_mut(*index).filter(|slot| slot.ticket == queued.ticket) {
                 Some(slot) => {
                     slot.place = Some(place);
@@ -281,25 +309,31 @@ impl Shared {
                 }
             }
         }
-        if matches!(queued.content, Content::Erased) {
-            for mark in &mut stream.marks {
-                if let Some(old) = mark.take() {
-                    self.table.discount(old);
-                }
-            }
+        let ended: &mut [Option<Place>] = match &queued.content {
+            Content::Erased => &mut stream.marks,
+            Content::LossAccepted { .. } => std::slice::from_mut(&mut stream.marks[Mark::Suspect as usize]),
+            _ => &mut [],
+        };
+        for old in ended.iter_mut().filter_map(Option::take) {
+            self.table.discount(old);
+            stream.live.discount(old);
         }
         if let Some(mark) = Mark::of(queued.content.kind()) {
             self.table.count(place);
+            stream.live.count(place);
             if let Some(old) = stream.marks[mark as usize].replace(place) {
                 self.table.discount(old);
+                stream.live.discount(old);
             }
         }
     }
 
-    fn forget(&mut self, slot: &Slot) {
+    fn forget(&mut self, id: StreamId, slot: &Slot) {
         let orphan = || self.orphans.remove(&slot.ticket).map(|(_, _, place)| place);
         if let Some(place) = slot.place.or_else(orphan) {
             self.table.discount(place);
+            let stream = self.streams.get_mut(&id).expect("W5: what is live is of a known stream");
+            stream.live.discount(place);
         }
     }
 
@@ -307,7 +341,7 @@ impl Shared {
     pub(super) fn is_live(&self, record: &LogRecord, at: Lsn) -> Option<Place> {
         let stream = self.streams.get(&record.stream)?;
         let place = match &record.content {
-            Content::Entry { index, .. } => stream.slot(*index)?.place,
+            Content::Entry { index, .. } => stream.held(*index)?.place,
             content => stream.marks[Mark::of(content.kind())? as usize],
         };
         place.filter(|place| place.at == at)
@@ -318,16 +352,17 @@ impl Shared {
         for (moved, new) in moved.iter().zip(places) {
             let Some(stream) = self.streams.get_mut(&moved.stream) else { continue };
             let place = match &moved.content {
-                Content::Entry { index, .. } => stream.slot_mut(*index).map(|slot| &mut slot.place),
+                Content::Entry { index, .. } => stream.held_mut(*index).map(|slot| &mut slot.place),
                 content => Mark::of(content.kind()).map(|mark| &mut stream.marks[mark as usize]),
             };
             // What was removed meanwhile stays counted where it was, until its removal is durable.
-            if let Some(place) = place.filter(|place| **place == Some(moved.old)) {
-                *place = Some(*new);
-                self.table.count(*new);
-                self.table.discount(moved.old);
-                self.counters.records_moved += 1;
-            }
+            let Some(place) = place.filter(|place| **place == Some(moved.old)) else { continue };
+            *place = Some(*new);
+            self.table.count(*new);
+            stream.live.count(*new);
+            self.table.discount(moved.old);
+            stream.live.discount(moved.old);
+            self.counters.records_moved += 1;
         }
     }
 
@@ -357,8 +392,20 @@ impl Shared {
         self.streams.iter().filter(|(id, _)| !own(id)).map(|(id, stream)| (*id, stream.state())).collect()
     }
 
+    pub(super) fn loss(&self, stream: StreamId) -> Option<Loss> {
+        self.streams.get(&stream)?.loss()
+    }
+
+    pub(super) fn stream_metrics(&self) -> Vec<(StreamId, StreamMetrics)> {
+        let users = self.streams.iter().filter(|(id, stream)| **id != StreamId::LOG && stream.live.records > 0);
+        let row = |(id, stream): (&StreamId, &Stream)| {
+            (*id, StreamMetrics { live_records: stream.live.records, live_bytes: stream.live.bytes })
+        };
+        users.map(row).collect()
+    }
+
     pub(super) fn term(&self, stream: StreamId, index: u64) -> Option<u64> {
-        self.streams.get(&stream)?.slot(index).map(|slot| slot.term)
+        self.streams.get(&stream)?.held(index).map(|slot| slot.term)
     }
 
     pub(super) fn metrics(&self) -> WalMetrics {
@@ -370,6 +417,20 @@ impl Shared {
             ..self.counters
         }
     }
+}
+
+/// What a submitted record says, unless it changes nothing.
+fn effect_on(stream: &Stream, record: Record) -> Option<Content> {
+    Some(match record {
+        Record::Entry { index, term, payload } => Content::Entry { index, term, payload },
+        Record::Vote(payload) => Content::Vote(payload),
+        Record::Committed(payload) => Content::Committed(payload),
+        Record::Truncate { from } if stream.last().is_none_or(|last| last < from) => return None,
+        Record::Truncate { from } => Content::Truncate { from },
+        Record::Purge { upto, .. } if stream.purged.as_ref().is_some_and(|(before, _)| *before >= upto) => return None,
+        Record::Purge { upto, payload } => Content::Purge { upto, payload },
+        Record::Erased => Content::Erased,
+    })
 }
 
 fn data_bytes(record: &Record) -> usize {

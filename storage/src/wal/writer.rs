@@ -5,10 +5,14 @@
 //! disk's content is unknown: the log is poisoned, and the node ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
-use super::format::{BATCH_DATA_BYTES, Content, Encoder, Kind, LogRecord, SEGMENT_HEADER_BYTES, room_bytes_max};
+use super::format::{
+    ALIGNMENT, BATCH_DATA_BYTES, Content, Encoder, Kind, LogRecord, SEGMENT_HEADER_BYTES, room_bytes_max,
+};
 use super::index::{Mark, Place};
 use super::reader::{FileBlocks, Found, Reader};
 use super::segment::{self, Segment};
@@ -37,12 +41,24 @@ pub(super) struct Writer {
     pub(super) links: FxHashMap<StreamId, Lsn>,
     /// Whether the log's end already says how far it is durable.
     pub(super) marked: bool,
-    /// How far the oldest segment has been searched: its sequence, and the offset.
-    pub(super) searched: (u64, u64),
-    /// The oldest segment holds damage, so it cannot be emptied.
-    pub(super) reclaim_stopped: bool,
+    pub(super) search: Search,
     pub(super) buffer: Vec<u8>,
     pub(super) spare: Arc<Mutex<Spare>>,
+}
+
+/// How far the oldest segment has been searched for what is live.
+#[derive(Default)]
+pub(super) struct Search {
+    /// Its sequence.
+    sequence: u64,
+    /// Everything before it has been looked at in this round.
+    offset: u64,
+    /// This round met bytes that cannot be read.
+    met_damage: bool,
+    /// This round copied something.
+    moved: bool,
+    /// What is live in the segment cannot be read: it stays, and the next recovery judges it.
+    stopped: bool,
 }
 
 /// What the log will be written to next.
@@ -180,6 +196,9 @@ impl Wal {
         let count = batch.iter().filter(|submission| submission.refused.is_none()).count() as u64;
         shared.counters.submissions += count;
         shared.counters.group_max = shared.counters.group_max.max(count);
+        if count > 0 {
+            shared.measurements.group_size.record(count);
+        }
         Ok(())
     }
 
@@ -189,7 +208,7 @@ impl Wal {
         let start = self.shared.lock().table.start();
         let mut places = Vec::with_capacity(records.len());
         let mut buffer = std::mem::take(&mut writer.buffer);
-        let mut syncs = 0;
+        let mut syncs: SmallVec<[Option<Duration>; 2]> = SmallVec::new();
         let mut written = 0;
         let mut rest = records.iter().peekable();
         loop {
@@ -209,6 +228,7 @@ impl Wal {
                     rolled = true;
                     break;
                 }
+                active.admit_kind(content.kind())?;
                 let before = encoder.offset();
                 let at = encoder.append(&record);
                 writer.links.insert(stream, at);
@@ -227,8 +247,7 @@ impl Wal {
                 break;
             }
             // W3: nothing is written to a segment before everything in the one before it is durable.
-            active.sync()?;
-            syncs += 1;
+            syncs.push(self.timed_sync(&active)?);
             // Under one lock: whoever prepares segments must not see the next one gone and the table still without it.
             let mut spare = writer.spare.lock();
             let next = spare.next.take().expect("the caller has seen to it that there is room");
@@ -239,8 +258,7 @@ impl Wal {
             self.shared.lock().table.push(Arc::clone(&writer.active));
         }
         if sync {
-            writer.active.sync()?;
-            syncs += 1;
+            syncs.push(self.timed_sync(&writer.active)?);
             writer.durable = writer.position();
             assert!(writer.named_start <= start, "W6: the log's start never goes back");
             writer.named_start = start;
@@ -251,9 +269,20 @@ impl Wal {
         }
         writer.buffer = buffer;
         let mut shared = self.shared.lock();
-        shared.counters.syncs += syncs;
+        shared.counters.syncs += syncs.len() as u64;
+        for took in syncs.into_iter().flatten() {
+            shared.measurements.sync_time.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        }
         shared.counters.bytes_written += written;
         Ok(places)
+    }
+
+    /// Syncs, and says how long that took when somebody measures time.
+    fn timed_sync(&self, segment: &Segment) -> Result<Option<Duration>, StorageError> {
+        let stopwatch = self.stopwatch.load();
+        let began = stopwatch.as_ref().map(|stopwatch| stopwatch());
+        segment.sync()?;
+        Ok(stopwatch.as_ref().zip(began).map(|(stopwatch, began)| stopwatch().saturating_sub(began)))
     }
 
     /// Sees to it that the batch can be written, by refusing part of it if need be.
@@ -399,16 +428,16 @@ impl Wal {
     /// further.
     fn move_forward(&self, writer: &mut Writer, budget: u64) -> Result<bool, StorageError> {
         let oldest = self.shared.lock().table.oldest_sealed();
-        let Some((oldest, live)) = oldest.filter(|_| !writer.reclaim_stopped) else { return Ok(false) };
-        if live == 0 {
-            return Ok(false);
+        let Some((oldest, live)) = oldest else { return Ok(false) };
+        if writer.search.sequence != oldest.header.sequence {
+            writer.search = Search { sequence: oldest.header.sequence, ..Search::default() };
         }
-        if writer.searched.0 != oldest.header.sequence {
-            writer.searched = (oldest.header.sequence, SEGMENT_HEADER_BYTES);
+        if live == 0 || writer.search.stopped {
+            return Ok(false);
         }
         let blocks = FileBlocks::new(&*oldest.file, oldest.header.length, RECLAIM_READ_BLOCKS);
         let mut reader = Reader::new(blocks, oldest.header);
-        let from = writer.searched.1;
+        let from = writer.search.offset.max(SEGMENT_HEADER_BYTES);
         reader.seek(from);
         let (mut moved, mut bytes) = (Vec::new(), 0u64);
         let mut ended = false;
@@ -429,12 +458,16 @@ impl Wal {
                     ended = true;
                     break;
                 }
-                Found::Bad { at, expected, found, .. } => {
-                    // What is live behind it cannot be saved here. The segment stays; the next recovery judges it.
+                Found::Bad { offset, at, expected, found } => {
+                    // What is live in it cannot be saved here; what is live behind it can.
                     let kind = DamageKind::Checksum { expected, found };
-                    writer.reclaim_stopped = true;
+                    writer.search.met_damage = true;
                     self.shared.lock().report(Damage { segment: oldest.header.sequence, offset: at, kind });
-                    break;
+                    let again = reader.resynchronise(offset + ALIGNMENT);
+                    if !again.map_err(|error| StorageError::io("read", &oldest.name, error))? {
+                        ended = true;
+                        break;
+                    }
                 }
             }
         }
@@ -452,8 +485,13 @@ impl Wal {
             let places = self.write(writer, &outgoing.collect::<Vec<_>>(), true)?;
             self.shared.lock().commit_moved(&moved, &places);
         }
-        // What a queued record removes is still counted at the end: then the search begins again later.
-        writer.searched.1 = if ended { SEGMENT_HEADER_BYTES } else { reached };
+        writer.search.offset = reached;
+        writer.search.moved |= !moved.is_empty();
+        if ended {
+            // What a queued record removes is still counted at the end: then the search begins again later.
+            let Search { sequence, met_damage, moved, .. } = writer.search;
+            writer.search = Search { sequence, stopped: met_damage && !moved, ..Search::default() };
+        }
         Ok(!moved.is_empty() || (!ended && reached > from))
     }
 

@@ -1,14 +1,19 @@
-//! The bytes of version 1, as another program computed them from `docs/storage-format.md`.
+//! The bytes of versions 1 and 2, as another program computed them from `docs/storage-format.md`.
 
 use super::*;
 use crate::wal::reader::{Found, Reader, SliceBlocks};
 
-const HEADER: SegmentHeader =
-    SegmentHeader { incarnation: 0x1122_3344_5566_7788, sequence: 2, start: Lsn::new(0x10000), length: 0x10000 };
+const HEADER: SegmentHeader = SegmentHeader {
+    version: 1,
+    incarnation: 0x1122_3344_5566_7788,
+    sequence: 2,
+    start: Lsn::new(0x10000),
+    length: 0x10000,
+};
 
 const GOLDEN_HEADER: &str =
     "50686f746f6e574c010000003c1b2bbf8877665544332211020000000000000000000100000000000000010000000000";
-const GOLDEN_END: &str = "2867ead300000500";
+const GOLDEN_END: &str = "da4b9de900000500";
 
 fn of(link: u64, moved_from: Option<Lsn>, content: Content) -> LogRecord {
     LogRecord { stream: StreamId(7), link: Lsn::new(0x8000 + 8 * link), moved_from, content }
@@ -71,6 +76,10 @@ fn golden_records() -> Vec<(&'static str, LogRecord)> {
             "1681f3671000010cffffffffffffffff0000000000000000",
             LogRecord { stream: StreamId::LOG, link: Lsn::ZERO, moved_from: None, content: Content::CleanShutdown },
         ),
+        (
+            "e6aa36552000010d0700000000000000508000000000000005000000000000000900000000000000",
+            of(10, None, Content::LossAccepted { from: 5, end: 9 }),
+        ),
     ]
 }
 
@@ -97,9 +106,15 @@ fn a_segment_header_has_these_bytes_twice() {
     assert_eq!(bytes[..48], bytes[2048..2096]);
     assert_eq!(SegmentHeader::decode(&bytes), HeaderFound::Valid(HEADER));
     let mut newer = bytes.clone();
-    newer[8] = 2;
-    newer[2048 + 8] = 2;
-    assert_eq!(SegmentHeader::decode(&newer), HeaderFound::Newer(2));
+    newer[8] = 3;
+    newer[2048 + 8] = 3;
+    assert_eq!(SegmentHeader::decode(&newer), HeaderFound::Newer(3));
+    // A segment that may hold every kind of record differs in its version alone.
+    let second = SegmentHeader { version: 2, ..HEADER };
+    let mut expected = bytes.clone();
+    (expected[8], expected[2048 + 8]) = (2, 2);
+    assert_eq!(second.encode(), expected);
+    assert_eq!(SegmentHeader::decode(&expected), HeaderFound::Valid(second));
     newer[2048 + 20] ^= 1;
     assert_eq!(SegmentHeader::decode(&newer[2048..]), HeaderFound::Invalid);
 }

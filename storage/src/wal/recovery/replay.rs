@@ -4,7 +4,7 @@
 //! made after it (the writer copies only what is live). A copy moved forward keeps its original position and gives way
 //! to anything newer in its place.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use super::Recovered;
 use crate::limits::WAL_DAMAGE_REPORTS_MAX;
 use crate::wal::format::{Content, LogRecord};
-use crate::wal::index::{MARKS, Mark, Place, Slot, Stream};
+use crate::wal::index::{MARKS, Mark, Place, Slot, Stream, Suspicion};
 use crate::wal::segment::Segment;
 use crate::wal::writer::Spare;
 use crate::wal::{Damage, DamageKind, Lsn, StreamId};
@@ -23,13 +23,19 @@ use crate::wal::{Damage, DamageKind, Lsn, StreamId};
 pub(super) struct Replay {
     streams: BTreeMap<StreamId, Line>,
     own: [Option<Place>; MARKS],
+    /// Streams of which no record is left may have been lost: the log has said so.
+    own_suspect: Option<Suspicion>,
     generation: u64,
     /// The start of the log as the newest batch names it.
     named_start: Lsn,
     /// The greatest position that a batch names as durable.
     durable: Lsn,
     damage: Vec<Damage>,
+    /// Damage that whoever owns the log knows of, and goes on without.
+    accepted: Vec<Damage>,
     gaps: Vec<Gap>,
+    /// How many of the gaps are accepted.
+    gaps_accepted: usize,
     /// Records read.
     records: u64,
     /// Whether the last record says that the log was closed.
@@ -52,7 +58,7 @@ struct Line {
     purged: Option<(u64, Bytes)>,
     marks: [Option<Place>; MARKS],
     erased: bool,
-    recorded_suspect: bool,
+    recorded_suspect: Option<Suspicion>,
     /// What its first record names as the one before.
     first_link: Lsn,
     last: Lsn,
@@ -123,6 +129,16 @@ impl Replay {
                 self.generation = generation;
                 self.own[Mark::Checkpoint as usize] = Some(place);
             }
+            Content::Suspect { segment, offset } => {
+                self.own[Mark::Suspect as usize] = Some(place);
+                self.own_suspect = Some(Suspicion { segment, offset });
+            }
+            Content::LossAccepted { .. } => {
+                self.own[Mark::Suspect as usize] = None;
+                self.own_suspect = None;
+                self.accepted.append(&mut self.damage);
+                self.gaps_accepted = self.gaps.len();
+            }
             _ => {}
         }
     }
@@ -163,13 +179,17 @@ impl Replay {
             }
             let lost = line.lost.take().or(line.doubt.take()).filter(|_| !line.erased);
             links.insert(id, line.last);
-            if let Some(damage) = lost.filter(|_| !line.recorded_suspect) {
+            if let Some(damage) = lost.filter(|_| line.recorded_suspect.is_none()) {
                 suspects.push((id, damage));
             }
             streams.insert(id, line.into_stream(missing, &mut next_ticket));
         }
         if self.own.iter().any(Option::is_some) {
-            streams.insert(StreamId::LOG, Stream { marks: self.own, ..Stream::default() });
+            streams.insert(StreamId::LOG, Stream { marks: self.own, suspect: self.own_suspect, ..Stream::default() });
+        }
+        // Of a stream that is met nowhere else no link tells.
+        if let Some(gap) = self.gaps.get(self.gaps_accepted).filter(|_| self.own_suspect.is_none()) {
+            suspects.push((StreamId::LOG, gap.damage.clone()));
         }
         Recovered {
             generation: self.generation,
@@ -177,6 +197,7 @@ impl Replay {
             streams,
             links,
             damage: self.damage,
+            accepted: self.accepted,
             segments,
             offset,
             named_start: self.named_start.min(oldest),
@@ -219,7 +240,14 @@ impl Line {
                 *self = Self { erased: true, first_link: self.first_link, last: self.last, ..Self::default() };
                 self.marks[Mark::Erased as usize] = erased;
             }
-            Content::Suspect { .. } => self.recorded_suspect = true,
+            Content::Suspect { segment, offset } => self.recorded_suspect = Some(Suspicion { segment, offset }),
+            Content::LossAccepted { from, end } => {
+                self.entries.retain(|index, _| (from..end).contains(index));
+                self.marks[Mark::Suspect as usize] = None;
+                (self.recorded_suspect, self.doubt, self.lost) = (None, None, None);
+                // Whatever its first record followed.
+                self.first_link = Lsn::ZERO;
+            }
             Content::Born(_) | Content::Batch { .. } | Content::Checkpoint { .. } | Content::CleanShutdown => {}
         }
     }
@@ -238,31 +266,28 @@ impl Line {
         None
     }
 
-    /// Keeps entries up to the first that is missing; those behind it are in nobody's order.
-    fn into_stream(mut self, missing: Option<u64>, next_ticket: &mut u64) -> Stream {
-        if let Some(missing) = missing {
-            drop(self.entries.split_off(&missing));
-        }
+    /// Makes readable what comes before the first entry that is missing.
+    fn into_stream(self, missing: Option<u64>, next_ticket: &mut u64) -> Stream {
+        let before = |index: &&u64| missing.is_none_or(|missing| **index < missing);
+        let count = self.entries.keys().take_while(before).count();
         let first = self.entries.keys().next().copied().unwrap_or(0);
-        let slots: VecDeque<_> = self
-            .entries
-            .into_values()
-            .map(|(term, place)| {
-                *next_ticket += 1;
-                Slot { ticket: *next_ticket, term, place: Some(place), payload: None }
-            })
-            .collect();
+        let slot = |(index, (term, place))| {
+            *next_ticket += 1;
+            (index, Slot { ticket: *next_ticket, term, place: Some(place), payload: None })
+        };
+        let entries = self.entries.into_iter().map(slot).collect();
         *next_ticket += 1;
-        Stream {
-            first,
-            slots,
+        let mut stream = Stream {
             vote: self.vote,
             committed: self.committed,
             purged: self.purged,
             erased: self.erased,
             suspect: self.recorded_suspect,
             marks: self.marks,
-        }
+            ..Stream::default()
+        };
+        stream.hold(entries, first, count);
+        stream
     }
 }
 

@@ -41,6 +41,10 @@ pub struct LogSurvey {
     pub generation: u64,
     /// Places that do not hold what was written there.
     pub damage: Vec<Damage>,
+    /// The same, where what was lost has been accepted as lost.
+    pub damage_accepted: Vec<Damage>,
+    /// Whether streams of which no record is left may have been lost, and that was not accepted.
+    pub may_lack_streams: bool,
 }
 
 /// A file of the log.
@@ -90,6 +94,8 @@ pub struct StreamSurvey {
     pub live_bytes: u64,
     /// Why an opening would make it suspect.
     pub lost: Option<Damage>,
+    /// Runs of entries that are whole, first and last index of each; more than one: what is between them is lost.
+    pub runs: Vec<(u64, u64)>,
 }
 
 /// Reads the log in `disk`; `start` is the position the superblock names. `reads` is told, before each segment, how many
@@ -136,22 +142,27 @@ pub fn survey(disk: &dyn Disk, start: Lsn, reads: &mut dyn FnMut(u64, u64)) -> R
     survey.generation = recovered.generation;
     survey.named_start = recovered.named_start;
     survey.damage = recovered.damage;
+    survey.damage_accepted = recovered.accepted;
     let mut table = SegmentTable::default();
     recovered.segments.iter().for_each(|segment| table.push(Arc::clone(segment)));
     for (id, stream) in &recovered.streams {
         let mut surveyed = StreamSurvey { state: stream.state(), ..StreamSurvey::default() };
-        let slots = stream.slots.iter().filter_map(|slot| slot.place);
-        for place in slots.chain(stream.marks.iter().copied().flatten()) {
+        surveyed.runs = stream.runs();
+        for place in stream.places() {
             table.count(place);
             surveyed.live_records += 1;
             surveyed.live_bytes += u64::from(place.bytes);
         }
-        if *id != StreamId::LOG {
-            survey.streams.insert(*id, surveyed);
+        match *id {
+            StreamId::LOG => survey.may_lack_streams = stream.suspect.is_some(),
+            id => drop(survey.streams.insert(id, surveyed)),
         }
     }
     for (id, damage) in recovered.suspects {
-        survey.streams.entry(id).or_default().lost = Some(damage);
+        match id {
+            StreamId::LOG => survey.may_lack_streams = true,
+            id => survey.streams.entry(id).or_default().lost = Some(damage),
+        }
     }
     for (segment, live_records, live_bytes) in table.rows() {
         let at = usize::try_from(segment.header.sequence - chain.first).expect("the chain is in memory");
