@@ -7,8 +7,10 @@
 mod controller;
 mod error;
 pub mod limits;
+mod offline;
 mod replicated_state;
 
 pub use controller::{Controller, Registration};
 pub use error::ControllerError;
+pub use offline::{accept_loss, state_on_disk};
 pub use replicated_state::{CLUSTER_STATE_SET, ReplicatedState};

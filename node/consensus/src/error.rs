@@ -84,6 +84,19 @@ pub enum ConsensusError {
         /// What is lost, for people.
         lost: String,
     },
+    /// The log was purged of entries that the state machine has not applied: the state was lost or set back.
+    #[error(
+        "member {member} of group {group} has purged its log up to {purged}, but its state does not reach that far: the data \
+         was lost, not only the log"
+    )]
+    StateMissing {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+        /// The last index purged.
+        purged: u64,
+    },
     /// The state machine has state but the log has none: the log was lost or belongs to another directory.
     #[error("member {member} of group {group} has applied entries up to {applied}, but no log on this disk")]
     LogMissing {

@@ -206,6 +206,14 @@ impl Shared {
             return Err(ConsensusError::LogMissing { group, member, applied: applied.to_string() });
         }
 
+        if let Some(node) = founder
+            && !pristine
+            && log.is_empty()
+            && state_machine.applied().is_none()
+        {
+            log.found(node);
+        }
+
         let raft = Raft::build(member, Arc::clone(&self.config), NoPeers, log.clone(), state_machine)
             .await
             .map_err(|error| ended(error.to_string()))?;

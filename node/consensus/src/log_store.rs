@@ -4,6 +4,7 @@
 //! the WAL, so that its order on disk is the order of the calls (C1, C2; CRATES traps 1, 2 and 4). Completions come back
 //! in that order on the WAL's thread; all they do there is to wake the group's core.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -13,8 +14,9 @@ use futures_util::{Stream, stream};
 use openraft::errors::LeaderChanged;
 use openraft::storage::{IOFlushed, LeaderBoundedStreamError, LeaderBoundedStreamResult, RaftLogStorage};
 use openraft::type_config::alias::LeaderIdOf;
-use openraft::{LogState, OptionalSend, RaftLogReader};
+use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
+use photondb_proto::NodeId;
 use photondb_storage::StorageError;
 use photondb_storage::wal::{Completion, Record, StreamId, Wal};
 use tokio::sync::oneshot;
@@ -24,8 +26,9 @@ use crate::fatal::Fatal;
 use crate::format;
 use crate::leadership::Leadership;
 use crate::limits::{APPEND_BYTES_MAX, READ_BYTES_MAX};
+use crate::loss::NO_RECORD_LEFT;
 use crate::position::{LogPosition, Term};
-use crate::types::{Entry, LogId, Types, Vote, log_id, position};
+use crate::types::{Entry, LogId, Membership, Types, Vote, log_id, position};
 
 /// The log, vote and committed position of one member. Clones share them: openraft's readers are clones.
 #[derive(Clone)]
@@ -80,6 +83,25 @@ impl LogStore {
     pub(crate) fn is_pristine(&self) -> bool {
         let head = self.shared.head.lock();
         head.vote.is_none() && head.last.is_none()
+    }
+
+    /// Whether the log holds no entry and never was purged. With a vote that is what an accepted loss can leave.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.head.lock().last.is_none()
+    }
+
+    /// Makes the first entry the one that names the member the only voter, as founding a group does.
+    pub(crate) fn found(&self, node: NodeId) {
+        let member = self.shared.fatal.member;
+        let voters = vec![BTreeSet::from([member])];
+        let membership =
+            Membership::new(voters, BTreeMap::from([(member, node)])).expect("the voter is among the nodes");
+        let first = LogPosition { term: Term(0), index: 0 };
+        let payload = format::encode_payload(&EntryPayload::Membership(membership));
+        let mut head = self.shared.head.lock();
+        head.last = Some(log_id(first));
+        let record = Record::Entry { index: first.index, term: first.term.0, payload };
+        self.shared.submit(&mut head, [record], None);
     }
 
     /// The index up to which the log is purged.
@@ -137,14 +159,16 @@ impl Head {
     fn read(wal: &Wal, stream: StreamId, fatal: &Fatal) -> Result<Head, ConsensusError> {
         let Fatal { group, member, .. } = *fatal;
         let mut head = Head { vote: None, purged: None, last: None, committed: None, committed_written: None };
-        let Some(state) = wal.state(stream) else { return Ok(head) };
+        let suspect = |lost| Err(ConsensusError::Suspect { group, member, lost });
+        let Some(state) = wal.state(stream) else {
+            // Damage may have taken all of it, its vote with it; founded anew it would be another log of the same name.
+            return if wal.may_lack_streams() { suspect(NO_RECORD_LEFT.to_owned()) } else { Ok(head) };
+        };
         if state.erased {
             return Err(ConsensusError::Erased { member });
         }
-        if state.suspect {
-            let lost =
-                format!("records of its log were damaged; what can still be read ends at entry {:?}", state.last_index);
-            return Err(ConsensusError::Suspect { group, member, lost });
+        if let Some(loss) = wal.loss(stream) {
+            return suspect(loss.to_string());
         }
         let unreadable = |source| ConsensusError::Format { member, source };
         head.vote = state.vote.map(format::decode_vote).transpose().map_err(unreadable)?;

@@ -21,6 +21,9 @@ pub trait Health: Send + Sync + 'static {
 
     /// Brings gauges up to date before they are shown.
     fn update_metrics(&self);
+
+    /// Metrics that the recorder has no form for, in Prometheus's text format.
+    fn more_metrics(&self) -> String;
 }
 
 type Node = State<Arc<dyn Health>>;
@@ -76,7 +79,7 @@ async fn ready(State(node): Node) -> Response {
 
 async fn metrics(State(node): Node) -> Response {
     node.update_metrics();
-    let text = telemetry::metrics().render();
+    let text = telemetry::metrics().render() + &node.more_metrics();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

@@ -88,3 +88,6 @@ pub const SERVER_NAME_BYTES_MAX: usize = 127;
 
 /// Threads that serve clients.
 pub const WORKER_THREADS_MAX: usize = 1_024;
+
+/// Streams of the log that the metrics show one by one: the largest.
+pub const STREAMS_SHOWN_MAX: usize = 20;

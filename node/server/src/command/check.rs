@@ -1,21 +1,29 @@
 //! `photondb check`: proves that a data directory is sound, or says what is not.
 
+mod accept_loss;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use photondb_storage::verify::{self, CheckOptions, CheckReport, Concerns, Finding, Progress, Stage};
+use photondb_storage::verify::{self, CheckOptions, CheckReport, Concerns, Finding, Progress, Stage, Zone};
 use serde_json::{Value, json};
 
-use super::offline::{self, EXIT_DAMAGED, EXIT_WHOLE, OfflineError, ProgressBar, size};
+use accept_loss::Accepted;
+
+use super::offline::{self, EXIT_DAMAGED, EXIT_LOSS_ACCEPTED, EXIT_WHOLE, OfflineError, ProgressBar, size};
+
+pub use accept_loss::cluster_state_name;
 
 pub(super) fn command() -> Command {
     Command::new("check")
-        .about("Check a data directory that no server has open: every page, every tree, the log. Changes nothing")
+        .about("Check a data directory that no server has open: every page, every tree, the log. Changes nothing, except with \
+             --accept-loss")
         .after_help(
             "Exit codes: 0 the directory is whole; 1 it is damaged; 2 it could not be checked (missing, in use, no data, \
-             written by a newer version).",
+             written by a newer version); 3 with --accept-loss: what the log had lost was given up, and the node starts \
+             again.\n\nPages cannot be mended: with --accept-loss a damaged page stays as it is, and the exit code 1.",
         )
         .arg(offline::directory_argument())
         .arg(offline::copy_argument())
@@ -31,7 +39,8 @@ pub(super) fn command() -> Command {
             Arg::new("accept-loss")
                 .long("accept-loss")
                 .action(ArgAction::SetTrue)
-                .help("Open a directory whose only replica is damaged, giving up what is lost"),
+                .conflicts_with("read-only-copy")
+                .help("Give up what the log has lost, so that a node with the only replica starts again. Copy the directory first"),
         )
 }
 
@@ -42,6 +51,7 @@ pub(super) fn run(arguments: &ArgMatches) -> ExitCode {
 fn check(arguments: &ArgMatches) -> Result<u8, OfflineError> {
     let path = offline::directory(arguments);
     let disk = offline::open(&path)?;
+    let again = disk.clone();
     let (json, quiet) = (arguments.get_flag("json"), arguments.get_flag("quiet"));
     let mut bar = ProgressBar::new(quiet);
     let options = CheckOptions { unlocked: arguments.get_flag("read-only-copy") };
@@ -55,17 +65,44 @@ fn check(arguments: &ArgMatches) -> Result<u8, OfflineError> {
     bar.clear();
     let report = report.map_err(|error| OfflineError::storage(&path, error))?;
     let mut out = std::io::stdout().lock();
-    if json {
-        writeln!(out, "{:#}", as_json(&path, &report))?;
-    } else {
+    if !json {
         print(&mut out, &report, quiet)?;
     }
-    out.flush()?;
-    match report.problems.is_empty() {
-        true => Ok(EXIT_WHOLE),
-        false if arguments.get_flag("accept-loss") => Err(OfflineError::AcceptLoss),
-        false => Ok(EXIT_DAMAGED),
+    let accepted = match arguments.get_flag("accept-loss") {
+        true => Some(accept_loss::accept(&path, again)?),
+        false => None,
+    };
+    let pages = report.problems.iter().filter(|finding| !is_of_the_log(finding.zone)).count();
+    match &accepted {
+        _ if json => {
+            let mut object = as_json(&path, &report);
+            object["accepted"] = accepted.as_ref().map(Accepted::as_json).unwrap_or_default();
+            writeln!(out, "{object:#}")?;
+        }
+        Some(accepted) => {
+            accepted.print(&mut out)?;
+            if pages > 0 {
+                writeln!(
+                    out,
+                    "{pages} problems outside the log stay: pages are not mended, they must be refilled or restored"
+                )?;
+            }
+        }
+        None => {}
     }
+    out.flush()?;
+    Ok(match accepted {
+        None if report.problems.is_empty() => EXIT_WHOLE,
+        None => EXIT_DAMAGED,
+        Some(_) if pages > 0 || report.problems_not_listed > 0 => EXIT_DAMAGED,
+        Some(accepted) if accepted.is_nothing() => EXIT_WHOLE,
+        Some(_) => EXIT_LOSS_ACCEPTED,
+    })
+}
+
+/// Whether accepting a loss deals with it.
+fn is_of_the_log(zone: Zone) -> bool {
+    matches!(zone, Zone::LogSegment | Zone::LogRecord | Zone::LogStream)
 }
 
 fn print(out: &mut impl Write, report: &CheckReport, quiet: bool) -> std::io::Result<()> {

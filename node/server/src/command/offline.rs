@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches};
+use photondb_consensus::ConsensusError;
 use photondb_storage::StorageError;
 use photondb_storage::disk::Disk;
 use photondb_storage::disk::system::SystemDisk;
@@ -18,6 +19,8 @@ pub const EXIT_WHOLE: u8 = 0;
 pub const EXIT_DAMAGED: u8 = 1;
 /// The command could not do its work, or was not understood.
 pub const EXIT_NOT_DONE: u8 = 2;
+/// Something was lost, and that was accepted: the directory can be opened.
+pub const EXIT_LOSS_ACCEPTED: u8 = 3;
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +49,12 @@ pub enum OfflineError {
     Storage { path: PathBuf, source: StorageError },
     #[error("cannot print: {0}")]
     Print(#[from] std::io::Error),
-    #[error(
-        "--accept-loss is not supported yet: a damaged directory can be examined, but not be opened without its loss"
-    )]
-    AcceptLoss,
+    #[error("{}: a loss cannot be accepted: {reason}", path.display())]
+    NotAccepted { path: PathBuf, reason: ConsensusError },
+    #[error("{}: the cluster state cannot be read, so nobody knows what belongs to which table: {reason}", path.display())]
+    NoClusterState { path: PathBuf, reason: String },
+    #[error("{what} has other replicas: let them refill this one instead of accepting a loss")]
+    OtherReplicas { what: String },
     #[error("{0:?} is not a page: a page is named as `check` prints it, as in 8K:12.3")]
     NoPage(String),
     #[error("{0:?} is not a part of a data directory: superblock, trees, space, wal, page PAGE")]

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command};
-use photondb_controller::{Controller, Registration};
-use photondb_replica::Replicas;
+use photondb_consensus::ConsensusError;
+use photondb_controller::{Controller, ControllerError, Registration};
+use photondb_replica::reconcile::Failures;
+use photondb_replica::{ReplicaError, Replicas};
 use photondb_runtime::random::Random;
 use photondb_runtime::task::sleep;
 use tokio::sync::watch;
 
 use super::accounts::store_password;
 use super::{Foundation, StartError, random_uuid};
+use crate::command::check::cluster_state_name;
 use crate::config::{Config, InitialPassword};
 use crate::limits::{RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
 
@@ -33,22 +36,35 @@ impl Cluster {
         let registration = registration(foundation, config);
         let own = foundation.clone();
         let initial_password = config.initial_password.clone();
+        let directory = config.directory.clone();
         let joined = foundation.raft.block_on(async move {
-            let controller = Controller::open(&own.groups, own.engine.clone(), &registration)
-                .await
-                .map_err(|error| StartError::Cluster(error.to_string()))?;
+            let controller = Controller::open(&own.groups, own.engine.clone(), &registration).await.map_err(
+                |error| match error {
+                    ControllerError::Consensus(ConsensusError::Suspect { lost, .. }) => {
+                        StartError::loss(&directory, vec![(cluster_state_name(), lost)])
+                    }
+                    error => StartError::Cluster(error.to_string()),
+                },
+            )?;
             // Only a directory that is opened for the first time: later the password is the administrator's affair.
             let made_password = match registration.boots {
                 1 => set_initial_password(&controller, initial_password, &*own.random).await?,
                 _ => None,
             };
+            for damage in own.engine.wal().damage() {
+                tracing::warn!("{damage}");
+            }
             let replicas = Replicas::new(own.node_id, own.engine.clone(), own.groups.clone(), own.raft.clone());
             let states = controller.watch();
             let (announce, reconciled) = watch::channel(Arc::new(ClusterState::at_birth()));
             let first = controller.state();
-            reconcile_once(&replicas, &first).await;
+            let failures = replicas.reconcile(&first).await;
+            if let Some(lost) = lost_tables(&failures, &first) {
+                return Err(StartError::loss(&directory, lost));
+            }
+            settle(&failures, &own);
             announce.send_replace(first);
-            own.raft.spawn(obey(replicas.clone(), states, announce));
+            own.raft.spawn(obey(own.clone(), replicas.clone(), states, announce));
             Ok(Arc::new(Cluster { controller, replicas, reconciled, made_password }))
         });
         joined.unwrap_or_else(|| Err(StartError::Cluster("the Raft thread has ended".to_owned())))
@@ -62,13 +78,14 @@ impl Cluster {
 
 /// Brings the replicas to each new state, one after the other, for as long as the node runs.
 async fn obey(
+    foundation: Arc<Foundation>,
     replicas: Arc<Replicas>,
     mut states: watch::Receiver<Arc<ClusterState>>,
     announce: watch::Sender<Arc<ClusterState>>,
 ) {
     loop {
         let state = states.borrow_and_update().clone();
-        let complete = reconcile_once(&replicas, &state).await;
+        let complete = settle(&replicas.reconcile(&state).await, &foundation);
         announce.send_replace(state);
         if complete {
             if states.changed().await.is_err() {
@@ -81,12 +98,29 @@ async fn obey(
 }
 
 /// Whether all was done.
-async fn reconcile_once(replicas: &Arc<Replicas>, state: &ClusterState) -> bool {
-    let failures = replicas.reconcile(state).await;
+fn settle(failures: &Failures, foundation: &Foundation) -> bool {
     for (table, error) in &failures.0 {
         tracing::error!(%table, %error, "a table is not as the cluster state wants it; trying again");
     }
-    failures.0.is_empty()
+    let complete = failures.0.is_empty();
+    if complete {
+        // Every member that should be here has its log: damage has taken none of them altogether.
+        foundation.engine.wal().accept_lacking_streams(None);
+    }
+    complete
+}
+
+/// Tables whose only replica may have lost acknowledged writes, and what of.
+fn lost_tables(failures: &Failures, state: &ClusterState) -> Option<Vec<(String, String)>> {
+    let lost = failures.0.iter().filter_map(|(id, error)| {
+        let ReplicaError::Consensus(ConsensusError::Suspect { group, lost, .. }) = error else { return None };
+        let table = state.table(*id)?;
+        let alone = table.shards.iter().all(|shard| shard.members.len() == 1);
+        let database = state.database(table.database).map_or("?", |database| &database.name);
+        alone.then(|| (format!("table {database}.{} (group {group})", table.name), lost.clone()))
+    });
+    let lost = lost.collect::<Vec<_>>();
+    (!lost.is_empty()).then_some(lost)
 }
 
 fn registration(foundation: &Foundation, config: &Config) -> Registration {

@@ -26,12 +26,27 @@ pub enum StartError {
     /// The system gives no more threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// The node has the only replica of something, and its log is damaged. To go on without what is lost is a decision of
+    /// people.
+    #[error(
+        "acknowledged writes may be lost, and this node has the only replica:\n{losses}Keep a copy of the data directory as it \
+         is. If there is no better one, `photondb check {} --accept-loss` gives up what is lost and says what that is; then \
+         the node starts with the rest",
+        directory.display()
+    )]
+    Loss { directory: PathBuf, losses: String },
     /// The cluster's own state does not come up.
     #[error("the cluster state is not available: {0}")]
     Cluster(String),
 }
 
 impl StartError {
+    /// `lost`: by what it concerns, why it is in doubt.
+    pub(super) fn loss(directory: &Option<PathBuf>, lost: Vec<(String, String)>) -> StartError {
+        let losses = lost.into_iter().map(|(what, why)| format!("    {what}: {why}\n")).collect();
+        StartError::Loss { directory: directory.clone().unwrap_or_else(|| PathBuf::from("DIR")), losses }
+    }
+
     pub(super) fn storage(config: &Config, source: StorageError) -> StartError {
         let directory = config.directory.clone().unwrap_or_else(|| PathBuf::from("(memory)"));
         match source {

@@ -1,5 +1,7 @@
 //! What the HTTP port tells about the node.
 
+mod log_metrics;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -34,6 +36,8 @@ impl Status {
             let _ = name.set(given.clone());
         }
         let started = foundation.clock.now();
+        let clock = foundation.clock.clone();
+        foundation.engine.wal().set_stopwatch(Box::new(move || clock.now().since_start()));
         Self { name, ports, started, ready: AtomicBool::new(false), connections: OnceLock::new(), foundation }
     }
 
@@ -107,5 +111,9 @@ impl Health for Status {
         counter!("photondb_log_submissions_total").absolute(log.submissions);
         gauge!("photondb_log_segments").set(log.segments as f64);
         gauge!("photondb_log_queued_bytes").set(log.queued_bytes as f64);
+    }
+
+    fn more_metrics(&self) -> String {
+        log_metrics::render(self.foundation.engine.wal())
     }
 }
