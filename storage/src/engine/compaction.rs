@@ -106,7 +106,7 @@ impl Engine {
         at: &mut (TreeSetId, Place),
         slots_max: usize,
     ) -> Result<Option<usize>> {
-        let next: Option<TreeSet> = self.inner.sets.lock().range(at.0..).next().map(|(_, set)| set.clone());
+        let next = self.live_sets().into_iter().find(|set| set.id() >= at.0);
         let Some(set) = next else { return Ok(None) };
         let place = if set.id() == at.0 { std::mem::take(&mut at.1) } else { Place::default() };
         let step = set.relocate(&place, slots_max, &|page: PageId| extents.contains(&page.extent()))?;
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     fn find_lost_slots(&self) -> Result<u64> {
-        let sets: Vec<TreeSet> = self.inner.sets.lock().values().cloned().collect();
+        let sets = self.live_sets();
         let mut checkpointer = self.inner.checkpointer.lock();
         let Some(checkpointer) = checkpointer.as_mut() else { return Ok(0) };
         checkpointer.give_back_lost_slots(&sets, &self.inner.ambient)
