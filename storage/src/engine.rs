@@ -58,7 +58,7 @@ impl Default for EngineOptions {
         EngineOptions {
             cache_bytes: 128 << 20,
             dirty_bytes: 64 << 20,
-            checkpoint_wal_bytes: 256 << 20,
+            checkpoint_wal_bytes: 128 << 20,
             compression: Compression::default(),
             wal: WalOptions::default(),
         }

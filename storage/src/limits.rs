@@ -11,8 +11,8 @@ pub const WAL_SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// The largest segment the log accepts, in bytes. Lengths and offsets within a segment fit 32 bits.
 pub const WAL_SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
-/// The segment of a node in production, in bytes.
-pub const WAL_SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+/// The segment of a node in production, in bytes: little more than the largest record, so that a small node stays small.
+pub const WAL_SEGMENT_BYTES_DEFAULT: u64 = 36 << 20;
 
 /// What one step of the writer takes from the queue when more is waiting, in bytes.
 pub const WAL_STEP_BYTES_MAX: usize = 8 << 20;

@@ -15,6 +15,9 @@ use super::format::{
 use crate::disk::File;
 use crate::limits::WAL_PAYLOAD_BYTES_MAX;
 
+/// What a block that was never written holds.
+static ZERO_BLOCK: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
+
 /// Where the reader gets blocks from.
 pub(crate) trait Blocks {
     /// The bytes of block `number`, fewer at the end of the file, none after it.
@@ -135,6 +138,10 @@ impl<B: Blocks> Reader<B> {
         while at < self.header.length {
             let block_end = (at / BLOCK_BYTES + 1) * BLOCK_BYTES;
             let block = self.blocks.block(at / BLOCK_BYTES)?;
+            if block == &ZERO_BLOCK[..block.len()] {
+                at = block_end;
+                continue;
+            }
             let mut candidates = Vec::new();
             for within in ((at % BLOCK_BYTES) as usize..block.len()).step_by(ALIGNMENT as usize) {
                 // The look of a batch: its length, one full fragment, its kind.

@@ -30,6 +30,9 @@ const SCAN_BLOCKS: u64 = 16;
 /// Zeros are written, and looked for, in pieces of this many bytes.
 const ZERO_BYTES: u64 = 64 << 10;
 
+/// Compared with at the speed of memory, as a loop over bytes is not.
+static ZEROS: [u8; ZERO_BYTES as usize] = [0; ZERO_BYTES as usize];
+
 /// An opened log, before it becomes a [`super::Wal`].
 pub(super) struct Recovered {
     /// The newest checkpoint generation the log knows was published.
@@ -120,7 +123,7 @@ fn holds_something(disk: &dyn Disk, name: &str) -> Result<bool, StorageError> {
     while offset < length {
         piece.resize((length - offset).min(ZERO_BYTES) as usize, 0);
         file.read_exact_at(&mut piece, offset).map_err(io)?;
-        if piece.iter().any(|byte| *byte != 0) {
+        if piece != ZEROS[..piece.len()] {
             return Ok(true);
         }
         offset += piece.len() as u64;
@@ -341,7 +344,7 @@ fn zero_from(segment: &Segment, offset: u64) -> Result<(), StorageError> {
     while at < length {
         piece.resize((length - at).min(ZERO_BYTES - at % ZERO_BYTES) as usize, 0);
         segment.file.read_exact_at(&mut piece, at).map_err(|error| StorageError::io("read", &segment.name, error))?;
-        if piece.iter().any(|byte| *byte != 0) {
+        if piece != ZEROS[..piece.len()] {
             piece.fill(0);
             segment.write(&piece, at)?;
         }

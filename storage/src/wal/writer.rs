@@ -99,6 +99,18 @@ impl Wal {
         self.write(&mut writer, &[], false).map(drop).inspect_err(|error| self.stop(error))
     }
 
+    /// Removes the files kept to become segments, the one made ready aside. For a log that nobody has written to for a
+    /// while: it then takes the room of one segment, or two. May be called from any thread.
+    pub fn give_spares_back(&self) -> Result<(), StorageError> {
+        let spare = Arc::clone(&self.writer.lock().spare);
+        let mut spare = spare.lock();
+        while let Some(name) = spare.names.last() {
+            segment::remove(&*self.disk, name)?;
+            spare.names.pop();
+        }
+        Ok(())
+    }
+
     /// Makes the next segment ready, so that no step has to. May be called from any thread, at leisure.
     pub fn prepare(&self) -> Result<(), StorageError> {
         let (active, spare) = {
