@@ -33,7 +33,7 @@ use self::admission::Admissions;
 pub use self::admission::{Admission, Purpose};
 pub use self::measurements::{Histogram, WalMeasurements};
 #[doc(hidden)]
-pub use self::reader::examine;
+pub use self::reader::{examine, seal};
 pub use self::recovery::survey::{LogSurvey, SegmentState, SegmentSurvey, StreamSurvey, survey};
 use self::shared::Shared;
 use self::writer::Writer;
@@ -42,6 +42,12 @@ use crate::disk::memory::MemoryDisk;
 use crate::error::StorageError;
 use crate::limits::{WAL_CACHE_BYTES_DEFAULT, WAL_SEGMENT_BYTES_DEFAULT, WAL_SEGMENT_BYTES_MAX, WAL_SEGMENT_BYTES_MIN};
 use crate::sync::Mutex;
+
+/// Whether a directory has a file that is, or was about to become, a segment of the log. Errors: the machine's.
+pub(crate) fn exists(disk: &dyn Disk) -> Result<bool, StorageError> {
+    let names = disk.list().map_err(|error| StorageError::io("listing of", &disk.describe(), error))?;
+    Ok(names.iter().any(|name| segment::parse_segment_name(name).is_some()))
+}
 
 /// One sequence of records in the log: one member of one Raft group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -215,8 +215,9 @@ impl SegmentHeader {
             }
             let (sequence, start, length) = (fields.u64()?, Lsn::new(fields.u64()?), fields.u64()?);
             let header = Self { version, incarnation, sequence, start, length };
-            let sensible =
-                header.length > SEGMENT_HEADER_BYTES && header.start.get().checked_add(header.length).is_some();
+            let sensible = header.length >= BLOCK_BYTES
+                && header.length.is_multiple_of(BLOCK_BYTES)
+                && header.start.get().checked_add(header.length).is_some();
             sensible.then_some(HeaderFound::Valid(header))
         }();
         header.unwrap_or(HeaderFound::Invalid)
@@ -349,14 +350,14 @@ impl Content {
         let content = match kind {
             Kind::Batch => Self::Batch { durable: Lsn::new(fields.u64()?), start: Lsn::new(fields.u64()?) },
             Kind::Entry => {
-                let (index, term) = (fields.u64()?, fields.u64()?);
+                let (index, term) = (fields.index()?, fields.u64()?);
                 return Some(Self::Entry { index, term, payload: rest(&fields) });
             }
             Kind::Vote => return Some(Self::Vote(bytes.clone())),
             Kind::Committed => return Some(Self::Committed(bytes.clone())),
             Kind::Truncate => Self::Truncate { from: fields.u64()? },
             Kind::Purge => {
-                let upto = fields.u64()?;
+                let upto = fields.index()?;
                 return Some(Self::Purge { upto, payload: rest(&fields) });
             }
             Kind::Born => return Some(Self::Born(bytes.clone())),
@@ -562,6 +563,11 @@ impl<'a> Fields<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    /// An index that another one may follow.
+    fn index(&mut self) -> Option<u64> {
+        self.u64().filter(|index| *index < u64::MAX)
     }
 }
 

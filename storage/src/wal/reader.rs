@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::Lsn;
 use super::format::{
-    ALIGNMENT, BATCH_DATA_BYTES, BLOCK_BYTES, Content, FRAGMENT_HEADER_BYTES, FragmentHeader, Kind, LogRecord, Part,
-    SEGMENT_HEADER_BYTES, SegmentHeader,
+    ALIGNMENT, BATCH_DATA_BYTES, BLOCK_BYTES, Content, FRAGMENT_HEADER_BYTES, FragmentHeader, HeaderFound, Kind,
+    LogRecord, Part, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use crate::disk::File;
 use crate::limits::WAL_PAYLOAD_BYTES_MAX;
@@ -99,6 +99,7 @@ impl<B: Blocks> Reader<B> {
             if matches!(part, Part::Full | Part::Last) {
                 let offset = begun.map_or(self.offset, |(offset, _)| offset);
                 let record = Kind::decode(kind).and_then(|kind| LogRecord::decode(kind, &data.freeze()));
+                let record = record.filter(|record| looks_back(record, self.header.start.plus(offset)));
                 return Ok(match record {
                     Some(record) => {
                         self.offset = end;
@@ -154,6 +155,7 @@ impl<B: Blocks> Reader<B> {
                 let fragment = read_fragment(&mut self.blocks, &self.header, candidate, Some(&mut data))?;
                 if let Fragment::Whole { .. } = fragment
                     && let Some(record) = LogRecord::decode(Kind::Batch, &data.freeze())
+                    && looks_back(&record, self.header.start.plus(candidate))
                     && let Content::Batch { durable, .. } = record.content
                 {
                     greatest = greatest.max(Some(durable));
@@ -162,6 +164,15 @@ impl<B: Blocks> Reader<B> {
             at = block_end;
         }
         Ok(greatest)
+    }
+}
+
+/// Whether a batch names only what was there before it, as every writer's does. One that names more would have everything
+/// before it taken for lost.
+fn looks_back(record: &LogRecord, at: Lsn) -> bool {
+    match record.content {
+        Content::Batch { durable, start } => durable <= at && start <= at,
+        _ => true,
     }
 }
 
@@ -244,7 +255,6 @@ impl Blocks for SliceBlocks<'_> {
 #[doc(hidden)]
 #[must_use]
 pub fn examine(bytes: &[u8]) -> (usize, bool) {
-    use super::format::HeaderFound;
     let HeaderFound::Valid(mut header) = SegmentHeader::decode(bytes) else { return (0, false) };
     header.length = header.length.min(bytes.len() as u64);
     let mut reader = Reader::new(SliceBlocks(bytes), header);
@@ -265,5 +275,28 @@ pub fn examine(bytes: &[u8]) -> (usize, bool) {
             }
             Ok(Found::End) | Err(_) => return (records, clean),
         }
+    }
+}
+
+/// Corrects the checksum of every fragment, or what looks like one, of a segment given as bytes, for fuzzing: what is behind
+/// them is reached.
+#[doc(hidden)]
+pub fn seal(bytes: &mut [u8]) {
+    let HeaderFound::Valid(header) = SegmentHeader::decode(bytes) else { return };
+    let mut at = SEGMENT_HEADER_BYTES as usize;
+    while at < bytes.len() {
+        let block_end = bytes.len().min((at / BLOCK_BYTES as usize + 1) * BLOCK_BYTES as usize);
+        let block = &mut bytes[at..block_end];
+        let fragment = FragmentHeader::decode(block);
+        let data = fragment.and_then(|fragment| block[FRAGMENT_HEADER_BYTES..].get(..usize::from(fragment.length)));
+        at = match (fragment, data) {
+            (Some(fragment), Some(data)) => {
+                let end = at + FRAGMENT_HEADER_BYTES + data.len();
+                let sum = fragment.expected(header.incarnation, header.start.plus(at as u64), data);
+                block[..4].copy_from_slice(&sum.to_le_bytes());
+                end.next_multiple_of(ALIGNMENT as usize).min(block_end)
+            }
+            _ => at + ALIGNMENT as usize,
+        };
     }
 }
