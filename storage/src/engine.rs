@@ -166,7 +166,7 @@ impl Engine {
     /// Opens the directory, creating what it lacks: takes its lock, picks the superblock, opens the log, and raises the
     /// boot counter durably.
     ///
-    /// Errors: `Locked`; `NewerFormat`; `NoSuperblock`, `StaleCheckpoint`, `LogMissing`, `DamagedPage` or `Inconsistent`
+    /// Errors: `Locked`; `NewerFormat`; `NoSuperblock`, `StaleCheckpoint`, `NoLog`, `LogMissing`, `DamagedPage` or `Inconsistent`
     /// when the directory is damaged or mixed; the machine's.
     pub fn open(disk: Arc<dyn Disk>, options: EngineOptions) -> Result<Engine> {
         let lock = disk.lock().map_err(|error| match error.kind() {

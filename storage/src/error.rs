@@ -61,6 +61,22 @@ pub enum StorageError {
         end: u64,
     },
 
+    /// One of the two superblocks is not what was written.
+    #[error("superblock {slot} is not valid: {detail}")]
+    DamagedSuperblock {
+        /// 0 or 1.
+        slot: u64,
+        /// What is wrong with it.
+        detail: &'static str,
+    },
+
+    /// The directory has been in use, and no file of its log is there.
+    #[error("the log is missing: none of its files is there, although the directory has been in use (boot {boot})")]
+    NoLog {
+        /// How often it was opened, as the newest superblock says.
+        boot: u64,
+    },
+
     /// The superblocks found are older than what the log says was published: the newer ones are lost.
     #[error("the newest checkpoint found has generation {found}, but the log recorded {recorded}")]
     StaleCheckpoint {

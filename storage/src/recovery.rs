@@ -2,8 +2,9 @@
 //!
 //! R1: recovery starts from the newest valid superblock; a torn one is survived by the other. R2: it is refused when
 //! the log has seen a checkpoint newer than the next one. R3: before an opening returns, both superblocks carry the new
-//! boot counter, so that not even losing one repeats it. Replaying the log into the trees is the owner's part: per set
-//! it re-applies what lies above the position in `meta`.
+//! boot counter, so that not even losing one repeats it. R4: a directory that was opened once has a log, because an
+//! opening makes the log before it raises the counter; without a file of it, it is refused. Replaying the log into the
+//! trees is the owner's part: per set it re-applies what lies above the position in `meta`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::page::store::{PAGE_FILE, PageStore};
 use crate::slab::FreeSet;
 use crate::superblock::{Superblock, Superblocks};
 use crate::transaction::{Ambient, Shared, TreeSet, TreeSetId};
-use crate::wal::{Lsn, StreamId, StreamState, Wal};
+use crate::wal::{self, Lsn, StreamId, StreamState, Wal};
 
 /// An opened directory.
 pub(crate) struct Opened {
@@ -33,6 +34,10 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
         true => open_existing(&**disk)?,
         false => create(&**disk)?,
     };
+    // R4. Without it the log would begin anew, and votes and acknowledged entries with it.
+    if newest.boot > 0 && !wal::exists(&**disk)? {
+        return Err(StorageError::NoLog { boot: newest.boot });
+    }
     let store = Arc::new(PageStore::new(Some(pages), options.cache_bytes));
     let free_set = FreeSet::load(&store, &newest.directory, newest.extents)?;
     let ambient = Arc::new(Ambient::with_dirty_max(store, options.dirty_bytes_max()));

@@ -202,7 +202,7 @@ impl FoundSuperblocks {
                 Some(_) => (Concerns::NoData, Remedy::Open),
                 None => (Concerns::Everything, Remedy::RefillOrRestore),
             };
-            let problem = StorageError::NoSuperblock { detail: format!("slot {slot}: {}", flaw.detail()) };
+            let problem = StorageError::DamagedSuperblock { slot, detail: flaw.detail() };
             let finding = Finding::new(Zone::Superblock, concerns, problem, remedy);
             findings.add(finding.at(SUPERBLOCK_FILE, slot * BLOCK_BYTES as u64));
         }

@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use harness::{assert_clean, options};
+use photondb_storage::checksum::checksum;
 use photondb_storage::disk::memory::MemoryDisk;
 use photondb_storage::disk::{Disk, OpenMode};
+use photondb_storage::wal::StreamId;
 use photondb_storage::{Compression, Direction, Engine, KeyRange, TreeId, TreeSetId};
 
 const EXTENT_BYTES: usize = 1 << 20;
+const SEGMENT_BYTES: usize = 64 << 10;
 const LEAF: u8 = 1;
 const BRANCH: u8 = 2;
 const VALUE: u8 = 3;
@@ -203,18 +206,51 @@ fn directory() -> Arc<MemoryDisk> {
         block.extend(sum.to_le_bytes());
         superblocks.extend(block);
     }
+    let log = log();
     // Whoever changes what is built here does not test the first format any more.
-    assert_eq!((crc32fast::hash(&pages.file), crc32fast::hash(&superblocks)), GOLDEN);
+    assert_eq!([&pages.file, &superblocks, &log].map(|file| crc32fast::hash(file)), GOLDEN);
 
     let disk = MemoryDisk::new();
-    for (name, bytes) in [("pages", &pages.file), ("superblock", &superblocks)] {
+    for (name, bytes) in [("pages", &pages.file), ("superblock", &superblocks), ("wal-0000000000000001", &log)] {
         disk.open(name, OpenMode::CreateNew).unwrap().write_all_at(bytes, 0).unwrap();
     }
     Arc::new(disk)
 }
 
-/// Checksums of the two files.
-const GOLDEN: (u32, u32) = (2_374_906_478, 3_436_067_493);
+/// Checksums of the three files.
+const GOLDEN: [u32; 3] = [2_374_906_478, 3_436_067_493, 3_104_726_274];
+
+/// A segment of the log with an entry and a vote of one stream.
+fn log() -> Vec<u8> {
+    let incarnation = 0x0123_4567_89AB_CDEFu64;
+    let mut segment = b"PhotonWL\x01\0\0\0\0\0\0\0".to_vec();
+    for field in [incarnation, 1, 0, SEGMENT_BYTES as u64] {
+        segment.extend(field.to_le_bytes());
+    }
+    let sum = checksum(incarnation, 0, &[&segment[16..]]);
+    segment[12..16].copy_from_slice(&sum.to_le_bytes());
+    let header = segment.clone();
+    segment.resize(2048, 0);
+    segment.extend(header);
+    segment.resize(4096, 0);
+    let mut record = |kind: u8, stream: u64, link: u64, content: &[u8]| {
+        let at = segment.len() as u64;
+        let data = [&stream.to_le_bytes()[..], &link.to_le_bytes(), content].concat();
+        let [low, high] = (data.len() as u16).to_le_bytes();
+        let sum = checksum(incarnation, at, &[&[low, high, 1, kind], &data]);
+        segment.extend(sum.to_le_bytes());
+        segment.extend([low, high, 1, kind]);
+        segment.extend(data);
+        segment.resize(segment.len().next_multiple_of(8), 0);
+        at
+    };
+    let words = |a: u64, b: u64| [a.to_le_bytes(), b.to_le_bytes()].concat();
+    record(1, u64::MAX, 0, &words(4096, 0));
+    let entry = record(2, 3, 0, &[&words(1, 7)[..], b"payload"].concat());
+    record(3, 3, entry, b"vote");
+    segment.resize(SEGMENT_BYTES, 0);
+    segment
+}
 
 fn assert_holds(engine: &Engine, small: &Rows, large: &Rows) {
     let snapshot = engine.tree_set(TreeSetId(9)).unwrap().snapshot();
@@ -246,6 +282,9 @@ fn it_is_sound_and_read_and_goes_on() {
     let set = engine.tree_set(TreeSetId(9)).unwrap();
     assert_eq!((set.meta(), set.compression()), (b"position"[..].into(), Compression::None));
     assert_holds(&engine, &small, &large);
+    let entries = engine.wal().read(StreamId(3), 0, u64::MAX, usize::MAX).unwrap();
+    assert_eq!((entries[0].index, entries[0].term, &entries[0].payload[..]), (1, 7, &b"payload"[..]));
+    assert_eq!(engine.wal().state(StreamId(3)).unwrap().vote.unwrap(), b"vote"[..]);
 
     let mut transaction = set.begin();
     for row in (0..300u32).step_by(7) {

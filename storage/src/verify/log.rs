@@ -60,7 +60,9 @@ fn belongs_together(found: &LogSurvey, superblock: Option<&Superblock>, findings
     let mut refuse = |zone, problem| {
         findings.add(Finding::new(zone, Concerns::Everything, problem, Remedy::CopyAgain));
     };
-    if found.end.get() < superblock.wal_start {
+    if superblock.boot > 0 && found.segments.is_empty() {
+        refuse(Zone::LogSegment, StorageError::NoLog { boot: superblock.boot });
+    } else if found.end.get() < superblock.wal_start {
         refuse(Zone::LogSegment, StorageError::LogMissing { start: superblock.wal_start, end: found.end.get() });
     }
     if found.generation > superblock.generation.saturating_add(1) {

@@ -61,7 +61,13 @@ pub(super) fn check_extent_headers(
         let mut header = [0; EXTENT_HEADER_USED_BYTES];
         let read = store.file().read_exact_at(&mut header, extent_offset(number));
         let checked = read
-            .map_err(|error| StorageError::io("read of", PAGE_FILE, error))
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => {
+                    let detail = format!("extent {number} has no header: the page file ends before it");
+                    StorageError::Inconsistent { detail }
+                }
+                _ => StorageError::io("read of", PAGE_FILE, error),
+            })
             .and_then(|()| check_extent_header(number, class, &header))
             .and_then(|()| match extent_header_generation(&header) {
                 newer if newer > superblock.generation => Err(StorageError::Inconsistent {

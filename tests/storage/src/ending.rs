@@ -35,6 +35,7 @@ pub fn is_damage(error: &StorageError) -> bool {
         | StorageError::NoSuperblock { .. }
         | StorageError::StaleCheckpoint { .. }
         | StorageError::LogMissing { .. }
+        | StorageError::NoLog { .. }
         | StorageError::NewerFormat { .. }
         | StorageError::Inconsistent { .. }
         | StorageError::StreamSuspect { .. } => true,
