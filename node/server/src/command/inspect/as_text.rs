@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use photondb_storage::inspect::{EntryReport, Inspector, KeyText, PageReport, SpaceReport, TreesReport};
+use photondb_storage::page::PageId;
 use photondb_storage::wal::LogSurvey;
 
 use super::Part;
@@ -23,6 +24,10 @@ pub(super) fn part(out: &mut impl Write, part: &Part<'_>) -> io::Result<()> {
 
 fn optional(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn page_name(page: Option<PageId>) -> String {
+    page.map_or_else(|| "-".to_owned(), |page| format!("{page:?}"))
 }
 
 fn superblocks(out: &mut impl Write, inspector: &Inspector) -> io::Result<()> {
@@ -48,7 +53,7 @@ fn superblocks(out: &mut impl Write, inspector: &Inspector) -> io::Result<()> {
             None => writeln!(out, "    no cluster yet, boot {}", found.boot)?,
         }
         let root = found.catalogue.page.and_then(|page| page.page_id());
-        let root = root.map_or_else(|| "none".to_owned(), |page| format!("{page:?}"));
+        let root = page_name(root);
         writeln!(out, "    catalogue {root} with {} tree sets, log from {}", found.catalogue.count, found.wal_start)?;
         writeln!(out, "    {} extents, free set directory {:?}", found.extents, found.directory)?;
     }
@@ -74,7 +79,7 @@ fn trees(out: &mut impl Write, report: &TreesReport) -> io::Result<()> {
                 size(footprint.slot_bytes),
                 optional(stored.then(|| size(footprint.stored_bytes))),
                 optional(stored.then(|| format!("{ratio:.2}"))),
-                tree.root.map_or_else(|| "-".to_owned(), |page| format!("{page:?}")),
+                page_name(tree.root),
             ]);
         }
     }
@@ -206,10 +211,10 @@ fn page(out: &mut impl Write, report: &PageReport) -> io::Result<()> {
         match entry {
             EntryReport::Inline { key, value_bytes } => writeln!(out, "  {}: {value_bytes} bytes", KeyText(key))?,
             EntryReport::Large { key, value_bytes, page } => {
-                writeln!(out, "  {}: {value_bytes} bytes in {page:?}", KeyText(key))?;
+                writeln!(out, "  {}: {value_bytes} bytes in {}", KeyText(key), page_name(*page))?;
             }
             EntryReport::Child { key, page, entries } => {
-                writeln!(out, "  from {}: {page:?}, {entries} entries", KeyText(key))?;
+                writeln!(out, "  from {}: {}, {entries} entries", KeyText(key), page_name(*page))?;
             }
         }
     }
