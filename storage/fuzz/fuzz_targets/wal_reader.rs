@@ -1,8 +1,4 @@
-//! Reads arbitrary bytes as a segment of the log. `cargo +nightly fuzz run wal_reader`, from `storage/`.
+//! Any bytes as a segment of the log.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| {
-    let _ = photondb_storage::wal::examine(bytes);
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| photondb_storage_fuzz::wal_reader::run(input));

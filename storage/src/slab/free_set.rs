@@ -20,6 +20,8 @@ use crate::slab::size_class::SizeClass;
 mod ahead;
 mod stored;
 
+pub use stored::decode_chunk;
+
 /// The books of the page file. Only the checkpoint changes them.
 #[derive(Clone, Debug, Default)]
 pub struct FreeSet {
