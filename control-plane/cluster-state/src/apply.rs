@@ -42,6 +42,7 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
             nodes::set_config(state, *id, name.as_deref(), tags.as_ref(), *cache_size_mb)
         }
         Command::SetHeartbeatTimeout { seconds } => nodes::set_heartbeat_timeout(state, *seconds),
+        Command::SkipIds { next_shard, next_member } => Ok(schema::skip_ids(state, *next_shard, *next_member)),
     }
 }
 

@@ -206,6 +206,14 @@ pub enum Command {
         /// In seconds.
         seconds: u64,
     },
+    /// Numbers below these are given to no shard and no member any more: they were, in a part of this history that was lost
+    /// to damage, and what had them has left its traces on disks.
+    SkipIds {
+        /// The next shard has at least this one.
+        next_shard: u64,
+        /// The next member has at least this one.
+        next_member: u64,
+    },
 }
 
 /// What a command that took effect has to say.

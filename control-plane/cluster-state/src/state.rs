@@ -87,6 +87,16 @@ impl ClusterState {
         self.heartbeat_timeout_secs
     }
 
+    /// The number that the next shard gets; all below it were given, or never will be.
+    pub fn next_shard(&self) -> u64 {
+        self.next_shard
+    }
+
+    /// The number that the next member gets; all below it were given, or never will be.
+    pub fn next_member(&self) -> u64 {
+        self.next_member
+    }
+
     /// All databases, by name.
     pub fn databases(&self) -> impl Iterator<Item = &Arc<Database>> {
         self.database_names.values().map(|id| &self.databases[id])

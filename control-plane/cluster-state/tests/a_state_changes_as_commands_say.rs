@@ -253,3 +253,12 @@ fn a_cluster_has_one_id() {
     let error = StateError::OtherCluster { is: ClusterId(1), asked: ClusterId(2) };
     refused(&mut state, Command::Found { cluster: ClusterId(2) }, error);
 }
+
+#[test]
+fn numbers_that_a_lost_history_gave_are_not_given_again() {
+    let mut state = founded();
+    let (shard, member) = (state.next_shard(), state.next_member());
+    run(&mut state, Command::SkipIds { next_shard: shard + 5, next_member: member + 9 });
+    run(&mut state, Command::SkipIds { next_shard: 0, next_member: 0 });
+    assert_eq!((state.next_shard(), state.next_member()), (shard + 5, member + 9));
+}

@@ -66,7 +66,22 @@ impl Controller {
             boots: me.boots,
         };
         controller.propose(register).await?;
+        controller.keep_ids_apart().await?;
         Ok(controller)
+    }
+
+    /// What is in this directory has numbers that the state has given. It no longer knows all of them when a loss of its log
+    /// was accepted; given again, they would meet tombstones (C7) and other tables' trees.
+    async fn keep_ids_apart(&self) -> Result<(), ControllerError> {
+        let (engine, state) = (self.replicated.engine(), self.state());
+        let members = engine.wal().states().into_keys().map(|stream| stream.0);
+        let shards = engine.tree_sets().into_iter().map(|set| set.0);
+        let next_member = members.max().map_or(0, |last| last + 1).max(state.next_member());
+        let next_shard = shards.max().map_or(0, |last| last + 1).max(state.next_shard());
+        if (next_member, next_shard) != (state.next_member(), state.next_shard()) {
+            self.propose(Command::SkipIds { next_shard, next_member }).await?;
+        }
+        Ok(())
     }
 
     /// Proposes a change and gives the state's answer, once it is applied here: [`state`](Self::state) shows it.

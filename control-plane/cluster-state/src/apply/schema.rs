@@ -264,6 +264,12 @@ fn check_shards(table: &str, shards: &[NewShard]) -> Result<(), StateError> {
     if expected.is_some() { invalid() } else { Ok(()) }
 }
 
+pub(super) fn skip_ids(state: &mut ClusterState, next_shard: u64, next_member: u64) -> Response {
+    state.next_shard = state.next_shard.max(next_shard);
+    state.next_member = state.next_member.max(next_member);
+    Response::Done
+}
+
 fn number_shard(state: &mut ClusterState, shard: &NewShard) -> Shard {
     let id = ShardId(state.next_shard);
     state.next_shard += 1;

@@ -58,6 +58,7 @@ enums! {
         15 => RegisterNode { id, name, tags, addresses, boots },
         16 => SetNodeConfig { id, name, tags, cache_size_mb },
         17 => SetHeartbeatTimeout { seconds },
+        18 => SkipIds { next_shard, next_member },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables) }

@@ -74,6 +74,7 @@ fn every_command() -> Vec<Command> {
             cache_size_mb: Some(Some(100)),
         },
         Command::SetHeartbeatTimeout { seconds: 11 },
+        Command::SkipIds { next_shard: 3, next_member: 258 },
     ]
 }
 
@@ -107,6 +108,7 @@ fn the_bytes_of_version_1_stay_what_they_are() {
         (&commands[10], format!("010a{id7}0100000069010000006a01")),
         (&commands[12], "010c03000000626f620101000000010010000001000000".to_owned() + "02"),
         (&commands[14], format!("010e03000000626f6202{id5}{id7}0201010000")),
+        (&commands[18], "011203000000000000000201000000000000".to_owned()),
         (&commands[15], format!("010f{id1}010000006e01000000010000006101000000010000006857710300000000000000")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");

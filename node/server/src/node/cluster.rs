@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command};
+use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER};
 use photondb_consensus::ConsensusError;
 use photondb_controller::{Controller, ControllerError, Registration};
 use photondb_replica::reconcile::Failures;
 use photondb_replica::{ReplicaError, Replicas};
 use photondb_runtime::random::Random;
 use photondb_runtime::task::sleep;
+use photondb_storage::wal::{StreamId, StreamState, Wal};
 use tokio::sync::watch;
 
 use super::accounts::store_password;
@@ -41,7 +42,9 @@ impl Cluster {
             let controller = Controller::open(&own.groups, own.engine.clone(), &registration).await.map_err(
                 |error| match error {
                     ControllerError::Consensus(ConsensusError::Suspect { lost, .. }) => {
-                        StartError::loss(&directory, vec![(cluster_state_name(), lost)])
+                        let mut losses = vec![(cluster_state_name(), lost)];
+                        losses.extend(other_streams(own.engine.wal()));
+                        StartError::loss(&directory, losses)
                     }
                     error => StartError::Cluster(error.to_string()),
                 },
@@ -108,6 +111,16 @@ fn settle(failures: &Failures, foundation: &Foundation) -> bool {
         foundation.engine.wal().accept_lacking_streams(None);
     }
     complete
+}
+
+/// The suspect streams of which nobody knows whose they are while the cluster state is not there.
+fn other_streams(wal: &Wal) -> Option<(String, String)> {
+    let suspect = |(stream, state): (StreamId, StreamState)| {
+        (state.suspect && stream != StreamId(META_FOUNDER.0)).then(|| stream.to_string())
+    };
+    let streams: Vec<_> = wal.states().into_iter().filter_map(suspect).collect();
+    let lost = format!("{} may have lost records too", streams.join(", "));
+    (!streams.is_empty()).then(|| ("other streams of the log".to_owned(), lost))
 }
 
 /// Tables whose only replica may have lost acknowledged writes, and what of.

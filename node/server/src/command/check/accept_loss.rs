@@ -110,7 +110,10 @@ impl Accepted {
             return writeln!(out, "the log has lost nothing: there was nothing to accept");
         }
         for (what, loss) in &self.losses {
-            writeln!(out, "accepted: {what} lost part of its log")?;
+            match loss.missing.is_empty() && loss.given_up.is_empty() {
+                true => writeln!(out, "accepted: {what} may have lost the end of its log")?,
+                false => writeln!(out, "accepted: {what} lost part of its log")?,
+            }
             writeln!(out, "    damage:   {}", loss.damage)?;
             match (loss.applied, loss.follow) {
                 (None, None) => writeln!(out, "    left:     nothing; it begins anew, empty")?,
@@ -123,7 +126,7 @@ impl Accepted {
             if !loss.given_up.is_empty() {
                 writeln!(out, "    given up: entries {}, which are whole but follow lost ones", runs(&loss.given_up))?;
             }
-            writeln!(out, "    and whatever followed the last entry that is known")?;
+            writeln!(out, "    unknown:  whether anything followed the last entry that is known")?;
         }
         for stream in &self.strangers {
             writeln!(
