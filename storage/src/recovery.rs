@@ -39,7 +39,8 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
         return Err(StorageError::NoLog { boot: newest.boot });
     }
     let store = Arc::new(PageStore::new(Some(pages), options.cache_bytes));
-    let free_set = FreeSet::load(&store, &newest.directory, newest.extents)?;
+    let mut free_set = FreeSet::load(&store, &newest.directory, newest.extents)?;
+    free_set.begin_lives(newest.generation);
     let ambient = Arc::new(Ambient::with_dirty_max(store, options.dirty_bytes_max()));
     let mut sets = BTreeMap::new();
     let mut stored = BTreeMap::new();

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
+use photondb_storage::btree::Root;
 use photondb_storage::checkpoint::catalogue::Record;
-use photondb_storage::page::format::{PageId, PageKind, Payload, decode, encode};
+use photondb_storage::page::format::{LIFE_MAX, PageId, PageKind, PageRef, Payload, decode, encode};
 use photondb_storage::slab::extent::Extent;
 use photondb_storage::slab::size_class::SizeClass;
+use photondb_storage::superblock::Superblock;
 use photondb_storage::{Compression, StorageError};
 
 fn hex(bytes: &[u8]) -> String {
@@ -76,6 +78,58 @@ fn size_classes() {
     assert_eq!(hex(&page.to_bits().to_le_bytes()), "fb0301000000000d");
     assert_eq!(PageId::from_bits(page.to_bits()), Some(page));
     assert_eq!(PageId::from_bits(page.to_bits() + 1), None);
+}
+
+/// A slot's number, and its life in two parts.
+#[test]
+fn page_reference() {
+    let page = PageId::new(SizeClass::fitting(8192).unwrap(), 0x1234, 0x56).in_life(0x2A95);
+    assert_eq!(hex(&page.to_bits().to_le_bytes()), "565434120000aa03");
+    assert_eq!(PageId::from_bits(page.to_bits()), Some(page));
+    assert_eq!((page.slot(), page.extent(), page.offset()), (0x56, 0x1234, 0x1234 * 1_048_576 + 4096 + 0x56 * 8192));
+    assert_eq!(PageRef::page(page, true).page_id(), Some(page));
+    assert!(page != page.in_life(0x2A94) && page.is_slot_of(page.in_life(0x2A94)));
+}
+
+#[test]
+fn page_of_another_life() {
+    let (earlier, later) = (page().in_life(7), page().in_life(8));
+    let mut bytes = Vec::new();
+    encode(PageKind::Value, earlier, 9, Payload::plain(b"body"), &mut bytes);
+    assert!(decode(earlier, &bytes).is_ok());
+    assert!(matches!(
+        decode(later, &bytes),
+        Err(StorageError::DamagedPage { detail: "life of the slot (lost write)", .. })
+    ));
+}
+
+#[test]
+fn superblock() {
+    let catalogue = PageRef::page(page().in_life(1), false);
+    let superblock = Superblock {
+        generation: 5,
+        catalogue: Root { page: Some(catalogue), count: 6 },
+        extents: 7,
+        directory: vec![page().in_life(LIFE_MAX)],
+        ..Superblock::default()
+    };
+    let bytes = superblock.encode();
+    let expected = concat!(
+        "50686f746f6e5342", // magic
+        "02000000",         // version
+        "00000000",         // flags
+        "0500000000000000", // generation
+        "00000000000000000000000000000000",
+        "00000000000000000000000000000000",
+        "00000000000000000000000000000000", // identity, boot, WAL start
+        "0304020000000001",                 // catalogue
+        "0600000000000000",
+        "07000000", // extents
+        "01000000", // directory
+        "03fc02000000ff01",
+    );
+    assert_eq!(hex(&bytes[..104]), expected);
+    assert_eq!(Superblock::decode(&bytes), Ok(superblock));
 }
 
 #[test]

@@ -103,12 +103,12 @@ fn of_a_newer_program_is_refused() {
     let disk = SimulatedDisk::new(1);
     drop(open(&disk).unwrap());
     let mut block = Superblock { generation: 9, ..Superblock::default() }.encode();
-    block[8..12].copy_from_slice(&2u32.to_le_bytes());
+    block[8..12].copy_from_slice(&3u32.to_le_bytes());
     let checksum = crc32fast::hash(&block[..4092]);
     block[4092..].copy_from_slice(&checksum.to_le_bytes());
     overwrite(&disk, 0, &block);
     match open(&disk) {
-        Err(StorageError::NewerFormat { found: 2, supported: 1, .. }) => {}
+        Err(StorageError::NewerFormat { found: 3, supported: 2, .. }) => {}
         other => panic!("{other:?}"),
     }
 }

@@ -59,6 +59,7 @@ pub enum EntryReport {
 }
 
 pub(super) fn report(store: &PageStore, id: PageId) -> Result<PageReport> {
+    let id = store.in_present_life(id)?;
     let page = store.read_any(id)?;
     let mut report = PageReport {
         page: id,

@@ -6,7 +6,7 @@
 //!  4  format version   2
 //!  6  kind             1  PageKind
 //!  7  flags            1  bit 0: payload is LZ4 (block format); bit 1, since version 2: payload is a zstd frame
-//!  8  page id          8  where the page was meant to go; finds misdirected writes
+//!  8  page id          8  where the page was meant to go, and in which life of that slot; finds misdirected and lost writes
 //! 16  generation       8  the checkpoint that wrote it
 //! 24  payload length   4  bytes stored after the header
 //! 28  body length      4  bytes after decompression
@@ -32,24 +32,48 @@ const FLAG_LZ4: u8 = 1;
 const FLAG_ZSTD: u8 = 2;
 const CHECKSUM_AT: usize = 32;
 
-/// A slot of the page file: size class, extent and number within the extent. Never zero.
+/// A slot of the page file in one of its lives: size class, extent, number within the extent, life. Never zero.
 ///
-/// Bits: 0-15 slot, 16-47 extent, 56-60 size class + 1. The others are zero.
+/// Each time a slot is given out it begins a life, whose number is drawn from 1 to [`LIFE_MAX`]. So what stood there
+/// before is not taken for what should stand there now (P2) when a write was lost or a read is stale. Life 0 is that of
+/// pages written before superblock version 2.
+///
+/// Bits: 0-9 slot, 10-15 low bits of the life, 16-47 extent, 48-55 high bits of the life, 56-60 size class + 1. The
+/// others are zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageId(u64);
 
+/// The greatest number of a life.
+pub const LIFE_MAX: u16 = (1 << 14) - 1;
+
+const SLOT_BITS: u64 = 0x03FF;
+const LIFE_LOW_BITS: u64 = 0xFC00;
+const LIFE_HIGH_BITS: u64 = 0x00FF_0000_0000_0000;
+const LIFE_BITS: u64 = LIFE_LOW_BITS | LIFE_HIGH_BITS;
+
 impl PageId {
-    /// Names a slot.
+    /// Names a slot, in no life.
     pub fn new(class: SizeClass, extent: u32, slot: u16) -> Self {
         PageId(u64::from(slot) | u64::from(extent) << 16 | (u64::from(class.number()) + 1) << 56)
+    }
+
+    /// The same slot in another life.
+    pub fn in_life(self, life: u16) -> Self {
+        assert!(life <= LIFE_MAX, "a life has 14 bits");
+        let (low, high) = (u64::from(life & 0x3F), u64::from(life >> 6));
+        PageId(self.0 & !LIFE_BITS | low << 10 | high << 48)
+    }
+
+    /// Whether this names the same slot, in whatever life.
+    pub fn is_slot_of(self, other: PageId) -> bool {
+        self.0 & !LIFE_BITS == other.0 & !LIFE_BITS
     }
 
     /// Reads the stored form; `None` when it names no slot that can exist.
     pub fn from_bits(bits: u64) -> Option<Self> {
         let class = SizeClass::from_number(u8::try_from(bits >> 56).ok()?.checked_sub(1)?)?;
         let id = PageId(bits);
-        let plain = bits & 0x00FF_0000_0000_0000 == 0;
-        (plain && usize::from(id.slot()) < class.slots_per_extent()).then_some(id)
+        (usize::from(id.slot()) < class.slots_per_extent()).then_some(id)
     }
 
     /// The stored form.
@@ -70,7 +94,7 @@ impl PageId {
 
     /// The slot within its extent.
     pub fn slot(self) -> u16 {
-        self.0 as u16
+        (self.0 & SLOT_BITS) as u16
     }
 
     /// Where the slot starts in the page file.
@@ -287,7 +311,11 @@ pub fn decode(id: PageId, slot: &[u8]) -> Result<Page> {
     }
     let written_for = u64::from_le_bytes(slot[8..16].try_into().expect("eight bytes"));
     if written_for != id.to_bits() {
-        return Err(damaged(8, "page id (misdirected write)", id.to_bits(), written_for));
+        let detail = match PageId(written_for).is_slot_of(id) {
+            true => "life of the slot (lost write)",
+            false => "page id (misdirected write)",
+        };
+        return Err(damaged(8, detail, id.to_bits(), written_for));
     }
     let kind = PageKind::from_number(slot[6]).ok_or_else(|| damaged(6, "page kind", 1, u64::from(slot[6])))?;
     let body_len = u32_at(slot, 28) as usize;
@@ -310,6 +338,11 @@ pub fn decode(id: PageId, slot: &[u8]) -> Result<Page> {
     let body = body.ok_or_else(|| damaged(HEADER_BYTES, "compressed payload", body_len as u64, stored_len as u64))?;
     let generation = u64::from_le_bytes(slot[16..24].try_into().expect("eight bytes"));
     Ok(Page { kind, version, generation, body })
+}
+
+/// The page id in the header of whatever lies in a slot; `None` when there is none.
+pub(crate) fn page_id_in(header: &[u8; HEADER_BYTES]) -> Option<PageId> {
+    PageId::from_bits(u64::from_le_bytes(header[8..16].try_into().expect("eight bytes")))
 }
 
 /// Bytes of payload, from the header of a page that was checked.

@@ -95,13 +95,23 @@ impl PageStore {
         Err(StorageError::DamagedPage { page: id, offset: id.offset() + 6, detail: "page kind", expected, found })
     }
 
+    /// What a slot that a person named is called in its present life.
+    pub(crate) fn in_present_life(&self, slot: PageId) -> Result<PageId> {
+        let found = format::page_id_in(&self.header(slot)?);
+        Ok(found.filter(|found| found.is_slot_of(slot)).unwrap_or(slot))
+    }
+
     /// Bytes that the page in a slot takes, header included, as its header says. The page was read before: nothing is
     /// checked here.
     pub(crate) fn stored_bytes(&self, id: PageId) -> Result<u64> {
+        Ok(format::HEADER_BYTES as u64 + format::payload_bytes(&self.header(id)?))
+    }
+
+    fn header(&self, id: PageId) -> Result<[u8; format::HEADER_BYTES]> {
         let mut header = [0; format::HEADER_BYTES];
         let read = self.file().read_exact_at(&mut header, id.offset());
         read.map_err(|error| StorageError::io("read of", PAGE_FILE, error))?;
-        Ok(format::HEADER_BYTES as u64 + format::payload_bytes(&header))
+        Ok(header)
     }
 
     /// A page of any kind, straight from the file.

@@ -8,14 +8,17 @@
 //! after it, and readers do not outlive the process.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use crate::page::format::PageId;
+use crate::checksum::incarnation;
+use crate::page::format::{LIFE_MAX, PageId};
 use crate::slab::extent::Extent;
 use crate::slab::format::EXTENTS_PER_CHUNK;
 use crate::slab::placement::{Choice, Placement};
 use crate::slab::size_class::SizeClass;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 mod ahead;
 mod stored;
@@ -37,6 +40,10 @@ pub struct FreeSet {
     dirty_directory: BTreeSet<usize>,
     /// Slots that readers let go before a checkpoint saw them leave the tree.
     released_early: FxHashSet<PageId>,
+    /// What the numbers of lives are drawn from: differs for every opening.
+    life_seed: u64,
+    /// Lives begun so far. Shared with copies of the books: putting a copy back begins no life a second time.
+    lives: Arc<AtomicU64>,
 }
 
 /// A slot given out, and whether its extent just got its class.
@@ -125,6 +132,18 @@ impl FreeSet {
         allocated
     }
 
+    /// Says how many checkpoints the directory had when it was opened, so that a slot does not begin a life again that it
+    /// had before the opening (P2).
+    pub fn begin_lives(&mut self, generation: u64) {
+        self.life_seed = generation;
+    }
+
+    fn draw_life(&self) -> u16 {
+        let count = self.lives.fetch_add(1, Ordering::Relaxed);
+        let drawn = incarnation(self.life_seed, count) % u64::from(LIFE_MAX) + 1;
+        u16::try_from(drawn).expect("LIFE_MAX has 14 bits")
+    }
+
     fn choose(&mut self, class: SizeClass) -> Allocated {
         let (page, opened_extent) = match self.placement.choose(class, &self.extents) {
             Choice::Slot { class, extent, slot } => (PageId::new(class, extent, slot), false),
@@ -135,7 +154,7 @@ impl FreeSet {
                 (PageId::new(class, number, 0), true)
             }
         };
-        Allocated { page, opened_extent }
+        Allocated { page: page.in_life(self.draw_life()), opened_extent }
     }
 
     fn grow(&mut self) -> u32 {

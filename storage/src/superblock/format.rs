@@ -3,7 +3,7 @@
 //! ```text
 //! 4096 bytes, little endian; the file holds two: generation g lies at 4096 * (g mod 2)
 //!    0  magic              8  "PhotonSB"
-//!    8  format version     4
+//!    8  format version     4  1: page ids here and in all pages have no life
 //!   12  flags              4  bit 0: identity is set; bit 1: the program ended cleanly
 //!   16  generation         8
 //!   24  cluster id        16
@@ -25,7 +25,7 @@ use crate::slab::format::{CHUNKS_PER_DIRECTORY, EXTENTS_PER_CHUNK};
 /// Bytes of a superblock.
 pub const BLOCK_BYTES: usize = 4096;
 /// The newest format this program writes and reads.
-pub const SUPERBLOCK_FORMAT_VERSION: u32 = 1;
+pub const SUPERBLOCK_FORMAT_VERSION: u32 = 2;
 /// Directory pages a superblock can name.
 pub const DIRECTORY_PAGES_MAX: usize = 128;
 
@@ -124,7 +124,7 @@ impl Superblock {
             return Err(Flaw::Damaged("checksum"));
         }
         let version = half(8);
-        if version != SUPERBLOCK_FORMAT_VERSION {
+        if version == 0 || version > SUPERBLOCK_FORMAT_VERSION {
             return Err(Flaw::Newer { version });
         }
         let root = match word(72) {
