@@ -1,6 +1,6 @@
 //! Opening: pick the superblock, read the books, open the log, raise the boot counter.
 //!
-//! R1: recovery starts from the newest valid superblock; a torn one is survived by the other. R2: it is refused when
+//! R1: recovery starts from the newest valid superblock, once that is durable; a torn one is survived by the other. R2: it is refused when
 //! the log has seen a checkpoint newer than the next one. R3: before an opening returns, both superblocks carry the new
 //! boot counter, so that not even losing one repeats it. R4: a directory that was opened once has a log, because an
 //! opening makes the log before it raises the counter; without a file of it, it is refused. Replaying the log into the
@@ -73,6 +73,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
 fn open_existing(disk: &dyn Disk) -> Result<(Superblocks, Superblock, Arc<dyn File>)> {
     let superblocks = Superblocks::open(disk, OpenMode::Existing)?;
     let newest = superblocks.read()?.newest;
+    superblocks.write_again(&newest)?;
     let pages = disk.open(PAGE_FILE, OpenMode::Existing);
     let pages = pages.map_err(|error| StorageError::io("opening of", PAGE_FILE, error))?;
     Ok((superblocks, newest, pages))

@@ -102,6 +102,17 @@ impl Superblocks {
         }
     }
 
+    /// Writes a superblock that was read over itself, and syncs it. After the death of a process it may be seen without
+    /// being on the disk; the other slot must not be overwritten before it is (C2). Rewriting what is there changes nothing.
+    pub(crate) fn write_again(&self, superblock: &Superblock) -> Result<()> {
+        let offset = superblock.generation % 2 * BLOCK_BYTES as u64;
+        let mut block = vec![0; BLOCK_BYTES];
+        let io = |operation, error| StorageError::io(operation, SUPERBLOCK_FILE, error);
+        self.file.read_exact_at(&mut block, offset).map_err(|error| io("read of", error))?;
+        self.file.write_all_at(&block, offset).map_err(|error| io("write of", error))?;
+        self.file.sync_data().map_err(|error| StorageError::sync(SUPERBLOCK_FILE, error))
+    }
+
     /// Writes a superblock over the older one and syncs it (C2: generations alternate between the slots). After an error
     /// that is not fatal it is not there.
     pub fn publish(&self, superblock: &Superblock) -> Result<()> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use harness::options;
-use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::disk::simulated::{Fault, SimulatedDisk};
 use photondb_storage::disk::{Disk, OpenMode};
 use photondb_storage::superblock::Superblock;
 use photondb_storage::{Engine, StorageError, TreeId, TreeSetId};
@@ -96,6 +96,32 @@ fn older_than_the_log_is_refused() {
     engine.close().unwrap();
     overwrite(&disk, 0, &old);
     assert!(matches!(open(&disk), Err(StorageError::StaleCheckpoint { .. })));
+}
+
+/// A sync that fails, or a process that is killed before it, leaves a superblock that is seen and not on the disk. The
+/// opening after it may lose power while it writes the other one.
+#[test]
+fn or_one_that_was_only_seen_is_survived() {
+    for seed in 0..60 {
+        let disk = SimulatedDisk::new(seed);
+        let engine = open(&disk).unwrap();
+        for round in 0..3 {
+            commit(&engine, &format!("round {round}"));
+            engine.checkpoint().unwrap();
+        }
+        commit(&engine, "the last");
+        disk.strike_file_after(Fault::SyncError, 0, "superblock");
+        engine.checkpoint().unwrap_err();
+        drop(engine);
+        disk.kill();
+        for operations in 0..12 {
+            let again = disk.fork(seed * 100 + operations);
+            again.crash_at(operations);
+            drop(open(&again));
+            again.restart();
+            open(&again).unwrap_or_else(|error| panic!("seed {seed}, operation {operations}: {error}"));
+        }
+    }
 }
 
 #[test]
