@@ -18,9 +18,10 @@ use bytes::Bytes;
 
 use crate::btree::{Root, collect_refs};
 use crate::error::{Result, StorageError};
+use crate::fault::fault_point;
 use crate::page::compression::Compression;
 use crate::page::format::PageId;
-use crate::page::store::PageStore;
+use crate::page::store::{PAGE_FILE, PageStore};
 use crate::slab::FreeSet;
 use crate::slab::format::{EXTENT_BYTES, extent_offset};
 use crate::superblock::{Superblock, Superblocks};
@@ -234,6 +235,9 @@ impl Checkpointer {
             ..self.newest.clone()
         };
         self.superblocks.publish(&superblock)?;
+        if fault_point!("superblock-before-data") {
+            ambient.store.file().sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))?;
+        }
         Ok((CheckpointReport { generation, tree_sets: records.len() as u64, pages, bytes }, superblock))
     }
 
@@ -288,7 +292,8 @@ impl Checkpointer {
             drop(snapshot);
             shared.end_checkpoint(Ok(()));
             let number = shared.settle(number).unwrap_or(number);
-            let previous = self.stored.insert(shared.id, (number, meta));
+            let too_new = fault_point!("purge-past-checkpoint").then(|| (number, meta.clone()));
+            let previous = too_new.or(self.stored.insert(shared.id, (number, meta)));
             *shared.durable_meta.lock() = previous.map(|(_, meta)| meta);
         }
     }

@@ -11,6 +11,7 @@ use crate::btree::node::{Cell, Cells, Child, LargeValue, Node, Plan, Value};
 use crate::btree::source::NodeSource;
 use crate::btree::workspace::Workspace;
 use crate::error::{Result, StorageError};
+use crate::fault::fault_point;
 use crate::limits::{INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, NODE_BODY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::page::format::PageRef;
 
@@ -181,7 +182,7 @@ impl Workspace {
         let node = self.node_mut(page);
         let (left, right, separator) = split(node, at, cell, rightmost);
         let level = left.level();
-        let (left_count, right_count) = (left.total(), right.total());
+        let (left_count, right_count) = (left.total(), right.total() + u64::from(fault_point!("wrong-count")));
         *node = left;
         let left = Child { page, count: left_count };
         let right = Child { page: self.add(right), count: right_count };

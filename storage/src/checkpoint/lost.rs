@@ -15,7 +15,8 @@ impl Checkpointer {
     /// were. While a set has anything that no checkpoint has settled, nothing is. Errors: a page that cannot be read, behind
     /// which nothing can be called lost.
     pub fn give_back_lost_slots(&mut self, sets: &[TreeSet], ambient: &Ambient) -> Result<u64> {
-        let mut reached: FxHashSet<PageId> = self.free_set.own_pages().collect();
+        // The books know slots, not their lives.
+        let mut reached: FxHashSet<PageId> = self.free_set.own_pages().map(|page| page.in_life(0)).collect();
         let catalogue = catalogue::open(self.newest.catalogue, ambient).snapshot();
         for snapshot in sets.iter().map(TreeSet::snapshot).chain([catalogue]) {
             for root in snapshot.version().trees.iter().filter_map(|(_, root)| root.page) {
@@ -24,7 +25,7 @@ impl Checkpointer {
                 if refs.iter().any(|page| page.as_frame().is_some()) {
                     return Ok(0);
                 }
-                reached.extend(refs.into_iter().filter_map(|page| page.page_id()));
+                reached.extend(refs.into_iter().filter_map(|page| Some(page.page_id()?.in_life(0))));
             }
         }
         let lost: Vec<PageId> = self.free_set.used_pages().filter(|page| !reached.contains(page)).collect();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::btree::node::Node;
 use crate::disk::File;
 use crate::error::{Result, StorageError};
+use crate::fault::fault_point;
 use crate::page::cache::Cached;
 use crate::page::compression::{Compression, Packer};
 use crate::page::format::{self, HEADER_BYTES, PageId, PageKind, Payload};
@@ -163,6 +164,9 @@ impl<'c> PageWriter<'c> {
             self.put(page, kind, Payload::plain(&body))?;
         }
         self.flush()?;
+        if fault_point!("superblock-before-data") {
+            return Ok(());
+        }
         file.sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))
     }
 }

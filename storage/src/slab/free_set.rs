@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use crate::checksum::incarnation;
+use crate::fault::fault_point;
 use crate::page::format::{LIFE_MAX, PageId};
 use crate::slab::extent::Extent;
 use crate::slab::format::EXTENTS_PER_CHUNK;
@@ -175,7 +176,7 @@ impl FreeSet {
         let extent = self.extent_mut(page);
         assert!(extent.used.remove(page.slot()), "F2: a page leaves the tree once");
         extent.held[0].insert(page.slot());
-        if !released {
+        if !released && !fault_point!("reuse-under-reader") {
             extent.readers.insert(page.slot());
         }
     }
@@ -220,6 +221,9 @@ impl FreeSet {
             let extent = &mut self.extents[number as usize];
             let expired = std::mem::take(&mut extent.held[1]);
             extent.held[1] = std::mem::take(&mut extent.held[0]);
+            if fault_point!("free-too-early") {
+                extent.held[1] = Default::default();
+            }
             if !expired.is_empty() {
                 self.reopen(number);
             }

@@ -22,6 +22,7 @@ use super::writer::{Search, Spare, Writer};
 use super::{Damage, DamageKind, Lsn, StreamId, WalOptions};
 use crate::disk::{Disk, OpenMode};
 use crate::error::StorageError;
+use crate::fault::fault_point;
 use crate::sync::Mutex;
 
 /// Blocks read at once while scanning.
@@ -215,7 +216,7 @@ fn scan(
                         Some(durable) => durable,
                         None => *durable.insert(start.max(evidence(chain, link, offset)?)),
                     };
-                    if known <= bad {
+                    if known <= bad || fault_point!("cut-at-rot") {
                         tail.offset = offset;
                         return Ok(tail);
                     }

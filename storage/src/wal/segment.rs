@@ -10,6 +10,7 @@ use super::format::{HeaderFound, Kind, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::checksum::incarnation;
 use crate::disk::{Disk, File, OpenMode};
 use crate::error::StorageError;
+use crate::fault::fault_point;
 
 const PREFIX: &str = "wal-";
 const SPARE_PREFIX: &str = "wal-spare-";
@@ -158,7 +159,10 @@ impl Segment {
     }
 
     pub(super) fn sync(&self) -> Result<(), StorageError> {
-        self.file.sync_data().map_err(|error| StorageError::io("sync", &self.name, error))
+        match self.file.sync_data() {
+            Err(error) if fault_point!("swallow-eio") && error.raw_os_error() == Some(5) => Ok(()),
+            synced => synced.map_err(|error| StorageError::io("sync", &self.name, error)),
+        }
     }
 }
 

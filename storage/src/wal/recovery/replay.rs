@@ -11,6 +11,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::Recovered;
+use crate::fault::fault_point;
 use crate::limits::WAL_DAMAGE_REPORTS_MAX;
 use crate::wal::format::{Content, LogRecord};
 use crate::wal::index::{MARKS, Mark, Place, Slot, Stream, Suspicion};
@@ -230,6 +231,7 @@ impl Line {
             }
             Content::Vote(vote) => self.vote = Some(vote),
             Content::Committed(committed) => self.committed = Some(committed),
+            Content::Truncate { .. } if fault_point!("replay-truncated") => {}
             Content::Truncate { from } => drop(self.entries.split_off(&from)),
             Content::Purge { upto, payload } => {
                 self.entries = upto.checked_add(1).map(|kept| self.entries.split_off(&kept)).unwrap_or_default();
