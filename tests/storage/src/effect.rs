@@ -31,6 +31,40 @@ pub enum Effect {
         /// The tree.
         tree: u32,
     },
+    /// Cuts a tree: what is at the key and behind it becomes a new tree. Nothing happens when there is such a tree.
+    Cut {
+        /// The tree.
+        tree: u32,
+        /// Where.
+        key: Key,
+        /// The new tree.
+        into: u32,
+    },
+    /// Joins two trees, unless one is missing or they overlap.
+    Join {
+        /// The one with the smaller keys.
+        left: u32,
+        /// The one that is no more afterwards.
+        right: u32,
+    },
+    /// Loads sorted entries behind the last one, unless that lies behind the first of them.
+    Load {
+        /// The tree; it begins with this when it is not there.
+        tree: u32,
+        /// Says which entries, and how many; see [`load`].
+        what: u32,
+    },
+}
+
+/// The entries that a load of this number puts.
+pub fn load(what: u32) -> Vec<(Key, Bytes)> {
+    let (count, bytes) = (1 + what % 600, what / 600 % 200);
+    let first = u64::from(what) * 1_000;
+    let entry = |number: u64| {
+        let value: Vec<u8> = (0..bytes).map(|at| (u64::from(at) * number) as u8).collect();
+        (Bytes::from(format!("z/loaded/{number:016}")), Bytes::from(value))
+    };
+    (first..first + u64::from(count)).map(entry).collect()
 }
 
 /// How large what is drawn may be.
@@ -49,11 +83,14 @@ pub fn draw(random: &mut Random, sizes: &Sizes) -> Vec<Effect> {
     let mut left = sizes.entry_bytes_max;
     let mut effects = Vec::new();
     for _ in 0..=random.below(5) {
-        let tree = random.pick(&[1, 1, 1, 2, 3]);
+        let tree = random.pick(&[1, 1, 1, 2, 3, 4]);
         let key = draw_key(random, sizes);
         effects.push(match random.below(64) {
             0 => Effect::DropTree { tree },
-            1..16 => Effect::Delete { tree, key },
+            1 => Effect::Cut { tree, key, into: random.pick(&[2, 3, 4]) },
+            2 => Effect::Join { left: tree, right: random.pick(&[2, 3, 4]) },
+            3 => Effect::Load { tree, what: random.below(1 << 20) as u32 },
+            4..18 => Effect::Delete { tree, key },
             _ => {
                 let length = draw_length(random, sizes).min(left);
                 left -= length;
@@ -97,6 +134,9 @@ fn draw_value(random: &mut Random, length: usize) -> Bytes {
     (0..length).map(byte).collect::<Vec<_>>().into()
 }
 
+/// The first word of an effect is its kind, and this many times its number.
+const KINDS: u32 = 8;
+
 /// The bytes of an entry.
 pub fn encode(effects: &[Effect]) -> Bytes {
     let mut out = BytesMut::new();
@@ -105,8 +145,11 @@ pub fn encode(effects: &[Effect]) -> Bytes {
             Effect::Put { tree, key, value } => (1, tree, &key[..], &value[..]),
             Effect::Delete { tree, key } => (2, tree, &key[..], &[][..]),
             Effect::DropTree { tree } => (3, tree, &[][..], &[][..]),
+            Effect::Cut { tree, key, into } => (4 + KINDS * into, tree, &key[..], &[][..]),
+            Effect::Join { left, right } => (5 + KINDS * right, left, &[][..], &[][..]),
+            Effect::Load { tree, what } => (6 + KINDS * what, tree, &[][..], &[][..]),
         };
-        out.put_u8(kind);
+        out.put_u32_le(kind);
         out.put_u32_le(*tree);
         out.put_u32_le(key.len() as u32);
         out.put_u32_le(value.len() as u32);
@@ -120,10 +163,11 @@ pub fn encode(effects: &[Effect]) -> Bytes {
 pub fn decode(mut bytes: Bytes) -> Option<Vec<Effect>> {
     let mut effects = Vec::new();
     while !bytes.is_empty() {
-        if bytes.len() < 13 {
+        if bytes.len() < 16 {
             return None;
         }
-        let kind = bytes.get_u8();
+        let word = bytes.get_u32_le();
+        let (kind, number) = (word % KINDS, word / KINDS);
         let tree = bytes.get_u32_le();
         let (key, value) = (bytes.get_u32_le() as usize, bytes.get_u32_le() as usize);
         if bytes.len() < key + value {
@@ -134,6 +178,9 @@ pub fn decode(mut bytes: Bytes) -> Option<Vec<Effect>> {
             1 => Effect::Put { tree, key, value },
             2 => Effect::Delete { tree, key },
             3 => Effect::DropTree { tree },
+            4 => Effect::Cut { tree, key, into: number },
+            5 => Effect::Join { left: tree, right: number },
+            6 => Effect::Load { tree, what: number },
             _ => return None,
         });
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use photondb_storage::wal::{Purpose, Record, StreamId};
-use photondb_storage::{Engine, Snapshot, StorageError, TreeSet};
+use photondb_storage::{Compression, Engine, Snapshot, StorageError, TreeSet};
 
 use crate::effect::{Effect, Sizes, draw, encode};
 use crate::ending::{Outcome, violation};
@@ -271,6 +271,28 @@ impl Life {
         let set = owner.group(id).set();
         if self.engine.tree_set(set).is_some() {
             self.engine.drop_tree_set(set)?;
+        }
+        Ok(())
+    }
+
+    /// Steps that go on beside everything else: eviction, the freeing of dropped trees, another compression. One that moves
+    /// pages to make the file shorter belongs here too.
+    pub fn background(&mut self, owner: &mut Owner, random: &mut Random, events: &mut Events) -> Outcome {
+        match random.below(4) {
+            0 | 1 => {
+                let more = self.engine.evict_step(random.pick(&[1, 16 << 10, 1 << 20]))?;
+                events.note(format_args!("evicted, more: {more}"));
+            }
+            2 => {
+                let freed = self.engine.reclaim_step(random.pick(&[1, 4, 1_000]))?;
+                events.note(format_args!("freed {freed} pages of dropped trees"));
+            }
+            _ => {
+                let id = owner.draw_group(random);
+                if let Some(set) = self.engine.tree_set(owner.group(id).set()) {
+                    set.set_compression(random.pick(&[Compression::None, Compression::Lz4, Compression::Zstd]))?;
+                }
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What a run is made of, all drawn from its seed.
 
-use photondb_storage::disk::simulated::{Fault, SimulatedOptions, Weather};
+use photondb_storage::disk::simulated::{Fault, Latency, SimulatedOptions, Weather};
 use photondb_storage::wal::WalOptions;
 use photondb_storage::{Compression, EngineOptions};
 
@@ -33,6 +33,8 @@ pub struct Plan {
     pub disk: SimulatedOptions,
     /// How often the disk fails by chance.
     pub weather: Weather,
+    /// How slow the disk is. Nothing in storage waits for time, so this only shows that nothing does.
+    pub latency: Latency,
     /// One action of so many schedules a fault or a crash.
     pub fault_one_of: u64,
     /// What entries do.
@@ -67,10 +69,19 @@ impl Plan {
         };
         let mut weather = Weather::calm();
         if hostility == Hostility::Honest && random.one_of(3) {
-            for fault in [Fault::ReadError, Fault::WriteError, Fault::SyncError, Fault::NoSpace, Fault::NameError] {
-                weather = weather.with(fault, random.pick(&[0, 20, 100, 600]));
+            for fault in Fault::ALL.into_iter().filter(|fault| !fault.is_silent()) {
+                weather = weather.with(fault, random.pick(&[0, 0, 20, 100, 600]));
             }
         }
+        let slow = random.one_of(4);
+        let latency = Latency {
+            read_ns: 80_000,
+            write_ns: 30_000,
+            sync_ns: 2_000_000,
+            byte_ps: 2_000,
+            slow_one_of: 50,
+            slow_factor: 200,
+        };
         Plan {
             seed,
             steps,
@@ -79,6 +90,7 @@ impl Plan {
             engine,
             disk: SimulatedOptions { torn_sectors: random.one_of(2), ..SimulatedOptions::default() },
             weather,
+            latency: if slow { latency } else { Latency::default() },
             fault_one_of: random.pick(&[12, 30, 80]),
             sizes: Sizes {
                 keys: random.pick(&[20, 150, 600]),

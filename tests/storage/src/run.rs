@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use photondb_storage::disk::simulated::{Fault, SimulatedDisk, Weather};
 use photondb_storage::wal::StreamId;
@@ -30,8 +31,14 @@ pub struct Report {
     pub lives: u64,
     /// Power losses, those during recovery included.
     pub power_losses: u64,
-    /// Faults that struck.
-    pub faults: u64,
+    /// Power losses during recovery.
+    pub power_losses_in_recovery: u64,
+    /// How often each fault struck.
+    pub faults: [u64; Fault::ALL.len()],
+    /// How often a bit of each kind of bytes flipped.
+    pub rotted: [u64; Zone::ALL.len()],
+    /// What the disk's calls would have taken.
+    pub disk_time: Duration,
     /// Checks of the whole directory.
     pub checks: u64,
     /// What storage reported as damaged, in a run whose disk lies.
@@ -42,6 +49,14 @@ pub struct Report {
     pub violation: Option<String>,
     /// The last events, and the last of the disk; filled when something does not hold.
     pub trace: Vec<String>,
+}
+
+impl Report {
+    /// What runs the same once more.
+    pub fn repeat_command(&self) -> String {
+        let Plan { seed, steps, .. } = self.plan;
+        format!("cargo run -p photondb-test-storage --bin fault-run -- --seed {seed} --steps {steps}")
+    }
 }
 
 /// Carries out a plan. `print` shows every event. A panic anywhere is a violation.
@@ -71,10 +86,12 @@ struct Run {
     left: u64,
     lives: u64,
     power_losses: u64,
+    power_losses_in_recovery: u64,
+    rotted: [u64; Zone::ALL.len()],
     checks: u64,
     /// The disk has lied, so damage may be reported.
     tainted: bool,
-    /// Bits of a place that the check must find were flipped.
+    /// Faults that had struck when this life began.
     strikes_at_birth: u64,
     limited: bool,
     founded: bool,
@@ -96,6 +113,8 @@ impl Run {
             left: plan.steps,
             lives: 0,
             power_losses: 0,
+            power_losses_in_recovery: 0,
+            rotted: [0; Zone::ALL.len()],
             checks: 0,
             tainted: false,
             strikes_at_birth: 0,
@@ -111,6 +130,7 @@ impl Run {
     fn all(&mut self) -> Outcome {
         (0..self.plan.groups).for_each(|_| self.owner.add_group());
         self.disk.set_weather(self.plan.weather);
+        self.disk.set_latency(self.plan.latency);
         while self.left > 0 {
             let mut life = self.open(true)?;
             let outcome = self.live(&mut life);
@@ -169,6 +189,7 @@ impl Run {
                 Err(Ending::Refused(error)) if last => return Err(Ending::Reported(error.to_string())),
                 other => self.excuse(other.map(drop))?,
             }
+            self.power_losses_in_recovery += u64::from(self.disk.is_crashed());
             self.power_back();
             attempt += 1;
         }
@@ -305,13 +326,24 @@ impl Run {
             0..30 => life.step_all(owner, number < 10),
             30..56 => life.append(owner, random, &plan.sizes, events),
             56..68 => life.apply(owner, random),
-            68..73 => life.mark(owner, random),
+            68..70 => life.background(owner, random, events),
+            70..73 => life.mark(owner, random),
             73..79 => life.checkpoint(owner, events),
             79..84 => life.purge(owner, random, events),
-            84..92 => life.read(owner, random),
+            84..90 => life.read(owner, random),
+            // Several checkpoints soon after each other use slots again that readers may still reach.
+            90 | 91 => {
+                for _ in 0..2 + random.below(3) {
+                    life.append(owner, random, &plan.sizes, events)?;
+                    life.step_all(owner, false)?;
+                    life.apply(owner, random)?;
+                    life.checkpoint(owner, events)?;
+                }
+                Ok(())
+            }
             92 => Ok(life.engine.wal().idle_mark()?),
             93 => Ok(life.engine.wal().prepare()?),
-            94 if random.one_of(3) => {
+            94 => {
                 let id = owner.draw_group(random);
                 owner.add_group();
                 life.erase(owner, id, events)
@@ -361,8 +393,7 @@ impl Run {
     /// last write of all may be lost without a trace, whatever anybody does.
     fn lie(&mut self, life: &mut Life) -> Outcome {
         life.settle(&mut self.owner)?;
-        self.tainted = true;
-        self.left = self.left.min(STEPS_AFTER_LIE);
+        self.taint();
         if self.random.one_of(3) {
             let fault = self.random.pick(&[Fault::LostWrite, Fault::MisdirectedWrite, Fault::StaleRead]);
             let (calls, file) = (self.random.below(12), self.random.pick(&["pages", "pages", "wal-", "superblock"]));
@@ -374,9 +405,16 @@ impl Run {
         Ok(())
     }
 
+    /// From here on damage may be reported.
+    fn taint(&mut self) {
+        self.tainted = true;
+        self.left = self.left.min(STEPS_AFTER_LIE);
+    }
+
     /// Flips bits of one place of a drawn kind.
     fn rot(&mut self) {
-        let zone = self.random.pick(&Zone::ALL);
+        let number = self.random.below(Zone::ALL.len() as u64) as usize;
+        let zone = Zone::ALL[number];
         let places = zone.places(&self.disk);
         if places.is_empty() {
             return;
@@ -385,6 +423,7 @@ impl Run {
         for _ in 0..1 + self.random.below(3) {
             let offset = place.bytes.start + self.random.below(place.bytes.end - place.bytes.start);
             let flipped = self.disk.flip_bit(&place.name, offset);
+            self.rotted[number] += u64::from(flipped);
             self.events.note(format_args!("{zone:?}: a bit of {} at {offset} flips: {flipped}", place.name));
         }
     }
@@ -406,6 +445,16 @@ impl Run {
             }
             settled?;
         }
+        self.end_process(life)?;
+        // What lies there while nobody looks.
+        if self.is_lying() && self.random.one_of(3) {
+            self.taint();
+            self.rot();
+        }
+        Ok(())
+    }
+
+    fn end_process(&mut self, life: Life) -> Outcome {
         match self.random.below(4) {
             0 => {
                 let closed = life.engine.close();
@@ -507,7 +556,10 @@ impl Run {
             plan: self.plan,
             lives: self.lives,
             power_losses: self.power_losses,
-            faults: self.disk.strikes(),
+            power_losses_in_recovery: self.power_losses_in_recovery,
+            faults: Fault::ALL.map(|fault| self.disk.strikes_of(fault)),
+            rotted: self.rotted,
+            disk_time: self.disk.take_latency(),
             checks: self.checks,
             reported,
             hash: self.events.hash() ^ self.disk.trace_hash(),
