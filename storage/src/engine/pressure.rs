@@ -13,7 +13,12 @@ impl Engine {
     /// Whether so much memory is dirty that [`Engine::evict_step`] should be called.
     pub fn should_evict(&self) -> bool {
         let memory = &self.inner.ambient.memory;
-        self.inner.ambient.store.is_on_disk() && memory.dirty() > memory.dirty_max() / 4 * 3
+        self.inner.ambient.store.is_on_disk() && memory.dirty() > memory.eviction_bytes()
+    }
+
+    /// Sets who is called, by the thread that commits, whenever [`Engine::should_evict`] begins to say so. It must not wait.
+    pub fn set_memory_waker(&self, waker: Box<dyn Fn() + Send + Sync>) {
+        self.inner.ambient.memory.set_waker(waker);
     }
 
     /// Writes about `bytes` of nodes that nobody used lately to fresh slots and gives their memory back; returns whether

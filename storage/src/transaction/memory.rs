@@ -2,11 +2,18 @@
 //!
 //! Only admission waits. A commit never does: what consensus has decided must be applied.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
 /// Called once when there is memory again.
 type OnFree = Box<dyn FnOnce() + Send>;
+
+/// Called whenever nodes should begin to be written.
+pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// Memory of all frames, in bytes.
 pub(crate) struct Memory {
@@ -21,6 +28,7 @@ pub(crate) struct Memory {
     queue: Mutex<Vec<OnFree>>,
     freed: Condvar,
     waits: AtomicU64,
+    waker: ArcSwapOption<Waker>,
 }
 
 impl Memory {
@@ -34,7 +42,18 @@ impl Memory {
             queue: Mutex::default(),
             freed: Condvar::new(),
             waits: AtomicU64::new(0),
+            waker: ArcSwapOption::empty(),
         }
+    }
+
+    /// Dirty memory above which nodes should be written.
+    pub fn eviction_bytes(&self) -> usize {
+        self.dirty_max / 4 * 3
+    }
+
+    /// Who is woken when dirty memory comes to be above that.
+    pub fn set_waker(&self, waker: Waker) {
+        self.waker.store(Some(Arc::new(waker)));
     }
 
     /// Nodes and values that only memory has.
@@ -58,7 +77,14 @@ impl Memory {
     }
 
     pub fn add_dirty(&self, bytes: usize) {
-        self.dirty.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.dirty.fetch_add(bytes, Ordering::Relaxed);
+        let limit = self.eviction_bytes();
+        if before <= limit
+            && before + bytes > limit
+            && let Some(waker) = &*self.waker.load()
+        {
+            waker();
+        }
     }
 
     pub fn sub_dirty(&self, bytes: usize) {
@@ -164,6 +190,21 @@ mod tests {
         memory.add_dirty(100);
         memory.sub_dirty(150);
         assert_eq!((calls.load(Ordering::Relaxed), memory.waits()), (2, 1));
+    }
+
+    #[test]
+    fn who_writes_nodes_is_woken_each_time_that_three_quarters_are_passed() {
+        let memory = Memory::new(100);
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&wakes);
+        memory.set_waker(Box::new(move || {
+            counting.fetch_add(1, Ordering::Relaxed);
+        }));
+        for (added, freed, expected) in [(75, 0, 0), (1, 0, 1), (50, 60, 1), (20, 0, 2)] {
+            memory.add_dirty(added);
+            assert_eq!(wakes.load(Ordering::Relaxed), expected, "after {added} more");
+            memory.sub_dirty(freed);
+        }
     }
 
     #[test]

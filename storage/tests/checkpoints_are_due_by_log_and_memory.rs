@@ -1,0 +1,86 @@
+//! A checkpoint is due when the log has grown, when changed nodes fill memory, and when what was written ahead of the last
+//! checkpoint has left too many addresses behind. (Time is the caller's to add.)
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "harness/seeded.rs"]
+mod harness;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use harness::plain_options;
+use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::wal::{Record, StreamId};
+use photondb_storage::{Engine, EngineOptions, TreeId, TreeSet, TreeSetId};
+
+const TREE: TreeId = TreeId(0);
+
+fn open(options: EngineOptions) -> (Engine, TreeSet) {
+    let engine = Engine::open(Arc::new(SimulatedDisk::new(1)), options).unwrap();
+    let set = engine.create_tree_set(TreeSetId(1)).unwrap();
+    let mut transaction = set.begin();
+    transaction.create_tree(TREE).unwrap();
+    transaction.commit().unwrap();
+    engine.checkpoint().unwrap();
+    engine.checkpoint().unwrap();
+    assert!(!engine.should_checkpoint());
+    (engine, set)
+}
+
+fn put(set: &TreeSet, number: u32) {
+    let mut transaction = set.begin();
+    transaction.put(TREE, &number.to_be_bytes(), &[7; 1000]).unwrap();
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn by_what_the_log_has_written() {
+    let (engine, _) = open(EngineOptions { checkpoint_wal_bytes: 100 << 10, ..plain_options() });
+    let mut bytes = 0;
+    for index in 1.. {
+        let payload = Bytes::from(vec![1; 5_000]);
+        engine.wal().submit(StreamId(1), vec![Record::Entry { index, term: 1, payload }], None);
+        while engine.wal().step().unwrap() {}
+        bytes += 5_000;
+        if engine.should_checkpoint() {
+            break;
+        }
+        assert!(bytes < 100 << 10, "{bytes} bytes are in the log");
+    }
+    assert!(bytes > 80 << 10, "after {bytes} bytes already");
+    engine.checkpoint().unwrap();
+    assert!(!engine.should_checkpoint());
+}
+
+#[test]
+fn by_what_changed_nodes_take_when_nobody_writes_them_ahead() {
+    let (engine, set) = open(EngineOptions { cache_bytes: 1 << 20, dirty_bytes: 256 << 10, ..plain_options() });
+    let mut number = 0;
+    while !engine.should_checkpoint() {
+        number += 1;
+        put(&set, number);
+        assert!(number < 1_000);
+    }
+    let metrics = engine.metrics();
+    assert!(metrics.dirty_bytes >= metrics.dirty_bytes_max && metrics.dirty_bytes_max == 256 << 10, "{metrics:?}");
+    engine.checkpoint().unwrap();
+    assert!(!engine.should_checkpoint());
+}
+
+#[test]
+fn by_the_addresses_of_what_was_written_ahead() {
+    let (engine, set) = open(EngineOptions { cache_bytes: 256 << 10, dirty_bytes: 64 << 10, ..plain_options() });
+    let mut number: u32 = 0;
+    while !engine.should_checkpoint() {
+        while engine.evict_step(16 << 10).unwrap() {}
+        number += 1;
+        put(&set, number.wrapping_mul(0x9e37_79b1));
+        assert!(engine.metrics().dirty_bytes < 128 << 10, "{:?}", engine.metrics());
+        assert!(number < 100_000);
+    }
+    let metrics = engine.metrics();
+    assert!(metrics.forwarding_bytes >= metrics.dirty_bytes_max, "{metrics:?}");
+    engine.checkpoint().unwrap();
+    engine.checkpoint().unwrap();
+    assert!(!engine.should_checkpoint(), "{:?}", engine.metrics());
+}
