@@ -17,8 +17,15 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         Command::CreateDatabase { id, name } => schema::create_database(state, *id, name),
         Command::DropDatabase { id } => schema::drop_database(state, *id),
         Command::RenameDatabase { id, name } => schema::rename_database(state, *id, name),
-        Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards } => {
-            let new = schema::NewTable { name, primary_key, durability: *durability, write_acks: *write_acks, shards };
+        Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards, compression } => {
+            let new = schema::NewTable {
+                name,
+                primary_key,
+                durability: *durability,
+                write_acks: *write_acks,
+                shards,
+                compression: *compression,
+            };
             schema::create_table(state, *id, *database, new)
         }
         Command::DropTable { id } => schema::drop_table(state, *id),

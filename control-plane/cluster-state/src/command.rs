@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use photondb_proto::{DatabaseId, IndexId, KeyRange, NodeId, TableId};
 
 use crate::membership::Address;
-use crate::schema::{Durability, WriteAcks};
+use crate::schema::{Compression, Durability, WriteAcks};
 use crate::state::ClusterId;
 use crate::users::{Credentials, Scope};
 
@@ -27,6 +27,8 @@ pub struct TableSettings {
     pub write_acks: Option<WriteAcks>,
     /// `Some(None)` takes the user's choice back.
     pub flush_interval_ms: Option<Option<u64>>,
+    /// See [`Compression`]. What is written already stays as it is until it changes.
+    pub compression: Option<Compression>,
 }
 
 /// What happens to one permission.
@@ -98,6 +100,8 @@ pub enum Command {
         write_acks: WriteAcks,
         /// Ascending, covering every key once.
         shards: Vec<NewShard>,
+        /// See [`Compression`].
+        compression: Compression,
     },
     /// `tableDrop`.
     DropTable {

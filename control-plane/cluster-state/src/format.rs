@@ -1,5 +1,5 @@
-//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 1 today; a newer one is
-//! refused.
+//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 2 today; an older one is read, a
+//! newer one refused. Version 2 gave tables their compression.
 //!
 //! ```text
 //! u8, u16, u32, u64, u128   as they are            bool     u8 (0, 1)
@@ -23,7 +23,7 @@ use crate::state::ClusterState;
 pub use codec::FormatError;
 use codec::{Input, Stored};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Command {
     /// As bytes, for the log.
@@ -70,11 +70,7 @@ fn encode<T: Stored>(value: &T) -> Vec<u8> {
 }
 
 fn decode<T: Stored>(bytes: &[u8]) -> Result<T, FormatError> {
-    let mut input = Input::new(bytes);
-    let version = u8::get(&mut input)?;
-    if version != VERSION {
-        return Err(FormatError::Version { found: version, newest: VERSION });
-    }
+    let mut input = Input::open(bytes, VERSION)?;
     let value = T::get(&mut input)?;
     input.end()?;
     Ok(value)

@@ -23,6 +23,6 @@ pub use command::{Change, Command, NewShard, PermissionChange, Response, TableSe
 pub use error::{NameKind, StateError};
 pub use format::FormatError;
 pub use membership::{Address, Node};
-pub use schema::{Database, Durability, Index, Member, Shard, Table, WriteAcks};
+pub use schema::{Compression, Database, Durability, Index, Member, Shard, Table, WriteAcks};
 pub use state::{ClusterId, ClusterState, META_FOUNDER};
 pub use users::{ADMIN, Credentials, Permission, Permissions, Scope, User};

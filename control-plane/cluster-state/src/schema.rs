@@ -33,6 +33,18 @@ pub enum WriteAcks {
     Single,
 }
 
+/// How the pages of a table are written. Nobody sees a difference but the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// Fast.
+    #[default]
+    Lz4,
+    /// Smaller, for more time of the processor.
+    Zstd,
+}
+
 /// A replica of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -93,6 +105,8 @@ pub struct Table {
     pub write_hook: Option<Vec<u8>>,
     /// Raised by every change of indexes or hook: a write evaluated under another version is not applied.
     pub schema: SchemaVersion,
+    /// See [`Compression`].
+    pub compression: Compression,
 }
 
 impl Table {

@@ -31,6 +31,7 @@ fn create_table(id: TableId, name: &str) -> Command {
         durability: Durability::Hard,
         write_acks: WriteAcks::Majority,
         shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
+        compression: Compression::Lz4,
     }
 }
 
@@ -124,13 +125,14 @@ fn shards_must_cover_every_key_once() {
     let halves = |at: &str, from: &str| vec![range("", Some(at)), range(from, None)];
     let cases = [vec![], halves("k", "m"), halves("m", "k"), vec![range("", Some("k"))], vec![range("a", None)]];
     for ranges in cases {
-        let Command::CreateTable { id, database, name, primary_key, durability, write_acks, .. } =
+        let Command::CreateTable { id, database, name, primary_key, durability, write_acks, compression, .. } =
             create_table(TableId(9), "s")
         else {
             unreachable!()
         };
         let shards = ranges.into_iter().map(|range| NewShard { range, nodes: vec![NODE] }).collect();
-        let command = Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards };
+        let command =
+            Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards, compression };
         refused(&mut state, command, StateError::ShardsInvalid { table: "s".into() });
     }
 }
@@ -154,6 +156,7 @@ fn a_key_belongs_to_the_shard_of_its_range() {
             durability: Durability::Hard,
             write_acks: WriteAcks::Majority,
             shards,
+            compression: Compression::Lz4,
         },
     );
     let table = state.table(TableId(9)).unwrap();

@@ -23,6 +23,7 @@ fn command() -> impl Strategy<Value = Command> {
             durability: Durability::Hard,
             write_acks: WriteAcks::Majority,
             shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(1)] }],
+            compression: Compression::Lz4,
         }),
         table.clone().prop_map(|id| Command::DropTable { id }),
         (table.clone(), name.clone()).prop_map(|(id, name)| Command::RenameTable { id, name }),

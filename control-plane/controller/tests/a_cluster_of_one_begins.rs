@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use photondb_cluster_state::{ClusterId, Command, Durability, NewShard, StateError, WriteAcks};
+use photondb_cluster_state::{ClusterId, Command, Compression, Durability, NewShard, StateError, WriteAcks};
 use photondb_consensus::{Groups, Options, Replicated};
 use photondb_controller::{Controller, ControllerError, Registration, ReplicatedState};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
@@ -175,8 +175,16 @@ fn a_state_too_large_to_be_stored_is_refused_and_the_group_goes_on() {
         let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![node.me().node] }];
         let (durability, write_acks) = (Durability::Hard, WriteAcks::Majority);
         let (name, primary_key) = ("t".to_owned(), "id".to_owned());
-        let create =
-            Command::CreateTable { id: TableId(7), database, name, primary_key, durability, write_acks, shards };
+        let create = Command::CreateTable {
+            id: TableId(7),
+            database,
+            name,
+            primary_key,
+            durability,
+            write_acks,
+            shards,
+            compression: Compression::Lz4,
+        };
         controller.propose(create).await.unwrap();
         // Each is as large as a definition may be; a tree's value holds 31 of them.
         let index = |number: u32| Command::CreateIndex {

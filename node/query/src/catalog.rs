@@ -16,7 +16,8 @@ use photondb_reql::eval::value::Db;
 
 pub use permissions::{Grants, Permission, PermissionChange, PermissionScope, Scope, UserPermissions};
 pub use spec::{
-    Dropped, EmergencyRepair, IndexSpec, Layout, Readiness, Rebalanced, Reconfigured, Replicas, TableSpec, WriteHook,
+    Compression, Dropped, EmergencyRepair, IndexSpec, Layout, Readiness, Rebalanced, Reconfigured, Replicas, TableSpec,
+    WriteHook,
 };
 
 use crate::table::{Table, TableInfo};

@@ -3,6 +3,7 @@
 //! DDL is a command to the cluster state. It is acknowledged when this node's replicas have been brought to a state that
 //! holds it, so that the next query finds what it made.
 
+mod compression;
 mod documents;
 mod facts;
 mod ground;
@@ -33,6 +34,7 @@ use rustc_hash::FxHashMap;
 use crate::node::{Cluster, Foundation};
 use crate::tables::{self, UserTable};
 
+pub(crate) use compression::{shown_compression, stored_compression};
 pub(crate) use documents::{database, db_config, server, status_of, table_config};
 pub(crate) use facts::Scratch;
 pub use facts::ServerFacts;
@@ -191,6 +193,7 @@ impl Catalog for NodeCatalog {
             write_acks: WriteAcks::Majority,
             // A table begins as one shard, however many were asked for; shards cannot be cut yet.
             shards: vec![NewShard { range: KeyRange::all(), nodes: vec![self.ground.node()] }],
+            compression: stored_compression(spec.compression),
         })?;
         self.ground.settle(|state| state.table(id).is_some())?;
         self.ground.wait_for_replicas(id, None)?;
@@ -220,6 +223,7 @@ impl Catalog for NodeCatalog {
             durability: Some(Durability::Hard),
             write_acks: Some(WriteAcks::Majority),
             flush_interval_ms: None,
+            compression: None,
         };
         self.ground.propose(Command::SetTableConfig { id, settings })?;
         let (state, stored) = self.stored(table)?;

@@ -9,7 +9,7 @@ use crate::command::{NewShard, Response, TableSettings};
 use crate::error::{NameKind, StateError};
 use crate::limits::{DEFINITION_BYTES_MAX, REPLICAS_PER_SHARD_MAX, SHARDS_PER_TABLE_MAX};
 use crate::names;
-use crate::schema::{Database, Durability, Index, Member, Shard, Table, WriteAcks};
+use crate::schema::{Compression, Database, Durability, Index, Member, Shard, Table, WriteAcks};
 use crate::state::ClusterState;
 use crate::users::Scope;
 
@@ -20,6 +20,7 @@ pub(super) struct NewTable<'a> {
     pub(super) durability: Durability,
     pub(super) write_acks: WriteAcks,
     pub(super) shards: &'a [NewShard],
+    pub(super) compression: Compression,
 }
 
 pub(super) fn create_database(state: &mut ClusterState, id: DatabaseId, name: &str) -> Result<Response, StateError> {
@@ -95,6 +96,7 @@ pub(super) fn create_table(
         indexes: BTreeMap::new(),
         write_hook: None,
         schema: SchemaVersion(1),
+        compression: new.compression,
     };
     state.table_names.entry(database).or_default().insert(table.name.clone(), id);
     state.tables.insert(id, Arc::new(table));
@@ -141,6 +143,9 @@ pub(super) fn set_table_config(
     }
     if let Some(flush_interval_ms) = settings.flush_interval_ms {
         table.flush_interval_ms = flush_interval_ms;
+    }
+    if let Some(compression) = settings.compression {
+        table.compression = compression;
     }
     Ok(Response::Done)
 }

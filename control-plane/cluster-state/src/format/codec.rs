@@ -42,11 +42,23 @@ pub enum FormatError {
 pub(super) struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
+    version: u8,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Input<'a> {
-        Input { bytes, at: 0 }
+    /// Reads the version byte that everything opens with, which may be `newest` at most.
+    pub(super) fn open(bytes: &'a [u8], newest: u8) -> Result<Input<'a>, FormatError> {
+        let mut input = Input { bytes, at: 0, version: newest };
+        input.version = u8::get(&mut input)?;
+        match input.version {
+            found if found == 0 || found > newest => Err(FormatError::Version { found, newest }),
+            _ => Ok(input),
+        }
+    }
+
+    /// The version that wrote the bytes: what came later is not there.
+    pub(super) fn version(&self) -> u8 {
+        self.version
     }
 
     pub(super) fn end(&self) -> Result<(), FormatError> {

@@ -1,4 +1,4 @@
-//! What is written in which order, and every tag. Version 1.
+//! What is written in which order, and every tag. Version 2, and what version 1 had of it.
 
 use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
@@ -6,7 +6,7 @@ use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, str
 use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
 use crate::error::{NameKind, StateError};
 use crate::membership::{Address, Node};
-use crate::schema::{Database, Durability, Index, Member, Shard, Table, WriteAcks};
+use crate::schema::{Compression, Database, Durability, Index, Member, Shard, Table, WriteAcks};
 use crate::state::{ClusterId, ClusterState};
 use crate::users::{Credentials, Permissions, Scope, User};
 
@@ -27,8 +27,8 @@ structs! {
     Shard { id, range, epoch, members }
     Table {
         id, database, name, primary_key, durability, write_acks, flush_interval_ms, shards, indexes, write_hook, schema,
+        compression,
     }
-    TableSettings { durability, write_acks, flush_interval_ms }
     User { name, credentials }
 }
 
@@ -44,7 +44,7 @@ enums! {
         1 => CreateDatabase { id, name },
         2 => DropDatabase { id },
         3 => RenameDatabase { id, name },
-        4 => CreateTable { id, database, name, primary_key, durability, write_acks, shards },
+        4 => CreateTable { id, database, name, primary_key, durability, write_acks, shards, compression },
         5 => DropTable { id },
         6 => RenameTable { id, name },
         7 => SetTableConfig { id, settings },
@@ -83,6 +83,48 @@ enums! {
         16 => OtherCluster { is, asked },
         17 => DefinitionTooLarge { bytes, max },
         18 => OutOfRange { what, found },
+    }
+}
+
+/// Version 1 had none: its tables were made with what is the default today.
+impl Stored for Compression {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Compression::None => 0,
+            Compression::Lz4 => 1,
+            Compression::Zstd => 2,
+        });
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        if input.version() < 2 {
+            return Ok(Compression::default());
+        }
+        match u8::get(input)? {
+            0 => Ok(Compression::None),
+            1 => Ok(Compression::Lz4),
+            2 => Ok(Compression::Zstd),
+            _ => Err(input.impossible("compression")),
+        }
+    }
+}
+
+/// Version 1 knew no compression.
+impl Stored for TableSettings {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.durability.put(out);
+        self.write_acks.put(out);
+        self.flush_interval_ms.put(out);
+        self.compression.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        Ok(TableSettings {
+            durability: Stored::get(input)?,
+            write_acks: Stored::get(input)?,
+            flush_interval_ms: Stored::get(input)?,
+            compression: if input.version() < 2 { None } else { Stored::get(input)? },
+        })
     }
 }
 

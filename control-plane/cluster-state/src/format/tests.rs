@@ -6,7 +6,7 @@ use super::FormatError;
 use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
 use crate::error::StateError;
 use crate::membership::Address;
-use crate::schema::{Durability, WriteAcks};
+use crate::schema::{Compression, Durability, WriteAcks};
 use crate::state::{ClusterId, ClusterState};
 use crate::users::{Credentials, Scope};
 
@@ -35,6 +35,7 @@ fn every_command() -> Vec<Command> {
             durability: Durability::Soft,
             write_acks: WriteAcks::Single,
             shards,
+            compression: Compression::Zstd,
         },
         Command::DropTable { id: table },
         Command::RenameTable { id: table, name: "u".into() },
@@ -44,6 +45,7 @@ fn every_command() -> Vec<Command> {
                 durability: Some(Durability::Hard),
                 write_acks: None,
                 flush_interval_ms: Some(None),
+                compression: Some(Compression::None),
             },
         },
         Command::CreateIndex { table, name: "i".into(), definition: vec![1, 2], multi: true, geo: false },
@@ -86,14 +88,37 @@ fn hex(bytes: &[u8]) -> String {
 fn every_command_reads_back_and_has_its_tag() {
     for (tag, command) in every_command().into_iter().enumerate() {
         let bytes = command.encode();
-        assert_eq!(bytes[..2], [1, tag as u8], "{command:?}");
+        assert_eq!(bytes[..2], [2, tag as u8], "{command:?}");
         assert_eq!(Command::decode(&bytes), Ok(command));
     }
 }
 
 #[test]
-fn the_bytes_of_version_1_stay_what_they_are() {
+fn the_bytes_of_version_2_stay_what_they_are() {
     let commands = every_command();
+    let id5 = "05".to_owned() + &"00".repeat(15);
+    let id7 = "07".to_owned() + &"00".repeat(15);
+    let id1 = "01".to_owned() + &"00".repeat(15);
+    let create_table = format!(
+        "0204{id7}{id5}010000007402000000696401010200000000000000\
+         01010000006d01000000{id1}010000006d0001000000{id1}02"
+    );
+    for (found, expected) in [
+        (&commands[1], format!("0201{id5}0100000064")),
+        (&commands[4], create_table),
+        (&commands[7], format!("0207{id7}01000001000100")),
+        (&commands[10], format!("020a{id7}0100000069010000006a01")),
+        (&commands[12], "020c03000000626f620101000000010010000001000000".to_owned() + "02"),
+        (&commands[14], format!("020e03000000626f6202{id5}{id7}0201010000")),
+        (&commands[18], "021203000000000000000201000000000000".to_owned()),
+        (&commands[15], format!("020f{id1}010000006e01000000010000006101000000010000006857710300000000000000")),
+    ] {
+        assert_eq!(hex(&found.encode()), expected, "{found:?}");
+    }
+}
+
+#[test]
+fn what_version_1_wrote_is_read() {
     let id5 = "05".to_owned() + &"00".repeat(15);
     let id7 = "07".to_owned() + &"00".repeat(15);
     let id1 = "01".to_owned() + &"00".repeat(15);
@@ -101,23 +126,54 @@ fn the_bytes_of_version_1_stay_what_they_are() {
         "0104{id7}{id5}010000007402000000696401010200000000000000\
          01010000006d01000000{id1}010000006d0001000000{id1}"
     );
-    for (found, expected) in [
-        (&commands[1], format!("0101{id5}0100000064")),
-        (&commands[4], create_table),
-        (&commands[7], format!("0107{id7}0100000100")),
-        (&commands[10], format!("010a{id7}0100000069010000006a01")),
-        (&commands[12], "010c03000000626f620101000000010010000001000000".to_owned() + "02"),
-        (&commands[14], format!("010e03000000626f6202{id5}{id7}0201010000")),
-        (&commands[18], "011203000000000000000201000000000000".to_owned()),
-        (&commands[15], format!("010f{id1}010000006e01000000010000006101000000010000006857710300000000000000")),
+    let mut expected = every_command();
+    let Command::CreateTable { compression, .. } = &mut expected[4] else { panic!("the fifth makes a table") };
+    *compression = Compression::Lz4;
+    let Command::SetTableConfig { settings, .. } = &mut expected[7] else { panic!("the eighth changes a table") };
+    settings.compression = None;
+    for (stored, expected) in [
+        (format!("0101{id5}0100000064"), &expected[1]),
+        (create_table, &expected[4]),
+        (format!("0107{id7}0100000100"), &expected[7]),
     ] {
-        assert_eq!(hex(&found.encode()), expected, "{found:?}");
+        assert_eq!(Command::decode(&bytes(&stored)).as_ref(), Ok(expected), "{stored}");
     }
+    // A state with one table: the one of today, without the compression at the table's end.
+    let mut state = ClusterState::at_birth();
+    let database = state.database_named("test").unwrap().id;
+    let Command::CreateTable { id, .. } = expected[4] else { unreachable!() };
+    crate::apply(&mut state, &every_command()[15]).unwrap();
+    let Command::CreateTable { primary_key, durability, write_acks, shards, .. } = expected[4].clone() else {
+        unreachable!()
+    };
+    let create = Command::CreateTable {
+        id,
+        database,
+        name: "last".into(),
+        primary_key,
+        durability,
+        write_acks,
+        shards,
+        compression: Compression::Lz4,
+    };
+    crate::apply(&mut state, &create).unwrap();
+    let today = state.encode();
+    let schema_of_the_table = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
+    let found: Vec<usize> = (0..today.len()).filter(|at| today[*at..].starts_with(&schema_of_the_table)).collect();
+    let [at] = found[..] else { panic!("{found:?}") };
+    let mut old = today.clone();
+    old.remove(at + schema_of_the_table.len() - 1);
+    old[0] = 1;
+    assert_eq!(ClusterState::decode(&old), Ok(state));
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]
 fn the_state_at_birth_has_these_bytes() {
-    let expected = "01\
+    let expected = "02\
         00\
         0a00000000000000\
         01000000\
@@ -171,5 +227,6 @@ fn damage_is_an_error_wherever_it_is() {
         longer.push(0);
         assert_eq!(Command::decode(&longer), Err(FormatError::Long { extra: 1 }));
     }
-    assert_eq!(Command::decode(&[2, 0]), Err(FormatError::Version { found: 2, newest: 1 }));
+    assert_eq!(Command::decode(&[3, 0]), Err(FormatError::Version { found: 3, newest: 2 }));
+    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 2 }));
 }

@@ -45,6 +45,41 @@ pub struct TableSpec {
     pub soft: bool,
     /// How it is spread.
     pub layout: Layout,
+    /// How its pages are written.
+    pub compression: Compression,
+}
+
+/// `compression` of `table_create`, PhotonDB's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// `none`.
+    None,
+    /// `lz4`.
+    #[default]
+    Lz4,
+    /// `zstd`.
+    Zstd,
+}
+
+impl Compression {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        }
+    }
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Compression> {
+        match name {
+            "none" => Some(Compression::None),
+            "lz4" => Some(Compression::Lz4),
+            "zstd" => Some(Compression::Zstd),
+            _ => None,
+        }
+    }
 }
 
 /// What dropping a database did.

@@ -10,7 +10,7 @@ use photondb_reql::eval::{Args, Value};
 
 use super::write::soft_durability;
 use super::{databases, layout, names};
-use crate::catalog::{IdentifierFormat, Permission, SYSTEM_DATABASE, Scope, TableOptions, TableSpec};
+use crate::catalog::{Compression, IdentifierFormat, Permission, SYSTEM_DATABASE, Scope, TableOptions, TableSpec};
 use crate::mismatch;
 use crate::selection::TableRef;
 use crate::surroundings::Surroundings;
@@ -53,15 +53,23 @@ pub(super) fn create(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result
     let layout = layout::read(args)?;
     let primary_key = args.optarg_string("primary_key")?.unwrap_or_else(|| Str::from_static("id"));
     let soft = soft_durability(args)?;
+    let compression = compression(args)?;
     let (db, name) = db_and_name(surroundings, args)?;
     surroundings.require(Permission::Config, Scope::Database(&db.id))?;
     if db.name == SYSTEM_DATABASE {
         return Err(Error::op_failed(format!("Database `{}` is special; you can't create new tables in it.", db.name)));
     }
-    let spec = TableSpec { primary_key, soft, layout };
+    let spec = TableSpec { primary_key, soft, layout, compression };
     let config = surroundings.environment.catalog.create_table(&db, &name, &spec)?;
     let answer = [("config_changes", databases::changes([(Datum::Null, config)])), ("tables_created", Datum::from(1))];
     Ok(Value::Datum(Datum::Object(Object::from(answer))))
+}
+
+fn compression(args: &Args<'_>) -> Result<Compression> {
+    let Some(name) = args.optarg_string("compression")? else { return Ok(Compression::default()) };
+    Compression::named(&name).ok_or_else(|| {
+        Error::logic(format!("Compression `{name}` unrecognized (options are \"lz4\", \"none\", and \"zstd\")."))
+    })
 }
 
 /// `table_drop(name)`.

@@ -232,8 +232,16 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::DbCreate | K::DbDrop => exactly(1).writes(),
         K::DbList => exactly(0).world(),
         K::TableCreate => {
-            let optargs =
-                &["primary_key", "shards", "replicas", "nonvoting_replica_tags", "primary_replica_tag", "durability"];
+            // The last is PhotonDB's own.
+            let optargs = &[
+                "primary_key",
+                "shards",
+                "replicas",
+                "nonvoting_replica_tags",
+                "primary_replica_tag",
+                "durability",
+                "compression",
+            ];
             between(1, 2).optargs(optargs).writes()
         }
         K::TableDrop => between(1, 2).writes(),

@@ -11,8 +11,13 @@ pub(super) fn command() -> Command {
     let name = || Arg::new("name").value_name("NAME").required(true).help("The table");
     let primary_key =
         Arg::new("primary-key").long("primary-key").value_name("FIELD").help("The primary key [default: id]");
+    let compression = Arg::new("compression")
+        .long("compression")
+        .value_name("NAME")
+        .value_parser(["lz4", "zstd", "none"])
+        .help("How its pages are written [default: lz4]");
     let subcommands = [
-        Command::new("create").about("Create a table").arg(name()).arg(primary_key),
+        Command::new("create").about("Create a table").arg(name()).arg(primary_key).arg(compression),
         Command::new("list").about("List the tables of the database, one a line"),
         Command::new("drop").about("Drop a table with all its documents").arg(name()),
         Command::new("info").about("Show a table as JSON").arg(name()),
@@ -34,8 +39,11 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<(), ClientError> {
     match verb {
         "create" => {
             let mut create = term(TermKind::TableCreate, &[db, json!(name)]);
-            if let (Some(field), Some(parts)) = (text("primary-key"), create.as_array_mut()) {
-                parts.push(json!({ "primary_key": field }));
+            let options = [("primary_key", text("primary-key")), ("compression", text("compression"))];
+            let given: serde_json::Map<_, _> =
+                options.into_iter().filter_map(|(option, value)| Some((option.to_owned(), value?.into()))).collect();
+            if let (false, Some(parts)) = (given.is_empty(), create.as_array_mut()) {
+                parts.push(given.into());
             }
             connection.run(&create)?;
             println!("created table {database}.{name}");

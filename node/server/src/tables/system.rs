@@ -12,6 +12,7 @@ mod fields;
 mod jobs;
 mod logs;
 mod permissions;
+mod photon_tables;
 mod server_config;
 mod server_status;
 mod stats;
@@ -78,7 +79,7 @@ struct Entry {
     name: &'static str,
     /// RethinkDB derives it from the name.
     id: &'static str,
-    /// Whether `table_list` shows it.
+    /// Whether `table_list` shows it: what RethinkDB lists, and no more.
     listed: bool,
     contents: &'static dyn Contents,
 }
@@ -100,6 +101,7 @@ const TABLES: &[Entry] = &[
     entry("jobs", "69be2167-342c-5d03-918c-730335195ed2", &jobs::Jobs),
     entry("logs", "3cb0d6bd-57a9-5c7f-b33d-00224d31a18d", &logs::Logs),
     entry("permissions", "c8083c3a-17a1-5451-bf91-47caa60650be", &permissions::PermissionRows),
+    hidden("photon_tables", "eea90935-26f4-5817-a104-e337fbf1096f", &photon_tables::PhotonTables),
     entry("server_config", "528a6285-67b5-5a84-a90d-051a3f44db1c", &server_config::ServerConfig),
     entry("server_status", "63c45d34-1c3a-58f8-8815-d08d028931c4", &server_status::ServerStatus),
     entry("stats", "e078b99f-bbc4-5960-bd94-c74a5826a77d", &stats::Stats),

@@ -102,8 +102,8 @@ impl Contents for TableConfig {
             }
         }
         if durability != table.durability || write_acks != table.write_acks {
-            let settings =
-                TableSettings { durability: Some(durability), write_acks: Some(write_acks), flush_interval_ms: None };
+            let (durability, write_acks) = (Some(durability), Some(write_acks));
+            let settings = TableSettings { durability, write_acks, ..TableSettings::default() };
             viewer.ground.propose(Command::SetTableConfig { id, settings })?;
         }
         Ok(new.clone())
