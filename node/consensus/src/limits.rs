@@ -25,8 +25,9 @@ pub const NOTIFICATIONS_WAITING_MAX: u64 = 16_384;
 /// Entries handed to the state machine as one transaction.
 pub const APPLY_ENTRIES_MAX: usize = 1024;
 
-/// Command bytes handed to the state machine as one transaction, unless one entry alone is larger.
-pub const APPLY_BYTES_MAX: usize = 8 << 20;
+/// Command bytes handed to the state machine as one transaction, unless one entry alone is larger. A machine that writes a
+/// page for a change of a hundred bytes makes some 80 MiB of it.
+pub const APPLY_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes read from the log at once, unless one entry alone is larger.
 pub const READ_BYTES_MAX: usize = 1 << 20;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
-use photondb_cluster_state::{ClusterState, Command, Durability, NewShard, WriteAcks, apply};
+use photondb_cluster_state::{ClusterState, Command, Compression, Durability, NewShard, WriteAcks, apply};
 use photondb_consensus::{Groups, Options};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{Conflict, ReadMode, Table, TableInfo, Transition, Write, WriteOptions};
@@ -69,6 +69,7 @@ fn state() -> ClusterState {
         durability: Durability::Hard,
         write_acks: WriteAcks::Majority,
         shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
+        compression: Compression::Lz4,
     };
     apply(&mut state, &create).expect("the name is free");
     state

@@ -9,6 +9,7 @@ pub mod error;
 pub mod feed;
 pub mod keys;
 pub mod limits;
+mod pressure;
 pub mod proposer;
 pub mod reconcile;
 pub mod replica;

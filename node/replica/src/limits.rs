@@ -13,11 +13,18 @@ pub const PENDING_BYTES_MAX: usize = 4 << 20;
 /// what it has evaluated, so that what waits can be more than [`PENDING_BYTES_MAX`].
 pub const ENTRY_EFFECTS_BYTES_MAX: usize = 24 << 20;
 
+/// Keys of one shard whose writes have been let in and are not settled; past it writers wait. A change of a few bytes may
+/// take a page in each tree, so it is their number, not their bytes, that says what apply will take of memory.
+pub const WRITES_UNDER_WAY_MAX: usize = 4096;
+
 /// How long a new shard may take to lead, and an index to be built, before the waiting request is told so.
 pub const LEADER_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Documents indexed in one turn of an index builder.
 pub const BUILD_STEP_DOCUMENTS: usize = 128;
+
+/// Between looks of an index builder at whether there is space on the disk again.
+pub const BUILD_RETRY_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often a write that was not applied, because its shard changed under it, is evaluated again.
 pub const ATTEMPTS_MAX: usize = 32;

@@ -13,6 +13,8 @@
 //!   flight is answered; then a new chain begins on applied state.
 //! - R4. A writer is answered when the entry that carries its effects, or the newest effect it saw, was applied.
 //! - R5. Nothing is handed to consensus that the log has not promised room for, and nothing larger than an entry may be.
+//! - R6. A write is evaluated only when changes may take memory, and so many are under way at most: what is evaluated will be
+//!   applied, and apply waits for nobody.
 
 use std::sync::{Arc, Weak};
 
@@ -29,7 +31,8 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::ReplicaError;
-use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_EFFECTS_BYTES_MAX, PENDING_BYTES_MAX};
+use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_EFFECTS_BYTES_MAX, PENDING_BYTES_MAX, WRITES_UNDER_WAY_MAX};
+use crate::pressure;
 
 /// One shard's proposer. Lives as long as its replica; idle unless its member leads.
 pub struct Proposer {
@@ -52,6 +55,8 @@ struct Inner {
     overlay: FxHashMap<Bytes, InFlight>,
     pending: Batch,
     in_flight: usize,
+    /// R6: keys of the tickets that are held.
+    under_way: usize,
     /// R3: an entry was not applied, and others are not answered yet.
     broken: bool,
 }
@@ -85,12 +90,32 @@ enum Answer {
     Unknown(String),
 }
 
-/// Under what documents were read, and what they are evaluated under.
-#[derive(Clone)]
+/// Under what documents were read, and what they are evaluated under. To be held until the write is settled.
 pub struct Ticket {
     term: Term,
     /// The schema in force.
     pub view: Arc<View>,
+    _under_way: UnderWay,
+}
+
+/// R6: so many writes that have been let in.
+struct UnderWay {
+    proposer: Weak<Proposer>,
+    keys: usize,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Some(proposer) = self.proposer.upgrade() else { return };
+        let mut inner = proposer.inner.lock();
+        let was_full = inner.under_way >= WRITES_UNDER_WAY_MAX;
+        inner.under_way -= self.keys;
+        let has_room = was_full && inner.under_way < WRITES_UNDER_WAY_MAX;
+        drop(inner);
+        if has_room {
+            proposer.settled.notify_waiters();
+        }
+    }
 }
 
 /// One evaluated write.
@@ -136,6 +161,7 @@ impl Proposer {
                 overlay: FxHashMap::default(),
                 pending: Batch { serial: 1, ..Batch::default() },
                 in_flight: 0,
+                under_way: 0,
                 broken: false,
             }),
             settled: Notify::new(),
@@ -150,18 +176,24 @@ impl Proposer {
         self.break_chain(&mut inner);
     }
 
-    /// What each key has now: in flight, or applied. Waits while a broken chain is being settled.
+    /// What each key has now: in flight, or applied. Waits while changes may not take memory, while as many writes as may be
+    /// are under way, and while a broken chain is being settled; whoever asks for one document of many need not wait longer
+    /// than it wants: dropping the future ends the waiting.
     ///
-    /// Errors: without room for any write, [`StorageError::Full`].
+    /// Errors: without room for any write, [`StorageError::Full`]; what writing pages fails of, when changes may not take
+    /// more memory until it succeeds.
     pub async fn read(&self, keys: &[Bytes]) -> Result<(Ticket, Vec<Option<Bytes>>), ReplicaError> {
-        drop(self.engine.admit(0, Purpose::Write)?);
         let (ticket, in_flight) = loop {
+            pressure::wait_for_memory(&self.engine).await?;
             let settled = self.settled.notified();
             {
-                let inner = self.inner.lock();
+                let mut inner = self.inner.lock();
                 let Some(term) = inner.term else { return Err(ReplicaError::NotLeading) };
-                if !inner.broken && inner.pending.bytes < PENDING_BYTES_MAX {
-                    let ticket = Ticket { term, view: self.shard.view() };
+                let has_room = inner.pending.bytes < PENDING_BYTES_MAX && inner.under_way < WRITES_UNDER_WAY_MAX;
+                if !inner.broken && has_room {
+                    inner.under_way += keys.len();
+                    let under_way = UnderWay { proposer: self.me.clone(), keys: keys.len() };
+                    let ticket = Ticket { term, view: self.shard.view(), _under_way: under_way };
                     let newest = |key| inner.overlay.get(key).map(|in_flight: &InFlight| in_flight.document.clone());
                     break (ticket, keys.iter().map(newest).collect::<Vec<_>>());
                 }

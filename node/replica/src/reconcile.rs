@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use photondb_cluster_state::{ClusterState, META_FOUNDER, Shard as StoredShard, Table};
+use photondb_cluster_state::{
+    ClusterState, Compression as TableCompression, META_FOUNDER, Shard as StoredShard, Table,
+};
 use photondb_consensus::{ConsensusError, Groups};
 use photondb_proto::{GroupId, MemberId, NodeId, TableId};
 use photondb_runtime::task;
 use photondb_shard::{Command, Shard};
-use photondb_storage::{Engine, TreeSetId};
+use photondb_storage::{Compression, Engine, TreeSetId, TreeSetOptions};
 
 use crate::error::ReplicaError;
 use crate::limits::LEADER_WAIT_MAX;
@@ -73,6 +75,7 @@ impl Replicas {
             }
         };
         for replica in replicas.shards() {
+            replica.shard.tree_set().set_compression(stored_as(table.compression))?;
             self.reconcile_schema(replica, table).await?;
         }
         Ok(())
@@ -84,7 +87,7 @@ impl Replicas {
         let mut shards: Vec<Arc<Replica>> = Vec::with_capacity(table.shards.len());
         for shard in &table.shards {
             let Some(member) = shard.members.iter().find(|member| member.node == self.node) else { continue };
-            match self.start_member(shard, member.id).await {
+            match self.start_member(table, shard, member.id).await {
                 Ok(replica) => shards.push(Arc::new(replica)),
                 Err(error) => {
                     for started in &shards {
@@ -99,10 +102,16 @@ impl Replicas {
         Ok(TableReplicas { id: table.id, shards })
     }
 
-    async fn start_member(&self, shard: &StoredShard, member: MemberId) -> Result<Replica, ReplicaError> {
+    async fn start_member(
+        &self,
+        table: &Table,
+        shard: &StoredShard,
+        member: MemberId,
+    ) -> Result<Replica, ReplicaError> {
+        let options = TreeSetOptions { compression: stored_as(table.compression) };
         let set = match self.engine.tree_set(TreeSetId(shard.id.0)) {
             Some(set) => set,
-            None => self.engine.create_tree_set(TreeSetId(shard.id.0))?,
+            None => self.engine.create_tree_set_with(TreeSetId(shard.id.0), options)?,
         };
         let group_id = GroupId::from(shard.id);
         let state = Arc::new(Shard::open(set)?);
@@ -230,5 +239,13 @@ impl Replicas {
         let mut tables = (**self.tables.load()).clone();
         change(&mut tables);
         self.tables.store(Arc::new(tables));
+    }
+}
+
+fn stored_as(compression: TableCompression) -> Compression {
+    match compression {
+        TableCompression::None => Compression::None,
+        TableCompression::Lz4 => Compression::Lz4,
+        TableCompression::Zstd => Compression::Zstd,
     }
 }

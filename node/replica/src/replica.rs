@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use photondb_consensus::Group;
 use photondb_proto::{KeyRange, MemberId, ShardId, TableId};
+use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_command};
 use photondb_shard::shard::BuildStep;
 use photondb_shard::{Command, Outcome, Reader, Shard};
 use photondb_storage::wal::Purpose;
 
 use crate::error::ReplicaError;
-use crate::limits::BUILD_STEP_DOCUMENTS;
+use crate::limits::{BUILD_RETRY_PERIOD, BUILD_STEP_DOCUMENTS};
+use crate::pressure;
 use crate::proposer::Proposer;
 
 /// One member of one shard.
@@ -75,6 +77,14 @@ impl Replica {
     /// Builds what indexes are not built, turn by turn, and proposes each as ready. Ends when nothing is left.
     pub(crate) async fn build_indexes(self: Arc<Self>) -> Result<(), ReplicaError> {
         loop {
+            if let Err(error) = pressure::wait_for_memory(self.proposer.engine()).await {
+                // A full disk is no reason to give up; that the index or the shard is gone is.
+                if error.is_fatal() || self.shard.tree_set().is_dropped() {
+                    return Err(error.into());
+                }
+                task::sleep(BUILD_RETRY_PERIOD).await;
+                continue;
+            }
             let step = self.shard.build_step(BUILD_STEP_DOCUMENTS)?;
             for id in self.shard.built_not_ready() {
                 self.change(&Command::IndexReady { id }).await?;
@@ -82,7 +92,7 @@ impl Replica {
             if step == BuildStep::Idle {
                 return Ok(());
             }
-            photondb_runtime::task::yield_now().await;
+            task::yield_now().await;
         }
     }
 }

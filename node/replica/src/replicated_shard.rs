@@ -1,5 +1,6 @@
 //! A shard as the state machine of its Raft group.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use photondb_shard::format::encode_outcome;
 use photondb_shard::{Entry, Position, Shard};
 use photondb_storage::Engine;
 
+use crate::pressure;
 use crate::proposer::Proposer;
 
 /// What consensus drives.
@@ -17,12 +19,14 @@ pub struct ReplicatedShard {
     /// Told of leadership. Set once, when the group exists. The proposer holds the group, which holds this: an `Arc` here
     /// would keep all three, and storage with them, for ever.
     proposer: OnceLock<Weak<Proposer>>,
+    /// Whether what is applied comes from writers here, who have waited for memory.
+    leads: AtomicBool,
 }
 
 impl ReplicatedShard {
     /// The state machine around `shard`, which is kept in `engine`.
     pub fn new(shard: Arc<Shard>, engine: Engine) -> ReplicatedShard {
-        ReplicatedShard { shard, engine, proposer: OnceLock::new() }
+        ReplicatedShard { shard, engine, proposer: OnceLock::new(), leads: AtomicBool::new(false) }
     }
 
     /// Connects the proposer, which is told of leadership from here on.
@@ -42,6 +46,9 @@ impl Replicated for ReplicatedShard {
     }
 
     fn apply(&self, entries: Vec<CommittedEntry>, consensus: Bytes) -> Result<Vec<Bytes>, ApplyError> {
+        if !self.leads.load(Ordering::Acquire) {
+            pressure::make_room(&self.engine);
+        }
         let entries: Vec<Entry> = entries
             .into_iter()
             .map(|entry| Entry {
@@ -62,6 +69,7 @@ impl Replicated for ReplicatedShard {
     }
 
     fn leading(&self, term: Option<Term>) {
+        self.leads.store(term.is_some(), Ordering::Release);
         if let Some(proposer) = self.proposer.get().and_then(Weak::upgrade) {
             proposer.leading(term);
         }

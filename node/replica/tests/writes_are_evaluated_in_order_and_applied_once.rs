@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Command, Durability, NewShard, WriteAcks, apply};
+use photondb_cluster_state::{ClusterState, Command, Compression, Durability, NewShard, WriteAcks, apply};
 use photondb_consensus::{Groups, Options};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{
@@ -60,6 +60,7 @@ fn parts() -> Parts {
         durability: Durability::Hard,
         write_acks: WriteAcks::Majority,
         shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
+        compression: Compression::Lz4,
     };
     apply(&mut state, &create).expect("the name is free");
     let parts = Parts { replicas, executor, state, _log_writer: log_writer };
