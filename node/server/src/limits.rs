@@ -20,6 +20,10 @@ pub const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// Queries of one connection that run at once; then reading stops.
 pub const QUERIES_IN_FLIGHT_MAX: usize = 1_024;
 
+/// Bytes of the messages of queries of one connection that run at once; then reading stops. A message takes several times
+/// its bytes while it runs, and while writers wait for memory all that a client has sent ahead of its answers runs.
+pub const QUERY_BYTES_IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
+
 /// Results of one connection that are open at once.
 pub const OPEN_CURSORS_MAX: usize = 16_384;
 
@@ -68,11 +72,30 @@ pub const STOP_GROUP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the log's queue must have been empty before its writer does housekeeping.
 pub const LOG_IDLE_TIME: Duration = Duration::from_millis(20);
 
-/// Between looks at whether a checkpoint is due.
-pub const CHECKPOINT_LOOK_PERIOD: Duration = Duration::from_secs(2);
+/// Between looks at whether storage has something to do that nobody is told of, a checkpoint for one; and between attempts
+/// to write when the disk is full.
+pub const STORAGE_LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 /// The longest that changed pages wait for a checkpoint.
 pub const CHECKPOINT_PERIOD_MAX: Duration = Duration::from_secs(60);
+
+/// Between attempts to write changed pages when there are none that can be written.
+pub const EVICTION_RETRY_PERIOD: Duration = Duration::from_millis(10);
+
+/// Pages of dropped trees that are freed in one step. Writers of the shard wait for it.
+pub const RECLAIM_PAGES_PER_STEP: usize = 64;
+
+/// Between two steps that nobody waits for.
+pub const TIDY_PAUSE: Duration = Duration::from_millis(2);
+
+/// What changed pages may take, in bytes, however large the cache is: as long as it takes to write them a checkpoint lasts.
+pub const DIRTY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// They may take this part of the cache.
+pub const DIRTY_SHARE: usize = 4;
+
+/// Recent log entries that are kept in memory may take as much as this part of the cache, beside it.
+pub const LOG_CACHE_SHARE: usize = 8;
 
 /// The smallest page cache, in bytes.
 pub const CACHE_BYTES_MIN: u64 = 8 * 1024 * 1024;
@@ -81,7 +104,7 @@ pub const CACHE_BYTES_MIN: u64 = 8 * 1024 * 1024;
 pub const MEMORY_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
 
 /// In a small limit the reserve is the limit divided by this.
-pub const MEMORY_RESERVE_SHARE: u64 = 4;
+pub const MEMORY_RESERVE_SHARE: u64 = 2;
 
 /// The longest server name or tag, in bytes.
 pub const SERVER_NAME_BYTES_MAX: usize = 127;

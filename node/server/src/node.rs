@@ -22,6 +22,8 @@ use photondb_runtime::random::Random;
 use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom};
 use photondb_runtime::task::{Executor, Handle, StepThread, timeout};
 use photondb_storage::disk::system::SystemDisk;
+use photondb_storage::limits::WAL_CACHE_BYTES_DEFAULT;
+use photondb_storage::wal::WalOptions;
 use photondb_storage::{Engine, EngineOptions, StorageError};
 use tokio::sync::watch;
 
@@ -32,7 +34,7 @@ use crate::client::reql::{ReqlDatabase, Server};
 use crate::client::worker::Workers;
 use crate::config::Config;
 use crate::http;
-use crate::limits::{DRAIN_TIME_MAX, STOP_GROUP_TIME_MAX};
+use crate::limits::{DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX};
 use crate::rpc::{self, ControlService};
 use accounts::{ClusterUsers, CurrentState};
 
@@ -52,7 +54,7 @@ pub struct Node {
     rpc: Option<Executor>,
     cluster: Option<Arc<Cluster>>,
     foundation: Arc<Foundation>,
-    checkpoints: Option<StepThread>,
+    page_writer: Option<StepThread>,
     raft: Option<Executor>,
     log_writer: Option<StepThread>,
 }
@@ -112,8 +114,8 @@ impl Node {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
-        let checkpoints =
-            storage_threads::start_checkpoints(&engine, &groups, raft.handle(), clock.clone(), fatal.clone())
+        let page_writer =
+            storage_threads::start_page_writer(&engine, &groups, raft.handle(), clock.clone(), fatal.clone())
                 .map_err(StartError::Thread)?;
         let foundation = Arc::new(Foundation { engine, groups, raft: raft.handle(), node_id, clock, random, fatal });
 
@@ -136,7 +138,7 @@ impl Node {
             rpc: None,
             cluster: None,
             foundation,
-            checkpoints: Some(checkpoints),
+            page_writer: Some(page_writer),
             raft: Some(raft),
             log_writer: Some(log_writer),
         })
@@ -227,7 +229,7 @@ impl Node {
         self.workers = None;
         self.rpc = None;
         self.cluster = None;
-        self.checkpoints = None;
+        self.page_writer = None;
         self.stop_groups();
         self.raft = None;
         self.log_writer = None;
@@ -267,15 +269,26 @@ fn wait_until(holds: impl Fn() -> bool, limit: Duration) {
 }
 
 fn open_engine(config: &Config) -> Result<Engine, StartError> {
-    let options = EngineOptions {
-        // What cannot be addressed cannot be cached either.
-        cache_bytes: usize::try_from(config.cache_bytes).unwrap_or(usize::MAX),
-        ..EngineOptions::default()
-    };
+    // What cannot be addressed cannot be cached either.
+    let options = engine_options(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
     let Some(directory) = &config.directory else { return Ok(Engine::in_memory(options)) };
     let disk =
         SystemDisk::open(directory).map_err(|source| StartError::Directory { directory: directory.clone(), source })?;
     Engine::open(Arc::new(disk), options).map_err(|source| StartError::storage(config, source))
+}
+
+/// Storage's budgets, which all follow from the one of the cache, so that a small machine is asked for little.
+fn engine_options(cache_bytes: usize) -> EngineOptions {
+    let wal = WalOptions {
+        cache_bytes: (cache_bytes / LOG_CACHE_SHARE).min(WAL_CACHE_BYTES_DEFAULT),
+        ..WalOptions::default()
+    };
+    EngineOptions {
+        cache_bytes,
+        dirty_bytes: (cache_bytes / DIRTY_SHARE).min(DIRTY_BYTES_MAX),
+        wal,
+        ..EngineOptions::default()
+    }
 }
 
 /// Who this directory is; a new one becomes somebody.

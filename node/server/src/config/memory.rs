@@ -104,7 +104,8 @@ mod tests {
     fn storage_gets_half_of_what_remains_after_the_reserve() {
         assert_eq!(share(512 * MIB), 192 * MIB);
         assert_eq!(share(8192 * MIB), 4032 * MIB);
-        assert_eq!(share(64 * MIB), 24 * MIB);
+        assert_eq!(share(128 * MIB), 32 * MIB);
+        assert_eq!(share(64 * MIB), 16 * MIB);
         assert_eq!(share(0), CACHE_BYTES_MIN);
         assert!(cache_bytes_auto() >= CACHE_BYTES_MIN);
     }

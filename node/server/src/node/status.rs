@@ -98,9 +98,14 @@ impl Health for Status {
         gauge!("photondb_raft_groups").set(self.foundation.groups.list().len() as f64);
         let engine = self.foundation.engine.metrics();
         gauge!("photondb_storage_dirty_bytes").set(engine.dirty_bytes as f64);
+        gauge!("photondb_storage_dirty_bytes_max").set(engine.dirty_bytes_max as f64);
+        gauge!("photondb_storage_forwarding_bytes").set(engine.forwarding_bytes as f64);
+        counter!("photondb_storage_pages_evicted_total").absolute(engine.pages_evicted);
+        counter!("photondb_storage_memory_waits_total").absolute(engine.memory_waits);
         gauge!("photondb_storage_cache_bytes").set(engine.cache_bytes as f64);
         gauge!("photondb_storage_page_file_bytes").set(engine.page_file_bytes as f64);
         gauge!("photondb_storage_page_file_used_bytes").set(engine.page_file_used_bytes as f64);
+        gauge!("photondb_storage_page_file_held_bytes").set(engine.page_file_held_bytes as f64);
         counter!("photondb_storage_cache_hits_total").absolute(engine.cache_hits);
         counter!("photondb_storage_cache_misses_total").absolute(engine.cache_misses);
         counter!("photondb_storage_checkpoints_total").absolute(engine.checkpoints);

@@ -1,18 +1,20 @@
-//! The threads that drive storage: one writes the log, one makes checkpoints.
+//! The threads that drive storage: one writes the log, one writes pages.
+
+mod pages;
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use photondb_consensus::{Groups, OnFatal};
-use photondb_runtime::clock::{Clock, Moment};
-use photondb_runtime::task::{Handle, Step, StepThread};
+use photondb_consensus::OnFatal;
+use photondb_runtime::task::{Step, StepThread};
 use photondb_storage::Engine;
 
-use crate::limits::{CHECKPOINT_LOOK_PERIOD, CHECKPOINT_PERIOD_MAX, LOG_IDLE_TIME};
+use crate::limits::{LOG_IDLE_TIME, STORAGE_LOOK_PERIOD};
+
+pub(super) use pages::start_page_writer;
 
 pub(super) const LOG_WRITER: &str = "log-writer";
-pub(super) const CHECKPOINTS: &str = "checkpoints";
+pub(super) const PAGE_WRITER: &str = "page-writer";
 pub(super) const RAFT: &str = "raft";
 
 /// From here on a panic on a thread that the node cannot do without ends the process, after it was reported. Tokio would
@@ -24,7 +26,7 @@ pub(super) fn end_process_when_one_panics() {
         std::panic::set_hook(Box::new(move |panic| {
             report(panic);
             let current = std::thread::current();
-            if let Some(thread @ (LOG_WRITER | CHECKPOINTS | RAFT)) = current.name() {
+            if let Some(thread @ (LOG_WRITER | PAGE_WRITER | RAFT)) = current.name() {
                 tracing::error!(
                     thread,
                     "a thread the node cannot do without has panicked: {panic}; the process ends now. Nothing acknowledged is lost"
@@ -65,7 +67,7 @@ pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<St
         match result {
             Ok(()) => Step::Idle,
             // Space comes back with a checkpoint, or from outside; writes are refused until then.
-            Err(error) if error.is_full() => Step::After(CHECKPOINT_LOOK_PERIOD),
+            Err(error) if error.is_full() => Step::After(STORAGE_LOOK_PERIOD),
             Err(error) => {
                 fatal(format!("the log cannot be written: {error}"));
                 Step::Stop
@@ -76,98 +78,6 @@ pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<St
     engine.wal().set_waker(Box::new(move || waking.wake()));
     Ok(thread)
 }
-
-/// Starts the thread that makes checkpoints when they are due, and purges the log behind them.
-pub(super) fn start_checkpoints(
-    engine: &Engine,
-    groups: &Groups,
-    raft: Handle,
-    clock: Arc<dyn Clock>,
-    fatal: OnFatal,
-) -> io::Result<StepThread> {
-    let mut checkpoints = Checkpoints {
-        engine: engine.clone(),
-        groups: groups.clone(),
-        raft,
-        last: clock.now(),
-        last_log_bytes: engine.wal().metrics().bytes_written,
-        clock,
-        fatal,
-        failing: false,
-    };
-    StepThread::start(CHECKPOINTS, move || checkpoints.step())
-}
-
-struct Checkpoints {
-    engine: Engine,
-    groups: Groups,
-    raft: Handle,
-    clock: Arc<dyn Clock>,
-    fatal: OnFatal,
-    /// When the last one was made, and what the log had written by then.
-    last: Moment,
-    last_log_bytes: u64,
-    /// The last one failed.
-    failing: bool,
-}
-
-impl Checkpoints {
-    fn step(&mut self) -> Step {
-        if !self.is_due() {
-            return Step::After(CHECKPOINT_LOOK_PERIOD);
-        }
-        let began = self.clock.now();
-        match self.engine.checkpoint() {
-            Ok(report) => {
-                tracing::debug!(?report, took = ?self.clock.now().since(began), "checkpoint");
-                if std::mem::take(&mut self.failing) {
-                    tracing::info!("checkpoints succeed again");
-                }
-                self.purge();
-            }
-            Err(error) if error.is_fatal() => {
-                (self.fatal)(format!("a checkpoint failed: {error}"));
-                return Step::Stop;
-            }
-            Err(error) => {
-                // Writes may be refused until one succeeds, so the next attempt does not wait until it is due.
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!(%error, "a checkpoint failed and is tried again and again; writes may be refused");
-                }
-                return Step::After(CHECKPOINT_LOOK_PERIOD);
-            }
-        }
-        self.last = self.clock.now();
-        self.last_log_bytes = self.engine.wal().metrics().bytes_written;
-        Step::After(CHECKPOINT_LOOK_PERIOD)
-    }
-
-    fn is_due(&self) -> bool {
-        let idle_bytes = self.engine.wal().metrics().bytes_written - self.last_log_bytes;
-        let changed = self.engine.metrics().dirty_bytes > 0 || idle_bytes > LOG_IDLE_BYTES;
-        self.failing
-            || self.engine.should_checkpoint()
-            || (changed && self.clock.now().since(self.last) >= CHECKPOINT_PERIOD_MAX)
-    }
-
-    /// Lets every group forget the log that the checkpoint has made superfluous.
-    fn purge(&self) {
-        let groups = self.groups.list();
-        let purged = self.raft.block_on(async move {
-            for group in groups {
-                if let Err(error) = group.purge_behind().await {
-                    tracing::debug!(group = %group.id(), %error, "its log was not purged");
-                }
-            }
-        });
-        if purged.is_none() {
-            tracing::debug!("the node is stopping: the log stays as it is");
-        }
-    }
-}
-
-/// What a checkpoint and idle marks write to the log themselves; less than this is not a change.
-const LOG_IDLE_BYTES: u64 = 64 * 1024;
 
 /// Waits between two looks at a condition while a node stops.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::client::database::{Cursor, Database, Login, Message, OwnAnswer};
 use crate::client::output::Output;
-use crate::limits::{CONTINUES_WAITING_MAX, DRAIN_TIME_MAX, OPEN_CURSORS_MAX};
+use crate::limits::{CONTINUES_WAITING_MAX, DRAIN_TIME_MAX, OPEN_CURSORS_MAX, QUERY_BYTES_IN_FLIGHT_MAX};
 
 type User<D> = <<D as Database>::Login as Login>::User;
 
@@ -27,6 +27,8 @@ pub(super) struct Queries<D: Database> {
     running: FuturesUnordered<Running>,
     /// How many of them are STARTs: those that count against the limit.
     starting: usize,
+    /// Bytes of the messages of those, and of the queries with `noreply`.
+    starting_bytes: usize,
     /// Queries with `noreply` that have parked.
     noreply: FuturesUnordered<Running>,
     noreply_serials: BTreeSet<u64>,
@@ -51,8 +53,14 @@ enum Open {
 struct Running {
     token: u64,
     serial: u64,
-    start: bool,
+    start: Option<Start>,
     fiber: Abortable<Fiber<Answer>>,
+}
+
+/// What a START takes of the connection's limits, until it is done.
+#[derive(Clone, Copy)]
+struct Start {
+    bytes: usize,
 }
 
 /// What a fiber gives: the body of an answer, and the cursor when there is more.
@@ -64,7 +72,7 @@ struct Answer {
 struct Finished {
     token: u64,
     serial: u64,
-    start: bool,
+    start: Option<Start>,
     result: Result<Result<Answer, Panicked>, Aborted>,
 }
 
@@ -86,6 +94,7 @@ impl<D: Database> Queries<D> {
             in_flight_max,
             running: FuturesUnordered::new(),
             starting: 0,
+            starting_bytes: 0,
             noreply: FuturesUnordered::new(),
             noreply_serials: BTreeSet::new(),
             waits: Vec::new(),
@@ -97,6 +106,7 @@ impl<D: Database> Queries<D> {
     /// Whether another query may start. CONTINUEs do not count: there is at most one at work for each open result.
     pub(super) fn has_room(&self) -> bool {
         self.starting + self.noreply.len() + self.waits.len() < self.in_flight_max
+            && self.starting_bytes < QUERY_BYTES_IN_FLIGHT_MAX
     }
 
     /// Whether nothing runs.
@@ -107,7 +117,9 @@ impl<D: Database> Queries<D> {
     /// Does what a frame asks for.
     pub(super) fn accept(&mut self, token: u64, body: &[u8], cx: &mut Context<'_>, output: &mut Output) {
         match self.database.parse(body) {
-            Ok(Message::Start { query, noreply }) => self.start(token, query, noreply, cx, output),
+            Ok(Message::Start { query, noreply }) => {
+                self.start(token, query, noreply, Start { bytes: body.len() }, cx, output);
+            }
             Ok(Message::Continue) => self.resume(token, cx, output),
             Ok(Message::Stop) => self.stop(token, output),
             Ok(Message::NoreplyWait) => self.wait_for_noreply(token, output),
@@ -121,7 +133,15 @@ impl<D: Database> Queries<D> {
         output.frame(token, |answer| self.database.answer(own, answer));
     }
 
-    fn start(&mut self, token: u64, query: D::Query, noreply: bool, cx: &mut Context<'_>, output: &mut Output) {
+    fn start(
+        &mut self,
+        token: u64,
+        query: D::Query,
+        noreply: bool,
+        start: Start,
+        cx: &mut Context<'_>,
+        output: &mut Output,
+    ) {
         let refusal = if self.open.contains_key(&token) {
             Some(OwnAnswer::DuplicateToken(token))
         } else {
@@ -141,9 +161,9 @@ impl<D: Database> Queries<D> {
             Answer { body, cursor }
         });
         if noreply {
-            self.run_noreply(token, fiber, cx);
+            self.run_noreply(token, fiber, start, cx);
         } else {
-            self.run(token, fiber, true, 0, cx, output);
+            self.run(token, fiber, Some(start), 0, cx, output);
         }
     }
 
@@ -176,7 +196,7 @@ impl<D: Database> Queries<D> {
             let more = cursor.next(&mut body);
             Answer { body, cursor: more.then_some(cursor) }
         });
-        self.run(token, fiber, false, continues, cx, output);
+        self.run(token, fiber, None, continues, cx, output);
     }
 
     /// Polls a fiber where we are, and keeps it when it parks.
@@ -184,7 +204,7 @@ impl<D: Database> Queries<D> {
         &mut self,
         token: u64,
         mut fiber: Fiber<Answer>,
-        start: bool,
+        start: Option<Start>,
         continues: usize,
         cx: &mut Context<'_>,
         output: &mut Output,
@@ -195,7 +215,10 @@ impl<D: Database> Queries<D> {
                 let serial = self.next_serial();
                 let (cancel, registration) = AbortHandle::new_pair();
                 self.open.insert(token, Open::Busy { serial, cancel, continues });
-                self.starting += usize::from(start);
+                if let Some(Start { bytes }) = start {
+                    self.starting += 1;
+                    self.starting_bytes += bytes;
+                }
                 self.running.push(Running { token, serial, start, fiber: Abortable::new(fiber, registration) });
                 // The set polls it once more in this same turn, and by that hands it a waker of its own.
                 cx.waker().wake_by_ref();
@@ -203,14 +226,16 @@ impl<D: Database> Queries<D> {
         }
     }
 
-    fn run_noreply(&mut self, token: u64, mut fiber: Fiber<Answer>, cx: &mut Context<'_>) {
+    fn run_noreply(&mut self, token: u64, mut fiber: Fiber<Answer>, start: Start, cx: &mut Context<'_>) {
         match Pin::new(&mut fiber).poll(cx) {
             Poll::Ready(result) => report_panic(token, &result),
             Poll::Pending => {
                 let serial = self.next_serial();
                 let (_, registration) = AbortHandle::new_pair();
                 self.noreply_serials.insert(serial);
-                self.noreply.push(Running { token, serial, start: true, fiber: Abortable::new(fiber, registration) });
+                self.starting_bytes += start.bytes;
+                let fiber = Abortable::new(fiber, registration);
+                self.noreply.push(Running { token, serial, start: Some(start), fiber });
                 cx.waker().wake_by_ref();
             }
         }
@@ -275,11 +300,15 @@ impl<D: Database> Queries<D> {
     /// Lets the parked queries that were woken go on, and sends the answers of those that are done.
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>, output: &mut Output) {
         while let Poll::Ready(Some(finished)) = Pin::new(&mut self.running).poll_next(cx) {
-            self.starting -= usize::from(finished.start);
+            if let Some(Start { bytes }) = finished.start {
+                self.starting -= 1;
+                self.starting_bytes -= bytes;
+            }
             self.finish(finished, cx, output);
         }
         while let Poll::Ready(Some(finished)) = Pin::new(&mut self.noreply).poll_next(cx) {
             self.noreply_serials.remove(&finished.serial);
+            self.starting_bytes -= finished.start.map_or(0, |start| start.bytes);
             if let Ok(result) = &finished.result {
                 report_panic(finished.token, result);
             }
@@ -316,7 +345,7 @@ impl<D: Database> Queries<D> {
 
     /// The node is about to end: feeds and open results are served no further.
     pub(super) fn stop_cursors(&mut self) {
-        for running in self.running.iter().filter(|running| !running.start) {
+        for running in self.running.iter().filter(|running| running.start.is_none()) {
             if let Some(Open::Busy { cancel, .. }) = self.open.get(&running.token) {
                 cancel.abort();
             }
