@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterId, ClusterState, Command, Durability, NewShard, WriteAcks};
+use photondb_cluster_state::{ClusterId, ClusterState, Command, Compression, Durability, NewShard, WriteAcks};
 use photondb_consensus::{Groups, Options};
 use photondb_controller::{Controller, Registration};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
@@ -41,6 +41,12 @@ const LOG_IDLE_TIME: Duration = Duration::from_millis(20);
 
 /// After a reconciliation that could not do everything.
 const RETRY_PERIOD: Duration = Duration::from_millis(100);
+
+/// Written ahead at once: little, so that other things happen in between.
+const EVICTION_BYTES: usize = 32 << 10;
+
+/// Pages of dropped trees freed at once.
+const RECLAIM_PAGES: usize = 4;
 
 /// How long a table may take until it serves, in virtual time.
 const TABLE_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -113,6 +119,15 @@ impl Node {
             probes: probes.clone(),
         };
         task::spawn_local(checkpoints.run());
+        let page_writer = PageWriter {
+            engine: node.engine.clone(),
+            plan: plan.clone(),
+            random: random.fork(),
+            ended: ended.clone(),
+            trace: trace.clone(),
+            probes: probes.clone(),
+        };
+        task::spawn_local(page_writer.run());
         task::spawn_local(obey(node.clone(), trace.clone()));
         node.find_or_make_table().await?;
         Ok(node)
@@ -129,6 +144,7 @@ impl Node {
                 durability: Durability::Hard,
                 write_acks: WriteAcks::Majority,
                 shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(NODE)] }],
+                compression: Compression::Lz4,
             };
             self.controller.propose(create).await.map_err(|error| format!("creating the table: {error}"))?;
         }
@@ -234,6 +250,56 @@ impl Checkpoints {
             match group.purge_behind().await {
                 Ok(position) => self.trace.event(format_args!("group {} purged behind {position:?}", group.id())),
                 Err(error) => self.trace.event(format_args!("group {} not purged: {error}", group.id())),
+            }
+        }
+    }
+}
+
+/// What the thread that writes pages does between checkpoints: cold nodes while memory is short, dropped trees otherwise.
+struct PageWriter {
+    engine: Engine,
+    plan: Plan,
+    random: Random,
+    ended: Ended,
+    trace: Trace,
+    probes: Probes,
+}
+
+impl PageWriter {
+    async fn run(mut self) {
+        let short = Arc::new(Notify::new());
+        let waking = short.clone();
+        self.engine.set_memory_waker(Box::new(move || waking.notify_one()));
+        let mut waits = 0;
+        loop {
+            sleep(self.random.millis(self.plan.sync_ms.clone())).await;
+            let before = self.engine.metrics();
+            self.probes.reach("writer waited for memory", before.memory_waits - waits);
+            waits = before.memory_waits;
+            let step = if self.engine.should_evict() {
+                self.engine.evict_step(EVICTION_BYTES)
+            } else {
+                // A dropped tree that cannot be read only keeps its space.
+                let freed = self.engine.reclaim_step(RECLAIM_PAGES).unwrap_or(0);
+                Ok(freed > 0)
+            };
+            match step {
+                Ok(more) => {
+                    let pages = self.engine.metrics().pages_evicted - before.pages_evicted;
+                    if pages > 0 {
+                        self.probes.reach("changed pages written ahead of a checkpoint", 1);
+                        self.trace.event(format_args!("{pages} pages written ahead"));
+                    }
+                    if !more {
+                        // Nobody is told of what others let go.
+                        let _ = tokio::time::timeout(RETRY_PERIOD, short.notified()).await;
+                    }
+                }
+                Err(error) if error.is_fatal() => return self.ended.end(format!("writing pages failed: {error}")),
+                Err(error) => {
+                    self.trace.event(format_args!("pages not written: {error}"));
+                    sleep(RETRY_PERIOD).await;
+                }
             }
         }
     }

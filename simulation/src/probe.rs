@@ -7,9 +7,11 @@ use std::rc::Rc;
 use photondb_storage::wal::WalMetrics;
 
 /// What is counted.
-pub const ALL: [&str; 8] = [
+pub const ALL: [&str; 10] = [
     "checkpoint made",
     "checkpoint failed for lack of space",
+    "changed pages written ahead of a checkpoint",
+    "writer waited for memory",
     "log segment freed",
     "log record moved forward",
     "write refused for lack of space",
