@@ -3,10 +3,12 @@
 //! suites send.
 
 mod connection;
+mod memory_limit;
 mod node;
 pub mod terms;
 
 pub use connection::{Connection, JSON, V0_4};
+pub use memory_limit::MemoryLimit;
 pub use node::{Node, Ports, photondb, program, text};
 
 /// Whether the long versions of the suites were asked for.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::connection::Connection;
+use crate::memory_limit::MemoryLimit;
 
 /// How long a node may take to answer, or to end, before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +24,8 @@ pub struct Node {
     directory: TempDir,
     data: PathBuf,
     flags: Vec<String>,
+    /// See [`MemoryLimit::entrance`](crate::MemoryLimit::entrance).
+    entrance: Option<PathBuf>,
     process: Option<Child>,
     ports: Ports,
 }
@@ -85,12 +88,18 @@ impl Node {
         let directory = tempfile::Builder::new().prefix("photondb-test-").tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        Node { directory, data, flags, process: None, ports: Ports::default() }
+        Node { directory, data, flags, entrance: None, process: None, ports: Ports::default() }
     }
 
     /// Keeps its data elsewhere than in a directory of its own.
     pub fn with_data(mut self, data: &Path) -> Node {
         data.clone_into(&mut self.data);
+        self
+    }
+
+    /// Runs in a control group: the process enters it before it becomes the node.
+    pub fn within(mut self, limit: &MemoryLimit) -> Node {
+        self.entrance = Some(limit.entrance());
         self
     }
 
@@ -125,7 +134,15 @@ impl Node {
         assert!(self.process.is_none(), "the node runs");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log can be opened");
         let printed_before = self.log().len();
-        let child = Command::new(program())
+        let mut command = match &self.entrance {
+            None => Command::new(program()),
+            Some(entrance) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", r#"echo $$ > "$0" && exec "$@""#]).arg(entrance).arg(program());
+                shell
+            }
+        };
+        let child = command
             .arg("serve")
             .arg("--directory")
             .arg(&self.data)
@@ -224,8 +241,17 @@ impl Node {
 
     /// Memory that the process holds, in bytes.
     pub fn memory(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most memory that the process has held at once, in bytes; files' cached pages not counted.
+    pub fn memory_peak(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    fn status_bytes(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).expect("a running process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a running process has memory");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kibibytes") * 1024
     }
 
@@ -312,6 +338,13 @@ impl Node {
     /// The data directory.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// What the files of the data directory hold, in bytes.
+    pub fn stored_bytes(&self) -> u64 {
+        let files = std::fs::read_dir(&self.data).expect("a node has a directory");
+        // A file of the log may go at any time.
+        files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum()
     }
 
     /// What the node has printed.
