@@ -10,7 +10,12 @@ use photondb_storage::wal::{Lsn, Record, StreamId, Wal, WalOptions};
 const STREAM: StreamId = StreamId(7);
 
 fn options() -> WalOptions {
-    WalOptions { segment_bytes: 64 << 10, first_segment_bytes: 64 << 10, reclaim_slack_bytes: 0, ..WalOptions::default() }
+    WalOptions {
+        segment_bytes: 64 << 10,
+        first_segment_bytes: 64 << 10,
+        reclaim_slack_bytes: 0,
+        ..WalOptions::default()
+    }
 }
 
 fn spares(disk: &SimulatedDisk) -> usize {

@@ -72,6 +72,9 @@ pub const STOP_GROUP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the log's queue must have been empty before its writer does housekeeping.
 pub const LOG_IDLE_TIME: Duration = Duration::from_millis(20);
 
+/// How long it must have been empty before the files kept for more writes are given back.
+pub const LOG_SPARES_IDLE_TIME: Duration = Duration::from_secs(10);
+
 /// Between looks at whether storage has something to do that nobody is told of, a checkpoint for one; and between attempts
 /// to write when the disk is full.
 pub const STORAGE_LOOK_PERIOD: Duration = Duration::from_secs(2);
@@ -84,6 +87,9 @@ pub const EVICTION_RETRY_PERIOD: Duration = Duration::from_millis(10);
 
 /// Pages of dropped trees that are freed in one step. Writers of the shard wait for it.
 pub const RECLAIM_PAGES_PER_STEP: usize = 64;
+
+/// Slots that one step of compaction leaves behind. Writers of the shard wait for it.
+pub const COMPACTION_SLOTS_PER_STEP: usize = 64;
 
 /// Between two steps that nobody waits for.
 pub const TIDY_PAUSE: Duration = Duration::from_millis(2);

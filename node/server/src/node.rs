@@ -106,12 +106,12 @@ impl Node {
 
         let fatal: OnFatal = Arc::new(end_process);
         storage_threads::end_process_when_one_panics();
-        let engine = open_engine(&config)?;
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let engine = open_engine(&config, &*random)?;
         let log_writer = storage_threads::start_log_writer(&engine, fatal.clone()).map_err(StartError::Thread)?;
         let raft = Executor::start(storage_threads::RAFT).map_err(StartError::Thread)?;
         let groups =
             Groups::new(engine.wal().clone(), raft.handle().runtime().clone(), fatal.clone(), RaftOptions::default());
-        let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
         let page_writer =
@@ -268,9 +268,11 @@ fn wait_until(holds: impl Fn() -> bool, limit: Duration) {
     }
 }
 
-fn open_engine(config: &Config) -> Result<Engine, StartError> {
+fn open_engine(config: &Config, random: &dyn Random) -> Result<Engine, StartError> {
     // What cannot be addressed cannot be cached either.
-    let options = engine_options(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
+    let mut options = engine_options(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
+    // Another log's bytes, in blocks of the disk that were once its own, must not pass for this one's.
+    options.wal.incarnation_seed = random.next_u64();
     let Some(directory) = &config.directory else { return Ok(Engine::in_memory(options)) };
     let disk =
         SystemDisk::open(directory).map_err(|source| StartError::Directory { directory: directory.clone(), source })?;

@@ -18,7 +18,7 @@ use crate::page::store::PageStore;
 use crate::slab::format::{EXTENT_HEADER_USED_BYTES, check_extent_header, extent_offset};
 use crate::slab::{FreeSet, SizeClass, Tolerance};
 use crate::sync::atomic::Ordering;
-use crate::transaction::{Place, TreeSet, TreeSetId};
+use crate::transaction::{Place, TreeSetId};
 
 /// What is left alone while a node runs: free slots are soon filled by the next writes.
 const ONLINE: Tolerance = Tolerance { extents: COMPACTION_TOLERANCE_EXTENTS, one_of: COMPACTION_TOLERANCE_ONE_OF };
@@ -241,13 +241,14 @@ const RECLAIMED_AT_ONCE: usize = 1 << 16;
 const MOVED_AT_ONCE: usize = 1024;
 
 #[cfg(all(test, not(shuttle)))]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
     use crate::disk::simulated::SimulatedDisk;
     use crate::engine::EngineOptions;
-    use crate::transaction::TreeId;
+    use crate::transaction::{TreeId, TreeSet};
     use crate::verify::{self, CheckReport, Remedy};
 
     const TREE: TreeId = TreeId(1);

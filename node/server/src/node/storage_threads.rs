@@ -9,7 +9,7 @@ use photondb_consensus::OnFatal;
 use photondb_runtime::task::{Step, StepThread};
 use photondb_storage::Engine;
 
-use crate::limits::{LOG_IDLE_TIME, STORAGE_LOOK_PERIOD};
+use crate::limits::{LOG_IDLE_TIME, LOG_SPARES_IDLE_TIME, STORAGE_LOOK_PERIOD};
 
 pub(super) use pages::start_page_writer;
 
@@ -37,10 +37,21 @@ pub(super) fn end_process_when_one_panics() {
     });
 }
 
+/// How long the log's queue has been empty.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Idle {
+    /// It was not.
+    No,
+    /// For a moment.
+    Short,
+    /// For long enough that housekeeping was done.
+    Long,
+}
+
 /// Starts the thread that writes and syncs the log whenever something is queued.
 pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<StepThread> {
     let wal = engine.wal().clone();
-    let mut idle = false;
+    let mut idle = Idle::No;
     let mut was_short = false;
     let thread = StepThread::start(LOG_WRITER, move || {
         if wal.is_short() != was_short {
@@ -52,20 +63,26 @@ pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<St
         }
         let result = match wal.step() {
             Ok(true) => {
-                idle = false;
+                idle = Idle::No;
                 return Step::Again;
             }
             // The log's own housekeeping waits until the queue has been empty for a while: a client that sends one
             // write after the other must not find the thread busy with it.
-            Ok(false) if !idle => {
-                idle = true;
+            Ok(false) if idle == Idle::No => {
+                idle = Idle::Short;
                 return Step::After(LOG_IDLE_TIME);
             }
-            Ok(false) => wal.prepare().and_then(|()| wal.idle_mark()),
+            Ok(false) => match idle {
+                Idle::Short => {
+                    idle = Idle::Long;
+                    wal.prepare().and_then(|()| wal.idle_mark()).map(|()| Step::After(LOG_SPARES_IDLE_TIME))
+                }
+                _ => wal.give_spares_back().map(|()| Step::Idle),
+            },
             Err(error) => Err(error),
         };
         match result {
-            Ok(()) => Step::Idle,
+            Ok(step) => step,
             // Space comes back with a checkpoint, or from outside; writes are refused until then.
             Err(error) if error.is_full() => Step::After(STORAGE_LOOK_PERIOD),
             Err(error) => {

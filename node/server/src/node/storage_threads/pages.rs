@@ -1,5 +1,5 @@
 //! The thread that writes pages: checkpoints when they are due, between them cold nodes while memory is short of room for
-//! changes, and when nothing of that is to be done what dropped trees leave behind.
+//! changes, and when nothing of that is to be done it frees what dropped trees leave behind, and compacts the page file.
 //!
 //! One thread, because a checkpoint and [`Engine::evict_step`] take turns anyway: each needs the books of the page file for
 //! itself. What that means for writers:
@@ -27,7 +27,8 @@ use photondb_storage::{Engine, StorageError};
 
 use super::PAGE_WRITER;
 use crate::limits::{
-    CHECKPOINT_PERIOD_MAX, EVICTION_RETRY_PERIOD, RECLAIM_PAGES_PER_STEP, STORAGE_LOOK_PERIOD, TIDY_PAUSE,
+    CHECKPOINT_PERIOD_MAX, COMPACTION_SLOTS_PER_STEP, EVICTION_RETRY_PERIOD, RECLAIM_PAGES_PER_STEP,
+    STORAGE_LOOK_PERIOD, TIDY_PAUSE,
 };
 
 /// Starts the thread. It sleeps until memory gets short, and looks at what else there may be to do every
@@ -131,7 +132,16 @@ impl Pages {
             // The trees that can be read are freed all the same, by checkpoints too.
             Err(error) => tracing::debug!(%error, "a dropped tree cannot be read; its space is lost"),
         }
-        Step::After(STORAGE_LOOK_PERIOD)
+        match self.engine.compact_step(COMPACTION_SLOTS_PER_STEP) {
+            Ok(0) => Step::After(STORAGE_LOOK_PERIOD),
+            Ok(_) => Step::After(TIDY_PAUSE),
+            Err(error) if error.is_fatal() => self.failed("compaction", &error),
+            // The page that cannot be read stays where it is; what lies in other extents is moved in a later round.
+            Err(error) => {
+                tracing::warn!(%error, "compaction stopped at a page, and begins anew later");
+                Step::After(STORAGE_LOOK_PERIOD)
+            }
+        }
     }
 
     /// Lets every group forget the log that the checkpoint has made superfluous.
