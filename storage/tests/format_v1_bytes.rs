@@ -42,14 +42,14 @@ fn page_header() {
     let page = PageId::new(class(4096), 2, 3);
     let stored = concat!(
         "50685067", // magic
-        "0200",     // version
+        "0100",     // version
         "03",       // kind
         "00",       // flags
         "0300020000000001",
         "0900000000000000", // generation
         "04000000",
         "04000000",
-        "249fb99c", // checksum
+        "ac2f05b6", // checksum
         "00000000",
         "626f6479",
     );
