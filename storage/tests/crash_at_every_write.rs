@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use harness::{Random, options, seeds};
+use harness::{Random, full, options, seeds};
 use parking_lot::Mutex;
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use photondb_storage::wal::{Record, StreamId};
@@ -205,9 +205,28 @@ fn check_state(engine: &Engine, groups: &[Group], entries: &[u64]) {
     }
 }
 
+/// The power goes at every single operation of a recovery, and what it leaves is recovered again. Returns how many
+/// operations that were.
+fn crash_in_recovery(disk: &SimulatedDisk, groups: &[Group]) -> u64 {
+    for operation in 0.. {
+        let disk = disk.fork(operation);
+        disk.crash_at(operation);
+        let _ = recover(&disk);
+        if !disk.is_crashed() {
+            return operation;
+        }
+        disk.restart();
+        let (engine, entries) = recover(&disk).unwrap_or_else(|error| panic!("operation {operation}: {error}"));
+        check_state(&engine, groups, &entries);
+        drop(engine);
+        harness::assert_clean(&Arc::new(disk));
+    }
+    unreachable!("a recovery ends")
+}
+
 /// One run with the power lost at operation `crash_at`, recovery with the power lost again, and more life after it.
-/// Returns whether the run reached that operation.
-fn crash_once(seed: u64, crash_at: u64) -> bool {
+/// Returns whether the run reached that operation, and how many states a crash left.
+fn crash_once(seed: u64, crash_at: u64) -> (bool, u64) {
     let disk_options = SimulatedOptions { torn_sectors: seed.is_multiple_of(2), ..SimulatedOptions::default() };
     let disk = SimulatedDisk::with_options(seed ^ crash_at << 20, disk_options);
     let mut random = Random::new(seed);
@@ -218,14 +237,19 @@ fn crash_once(seed: u64, crash_at: u64) -> bool {
         boot = engine.identity().boot;
         let _ = run(&engine, &mut random, &mut groups, 40);
     }
-    let reached = disk.is_crashed();
+    let (reached, mut states) = (disk.is_crashed(), 1);
     disk.restart();
+    // A sample of the crashes is followed by crashes at each operation of the recovery.
+    if (seed + crash_at).is_multiple_of(if full() { 16 } else { 128 }) {
+        states += crash_in_recovery(&disk, &groups);
+    }
     // The power goes again somewhere in recovery, a few times over.
     let mut nested = Random::new(seed ^ crash_at);
     for _ in 0..nested.below(3) {
         disk.crash_at(nested.below(12));
         let _ = recover(&disk);
         disk.restart();
+        states += 1;
     }
     let (engine, entries) = recover(&disk).unwrap_or_else(|error| panic!("{error}"));
     assert!(engine.identity().boot > boot, "a boot counter is never used twice");
@@ -245,7 +269,7 @@ fn crash_once(seed: u64, crash_at: u64) -> bool {
     let (engine, entries) = recover(&disk).unwrap();
     assert!(entries.iter().zip(&groups).all(|(entries, group)| *entries == group.proposed.len() as u64));
     check_state(&engine, &groups, &entries);
-    reached
+    (reached, states)
 }
 
 #[test]
@@ -255,13 +279,13 @@ fn nothing_acknowledged_is_lost() {
         let mut crash_at = 0;
         loop {
             let outcome = std::panic::catch_unwind(|| crash_once(seed, crash_at));
-            states += 1;
-            match outcome {
-                Ok(true) => crash_at += 1,
-                Ok(false) => break,
-                Err(_) => panic!("seed {seed}, power lost at operation {crash_at}"),
+            let Ok((reached, crashed)) = outcome else { panic!("seed {seed}, power lost at operation {crash_at}") };
+            states += crashed;
+            crash_at += 1;
+            if !reached {
+                break;
             }
         }
     }
-    println!("{states} states");
+    println!("{states} crashed states");
 }

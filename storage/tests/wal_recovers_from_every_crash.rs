@@ -34,6 +34,24 @@ fn check(history: &History, found: &Model, what: &str) {
     }
 }
 
+/// The power goes at every single call of a recovery, and what it leaves is recovered again. Returns how many calls.
+fn crash_in_recovery(disk: &SimulatedDisk, history: &History, what: &str) -> u64 {
+    for call in 0.. {
+        let disk = disk.fork(call);
+        disk.crash_at(call);
+        drop(open(&disk));
+        if !disk.is_crashed() {
+            return call;
+        }
+        disk.restart();
+        let what = format!("{what}, and at call {call} of the recovery");
+        let wal = open(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(wal.damage().is_empty(), "{what}: a torn tail was taken for damage: {:?}", wal.damage());
+        check(history, &Model::of(&wal), &what);
+    }
+    unreachable!("a recovery ends")
+}
+
 fn sweep(seed: u64, torn_sectors: bool, stride: u64) -> u64 {
     let options = SimulatedOptions { torn_sectors, ..SimulatedOptions::default() };
     let disk = SimulatedDisk::with_options(seed, options);
@@ -52,6 +70,9 @@ fn sweep(seed: u64, torn_sectors: bool, stride: u64) -> u64 {
         // What the caller was told before the power went counts, also in the step that failed.
         history.acknowledge();
         disk.restart();
+        if (seed + boundary).is_multiple_of(if full() { 8 } else { 64 }) {
+            states += crash_in_recovery(&disk, &history, &what);
+        }
         // Power is lost again while the log recovers, once or twice.
         for again in 0..boundary % 3 {
             disk.crash_at(boundary.wrapping_mul(7).wrapping_add(again) % 6);
