@@ -46,6 +46,7 @@ pub const STEPS: u64 = 160;
 
 impl Plan {
     /// The plan of a seed.
+    #[allow(clippy::needless_update, reason = "options that storage gets later have their defaults here")]
     pub fn draw(seed: u64, steps: u64) -> Plan {
         let mut random = Random::new(seed ^ 0x00fa_017d_15c0);
         let hostility = if random.below(5) < 3 { Hostility::Honest } else { Hostility::Lying };

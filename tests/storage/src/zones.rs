@@ -54,7 +54,7 @@ impl Zone {
             Zone::SegmentHeader => segments(disk, |_| vec![0..48, 2048..2096]),
             Zone::LogRecord => segments(disk, |bytes| {
                 let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64;
-                if used > BLOCK { vec![BLOCK..used] } else { Vec::new() }
+                std::iter::once(BLOCK..used).filter(|records| !records.is_empty()).collect()
             }),
             Zone::ExtentHeader => whole(PAGES, disk, |bytes| {
                 (0..bytes.len() as u64).step_by(1 << 20).map(|extent| extent..extent + 32).collect()
