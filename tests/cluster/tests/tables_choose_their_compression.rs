@@ -7,6 +7,9 @@ use photondb_test_cluster::{Connection, Node, text};
 
 const DOCUMENTS: u64 = 4_000;
 
+/// What `photon_tables` says of the table `t`.
+const ROW: &str = r#"[39,[[15,[[14,["rethinkdb"]],"photon_tables"]],{"name":"t"}]]"#;
+
 fn create(name: &str, compression: &str) -> String {
     format!(r#"[60,[[14,["test"]],"{name}"],{{"compression":{compression}}}]"#)
 }
@@ -62,8 +65,7 @@ fn and_only_the_disk_sees_a_difference() {
         restart(&mut node);
         verify(&node, "t", 1);
         used.push(used_bytes(&node));
-        let row = format!(r#"[39,[[15,[[14,["rethinkdb"]],"photon_tables"]],{{"name":"t"}}]]"#);
-        let shown = node.connect().rows(&row);
+        let shown = node.connect().rows(ROW);
         assert_eq!((shown.len(), shown[0]["compression"].as_str()), (1, Some(compression)));
     }
     println!("used bytes of none, lz4, zstd: {used:?}");
@@ -80,10 +82,7 @@ fn and_may_choose_again() {
     restart(&mut node);
     let before = used_bytes(&node);
     let mut connection = node.connect();
-    let choose = |what: &str| {
-        let row = format!(r#"[39,[[15,[[14,["rethinkdb"]],"photon_tables"]],{{"name":"t"}}]]"#);
-        format!("[53,[{row},{what}]]")
-    };
+    let choose = |what: &str| format!("[53,[{ROW},{what}]]");
     assert_eq!(connection.value(&choose(r#"{"compression":"zstd"}"#))["replaced"], 1);
     for refused in [r#"{"compression":"brotli"}"#, r#"{"compression":1}"#, r#"{"name":"u"}"#, r#"{"other":1}"#] {
         let answer = connection.value(&choose(refused));
