@@ -77,8 +77,9 @@ fn recover(segment: &[u8]) {
 
 type Streams = Vec<(u64, StreamState, Vec<(u64, u64, Vec<u8>)>)>;
 
+/// Streams of which nothing is known are left out: whether they are listed says nothing.
 fn read_all(wal: &Wal) -> Streams {
-    let states = wal.states().into_iter();
+    let states = wal.states().into_iter().filter(|(_, state)| *state != StreamState::default());
     let streams = states.map(|(stream, state)| {
         let entries = wal.read(stream, 0, u64::MAX, usize::MAX).expect("what recovery kept can be read");
         let entries = entries.into_iter().map(|entry| (entry.index, entry.term, entry.payload.to_vec())).collect();
