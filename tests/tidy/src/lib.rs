@@ -48,7 +48,7 @@ pub fn product_code(text: &str) -> String {
     let mut code = Vec::new();
     let mut lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     while let Some(line) = lines.next() {
-        if line.trim() != "#[cfg(test)]" {
+        if line.trim() != "#[cfg(test)]" && !line.trim().starts_with("#[cfg(all(test,") {
             code.push(line);
         } else if !lines.next().is_some_and(|item| item.trim_end().ends_with(';')) {
             break;

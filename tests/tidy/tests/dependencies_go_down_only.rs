@@ -146,7 +146,9 @@ fn only_the_programs_use_errors_without_a_type() {
 #[test]
 fn storage_takes_its_locks_where_a_model_checker_can_take_their_place() {
     for word in ["parking_lot", "std::sync::atomic", "std::sync::Mutex", "std::sync::RwLock", "std::sync::mpsc"] {
-        assert_eq!(names("storage", word, &["storage/src/sync"]), Vec::<String>::new(), "see storage/src/sync.rs");
+        // A fault point is no part of what a model explores, and its switch is a static, which the models' types cannot be.
+        let except = ["storage/src/sync", "storage/src/fault.rs"];
+        assert_eq!(names("storage", word, &except), Vec::<String>::new(), "see storage/src/sync.rs");
     }
 }
 
@@ -155,8 +157,12 @@ fn the_models_of_storage_depend_on_what_storage_does() {
     let names = |folder: &str| {
         let manifest = read(&root().join(folder).join("Cargo.toml"));
         let section = manifest.split("\n[dependencies]\n").nth(1).expect("a crate lists its dependencies").to_owned();
-        let lines = section.split("\n\n").next().unwrap_or_default().lines().map(str::to_owned);
-        lines.collect::<std::collections::BTreeSet<_>>()
+        let lines = section.split("\n\n").next().unwrap_or_default().lines();
+        // What only a feature asks for is not compiled into the models.
+        lines
+            .filter(|line| !line.contains("optional = true"))
+            .map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
     };
     let missing: Vec<_> = names("storage").difference(&names("tests/storage-models")).cloned().collect();
     assert_eq!(missing, Vec::<String>::new(), "tests/storage-models compiles storage's sources: add these there");
