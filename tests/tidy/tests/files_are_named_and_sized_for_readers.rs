@@ -69,8 +69,8 @@ fn what_is_unsafe_is_where_it_may_be_and_argues() {
             }
             let place = format!("{name}:{}", at + 1);
             assert!(may, "{place} has unsafe code");
-            let comment = lines[..at].iter().rev().take_while(|line| line.starts_with("//"));
-            let argues = comment.fold(false, |found, line| found || line.starts_with("// SAFETY:"));
+            let mut comment = lines[..at].iter().rev().take_while(|line| line.starts_with("//"));
+            let argues = comment.any(|line| line.starts_with("// SAFETY:"));
             assert!(argues, "{place}: unsafe code has its argument, `// SAFETY:`, in the lines above it");
         }
     }
