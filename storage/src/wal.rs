@@ -368,7 +368,7 @@ impl Wal {
         if recovered.generation > generation.saturating_add(1) {
             return Err(StorageError::StaleCheckpoint { found: generation, recorded: recovered.generation });
         }
-        let suspects = recovered.suspects.clone();
+        let (suspects, proof) = (recovered.suspects.clone(), recovered.proof.clone());
         let (writer, shared) = recovered.into_parts();
         let wal = Self {
             disk,
@@ -381,6 +381,9 @@ impl Wal {
         };
         wal.note_room(&wal.writer.lock());
         wal.record_suspects(&suspects)?;
+        if let Some(proof) = proof {
+            wal.replace_proof(&proof)?;
+        }
         let states = wal.shared.lock().states();
         Ok((Arc::new(wal), states))
     }

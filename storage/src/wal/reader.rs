@@ -132,8 +132,9 @@ impl<B: Blocks> Reader<B> {
         Ok(false)
     }
 
-    /// The greatest position that some batch record at or after `from` names as durable, damaged bytes or not.
-    pub(crate) fn durable_evidence(&mut self, from: u64) -> io::Result<Option<Lsn>> {
+    /// The greatest position that some batch record at or after `from` names as durable, damaged bytes or not, and where
+    /// that record stands.
+    pub(crate) fn durable_evidence(&mut self, from: u64) -> io::Result<Option<(Lsn, u64)>> {
         let mut greatest = None;
         let mut at = from.max(SEGMENT_HEADER_BYTES).next_multiple_of(ALIGNMENT);
         while at < self.header.length {
@@ -158,7 +159,7 @@ impl<B: Blocks> Reader<B> {
                     && looks_back(&record, self.header.start.plus(candidate))
                     && let Content::Batch { durable, .. } = record.content
                 {
-                    greatest = greatest.max(Some(durable));
+                    greatest = greatest.max(Some((durable, candidate)));
                 }
             }
             at = block_end;

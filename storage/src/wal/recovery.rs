@@ -7,12 +7,13 @@
 mod replay;
 pub(super) mod survey;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use self::replay::Replay;
-use super::format::{ALIGNMENT, SEGMENT_HEADER_BYTES};
+use super::format::{ALIGNMENT, BATCH_DATA_BYTES, FRAGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 use super::index::{Live, Stream};
 use super::reader::{FileBlocks, Found, Reader};
 use super::retention::SegmentTable;
@@ -51,13 +52,27 @@ pub(super) struct Recovered {
     next_ticket: u64,
     cache_bytes: usize,
     spare: Spare,
+    /// To be replaced before anything else is written.
+    pub(super) proof: Option<Proof>,
 }
 
 /// Where the log ends: in which of the chain's segments, and at which offset of it.
 struct Tail {
     segment: usize,
     offset: u64,
+    /// What tells damage before it from a torn tail, when that stands behind it in the same segment.
+    proof: Option<Proof>,
 }
+
+/// A batch record, whole, among bytes that will be overwritten: as long as nothing else says what it says, it stays.
+#[derive(Clone)]
+pub(super) struct Proof {
+    segment: Arc<Segment>,
+    offset: u64,
+}
+
+/// Bytes of a batch record.
+const PROOF_BYTES: u64 = (FRAGMENT_HEADER_BYTES + BATCH_DATA_BYTES).next_multiple_of(ALIGNMENT as usize) as u64;
 
 /// Segments by sequence without a hole: `None` stands for one that is missing or unreadable.
 struct Chain {
@@ -77,13 +92,15 @@ pub(super) fn recover(disk: &dyn Disk, options: &WalOptions, start: Lsn) -> Resu
     }
     let mut replay = Replay::default();
     let tail = scan(&chain, start, &mut replay, &mut |_| {})?;
+    let proof = tail.proof.clone();
     let (segments, offset) = end_log(disk, options, &chain, tail, replay.durable(), &mut spare)?;
     let end = segments.last().map_or(Lsn::ZERO, |last| last.header.start.plus(offset));
     if end < start {
         return Err(StorageError::LogMissing { start: start.get(), end: end.get() });
     }
     let oldest = segments.first().map_or(Lsn::ZERO, |first| first.header.start);
-    Ok(replay.finish(oldest, chain.first, options.cache_bytes, segments, offset, spare))
+    let recovered = replay.finish(oldest, chain.first, options.cache_bytes, segments, offset, spare);
+    Ok(Recovered { proof, ..recovered })
 }
 
 /// A log that has nothing yet.
@@ -178,16 +195,16 @@ fn scan(
     begins: &mut dyn FnMut(&Segment),
 ) -> Result<Tail, StorageError> {
     // The greatest position known durable; found out when the first bad bytes are met.
-    let mut durable: Option<Lsn> = None;
-    let mut tail = Tail { segment: 0, offset: SEGMENT_HEADER_BYTES };
+    let mut durable: Option<(Lsn, Option<Proof>)> = None;
+    let mut tail = Tail { segment: 0, offset: SEGMENT_HEADER_BYTES, proof: None };
     // Whether the segment before said that the log goes on.
     let mut goes_on = false;
     for (link, segment) in chain.links.iter().enumerate() {
         let Some(segment) = segment else {
             let ends = tail_position(chain, &tail);
-            let known = match durable {
-                Some(durable) => durable,
-                None => *durable.insert(start.max(evidence(chain, link, 0)?)),
+            let known = match &durable {
+                Some((durable, _)) => *durable,
+                None => durable.insert(evidence(chain, link, 0, start)?).0,
             };
             // What comes before everything else that is there was never the end.
             if !goes_on && known <= ends && chain.links[..link].iter().any(Option::is_some) {
@@ -198,7 +215,7 @@ fn scan(
             goes_on = true;
             continue;
         };
-        tail = Tail { segment: link, offset: SEGMENT_HEADER_BYTES };
+        tail = Tail { segment: link, offset: SEGMENT_HEADER_BYTES, proof: None };
         begins(segment);
         let blocks = FileBlocks::new(&*segment.file, segment.header.length, SCAN_BLOCKS);
         let mut reader = Reader::new(blocks, segment.header);
@@ -212,12 +229,19 @@ fn scan(
                 Found::End => break true,
                 Found::Bad { offset, at, expected, found } => {
                     let bad = segment.header.start.plus(offset);
-                    let known = match durable {
-                        Some(durable) => durable,
-                        None => *durable.insert(start.max(evidence(chain, link, offset)?)),
+                    let is_first = durable.is_none();
+                    let (known, proof) = match &mut durable {
+                        Some((durable, proof)) => (*durable, proof),
+                        None => {
+                            let (durable, proof) = durable.insert(evidence(chain, link, offset, start)?);
+                            (*durable, proof)
+                        }
                     };
                     if known <= bad || fault_point!("cut-at-rot") {
                         tail.offset = offset;
+                        let stands_behind =
+                            |proof: &Proof| Arc::ptr_eq(&proof.segment, segment) && proof.offset >= offset;
+                        tail.proof = proof.take().filter(|proof| !is_first && stands_behind(proof));
                         return Ok(tail);
                     }
                     // W4: what was durable is never cut. Go on behind it, trusting only what links prove.
@@ -251,16 +275,19 @@ fn tail_position(chain: &Chain, tail: &Tail) -> Lsn {
     segment.map_or(Lsn::ZERO, |segment| segment.header.start.plus(tail.offset))
 }
 
-/// The greatest position that a batch record at or behind (`link`, `offset`) names as durable.
-fn evidence(chain: &Chain, link: usize, offset: u64) -> Result<Lsn, StorageError> {
-    let mut greatest = Lsn::ZERO;
+/// The greatest position that is known durable, because a batch record at or behind (`link`, `offset`) names it, or the
+/// superblock names it as `start`.
+fn evidence(chain: &Chain, link: usize, offset: u64, start: Lsn) -> Result<(Lsn, Option<Proof>), StorageError> {
+    let mut greatest = (start, None);
     for (at, segment) in chain.links.iter().enumerate().skip(link) {
         let Some(segment) = segment else { continue };
         let blocks = FileBlocks::new(&*segment.file, segment.header.length, SCAN_BLOCKS);
         let from = if at == link { offset } else { 0 };
         let found = Reader::new(blocks, segment.header).durable_evidence(from);
         let found = found.map_err(|error| StorageError::io("read", &segment.name, error))?;
-        greatest = greatest.max(found.unwrap_or(Lsn::ZERO));
+        if let Some((durable, offset)) = found.filter(|(durable, _)| *durable > greatest.0) {
+            greatest = (durable, Some(Proof { segment: Arc::clone(segment), offset }));
+        }
     }
     Ok(greatest)
 }
@@ -300,7 +327,13 @@ fn end_log(
     }
     if !lost_behind {
         write_again(&last, durable, tail.offset)?;
-        zero_from(&last, tail.offset)?;
+        match &tail.proof {
+            None => zero_from(&last, tail.offset)?,
+            Some(proof) => {
+                zero(&last, tail.offset..proof.offset)?;
+                zero_from(&last, proof.offset + PROOF_BYTES)?;
+            }
+        }
         return Ok((segments, tail.offset));
     }
     // Segments behind the last readable one are lost. Positions go on where the lost ones cannot have reached.
@@ -339,11 +372,15 @@ fn write_again(segment: &Segment, durable: Lsn, end: u64) -> Result<(), StorageE
 
 /// Overwrites what is not zero from `offset` on, and makes everything in the segment durable.
 fn zero_from(segment: &Segment, offset: u64) -> Result<(), StorageError> {
-    let length = segment.header.length;
-    let mut at = offset;
+    zero(segment, offset..segment.header.length)?;
+    segment.sync()
+}
+
+fn zero(segment: &Segment, bytes: Range<u64>) -> Result<(), StorageError> {
+    let mut at = bytes.start;
     let mut piece = vec![0; ZERO_BYTES as usize];
-    while at < length {
-        piece.resize((length - at).min(ZERO_BYTES - at % ZERO_BYTES) as usize, 0);
+    while at < bytes.end {
+        piece.resize((bytes.end - at).min(ZERO_BYTES - at % ZERO_BYTES) as usize, 0);
         segment.file.read_exact_at(&mut piece, at).map_err(|error| StorageError::io("read", &segment.name, error))?;
         if piece != ZEROS[..piece.len()] {
             piece.fill(0);
@@ -351,7 +388,19 @@ fn zero_from(segment: &Segment, offset: u64) -> Result<(), StorageError> {
         }
         at += piece.len() as u64;
     }
-    segment.sync()
+    Ok(())
+}
+
+impl Proof {
+    /// Something durable says what it says: nothing may be read here any more. `written`: where in the segment new records
+    /// end, when it is still being written.
+    pub(super) fn forget(&self, active: &Arc<Segment>, written: u64) -> Result<(), StorageError> {
+        if !Arc::ptr_eq(&self.segment, active) || written >= self.offset + PROOF_BYTES {
+            return Ok(());
+        }
+        zero(&self.segment, written.max(self.offset)..self.offset + PROOF_BYTES)?;
+        self.segment.sync()
+    }
 }
 
 impl Recovered {

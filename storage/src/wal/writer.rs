@@ -15,6 +15,7 @@ use super::format::{
 };
 use super::index::{Mark, Place};
 use super::reader::{FileBlocks, Found, Reader};
+use super::recovery::Proof;
 use super::segment::{self, Segment};
 use super::shared::{Moved, Submission};
 use super::{Damage, DamageKind, Lsn, StreamId, Wal, complete};
@@ -151,6 +152,17 @@ impl Wal {
         }
         let refused = self.shared.lock().counters.refused_full > 0;
         if refused { Err(StorageError::Full { needed_bytes: self.options.segment_bytes }) } else { Ok(()) }
+    }
+
+    /// What told damage from a torn tail stands behind the end of the log. A new batch says the same, and only then is the
+    /// old one overwritten: a crash in between must not make a torn tail of the damage.
+    pub(super) fn replace_proof(&self, proof: &Proof) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        if !self.has_room(&writer, room_bytes_max(BATCH_DATA_BYTES))? {
+            return Err(StorageError::Full { needed_bytes: self.options.segment_bytes });
+        }
+        self.write(&mut writer, &[], true)?;
+        proof.forget(&writer.active, writer.offset)
     }
 
     fn step_inner(&self, writer: &mut Writer) -> Result<bool, StorageError> {

@@ -205,6 +205,7 @@ impl Replay {
             next_ticket,
             cache_bytes,
             spare,
+            proof: None,
         }
     }
 }
