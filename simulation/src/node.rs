@@ -48,6 +48,9 @@ const EVICTION_BYTES: usize = 32 << 10;
 /// Pages of dropped trees freed at once.
 const RECLAIM_PAGES: usize = 4;
 
+/// Slots that one step of compaction leaves behind.
+const COMPACTION_SLOTS: usize = 8;
+
 /// How long a table may take until it serves, in virtual time.
 const TABLE_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -281,7 +284,10 @@ impl PageWriter {
             } else {
                 // A dropped tree that cannot be read only keeps its space.
                 let freed = self.engine.reclaim_step(RECLAIM_PAGES).unwrap_or(0);
-                Ok(freed > 0)
+                match freed {
+                    0 => self.engine.compact_step(COMPACTION_SLOTS).map(|moved| moved > 0),
+                    _ => Ok(true),
+                }
             };
             match step {
                 Ok(more) => {

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use photondb_storage::wal::WalOptions;
-use photondb_storage::{Compression, EngineOptions};
+use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use crate::disk::Honesty;
 use crate::random::Random;
@@ -59,6 +59,7 @@ impl Plan {
             dirty_bytes: random.pick(&[64 << 10, 512 << 10]),
             checkpoint_wal_bytes: random.pick(&[128 << 10, 1 << 20]),
             compression: random.pick(&[Compression::None, Compression::Lz4]),
+            compaction: Tolerance::NONE,
             wal,
         };
         let keys = match workload {

@@ -22,6 +22,7 @@ use crate::limits::RECLAIM_PAGES_PER_CHECKPOINT;
 pub use crate::page::compression::Compression;
 use crate::page::store::PageStore;
 use crate::recovery;
+pub use crate::slab::Tolerance;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::transaction::{Ambient, Shared, TreeSet, TreeSetId};
@@ -42,6 +43,8 @@ pub struct EngineOptions {
     pub checkpoint_wal_bytes: u64,
     /// Of tree sets created from now on without a choice of their own.
     pub compression: Compression,
+    /// What [`Engine::compact_step`] leaves alone.
+    pub compaction: Tolerance,
     /// The log's.
     pub wal: WalOptions,
 }
@@ -60,6 +63,7 @@ impl Default for EngineOptions {
             dirty_bytes: 64 << 20,
             checkpoint_wal_bytes: 128 << 20,
             compression: Compression::default(),
+            compaction: Tolerance::default(),
             wal: WalOptions::default(),
         }
     }

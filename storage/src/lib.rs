@@ -23,6 +23,8 @@ pub mod wal;
 
 pub use btree::{Cursor, Direction, Fill, KeyRange, TransactionCursor};
 pub use checkpoint::CheckpointReport;
-pub use engine::{CompactionReport, Compression, Engine, EngineMetrics, EngineOptions, Identity, TreeSetOptions};
+pub use engine::{
+    CompactionReport, Compression, Engine, EngineMetrics, EngineOptions, Identity, Tolerance, TreeSetOptions,
+};
 pub use error::{Result, StorageError};
 pub use transaction::{Snapshot, Transaction, TreeId, TreeSet, TreeSetId};

@@ -16,7 +16,9 @@ use harness::{Random, full, options, seeds};
 use parking_lot::Mutex;
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use photondb_storage::wal::{Record, StreamId};
-use photondb_storage::{Direction, Engine, EngineOptions, KeyRange, Result, StorageError, TreeId, TreeSet, TreeSetId};
+use photondb_storage::{
+    Direction, Engine, EngineOptions, KeyRange, Result, StorageError, Tolerance, TreeId, TreeSet, TreeSetId,
+};
 
 const TREE: TreeId = TreeId(1);
 const GROUPS: u64 = 2;
@@ -116,8 +118,8 @@ fn set_of(engine: &Engine, group: u64) -> Result<TreeSet> {
 
 /// Opens and re-applies. Returns the engine and, per group, how many entries there are.
 fn recover(disk: &SimulatedDisk) -> Result<(Engine, Vec<u64>)> {
-    // So little memory that nodes are written between checkpoints.
-    let options = EngineOptions { cache_bytes: 40 << 10, ..options() };
+    // So little memory that nodes are written between checkpoints, and every waste is worth compacting.
+    let options = EngineOptions { cache_bytes: 40 << 10, compaction: Tolerance::NONE, ..options() };
     let engine = Engine::open(Arc::new(disk.clone()), options)?;
     let mut entries = Vec::new();
     for group in 0..GROUPS {
@@ -174,6 +176,7 @@ fn run(engine: &Engine, random: &mut Random, groups: &mut [Group], steps: u64) -
             17 => {
                 engine.checkpoint()?;
             }
+            18 if random.below(2) == 0 => drop(engine.compact_step([1, 1_000][random.below(2) as usize])?),
             18 => drop(engine.evict_step([20_000, usize::MAX][random.below(2) as usize])?),
             _ => {
                 let upto = set.durable_meta().map_or(0, |meta| index_of(&meta));

@@ -9,19 +9,13 @@ use rustc_hash::FxHashSet;
 
 use super::Engine;
 use crate::error::{Result, StorageError};
-use crate::limits::{
-    COMPACTION_EXTENTS_PER_ROUND, COMPACTION_PAUSE_CHECKPOINTS, COMPACTION_TOLERANCE_EXTENTS,
-    COMPACTION_TOLERANCE_ONE_OF,
-};
+use crate::limits::{COMPACTION_EXTENTS_PER_ROUND, COMPACTION_PAUSE_CHECKPOINTS};
 use crate::page::format::PageId;
 use crate::page::store::PageStore;
 use crate::slab::format::{EXTENT_HEADER_USED_BYTES, check_extent_header, extent_offset};
 use crate::slab::{FreeSet, SizeClass, Tolerance};
 use crate::sync::atomic::Ordering;
 use crate::transaction::{Place, TreeSetId};
-
-/// What is left alone while a node runs: free slots are soon filled by the next writes.
-const ONLINE: Tolerance = Tolerance { extents: COMPACTION_TOLERANCE_EXTENTS, one_of: COMPACTION_TOLERANCE_ONE_OF };
 
 /// How far compaction is.
 #[derive(Debug)]
@@ -63,7 +57,7 @@ impl Engine {
     /// It waits for open transactions, and while dirty memory is short. Errors: those of a checkpoint; a page that cannot
     /// be read, which stays where it is, and ends the round.
     pub fn compact_step(&self, slots_max: usize) -> Result<usize> {
-        self.step(ONLINE, slots_max.max(1))
+        self.step(self.inner.options.compaction, slots_max.max(1))
     }
 
     fn step(&self, tolerance: Tolerance, slots_max: usize) -> Result<usize> {

@@ -7,11 +7,12 @@
 
 use std::cmp::Reverse;
 
+use crate::limits::{COMPACTION_TOLERANCE_EXTENTS, COMPACTION_TOLERANCE_ONE_OF};
 use crate::slab::FreeSet;
 use crate::slab::size_class::SizeClass;
 
-/// How much waste is left alone, in extents: the larger of the two.
-#[derive(Clone, Copy, Debug)]
+/// How much waste of the page file compaction leaves alone, in extents of 1 MiB: the larger of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
     /// So many.
     pub extents: usize,
@@ -22,6 +23,13 @@ pub struct Tolerance {
 impl Tolerance {
     /// Nothing: for a directory that nobody else uses.
     pub const NONE: Tolerance = Tolerance { extents: 0, one_of: usize::MAX };
+}
+
+/// What is left alone while a node runs: free slots are soon filled by the next writes.
+impl Default for Tolerance {
+    fn default() -> Self {
+        Tolerance { extents: COMPACTION_TOLERANCE_EXTENTS, one_of: COMPACTION_TOLERANCE_ONE_OF }
+    }
 }
 
 /// An extent with pages.
@@ -101,8 +109,6 @@ mod tests {
     use super::*;
     use crate::page::format::PageId;
 
-    const DEFAULT: Tolerance = Tolerance { extents: 2, one_of: 8 };
-
     /// A set in which slots were taken, of which some were given up again, and both superblocks know it.
     fn set(taken: &[(u16, bool)]) -> FreeSet {
         let mut set = FreeSet::new();
@@ -177,7 +183,7 @@ mod tests {
             }
             let dense: usize = SizeClass::ascending().map(|class| extents_for(&set.rows(), class)).sum();
             prop_assert_eq!(set.needed_extents() as usize, dense);
-            prop_assert!(set.extents_to_empty(DEFAULT, extents_max).is_empty());
+            prop_assert!(set.extents_to_empty(Tolerance::default(), extents_max).is_empty());
         }
     }
 }

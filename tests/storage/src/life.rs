@@ -275,10 +275,13 @@ impl Life {
         Ok(())
     }
 
-    /// Steps that go on beside everything else: eviction, the freeing of dropped trees, another compression. One that moves
-    /// pages to make the file shorter belongs here too.
+    /// Steps that go on beside everything else: eviction, the freeing of dropped trees, another compression, compaction.
     pub fn background(&mut self, owner: &mut Owner, random: &mut Random, events: &mut Events) -> Outcome {
-        match random.below(4) {
+        match random.below(6) {
+            4 | 5 => {
+                let moved = self.engine.compact_step(random.pick(&[1, 16, 1_000]))?;
+                events.note(format_args!("compaction left {moved} slots"));
+            }
             0 | 1 => {
                 let more = self.engine.evict_step(random.pick(&[1, 16 << 10, 1 << 20]))?;
                 events.note(format_args!("evicted, more: {more}"));

@@ -2,7 +2,7 @@
 
 use photondb_storage::disk::simulated::{Fault, Latency, SimulatedOptions, Weather};
 use photondb_storage::wal::WalOptions;
-use photondb_storage::{Compression, EngineOptions};
+use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use crate::effect::Sizes;
 use crate::random::Random;
@@ -64,6 +64,7 @@ impl Plan {
             cache_bytes: random.pick(&[0, 32 << 10, 256 << 10, 4 << 20]),
             dirty_bytes: random.pick(&[64 << 10, 1 << 20]),
             checkpoint_wal_bytes: random.pick(&[64 << 10, 1 << 20]),
+            compaction: random.pick(&[Tolerance::NONE, Tolerance::NONE, Tolerance::default()]),
             compression: random.pick(&[Compression::None, Compression::Lz4, Compression::Zstd]),
             wal,
             ..EngineOptions::default()

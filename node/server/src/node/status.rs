@@ -101,6 +101,7 @@ impl Health for Status {
         gauge!("photondb_storage_dirty_bytes_max").set(engine.dirty_bytes_max as f64);
         gauge!("photondb_storage_forwarding_bytes").set(engine.forwarding_bytes as f64);
         counter!("photondb_storage_pages_evicted_total").absolute(engine.pages_evicted);
+        counter!("photondb_storage_slots_compacted_total").absolute(engine.slots_compacted);
         counter!("photondb_storage_memory_waits_total").absolute(engine.memory_waits);
         gauge!("photondb_storage_cache_bytes").set(engine.cache_bytes as f64);
         gauge!("photondb_storage_page_file_bytes").set(engine.page_file_bytes as f64);
