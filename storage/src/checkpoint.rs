@@ -29,7 +29,8 @@ use crate::sync::{Condvar, Mutex};
 use crate::transaction::{Ambient, Place, Shared, Snapshot, TreeId, TreeSet, TreeSetId};
 use crate::wal::Wal;
 use catalogue::Record;
-use page_writer::{Amount, PageWriter};
+pub(crate) use page_writer::Amount;
+use page_writer::PageWriter;
 use tree_writer::TreeWriter;
 
 /// The file is cut when its unused end is larger than this part of the rest, and than an extent: the next checkpoint

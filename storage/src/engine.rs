@@ -152,6 +152,8 @@ struct Inner {
     failing: AtomicBool,
     /// The owner calls [`Engine::evict_step`].
     evicts: AtomicBool,
+    /// Bytes of pages written ahead since the last checkpoint began.
+    evicted_bytes: AtomicU64,
     /// How far compaction is. Taken before `checkpointer`.
     compaction: Mutex<Round>,
     /// The generation that frees what compaction has left; 0: it waits for none.
@@ -198,6 +200,7 @@ impl Engine {
             failures: Mutex::default(),
             failing: AtomicBool::new(false),
             evicts: AtomicBool::new(false),
+            evicted_bytes: AtomicU64::new(0),
             compaction: Mutex::default(),
             settles_at: AtomicU64::new(0),
             _lock: Some(lock),
@@ -227,6 +230,7 @@ impl Engine {
             failures: Mutex::default(),
             failing: AtomicBool::new(false),
             evicts: AtomicBool::new(false),
+            evicted_bytes: AtomicU64::new(0),
             compaction: Mutex::default(),
             settles_at: AtomicU64::new(0),
             _lock: None,
@@ -382,6 +386,7 @@ impl Engine {
             return Err(StorageError::Stopped);
         }
         let wal_bytes = inner.wal.metrics().bytes_written;
+        let evicted_bytes = inner.evicted_bytes.load(Ordering::Relaxed);
         let (sets, dropped) = {
             let sets = inner.sets.lock();
             inner.dropped_any.store(false, Ordering::Relaxed);
@@ -396,6 +401,7 @@ impl Engine {
             None => self.checkpoint_in_memory(&sets),
         };
         inner.wal_bytes_at_checkpoint.store(wal_bytes, Ordering::Relaxed);
+        inner.evicted_bytes.fetch_sub(evicted_bytes, Ordering::Relaxed);
         if report.generation >= inner.settles_at.load(Ordering::Relaxed) {
             inner.settles_at.store(0, Ordering::Relaxed);
         }
@@ -457,7 +463,10 @@ impl Engine {
         let since = written.saturating_sub(inner.wal_bytes_at_checkpoint.load(Ordering::Relaxed));
         let memory = &inner.ambient.memory;
         let evicts = inner.evicts.load(Ordering::Relaxed);
-        let dirty = if evicts { memory.forwarding() } else { memory.dirty() };
+        // What is written ahead takes the place of pages that superblocks still need: between two checkpoints that may be as
+        // much as changed nodes may take of memory, so that the file does not hold every page three times.
+        let evicted = usize::try_from(inner.evicted_bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let dirty = if evicts { memory.forwarding().max(evicted) } else { memory.dirty() };
         (inner.ambient.store.is_on_disk() && dirty >= memory.dirty_max())
             || since >= inner.options.checkpoint_wal_bytes
             || inner.dropped_any.load(Ordering::Relaxed)

@@ -67,6 +67,10 @@ pub const INLINE_VALUE_BYTES_MAX: usize = 2048;
 /// disk takes for this.
 pub const EVICTION_PIECE_BYTES: usize = 1 << 20;
 
+/// Bytes of the page file that are written before they are synced, in bytes: how long a sync of the log on the same disk may
+/// have to wait.
+pub const UNSYNCED_PAGE_BYTES_MAX: usize = 4 << 20;
+
 /// Extents (MiB) of the page file that one round of compaction empties at most.
 pub const COMPACTION_EXTENTS_PER_ROUND: usize = 256;
 

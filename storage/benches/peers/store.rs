@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use photondb_storage::disk::system::SystemDisk;
+use photondb_storage::limits::EVICTION_PIECE_BYTES;
 use photondb_storage::wal::{Record, StreamId};
 use photondb_storage::{Direction, Engine, EngineOptions, KeyRange, TreeId, TreeSet, TreeSetId};
 
@@ -95,6 +96,7 @@ impl Store {
     /// Writes the group; durable on return. The caller's thread is the log's writer, as an embedded engine's is.
     pub fn put(&self, group: &[Pair]) {
         let mut next = self.next.lock();
+        self.engine.wait_for_memory().expect("the disk works");
         let wal = self.engine.wal();
         let payload = encode(group);
         let durable = Arc::new(AtomicBool::new(false));
@@ -197,15 +199,21 @@ impl Background {
     fn start(engine: Engine, set: TreeSet) -> Background {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let for_waker = engine.clone();
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Acquire) {
                 if engine.should_checkpoint() {
                     engine.checkpoint().expect("the disk works");
                     purge(&engine, &set);
+                } else if engine.should_evict() {
+                    engine.evict_step(EVICTION_PIECE_BYTES).expect("the disk works");
+                } else {
+                    std::thread::park_timeout(LOOK_PERIOD);
                 }
-                std::thread::park_timeout(LOOK_PERIOD);
             }
         });
+        let waking = thread.thread().clone();
+        for_waker.set_memory_waker(Box::new(move || waking.unpark()));
         Background { stop, thread }
     }
 

@@ -6,7 +6,7 @@
 //! slots only. Nothing is synced: no superblock names these slots, and after a crash they are free.
 
 use crate::checkpoint::Checkpointer;
-use crate::checkpoint::page_writer::PageWriter;
+use crate::checkpoint::page_writer::{Amount, PageWriter};
 use crate::checkpoint::tree_writer::TreeWriter;
 use crate::engine::Compression;
 use crate::error::{Result, StorageError};
@@ -18,7 +18,7 @@ use crate::transaction::{Ambient, TreeSet};
 const FRAMES_LOOKED_AT: u32 = 2048;
 
 impl Checkpointer {
-    /// Writes about `bytes` of cold nodes. Returns how many nodes and values were written. Errors: as a checkpoint's, and
+    /// Writes about `bytes` of cold nodes. Returns what was written. Errors: as a checkpoint's, and
     /// what was not written stays in memory.
     pub fn evict(
         &mut self,
@@ -26,7 +26,7 @@ impl Checkpointer {
         ambient: &Ambient,
         compression: Compression,
         bytes: usize,
-    ) -> Result<u64> {
+    ) -> Result<Amount> {
         if self.stopped {
             return Err(StorageError::Stopped);
         }
@@ -43,7 +43,7 @@ impl Checkpointer {
                 break;
             }
         }
-        Ok(writer.written().pages)
+        Ok(writer.written())
     }
 }
 

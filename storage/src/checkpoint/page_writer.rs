@@ -82,7 +82,7 @@ impl<'c> PageWriter<'c> {
 
     /// Hands everything that waits to the file, so that readers may look for it there.
     pub fn flush(&mut self) -> Result<()> {
-        self.runs.iter_mut().try_for_each(|run| write_run(self.store.file(), run))
+        self.runs.iter_mut().try_for_each(|run| write_run(self.store, run))
     }
 
     /// Everything written so far is referred to, except `lost`.
@@ -142,7 +142,7 @@ impl<'c> PageWriter<'c> {
         let (offset, slot_bytes) = (page.offset(), page.class().slot_bytes());
         let run = &mut self.runs[usize::from(page.class().number())];
         if !run.1.is_empty() && (run.0 + run.1.len() as u64 != offset || run.1.len() + slot_bytes > RUN_BYTES_MAX) {
-            write_run(self.store.file(), run)?;
+            write_run(self.store, run)?;
         }
         if run.1.is_empty() {
             run.0 = offset;
@@ -167,7 +167,7 @@ impl<'c> PageWriter<'c> {
         if fault_point!("superblock-before-data") {
             return Ok(());
         }
-        file.sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))
+        self.store.sync()
     }
 }
 
@@ -177,12 +177,15 @@ impl Drop for PageWriter<'_> {
     }
 }
 
-fn write_run(file: &Arc<dyn File>, run: &mut (u64, Vec<u8>)) -> Result<()> {
-    if !run.1.is_empty() {
-        file.write_all_at(&run.1, run.0).map_err(|error| full_or_io("write of", error, run.1.len() as u64))?;
-        run.1.clear();
+fn write_run(store: &PageStore, run: &mut (u64, Vec<u8>)) -> Result<()> {
+    let bytes = run.1.len();
+    if bytes == 0 {
+        return Ok(());
     }
-    Ok(())
+    let written = store.file().write_all_at(&run.1, run.0);
+    written.map_err(|error| full_or_io("write of", error, bytes as u64))?;
+    run.1.clear();
+    store.wrote(bytes)
 }
 
 fn open_extent(file: &Arc<dyn File>, generation: u64, allocated: &Allocated) -> Result<()> {

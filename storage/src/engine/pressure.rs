@@ -5,6 +5,7 @@
 //! 1 MiB was written. A commit never waits. When writing fails nobody waits: admission is refused, see [`Engine::admit`].
 
 use super::Engine;
+use crate::checkpoint::Amount;
 use crate::error::{Result, StorageError};
 use crate::limits::EVICTION_PIECE_BYTES;
 use crate::sync::atomic::Ordering;
@@ -39,7 +40,8 @@ impl Engine {
         let sets = self.live_sets();
         let outcome = checkpointer.evict(&sets, &inner.ambient, inner.options.compression, bytes);
         self.note(|failures| failures.eviction = outcome.as_ref().err().cloned());
-        let pages = outcome?;
+        let Amount { pages, bytes } = outcome?;
+        inner.evicted_bytes.fetch_add(bytes, Ordering::Relaxed);
         inner.counters.lock().pages_evicted += pages;
         inner.ambient.memory.set_stuck(pages == 0);
         Ok(pages > 0 && self.should_evict())

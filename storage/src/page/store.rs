@@ -8,9 +8,11 @@ use crate::btree::format::open_stored;
 use crate::btree::node::Node;
 use crate::disk::File;
 use crate::error::{Result, StorageError};
+use crate::limits::UNSYNCED_PAGE_BYTES_MAX;
 use crate::page::cache::{Cached, PageCache};
 use crate::page::format::{self, PageId, PageKind};
 use crate::page::overflow;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Name of the page file.
 pub const PAGE_FILE: &str = "pages";
@@ -20,12 +22,14 @@ pub struct PageStore {
     /// `None` for the engine in memory, which never makes a reference to a slot.
     file: Option<Arc<dyn File>>,
     cache: PageCache,
+    /// Bytes written to the file and not synced.
+    unsynced_bytes: AtomicUsize,
 }
 
 impl PageStore {
     /// A store over a file, or over nothing.
     pub fn new(file: Option<Arc<dyn File>>, cache_bytes: usize) -> Self {
-        PageStore { file, cache: PageCache::new(cache_bytes) }
+        PageStore { file, cache: PageCache::new(cache_bytes), unsynced_bytes: AtomicUsize::new(0) }
     }
 
     /// The cache.
@@ -36,6 +40,19 @@ impl PageStore {
     /// The page file. Panics in the engine in memory, which has no checkpoint.
     pub(crate) fn file(&self) -> &Arc<dyn File> {
         self.file.as_ref().expect("only a store on disk names slots")
+    }
+
+    /// Notes that so much was written to the page file, and syncs it when that has become much: one long sync at the end of
+    /// a checkpoint would hold up every sync of the log on the same disk.
+    pub(crate) fn wrote(&self, bytes: usize) -> Result<()> {
+        let unsynced = self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if unsynced > UNSYNCED_PAGE_BYTES_MAX { self.sync() } else { Ok(()) }
+    }
+
+    /// Makes everything written to the page file durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.unsynced_bytes.store(0, Ordering::Relaxed);
+        self.file().sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))
     }
 
     /// Whether there is a disk.
