@@ -98,6 +98,8 @@ pub struct EngineMetrics {
     pub forwarding_bytes: u64,
     /// Pages written to give memory back, and not by a checkpoint.
     pub pages_evicted: u64,
+    /// Bytes of their slots.
+    pub page_bytes_evicted: u64,
     /// Slots whose content compaction moved elsewhere.
     pub slots_compacted: u64,
     /// How often somebody waited for memory.

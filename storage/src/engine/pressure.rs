@@ -42,7 +42,10 @@ impl Engine {
         self.note(|failures| failures.eviction = outcome.as_ref().err().cloned());
         let Amount { pages, bytes } = outcome?;
         inner.evicted_bytes.fetch_add(bytes, Ordering::Relaxed);
-        inner.counters.lock().pages_evicted += pages;
+        let mut counters = inner.counters.lock();
+        counters.pages_evicted += pages;
+        counters.page_bytes_evicted += bytes;
+        drop(counters);
         inner.ambient.memory.set_stuck(pages == 0);
         Ok(pages > 0 && self.should_evict())
     }
