@@ -37,7 +37,7 @@ const DIRTY_FACTOR_MAX: usize = 2;
 pub struct EngineOptions {
     /// Budget of pages in memory, clean and changed, in bytes.
     pub cache_bytes: usize,
-    /// What changed nodes may take of it, in bytes; at most half.
+    /// What changed nodes may take of it, in bytes; at most half. A checkpoint is due when seven eighths of it changed.
     pub dirty_bytes: usize,
     /// Bytes written to the log since the last checkpoint at which the next is due.
     pub checkpoint_wal_bytes: u64,
@@ -458,18 +458,18 @@ impl Engine {
         failure.map_or(Ok(freed), Err)
     }
 
-    /// Whether so much has changed since the last checkpoint that the next is due. The caller adds time.
+    /// Whether so much has changed since the last checkpoint that the next is due: in the log, or in nodes, those written
+    /// ahead included. The caller adds time.
     pub fn should_checkpoint(&self) -> bool {
         let inner = &self.inner;
         let written = inner.wal.metrics().bytes_written;
         let since = written.saturating_sub(inner.wal_bytes_at_checkpoint.load(Ordering::Relaxed));
         let memory = &inner.ambient.memory;
-        let evicts = inner.evicts.load(Ordering::Relaxed);
-        // What is written ahead takes the place of pages that superblocks still need: between two checkpoints that may be as
-        // much as changed nodes may take of memory, so that the file does not hold every page three times.
+        // Superblocks still need the pages in whose place these come, so that this bounds by how much the page file outgrows
+        // what it holds: by twice as much, one share for each of the two superblocks.
         let evicted = usize::try_from(inner.evicted_bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
-        let dirty = if evicts { memory.forwarding().max(evicted) } else { memory.dirty() };
-        (inner.ambient.store.is_on_disk() && dirty >= memory.dirty_max())
+        let changed = memory.dirty().saturating_add(evicted).max(memory.forwarding());
+        (inner.ambient.store.is_on_disk() && changed >= memory.checkpoint_bytes())
             || since >= inner.options.checkpoint_wal_bytes
             || inner.dropped_any.load(Ordering::Relaxed)
             || inner.settles_at.load(Ordering::Relaxed) > 0

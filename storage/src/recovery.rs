@@ -38,9 +38,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
     if newest.boot > 0 && !wal::exists(&**disk)? {
         return Err(StorageError::NoLog { boot: newest.boot });
     }
-    // One budget: what changes may take is not given to clean pages.
-    let clean_bytes = options.cache_bytes - options.dirty_bytes_max();
-    let store = Arc::new(PageStore::new(Some(pages), clean_bytes));
+    let store = Arc::new(PageStore::new(Some(pages), options.cache_bytes));
     let mut free_set = FreeSet::load(&store, &newest.directory, newest.extents)?;
     free_set.begin_lives(newest.generation);
     let ambient = Arc::new(Ambient::with_dirty_max(store, options.dirty_bytes_max()));

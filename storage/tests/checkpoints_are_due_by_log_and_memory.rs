@@ -1,5 +1,5 @@
-//! A checkpoint is due when the log has grown, when changed nodes fill memory, and when as much was written ahead since the last
-//! checkpoint. (Time is the caller's to add.)
+//! A checkpoint is due when the log has grown, and when so many nodes have changed since the last, those that were written
+//! ahead included. (Time is the caller's to add.)
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "harness/seeded.rs"]
@@ -62,17 +62,18 @@ fn by_what_changed_nodes_take_when_nobody_writes_them_ahead() {
         assert!(number < 1_000);
     }
     let metrics = engine.metrics();
-    assert!(metrics.dirty_bytes >= metrics.dirty_bytes_max && metrics.dirty_bytes_max == 256 << 10, "{metrics:?}");
+    assert!(metrics.dirty_bytes >= (256 << 10) / 8 * 7 && metrics.dirty_bytes_max == 256 << 10, "{metrics:?}");
     engine.checkpoint().unwrap();
     assert!(!engine.should_checkpoint());
 }
 
 #[test]
-fn by_what_was_written_ahead() {
+fn by_what_was_written_ahead_too() {
     let (engine, set) = open(EngineOptions { cache_bytes: 256 << 10, dirty_bytes: 64 << 10, ..plain_options() });
     let mut number: u32 = 0;
     while !engine.should_checkpoint() {
-        assert!(engine.metrics().page_bytes_evicted < 64 << 10, "as much was written ahead as may be");
+        let metrics = engine.metrics();
+        assert!(metrics.page_bytes_evicted + metrics.dirty_bytes < 56 << 10, "{metrics:?}");
         while engine.evict_step(16 << 10).unwrap() {}
         number += 1;
         put(&set, number.wrapping_mul(0x9e37_79b1));
@@ -80,7 +81,8 @@ fn by_what_was_written_ahead() {
         assert!(number < 100_000);
     }
     let metrics = engine.metrics();
-    assert!(metrics.page_bytes_evicted >= metrics.dirty_bytes_max, "{metrics:?}");
+    assert!(metrics.page_bytes_evicted > 0, "{metrics:?}");
+    assert!(metrics.page_bytes_evicted + metrics.dirty_bytes >= 56 << 10, "{metrics:?}");
     engine.checkpoint().unwrap();
     engine.checkpoint().unwrap();
     assert!(!engine.should_checkpoint(), "{:?}", engine.metrics());

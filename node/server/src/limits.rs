@@ -98,7 +98,7 @@ pub const TIDY_PAUSE: Duration = Duration::from_millis(2);
 pub const DIRTY_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// They may take this part of the cache.
-pub const DIRTY_SHARE: usize = 4;
+pub const DIRTY_SHARE: usize = 2;
 
 /// Recent log entries that are kept in memory may take as much as this part of the cache, beside it.
 pub const LOG_CACHE_SHARE: usize = 8;

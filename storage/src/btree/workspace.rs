@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::btree::node::{LargeValue, Node};
-use crate::btree::source::NodeSource;
+use crate::btree::source::{NodeSource, wrong_level};
 use crate::error::Result;
 use crate::page::format::{PageId, PageRef, Target};
 use crate::page::overflow;
@@ -72,7 +72,12 @@ impl Workspace {
         {
             return page;
         }
-        let copy = node.writable_copy(room);
+        // What was read for this alone is nobody else's.
+        let copy = match Arc::try_unwrap(node) {
+            Ok(node) if room == 0 => node,
+            Ok(node) => node.writable_copy(room),
+            Err(node) => node.writable_copy(room),
+        };
         self.retire(page);
         self.add(copy)
     }
@@ -141,6 +146,20 @@ impl Workspace {
 }
 
 impl Workspace {
+    /// A leaf that is about to be changed. When it must be read it is not kept in the cache: this content of its slot has
+    /// no future.
+    pub(super) fn leaf_to_change(&self, page: PageRef) -> Result<Arc<Node>> {
+        let store = &self.shared.ambient.store;
+        let leaf = match page.target() {
+            Target::Page(slot) => store.node_in_passing(slot)?,
+            Target::Frame(frame) => match self.frame(frame) {
+                Content::Evicted(evicted) => evicted.with_frames(store.node_in_passing(evicted.slot())?),
+                content => content.into_node(),
+            },
+        };
+        if leaf.is_leaf() { Ok(leaf) } else { Err(wrong_level(page, 0, leaf.level())) }
+    }
+
     /// What a frame holds or forwards to.
     pub(super) fn frame(&self, frame: u32) -> Content {
         match self.fresh_position(frame) {

@@ -123,7 +123,10 @@ impl Workspace {
         while !node.is_leaf() {
             let index = node.child_index(key);
             let child = node.child(index).page;
-            let below = self.node_at_level(child, node.level() - 1)?;
+            let below = match node.level() - 1 {
+                0 => self.leaf_to_change(child)?,
+                level => self.node_at_level(child, level)?,
+            };
             path.push(Visited { page, node, index });
             (page, node) = (child, below);
         }

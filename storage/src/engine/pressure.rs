@@ -25,9 +25,6 @@ impl Engine {
     /// Writes about `bytes` of nodes that nobody used lately to fresh slots and gives their memory back; returns whether
     /// more should be. Waits for a checkpoint that is under way, which gives memory back itself.
     ///
-    /// An owner who calls this, whenever [`Engine::should_evict`] says so, is told that a checkpoint is due by what the log
-    /// and the trees have gathered since the last, and not by dirty memory.
-    ///
     /// Errors: as [`Engine::checkpoint`]. What could not be written stays in memory, and the next call tries again.
     pub fn evict_step(&self, bytes: usize) -> Result<bool> {
         let inner = &self.inner;

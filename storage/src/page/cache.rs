@@ -6,6 +6,8 @@
 //! at once. There a page goes round as often as it was asked for. So what is read once passes through the small queue
 //! alone, and what becomes hot is in the main queue after its second miss at the latest.
 //!
+//! The budget is that of changed nodes too: what they take is lent to them, and what is clean has the rest.
+//!
 //! P1: an entry is the content of its slot in the current life of that slot. The checkpoint forgets a slot's entry
 //! before it reuses the slot, and no reader can load a slot that may be reused, because readers hold pins.
 
@@ -18,13 +20,16 @@ use bytes::Bytes;
 use crate::btree::node::Node;
 use crate::page::format::PageId;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use shard::Shard;
 
 const SHARDS: usize = 16;
 
 /// Memory of an entry beside its content, in bytes: the entry itself, its place in the index, and a remembered name.
 const ENTRY_BYTES: usize = 128;
+
+/// How much more may be lent before pages leave for it.
+const LENT_STEP_BYTES: usize = 1 << 20;
 
 /// Something read from the page file and proved to be what was written.
 #[derive(Clone, Debug)]
@@ -47,17 +52,22 @@ impl Cached {
 /// The cache.
 pub struct PageCache {
     shards: Vec<Mutex<Shard>>,
-    bytes_per_shard: usize,
+    /// Of clean pages and of what is lent.
+    bytes_max: usize,
+    lent_bytes: AtomicUsize,
+    /// What was lent when pages last left for it, or less.
+    fitted_to_bytes: AtomicUsize,
     misses: AtomicU64,
 }
 
 impl PageCache {
     /// A cache of at most about `bytes`.
     pub fn new(bytes: usize) -> Self {
-        let bytes_per_shard = bytes / SHARDS;
         PageCache {
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(bytes_per_shard))).collect(),
-            bytes_per_shard,
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            bytes_max: bytes,
+            lent_bytes: AtomicUsize::new(0),
+            fitted_to_bytes: AtomicUsize::new(0),
             misses: AtomicU64::new(0),
         }
     }
@@ -79,12 +89,40 @@ impl PageCache {
     /// Keeps a page, evicting others when the budget is spent. A page larger than half a shard is not kept.
     pub fn insert(&self, page: PageId, content: Cached) {
         let bytes = content.memory_bytes();
-        if bytes > self.bytes_per_shard / 2 {
+        let bytes_max = self.bytes_per_shard();
+        if bytes > bytes_max / 2 {
             return;
         }
         // What leaves is freed after the lock is.
-        let evicted = self.shard(page).lock().insert(page, content, bytes);
+        let evicted = self.shard(page).lock().insert(page, content, bytes, bytes_max);
         drop(evicted);
+    }
+
+    /// What the pages of a shard may take.
+    fn bytes_per_shard(&self) -> usize {
+        self.bytes_max.saturating_sub(self.lent_bytes.load(Ordering::Relaxed)) / SHARDS
+    }
+
+    /// Takes so much out of the budget, until it is given back. Pages leave for it, about a MiB at a time.
+    pub fn lend(&self, bytes: usize) {
+        let lent = self.lent_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if lent <= self.fitted_to_bytes.load(Ordering::Relaxed).saturating_add(LENT_STEP_BYTES) {
+            return;
+        }
+        self.fitted_to_bytes.store(lent, Ordering::Relaxed);
+        let bytes_max = self.bytes_per_shard();
+        for shard in &self.shards {
+            let evicted = shard.lock().shrink_to(bytes_max);
+            drop(evicted);
+        }
+    }
+
+    /// Ends what [`PageCache::lend`] began.
+    pub fn give_back(&self, bytes: usize) {
+        let lent = self.lent_bytes.fetch_sub(bytes, Ordering::Relaxed) - bytes;
+        if lent < self.fitted_to_bytes.load(Ordering::Relaxed) {
+            self.fitted_to_bytes.store(lent, Ordering::Relaxed);
+        }
     }
 
     /// Forgets a page, because its slot gets another life.
@@ -177,6 +215,26 @@ mod tests {
             assert!(number % 1000 != 0 || cache.bytes() <= ROOM as usize * 4096);
         }
         (0..3 * ROOM).for_each(|number| cache.remove(page(number)));
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_lent_is_taken_from_clean_pages_and_comes_back_to_them() {
+        let cache = cache();
+        let all = ROOM as usize * 4096;
+        share_found(&cache, 0..2 * ROOM);
+        assert!(cache.bytes() > all / 10 * 9, "{} of {all}", cache.bytes());
+        // In small pieces, as commits take it, and without anything that comes in.
+        for _ in 0..all / 2 / 1000 {
+            cache.lend(1000);
+        }
+        assert!(cache.bytes() <= all / 2 + LENT_STEP_BYTES, "{} are left", cache.bytes());
+        cache.give_back(all / 4);
+        share_found(&cache, 2 * ROOM..4 * ROOM);
+        assert!(cache.bytes() > all / 10 * 6 && cache.bytes() <= all / 4 * 3 + 4096, "{}", cache.bytes());
+        cache.lend(2 * all);
+        assert_eq!(cache.bytes(), 0, "nothing is left to them");
+        cache.insert(page(1), Cached::Value(Bytes::from_static(b"value")));
         assert_eq!(cache.bytes(), 0);
     }
 }

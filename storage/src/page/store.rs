@@ -1,5 +1,6 @@
 //! The page file with its cache: the one place where pages are read.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -70,6 +71,14 @@ impl PageStore {
         Ok(node)
     }
 
+    /// A tree node for somebody who will not want it again: from the cache, but it does not come in for that.
+    pub(crate) fn node_in_passing(&self, id: PageId) -> Result<Arc<Node>> {
+        match self.cache.get(id) {
+            Some(Cached::Node(node)) => Ok(node),
+            _ => self.node_uncached(id).map(Arc::new),
+        }
+    }
+
     /// A tree node, straight from the file.
     pub(crate) fn node_uncached(&self, id: PageId) -> Result<Node> {
         self.node_of(id, self.read_any(id)?)
@@ -131,10 +140,23 @@ impl PageStore {
         Ok(header)
     }
 
-    /// A page of any kind, straight from the file.
+    /// A page of any kind, straight from the file. Read into a buffer that the thread keeps: the largest slot is 64 KiB.
     pub(crate) fn read_any(&self, id: PageId) -> Result<format::Page> {
-        let mut slot = vec![0; id.class().slot_bytes()];
-        self.file().read_exact_at(&mut slot, id.offset()).map_err(|error| match error.kind() {
+        thread_local! {
+            static SLOT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        let slot_bytes = id.class().slot_bytes();
+        let mut buffer = SLOT.take();
+        if buffer.len() < slot_bytes {
+            buffer.resize(slot_bytes, 0);
+        }
+        let page = self.read_slot(id, &mut buffer[..slot_bytes]);
+        SLOT.set(buffer);
+        page
+    }
+
+    fn read_slot(&self, id: PageId, slot: &mut [u8]) -> Result<format::Page> {
+        self.file().read_exact_at(slot, id.offset()).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => StorageError::DamagedPage {
                 page: id,
                 offset: id.offset(),
@@ -144,7 +166,7 @@ impl PageStore {
             },
             _ => StorageError::io("read of", PAGE_FILE, error),
         })?;
-        format::decode(id, &slot)
+        format::decode(id, slot)
     }
 }
 

@@ -51,6 +51,12 @@ impl Memory {
         self.dirty_max / 4 * 3
     }
 
+    /// Changed nodes, those written ahead included, at which a checkpoint is due: later than writing them ahead begins, and
+    /// early enough that it gives memory back before admission waits.
+    pub fn checkpoint_bytes(&self) -> usize {
+        self.dirty_max - self.dirty_max / 8
+    }
+
     /// Who is woken when dirty memory comes to be above that.
     pub fn set_waker(&self, waker: Waker) {
         self.waker.store(Some(Arc::new(waker)));

@@ -170,6 +170,7 @@ impl Shared {
     fn add_dirty(&self, bytes: usize) {
         self.dirty_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.ambient.memory.add_dirty(bytes);
+        self.ambient.store.cache().lend(bytes);
     }
 
     /// Gives back what nobody can reach, after the lock that readers wait for was released.
@@ -179,6 +180,7 @@ impl Shared {
         drop(dead.contents);
         self.dirty_bytes.fetch_sub(freed_bytes, Ordering::Relaxed);
         self.ambient.memory.sub_forwarding(forwarding_bytes);
+        self.ambient.store.cache().give_back(freed_bytes);
         self.ambient.memory.sub_dirty(freed_bytes);
         if dead.stored.is_empty() && dead.unnamed.is_empty() {
             return;
@@ -314,6 +316,7 @@ impl Drop for Shared {
             forwarding_bytes += content.forwarding_bytes();
         }
         self.ambient.memory.sub_forwarding(forwarding_bytes);
+        self.ambient.store.cache().give_back(dirty_bytes);
         self.ambient.memory.sub_dirty(dirty_bytes);
     }
 }

@@ -42,10 +42,14 @@ struct Ends {
     bytes: usize,
 }
 
-const EMPTY: Ends = Ends { oldest: NONE, newest: NONE, bytes: 0 };
+impl Default for Ends {
+    fn default() -> Self {
+        Ends { oldest: NONE, newest: NONE, bytes: 0 }
+    }
+}
 
+#[derive(Default)]
 pub(super) struct Shard {
-    bytes_max: usize,
     index: FxHashMap<PageId, u32>,
     entries: Vec<Entry>,
     free: Vec<u32>,
@@ -59,18 +63,8 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub fn new(bytes_max: usize) -> Self {
-        Shard {
-            bytes_max,
-            index: FxHashMap::default(),
-            entries: Vec::new(),
-            free: Vec::new(),
-            small: EMPTY,
-            main: EMPTY,
-            left: VecDeque::new(),
-            remembered: FxHashSet::default(),
-            hits: 0,
-        }
+    pub fn new() -> Self {
+        Shard::default()
     }
 
     pub fn bytes(&self) -> usize {
@@ -89,12 +83,11 @@ impl Shard {
         entry.content.clone()
     }
 
-    /// Returns what had to go.
-    pub fn insert(&mut self, page: PageId, content: Cached, bytes: usize) -> Vec<Cached> {
-        let mut evicted: Vec<Cached> = self.remove_entry(page).into_iter().collect();
-        while self.bytes() + bytes > self.bytes_max {
-            evicted.extend(self.evict_one());
-        }
+    /// Keeps a page of `bytes`, so that all are `bytes_max` at most, which must be more. Returns what had to go.
+    pub fn insert(&mut self, page: PageId, content: Cached, bytes: usize, bytes_max: usize) -> Vec<Cached> {
+        let before = self.remove_entry(page);
+        let mut evicted = self.shrink_to(bytes_max - bytes);
+        evicted.extend(before);
         let queue = if self.remembered.remove(&page) { Queue::Main } else { Queue::Small };
         let entry = Entry { page, content: Some(content), bytes, uses: 0, queue, older: NONE, newer: NONE };
         let at = match self.free.pop() {
@@ -112,6 +105,15 @@ impl Shard {
         evicted
     }
 
+    /// Lets pages go until all are `bytes_max` at most. Returns them.
+    pub fn shrink_to(&mut self, bytes_max: usize) -> Vec<Cached> {
+        let mut evicted = Vec::new();
+        while self.bytes() > bytes_max {
+            evicted.extend(self.evict_one(bytes_max));
+        }
+        evicted
+    }
+
     /// Forgets a page and its name.
     pub fn remove(&mut self, page: PageId) -> Option<Cached> {
         self.remembered.remove(&page);
@@ -125,9 +127,10 @@ impl Shard {
         self.entries[at as usize].content.take()
     }
 
-    /// Makes room; `None`: something moved on instead. The caller asks only while there are entries.
-    fn evict_one(&mut self) -> Option<Cached> {
-        let from_small = self.small.bytes > self.bytes_max / SMALL_ONE_OF || self.main.oldest == NONE;
+    /// Makes room in a shard of `bytes_max`; `None`: something moved on instead. The caller asks only while there are
+    /// entries.
+    fn evict_one(&mut self, bytes_max: usize) -> Option<Cached> {
+        let from_small = self.small.bytes > bytes_max / SMALL_ONE_OF || self.main.oldest == NONE;
         let at = if from_small { self.small.oldest } else { self.main.oldest };
         let entry = &mut self.entries[at as usize];
         let page = entry.page;
