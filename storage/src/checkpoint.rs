@@ -292,6 +292,8 @@ impl Checkpointer {
             let (number, meta) = (snapshot.version().number, snapshot.meta());
             drop(snapshot);
             shared.end_checkpoint(Ok(()));
+            // What only this checkpoint held is given back here, and not by the next commit.
+            shared.reclaim_idle();
             let number = shared.settle(number).unwrap_or(number);
             let too_new = fault_point!("purge-past-checkpoint").then(|| (number, meta.clone()));
             let previous = too_new.or(self.stored.insert(shared.id, (number, meta)));

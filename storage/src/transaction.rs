@@ -8,6 +8,7 @@ mod eviction;
 pub(crate) mod frames;
 mod memory;
 mod published;
+mod remains;
 mod snapshot;
 mod tree_set;
 mod writer;

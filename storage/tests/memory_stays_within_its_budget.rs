@@ -64,3 +64,26 @@ fn under_random_writes() {
     drop((cursor, set, engine));
     assert_clean(&Arc::new(disk));
 }
+
+/// A reader that held much lets it go. No commit is held up by all of that, and soon the memory is back.
+#[test]
+fn commits_give_back_what_a_reader_held_in_parts() {
+    let engine = Engine::in_memory(plain_options());
+    let set = engine.create_tree_set(SET).unwrap();
+    put(&set, 0..12_000);
+    let alone = engine.metrics().dirty_bytes;
+    let reader = set.snapshot();
+    put(&set, 0..12_000);
+    let both = engine.metrics().dirty_bytes;
+    assert!(both > alone / 10 * 19, "the reader holds {alone} of {both} bytes");
+    drop(reader);
+    let mut commits = 0;
+    while engine.metrics().dirty_bytes > alone + alone / 10 {
+        let before = engine.metrics().dirty_bytes;
+        put(&set, [commits]);
+        let after = engine.metrics().dirty_bytes;
+        assert!(after < before && before - after < alone / 3, "from {before} to {after}");
+        commits += 1;
+    }
+    assert!((3..50).contains(&commits), "{commits} commits");
+}

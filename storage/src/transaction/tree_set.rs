@@ -19,6 +19,7 @@ use crate::sync::{Condvar, Mutex, RwLock};
 use crate::transaction::frames::{Content, Evicted};
 use crate::transaction::memory::Memory;
 use crate::transaction::published::{Changes, Dead, Published, Version};
+use crate::transaction::remains::Remains;
 use crate::transaction::{Snapshot, Transaction, TreeId, TreeSetId};
 
 /// What all tree sets of an engine share.
@@ -76,8 +77,12 @@ pub(crate) struct Shared {
     pub published: RwLock<Published>,
     writer: Mutex<Option<Box<WriterState>>>,
     writer_returned: Condvar,
+    /// How many wait for the right to write.
+    writers_waiting: AtomicUsize,
     /// Memory of this set's frames, in bytes.
     pub dirty_bytes: AtomicUsize,
+    /// Memory of what nobody can reach, not given back yet.
+    remains: Remains,
     /// Where eviction goes on.
     pub eviction_hand: AtomicU32,
     /// The owner's blob as of the older superblock: what lies behind it may be forgotten elsewhere.
@@ -99,7 +104,9 @@ impl Shared {
             published: RwLock::new(Published::new(Version { number, trees, meta })),
             writer: Mutex::new(Some(Box::default())),
             writer_returned: Condvar::new(),
+            writers_waiting: AtomicUsize::new(0),
             dirty_bytes: AtomicUsize::new(0),
+            remains: Remains::default(),
             eviction_hand: AtomicU32::new(0),
             durable_meta: Mutex::new(None),
             dropped: AtomicBool::new(false),
@@ -135,7 +142,11 @@ impl Shared {
         loop {
             match writer.take() {
                 Some(state) => return state,
-                None => self.writer_returned.wait(&mut writer),
+                None => {
+                    self.writers_waiting.fetch_add(1, Ordering::Relaxed);
+                    self.writer_returned.wait(&mut writer);
+                    self.writers_waiting.fetch_sub(1, Ordering::Relaxed);
+                }
             }
         }
     }
@@ -155,6 +166,8 @@ impl Shared {
     /// Makes a new version visible, and frees what no reader holds any more (T1, T4).
     pub fn publish(&self, state: &mut WriterState, changes: Changes) {
         let mut dead = Dead::default();
+        // As much as this commit makes, twice, so that what a reader held for long is gone after as many commits.
+        let buried_max = BURIED_PER_COMMIT_MIN.max(2 * changes.fresh.len());
         let added_bytes = changes.fresh.iter().map(|(_, content)| content.dirty_bytes()).sum();
         // Added first: the sum never passes below zero.
         self.add_dirty(added_bytes);
@@ -164,7 +177,9 @@ impl Shared {
         dead.dropped = self.dropped.load(Ordering::Acquire);
         state.free_frames.append(&mut published.freed_frames);
         drop(published);
-        self.bury(dead);
+        self.release(&mut dead);
+        self.remains.add(dead);
+        self.bury(buried_max);
     }
 
     fn add_dirty(&self, bytes: usize) {
@@ -173,25 +188,36 @@ impl Shared {
         self.ambient.store.cache().lend(bytes);
     }
 
-    /// Gives back what nobody can reach, after the lock that readers wait for was released.
-    fn bury(&self, dead: Dead) {
-        let freed_bytes = dead.contents.iter().map(Content::dirty_bytes).sum();
-        let forwarding_bytes = dead.contents.iter().map(Content::forwarding_bytes).sum();
-        drop(dead.contents);
-        self.dirty_bytes.fetch_sub(freed_bytes, Ordering::Relaxed);
-        self.ambient.memory.sub_forwarding(forwarding_bytes);
-        self.ambient.store.cache().give_back(freed_bytes);
-        self.ambient.memory.sub_dirty(freed_bytes);
-        if dead.stored.is_empty() && dead.unnamed.is_empty() {
+    /// Lets the books know of slots that nobody can reach, after the lock that readers wait for was released.
+    fn release(&self, dead: &mut Dead) {
+        if dead.dropped || (dead.stored.is_empty() && dead.unnamed.is_empty()) {
             return;
         }
+        let mut released = self.ambient.released.lock();
+        released.stored.extend_from_slice(&dead.stored);
+        released.unnamed.extend_from_slice(&dead.unnamed);
+    }
+
+    /// Gives back memory that nobody can reach, of about `things_max` nodes and values. Returns whether there is more.
+    fn bury(&self, things_max: usize) -> bool {
+        let (contents, pages, more) = self.remains.take(things_max);
         let cache = self.ambient.store.cache();
-        dead.stored.iter().chain(&dead.unnamed).for_each(|page| cache.remove(*page));
-        if !dead.dropped {
-            let mut released = self.ambient.released.lock();
-            released.stored.extend(dead.stored);
-            released.unnamed.extend(dead.unnamed);
-        }
+        pages.into_iter().for_each(|page| cache.remove(page));
+        let freed_bytes = contents.iter().map(Content::dirty_bytes).sum();
+        let forwarding_bytes = contents.iter().map(Content::forwarding_bytes).sum();
+        drop(contents);
+        self.dirty_bytes.fetch_sub(freed_bytes, Ordering::Relaxed);
+        self.ambient.memory.sub_forwarding(forwarding_bytes);
+        cache.give_back(freed_bytes);
+        self.ambient.memory.sub_dirty(freed_bytes);
+        more
+    }
+
+    /// Gives back all memory that nobody can reach, in pieces. For threads that nobody waits for.
+    fn bury_all(&self, mut dead: Dead) {
+        self.release(&mut dead);
+        self.remains.add(dead);
+        while self.bury(BURIED_PER_COMMIT_MIN) {}
     }
 
     /// Frees what readers have let go since the last commit.
@@ -201,7 +227,7 @@ impl Shared {
         published.reclaim(&mut dead);
         dead.dropped = self.dropped.load(Ordering::Acquire);
         drop(published);
-        self.bury(dead);
+        self.bury_all(dead);
     }
 
     /// Pins the newest version for a checkpoint, with the slots of superblocks that left the tree up to it; `None` when it
@@ -252,7 +278,7 @@ impl Shared {
         drop(published);
         self.ambient.memory.add_forwarding(forwarding_bytes);
         drop(written);
-        self.bury(dead);
+        self.bury_all(dead);
         lost
     }
 
@@ -273,6 +299,10 @@ impl Shared {
             self.return_writer(state);
             if let Some(unchanged) = unchanged {
                 return unchanged;
+            }
+            // Who waits would not get it: this thread would have taken it again before that one is awake.
+            if self.writers_waiting.load(Ordering::Relaxed) > 0 {
+                break;
             }
         }
         (self.published.read().version.number == stored).then_some(stored)
@@ -301,6 +331,9 @@ impl Shared {
     }
 }
 
+/// What a commit gives back of memory that nobody can reach, at least.
+const BURIED_PER_COMMIT_MIN: usize = 256;
+
 /// Frames that are handed over while the tree set is locked for once.
 pub(super) const HANDED_OVER_PER_STEP: usize = 512;
 
@@ -309,6 +342,7 @@ const SETTLE_PIECES_MAX: usize = 256;
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        while self.bury(usize::MAX) {}
         let published = self.published.get_mut();
         let (mut dirty_bytes, mut forwarding_bytes) = (0, 0);
         for content in published.frames.contents() {
