@@ -39,6 +39,9 @@ const NEVER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the log's writer waits before it uses a quiet moment.
 const LOG_IDLE_TIME: Duration = Duration::from_millis(20);
 
+/// How long until it becomes small: a node waits longer, and would never come to it here.
+const LOG_SHRINK_IDLE_TIME: Duration = Duration::from_millis(200);
+
 /// After a reconciliation that could not do everything.
 const RETRY_PERIOD: Duration = Duration::from_millis(100);
 
@@ -205,6 +208,12 @@ impl LogWriter {
                     continue;
                 }
                 result = self.wal.prepare().and_then(|()| self.wal.idle_mark()).map(|()| false);
+                if result.is_ok() {
+                    if tokio::time::timeout(LOG_SHRINK_IDLE_TIME, work.notified()).await.is_ok() {
+                        continue;
+                    }
+                    result = self.wal.shrink().map(|()| false);
+                }
             }
             match result {
                 Ok(true) => self.trace.event(format_args!("log {:?}", self.wal.metrics())),

@@ -60,7 +60,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         EngineOptions {
             cache_bytes: 128 << 20,
-            dirty_bytes: 64 << 20,
+            dirty_bytes: 256 << 20,
             checkpoint_wal_bytes: 128 << 20,
             compression: Compression::default(),
             compaction: Tolerance::default(),

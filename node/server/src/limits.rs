@@ -72,8 +72,8 @@ pub const STOP_GROUP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the log's queue must have been empty before its writer does housekeeping.
 pub const LOG_IDLE_TIME: Duration = Duration::from_millis(20);
 
-/// How long it must have been empty before the files kept for more writes are given back.
-pub const LOG_SPARES_IDLE_TIME: Duration = Duration::from_secs(10);
+/// How long it must have been empty before the log takes as little room as it can.
+pub const LOG_SHRINK_IDLE_TIME: Duration = Duration::from_secs(10);
 
 /// Between looks at whether storage has something to do that nobody is told of, a checkpoint for one; and between attempts
 /// to write when the disk is full.

@@ -174,7 +174,7 @@ impl Store {
         self.engine.checkpoint().expect("the disk works");
         self.engine.wal().prepare().expect("the disk works");
         self.engine.wal().idle_mark().expect("the disk works");
-        self.engine.wal().give_spares_back().expect("the disk works");
+        self.engine.wal().shrink().expect("the disk works");
     }
 }
 

@@ -61,19 +61,35 @@ fn open(disk: &SimulatedDisk) -> Result<Arc<Wal>, StorageError> {
     Wal::open(Arc::new(disk.clone()), options(), Lsn::ZERO, u64::MAX).map(|(wal, _)| wal)
 }
 
-/// What a recovery decides is decided: the next one finds the same, after damage too.
+/// What a recovery decides is decided: the next one finds the same, after damage too, and so does one after the power went
+/// at any call of it.
 fn recover(segment: &[u8]) {
-    let disk = SimulatedDisk::new(2);
-    let file = disk.open(NAME, OpenMode::CreateNew).expect("the disk is empty");
-    file.write_all_at(segment, 0).expect("the disk is sound");
-    file.sync_data().and_then(|()| disk.sync_directory()).expect("the disk is sound");
+    let disk = disk_with(segment);
     let Ok(wal) = open(&disk) else { return };
     let states = read_all(&wal);
     drop(wal);
     disk.crash();
-    let again = open(&disk).expect("what recovery made can be recovered");
-    let again = read_all(&again);
-    assert_eq!(again, states);
+    assert_eq!(read_all(&open(&disk).expect("what recovery made can be recovered")), states);
+    for call in 0.. {
+        let disk = disk_with(segment);
+        disk.reseed(call);
+        disk.crash_at(call);
+        drop(open(&disk));
+        if !disk.is_crashed() {
+            break;
+        }
+        disk.restart();
+        let wal = open(&disk).expect("what recovery left half done can be recovered");
+        assert_eq!(read_all(&wal), states, "after a power loss at call {call} of recovery");
+    }
+}
+
+fn disk_with(segment: &[u8]) -> SimulatedDisk {
+    let disk = SimulatedDisk::new(2);
+    let file = disk.open(NAME, OpenMode::CreateNew).expect("the disk is empty");
+    file.write_all_at(segment, 0).expect("the disk is sound");
+    file.sync_data().and_then(|()| disk.sync_directory()).expect("the disk is sound");
+    disk
 }
 
 type Streams = Vec<(u64, StreamState, Vec<(u64, u64, Vec<u8>)>)>;

@@ -37,6 +37,12 @@ pub(super) struct Admissions {
     short: AtomicBool,
 }
 
+impl Admissions {
+    pub fn nothing_promised(&self) -> bool {
+        self.promised.load(Ordering::Acquire) == 0
+    }
+}
+
 /// Room in the log for something that is about to be submitted. Dropping it gives back what was not used.
 #[derive(Debug)]
 pub struct Admission {

@@ -336,8 +336,9 @@ fn end_log(
         }
         return Ok((segments, tail.offset));
     }
-    // Segments behind the last readable one are lost. Positions go on where the lost ones cannot have reached.
-    let lost = (chain.links.len() - tail.segment) as u64;
+    // Segments behind the last readable one are lost. Positions go on where the lost ones cannot have reached, and a name is
+    // left out: with it missing the next recovery sees the loss as well, should this one not come to say who suffered it.
+    let lost = (chain.links.len() - tail.segment).max(2) as u64;
     let sequence = last.header.sequence + lost;
     let start = last.end().plus(lost * options.segment_bytes);
     let fresh = Segment::create(disk, options.incarnation_seed, sequence, start, options.segment_bytes)?;

@@ -101,15 +101,89 @@ impl Wal {
         self.write(&mut writer, &[], false).map(drop).inspect_err(|error| self.stop(error))
     }
 
-    /// Removes the files kept to become segments, the one made ready aside. For a log that nobody has written to for a
-    /// while: it then takes the room of one segment, or two. May be called from any thread.
-    pub fn give_spares_back(&self) -> Result<(), StorageError> {
-        let spare = Arc::clone(&self.writer.lock().spare);
-        let mut spare = spare.lock();
+    /// Lets a log that nobody has written to for a while take little room: the files kept to become segments are removed, and
+    /// when little is live it is carried over into one segment of the size of the first.
+    ///
+    /// A disk too full for that segment changes nothing. After any other error nothing works any more.
+    pub fn shrink(&self) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        if let Some(error) = self.shared.lock().poison() {
+            return Err(error);
+        }
+        // Before, because the small segment needs space too, and after, because what is left becomes spare.
+        self.remove_spares(&writer)?;
+        self.carry_over(&mut writer).inspect_err(|error| self.stop(error))?;
+        self.remove_spares(&writer)
+    }
+
+    fn remove_spares(&self, writer: &Writer) -> Result<(), StorageError> {
+        let mut spare = writer.spare.lock();
         while let Some(name) = spare.names.last() {
             segment::remove(&*self.disk, name)?;
             spare.names.pop();
         }
+        Ok(())
+    }
+
+    fn carry_over(&self, writer: &mut Writer) -> Result<(), StorageError> {
+        let length = self.options.first_segment_bytes;
+        {
+            let (shared, spare) = (self.shared.lock(), writer.spare.lock());
+            let kept = shared.table.total_bytes() + spare.next.as_ref().map_or(0, |next| next.header.length);
+            // So little that the segment is not left again by what is carried into it; and nobody was promised room.
+            let is_idle = shared.queue.is_empty() && self.admissions.nothing_promised();
+            if !is_idle || kept <= length || shared.table.live_bytes() > length / 8 {
+                return Ok(());
+            }
+        }
+        if !self.prefer_next(writer, length)? {
+            return Ok(());
+        }
+        self.write_beginning(writer, &[], true, true)?;
+        // Copies go the way that they go when the log is tidied; what cannot be read stays where it is.
+        loop {
+            self.release(writer)?;
+            let start = self.shared.lock().table.start();
+            let more = match start > writer.named_start {
+                true => self.name_start(writer)?,
+                false => self.move_forward(writer, WAL_STEP_BYTES_MAX as u64)?,
+            };
+            if !more {
+                break;
+            }
+        }
+        self.note_room(writer);
+        Ok(())
+    }
+
+    /// Makes a segment of `length` the next one, instead of one that was ready and that nothing was written to. Returns
+    /// whether there was space for it.
+    fn prefer_next(&self, writer: &Writer, length: u64) -> Result<bool, StorageError> {
+        let mut spare = writer.spare.lock();
+        if let Some(next) = spare.next.take_if(|next| next.header.length != length) {
+            segment::remove(&*self.disk, &next.name)?;
+        }
+        let made = match &spare.next {
+            Some(_) => Ok(()),
+            None => self.create_next(&writer.active, &mut spare, length),
+        };
+        drop(spare);
+        match made {
+            Ok(()) => Ok(true),
+            Err(StorageError::Full { .. }) => {
+                self.note_room(writer);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_next(&self, active: &Segment, spare: &mut Spare, length: u64) -> Result<(), StorageError> {
+        let (sequence, start) = (active.header.sequence + 1, active.end());
+        let full =
+            |error: StorageError| if error.is_full() { StorageError::Full { needed_bytes: length } } else { error };
+        let created = Segment::create(&*self.disk, self.options.incarnation_seed, sequence, start, length);
+        spare.next = Some(created.map_err(full)?);
         Ok(())
     }
 
@@ -230,6 +304,17 @@ impl Wal {
     /// Writes a batch record and then `records` at the end of the log, going on to the next segment where needed, and
     /// returns where each record is. The caller has seen to it that there is room.
     fn write(&self, writer: &mut Writer, records: &[Outgoing<'_>], sync: bool) -> Result<Vec<Place>, StorageError> {
+        self.write_beginning(writer, records, sync, false)
+    }
+
+    /// The same, in the next segment from the beginning when the active one is to be left.
+    fn write_beginning(
+        &self,
+        writer: &mut Writer,
+        records: &[Outgoing<'_>],
+        sync: bool,
+        mut leave: bool,
+    ) -> Result<Vec<Place>, StorageError> {
         let start = self.shared.lock().table.start();
         let mut places = Vec::with_capacity(records.len());
         let mut buffer = std::mem::take(&mut writer.buffer);
@@ -239,7 +324,7 @@ impl Wal {
         loop {
             let active = Arc::clone(&writer.active);
             let mut encoder = Encoder::new(&mut buffer, writer.offset, active.header);
-            let mut rolled = !encoder.fits(BATCH_DATA_BYTES);
+            let mut rolled = std::mem::take(&mut leave) || !encoder.fits(BATCH_DATA_BYTES);
             if !rolled {
                 let batch = Content::Batch { durable: writer.durable, start };
                 encoder.append(&LogRecord { stream: StreamId::LOG, link: Lsn::ZERO, moved_from: None, content: batch });
@@ -376,10 +461,7 @@ impl Wal {
             }
             segment::remove(&*self.disk, &name)?;
         }
-        let full =
-            |error: StorageError| if error.is_full() { StorageError::Full { needed_bytes: length } } else { error };
-        spare.next = Some(Segment::create(&*self.disk, seed, sequence, start, length).map_err(full)?);
-        Ok(())
+        self.create_next(active, spare, length)
     }
 
     /// Frees what can be freed by reading no more than `budget` bytes. `at_leisure`: nobody waits. Returns whether

@@ -271,6 +271,7 @@ impl History {
             67..70 => wal.idle_mark()?,
             70..72 => wal.checkpoint_published(1),
             72 => wal.prepare()?,
+            73 => wal.shrink()?,
             _ => {
                 wal.step()?;
                 self.acknowledge();

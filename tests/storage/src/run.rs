@@ -342,6 +342,7 @@ impl Run {
                 Ok(())
             }
             92 => Ok(life.engine.wal().idle_mark()?),
+            93 if random.one_of(2) => Ok(life.engine.wal().shrink()?),
             93 => Ok(life.engine.wal().prepare()?),
             94 => {
                 let id = owner.draw_group(random);

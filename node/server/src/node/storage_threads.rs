@@ -9,7 +9,7 @@ use photondb_consensus::OnFatal;
 use photondb_runtime::task::{Step, StepThread};
 use photondb_storage::Engine;
 
-use crate::limits::{LOG_IDLE_TIME, LOG_SPARES_IDLE_TIME, STORAGE_LOOK_PERIOD};
+use crate::limits::{LOG_IDLE_TIME, LOG_SHRINK_IDLE_TIME, STORAGE_LOOK_PERIOD};
 
 pub(super) use pages::start_page_writer;
 
@@ -75,9 +75,9 @@ pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<St
             Ok(false) => match idle {
                 Idle::Short => {
                     idle = Idle::Long;
-                    wal.prepare().and_then(|()| wal.idle_mark()).map(|()| Step::After(LOG_SPARES_IDLE_TIME))
+                    wal.prepare().and_then(|()| wal.idle_mark()).map(|()| Step::After(LOG_SHRINK_IDLE_TIME))
                 }
-                _ => wal.give_spares_back().map(|()| Step::Idle),
+                _ => wal.shrink().map(|()| Step::Idle),
             },
             Err(error) => Err(error),
         };
