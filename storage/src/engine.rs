@@ -32,6 +32,9 @@ use crate::wal::{Admission, Purpose, StreamId, StreamState, Wal, WalOptions};
 /// fail.
 const DIRTY_FACTOR_MAX: usize = 2;
 
+/// A checkpoint that wrote less than this part of what was dirty found most of it held by readers, or by nobody it knows.
+const CHECKPOINT_IN_VAIN_FRACTION: u64 = 4;
+
 /// How an engine is run. Nothing here is stored.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -156,6 +159,8 @@ struct Inner {
     evicts: AtomicBool,
     /// Bytes of pages written ahead since the last checkpoint began.
     evicted_bytes: AtomicU64,
+    /// Dirty memory and that of forwarding addresses that the last checkpoint could not give back.
+    left_at_checkpoint: Mutex<(usize, usize)>,
     /// How far compaction is. Taken before `checkpointer`.
     compaction: Mutex<Round>,
     /// The generation that frees what compaction has left; 0: it waits for none.
@@ -203,6 +208,7 @@ impl Engine {
             failing: AtomicBool::new(false),
             evicts: AtomicBool::new(false),
             evicted_bytes: AtomicU64::new(0),
+            left_at_checkpoint: Mutex::new((0, 0)),
             compaction: Mutex::default(),
             settles_at: AtomicU64::new(0),
             _lock: Some(lock),
@@ -233,6 +239,7 @@ impl Engine {
             failing: AtomicBool::new(false),
             evicts: AtomicBool::new(false),
             evicted_bytes: AtomicU64::new(0),
+            left_at_checkpoint: Mutex::new((0, 0)),
             compaction: Mutex::default(),
             settles_at: AtomicU64::new(0),
             _lock: None,
@@ -388,6 +395,7 @@ impl Engine {
             return Err(StorageError::Stopped);
         }
         let wal_bytes = inner.wal.metrics().bytes_written;
+        let dirty_before = inner.ambient.memory.dirty();
         let evicted_bytes = inner.evicted_bytes.load(Ordering::Relaxed);
         let (sets, dropped) = {
             let sets = inner.sets.lock();
@@ -408,6 +416,9 @@ impl Engine {
             inner.settles_at.store(0, Ordering::Relaxed);
         }
         drop(checkpointer);
+        let memory = &inner.ambient.memory;
+        let in_vain = report.bytes < dirty_before as u64 / CHECKPOINT_IN_VAIN_FRACTION;
+        *inner.left_at_checkpoint.lock() = (if in_vain { memory.dirty() } else { 0 }, memory.forwarding());
         let mut counters = inner.counters.lock();
         counters.checkpoints += 1;
         counters.pages_written += report.pages;
@@ -468,7 +479,10 @@ impl Engine {
         // Superblocks still need the pages in whose place these come, so that this bounds by how much the page file outgrows
         // what it holds: by twice as much, one share for each of the two superblocks.
         let evicted = usize::try_from(inner.evicted_bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
-        let changed = memory.dirty().saturating_add(evicted).max(memory.forwarding());
+        // What the last one left is held by something else. Another one would not change that, and eviction must have its turn.
+        let (dirty, forwarding) = *inner.left_at_checkpoint.lock();
+        let grown = memory.dirty().saturating_add(evicted).saturating_sub(dirty);
+        let changed = grown.max(memory.forwarding().saturating_sub(forwarding));
         (inner.ambient.store.is_on_disk() && changed >= memory.checkpoint_bytes())
             || since >= inner.options.checkpoint_wal_bytes
             || inner.dropped_any.load(Ordering::Relaxed)

@@ -8,7 +8,7 @@
 //! `format.rs` draws the bytes; the invariants W1.. are listed in this crate's `README.md`.
 //!
 //! Calls back into the log: a [`Completion`] may call `submit`, `read`, `state` and `barrier`, but not `step`,
-//! `idle_mark`, `prepare` or `close`, which wait for the writer that is just calling it.
+//! `idle_mark`, `prepare`, `shrink` or `close`, which wait for the writer that is just calling it.
 
 mod admission;
 pub(crate) mod format;

@@ -87,3 +87,29 @@ fn by_what_was_written_ahead_too() {
     engine.checkpoint().unwrap();
     assert!(!engine.should_checkpoint(), "{:?}", engine.metrics());
 }
+
+/// A reader holds what a checkpoint cannot give back: another one is not due at once, and eviction has its turn.
+#[test]
+fn not_again_because_of_what_a_reader_holds() {
+    let (engine, set) = open(EngineOptions { cache_bytes: 512 << 10, dirty_bytes: 256 << 10, ..plain_options() });
+    let mut readers = Vec::new();
+    while engine.metrics().dirty_bytes < 250 << 10 {
+        put(&set, readers.len() as u32 % 3);
+        readers.push(set.snapshot());
+    }
+    assert!(engine.should_checkpoint());
+    engine.checkpoint().unwrap();
+    let metrics = engine.metrics();
+    assert!(metrics.dirty_bytes > 224 << 10, "readers hold it: {metrics:?}");
+    assert!(!engine.should_checkpoint());
+    assert!(engine.should_evict());
+    while engine.evict_step(64 << 10).unwrap() {}
+    assert!(engine.metrics().dirty_bytes < 200 << 10, "{:?}", engine.metrics());
+    drop(readers);
+    let mut number: u32 = 0;
+    while !engine.should_checkpoint() {
+        put(&set, number.wrapping_mul(0x9e37_79b1));
+        number += 1;
+        assert!(number < 10_000, "it is due again: {:?}", engine.metrics());
+    }
+}

@@ -87,3 +87,51 @@ fn commits_give_back_what_a_reader_held_in_parts() {
     }
     assert!((3..50).contains(&commits), "{commits} commits");
 }
+
+/// Values of many sizes are written ahead with their leaves, more than one piece of them at a time, while a reader holds leaves
+/// that share them. Each leaf names the slot that its value has.
+#[test]
+fn large_values_are_written_once_with_their_leaves() {
+    for seed in 1..40 {
+        let disk = SimulatedDisk::new(seed);
+        let options = EngineOptions { cache_bytes: 64 << 10, dirty_bytes: 32 << 10, ..plain_options() };
+        let engine = Engine::open(Arc::new(disk.clone()), options.clone()).unwrap();
+        let set = engine.create_tree_set(SET).unwrap();
+        let mut random = Random::new(seed);
+        let mut transaction = set.begin();
+        // The hand of eviction comes to the first frame last.
+        transaction.create_tree(TreeId(9)).unwrap();
+        transaction.put(TreeId(9), b"first", b"frame").unwrap();
+        transaction.create_tree(TREE).unwrap();
+        // One leaf, and of pages a little more than is written at once.
+        let length = 20_000 + random.below(8_000) as usize;
+        let values = (1 << 20) / (length + 200);
+        let lengths: Vec<usize> = [10].into_iter().chain(std::iter::repeat_n(length, values)).collect();
+        for (number, length) in lengths.iter().enumerate() {
+            transaction.put(TREE, &(number as u32).to_be_bytes(), &vec![number as u8; *length]).unwrap();
+        }
+        transaction.commit().unwrap();
+        let reader = set.snapshot();
+        put(&set, [0]);
+        while engine.evict_step(usize::MAX).unwrap() {}
+        drop(reader);
+        let holds_all = |set: &TreeSet| {
+            for (number, length) in lengths.iter().enumerate() {
+                let length = if *length == 10 { 1_000 } else { *length };
+                let value = set.get(TREE, &(number as u32).to_be_bytes()).unwrap().unwrap();
+                assert!(
+                    value.len() == length && value.iter().all(|byte| *byte == number as u8),
+                    "seed {seed}, {number}"
+                );
+            }
+        };
+        holds_all(&set);
+        engine.checkpoint().unwrap();
+        // What was given back by mistake is used again.
+        put(&set, 1_000..3_000);
+        engine.checkpoint().unwrap();
+        holds_all(&set);
+        drop((set, engine));
+        assert_clean(&Arc::new(disk));
+    }
+}

@@ -131,3 +131,66 @@ fn when_it_is_idle() {
     wal.shrink().unwrap();
     assert_eq!(spares(&disk), 0);
 }
+
+/// The power goes at any call of it. What lived lives, and the longest record finds room.
+#[test]
+fn whenever_the_power_goes() {
+    for call in 0.. {
+        let disk = SimulatedDisk::new(call);
+        let (wal, _) = Wal::open(Arc::new(disk.clone()), options_small_first(), Lsn::ZERO, 0).unwrap();
+        wal.submit(StreamId(1), vec![Record::Vote(Bytes::from_static(b"vote"))], None);
+        let mut next = 1;
+        fill(&wal, &disk, &mut next);
+        wal.prepare().unwrap();
+        disk.crash_at(call);
+        let shrunk = wal.shrink();
+        drop(wal);
+        if !disk.is_crashed() {
+            assert!(shrunk.is_ok() && call > 5, "{call} calls");
+            break;
+        }
+        disk.restart();
+        let open = || Wal::open(Arc::new(disk.clone()), options_small_first(), Lsn::ZERO, 0).unwrap();
+        let (wal, _) = open();
+        assert!(wal.damage().is_empty(), "call {call}: {:?}", wal.damage());
+        for _ in 0..4 {
+            let payload = Bytes::from(vec![5; 200_000]);
+            let entry = Record::Entry { index: next, term: 1, payload };
+            wal.submit(STREAM, vec![entry, Record::Purge { upto: next - 1, payload: Bytes::new() }], None);
+            while wal.step().unwrap() {}
+            next += 1;
+        }
+        drop(wal);
+        disk.crash();
+        let (wal, states) = open();
+        assert!(wal.damage().is_empty(), "call {call}: {:?}", wal.damage());
+        assert_eq!(states[&StreamId(1)].vote.as_deref(), Some(&b"vote"[..]), "call {call}");
+        assert_eq!(wal.read(STREAM, next - 1, next, usize::MAX).unwrap()[0].payload.len(), 200_000, "call {call}");
+    }
+}
+
+/// It was short of space for a large segment, and goes on in a small one: writes are taken again.
+#[test]
+fn writes_are_taken_again() {
+    let disk = SimulatedDisk::new(1);
+    let (wal, _) = Wal::open(Arc::new(disk.clone()), options_small_first(), Lsn::ZERO, 0).unwrap();
+    let mut next = 1;
+    let mut append = |bytes: usize| {
+        let purge = Record::Purge { upto: next, payload: Bytes::new() };
+        let entry = Record::Entry { index: next, term: 1, payload: Bytes::from(vec![3; bytes]) };
+        wal.submit(STREAM, vec![entry, purge], None);
+        next += 1;
+        while wal.step().unwrap() {}
+    };
+    append(50_000);
+    disk.set_capacity(disk.used_bytes() + (100 << 10));
+    for _ in 0..40 {
+        append(5_000);
+    }
+    assert!(wal.prepare().is_err() && wal.is_short(), "{:?}", disk.names());
+    assert!(wal.admit(100, Purpose::Write).is_err());
+    wal.shrink().unwrap();
+    assert!(!wal.is_short(), "{:?}", disk.names());
+    assert_eq!(bytes(&disk), 64 << 10, "{:?}", disk.names());
+    drop(wal.admit(100, Purpose::Write).unwrap());
+}

@@ -9,7 +9,7 @@ use crate::checkpoint::page_writer::PageWriter;
 use crate::error::Result;
 use crate::limits::EVICTION_PIECE_BYTES;
 use crate::page::format::PageRef;
-use crate::transaction::frames::{Evicted, Fate, name_below};
+use crate::transaction::frames::{Evicted, Fate, Frame, name_below};
 use crate::transaction::{Content, Shared};
 
 /// Writes frames of one tree set. What they reach must stay reachable: the caller holds a version, or takes frames that
@@ -50,9 +50,12 @@ impl<'w, 'c> TreeWriter<'w, 'c> {
         Ok(slot)
     }
 
-    /// Writes a frame that the caller found in memory.
+    /// Writes a frame that the caller found in memory. It may have been written meanwhile with one that names it, and forward
+    /// already: a second slot would be given back, and what is written after that must not name it.
     pub fn write_frame(&mut self, frame: u32, content: Content) -> Result<()> {
-        if !self.slots.contains_key(&frame) {
+        let is_there = |entry: &Frame| entry.content.is_same(&content);
+        let unwritten = self.shared.published.read().frames.entry(frame).is_some_and(is_there);
+        if unwritten && !self.slots.contains_key(&frame) {
             self.write(frame, content)?;
         }
         Ok(())

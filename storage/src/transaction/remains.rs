@@ -49,6 +49,10 @@ impl Remains {
         let contents = parts.contents.split_off(contents_left);
         let pages_left = parts.pages.len().saturating_sub(max - contents.len());
         let pages = parts.pages.split_off(pages_left);
+        // Their room goes with the last of them.
+        if contents_left == 0 && pages_left == 0 {
+            *parts = Parts::default();
+        }
         let left = self.count.fetch_sub(contents.len() + pages.len(), Ordering::Relaxed) - contents.len() - pages.len();
         (contents, pages, left > 0)
     }

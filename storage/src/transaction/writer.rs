@@ -41,7 +41,7 @@ impl Transaction {
         let (trees, meta, hands_over) = {
             let published = shared.published.read();
             let version = &published.version;
-            (version.trees.clone(), version.meta.clone(), !published.has_handovers())
+            (version.trees.clone(), version.meta.clone(), published.has_handovers())
         };
         if hands_over {
             shared.hand_over(&mut state, HANDED_OVER_PER_STEP);

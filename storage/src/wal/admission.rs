@@ -38,8 +38,11 @@ pub(super) struct Admissions {
 }
 
 impl Admissions {
-    pub fn nothing_promised(&self) -> bool {
-        self.promised.load(Ordering::Acquire) == 0
+    /// From here until room is noted again nothing is promised without the writer's lock. False: something was promised
+    /// before. In one order with a promise: either that one is seen here, or it sees that there is no room.
+    pub fn stop_promising(&self) -> bool {
+        self.room.store(0, Ordering::SeqCst);
+        self.promised.load(Ordering::SeqCst) == 0
     }
 }
 
@@ -68,9 +71,9 @@ impl Wal {
             return Err(full());
         }
         let bytes = room_bytes_max(bytes + ENTRY_OVERHEAD_BYTES);
-        let promised = state.promised.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let promised = state.promised.fetch_add(bytes, Ordering::SeqCst) + bytes;
         let admission = Admission { wal: Arc::clone(self), bytes };
-        if promised <= state.room.load(Ordering::Acquire) {
+        if promised <= state.room.load(Ordering::SeqCst) {
             return Ok(admission);
         }
         if short {

@@ -104,7 +104,7 @@ impl Wal {
     /// Lets a log that nobody has written to for a while take little room: the files kept to become segments are removed, and
     /// when little is live it is carried over into one segment of the size of the first.
     ///
-    /// A disk too full for that segment changes nothing. After any other error nothing works any more.
+    /// Without space for that segment the log stays where it is. After any other error nothing works any more.
     pub fn shrink(&self) -> Result<(), StorageError> {
         let mut writer = self.writer.lock();
         if let Some(error) = self.shared.lock().poison() {
@@ -127,37 +127,58 @@ impl Wal {
 
     fn carry_over(&self, writer: &mut Writer) -> Result<(), StorageError> {
         let length = self.options.first_segment_bytes;
-        {
-            let (shared, spare) = (self.shared.lock(), writer.spare.lock());
-            let kept = shared.table.total_bytes() + spare.next.as_ref().map_or(0, |next| next.header.length);
-            // So little that the segment is not left again by what is carried into it; and nobody was promised room.
-            let is_idle = shared.queue.is_empty() && self.admissions.nothing_promised();
-            if !is_idle || kept <= length || shared.table.live_bytes() > length / 8 {
-                return Ok(());
-            }
-        }
-        if !self.prefer_next(writer, length)? {
+        if !self.is_worth_carrying_over(writer, length) {
             return Ok(());
         }
-        self.write_beginning(writer, &[], true, true)?;
-        // Copies go the way that they go when the log is tidied; what cannot be read stays where it is.
-        loop {
+        // Nothing more is promised while the room changes; what was promised before would count on the room there was.
+        if !self.admissions.stop_promising() {
+            self.note_room(writer);
+            return Ok(());
+        }
+        let ready = self.prefer_next(writer, length);
+        if let Ok(true) = ready {
+            self.write_beginning(writer, &[], true, true)?;
+            // There is a whole segment's room again.
+            self.set_short(false);
+        }
+        self.note_room(writer);
+        if !ready? {
+            return Ok(());
+        }
+        // Copies go the way that they go when the log is tidied; what cannot be read stays where it is. Whoever comes
+        // meanwhile is not held up: what is left is done when the log is idle again.
+        while self.shared.lock().queue.is_empty() {
             self.release(writer)?;
             let start = self.shared.lock().table.start();
             let more = match start > writer.named_start {
                 true => self.name_start(writer)?,
-                false => self.move_forward(writer, WAL_STEP_BYTES_MAX as u64)?,
+                false => self.move_forward(writer, WAL_RECLAIM_BYTES_PER_STEP as u64)?,
             };
             if !more {
                 break;
             }
         }
         self.note_room(writer);
-        Ok(())
+        // Later, damage of what was written last can be told from a torn tail.
+        if writer.marked { Ok(()) } else { self.write(writer, &[], false).map(drop) }
+    }
+
+    /// Whether the log takes more than a segment of `length`, and would not if what lives were carried over. So little must
+    /// live that the segment is not left again by that.
+    fn is_worth_carrying_over(&self, writer: &Writer, length: u64) -> bool {
+        let ready = writer.spare.lock().next.as_ref().map_or(0, |next| next.header.length);
+        let shared = self.shared.lock();
+        let (kept, live) = (shared.table.total_bytes() + ready, shared.table.live_bytes());
+        // What cannot be read pins its segment, and with it all behind: another segment would only add to that.
+        let pinned = shared
+            .table
+            .oldest_sealed()
+            .is_some_and(|(oldest, _)| writer.search.stopped && writer.search.sequence == oldest.header.sequence);
+        shared.queue.is_empty() && kept > length && live <= length / 8 && !pinned
     }
 
     /// Makes a segment of `length` the next one, instead of one that was ready and that nothing was written to. Returns
-    /// whether there was space for it.
+    /// whether there was space for it; without it there is none ready.
     fn prefer_next(&self, writer: &Writer, length: u64) -> Result<bool, StorageError> {
         let mut spare = writer.spare.lock();
         if let Some(next) = spare.next.take_if(|next| next.header.length != length) {
@@ -167,13 +188,9 @@ impl Wal {
             Some(_) => Ok(()),
             None => self.create_next(&writer.active, &mut spare, length),
         };
-        drop(spare);
         match made {
             Ok(()) => Ok(true),
-            Err(StorageError::Full { .. }) => {
-                self.note_room(writer);
-                Ok(false)
-            }
+            Err(StorageError::Full { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -447,11 +464,15 @@ impl Wal {
     }
 
     fn find_next(&self, active: &Segment, spare: &mut Spare) -> Result<(), StorageError> {
+        let (sequence, start) = (active.header.sequence + 1, active.end());
+        let (seed, length) = (self.options.incarnation_seed, self.options.segment_bytes);
+        // A shorter one was made for a log at rest that came to nothing. The longest record would not fit it.
+        if let Some(short) = spare.next.take_if(|next| next.header.length < length) {
+            segment::remove(&*self.disk, &short.name)?;
+        }
         if spare.next.is_some() {
             return Ok(());
         }
-        let (sequence, start) = (active.header.sequence + 1, active.end());
-        let (seed, length) = (self.options.incarnation_seed, self.options.segment_bytes);
         while let Some(name) = spare.names.pop() {
             let open = self.disk.open(&name, crate::disk::OpenMode::ReadOnly);
             let found = open.and_then(|file| file.len()).map_err(|error| StorageError::io("open", &name, error))?;

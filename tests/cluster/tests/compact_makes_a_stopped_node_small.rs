@@ -75,7 +75,8 @@ fn however_often_it_is_killed() {
     assert_eq!(report.status.code(), Some(0), "{}", text(&report));
     node.check();
     let after = page_file_bytes(&node);
-    assert!(after < before / 2, "from {before} to {after}: {}", text(&report));
+    // The running node may have begun. Of each size of pages an extent of 1 MiB may be begun.
+    assert!(after <= before && after < 12 << 20, "from {before} to {after}: {}", text(&report));
     let again: Value = serde_json::from_slice(&compact(node.data()).stdout).unwrap();
     assert_eq!((&again["slots_moved"], &again["bytes_after"]), (&0.into(), &after.into()), "nothing is left to do");
 
