@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::datum::{Datum, Str};
 use crate::error::{Error, Result};
 use crate::eval::args::Args;
+use crate::eval::script::{Script, Scripted};
 use crate::eval::sequence::Sequence;
 use crate::eval::value::Value;
 
@@ -32,6 +33,12 @@ pub trait World {
     /// One feed of several sequences, at least one of which is a feed.
     fn union_feeds(&self, _sequences: Vec<Sequence>, _cx: &Cx) -> Result<Sequence> {
         Err(Error::logic("Changefeeds cannot be united here."))
+    }
+
+    /// Runs a script of `r.js`, or with `arguments` calls the function that it gives; may park the fiber. Errors: there is
+    /// no engine; it took too long; what the script threw.
+    fn script(&self, _script: &Script, _arguments: Option<&[Datum]>, _cx: &Cx) -> Result<Scripted> {
+        Err(Error::logic("JavaScript cannot be run here."))
     }
 
     /// Lets other queries of this thread run. Called every so many steps.

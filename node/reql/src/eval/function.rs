@@ -10,6 +10,7 @@ use crate::eval::context::Cx;
 use crate::eval::eval;
 use crate::eval::node::{Function, Node, Traits};
 use crate::eval::scope::Scope;
+use crate::eval::script::{Script, Scripted};
 use crate::eval::terms::shortcut;
 use crate::eval::value::Value;
 use crate::limits::NESTING_MAX;
@@ -37,6 +38,8 @@ pub enum Func {
     Equals(Datum),
     /// Always the same, as in `update({a: 1})`.
     Constant(Datum),
+    /// The function that a script of `r.js` gives.
+    Script(Script),
 }
 
 /// What a value that is no function stands for where a function is wanted.
@@ -69,6 +72,12 @@ impl Func {
             Func::GetField(field, id) => shortcut::get_field(field, only(&args)?, cx).map_err(|error| error.at(*id)),
             Func::Matches(pattern) => Ok(Value::from(shortcut::matches(pattern, only(&args)?)?)),
             Func::Equals(value) => Ok(Value::from(value == only(&args)?)),
+            Func::Script(script) => match cx.world().script(script, Some(&args), cx) {
+                Ok(Scripted::Value(datum)) => Ok(Value::Datum(datum)),
+                Ok(Scripted::Function) => Err(Error::internal("A script answered a call with a function.")),
+                Err(error) => Err(error),
+            }
+            .map_err(|error| error.at(script.id)),
         }
     }
 
@@ -114,6 +123,7 @@ impl Func {
         match self {
             Func::Closure(closure) => Some(closure.function.params.len()),
             Func::Constant(_) => Some(0),
+            Func::Script(_) => None,
             _ => Some(1),
         }
     }
@@ -122,6 +132,7 @@ impl Func {
     pub fn traits(&self) -> Traits {
         match self {
             Func::Closure(closure) => closure.function.body.traits(),
+            Func::Script(_) => Traits { nondeterministic: true, ..Traits::default() },
             _ => Traits::default(),
         }
     }
@@ -140,6 +151,7 @@ impl Func {
     pub fn blame(&self, error: Error) -> Error {
         match self {
             Func::Closure(closure) => error.at(closure.function.body.id()),
+            Func::Script(script) => error.at(script.id),
             _ => error,
         }
     }

@@ -290,7 +290,6 @@ const HTTP: &[&str] = &[
     "page_limit",
     "auth",
     "result_format",
-    "depaginate",
 ];
 
 /// Terms that write or change the cluster, which stream operations may not hold.

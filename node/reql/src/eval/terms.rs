@@ -13,6 +13,7 @@ pub mod control;
 pub mod difference;
 pub mod fold;
 pub mod inspect;
+pub mod javascript;
 pub mod json;
 pub mod nth;
 pub mod object;
@@ -206,6 +207,7 @@ fn dispatch(args: &Args<'_>) -> Result<Value> {
         K::Upcase => string::upcase(args),
         K::Downcase => string::downcase(args),
         K::Format => string::format(args),
+        K::Javascript => javascript::eval(args),
         K::Json => json::parse(args),
         K::ToJsonString => json::print(args),
         K::Binary => binary::binary(args),

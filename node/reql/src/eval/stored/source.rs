@@ -7,6 +7,9 @@ use crate::term::print;
 
 /// The function's code, for `info`.
 pub fn function_source(function: &Func, cx: &Cx) -> String {
+    if let Func::Script(script) = function {
+        return format!("javascript timeout={}ms, source={}", script.timeout_ms, script.source);
+    }
     match function_parts(function, cx) {
         Ok((params, body)) => print::function(&params, &body),
         Err(error) => error.message,

@@ -1,7 +1,7 @@
 //! Compiled functions back to terms.
 
 use crate::datum::Datum;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::context::Cx;
 use crate::eval::function::Func;
 use crate::eval::node::{Function, Node};
@@ -32,6 +32,7 @@ pub fn function_parts(function: &Func, cx: &Cx) -> Result<(Vec<i64>, Term)> {
             (closure.function.params.clone(), unwinding.body(&closure.function)?)
         }
         Func::Constant(datum) => (Vec::new(), constant(datum)),
+        Func::Script(_) => return Err(Error::logic("A function written in JavaScript cannot be stored.")),
         Func::Matches(pattern) => (vec![PARAMETER], constant(pattern)),
         Func::Equals(datum) => (vec![PARAMETER], call(TermKind::Eq, vec![constant(datum), variable()], id)),
         Func::GetField(name, _) => (vec![PARAMETER], call(TermKind::GetField, vec![variable(), constant(name)], id)),

@@ -1,4 +1,4 @@
-//! Terms that RethinkDB has and PhotonDB does not: geography, JavaScript, and fetching over HTTP. They compile, and fail
+//! Terms that RethinkDB has and PhotonDB does not: geography. They compile, and fail
 //! when they are evaluated.
 
 use crate::error::{Error, Result};
@@ -22,8 +22,6 @@ pub fn is_unsupported(kind: TermKind) -> bool {
             | TermKind::Includes
             | TermKind::GetIntersecting
             | TermKind::GetNearest
-            | TermKind::Javascript
-            | TermKind::Http
     )
 }
 
@@ -38,9 +36,6 @@ mod tests {
 
     #[test]
     fn a_clear_answer() {
-        check(&[
-            ("[159,[1,2]]", "QueryLogic: `point` is not supported yet."),
-            (r#"[11,["1"]]"#, "QueryLogic: `javascript` is not supported yet."),
-        ]);
+        check(&[("[159,[1,2]]", "QueryLogic: `point` is not supported yet.")]);
     }
 }
