@@ -7,12 +7,13 @@ use photondb_test_tidy::{files, from_root, is_test_module, product_code, read, r
 
 /// Each crate and the workspace crates that it may import.
 fn edges() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let all_below_server = "storage proto node/reql node/runtime node/query node/shard node/consensus node/replica control-plane/cluster-state control-plane/controller";
+    let all_below_server = "storage proto node/reql node/runtime node/javascript node/query node/shard node/consensus node/replica control-plane/cluster-state control-plane/controller";
     let map = [
         ("storage", ""),
         ("proto", ""),
         ("node/reql", ""),
         ("node/runtime", ""),
+        ("node/javascript", "node/reql"),
         ("node/query", "node/reql node/runtime"),
         ("node/shard", "node/reql storage proto"),
         ("node/consensus", "storage proto node/runtime"),
@@ -93,6 +94,14 @@ fn only_consensus_names_openraft() {
     for folder in all_but(&["node/consensus"]) {
         assert_eq!(names(folder, "openraft::", &[]), Vec::<String>::new());
         assert!(!read(&root().join(folder).join("Cargo.toml")).contains("openraft"), "{folder} depends on openraft");
+    }
+}
+
+#[test]
+fn only_javascript_names_its_engine() {
+    for folder in all_but(&["node/javascript"]) {
+        assert_eq!(names(folder, "rquickjs::", &[]), Vec::<String>::new());
+        assert!(!read(&root().join(folder).join("Cargo.toml")).contains("rquickjs"), "{folder} depends on rquickjs");
     }
 }
 
