@@ -8,12 +8,18 @@ use photondb_runtime::clock::Clock;
 use photondb_runtime::random::Random;
 
 use crate::catalog::Catalog;
+use crate::fetch::Fetch;
+use crate::script::Scripts;
 
 /// The surroundings of a query: one for each session is enough.
 #[derive(Clone)]
 pub struct Environment {
     /// Names, DDL, users, and through it the tables.
     pub catalog: Rc<dyn Catalog>,
+    /// What `http` fetches with.
+    pub fetch: Rc<dyn Fetch>,
+    /// What runs `r.js`.
+    pub scripts: Rc<dyn Scripts>,
     /// Who asks.
     pub user: Str,
     /// For `now()`, squashing and fairness.

@@ -1,5 +1,6 @@
 //! Terms to answers, over tables: reads and writes, DDL, changefeeds. The pure language is `photondb-reql`; what it needs
-//! of the world is here, and this crate in turn sees the world only through [`table::Table`] and [`catalog::Catalog`].
+//! of the world is here, and this crate in turn sees the world only through [`table::Table`], [`catalog::Catalog`], [`fetch::Fetch`] (`http`) and
+//! [`script::Scripts`] (`r.js`).
 //!
 //! Reading order: [`run`] (a query's life), [`table`] and [`catalog`] (the seams), [`write`] (what becomes of a
 //! document); then the private parts: `selection` and `row` (tables and documents as values), `terms` (one file a
@@ -9,6 +10,7 @@ pub mod catalog;
 mod changefeed;
 mod definition;
 pub mod environment;
+pub mod fetch;
 mod index_function;
 mod keys;
 pub mod limits;
@@ -16,6 +18,7 @@ mod mismatch;
 mod print;
 mod row;
 pub mod run;
+pub mod script;
 mod selection;
 mod surroundings;
 pub mod table;

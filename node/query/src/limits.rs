@@ -1,5 +1,7 @@
 //! Every maximum of this crate, by name.
 
+use std::time::Duration;
+
 /// Rows asked from a table at once.
 pub const SCAN_BATCH_ROWS: usize = 1_000;
 
@@ -35,3 +37,24 @@ pub const CHANGEFEED_QUEUE_SIZE: usize = 100_000;
 
 /// Documents of a feed's initial content that are read from one snapshot.
 pub const INITIAL_CHUNK_ROWS: usize = 500;
+
+/// How long a script of `r.js` may run, whatever its `timeout`, in milliseconds.
+pub const SCRIPT_TIME_MAX_MS: u64 = 3_600_000;
+
+/// How long `http` may take unless `timeout` says otherwise; RethinkDB's default.
+pub const HTTP_TIME: Duration = Duration::from_secs(30);
+
+/// How long it may take, whatever its `timeout`.
+pub const HTTP_TIME_MAX: Duration = Duration::from_secs(3_600);
+
+/// How often it is tried unless `attempts` says otherwise; RethinkDB's default.
+pub const HTTP_ATTEMPTS: u64 = 5;
+
+/// How often it is tried, whatever `attempts` says.
+pub const HTTP_ATTEMPTS_MAX: u64 = 100;
+
+/// How many redirects it follows unless `redirects` says otherwise; RethinkDB's default.
+pub const HTTP_REDIRECTS: u32 = 1;
+
+/// How many redirects it follows, whatever `redirects` says.
+pub const HTTP_REDIRECTS_MAX: u32 = 50;

@@ -6,6 +6,7 @@ mod feed;
 mod for_each;
 mod grant;
 mod hooks;
+mod http;
 mod indexes;
 mod info;
 mod insert;
@@ -81,7 +82,6 @@ pub(crate) fn eval_on(first: Value, args: &Args<'_>) -> Result<Value> {
 /// Evaluates a term.
 pub(crate) fn eval(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<Value> {
     use TermKind::*;
-    let refused = |message: &str| Err(ReqlError::logic(message));
     match args.kind() {
         Db => databases::db(surroundings, args),
         DbCreate => databases::create(surroundings, args),
@@ -118,8 +118,7 @@ pub(crate) fn eval(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<V
         Rebalance => admin::rebalance(surroundings, args),
         Grant => grant::eval(surroundings, args),
         Info => info::eval(args),
-        Http => refused("`http` is not supported."),
-        Javascript => refused("JavaScript is not supported."),
+        Http => http::eval(surroundings, args),
         kind => Err(ReqlError::internal(format!("The term {} was not expected here.", kind.name()))),
     }
 }

@@ -1,23 +1,29 @@
 //! The world that the evaluator sees: this crate's terms, the query's time, the node's randomness, the fiber's fairness.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
+use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
-use photondb_reql::eval::{Args, Cx, Sequence, Value, World};
+use photondb_reql::eval::{Args, Cx, Script, Scripted, Sequence, Value, World};
 use photondb_runtime::fiber;
 
 use crate::changefeed;
+use crate::limits::SCRIPT_TIME_MAX_MS;
+use crate::script::{Realm, ScriptError};
 use crate::surroundings::Surroundings;
 use crate::terms;
 
 /// One query's world.
 pub(crate) struct QueryWorld {
     surroundings: Rc<Surroundings>,
+    /// Where the scripts of this query run, once there was one; taken out while one runs.
+    realm: Cell<Option<Box<dyn Realm>>>,
 }
 
 impl QueryWorld {
     pub fn new(surroundings: Rc<Surroundings>) -> QueryWorld {
-        QueryWorld { surroundings }
+        QueryWorld { surroundings, realm: Cell::new(None) }
     }
 }
 
@@ -28,6 +34,19 @@ impl World for QueryWorld {
 
     fn union_feeds(&self, sequences: Vec<Sequence>, cx: &Cx) -> Result<Sequence> {
         changefeed::union(sequences, cx)
+    }
+
+    fn script(&self, script: &Script, arguments: Option<&[Datum]>, cx: &Cx) -> Result<Scripted> {
+        let script = Script { timeout_ms: script.timeout_ms.min(SCRIPT_TIME_MAX_MS), ..script.clone() };
+        let mut realm = match self.realm.take() {
+            Some(realm) => realm,
+            None => self.surroundings.environment.scripts.realm()?,
+        };
+        let outcome = realm.run(&script, arguments, cx.limits().array);
+        if !matches!(outcome, Err(ScriptError::TimedOut | ScriptError::Crashed)) {
+            self.realm.set(Some(realm));
+        }
+        outcome.map_err(|error| error.of(&script))
     }
 
     fn yield_now(&self) {

@@ -44,3 +44,22 @@ fn who_may_not_read_sees_nothing() {
     }
     assert_eq!(blind.run(r#"[170,[[56,[[15,["t"]],{"id":2}]],"inserted"]]"#), "1");
 }
+
+#[test]
+fn who_may_not_connect_fetches_nothing() {
+    let query = r#"[153,["example.org"]]"#;
+    let all_else = Grants { read: Some(true), write: Some(true), config: Some(true), ..Grants::default() };
+    for grants in [all_else, Grants { connect: Some(false), ..all_else }] {
+        let stranger = user(grants);
+        assert_eq!(stranger.run(query), denied("connect"));
+        // Before anything else is looked at, and wherever it stands.
+        assert_eq!(stranger.run(r#"[153,[1],{"method":"x"}]"#), denied("connect"));
+        assert_eq!(stranger.run(&format!("[38,[[2,[1]],[69,[[2,[1]],{query}]]]]")), denied("connect"));
+        assert_eq!(stranger.run(r#"[92,[[153,["x"],{"page":"link-next","page_limit":1}],1]]"#), denied("connect"));
+    }
+    let connected = user(Grants { connect: Some(true), ..Grants::default() });
+    assert_eq!(
+        connected.run(query),
+        "!OpFailed: `http` is not allowed on this server (it was started without `--allow-http`)."
+    );
+}

@@ -5,6 +5,7 @@ mod compact;
 mod connection;
 mod database;
 mod inspect;
+mod javascript_worker;
 mod offline;
 pub mod serve;
 mod table;
@@ -19,6 +20,9 @@ pub use connection::{ClientError, Connection};
 
 /// The program's version, as `photondb version` and the HTTP port show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The command that a node starts for scripts; nobody else does.
+pub const JAVASCRIPT_WORKER: &str = "javascript-worker";
 
 /// The whole command line.
 pub fn command_line() -> Command {
@@ -37,6 +41,7 @@ pub fn command_line() -> Command {
         .subcommand(inspect::command())
         .subcommand(database::command())
         .subcommand(table::command())
+        .subcommand(Command::new(JAVASCRIPT_WORKER).about("Run scripts for a node that has started this").hide(true))
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -74,6 +79,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Box<dyn std::error::Error +
         Some(("check", arguments)) => return Ok(check::run(arguments)),
         Some(("compact", arguments)) => return Ok(compact::run(arguments)),
         Some(("inspect", arguments)) => return Ok(inspect::run(arguments)),
+        Some((JAVASCRIPT_WORKER, _)) => return Ok(javascript_worker::run()),
         Some(("db", arguments)) => database::run(arguments)?,
         Some(("table", arguments)) => table::run(arguments)?,
         Some(("version", _)) => println!("photondb {VERSION}"),

@@ -17,6 +17,9 @@ use std::path::PathBuf;
 
 pub use error::ConfigError;
 
+use crate::fetch::Reach;
+use crate::scripts::ScriptProgram;
+
 /// Values by option name, as text, from one source. An option without a value has the text `true`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given {
@@ -72,6 +75,10 @@ pub struct Config {
     pub initial_password: InitialPassword,
     /// For a laptop.
     pub dev_mode: bool,
+    /// What runs `r.js`.
+    pub scripts: ScriptProgram,
+    /// Where `http` may connect to; `None`: it is not allowed.
+    pub http_client: Option<Reach>,
     /// Threads that serve clients.
     pub worker_threads: usize,
     /// Which log lines are written, in the syntax of `tracing_subscriber::EnvFilter`.
@@ -165,6 +172,8 @@ impl Config {
             cache_bytes: value::cache_bytes(given)?,
             initial_password: value::initial_password(given),
             dev_mode: value::flag(given, "dev-mode")?,
+            scripts: value::scripts(given)?,
+            http_client: value::http_client(given)?,
             worker_threads: value::worker_threads(given)?,
             log_level: given.last("log-level").unwrap_or("info").to_owned(),
             log_format: value::log_format(given)?,

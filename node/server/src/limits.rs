@@ -115,6 +115,33 @@ pub const MEMORY_RESERVE_SHARE: u64 = 2;
 /// The longest server name or tag, in bytes.
 pub const SERVER_NAME_BYTES_MAX: usize = 127;
 
+/// Queries that run scripts of `r.js` at once: each has a process.
+pub const SCRIPT_PROCESSES_MAX: usize = 64;
+
+/// Processes that wait for the next such query; each takes a few megabytes.
+pub const SCRIPT_PROCESSES_IDLE_MAX: usize = 4;
+
+/// Requests of `http` that a node makes at once; more wait, within their time.
+pub const HTTP_REQUESTS_MAX: usize = 64;
+
+/// A response of `http`, in bytes, as it comes and as it is when it is decoded.
+pub const HTTP_BODY_BYTES_MAX: usize = 32 << 20;
+
+/// Compressed bytes that are decoded before the thread's other queries have their turn.
+pub const HTTP_DECODED_AT_ONCE: usize = 4 * 1024;
+
+/// The header of a response, in bytes.
+pub const HTTP_HEADER_BYTES_MAX: usize = 256 * 1024;
+
+/// The header of a response, in lines.
+pub const HTTP_HEADER_LINES_MAX: usize = 256;
+
+/// Cookies of one query.
+pub const HTTP_COOKIES_MAX: usize = 100;
+
+/// One cookie with its attributes, in bytes.
+pub const HTTP_COOKIE_BYTES_MAX: usize = 4 * 1024;
+
 /// Threads that serve clients.
 pub const WORKER_THREADS_MAX: usize = 1_024;
 

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use photondb_consensus::{Groups, OnFatal, Options as RaftOptions};
 use photondb_proto::NodeId;
+use photondb_query::Environment;
+use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
 use photondb_runtime::random::Random;
@@ -33,9 +35,11 @@ use crate::client::listener;
 use crate::client::reql::{ReqlDatabase, Server};
 use crate::client::worker::Workers;
 use crate::config::Config;
+use crate::fetch::{self, Client};
 use crate::http;
 use crate::limits::{DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX};
 use crate::rpc::{self, ControlService};
+use crate::scripts::ScriptProcesses;
 use accounts::{ClusterUsers, CurrentState};
 
 pub use cluster::Cluster;
@@ -156,6 +160,11 @@ impl Node {
             joined = Some(cluster.clone());
             let facts = ServerFacts { driver_port: ports.driver, http_port: ports.http, ..ServerFacts::gather(config) };
             let (foundation, facts) = (foundation.clone(), Arc::new(facts));
+            let scripts = ScriptProcesses::new(config.scripts.clone());
+            let client = match config.http_client.clone() {
+                Some(reach) => Some(Client::new(reach, foundation.random.clone())?),
+                None => None,
+            };
             let server = Server { id: foundation.node_id.to_string(), name: cluster.name_of(&foundation) };
             let state: CurrentState = {
                 let controller = cluster.controller.clone();
@@ -164,7 +173,16 @@ impl Node {
             Ok(move || {
                 let users = Rc::new(ClusterUsers::new(state.clone()));
                 let catalog = Rc::new(NodeCatalog::new(&cluster, &foundation, &facts));
-                ReqlDatabase::new(&server, users, catalog, foundation.clock.clone(), foundation.random.clone())
+                let environment = Environment {
+                    catalog,
+                    fetch: fetch::for_sessions(client.clone()),
+                    scripts: scripts.engine(),
+                    // Put in at each login.
+                    user: Str::from_static(""),
+                    clock: foundation.clock.clone(),
+                    random: foundation.random.clone(),
+                };
+                ReqlDatabase::new(&server, users, environment)
             })
         })?;
         if let Some(cluster) = &joined {

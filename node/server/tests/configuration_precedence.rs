@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use photondb::config::{Bind, Config, Given, InitialPassword, LogFormat, file};
+use photondb::fetch::Reach;
+use photondb::scripts::ScriptProgram;
 
 fn given(values: &[(&str, &str)]) -> Given {
     let mut given = Given::default();
@@ -109,6 +111,10 @@ fn values_that_do_not_fit_are_refused() {
         ("cores", "0"),
         ("log-format", "xml"),
         ("memory", "perhaps"),
+        ("allow-http-to", "10.0.0.0/33"),
+        ("allow-http-to", "example.org"),
+        // Alone it would open nothing, which its giver does not expect.
+        ("allow-http-to", "10.0.0.0/8"),
     ] {
         let refused = load(&[(option, value)], &[]).unwrap_err();
         assert!(refused.starts_with(&format!("option `{option}`: `{value}` is not ")), "{refused}");
@@ -133,6 +139,19 @@ fn what_is_not_there_yet_says_so() {
     for option in ["join", "driver-tls-key", "cluster-tls-ca"] {
         let refused = load(&[(option, "x")], &[]).unwrap_err();
         assert!(refused.starts_with(&format!("option `{option}` is not supported yet")), "{refused}");
+    }
+}
+
+#[test]
+fn what_queries_may_reach_is_closed_until_it_is_opened() {
+    let config = load(&[], &[]).unwrap();
+    assert_eq!((config.http_client, config.scripts), (None, ScriptProgram::Missing));
+    let config = load(&[("allow-http", "yes"), ("no-javascript", "true")], &[]).unwrap();
+    assert_eq!((config.http_client, config.scripts), (Some(Reach::default()), ScriptProgram::Off));
+    let config = load(&[("allow-http", "true"), ("allow-http-to", "10.0.0.0/8, 127.0.0.1")], &[]).unwrap();
+    let reach = config.http_client.unwrap();
+    for (address, allowed) in [("10.9.9.9", true), ("127.0.0.1", true), ("127.0.0.2", false), ("1.1.1.1", true)] {
+        assert_eq!(reach.allows(address.parse().unwrap()), allowed, "{address}");
     }
 }
 

@@ -12,6 +12,9 @@ pub const V0_4: u32 = 0x400c_2d20;
 /// The number that chooses JSON in it.
 pub const JSON: u32 = 0x7e69_70c7;
 
+/// The number of the errors that `default` catches.
+pub const NON_EXISTENCE: u64 = 3_100_000;
+
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// One connection.
@@ -90,6 +93,14 @@ impl Connection {
         let kind = answer["t"].as_u64().expect("an answer has a kind");
         assert!((16..=18).contains(&kind), "{}: {answer}", &term[..term.len().min(300)]);
         (kind, answer["r"][0].as_str().expect("an error has a message").to_owned())
+    }
+
+    /// Runs a term that must fail when it runs; gives the number of the error, and the message.
+    pub fn failure(&mut self, term: &str) -> (u64, String) {
+        let answer = self.run(&format!("[1,{term}]")).expect("the node answers");
+        assert_eq!(answer["t"], 18, "{}: {answer}", &term[..term.len().min(300)]);
+        let message = answer["r"][0].as_str().expect("an error has a message");
+        (answer["e"].as_u64().expect("an error of a run has a number"), message.to_owned())
     }
 
     /// The rows of a whole sequence.

@@ -1,15 +1,17 @@
 //! Real processes, started and killed for real. [`Node`] is one `photondb serve` on free ports of the loopback and a
 //! temporary directory; [`Connection`] is a plain client of the driver port; [`terms`] writes the messages that many
-//! suites send.
+//! suites send; [`Web`] is a server that answers `http` as a test wants.
 
 mod connection;
 mod memory_limit;
 mod node;
 pub mod terms;
+mod web;
 
-pub use connection::{Connection, JSON, V0_4};
+pub use connection::{Connection, JSON, NON_EXISTENCE, V0_4};
 pub use memory_limit::MemoryLimit;
 pub use node::{Node, Ports, photondb, program, text};
+pub use web::{Asked, Web, reply, reply_json};
 
 /// Whether the long versions of the suites were asked for.
 pub fn full() -> bool {

@@ -24,6 +24,7 @@ pub struct Node {
     directory: TempDir,
     data: PathBuf,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     /// See [`MemoryLimit::entrance`](crate::MemoryLimit::entrance).
     entrance: Option<PathBuf>,
     process: Option<Child>,
@@ -88,13 +89,34 @@ impl Node {
         let directory = tempfile::Builder::new().prefix("photondb-test-").tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        Node { directory, data, flags, entrance: None, process: None, ports: Ports::default() }
+        Node { directory, data, flags, environment: Vec::new(), entrance: None, process: None, ports: Ports::default() }
     }
 
     /// Keeps its data elsewhere than in a directory of its own.
     pub fn with_data(mut self, data: &Path) -> Node {
         data.clone_into(&mut self.data);
         self
+    }
+
+    /// Starts with a variable of the environment.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Node {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The processes that the node has started and that have not ended.
+    pub fn children(&self) -> Vec<u32> {
+        let parent = self.process_id().to_string();
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let of_the_node = |id: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            // State and parent follow the name, which stands in parentheses.
+            let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+            let mut fields = rest.split(' ');
+            fields.next().is_some_and(|state| state != "Z") && fields.next() == Some(&parent)
+        };
+        ids.filter(of_the_node).collect()
     }
 
     /// Runs in a control group: the process enters it before it becomes the node.
@@ -148,6 +170,7 @@ impl Node {
             .arg(&self.data)
             .args(["--bind", "127.0.0.1", "--driver-port=0", "--http-port=0", "--cluster-port=0"])
             .args(&self.flags)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log's handle can be shared"))
             .stderr(log)

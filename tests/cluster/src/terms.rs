@@ -1,5 +1,7 @@
 //! Terms as text, by the numbers of the wire protocol.
 
+use serde_json::Value;
+
 /// A table of the database `test`.
 pub fn table(name: &str) -> String {
     format!(r#"[15,[[14,["test"]],"{name}"]]"#)
@@ -41,6 +43,11 @@ pub const FAR: &str = "[173,[1000000000000]]";
 /// A query that is busy for hours and answers nothing meanwhile.
 pub fn busy() -> String {
     count(&format!("[39,[{FAR},[69,[[2,[1]],[17,[[10,[1]],-1]]]]]]"))
+}
+
+/// What another server answers, with `options` as JSON.
+pub fn http(url: &str, options: Value) -> String {
+    format!("[153,[{}],{options}]", Value::from(url))
 }
 
 /// A feed of all changes.

@@ -14,7 +14,7 @@ fn tour(name: &str) -> String {
 #[test]
 fn python_synchronous_and_asynchronous() {
     let python = python();
-    let mut node = Node::start();
+    let mut node = Node::start_with(&["--allow-http", "--allow-http-to", "127.0.0.1"]);
     let printed = run(Command::new(python).args([&tour("tour.py"), "127.0.0.1", &node.ports().driver.to_string()]));
     assert!(printed.ends_with("tour done\n"), "{printed}");
     assert!(node.is_running(), "{}", node.log());

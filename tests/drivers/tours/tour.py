@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import http.server
 import sys
 import threading
 
@@ -106,8 +107,72 @@ def synchronous():
     refused = r.table("people").insert({"id": 1}).run(c)
     check("a duplicate key", (refused["errors"], refused["first_error"].startswith("Duplicate primary key")), (1, True))
     changes(r, c)
+    scripts(r, c)
+    fetches(r, c)
     c.noreply_wait()
     c.close()
+
+
+def scripts(r, c):
+    check("a script", r.js("1 + 1; 2 + 2").run(c), 4)
+    check("a function in JavaScript", r.expr([1, 2, 3]).map(r.js("(function(x) { return {n: x * 2}; })"))["n"].run(c), [2, 4, 6])
+    old = r.table("people").filter(r.js("(function(p) { return p.age > 87; })")).count()
+    check("a filter in JavaScript", old.run(c), r.table("people").filter(r.row["age"] > 87).count().run(c))
+    moment = datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=r.make_timezone("+00:00"))
+    check("a time becomes a date and comes back", r.expr(moment).do(r.js("(function(d) { return new Date(+d + 1000); })")).run(c),
+          moment + datetime.timedelta(seconds=1))
+    raises("a script that is wrong", errors.ReqlQueryLogicError, "SyntaxError: function name expected", r.js("function() {}"), c)
+    raises("a script without end", errors.ReqlQueryLogicError, "timed out after 0.300 seconds", r.js("for (;;);", timeout=0.3), c)
+    raises("a script in an index", errors.ReqlQueryLogicError, "Could not prove function deterministic",
+           r.table("people").index_create("script", r.js("(function(p) { return p.age; })")), c)
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        page = int((self.path.split("page=") + ["1"])[1])
+        self.send_response(200 if page < 9 else 404)
+        self.send_header("Content-Type", "application/json")
+        if page < 3:
+            self.send_header("Link", f'<http://127.0.0.1:{self.server.server_port}/?page={page + 1}>; rel="next"')
+        self.end_headers()
+        self.wfile.write(b'[{"id": %d, "agent": "%s"}]' % (page, self.headers["User-Agent"].split("/")[0].encode()))
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def fetches(r, c):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    check("a value from another server", r.http(url).run(c), [{"id": 1, "agent": "PhotonDB"}])
+    check("parameters", r.http(url, params={"page": 2})[0]["id"].run(c), 2)
+    check("a form", r.http(url, method="POST", data={"a": 1, "b": "x y"}).run(c), "a=1&b=x%20y")
+    check("pages as a stream", [p["id"] for p in r.http(url, page="link-next", page_limit=-1).run(c)], [1, 2, 3])
+    paged = r.http(url, page=lambda seen: r.branch(seen["body"][0]["id"] < 2, {"params": {"page": 2}}, None), page_limit=5)
+    check("pages by a function", [p["id"] for p in paged.run(c)], [1, 2])
+    check("what is fetched is inserted", r.table("towns").insert(r.http(url)[0].merge({"name": "fetched"})).run(c)["inserted"], 1)
+    r.table("towns").get("fetched").delete().run(c)
+    missing = r.http(url, params={"page": 9})
+    raises("a page that is not there", errors.ReqlNonExistenceError, "status code 404", missing, c)
+    check("is caught by default", missing.default("caught").run(c), "caught")
+    raises("a private address", errors.ReqlNonExistenceError, "the address 127.0.0.2 is not allowed",
+           r.http(url.replace("127.0.0.1", "127.0.0.2")), c)
+    r.db("rethinkdb").table("users").insert({"id": "bob", "password": "secret"}).run(c)
+    bob = r.connect(HOST, PORT, user="bob", password="secret")
+    raises("who may not connect", errors.ReqlPermissionError, "does not have the required `connect` permission", r.http(url), bob)
+    r.grant("bob", {"connect": True}).run(c)
+    bob = r.connect(HOST, PORT, user="bob", password="secret")
+    check("who may", r.http(url)[0]["id"].run(bob), 1)
+    bob.close()
+    r.db("rethinkdb").table("users").get("bob").delete().run(c)
+    server.shutdown()
 
 
 def changes(r, c):

@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use photondb_query::fetch::{Fetch, FetchError, Request, Response};
+use photondb_query::script::{Realm, Scripts};
 use photondb_query::{Answer, Environment, start};
 use photondb_reql::Str;
 use photondb_reql::datum::Datum;
@@ -12,6 +14,21 @@ use photondb_runtime::fiber::{self, StackSize};
 use photondb_runtime::random::SeededRandom;
 
 use super::catalog::MemoryCatalog;
+
+/// No other server, and no engine.
+struct Nobody;
+
+impl Fetch for Nobody {
+    fn fetch(&self, _request: &Request) -> Result<Response, FetchError> {
+        Err(FetchError::NotAllowed)
+    }
+}
+
+impl Scripts for Nobody {
+    fn realm(&self) -> photondb_reql::error::Result<Box<dyn Realm>> {
+        Err(photondb_reql::error::Error::op_failed("There is no engine."))
+    }
+}
 
 /// A user's session.
 pub struct Session {
@@ -23,6 +40,8 @@ impl Session {
     pub fn of(catalog: &Rc<MemoryCatalog>, user: &str) -> Session {
         let environment = Environment {
             catalog: catalog.clone(),
+            fetch: Rc::new(Nobody),
+            scripts: Rc::new(Nobody),
             user: Str::from(user),
             clock: Arc::new(ManualClock::starting_at(WallTime { micros: 1_000_000_000_000 })),
             random: Arc::new(SeededRandom::new(1)),

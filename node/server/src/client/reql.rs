@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use metrics::{Counter, counter};
-use photondb_query::catalog::Catalog;
 use photondb_query::{Answer, Environment, Prepared, prepare};
 use photondb_reql::datum::{Datum, Object, Str};
 use photondb_reql::error::{Error, Result as QueryResult};
@@ -13,7 +12,6 @@ use photondb_reql::wire::credentials::Credentials;
 use photondb_reql::wire::handshake::{Accounts, Handshake, Progress, Version};
 use photondb_reql::wire::query;
 use photondb_reql::wire::response::{Note, Response, ResponseType, write_error};
-use photondb_runtime::clock::Clock;
 use photondb_runtime::fiber::StackSize;
 use photondb_runtime::random::Random;
 
@@ -45,23 +43,15 @@ pub struct Server {
 pub struct ReqlDatabase {
     server: Datum,
     users: Rc<dyn Users>,
-    catalog: Rc<dyn Catalog>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    environment: Environment,
     queries: Counter,
 }
 
 impl ReqlDatabase {
-    /// A view over `catalog`.
-    pub fn new(
-        server: &Server,
-        users: Rc<dyn Users>,
-        catalog: Rc<dyn Catalog>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Self {
+    /// A view by what sessions are given; the user is put in at each login.
+    pub fn new(server: &Server, users: Rc<dyn Users>, environment: Environment) -> Self {
         let server = Object::from([("id", server.id.as_str()), ("name", server.name.as_str())]).with("proxy", false);
-        Self { server: server.into(), users, catalog, clock, random, queries: counter!("photondb_queries_total") }
+        Self { server: server.into(), users, environment, queries: counter!("photondb_queries_total") }
     }
 }
 
@@ -72,9 +62,8 @@ impl Database for ReqlDatabase {
     fn login(&self) -> ReqlLogin {
         ReqlLogin {
             handshake: Handshake::new(SERVER_VERSION),
-            accounts: NodeAccounts { users: self.users.clone(), random: self.random.clone() },
-            catalog: self.catalog.clone(),
-            clock: self.clock.clone(),
+            accounts: NodeAccounts { users: self.users.clone(), random: self.environment.random.clone() },
+            environment: self.environment.clone(),
         }
     }
 
@@ -229,8 +218,7 @@ fn note_of(number: u8) -> Option<Note> {
 pub struct ReqlLogin {
     handshake: Handshake,
     accounts: NodeAccounts,
-    catalog: Rc<dyn Catalog>,
-    clock: Arc<dyn Clock>,
+    environment: Environment,
 }
 
 impl Login for ReqlLogin {
@@ -241,12 +229,7 @@ impl Login for ReqlLogin {
             Progress::Reading => LoginState::Going,
             Progress::Refused => LoginState::Refused,
             Progress::Authenticated { user, version, rest } => {
-                let user = Environment {
-                    catalog: self.catalog.clone(),
-                    user: Str::from(user.as_str()),
-                    clock: self.clock.clone(),
-                    random: self.accounts.random.clone(),
-                };
+                let user = Environment { user: Str::from(user.as_str()), ..self.environment.clone() };
                 // The oldest drivers match answers to queries by their order.
                 let in_flight_max = if version == Version::V0_3 { 1 } else { QUERIES_IN_FLIGHT_MAX };
                 LoginState::Done(Welcome { user, in_flight_max, rest })

@@ -1,5 +1,7 @@
 //! `photondb serve`: a node until it is told to stop.
 
+use std::path::Path;
+
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -7,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::options::OPTIONS;
 use crate::config::{Config, ConfigError, Given};
 use crate::node::{Node, StartError};
+use crate::scripts::ScriptProgram;
 use crate::telemetry;
 
 /// Why the node did not start, or did not end well.
@@ -42,7 +45,8 @@ pub fn flags(arguments: &ArgMatches) -> Given {
 }
 
 pub(super) fn run(arguments: &ArgMatches) -> Result<(), ServeError> {
-    let config = Config::load(flags(arguments), std::env::vars())?;
+    let mut config = Config::load(flags(arguments), std::env::vars())?;
+    use_this_program_for_scripts(&mut config);
     use_small_pages();
     telemetry::start_log(&config)?;
     // Handlers stand before anything else does, so that a signal during the start is not lost.
@@ -66,6 +70,15 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<(), ServeError> {
     node.stop().map_err(ServeError::Stop)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The very program that runs, also when its file has been replaced meanwhile.
+fn use_this_program_for_scripts(config: &mut Config) {
+    if config.scripts == ScriptProgram::Missing {
+        let program = Path::new("/proc/self/exe");
+        let program = if program.exists() { Some(program.to_owned()) } else { std::env::current_exe().ok() };
+        config.scripts = program.map_or(ScriptProgram::Missing, ScriptProgram::At);
+    }
 }
 
 /// The allocator asks for huge pages, of which each thread then touches a few: an idle node would take twice its memory.

@@ -91,6 +91,20 @@ pub const OPTIONS: &[ServeOption] = &[
         NETWORK,
         "The address by which others reach this node; may be given several times",
     ),
+    option(
+        "allow-http",
+        None,
+        None,
+        NETWORK,
+        "Let queries fetch from other servers with `r.http`, from public addresses only; users need the permission `connect`",
+    ),
+    option(
+        "allow-http-to",
+        None,
+        Some("NETWORK|all"),
+        NETWORK,
+        "With --allow-http: also from these private addresses, as 10.0.0.0/8; may be given several times",
+    ),
     option("no-http-admin", None, None, NETWORK, "Do not listen on the HTTP port"),
     option(
         "cache-size",
@@ -99,6 +113,7 @@ pub const OPTIONS: &[ServeOption] = &[
         RESOURCES,
         "Memory for pages and for changes that wait for a checkpoint: mebibytes, or with a unit, as 2G [default: auto, half of the memory this process may take, less a reserve]",
     ),
+    option("no-javascript", None, None, RESOURCES, "Do not run scripts of queries (`r.js`)"),
     option("cores", Some('c'), Some("NUMBER"), RESOURCES, "Threads that serve clients [default: one for each core]"),
     option(
         "log-level",

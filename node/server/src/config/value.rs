@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::thread::available_parallelism;
 
 use super::{Bind, ConfigError, Given, InitialPassword, LogFormat, memory, options};
+use crate::fetch::Reach;
 use crate::limits::{CACHE_BYTES_MIN, SERVER_NAME_BYTES_MAX, WORKER_THREADS_MAX};
+use crate::scripts::ScriptProgram;
 
 const KIB: u64 = 1024;
 
@@ -123,6 +125,29 @@ pub(super) fn initial_password(given: &Given) -> InitialPassword {
         None | Some("") => InitialPassword::None,
         Some("auto") => InitialPassword::Auto,
         Some(password) => InitialPassword::Given(password.to_owned()),
+    }
+}
+
+/// Whether scripts are allowed; which program runs them is known to the program alone.
+pub(super) fn scripts(given: &Given) -> Result<ScriptProgram, ConfigError> {
+    Ok(if flag(given, "no-javascript")? { ScriptProgram::Off } else { ScriptProgram::Missing })
+}
+
+pub(super) fn http_client(given: &Given) -> Result<Option<Reach>, ConfigError> {
+    let networks = given.all("allow-http-to").iter().flat_map(|value| value.split(','));
+    let mut reach = Reach::default();
+    for value in networks {
+        let network = value.trim().parse();
+        reach.add(
+            network.map_err(|_| {
+                invalid("allow-http-to", value, "a network such as 10.0.0.0/8, an IP address, or `all`")
+            })?,
+        );
+    }
+    match (flag(given, "allow-http")?, given.last("allow-http-to")) {
+        (true, _) => Ok(Some(reach)),
+        (false, None) => Ok(None),
+        (false, Some(value)) => Err(invalid("allow-http-to", value, "given together with `--allow-http`")),
     }
 }
 

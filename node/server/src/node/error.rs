@@ -7,6 +7,7 @@ use photondb_storage::StorageError;
 
 use crate::client::listener::BindError;
 use crate::config::Config;
+use crate::fetch::CertificatesError;
 
 /// A start that failed. Nothing of the node runs any more.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum StartError {
     /// The cluster's own state does not come up.
     #[error("the cluster state is not available: {0}")]
     Cluster(String),
+    /// `http` cannot speak TLS.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
 }
 
 impl StartError {

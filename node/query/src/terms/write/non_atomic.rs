@@ -6,7 +6,7 @@
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Cx, Func, Shortcut, merge, stored};
+use photondb_reql::eval::{Args, Cx, Func, Shortcut, Value, merge, stored};
 use photondb_reql::{BacktraceId, Term, TermKind};
 
 use crate::catalog::Permission;
@@ -56,7 +56,11 @@ impl<'a> NonAtomic<'a> {
         }
         // Read anew for each document: what is no function literal may give something else each time.
         let function = self.args.function(1, Shortcut::Constant)?;
-        let result = function.apply(old.clone(), cx)?;
+        let result = match function.call(std::slice::from_ref(old), cx)? {
+            // What `update` merges in is evaluated for each document, and may then be a function itself: a script of `r.js`.
+            Value::Function(inner) if self.update => inner.apply(old.clone(), cx)?,
+            value => value.into_datum(cx).map_err(|error| function.blame(error))?,
+        };
         if !self.update {
             return Ok(result);
         }

@@ -1,0 +1,60 @@
+//! What runs the scripts of `r.js`, as a query sees it.
+
+use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::{Script, Scripted};
+
+/// The engine. One for each session is enough.
+pub trait Scripts {
+    /// A realm for the scripts of one query. Errors: scripts are not allowed, or too many queries run some.
+    fn realm(&self) -> Result<Box<dyn Realm>>;
+}
+
+/// The scripts of one query: they share a global object that nobody else sees. Dropping a realm ends what runs in it.
+pub trait Realm {
+    /// Runs a script, or with `arguments` calls the function that it gives; parks the fiber. After [`ScriptError::TimedOut`]
+    /// and [`ScriptError::Crashed`] the realm is good for nothing.
+    fn run(
+        &mut self,
+        script: &Script,
+        arguments: Option<&[Datum]>,
+        array_limit: usize,
+    ) -> std::result::Result<Scripted, ScriptError>;
+}
+
+/// Why a script gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    /// It is wrong, threw, or gave something that is no value. The text is for the client.
+    #[error("{0}")]
+    Failed(String),
+    /// It did not end in its time.
+    #[error("timed out")]
+    TimedOut,
+    /// What ran it has gone.
+    #[error("crashed")]
+    Crashed,
+    /// Arguments and source are more than can be handed over.
+    #[error("a message of {bytes} bytes is too long")]
+    TooLong { bytes: usize },
+}
+
+impl ScriptError {
+    /// The error of the query, in RethinkDB's words.
+    pub(crate) fn of(self, script: &Script) -> Error {
+        let source = &script.source;
+        match self {
+            ScriptError::Failed(text) => Error::logic(text),
+            ScriptError::TimedOut => {
+                let (seconds, millis) = (script.timeout_ms / 1_000, script.timeout_ms % 1_000);
+                Error::logic(format!("JavaScript query `{source}` timed out after {seconds}.{millis:03} seconds."))
+            }
+            ScriptError::Crashed => {
+                Error::logic(format!("Javascript query `{source}` caused a crash in a worker process."))
+            }
+            ScriptError::TooLong { bytes } => Error::resource(format!(
+                "The arguments of a JavaScript function take {bytes} bytes, which is too much."
+            )),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! One query's process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use photondb_javascript::message::{MessageError, Reply, Request, Run};
+use photondb_query::script::{Realm, ScriptError};
+use photondb_reql::datum::Datum;
+use photondb_reql::eval::{Script, Scripted};
+use photondb_runtime::fiber;
+use photondb_runtime::task::timeout;
+
+use super::ScriptProcesses;
+use super::process::Process;
+
+pub(super) struct ProcessRealm {
+    processes: Arc<ScriptProcesses>,
+    /// Nothing once it was killed.
+    process: Option<Process>,
+    /// A request is out, or a reply was no reply: nobody else may have the process.
+    spoilt: bool,
+}
+
+impl ProcessRealm {
+    pub fn new(processes: Arc<ScriptProcesses>, process: Process) -> ProcessRealm {
+        ProcessRealm { processes, process: Some(process), spoilt: false }
+    }
+}
+
+impl Realm for ProcessRealm {
+    fn run(
+        &mut self,
+        script: &Script,
+        arguments: Option<&[Datum]>,
+        array_limit: usize,
+    ) -> Result<Scripted, ScriptError> {
+        let run =
+            Run { source: script.source.as_str().to_owned(), arguments: arguments.map(<[Datum]>::to_vec), array_limit };
+        let request = Request::Run(run).encode().map_err(|error| match error {
+            MessageError::TooLong { bytes } => ScriptError::TooLong { bytes },
+            _ => ScriptError::Crashed,
+        })?;
+        let Some(process) = &mut self.process else { return Err(ScriptError::Crashed) };
+        self.spoilt = true;
+        let time = Duration::from_millis(script.timeout_ms);
+        match fiber::wait(timeout(time, process.exchange(&request))) {
+            Ok(Ok(reply)) => {
+                self.spoilt = false;
+                match reply {
+                    Reply::Value(datum) => Ok(Scripted::Value(datum)),
+                    Reply::Function => Ok(Scripted::Function),
+                    Reply::Failed(text) => Err(ScriptError::Failed(text)),
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a process for JavaScript failed");
+                Err(ScriptError::Crashed)
+            }
+            Err(_) => Err(ScriptError::TimedOut),
+        }
+    }
+}
+
+impl Drop for ProcessRealm {
+    fn drop(&mut self) {
+        match self.process.take() {
+            Some(process) if self.spoilt => self.processes.kill(process),
+            Some(process) => self.processes.give_back(process),
+            None => {}
+        }
+    }
+}
