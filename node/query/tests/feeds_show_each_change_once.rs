@@ -232,3 +232,22 @@ fn no_gap_and_no_double_by_an_index_in_which_documents_move() {
         follows(r#"[182,[$T,10,80],{"index":"a"}]"#, seed() + case);
     }
 }
+
+#[test]
+fn what_comes_before_is_deterministic() {
+    let session = Session::of(&Rc::default(), "admin");
+    let refused = "!QueryLogic: Cannot call `changes` after a non-deterministic function.";
+    // random(), another document, chance in what is merged in
+    for before in [
+        "[38,[$T,[69,[[2,[1]],[151,[]]]]]]",
+        "[39,[$T,[69,[[2,[1]],[21,[[151,[]],0.5]]]]]]",
+        "[39,[$T,[69,[[2,[1]],[16,[$T,[170,[[10,[1]],\"id\"]]]]]]]]",
+        "[35,[$T,{\"a\":[151,[]]}]]",
+    ] {
+        assert_eq!(run(&session, &format!("[152,[{before}]]")), refused, "{before}");
+    }
+    // The moment of the query is one moment, and what comes behind may do as it likes.
+    for query in ["[152,[[35,[$T,{\"a\":[103,[]]}]]]]", "[38,[[152,[$T]],[69,[[2,[1]],[151,[]]]]]]"] {
+        assert!(!run(&session, &format!("[52,[{query}]]")).starts_with('!'), "{query}");
+    }
+}

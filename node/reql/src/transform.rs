@@ -15,7 +15,8 @@ use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::eval::merge::merge;
 use crate::eval::terms::control::is_empty_error;
-use crate::eval::{Batch, Cx, Func};
+use crate::eval::{Batch, Cx, Func, Traits};
+use crate::term::BacktraceId;
 
 /// One operator and its parameters. Stateless: [`Running`] holds what it remembers between batches.
 #[derive(Clone, Debug)]
@@ -47,6 +48,27 @@ impl Transform {
             Transform::Filter { .. } | Transform::Skip(_) | Transform::Limit(_) => true,
             Transform::Members(members) => members.keeps_documents(),
             _ => false,
+        }
+    }
+
+    /// What its functions and arguments may do, and where the first of them stands that does more than compute.
+    pub fn traits(&self) -> (Traits, Option<BacktraceId>) {
+        let of_functions = |functions: &[Option<&Func>]| {
+            let functions = functions.iter().flatten();
+            functions.fold((Traits::default(), None), |(all, place), function| {
+                let traits = function.traits();
+                (all.union(traits), place.or_else(|| if traits.deterministic() { None } else { function.id() }))
+            })
+        };
+        match self {
+            Transform::Map(function) | Transform::ConcatMap(function) | Transform::OffsetsOf(function) => {
+                of_functions(&[Some(function)])
+            }
+            Transform::Filter { predicate, default } => of_functions(&[Some(predicate), default.as_ref()]),
+            Transform::Members(members) => (members.traits(), Some(members.call().id)),
+            Transform::Zip | Transform::Skip(_) | Transform::Limit(_) | Transform::Group(_) => {
+                (Traits::default(), None)
+            }
         }
     }
 

@@ -79,6 +79,15 @@ fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn
 /// What can be shown of one document by itself.
 fn allowed(transforms: &[Transform]) -> Result<()> {
     for transform in transforms {
+        // A document that has not changed must be seen as it was before.
+        let (traits, place) = transform.traits();
+        if !traits.deterministic() {
+            let error = Error::logic("Cannot call `changes` after a non-deterministic function.");
+            return Err(match place {
+                Some(place) => error.at(place),
+                None => error,
+            });
+        }
         match transform {
             Transform::Map(_) | Transform::Filter { .. } | Transform::Members(_) => {}
             Transform::ConcatMap(_) => return Err(Error::logic("Cannot call `changes` after `concat_map`.")),

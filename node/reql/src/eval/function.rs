@@ -137,6 +137,16 @@ impl Func {
         }
     }
 
+    /// Where it stands in the query, if it stands there at all.
+    pub fn id(&self) -> Option<BacktraceId> {
+        match self {
+            Func::Closure(closure) => Some(closure.function.id),
+            Func::Script(script) => Some(script.id),
+            Func::GetField(_, id) => Some(*id),
+            Func::Matches(_) | Func::Equals(_) | Func::Constant(_) => None,
+        }
+    }
+
     /// The same with a place for its errors, where it has none of its own.
     #[must_use]
     pub fn located(self, id: BacktraceId) -> Func {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::datum::Datum;
 use crate::error::Result;
 use crate::eval::terms::shape::Shape;
-use crate::eval::{Args, Batch, CallNode, Cx, Scope, Value};
+use crate::eval::{Args, Batch, CallNode, Cx, Scope, Traits, Value};
 use crate::term::TermKind;
 
 /// The term, the variables it sees, and its arguments once they are known.
@@ -44,6 +44,11 @@ impl Members {
     /// Which term it is, and the call itself.
     pub fn call(&self) -> &Arc<CallNode> {
         &self.call
+    }
+
+    /// What the arguments may do that are not the sequence.
+    pub fn traits(&self) -> Traits {
+        self.call.args.iter().skip(1).fold(Traits::default(), |all, node| all.union(node.traits()))
     }
 
     /// Does the term to each element.
