@@ -24,7 +24,7 @@ use photondb_runtime::random::Random;
 use photondb_runtime::task::{JoinHandle, spawn_local, timeout};
 use tokio::sync::Semaphore;
 
-use crate::limits::HTTP_REQUESTS_MAX;
+use crate::limits::{HTTP_LOOKUPS_MAX, HTTP_REQUESTS_MAX};
 pub use reach::{Network, Reach};
 pub use tls::CertificatesError;
 
@@ -35,12 +35,20 @@ pub struct Client {
     random: Arc<dyn Random>,
     /// Requests that may run at once.
     room: Semaphore,
+    /// Names that may be looked up at once.
+    lookups: Arc<Semaphore>,
 }
 
 impl Client {
     /// A client that connects to public addresses and to what `reach` adds. Reads the system's certificates.
     pub fn new(reach: Reach, random: Arc<dyn Random>) -> Result<Arc<Client>, CertificatesError> {
-        Ok(Arc::new(Client { reach, tls: tls::Tls::load()?, random, room: Semaphore::new(HTTP_REQUESTS_MAX) }))
+        Ok(Arc::new(Client {
+            reach,
+            tls: tls::Tls::load()?,
+            random,
+            room: Semaphore::new(HTTP_REQUESTS_MAX),
+            lookups: Arc::new(Semaphore::new(HTTP_LOOKUPS_MAX)),
+        }))
     }
 
     async fn perform(&self, request: &Request) -> Result<Response, FetchError> {

@@ -124,6 +124,9 @@ pub const SCRIPT_PROCESSES_IDLE_MAX: usize = 4;
 /// Requests of `http` that a node makes at once; more wait, within their time.
 pub const HTTP_REQUESTS_MAX: usize = 64;
 
+/// Names that a node looks up for `http` at once; each lookup has a thread, and goes on when nobody waits for it any more.
+pub const HTTP_LOOKUPS_MAX: usize = 16;
+
 /// A response of `http`, in bytes, as it comes and as it is when it is decoded.
 pub const HTTP_BODY_BYTES_MAX: usize = 32 << 20;
 

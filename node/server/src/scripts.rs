@@ -43,7 +43,7 @@ struct State {
     taken: usize,
     /// Those that wait for the next query; their realm is fresh.
     idle: Vec<Idle>,
-    /// Those that were killed and are not yet gone.
+    /// Those that were killed; forgotten when a later query begins or ends and finds them gone.
     ending: Vec<Ending>,
 }
 
@@ -95,6 +95,7 @@ impl ScriptProcesses {
     fn give_back(&self, process: Process) {
         let mut state = self.state.lock();
         state.taken -= 1;
+        state.ending.retain_mut(|ending| !ending.is_over());
         if state.idle.len() < SCRIPT_PROCESSES_IDLE_MAX {
             match process.rest() {
                 Ok(idle) => state.idle.push(idle),
@@ -110,6 +111,7 @@ impl ScriptProcesses {
         counter!("photondb_javascript_killed_total").increment(1);
         let mut state = self.state.lock();
         state.taken -= 1;
+        state.ending.retain_mut(|ending| !ending.is_over());
         state.ending.push(process.kill());
     }
 }

@@ -1,13 +1,14 @@
 //! From a URL to a connection with an address that may be reached.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use photondb_query::fetch::FetchError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
@@ -25,10 +26,7 @@ pub(super) async fn connect(client: &Client, url: &Url, verify: bool) -> Result<
     let (host, addresses) = match url.host().ok_or(FetchError::Url)? {
         Host::Ipv4(address) => (address.to_string(), vec![IpAddr::V4(address)]),
         Host::Ipv6(address) => (address.to_string(), vec![IpAddr::V6(address)]),
-        Host::Domain(name) => {
-            let found = lookup_host((name, port)).await.map_err(|_| FetchError::Resolve)?;
-            (name.to_owned(), found.map(|address| address.ip()).collect())
-        }
+        Host::Domain(name) => (name.to_owned(), look_up(client, name.to_owned(), port).await?),
     };
     let stream = connect_to(client, &addresses, port).await?;
     let _ = stream.set_nodelay(true);
@@ -37,6 +35,24 @@ pub(super) async fn connect(client: &Client, url: &Url, verify: bool) -> Result<
     }
     let stream = client.tls.connect(stream, &host, verify).await?;
     Ok(Connection::Tls(Box::new(stream)))
+}
+
+/// The addresses of a name. The system's resolver blocks, and cannot be stopped: it has a thread of its own, which keeps its
+/// place among the lookups until it is done, whoever still waits. A node that stops does not wait for it.
+async fn look_up(client: &Client, name: String, port: u16) -> Result<Vec<IpAddr>, FetchError> {
+    let place = client.lookups.clone().acquire_owned().await.map_err(|_| FetchError::Resolve)?;
+    let (send, found) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("http-lookup".to_owned())
+        .spawn(move || {
+            let addresses =
+                (name.as_str(), port).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
+            // The query may be gone.
+            let _ = send.send(addresses);
+            drop(place);
+        })
+        .map_err(|_| FetchError::Resolve)?;
+    found.await.ok().and_then(Result::ok).ok_or(FetchError::Resolve)
 }
 
 async fn connect_to(client: &Client, addresses: &[IpAddr], port: u16) -> Result<TcpStream, FetchError> {
