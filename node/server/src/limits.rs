@@ -115,8 +115,8 @@ pub const MEMORY_RESERVE_SHARE: u64 = 2;
 /// The longest server name or tag, in bytes.
 pub const SERVER_NAME_BYTES_MAX: usize = 127;
 
-/// Queries that run scripts of `r.js` at once: each has a process.
-pub const SCRIPT_PROCESSES_MAX: usize = 64;
+/// Queries that run scripts of `r.js` at once: each has a process, with its own limit of memory.
+pub const SCRIPT_PROCESSES_MAX: usize = 32;
 
 /// Processes that wait for the next such query; each takes a few megabytes.
 pub const SCRIPT_PROCESSES_IDLE_MAX: usize = 4;

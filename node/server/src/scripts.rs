@@ -77,15 +77,18 @@ impl ScriptProcesses {
                 )));
             }
             state.taken += 1;
-            gauge!("photondb_javascript_processes").set((state.taken + state.idle.len()) as f64);
-            std::iter::from_fn(|| state.idle.pop()).find_map(Idle::wake)
+            let idle = std::iter::from_fn(|| state.idle.pop()).find_map(Idle::wake);
+            state.report();
+            idle
         };
         let process = match idle {
             Some(process) => Ok(process),
             None => Process::start(program),
         };
         process.map_err(|error| {
-            self.state.lock().taken -= 1;
+            let mut state = self.state.lock();
+            state.taken -= 1;
+            state.report();
             tracing::error!(%error, "a process for JavaScript did not start");
             Error::op_failed(format!("A process for JavaScript did not start: {error}."))
         })
@@ -104,6 +107,7 @@ impl ScriptProcesses {
         } else {
             state.ending.push(process.kill());
         }
+        state.report();
     }
 
     /// Ends a process in the middle of a script, or one that is broken.
@@ -113,6 +117,13 @@ impl ScriptProcesses {
         state.taken -= 1;
         state.ending.retain_mut(|ending| !ending.is_over());
         state.ending.push(process.kill());
+        state.report();
+    }
+}
+
+impl State {
+    fn report(&self) {
+        gauge!("photondb_javascript_processes").set((self.taken + self.idle.len()) as f64);
     }
 }
 

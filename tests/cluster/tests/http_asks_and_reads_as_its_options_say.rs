@@ -252,6 +252,8 @@ fn what_may_pass_is_tried_again() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (message, _) = tried(&http(&format!("http://127.0.0.1:{free}/"), json!({})));
     assert!(message.ends_with(": could not connect to server."), "{message}");
+    let (message, _) = tried(&http("http://no-such-name.invalid/", json!({"timeout": 60})));
+    assert!(message.ends_with(": Couldn't resolve host name."), "{message}");
     for (url, why) in [
         ("file:///etc/passwd", "Unsupported protocol"),
         ("gopher://127.0.0.1/", "Unsupported protocol"),

@@ -264,12 +264,12 @@ fn so_many_queries_may_run_scripts_at_once() {
         c.send_as(token, &format!("[1,{rows},{{\"max_batch_rows\":1}}]")).unwrap();
         c.receive().unwrap().1
     };
-    for token in 1..=64 {
+    for token in 1..=32 {
         assert_eq!(open(&mut c, token)["t"], 3, "{token}");
     }
-    let refused = open(&mut c, 65);
+    let refused = open(&mut c, 33);
     assert_eq!((&refused["t"], &refused["e"]), (&18.into(), &2_000_000.into()), "{refused}");
-    assert_eq!(refused["r"][0], "Too many queries run JavaScript at once (at most 64).");
+    assert_eq!(refused["r"][0], "Too many queries run JavaScript at once (at most 32).");
     c.send_as(1, "[3]").unwrap();
     assert_eq!(c.receive().unwrap().0, 1);
     assert_eq!(c.value(&js("1")), 1);

@@ -25,6 +25,9 @@ pub(super) fn run() -> ExitCode {
 
 /// A script has no way to ask for a file, a socket or a process. Should it lead the engine astray, the system refuses too.
 fn give_up_rights() {
+    // When memory runs out, a script goes before the node does. Whoever may not say so is as everybody else.
+    #[cfg(target_os = "linux")]
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let nothing = Rlimit { current: Some(0), maximum: Some(0) };
     for resource in [Resource::Nofile, Resource::Fsize, Resource::Core, Resource::Nproc] {
         // What cannot be given up is kept; the engine has no use for it.
