@@ -63,6 +63,7 @@ fn object<'js>(ctx: &Ctx<'js>, builtins: &Builtins, fields: &DatumObject) -> Res
 
 fn date<'js>(ctx: &Ctx<'js>, builtins: &Builtins, epoch_seconds: f64) -> JsResult<Value<'js>> {
     let date = builtins.date.clone().restore(ctx)?;
-    let milliseconds = (epoch_seconds * 1000.0).into_js(ctx)?;
+    // A date is cut to whole milliseconds, and the product may lie a little below the one that is meant.
+    let milliseconds = (epoch_seconds * 1000.0).round().into_js(ctx)?;
     date.construct((milliseconds,))
 }
