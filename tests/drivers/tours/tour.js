@@ -77,6 +77,12 @@ async function tour() {
   await raises('a wrong type', 'ReqlQueryLogicError', 'Expected type NUMBER but found STRING', r.expr(1).add('a'), c);
   await raises('an error of the user\'s', 'ReqlUserError', 'mine', r.error('mine'), c);
 
+  check('a script', await r.js('1 + 1; 2 + 2').run(c), 4);
+  const scripted = await r.expr([at, at]).map(r.js('(function(date) { return {year: date.getUTCFullYear(), date: date}; })')).run(c);
+  check('a function in JavaScript', scripted.map(s => [s.year, s.date.getTime()]), Array(2).fill([2020, at.getTime()]));
+  await raises('a script without end', 'ReqlQueryLogicError', 'timed out after 0.200 seconds', r.js('for (;;);', { timeout: 0.2 }), c);
+  await raises('http is off by default', 'ReqlOpFailedError', '`http` is not allowed on this server', r.http('example.org', { page: 'link-next', pageLimit: 1 }).coerceTo('array'), c);
+
   const feed = await r.table('people').filter(r.row('age').gt(1000)).changes().run(c);
   const writer = await r.connect({ host, port, db: 'tour_js' });
   for (let n = 0; n < 20; n++) await r.table('people').insert({ id: `w${n}`, age: 1001 + n }).run(writer);
