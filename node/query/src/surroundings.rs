@@ -28,6 +28,8 @@ pub(crate) struct Surroundings {
     pub queue_size: usize,
     /// Whether the feed that was made last shows its states, which the client is told beside it.
     pub feed_shows_states: Cell<bool>,
+    /// While `default_db` is evaluated.
+    in_default_db: Cell<bool>,
     permissions: OnceCell<UserPermissions>,
     system: OnceCell<Str>,
 }
@@ -41,6 +43,7 @@ impl Surroundings {
             now_micros,
             queue_size,
             feed_shows_states: Cell::new(false),
+            in_default_db: Cell::new(false),
             permissions: OnceCell::new(),
             system: OnceCell::new(),
         })
@@ -49,7 +52,15 @@ impl Surroundings {
     /// The database that the query runs against.
     pub fn default_db(&self, cx: &Cx) -> Result<Db> {
         let Some(node) = &self.default_db else { return self.environment.catalog.database(DEFAULT_DATABASE) };
-        match eval(node, &Scope::empty(), cx)? {
+        // `db` may itself name a table without a database, which would ask here for ever.
+        if self.in_default_db.replace(true) {
+            return Err(Error::logic(
+                "The global option `db` names a table of the database that it is to name itself.",
+            ));
+        }
+        let value = eval(node, &Scope::empty(), cx);
+        self.in_default_db.set(false);
+        match value? {
             Value::Db(db) => Ok(db),
             other => Err(mismatch::expected("DATABASE", &other)),
         }

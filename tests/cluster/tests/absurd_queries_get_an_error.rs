@@ -244,3 +244,15 @@ fn regular_expressions_take_linear_time() {
     assert!(node.memory() < 500 * MIB, "{}", node.memory());
     node.assert_well();
 }
+
+#[test]
+fn a_default_database_that_asks_for_itself() {
+    let mut node = Node::start();
+    let mut connection = node.connect();
+    for db in [r#"[15,["t"]]"#, r#"[170,[[16,[[15,["t"]],1]],"db"]]"#, r#"[14,[[170,[[16,[[15,["t"]],1]],"db"]]]]"#] {
+        let answer = connection.run(&format!(r#"[1,[15,["t"]],{{"db":{db}}}]"#)).unwrap();
+        let expected = "The global option `db` names a table of the database that it is to name itself.";
+        assert_eq!((&answer["t"], &answer["r"][0]), (&18.into(), &expected.into()), "{db}: {answer}");
+    }
+    node.assert_well();
+}
