@@ -113,6 +113,8 @@ pub struct EngineMetrics {
     pub cache_hits: u64,
     /// Page lookups that went to the file.
     pub cache_misses: u64,
+    /// Bytes of slots read from the page file.
+    pub page_bytes_read: u64,
     /// Checkpoints published.
     pub checkpoints: u64,
     /// Pages written by them.
@@ -503,6 +505,7 @@ impl Engine {
         let cache = self.inner.ambient.store.cache();
         (metrics.cache_hits, metrics.cache_misses) = cache.hits_and_misses();
         metrics.cache_bytes = cache.bytes() as u64;
+        metrics.page_bytes_read = self.inner.ambient.store.bytes_read();
         let memory = &self.inner.ambient.memory;
         (metrics.dirty_bytes, metrics.dirty_bytes_max) = (memory.dirty() as u64, memory.dirty_max() as u64);
         (metrics.forwarding_bytes, metrics.memory_waits) = (memory.forwarding() as u64, memory.waits());

@@ -13,7 +13,7 @@ use crate::limits::UNSYNCED_PAGE_BYTES_MAX;
 use crate::page::cache::{Cached, PageCache};
 use crate::page::format::{self, PageId, PageKind};
 use crate::page::overflow;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Name of the page file.
 pub const PAGE_FILE: &str = "pages";
@@ -25,17 +25,29 @@ pub struct PageStore {
     cache: PageCache,
     /// Bytes written to the file and not synced.
     unsynced_bytes: AtomicUsize,
+    /// Bytes of slots read from the file.
+    read_bytes: AtomicU64,
 }
 
 impl PageStore {
     /// A store over a file, or over nothing.
     pub fn new(file: Option<Arc<dyn File>>, cache_bytes: usize) -> Self {
-        PageStore { file, cache: PageCache::new(cache_bytes), unsynced_bytes: AtomicUsize::new(0) }
+        PageStore {
+            file,
+            cache: PageCache::new(cache_bytes),
+            unsynced_bytes: AtomicUsize::new(0),
+            read_bytes: AtomicU64::new(0),
+        }
     }
 
     /// The cache.
     pub fn cache(&self) -> &PageCache {
         &self.cache
+    }
+
+    /// Bytes of slots read from the file since it was opened.
+    pub fn bytes_read(&self) -> u64 {
+        self.read_bytes.load(Ordering::Relaxed)
     }
 
     /// The page file. Panics in the engine in memory, which has no checkpoint.
@@ -156,6 +168,7 @@ impl PageStore {
     }
 
     fn read_slot(&self, id: PageId, slot: &mut [u8]) -> Result<format::Page> {
+        self.read_bytes.fetch_add(slot.len() as u64, Ordering::Relaxed);
         self.file().read_exact_at(slot, id.offset()).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => StorageError::DamagedPage {
                 page: id,
