@@ -30,6 +30,7 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         }
         Command::DropTable { id } => schema::drop_table(state, *id),
         Command::RenameTable { id, name } => schema::rename_table(state, *id, name),
+        Command::MoveTable { id, database, name } => schema::move_table(state, *id, *database, name),
         Command::SetTableConfig { id, settings } => schema::set_table_config(state, *id, settings),
         Command::CreateIndex { table, name, definition, multi, geo } => {
             schema::create_index(state, *table, name, definition, *multi, *geo)

@@ -115,6 +115,15 @@ pub enum Command {
         /// The new one.
         name: String,
     },
+    /// Another database for a table, and at once another name, or the same.
+    MoveTable {
+        /// Which.
+        id: TableId,
+        /// Where to.
+        database: DatabaseId,
+        /// What it is called there.
+        name: String,
+    },
     /// A change of a table's settings.
     SetTableConfig {
         /// Which.

@@ -83,7 +83,7 @@ fn a_renamed_database_is_found_by_its_new_name_alone() {
 }
 
 #[test]
-fn a_dropped_database_takes_its_tables_and_permissions_along() {
+fn a_dropped_database_takes_its_tables_along_and_leaves_what_was_said_about_itself() {
     let mut state = founded();
     run(&mut state, Command::SetUser { name: "bob".into(), credentials: None });
     let change = PermissionChange { read: Change::Set(true), ..Default::default() };
@@ -92,7 +92,9 @@ fn a_dropped_database_takes_its_tables_and_permissions_along() {
     }
     assert_eq!(run(&mut state, Command::DropDatabase { id: DB }), Response::Tables(vec![TABLE]));
     assert!(state.table(TABLE).is_none() && state.table_named(DB, "t").is_none());
-    assert_eq!(state.permissions().map(|(_, scope, _)| scope).collect::<Vec<_>>(), [Scope::Global]);
+    // What a client sees of RethinkDB: a row of `__deleted_database__`, none of its tables.
+    let left = state.permissions().map(|(_, scope, _)| scope).collect::<Vec<_>>();
+    assert_eq!(left, [Scope::Global, Scope::Database(DB)]);
     refused(&mut state, Command::DropDatabase { id: DB }, StateError::DatabaseNotFound { id: DB });
 }
 
@@ -264,4 +266,35 @@ fn numbers_that_a_lost_history_gave_are_not_given_again() {
     run(&mut state, Command::SkipIds { next_shard: shard + 5, next_member: member + 9 });
     run(&mut state, Command::SkipIds { next_shard: 0, next_member: 0 });
     assert_eq!((state.next_shard(), state.next_member()), (shard + 5, member + 9));
+}
+
+#[test]
+fn a_table_moves_with_its_permissions_to_a_database_that_has_room_for_its_name() {
+    let mut state = founded();
+    let (other, second) = (DatabaseId(101), TableId(201));
+    run(&mut state, Command::CreateDatabase { id: other, name: "other".into() });
+    run(&mut state, Command::SetUser { name: "bob".into(), credentials: None });
+    let change = PermissionChange { read: Change::Set(true), ..PermissionChange::default() };
+    run(&mut state, Command::Grant { user: "bob".into(), scope: Scope::Table(DB, TABLE), change });
+    run(&mut state, Command::MoveTable { id: TABLE, database: other, name: "u".into() });
+    assert_eq!(state.table_named(other, "u").map(|table| (table.id, table.database)), Some((TABLE, other)));
+    assert_eq!((state.table_named(DB, "t"), state.tables_of(DB).count()), (None, 0));
+    assert_eq!(state.permissions_at("bob", Scope::Table(other, TABLE)).read, Some(true));
+    assert_eq!(state.permissions().count(), 1);
+
+    run(&mut state, create_table(second, "u"));
+    let taken = StateError::TableExists { database: "other".into(), table: "u".into() };
+    refused(&mut state, Command::MoveTable { id: second, database: other, name: "u".into() }, taken);
+    let nowhere = DatabaseId(9);
+    let gone = StateError::DatabaseNotFound { id: nowhere };
+    refused(&mut state, Command::MoveTable { id: second, database: nowhere, name: "u".into() }, gone);
+}
+
+#[test]
+fn an_index_may_have_the_empty_name() {
+    let mut state = founded();
+    run(&mut state, create_index(""));
+    run(&mut state, Command::RenameIndex { table: TABLE, from: "".into(), to: "i".into(), overwrite: false });
+    run(&mut state, Command::RenameIndex { table: TABLE, from: "i".into(), to: "".into(), overwrite: false });
+    assert!(state.table(TABLE).is_some_and(|table| table.index("").is_some()));
 }

@@ -27,6 +27,11 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         table.clone().prop_map(|id| Command::DropTable { id }),
         (table.clone(), name.clone()).prop_map(|(id, name)| Command::RenameTable { id, name }),
+        (table.clone(), database.clone(), name.clone()).prop_map(|(id, database, name)| Command::MoveTable {
+            id,
+            database,
+            name
+        }),
         (table.clone(), name.clone()).prop_map(|(table, name)| Command::CreateIndex {
             table,
             name,

@@ -44,10 +44,8 @@ pub(super) fn drop_database(state: &mut ClusterState, id: DatabaseId) -> Result<
     for table in &dropped {
         state.tables.remove(table);
     }
-    state.permissions.retain(|(_, scope), _| match scope {
-        Scope::Global => true,
-        Scope::Database(database) | Scope::Table(database, _) => *database != id,
-    });
+    // What was said about the database itself stays and is shown, as RethinkDB does: no other database gets its id.
+    state.permissions.retain(|(_, scope), _| !matches!(scope, Scope::Table(database, _) if *database == id));
     Ok(Response::Tables(dropped))
 }
 
@@ -129,6 +127,39 @@ pub(super) fn rename_table(state: &mut ClusterState, id: TableId, name: &str) ->
     Ok(Response::Done)
 }
 
+/// What was said about the table's permissions goes along.
+pub(super) fn move_table(
+    state: &mut ClusterState,
+    id: TableId,
+    database: DatabaseId,
+    name: &str,
+) -> Result<Response, StateError> {
+    let (from, old) = {
+        let table = state.table(id).ok_or(StateError::TableNotFound { id })?;
+        (table.database, table.name.clone())
+    };
+    if from == database {
+        return rename_table(state, id, name);
+    }
+    state.database(database).ok_or(StateError::DatabaseNotFound { id: database })?;
+    names::check(NameKind::Table, name)?;
+    table_name_is_free(state, database, name)?;
+    let table = table_mut(state, id)?;
+    table.database = database;
+    table.name = name.to_owned();
+    state.table_names.entry(from).or_default().remove(&old);
+    state.table_names.entry(database).or_default().insert(name.to_owned(), id);
+    let here = Scope::Table(from, id);
+    let users: Vec<String> =
+        state.permissions.keys().filter(|(_, scope)| *scope == here).map(|(user, _)| user.clone()).collect();
+    for user in users {
+        if let Some(permissions) = state.permissions.remove(&(user.clone(), here)) {
+            state.permissions.insert((user, Scope::Table(database, id)), permissions);
+        }
+    }
+    Ok(Response::Done)
+}
+
 pub(super) fn set_table_config(
     state: &mut ClusterState,
     id: TableId,
@@ -162,9 +193,6 @@ pub(super) fn create_index(
     let found = state.table(table).ok_or(StateError::TableNotFound { id: table })?;
     if found.primary_key == name {
         return Err(StateError::IndexIsPrimaryKey { index: name.to_owned() });
-    }
-    if name.is_empty() {
-        return Err(StateError::InvalidName { kind: NameKind::Index, name: String::new() });
     }
     if found.indexes.contains_key(name) {
         return Err(index_exists(state, found, name));
@@ -201,9 +229,6 @@ pub(super) fn rename_index(
     }
     if found.primary_key == to {
         return Err(StateError::IndexIsPrimaryKey { index: to.to_owned() });
-    }
-    if to.is_empty() {
-        return Err(StateError::InvalidName { kind: NameKind::Index, name: String::new() });
     }
     if found.indexes.contains_key(to) && !overwrite {
         return Err(index_exists(state, found, to));

@@ -59,6 +59,7 @@ enums! {
         16 => SetNodeConfig { id, name, tags, cache_size_mb },
         17 => SetHeartbeatTimeout { seconds },
         18 => SkipIds { next_shard, next_member },
+        19 => MoveTable { id, database, name },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables) }

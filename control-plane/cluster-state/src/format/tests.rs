@@ -77,6 +77,7 @@ fn every_command() -> Vec<Command> {
         },
         Command::SetHeartbeatTimeout { seconds: 11 },
         Command::SkipIds { next_shard: 3, next_member: 258 },
+        Command::MoveTable { id: table, database: DatabaseId(6), name: "u".into() },
     ]
 }
 
@@ -111,6 +112,7 @@ fn the_bytes_of_version_2_stay_what_they_are() {
         (&commands[12], "020c03000000626f620101000000010010000001000000".to_owned() + "02"),
         (&commands[14], format!("020e03000000626f6202{id5}{id7}0201010000")),
         (&commands[18], "021203000000000000000201000000000000".to_owned()),
+        (&commands[19], format!("0213{id7}06{}0100000075", "00".repeat(15))),
         (&commands[15], format!("020f{id1}010000006e01000000010000006101000000010000006857710300000000000000")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");
