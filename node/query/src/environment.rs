@@ -26,4 +26,6 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// For generated keys, `random()`, `sample` and `uuid()`.
     pub random: Arc<dyn Random>,
+    /// Bytes that one query may hold at once.
+    pub memory_max: usize,
 }

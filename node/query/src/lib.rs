@@ -15,6 +15,7 @@ mod index_function;
 mod keys;
 pub mod limits;
 mod mismatch;
+mod pace;
 mod print;
 mod row;
 pub mod run;

@@ -2,14 +2,41 @@
 
 use std::time::Duration;
 
+/// How long a query runs before other queries of its thread have their turn.
+pub const TURN_TIME_MAX: Duration = Duration::from_millis(1);
+
+/// Steps of the evaluator in one turn, however short they are.
+pub const TURN_STEPS_MAX: u32 = 16_384;
+
+/// Between looks at the clock while a query runs.
+pub const LOOK_PERIOD: Duration = Duration::from_micros(100);
+
+/// Steps of the evaluator before the first look at the clock.
+pub const FIRST_GRANT_STEPS: u32 = 32;
+
+/// Steps between two looks at the clock, however short they are.
+pub const GRANT_STEPS_MAX: u32 = 512;
+
 /// Rows asked from a table at once.
 pub const SCAN_BATCH_ROWS: usize = 1_000;
 
-/// Rows of the first batch to a client: small, so that the first row is there soon.
-pub const FIRST_BATCH_ROWS: usize = 64;
+/// Rows that a batch to a client begins with: few, so that it soon shows how long they take and what they weigh.
+pub const FIRST_PIECE_ROWS: usize = 64;
 
-/// By how much each further batch may be larger than the one before.
-pub const BATCH_GROWTH: usize = 4;
+/// By how much the pieces that a batch to a client is read in grow and shrink.
+pub const PIECE_GROWTH: usize = 4;
+
+/// Rows of a batch to a client that are sent however much they weigh; RethinkDB's default.
+pub const BATCH_ROWS_MIN: usize = 8;
+
+/// How long a batch to a client is gathered, unless nothing has come; RethinkDB's default.
+pub const BATCH_TIME: Duration = Duration::from_millis(500);
+
+/// By what the limits of a batch are divided for the first one; RethinkDB's default.
+pub const FIRST_BATCH_SCALEDOWN: usize = 4;
+
+/// Bytes of rows that a scan reads at once, as far as rows are alike.
+pub const SCAN_BATCH_BYTES: usize = 4 << 20;
 
 /// Bytes that a batch to a client aims at.
 pub const BATCH_BYTES: usize = 1 << 20;

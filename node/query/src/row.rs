@@ -69,7 +69,8 @@ impl RowRef {
             return Ok(document.clone());
         }
         self.table.surroundings.require_on(Permission::Read, self.table.info())?;
-        let document = self.table.table.get(&self.key, self.table.mode)?.unwrap_or(Datum::Null);
+        let found = self.table.surroundings.reading(|| self.table.table.get(&self.key, self.table.mode))?;
+        let document = found.unwrap_or(Datum::Null);
         Ok(self.document.get_or_init(|| document).clone())
     }
 }

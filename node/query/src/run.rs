@@ -2,13 +2,12 @@
 
 mod batches;
 mod globals;
-mod profile;
 
 use std::rc::Rc;
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
-use photondb_reql::eval::{Cx, FeedKind, Query, Scope, Sequence, Source, Stream, Value, compile, eval};
+use photondb_reql::eval::{Cx, FeedKind, Query, Scope, Sequence, Source, Stream, Trace, Value, compile, eval};
 use photondb_reql::term::Start;
 
 use crate::environment::Environment;
@@ -62,16 +61,25 @@ pub fn start(start: &Start, environment: &Environment) -> Result<Outcome> {
 }
 
 fn run(query: &Query, start: &Start, environment: &Environment) -> Result<Outcome> {
-    let globals = globals::read(start)?;
-    let surroundings = Surroundings::new(environment.clone(), globals.db, globals.queue_size);
-    let began = environment.clock.now();
+    let mut globals = globals::read(start)?;
+    globals.limits.memory = environment.memory_max.min(globals.limits.memory);
+    let trace = start.flag("profile").then(|| {
+        let clock = environment.clock.clone();
+        Trace::new(move || clock.now().since_start())
+    });
+    let surroundings = Surroundings::new(environment.clone(), globals.db, globals.queue_size, trace);
     let cx = Cx::new(QueryWorld::new(surroundings.clone()), globals.limits);
     for (name, value) in globals.values {
         cx.set_global(name, value);
     }
+    #[cfg(feature = "fault-points")]
+    fail::fail_point!("evaluator-panics");
     let value = eval(&query.root, &Scope::empty(), &cx)?;
     let answer = answer(value, &surroundings, &cx)?;
-    let profile = start.flag("profile").then(|| profile::of(environment.clock.now().since(began)));
+    let profile = match &answer {
+        Answer::Sequence(cursor) if !cursor.is_feed() => None,
+        _ => surroundings.trace.as_ref().map(Trace::take),
+    };
     Ok(Outcome { answer, profile })
 }
 
@@ -80,7 +88,7 @@ fn run(query: &Query, start: &Start, environment: &Environment) -> Result<Outcom
 pub struct Outcome {
     /// The result, or its beginning.
     pub answer: Answer,
-    /// With `profile: true`: what took how long.
+    /// With `profile: true`: what took how long, when this is the answer; of rows to come [`Cursor::profile`] tells.
     pub profile: Option<Datum>,
 }
 
@@ -109,7 +117,8 @@ fn answer(value: Value, surroundings: &Rc<Surroundings>, cx: &Cx) -> Result<Answ
     }
     let feed = sequence.feed().is_some();
     let stream = sequence.open(cx)?;
-    Ok(Answer::Sequence(Cursor { stream, cx: cx.clone(), batches: Batches::new(sizes, feed), notes }))
+    let clock = surroundings.environment.clock.clone();
+    Ok(Answer::Sequence(Cursor { stream, cx: cx.clone(), batches: Batches::new(sizes, feed, clock), notes }))
 }
 
 fn note(kind: FeedKind) -> u8 {
@@ -149,8 +158,15 @@ impl Cursor {
         self.batches.is_feed()
     }
 
+    /// With `profile: true`: what took how long since the last answer.
+    pub fn profile(&self) -> Option<Datum> {
+        self.cx.trace().map(Trace::take)
+    }
+
     /// The next rows, on a fiber, which a feed parks until there is one. After an error there is nothing more.
     pub fn next_batch(&mut self) -> Result<CursorBatch> {
+        #[cfg(feature = "fault-points")]
+        fail::fail_point!("stream-panics");
         self.batches.next(&mut *self.stream, &self.cx)
     }
 }

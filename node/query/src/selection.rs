@@ -11,12 +11,11 @@ mod rows;
 use std::any::Any;
 use std::rc::Rc;
 
-use photondb_reql::Str;
-use photondb_reql::TermKind;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::value::Db;
 use photondb_reql::eval::{Args, Cx, Stream, TableValue, Value};
+use photondb_reql::{BacktraceId, Str, TermKind};
 
 pub(crate) use bounds::{between, get_all};
 pub(crate) use geo::{get_intersecting, get_nearest, intersects};
@@ -37,6 +36,8 @@ pub(crate) struct TableRef {
     pub table: Rc<dyn Table>,
     pub mode: ReadMode,
     pub part: Part,
+    /// Where in the query the table was named.
+    pub id: BacktraceId,
 }
 
 /// Which part of the table.
@@ -61,8 +62,14 @@ pub(crate) struct Slice {
 }
 
 impl TableRef {
-    pub fn whole(surroundings: Rc<Surroundings>, db: Db, table: Rc<dyn Table>, mode: ReadMode) -> TableRef {
-        TableRef { surroundings, db, table, mode, part: Part::Slice(Slice::default()) }
+    pub fn whole(
+        surroundings: Rc<Surroundings>,
+        db: Db,
+        table: Rc<dyn Table>,
+        mode: ReadMode,
+        id: BacktraceId,
+    ) -> TableRef {
+        TableRef { surroundings, db, table, mode, part: Part::Slice(Slice::default()), id }
     }
 
     pub fn info(&self) -> &TableInfo {
@@ -88,11 +95,6 @@ impl TableRef {
             Part::Slice(slice) => Some(slice),
             _ => None,
         }
-    }
-
-    /// `get_all` without a key.
-    fn is_nothing(&self) -> bool {
-        matches!(&self.part, Part::Keys { keys, .. } if keys.is_empty())
     }
 
     /// `None` when the name is the primary key's.
@@ -146,7 +148,7 @@ impl TableRef {
                     self.ordinary_index(&name)?;
                 }
                 let access = self.access().expect("only a geometry has no access");
-                Ok(RowStream::new(self.table.scan(&access, self.mode)?))
+                Ok(RowStream::new(self.table.scan(&access, self.mode)?, &self.surroundings))
             }
         }
     }
@@ -161,7 +163,7 @@ impl TableRef {
         {
             return Some(Err(error));
         }
-        match self.table.count(&access, self.mode) {
+        match self.surroundings.reading(|| self.table.count(&access, self.mode)) {
             Ok(count) => count.map(|count| Ok(Value::Datum(Datum::from(count)))),
             Err(error) => Some(Err(error)),
         }
@@ -184,10 +186,6 @@ impl TableValue for TableRef {
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>> {
         match args.kind() {
             TermKind::Count if args.len() == 1 => self.count(),
-            // Nothing at all is in every order already, and stays a stream.
-            TermKind::OrderBy if self.is_nothing() && args.optarg_node("index").is_none() => {
-                Some(Ok(Value::Table(self)))
-            }
             TermKind::OrderBy if args.optarg_node("index").is_some() => Some(self.order_by(args)),
             TermKind::Distinct if args.optarg_node("index").is_some() => Some(self.distinct(args)),
             TermKind::Group if args.optarg_node("index").is_some() => Some(self.group(args)),
@@ -203,6 +201,10 @@ impl TableValue for TableRef {
 
     fn row(self: Rc<Self>, document: Datum) -> Value {
         RowRef::found(&self, document).into_value()
+    }
+
+    fn is_nothing(&self) -> bool {
+        matches!(&self.part, Part::Keys { keys, .. } if keys.is_empty())
     }
 
     fn describe(&self) -> String {

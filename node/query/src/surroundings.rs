@@ -7,7 +7,7 @@ use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::value::Db;
-use photondb_reql::eval::{Cx, Node, Scope, Value, eval};
+use photondb_reql::eval::{Cx, Node, Scope, Trace, Value, eval};
 
 use crate::catalog::{Permission, SYSTEM_DATABASE, Scope as PermissionOf, UserPermissions};
 use crate::environment::Environment;
@@ -30,12 +30,19 @@ pub(crate) struct Surroundings {
     pub feed_shows_states: Cell<bool>,
     /// While `default_db` is evaluated.
     in_default_db: Cell<bool>,
+    /// Where tasks are noted, when the query asks for its profile.
+    pub trace: Option<Trace>,
     permissions: OnceCell<UserPermissions>,
     system: OnceCell<Str>,
 }
 
 impl Surroundings {
-    pub fn new(environment: Environment, default_db: Option<Node>, queue_size: usize) -> Rc<Surroundings> {
+    pub fn new(
+        environment: Environment,
+        default_db: Option<Node>,
+        queue_size: usize,
+        trace: Option<Trace>,
+    ) -> Rc<Surroundings> {
         let now_micros = environment.clock.wall().micros;
         Rc::new(Surroundings {
             environment,
@@ -44,6 +51,7 @@ impl Surroundings {
             queue_size,
             feed_shows_states: Cell::new(false),
             in_default_db: Cell::new(false),
+            trace,
             permissions: OnceCell::new(),
             system: OnceCell::new(),
         })
@@ -89,6 +97,22 @@ impl Surroundings {
     /// As [`Surroundings::require`], for a table.
     pub fn require_on(&self, permission: Permission, table: &TableInfo) -> Result<()> {
         self.require(permission, PermissionOf::Table(&table.db_id, &table.id))
+    }
+
+    /// Does something that reads a shard.
+    pub fn reading<T>(&self, read: impl FnOnce() -> T) -> T {
+        match &self.trace {
+            None => read(),
+            Some(trace) => trace.on_shard("Perform read.", "Perform read on shard.", read),
+        }
+    }
+
+    /// Does something that writes to a shard.
+    pub fn writing<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.trace {
+            None => write(),
+            Some(trace) => trace.on_shard("Perform write.", "Perform write on shard.", write),
+        }
     }
 
     /// A random UUID, as text.

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
-use photondb_reql::eval::{Args, Cx, Script, Scripted, Sequence, Value, World};
-use photondb_runtime::fiber;
+use photondb_reql::eval::{Args, Cx, Script, Scripted, Sequence, Trace, Value, World};
 
 use crate::changefeed;
 use crate::limits::SCRIPT_TIME_MAX_MS;
+use crate::pace::Pace;
 use crate::script::{Realm, ScriptError};
 use crate::surroundings::Surroundings;
 use crate::terms;
@@ -19,11 +19,13 @@ pub(crate) struct QueryWorld {
     surroundings: Rc<Surroundings>,
     /// Where the scripts of this query run, once there was one; taken out while one runs.
     realm: Cell<Option<Box<dyn Realm>>>,
+    pace: Pace,
 }
 
 impl QueryWorld {
     pub fn new(surroundings: Rc<Surroundings>) -> QueryWorld {
-        QueryWorld { surroundings, realm: Cell::new(None) }
+        let pace = Pace::new(surroundings.environment.clock.clone());
+        QueryWorld { surroundings, realm: Cell::new(None), pace }
     }
 }
 
@@ -49,8 +51,12 @@ impl World for QueryWorld {
         outcome.map_err(|error| error.of(&script))
     }
 
-    fn yield_now(&self) {
-        fiber::yield_now();
+    fn grant_steps(&self) -> u32 {
+        self.pace.grant()
+    }
+
+    fn trace(&self) -> Option<&Trace> {
+        self.surroundings.trace.as_ref()
     }
 
     fn now_micros(&self) -> i64 {

@@ -190,6 +190,11 @@ impl Datum {
         }
     }
 
+    /// About how many bytes of memory it takes. Constant time. Parts that it shares with other values count as its own.
+    pub fn footprint(&self) -> usize {
+        size_of::<Datum>() + self.size_hint()
+    }
+
     /// A borrowed look that is the same for trees and views.
     pub fn node(&self) -> Node<'_> {
         match self {

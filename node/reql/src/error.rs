@@ -152,6 +152,14 @@ impl Error {
         ))
     }
 
+    /// The query holds more than `limit` bytes.
+    pub fn query_too_large(limit: usize) -> Error {
+        Error::resource(format!(
+            "Query over memory limit `{limit}` bytes.  Use a smaller selection, a reduction (like `.reduce` or `.count`), \
+             or an index."
+        ))
+    }
+
     /// Names the term at fault unless a term further inside already has.
     #[must_use]
     pub fn at(mut self, id: BacktraceId) -> Error {

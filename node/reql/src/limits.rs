@@ -39,3 +39,25 @@ pub const NUMBER_TOKEN_BYTES_MAX: usize = 4_096;
 
 /// PBKDF2 rounds for a new password, as RethinkDB's default.
 pub const PASSWORD_ITERATIONS: u32 = 4_096;
+
+/// Bytes that one query may hold at once, as far as they are counted, unless whoever runs it says less: arrays that were made
+/// of streams, sorts, groups, `distinct`.
+pub const QUERY_MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Tasks that one answer with `profile` shows.
+pub const PROFILE_TASKS_MAX: usize = 2_000;
+
+/// How deep such tasks stand in one another.
+pub const PROFILE_DEPTH_MAX: usize = 100;
+
+/// Terms and constants of a query or function that are shown as text; what is behind them is cut.
+pub const PRINTED_PARTS_MAX: usize = 10_000;
+
+/// How deep a constant nests that is shown as text.
+pub const PRINTED_CONSTANT_DEPTH_MAX: usize = 40;
+
+/// Bytes of a text or of binary data in it; longer ones are left out.
+pub const PRINTED_TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes that `concat_map` aims at when it chooses how many elements to take at once.
+pub const CONCATENATED_BYTES: usize = 1024 * 1024;

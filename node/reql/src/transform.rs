@@ -15,7 +15,8 @@ use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::eval::merge::merge;
 use crate::eval::terms::control::is_empty_error;
-use crate::eval::{Batch, Cx, Func, Traits};
+use crate::eval::{Batch, Cx, Func, Traits, Value};
+use crate::limits::CONCATENATED_BYTES;
 use crate::term::BacktraceId;
 
 /// One operator and its parameters. Stateless: [`Running`] holds what it remembers between batches.
@@ -86,7 +87,8 @@ pub struct Running {
 
 struct Step {
     transform: Transform,
-    /// Of `skip` and `limit`: how many are left to skip or to take. Of `offsets_of`: the position of the next element.
+    /// Of `skip` and `limit`: how many are left to skip or to take. Of `offsets_of`: the position of the next element. Of
+    /// `concat_map`: what an element of the last batch became, in bytes; 0 before the first.
     count: u64,
 }
 
@@ -112,8 +114,14 @@ impl Running {
     pub fn wants(&self, want: usize) -> usize {
         let mut wants = want;
         for step in &self.steps {
-            if let Transform::Limit(_) = step.transform {
-                wants = wants.min(usize::try_from(step.count).unwrap_or(usize::MAX));
+            match step.transform {
+                Transform::Limit(_) => wants = wants.min(usize::try_from(step.count).unwrap_or(usize::MAX)),
+                // One element may become very many, and all of a batch are held at once.
+                Transform::ConcatMap(_) => {
+                    let fitting = (CONCATENATED_BYTES as u64).checked_div(step.count).unwrap_or(1);
+                    wants = wants.min(usize::try_from(fitting).unwrap_or(usize::MAX));
+                }
+                _ => {}
             }
             if !step.transform.keeps_count() {
                 break;
@@ -152,7 +160,13 @@ impl Step {
                 retain(&mut batch, |element| keeps(predicate, default.as_ref(), element, cx))?;
                 Ok(batch)
             }
-            Transform::ConcatMap(function) => concat_map(function, batch, cx),
+            Transform::ConcatMap(function) => {
+                let elements = batch.len().max(1);
+                let batch = concat_map(function, batch, cx)?;
+                let bytes: usize = batch.iter().map(Datum::footprint).sum();
+                self.count = (bytes / elements).max(1) as u64;
+                Ok(batch)
+            }
             Transform::OffsetsOf(predicate) => {
                 let mut offsets = Batch::new();
                 for element in &batch {
@@ -211,11 +225,16 @@ pub fn keeps(predicate: &Func, default: Option<&Func>, element: &Datum, cx: &Cx)
 
 fn concat_map(function: &Func, batch: Batch, cx: &Cx) -> Result<Batch> {
     let mut out = Batch::new();
+    let mark = cx.held();
     for element in batch {
         let value = function.call_with(smallvec![element], cx)?;
-        let sequence = value.into_sequence(cx).map_err(|error| function.blame(error))?;
+        let of_datum = matches!(value, Value::Datum(_));
+        let sequence = value
+            .into_sequence(cx)
+            .map_err(|error| if of_datum { function.blame_whole(error) } else { function.blame(error) })?;
         out.extend(sequence.read_unlimited(cx)?);
     }
+    cx.release_to(mark);
     Ok(out)
 }
 

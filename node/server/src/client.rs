@@ -8,5 +8,6 @@ mod inbox;
 pub mod listener;
 mod output;
 pub mod reql;
+pub mod running;
 pub mod session;
 pub mod worker;

@@ -2,7 +2,7 @@
 
 pub mod check;
 mod compact;
-mod connection;
+pub mod connection;
 mod database;
 mod inspect;
 mod javascript_worker;

@@ -71,6 +71,8 @@ pub struct Config {
     pub canonical_addresses: Vec<String>,
     /// Memory for pages and changes that wait for a checkpoint, in bytes.
     pub cache_bytes: u64,
+    /// Memory that one query may hold, in bytes; follows from the machine's and the cache's.
+    pub query_bytes: usize,
     /// The password of `admin` in a data directory that is created.
     pub initial_password: InitialPassword,
     /// For a laptop.
@@ -160,6 +162,7 @@ impl Config {
             })
         };
         let memory = value::flag(given, "memory")?;
+        let cache_bytes = value::cache_bytes(given)?;
         let http = listen("bind-http", "http-port", 8080)?;
         Ok(Config {
             directory: (!memory).then(|| PathBuf::from(given.last("directory").unwrap_or("photondb_data"))),
@@ -169,7 +172,8 @@ impl Config {
             cluster: listen("bind-cluster", "cluster-port", 29015)?,
             http: (!value::flag(given, "no-http-admin")?).then_some(http),
             canonical_addresses: given.all("canonical-address").to_vec(),
-            cache_bytes: value::cache_bytes(given)?,
+            cache_bytes,
+            query_bytes: value::query_bytes(cache_bytes),
             initial_password: value::initial_password(given),
             dev_mode: value::flag(given, "dev-mode")?,
             scripts: value::scripts(given)?,

@@ -150,3 +150,24 @@ pub const WORKER_THREADS_MAX: usize = 1_024;
 
 /// Streams of the log that the metrics show one by one: the largest.
 pub const STREAMS_SHOWN_MAX: usize = 20;
+
+/// Lines of the log that are kept in memory; the oldest go.
+pub const LOG_LINES_MAX: usize = 1_000;
+
+/// A line of the log that is kept in memory is cut at so many bytes.
+pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// Between two samples from which rates are told.
+pub const ACTIVITY_SAMPLE_PERIOD: Duration = Duration::from_secs(1);
+
+/// Samples that are kept.
+pub const ACTIVITY_SAMPLES_MAX: usize = 4;
+
+/// Between two looks of a feed on a system table that nobody tells of changes.
+pub const SYSTEM_FEED_LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// What one query may hold on a small machine all the same, in bytes.
+pub const QUERY_MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// One query may hold this part of the memory that storage leaves.
+pub const QUERY_MEMORY_SHARE: u64 = 2;

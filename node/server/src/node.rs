@@ -4,6 +4,7 @@
 //! them ([`Foundation`]), client threads, accepting. A stop goes the same way back.
 
 pub mod accounts;
+pub mod activity;
 mod cluster;
 mod error;
 mod status;
@@ -12,6 +13,7 @@ mod storage_threads;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use photondb_consensus::{Groups, OnFatal, Options as RaftOptions};
@@ -22,7 +24,7 @@ use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
 use photondb_runtime::random::Random;
 use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom};
-use photondb_runtime::task::{Executor, Handle, StepThread, timeout};
+use photondb_runtime::task::{Executor, Handle, StepThread, sleep, timeout};
 use photondb_storage::disk::system::SystemDisk;
 use photondb_storage::limits::WAL_CACHE_BYTES_DEFAULT;
 use photondb_storage::wal::WalOptions;
@@ -37,7 +39,9 @@ use crate::client::worker::Workers;
 use crate::config::Config;
 use crate::fetch::{self, Client};
 use crate::http;
-use crate::limits::{DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX};
+use crate::limits::{
+    ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
+};
 use crate::rpc::{self, ControlService};
 use crate::scripts::ScriptProcesses;
 use accounts::{ClusterUsers, CurrentState};
@@ -79,6 +83,8 @@ pub struct Foundation {
     pub random: Arc<dyn Random>,
     /// Ends the process.
     pub fatal: OnFatal,
+    /// Whether the page file is being compacted.
+    pub compacting: Arc<AtomicBool>,
 }
 
 /// Ports that are bound.
@@ -118,10 +124,19 @@ impl Node {
             Groups::new(engine.wal().clone(), raft.handle().runtime().clone(), fatal.clone(), RaftOptions::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
-        let page_writer =
-            storage_threads::start_page_writer(&engine, &groups, raft.handle(), clock.clone(), fatal.clone())
-                .map_err(StartError::Thread)?;
-        let foundation = Arc::new(Foundation { engine, groups, raft: raft.handle(), node_id, clock, random, fatal });
+        let compacting = Arc::new(AtomicBool::new(false));
+        let page_writer = storage_threads::start_page_writer(
+            &engine,
+            &groups,
+            raft.handle(),
+            clock.clone(),
+            fatal.clone(),
+            compacting.clone(),
+        )
+        .map_err(StartError::Thread)?;
+        let raft_handle = raft.handle();
+        let foundation =
+            Arc::new(Foundation { engine, groups, raft: raft_handle, node_id, clock, random, fatal, compacting });
 
         let status = Arc::new(Status::new(&config, ports, foundation.clone()));
         let http = start_http(http_bound, status.clone())?;
@@ -154,17 +169,20 @@ impl Node {
         // The cluster state and the system tables name the port that is bound.
         config.cluster.port = cluster_port;
         let in_memory = config.directory.is_none();
-        let mut joined = None;
+        let query_bytes = config.query_bytes;
+        let (mut joined, mut gathered) = (None, None);
         let mut node = Node::start_with(config, |foundation, config, ports| {
             let cluster = Cluster::join(foundation, config)?;
             joined = Some(cluster.clone());
-            let facts = ServerFacts { driver_port: ports.driver, http_port: ports.http, ..ServerFacts::gather(config) };
+            let facts = ServerFacts::gather(config, foundation.random.next_u64());
+            let facts = ServerFacts { driver_port: ports.driver, http_port: ports.http, ..facts };
             let (foundation, facts) = (foundation.clone(), Arc::new(facts));
             let scripts = ScriptProcesses::new(config.scripts.clone());
             let client = match config.http_client.clone() {
                 Some(reach) => Some(Client::new(reach, foundation.random.clone())?),
                 None => None,
             };
+            gathered = Some(facts.clone());
             let server = Server { id: foundation.node_id.to_string(), name: cluster.name_of(&foundation) };
             let state: CurrentState = {
                 let controller = cluster.controller.clone();
@@ -181,8 +199,9 @@ impl Node {
                     user: Str::from_static(""),
                     clock: foundation.clock.clone(),
                     random: foundation.random.clone(),
+                    memory_max: query_bytes,
                 };
-                ReqlDatabase::new(&server, users, environment)
+                ReqlDatabase::new(&server, users, environment, &facts.running)
             })
         })?;
         if let Some(cluster) = &joined {
@@ -190,7 +209,12 @@ impl Node {
             let control = ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory);
             node.rpc = Some(rpc::start(cluster_listeners, control).map_err(StartError::Thread)?);
         }
+        if let (Some(facts), Some(workers)) = (gathered, &node.workers) {
+            let _ = facts.connections.set(workers.connections());
+            node.foundation.raft.spawn(sample(node.foundation.clone(), facts));
+        }
         node.cluster = joined;
+        tracing::info!(name = node.status.name(), id = %node.foundation.node_id, "server ready");
         Ok(node)
     }
 
@@ -275,6 +299,15 @@ impl Node {
         if stopped.is_none() {
             tracing::warn!("the Raft thread had ended before its groups were stopped");
         }
+    }
+}
+
+/// Keeps samples of what was done, to tell rates from, for as long as the node runs.
+async fn sample(foundation: Arc<Foundation>, facts: Arc<ServerFacts>) {
+    loop {
+        let now = foundation.clock.now();
+        facts.activity.sample(facts.activity.totals(now, &facts.running, &foundation.engine));
+        sleep(ACTIVITY_SAMPLE_PERIOD).await;
     }
 }
 

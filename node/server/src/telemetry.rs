@@ -1,11 +1,17 @@
 //! Log lines and metrics.
 
+mod log_lines;
+
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{Config, LogFormat};
+
+pub use log_lines::{LogLine, log_lines};
 
 /// openraft tells each step of every group at the level of our own news. A filter of the user that names it wins.
 const QUIET: &str = "openraft=warn";
@@ -15,15 +21,16 @@ const QUIET: &str = "openraft=warn";
 #[error("option `log-level`: {0}")]
 pub struct BadLogLevel(#[from] tracing_subscriber::filter::ParseError);
 
-/// Sends log lines to standard error as configured. The first call of a process counts.
+/// Sends log lines to standard error as configured, and keeps the newest in memory. The first call of a process counts.
 pub fn start_log(config: &Config) -> Result<(), BadLogLevel> {
     let filter = EnvFilter::builder().parse(format!("{QUIET},{}", config.log_level))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error means that a subscriber is set already, as in a test with several nodes.
-    let _ = match config.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => lines.json().try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    // An error means that a subscriber is set already, as in a test with several nodes.
+    let _ = tracing_subscriber::registry().with(lines.and_then(log_lines::Keep).with_filter(filter)).try_init();
     Ok(())
 }
 

@@ -56,7 +56,7 @@ impl RangeFeed {
     }
 
     fn take(&mut self, changes: Vec<Change>, cx: &Cx) -> Result<()> {
-        cx.steps(u32::try_from(changes.len()).unwrap_or(u32::MAX));
+        cx.steps_of(changes.len());
         for change in changes {
             take_one(&self.table, &self.members, &mut self.initial, &mut self.queue, &change, cx)?;
         }
@@ -75,7 +75,7 @@ impl RangeFeed {
             }
             return Ok(false);
         }
-        cx.steps(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        cx.steps_of(rows.len());
         for row in rows {
             // A geometry's members are found among all documents.
             let is_member = self.table.access().is_some() || !self.members.places(&row.document, cx)?.is_empty();

@@ -1,12 +1,17 @@
-//! How many rows go to the client at once: few at first, then more, by what they weigh.
+//! How many rows go to the client at once: as many as fit into some bytes and some time, the first time a part of that.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, Stream};
+use photondb_runtime::clock::Clock;
 
 use super::CursorBatch;
-use crate::limits::{BATCH_BYTES, BATCH_GROWTH, BATCH_ROWS_MAX, FIRST_BATCH_ROWS};
-use crate::write::document::weight;
+use crate::limits::{
+    BATCH_BYTES, BATCH_ROWS_MAX, BATCH_ROWS_MIN, BATCH_TIME, FIRST_BATCH_SCALEDOWN, FIRST_PIECE_ROWS, PIECE_GROWTH,
+};
 
 /// What the query said about batches.
 #[derive(Clone, Copy, Debug)]
@@ -14,10 +19,13 @@ pub(super) struct BatchSizes {
     rows_min: usize,
     rows_max: usize,
     bytes: usize,
+    time: Duration,
+    /// By what all of these are divided for the first batch.
+    first_scaledown: usize,
 }
 
 impl BatchSizes {
-    /// Reads `min_batch_rows`, `max_batch_rows` and `max_batch_bytes`.
+    /// Reads `min_batch_rows`, `max_batch_rows`, `max_batch_bytes`, `max_batch_seconds` and `first_batch_scaledown_factor`.
     pub fn read(cx: &Cx) -> Result<BatchSizes> {
         let read = |name: &str, default: usize| -> Result<usize> {
             match cx.global(name) {
@@ -26,25 +34,57 @@ impl BatchSizes {
             }
         };
         let rows_max = read("max_batch_rows", BATCH_ROWS_MAX)?;
-        let rows_min = read("min_batch_rows", 1)?.min(rows_max);
-        Ok(BatchSizes { rows_min, rows_max, bytes: read("max_batch_bytes", BATCH_BYTES)? })
+        let rows_min = read("min_batch_rows", BATCH_ROWS_MIN)?.min(rows_max);
+        let time = match cx.global("max_batch_seconds") {
+            Some(seconds) => seconds_of(&seconds)?,
+            None => BATCH_TIME,
+        };
+        Ok(BatchSizes {
+            rows_min,
+            rows_max,
+            bytes: read("max_batch_bytes", BATCH_BYTES)?,
+            time,
+            first_scaledown: read("first_batch_scaledown_factor", FIRST_BATCH_SCALEDOWN)?,
+        })
     }
+
+    fn first(self) -> BatchSizes {
+        let part = |whole: usize| (whole / self.first_scaledown).max(1);
+        BatchSizes {
+            rows_min: part(self.rows_min),
+            rows_max: part(self.rows_max),
+            bytes: part(self.bytes),
+            time: self.time / u32::try_from(self.first_scaledown).unwrap_or(u32::MAX),
+            first_scaledown: 1,
+        }
+    }
+}
+
+fn seconds_of(datum: &Datum) -> Result<Duration> {
+    let seconds = datum.as_number()?;
+    let refused = |_| Error::logic(format!("Illegal `max_batch_seconds` `{}`.  (Must be >= 0.)", datum.print()));
+    if seconds > Duration::MAX.as_secs_f64() / 2.0 {
+        return Ok(Duration::MAX);
+    }
+    Duration::try_from_secs_f64(seconds).map_err(refused)
 }
 
 /// The state of one result.
 pub(super) struct Batches {
     sizes: BatchSizes,
+    clock: Arc<dyn Clock>,
     feed: bool,
-    want: usize,
+    first: bool,
+    /// Rows that are asked of the stream at once.
+    piece: usize,
     /// Rows that were read but did not fit.
     waiting: Vec<Datum>,
     ended: bool,
 }
 
 impl Batches {
-    pub fn new(sizes: BatchSizes, feed: bool) -> Batches {
-        let want = FIRST_BATCH_ROWS.clamp(sizes.rows_min, sizes.rows_max);
-        Batches { sizes, feed, want, waiting: Vec::new(), ended: false }
+    pub fn new(sizes: BatchSizes, feed: bool, clock: Arc<dyn Clock>) -> Batches {
+        Batches { sizes, clock, feed, first: true, piece: FIRST_PIECE_ROWS, waiting: Vec::new(), ended: false }
     }
 
     pub fn is_feed(&self) -> bool {
@@ -53,28 +93,64 @@ impl Batches {
 
     /// Reads until there are enough rows, or for a feed until there is one.
     pub fn next(&mut self, stream: &mut dyn Stream, cx: &Cx) -> Result<CursorBatch> {
+        let sizes = if std::mem::take(&mut self.first) { self.sizes.first() } else { self.sizes };
+        let began = self.clock.now();
         let mut rows = std::mem::take(&mut self.waiting);
-        while !self.ended && rows.len() < self.want && (!self.feed || rows.is_empty()) {
-            let batch = stream.next_batch(self.want - rows.len(), cx)?;
-            self.ended = batch.is_empty();
-            if rows.is_empty() {
-                rows = batch;
-            } else {
-                rows.extend(batch);
+        let mut measured = Measured::default();
+        let cut = loop {
+            if let Some(cut) = measured.add(&rows, &sizes) {
+                break cut;
             }
-        }
-        if rows.len() > self.want {
-            self.waiting = rows.split_off(self.want);
-        }
-        self.adapt(&rows);
+            let enough = self.ended || (!rows.is_empty() && (self.feed || self.clock.now().since(began) >= sizes.time));
+            if enough {
+                break rows.len();
+            }
+            let want = self.piece.min(measured.fitting(&sizes)).min(sizes.rows_max - rows.len());
+            let asked = self.clock.now();
+            let mut piece = stream.next_batch(want, cx)?;
+            self.ended = piece.is_empty();
+            self.adapt(self.clock.now().since(asked), sizes.time);
+            if rows.is_empty() {
+                rows = piece;
+            } else {
+                rows.append(&mut piece);
+            }
+        };
+        self.waiting = rows.split_off(cut);
         Ok(CursorBatch { more: !self.ended || !self.waiting.is_empty(), rows })
     }
 
-    /// The next batch may be larger, as far as rows like the last one fit.
-    fn adapt(&mut self, rows: &[Datum]) {
-        let Some(last) = rows.last() else { return };
-        let fitting = self.sizes.bytes / weight(last).max(1);
-        let most = fitting.clamp(self.sizes.rows_min, self.sizes.rows_max);
-        self.want = self.want.saturating_mul(BATCH_GROWTH).min(most).max(1);
+    /// Rows that come fast are asked for by many, so that time is looked at about as often whatever the stream does.
+    fn adapt(&mut self, took: Duration, time: Duration) {
+        let piece = if took > time / 4 { self.piece / PIECE_GROWTH } else { self.piece.saturating_mul(PIECE_GROWTH) };
+        self.piece = piece.clamp(1, BATCH_ROWS_MAX);
+    }
+}
+
+/// The rows of a batch that were looked at, and what they weigh.
+#[derive(Default)]
+struct Measured {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Measured {
+    /// Looks at the rows that are new; how many of all fill the batch, if they do.
+    fn add(&mut self, rows: &[Datum], sizes: &BatchSizes) -> Option<usize> {
+        for row in &rows[self.rows..] {
+            self.rows += 1;
+            self.bytes += row.size_hint();
+            if self.rows >= sizes.rows_max || (self.bytes >= sizes.bytes && self.rows >= sizes.rows_min) {
+                return Some(self.rows);
+            }
+        }
+        None
+    }
+
+    /// How many rows like these fill what is left of the bytes.
+    fn fitting(&self, sizes: &BatchSizes) -> usize {
+        let Some(mean) = self.bytes.checked_div(self.rows) else { return usize::MAX };
+        let left = sizes.bytes.saturating_sub(self.bytes) / mean.max(1);
+        left.max(sizes.rows_min.saturating_sub(self.rows)).max(1)
     }
 }

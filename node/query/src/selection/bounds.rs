@@ -23,30 +23,28 @@ pub(crate) fn between(args: &Args<'_>) -> Result<Value> {
         None => ordered_by.unwrap_or_else(|| table.info().primary_key.clone()),
     };
     if slice.range.is_some() {
-        return Err(Error::logic("Cannot perform multiple BETWEENs on the same table."));
+        return Err(Error::logic("Cannot perform multiple BETWEENs on the same table.").at(table.id));
     }
     if let Some(other) = &slice.index
         && *other != index
     {
-        return Err(Error::logic(format!("Cannot call BETWEEN on index `{index}` after ordering on index `{other}`.")));
+        let message = format!("Cannot call BETWEEN on index `{index}` after ordering on index `{other}`.");
+        return Err(Error::logic(message).at(table.id));
     }
     let range = DatumRange { left, left_closed, right, right_closed };
     Ok(table.with(Part::Slice(Slice { index: Some(index), range: Some(range), order: slice.order })).into_value())
 }
 
 fn bound(args: &Args<'_>, name: &str, default: bool) -> Result<bool> {
-    let closed = args.optarg_as(name, |datum| {
-        let text = datum.as_string()?;
-        match text.as_str() {
-            "open" => Ok(false),
-            "closed" => Ok(true),
-            _ => Err(Error::logic(format!(
-                "Expected `open` or `closed` for optarg `{name}` (got `{}`).",
-                datum.print_truncated()
-            ))),
-        }
-    })?;
-    Ok(closed.unwrap_or(default))
+    let Some(text) = args.optarg_string(name)? else { return Ok(default) };
+    match text.as_str() {
+        "open" => Ok(false),
+        "closed" => Ok(true),
+        _ => Err(Error::logic(format!(
+            "Expected `open` or `closed` for optarg `{name}` (got `{}`).",
+            Datum::from(text).print_truncated()
+        ))),
+    }
 }
 
 fn not_null(value: Value, cx: &Cx) -> Result<Datum> {
@@ -87,15 +85,21 @@ fn key_argument(value: Value, cx: &Cx) -> Result<Datum> {
     Ok(datum)
 }
 
-/// The same slice, ordered. Errors: it is ordered already, or ranged by another index.
-pub(super) fn sorted(slice: &Slice, index: &photondb_reql::Str, order: Order) -> Result<Slice> {
+/// The same slice, of a table that came about at `id`, ordered. Errors: it is ordered already, or ranged by another index.
+pub(super) fn sorted(
+    slice: &Slice,
+    index: &photondb_reql::Str,
+    order: Order,
+    id: photondb_reql::BacktraceId,
+) -> Result<Slice> {
     if slice.order != Order::Any {
-        return Err(Error::logic("Cannot perform multiple indexed ORDER_BYs on the same table."));
+        return Err(Error::logic("Cannot perform multiple indexed ORDER_BYs on the same table.").at(id));
     }
     if let Some(other) = &slice.index
         && other != index
     {
-        return Err(Error::logic(format!("Cannot order by index `{index}` after calling BETWEEN on index `{other}`.")));
+        let message = format!("Cannot order by index `{index}` after calling BETWEEN on index `{other}`.");
+        return Err(Error::logic(message).at(id));
     }
     Ok(Slice { index: Some(index.clone()), range: slice.range.clone(), order })
 }

@@ -39,9 +39,14 @@ impl TableRef {
             if batch.is_empty() {
                 break;
             }
-            cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            cx.steps_of(batch.len());
             for row in batch {
-                values.extend(function.values(&row.document, cx));
+                for value in function.values(&row.document, cx) {
+                    let size = value.footprint();
+                    if values.insert(value) {
+                        cx.hold(size)?;
+                    }
+                }
             }
             cx.check_array_length(values.len())?;
         }
@@ -74,7 +79,7 @@ impl Stream for DistinctValues {
         let mut values = Batch::new();
         while let Some(rows) = &mut self.rows {
             let batch = rows.next_rows(want.clamp(1, SCAN_BATCH_ROWS))?;
-            cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            cx.steps_of(batch.len());
             if batch.is_empty() {
                 break;
             }

@@ -30,7 +30,7 @@ impl TableRef {
         let index = named.or_else(|| slice.index.clone()).unwrap_or_else(|| self.info().primary_key.clone());
         // An order that is there already is turned to what is asked for.
         let slice = Slice { order: Order::Any, ..slice.clone() };
-        let ordered = self.with(Part::Slice(bounds::sorted(&slice, &index, order)?));
+        let ordered = self.with(Part::Slice(bounds::sorted(&slice, &index, order, self.id)?));
         let first = ordered.open_rows()?.next_rows(1)?.into_iter().next();
         match first {
             Some(row) => Ok(RowRef::extreme(&ordered, row.document).into_value()),

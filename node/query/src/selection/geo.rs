@@ -71,6 +71,7 @@ pub(super) fn open_intersecting(table: &TableRef, index: &Str, geometry: &Datum)
             }
             Ok(false)
         }),
+        &table.surroundings,
     ))
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn get_nearest(args: &Args<'_>) -> Result<Value> {
     table.surroundings.require_on(crate::catalog::Permission::Read, table.info())?;
     require_geo(&table, &index, "get_nearest")?;
     let function = IndexFunction::of(&table, &index)?;
-    let mut rows = RowStream::new(table.table.scan(&whole(), table.mode)?);
+    let mut rows = RowStream::new(table.table.scan(&whole(), table.mode)?, &table.surroundings);
     let mut found: Vec<(f64, Datum)> = Vec::new();
     loop {
         let batch = rows.next_rows(SCAN_BATCH_ROWS)?;

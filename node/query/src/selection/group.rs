@@ -41,7 +41,7 @@ impl TableRef {
             if batch.is_empty() {
                 break;
             }
-            cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            cx.steps_of(batch.len());
             for row in batch {
                 let value = match row.index_value {
                     Some(value) => value,
@@ -61,6 +61,10 @@ impl TableRef {
                     parts.push(value);
                     Datum::from(parts)
                 };
+                cx.hold_datum(&row.document)?;
+                if !groups.contains_key(&group) {
+                    cx.hold_datum(&group)?;
+                }
                 groups.entry(group).or_default().push(row.document);
                 count += 1;
                 if count > cx.limits().array {

@@ -17,7 +17,7 @@ impl TableRef {
     pub(super) fn order_by(self: Rc<Self>, args: &Args<'_>) -> Result<Value> {
         let (index, order) = index_ordering(args)?;
         let Part::Slice(slice) = &self.part else { return Err(not_a_slice()) };
-        let ordered = self.with(Part::Slice(bounds::sorted(slice, &index, order)?));
+        let ordered = self.with(Part::Slice(bounds::sorted(slice, &index, order, self.id)?));
         if args.len() == 1 {
             return Ok(ordered.into_value());
         }
@@ -28,6 +28,7 @@ impl TableRef {
             rows: None,
             comparisons,
             run: Vec::new(),
+            run_bytes: 0,
             waiting: Vec::new(),
             ended: false,
         };
@@ -65,6 +66,8 @@ struct Ties {
     comparisons: Vec<Comparison>,
     /// Rows with one index value, perhaps not all of them yet.
     run: Vec<Row>,
+    /// Bytes of those.
+    run_bytes: usize,
     /// Rows in their final order.
     waiting: Vec<Datum>,
     ended: bool,
@@ -85,6 +88,7 @@ impl Ties {
 
     fn finish_run(&mut self, cx: &Cx) -> Result<()> {
         let run = std::mem::take(&mut self.run);
+        self.run_bytes = 0;
         if run.len() < 2 {
             self.waiting.extend(run.into_iter().map(|row| row.document));
             return Ok(());
@@ -105,7 +109,7 @@ impl Stream for Ties {
             }
             let Some(rows) = &mut self.rows else { break };
             let batch = rows.next_rows(want.clamp(1, SCAN_BATCH_ROWS))?;
-            cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            cx.steps_of(batch.len());
             self.ended = batch.is_empty();
             for row in batch {
                 if let Some(first) = self.run.first()
@@ -113,6 +117,8 @@ impl Stream for Ties {
                 {
                     self.finish_run(cx)?;
                 }
+                self.run_bytes += row.document.footprint();
+                cx.check_room(self.run_bytes)?;
                 self.run.push(row);
             }
             if self.ended {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use photondb_reql::BacktraceId;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::value::Db;
@@ -56,7 +57,7 @@ fn system_row(surroundings: &Rc<Surroundings>, name: &str, key: Datum) -> Result
     let options =
         TableOptions { identifier_format: IdentifierFormat::Name, user: surroundings.environment.user.clone() };
     let table = catalog.table(&db, name, &options)?;
-    let table = TableRef::whole(surroundings.clone(), db, table, ReadMode::Single);
+    let table = TableRef::whole(surroundings.clone(), db, table, ReadMode::Single, BacktraceId::NONE);
     Ok(RowRef::by_key(&table, key)?.into_value())
 }
 

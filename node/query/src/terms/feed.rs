@@ -36,8 +36,8 @@ fn of(value: Value, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Str
         return of_row(&row, options, args);
     }
     let sequence = value.into_sequence(args.cx()).map_err(|error| error.at(args.id(0)))?;
-    let Source::Table(table) = &sequence.source else { return Err(eager()) };
-    let Some(table) = table.as_any().downcast_ref::<TableRef>().cloned() else { return Err(eager()) };
+    let Source::Table(table) = &sequence.source else { return Err(eager().at(args.id(0))) };
+    let Some(table) = table.as_any().downcast_ref::<TableRef>().cloned() else { return Err(eager().at(args.id(0))) };
     let ordered = table.as_slice().is_some_and(|slice| slice.order != Order::Any);
     let mut transforms = sequence.transforms;
     let limit = transforms.iter().position(|transform| matches!(transform, Transform::Limit(_)));
@@ -64,7 +64,7 @@ fn of(value: Value, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Str
 
 fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     match row.origin {
-        Origin::Place => Err(eager()),
+        Origin::Place => Err(eager().at(args.id(0))),
         Origin::Extreme => Ok(Box::new(LimitFeed::open(row.table.clone(), Vec::new(), 1, options, args.cx())?)),
         Origin::Key => {
             if options.include_offsets {

@@ -24,7 +24,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
         table: &table,
         options: &options,
         conflict,
-        stats: Stats::new(options.return_changes, cx.limits().array),
+        stats: Stats::new(options.return_changes, cx),
         pending: Vec::new(),
         weight: 0,
         permitted: false,
@@ -33,7 +33,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
         Value::Datum(document @ Datum::Object(_)) => inserts.add(document, cx)?,
         Value::Row(row) => inserts.add(row.read(cx).map_err(|error| error.at(args.id(1)))?, cx)?,
         value => {
-            let sequence = value.into_sequence(cx).map_err(|error| error.at(args.id(1)))?;
+            let sequence = args.value_as_sequence(1, value)?;
             let mut documents = sequence.open(cx)?;
             loop {
                 let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
@@ -155,8 +155,10 @@ impl Inserts<'_> {
             self.stats.error(error);
         }
         let count = writes.len() + invalid.len();
-        let results =
-            if writes.is_empty() { Vec::new() } else { self.table.table.write(writes, &self.options.write, cx)? };
+        let results = match writes.is_empty() {
+            true => Vec::new(),
+            false => self.table.surroundings.writing(|| self.table.table.write(writes, &self.options.write, cx))?,
+        };
         let (mut invalid, mut results) = (invalid.into_iter().peekable(), results.iter());
         for position in 0..count {
             if let Some((_, error)) = invalid.next_if(|(of, _)| *of == position) {

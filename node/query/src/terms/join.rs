@@ -45,7 +45,7 @@ impl EqJoin {
         if self.table.secondary(self.index.as_ref()).is_none() {
             keys::check_primary(&key)?;
             self.table.surroundings.require_on(Permission::Read, self.table.info())?;
-            if let Some(right) = self.table.table.get(&key, self.table.mode)? {
+            if let Some(right) = self.table.surroundings.reading(|| self.table.table.get(&key, self.table.mode))? {
                 self.pair(&left, right);
             }
             return Ok(());
@@ -76,7 +76,7 @@ impl Stream for EqJoin {
             if batch.is_empty() {
                 break;
             }
-            cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            cx.steps_of(batch.len());
             for left in batch {
                 self.join(left, cx)?;
             }

@@ -45,7 +45,7 @@ pub(super) fn table(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<
     let (db, name) = db_and_name(surroundings, args)?;
     let options = TableOptions { identifier_format, user: surroundings.environment.user.clone() };
     let table = surroundings.environment.catalog.table(&db, &name, &options)?;
-    Ok(TableRef::whole(surroundings.clone(), db, table, mode).into_value())
+    Ok(TableRef::whole(surroundings.clone(), db, table, mode, args.call().id).into_value())
 }
 
 /// `table_create(name, {...})`.

@@ -26,7 +26,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let table = target.table.clone();
     table.surroundings.require_on(Permission::Write, table.info())?;
-    let mut stats = Stats::new(options.return_changes, cx.limits().array);
+    let mut stats = Stats::new(options.return_changes, cx);
     match target.rows {
         Rows::One(key) => write(&table, vec![key], &change, &options, &mut stats, cx)?,
         Rows::Many(mut documents) => loop {
@@ -60,7 +60,7 @@ fn write(
     let results = match change {
         Change::Atomic(transition) => {
             let writes = keys.into_iter().map(|key| Write { key, transition: transition.clone() }).collect();
-            table.table.write(writes, &options.write, cx)?
+            table.surroundings.writing(|| table.table.write(writes, &options.write, cx))?
         }
         Change::NonAtomic(change) => {
             let mut results = Vec::with_capacity(keys.len());

@@ -3,6 +3,7 @@
 use photondb_reql::Str;
 use photondb_reql::datum::{Array, Datum, Object, ObjectBuilder};
 use photondb_reql::error::{Error, Result};
+use photondb_reql::eval::Cx;
 
 use crate::table::WriteResult;
 
@@ -31,6 +32,8 @@ pub(crate) struct Stats {
     unchanged: u64,
     first_error: Option<String>,
     changes: Vec<Datum>,
+    /// Bytes that further changes may take.
+    changes_room: usize,
     changes_cut: bool,
     touched: bool,
     generated_keys: Vec<Datum>,
@@ -38,8 +41,9 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    pub fn new(return_changes: ReturnChanges, array_limit: usize) -> Stats {
-        Stats { return_changes, array_limit, ..Stats::default() }
+    /// Of one write of the query.
+    pub fn new(return_changes: ReturnChanges, cx: &Cx) -> Stats {
+        Stats { return_changes, array_limit: cx.limits().array, changes_room: cx.room(), ..Stats::default() }
     }
 
     /// A key that the query made up.
@@ -103,7 +107,10 @@ impl Stats {
     }
 
     fn change(&mut self, change: Datum) {
-        if self.changes.len() < self.array_limit {
+        // What was written cannot be taken back, so that what is too much is left out, and nothing fails.
+        let size = change.footprint();
+        if self.changes.len() < self.array_limit && size <= self.changes_room && !self.changes_cut {
+            self.changes_room -= size;
             self.changes.push(change);
         } else {
             self.changes_cut = true;
@@ -115,7 +122,7 @@ impl Stats {
         let mut fields = ObjectBuilder::with_capacity(10);
         let mut warnings = Vec::new();
         if self.changes_cut {
-            warnings.push(Datum::from(format!("Too many changes, array truncated to {}.", self.array_limit)));
+            warnings.push(Datum::from(format!("Too many changes, array truncated to {}.", self.changes.len())));
         }
         if self.generated > self.generated_keys.len() {
             warnings.push(Datum::from(format!(
@@ -200,7 +207,7 @@ mod tests {
     #[test]
     fn a_document_counts_once_by_what_became_of_it() {
         let document = Datum::Object(object(&[("id", Datum::from(1))]));
-        let mut stats = Stats::new(ReturnChanges::Yes, 10);
+        let mut stats = Stats::new(ReturnChanges::Yes, &Cx::pure());
         stats.add(&WriteResult::Done { old: Datum::Null, new: document.clone() });
         stats.add(&WriteResult::Done { old: document.clone(), new: document.clone() });
         stats.add(&WriteResult::Done { old: document.clone(), new: Datum::Null });

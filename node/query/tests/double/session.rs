@@ -38,6 +38,11 @@ pub struct Session {
 impl Session {
     /// A user's session. The table `t` is there.
     pub fn of(catalog: &Rc<MemoryCatalog>, user: &str) -> Session {
+        Session::with_memory(catalog, user, usize::MAX)
+    }
+
+    /// The same, whose queries may hold so many bytes.
+    pub fn with_memory(catalog: &Rc<MemoryCatalog>, user: &str, memory_max: usize) -> Session {
         let environment = Environment {
             catalog: catalog.clone(),
             fetch: Rc::new(Nobody),
@@ -45,6 +50,7 @@ impl Session {
             user: Str::from(user),
             clock: Arc::new(ManualClock::starting_at(WallTime { micros: 1_000_000_000_000 })),
             random: Arc::new(SeededRandom::new(1)),
+            memory_max,
         };
         let session = Session { environment };
         if session.run(r#"[62,[]]"#) == "[]" {

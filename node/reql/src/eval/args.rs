@@ -1,6 +1,6 @@
 //! How a term reads its arguments: lazily, typed, with errors located at the argument.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::datum::{Datum, Str};
@@ -23,6 +23,10 @@ pub struct Args<'a> {
     spliced: Option<Vec<Spliced<'a>>>,
     /// The first argument when it is already known: it had to be looked at to see whether it is grouped.
     first: RefCell<Option<Value>>,
+    /// Where the first argument came about, once it was evaluated.
+    first_origin: Cell<Option<BacktraceId>>,
+    /// The argument that was read last, and where it came about.
+    last_origin: Cell<Option<(usize, BacktraceId)>>,
 }
 
 enum Spliced<'a> {
@@ -33,7 +37,15 @@ enum Spliced<'a> {
 impl<'a> Args<'a> {
     /// Prepares the arguments of `call`; evaluates `r.args` and checks the number of arguments when it is there.
     pub fn new(call: &'a Arc<CallNode>, scope: &'a Scope, cx: &'a Cx) -> Result<Args<'a>> {
-        let mut args = Args { call, scope, cx, spliced: None, first: RefCell::new(None) };
+        let mut args = Args {
+            call,
+            scope,
+            cx,
+            spliced: None,
+            first: RefCell::new(None),
+            first_origin: Cell::new(None),
+            last_origin: Cell::new(None),
+        };
         if call.spliced {
             args.splice()?;
         }
@@ -42,7 +54,9 @@ impl<'a> Args<'a> {
 
     /// The arguments of `call`, the first of them already evaluated.
     pub(crate) fn with_known_first(call: &'a Arc<CallNode>, first: Value, scope: &'a Scope, cx: &'a Cx) -> Args<'a> {
-        Args { call, scope, cx, spliced: None, first: RefCell::new(Some(first)) }
+        let first_origin = Cell::new(Some(cx.origin()));
+        let last_origin = Cell::new(None);
+        Args { call, scope, cx, spliced: None, first: RefCell::new(Some(first)), first_origin, last_origin }
     }
 
     /// As [`Args::with_known_first`], for a call that may hold `r.args`.
@@ -67,7 +81,15 @@ impl<'a> Args<'a> {
                 })
                 .collect()
         });
-        Args { call: self.call, scope: self.scope, cx: self.cx, spliced, first: RefCell::new(Some(value)) }
+        Args {
+            call: self.call,
+            scope: self.scope,
+            cx: self.cx,
+            spliced,
+            first: RefCell::new(Some(value)),
+            first_origin: self.first_origin.clone(),
+            last_origin: Cell::new(None),
+        }
     }
 
     fn splice(&mut self) -> Result<()> {
@@ -82,7 +104,7 @@ impl<'a> Args<'a> {
                     };
                     let datum = eval(list, self.scope, self.cx)?.into_datum(self.cx).map_err(|e| e.at(list.id()))?;
                     let Datum::Array(array) = &datum else {
-                        return Err(signature::expected_type("ARRAY", &datum).at(list.id()));
+                        return Err(signature::expected_type("ARRAY", &datum).at(inner.id));
                     };
                     all.extend(array.iter().map(|one| Spliced::Datum(one, self.call.id)));
                 }
@@ -124,8 +146,20 @@ impl<'a> Args<'a> {
         self.len() == 0
     }
 
-    /// Where argument `index` stands in the query.
+    /// Where errors about argument `index` point: where its value came about, when it was read, or where it stands.
     pub fn id(&self, index: usize) -> BacktraceId {
+        if index == 0
+            && let Some(id) = self.first_origin.get()
+        {
+            return id;
+        }
+        match self.last_origin.get() {
+            Some((read, id)) if read == index => id,
+            _ => self.place(index),
+        }
+    }
+
+    fn place(&self, index: usize) -> BacktraceId {
         match &self.spliced {
             None => self.call.args[index].id(),
             Some(all) => match &all[index] {
@@ -153,13 +187,21 @@ impl<'a> Args<'a> {
         {
             return Ok(first);
         }
-        match &self.spliced {
-            None => eval(&self.call.args[index], self.scope, self.cx),
+        let node = match &self.spliced {
+            None => &self.call.args[index],
             Some(all) => match &all[index] {
-                Spliced::Node(node) => eval(node, self.scope, self.cx),
-                Spliced::Datum(datum, _) => Ok(Value::Datum(datum.clone())),
+                Spliced::Node(node) => node,
+                Spliced::Datum(datum, _) => return Ok(Value::Datum(datum.clone())),
             },
+        };
+        let value = eval(node, self.scope, self.cx)?;
+        let origin = self.cx.origin();
+        if index == 0 {
+            self.first_origin.set(Some(origin));
+        } else {
+            self.last_origin.set(Some((index, origin)));
         }
+        Ok(value)
     }
 
     /// Looks at the first argument without taking it: it is evaluated once and kept for [`Args::value`].
@@ -172,6 +214,9 @@ impl<'a> Args<'a> {
 
     /// Gives back the first argument, for whoever reads it next.
     pub(crate) fn put_first(&self, value: Value) {
+        if self.first_origin.get().is_none() {
+            self.first_origin.set(Some(self.cx.origin()));
+        }
         *self.first.borrow_mut() = Some(value);
     }
 
@@ -236,7 +281,7 @@ impl<'a> Args<'a> {
 
     /// Argument `index` as something callable; other values as `shortcut` says.
     pub fn function(&self, index: usize, shortcut: Shortcut) -> Result<Func> {
-        let id = self.id(index);
+        let id = self.place(index);
         self.convert(index, |value, cx| value.into_function(shortcut, cx)).map(|function| function.located(id))
     }
 

@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::eval::args::Args;
 use crate::eval::script::{Script, Scripted};
 use crate::eval::sequence::Sequence;
+use crate::eval::trace::Trace;
 use crate::eval::value::Value;
+use crate::term::BacktraceId;
 
 /// How large things may get in one query.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +19,17 @@ pub struct Limits {
     pub array: usize,
     /// Rows of one batch to a client; `max_batch_rows`.
     pub batch_rows: usize,
+    /// Bytes that one query may hold at once, as [`Cx::hold`] counts them.
+    pub memory: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { array: crate::limits::ARRAY_ELEMENTS_MAX, batch_rows: usize::MAX }
+        Limits {
+            array: crate::limits::ARRAY_ELEMENTS_MAX,
+            batch_rows: usize::MAX,
+            memory: crate::limits::QUERY_MEMORY_BYTES_MAX,
+        }
     }
 }
 
@@ -41,8 +49,16 @@ pub trait World {
         Err(Error::logic("JavaScript cannot be run here."))
     }
 
-    /// Lets other queries of this thread run. Called every so many steps.
-    fn yield_now(&self) {}
+    /// Called when the steps that it granted last are used up: lets other queries of this thread run when it is their turn,
+    /// and grants more steps. A query that is to end is unwound here.
+    fn grant_steps(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// Where tasks are noted, when the query asks for its profile.
+    fn trace(&self) -> Option<&Trace> {
+        None
+    }
 
     /// The time at which the query began, in microseconds since 1970-01-01T00:00:00Z: what `now()` gives.
     fn now_micros(&self) -> i64;
@@ -68,6 +84,9 @@ impl World for NoWorld {
     }
 }
 
+/// Less than this is not looked at again when a term is done, in bytes.
+const SETTLED_BYTES_MIN: usize = 64 * 1024;
+
 /// The context of one query. Shared by reference while it runs, and kept by its cursor between batches.
 #[derive(Clone)]
 pub struct Cx(Rc<Inner>);
@@ -75,19 +94,31 @@ pub struct Cx(Rc<Inner>);
 struct Inner {
     world: Box<dyn World>,
     limits: Limits,
-    /// Steps since the last look at the clock of fairness.
-    steps: Cell<u32>,
+    /// Steps until the world is asked for more.
+    steps_left: Cell<u32>,
+    /// Bytes held, as far as they are counted.
+    held: Cell<usize>,
+    /// Whether the world has a trace.
+    traced: bool,
+    /// Where the value that was evaluated last came about.
+    origin: Cell<BacktraceId>,
     /// Global optional arguments, by name.
     globals: RefCell<Vec<(Str, Datum)>>,
 }
 
-/// How many steps an evaluation makes before it lets others run.
-const STEPS_BETWEEN_YIELDS: u32 = 4096;
-
 impl Cx {
     /// A context for one query.
     pub fn new(world: impl World + 'static, limits: Limits) -> Cx {
-        Cx(Rc::new(Inner { world: Box::new(world), limits, steps: Cell::new(0), globals: RefCell::default() }))
+        let traced = world.trace().is_some();
+        Cx(Rc::new(Inner {
+            world: Box::new(world),
+            traced,
+            limits,
+            steps_left: Cell::new(0),
+            held: Cell::new(0),
+            origin: Cell::new(BacktraceId::NONE),
+            globals: RefCell::default(),
+        }))
     }
 
     /// A context without a world, for stored functions.
@@ -98,6 +129,22 @@ impl Cx {
     /// The world outside.
     pub fn world(&self) -> &dyn World {
         &*self.0.world
+    }
+
+    /// Where the value that was evaluated last came about: of `default`, `branch` and the like it is the term that gave the
+    /// value which they let through. Errors about the value point there.
+    pub(crate) fn origin(&self) -> BacktraceId {
+        self.0.origin.get()
+    }
+
+    /// Says where the value that was just evaluated came about.
+    pub(crate) fn set_origin(&self, id: BacktraceId) {
+        self.0.origin.set(id);
+    }
+
+    /// Where tasks are noted, when the query asks for its profile.
+    pub fn trace(&self) -> Option<&Trace> {
+        if self.0.traced { self.0.world.trace() } else { None }
     }
 
     /// The limits of this query.
@@ -120,14 +167,74 @@ impl Cx {
         self.steps(1);
     }
 
-    /// Counts `count` steps at once, for loops over rows.
+    /// Counts `count` steps at once: for loops over rows, and for single steps that take as long as so many.
     pub fn steps(&self, count: u32) {
-        let steps = self.0.steps.get().saturating_add(count);
-        if steps >= STEPS_BETWEEN_YIELDS {
-            self.0.steps.set(0);
-            self.0.world.yield_now();
-        } else {
-            self.0.steps.set(steps);
+        match self.0.steps_left.get().checked_sub(count) {
+            Some(left) => self.0.steps_left.set(left),
+            None => self.ask_for_steps(),
+        }
+    }
+
+    /// Counts the steps of a loop over `count` rows.
+    pub fn steps_of(&self, count: usize) {
+        self.steps(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    #[cold]
+    fn ask_for_steps(&self) {
+        // Nobody may take the grant of somebody who runs while this one waits: the cell is written after the wait.
+        let granted = self.0.world.grant_steps();
+        self.0.steps_left.set(granted);
+    }
+
+    /// Counts `bytes` more that the query holds. Errors: it holds more than it may.
+    ///
+    /// What gathers elements (arrays made of streams, sorts, groups, `distinct`) counts each as it comes in; whatever the
+    /// evaluation of a term counted is given back when the term is done, but for its result ([`Cx::settle`]).
+    pub fn hold(&self, bytes: usize) -> Result<()> {
+        self.check_room(bytes)?;
+        self.0.held.set(self.0.held.get().saturating_add(bytes));
+        Ok(())
+    }
+
+    /// Bytes that it may still hold.
+    pub fn room(&self) -> usize {
+        self.0.limits.memory.saturating_sub(self.0.held.get())
+    }
+
+    /// Refuses `bytes` that are held for a short time beside what is counted.
+    pub fn check_room(&self, bytes: usize) -> Result<()> {
+        if bytes > self.room() {
+            return Err(Error::query_too_large(self.0.limits.memory));
+        }
+        Ok(())
+    }
+
+    /// Counts an element that was gathered.
+    pub fn hold_datum(&self, datum: &Datum) -> Result<()> {
+        self.hold(datum.footprint())
+    }
+
+    /// Counts elements that were gathered.
+    pub fn hold_all(&self, batch: &[Datum]) -> Result<()> {
+        self.hold(batch.iter().map(Datum::footprint).sum())
+    }
+
+    /// Bytes held now; what [`Cx::settle`] and [`Cx::release_to`] go back to.
+    pub fn held(&self) -> usize {
+        self.0.held.get()
+    }
+
+    /// Gives back everything counted since `mark`.
+    pub fn release_to(&self, mark: usize) {
+        self.0.held.set(self.0.held.get().min(mark));
+    }
+
+    /// Gives back what was counted since `mark` but for what `value` is made of. Free when little was counted.
+    pub(crate) fn settle(&self, mark: usize, value: &Value) {
+        if self.0.held.get().saturating_sub(mark) >= SETTLED_BYTES_MIN {
+            let kept = value.footprint();
+            self.0.held.set(self.0.held.get().min(mark.saturating_add(kept)));
         }
     }
 

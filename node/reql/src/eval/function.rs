@@ -165,6 +165,15 @@ impl Func {
             _ => error,
         }
     }
+
+    /// Lays an error about its result at the door of the whole function: one that RethinkDB finds in the datum itself.
+    #[must_use]
+    pub fn blame_whole(&self, error: Error) -> Error {
+        match self {
+            Func::Closure(closure) => error.at(closure.function.id),
+            _ => error,
+        }
+    }
 }
 
 impl Closure {
@@ -181,7 +190,17 @@ impl Closure {
             ))
             .at(self.function.body.id()));
         }
-        let value = eval(&self.function.body, &self.scope.enter(args), cx)?;
+        let mark = cx.held();
+        if let Some(trace) = cx.trace() {
+            trace.hush();
+        }
+        let value = eval(&self.function.body, &self.scope.enter(args), cx);
+        if let Some(trace) = cx.trace() {
+            trace.speak();
+        }
+        let value = value?;
+        // Whoever gathers results counts them.
+        cx.release_to(mark);
         if let Value::Datum(datum) = &value {
             check_growth(datum).map_err(|error| error.at(self.function.body.id()))?;
         }

@@ -195,6 +195,7 @@ impl Sequence {
         }
         let mut all = Vec::new();
         self.for_each_batch(cx, |mut batch| {
+            cx.hold_all(&batch)?;
             if all.is_empty() {
                 all = batch;
             } else {
@@ -210,6 +211,7 @@ impl Sequence {
     pub fn read_unlimited(self, cx: &Cx) -> Result<Batch> {
         let mut all = Batch::new();
         self.for_each_batch(cx, |mut batch| {
+            cx.hold_all(&batch)?;
             if all.is_empty() {
                 all = batch;
             } else {
@@ -245,7 +247,7 @@ impl Stream for ArrayStream {
         let end = self.array.len().min(self.next.saturating_add(want.max(1)));
         let batch: Batch = (self.next..end).filter_map(|index| self.array.get(index)).collect();
         self.next = end;
-        cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        cx.steps_of(batch.len());
         Ok(batch)
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::eval::args::Args;
 use crate::eval::context::Cx;
 use crate::eval::function::{Func, Shortcut};
-use crate::eval::sequence::{Sequence, Stream};
+use crate::eval::sequence::{Sequence, Source, Stream};
 use crate::eval::signature;
 use crate::term::BacktraceId;
 
@@ -56,6 +56,11 @@ pub trait TableValue {
     /// One of its documents as something that can be written to (`nth` of a selection).
     fn row(self: Rc<Self>, document: Datum) -> Value {
         Value::Datum(document)
+    }
+
+    /// Whether it is known to be empty without a look at the data: `get_all` without a key.
+    fn is_nothing(&self) -> bool {
+        false
     }
 
     /// How the value is shown in error messages, such as `table("x")`.
@@ -144,6 +149,23 @@ impl Value {
             Shortcut::Matches => Func::Matches(value),
             Shortcut::None | Shortcut::Constant => Func::Constant(value),
         })
+    }
+
+    /// About how many bytes of memory it takes; `usize::MAX` for a stream, of which nobody knows what it has gathered.
+    pub(crate) fn footprint(&self) -> usize {
+        match self {
+            Value::Datum(datum) => datum.footprint(),
+            Value::Sequence(sequence) => match &sequence.source {
+                Source::Array(array) => Datum::Array(array.clone()).footprint(),
+                Source::Table(_) => 0,
+                Source::Stream(_) => usize::MAX,
+            },
+            Value::Grouped(groups) => {
+                let group = |(group, value): &(Datum, Value)| group.footprint().saturating_add(value.footprint());
+                groups.iter().map(group).fold(0, usize::saturating_add)
+            }
+            Value::Function(_) | Value::Db(_) | Value::Table(_) | Value::Row(_) => 0,
+        }
     }
 
     /// What `type_of` answers.

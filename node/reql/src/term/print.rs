@@ -8,6 +8,9 @@ use super::Term;
 /// Lines longer than this are broken where that is possible.
 const WIDTH: usize = 80;
 
+/// As [`WIDTH`], where a whole query is shown.
+const QUERY_WIDTH: usize = 89;
+
 /// `function(var1) { return r.row("a"); }`
 pub fn function(params: &[i64], body: &Term) -> String {
     let names: Vec<String> = params.iter().map(|param| variable(*param)).collect();
@@ -26,6 +29,11 @@ pub fn index_create(name: &str, params: &[i64], body: &Term, multi: bool, geo: b
 /// The `query` of a write hook.
 pub fn set_write_hook(params: &[i64], body: &Term) -> String {
     format!("setWriteHook({})", function(params, body))
+}
+
+/// A whole query, as `jobs` shows it.
+pub fn query(term: &Term) -> String {
+    layout::print(&javascript::render(term), QUERY_WIDTH)
 }
 
 /// Variables that a driver numbered, and those that the server made up, which have negative numbers.

@@ -1,6 +1,7 @@
 //! Sequences that have fallen apart into groups: read once, every group with its own transforms and its own aggregate.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::datum::Datum;
 use crate::error::{Error, ErrorKind, Result};
@@ -102,12 +103,21 @@ pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec
             }
         }
         for (key, elements) in parted {
-            let group = groups.entry(key).or_insert_with(|| Group {
-                running: Running::new(&after),
-                accumulator: Accumulator::new(aggregate),
-                kept: false,
-            });
+            let group = match groups.entry(key) {
+                Entry::Occupied(group) => group.into_mut(),
+                Entry::Vacant(place) => {
+                    cx.hold(place.key().footprint() + size_of::<Group<'_>>())?;
+                    place.insert(Group {
+                        running: Running::new(&after),
+                        accumulator: Accumulator::new(aggregate),
+                        kept: false,
+                    })
+                }
+            };
             for element in group.running.push(elements, cx)? {
+                if matches!(aggregate, Aggregate::Collect) {
+                    cx.hold_datum(&element)?;
+                }
                 group.kept |= group.accumulator.push(element, cx)?;
                 collected += 1;
             }

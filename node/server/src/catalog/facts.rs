@@ -1,14 +1,17 @@
 //! What a server says of itself, and what lives as long as its process.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use photondb_reql::datum::Datum;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::system::SystemClock;
 use tokio::sync::watch;
 
+use crate::client::running::RunningQueries;
+use crate::client::worker::Connections;
 use crate::config::Config;
+use crate::node::activity::Activity;
 
 /// The documents of `_debug_scratch`, by key.
 pub(crate) type Scratch = Arc<BTreeMap<Datum, Datum>>;
@@ -31,12 +34,19 @@ pub struct ServerFacts {
     pub argv: Vec<String>,
     /// The number of the process.
     pub pid: u32,
+    /// The queries that run.
+    pub running: RunningQueries,
+    /// What they did.
+    pub activity: Activity,
+    /// Who counts connections, once there can be any.
+    pub connections: OnceLock<Arc<Connections>>,
     pub(crate) scratch: watch::Sender<Scratch>,
 }
 
 impl ServerFacts {
-    /// What the configuration and the system say. A port that the system is to choose shows as 0.
-    pub fn gather(config: &Config) -> ServerFacts {
+    /// What the configuration and the system say. A port that the system is to choose shows as 0. `seed` tells the ids of
+    /// this process's queries from others'.
+    pub fn gather(config: &Config, seed: u64) -> ServerFacts {
         ServerFacts {
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             cluster_port: config.cluster.port,
@@ -46,6 +56,9 @@ impl ServerFacts {
             started_micros: SystemClock::new().wall().micros,
             argv: std::env::args().collect(),
             pid: std::process::id(),
+            running: RunningQueries::new(seed),
+            activity: Activity::default(),
+            connections: OnceLock::new(),
             scratch: watch::channel(Scratch::default()).0,
         }
     }

@@ -1,5 +1,6 @@
 //! What catalog and system tables stand on: the state, the way to change it, and waiting until a change is served.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use photondb_proto::{NodeId, TableId};
 use photondb_replica::TableReplicas;
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::{fiber, task};
+use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::{LOOK_EVERY, ServerFacts};
+use crate::node::activity::{TableCounts, Totals};
 use crate::node::{Cluster, Foundation};
 
 /// How long DDL waits until this node serves what it made.
@@ -22,6 +25,8 @@ pub(crate) struct Ground {
     cluster: Arc<Cluster>,
     foundation: Arc<Foundation>,
     facts: Arc<ServerFacts>,
+    /// What this thread did to each table.
+    counts: RefCell<FxHashMap<TableId, Arc<TableCounts>>>,
 }
 
 /// Why a command did not take effect.
@@ -43,7 +48,7 @@ impl Failure {
 
 impl Ground {
     pub fn new(cluster: Arc<Cluster>, foundation: Arc<Foundation>, facts: Arc<ServerFacts>) -> Ground {
-        Ground { cluster, foundation, facts }
+        Ground { cluster, foundation, facts, counts: RefCell::default() }
     }
 
     /// The newest state.
@@ -66,6 +71,24 @@ impl Ground {
 
     pub fn facts(&self) -> &Arc<ServerFacts> {
         &self.facts
+    }
+
+    /// Where this thread counts what it does to a table.
+    pub fn counts(&self, table: TableId) -> Arc<TableCounts> {
+        let mut counts = self.counts.borrow_mut();
+        counts.entry(table).or_insert_with(|| self.facts.activity.counts(table)).clone()
+    }
+
+    /// What was done until now, and at a moment a second or two ago.
+    pub fn activity(&self) -> (Totals, Totals) {
+        let now = self.foundation.clock.now();
+        let totals = self.facts.activity.totals(now, &self.facts.running, &self.foundation.engine);
+        (totals, self.facts.activity.before(now))
+    }
+
+    /// The connections of clients that are open.
+    pub fn connections(&self) -> usize {
+        self.facts.connections.get().map_or(0, |connections| connections.count())
     }
 
     /// A version 4 UUID.

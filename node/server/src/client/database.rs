@@ -1,7 +1,11 @@
 //! What a session asks of the node.
 
+use std::net::SocketAddr;
+
 use photondb_reql::wire::frame::FrameError;
 use photondb_runtime::fiber::StackSize;
+
+use super::running::Job;
 
 /// The database as sessions see it. One value serves all sessions of a worker thread, so it need not be `Send`.
 pub trait Database: 'static {
@@ -10,14 +14,17 @@ pub trait Database: 'static {
     /// The state of a login in progress.
     type Login: Login;
 
-    /// Begins a login.
-    fn login(&self) -> Self::Login;
+    /// Begins a login of a client at `peer`.
+    fn login(&self, peer: SocketAddr) -> Self::Login;
 
     /// Reads the body of a frame. The error is the body of the answer.
     fn parse(&self, body: &[u8]) -> Result<Message<Self::Query>, Vec<u8>>;
 
     /// The stack that the query needs.
     fn stack(&self, query: &Self::Query) -> StackSize;
+
+    /// Lists the query among those that run, for as long as the job lives.
+    fn list(&self, query: &Self::Query, user: &<Self::Login as Login>::User) -> Job;
 
     /// Runs a query, on a fiber, and appends the body of its answer. A cursor: there is more to come.
     fn run(
@@ -63,6 +70,8 @@ pub trait Cursor {
 pub enum OwnAnswer<'a> {
     /// The result of this token has ended because of STOP.
     Stopped,
+    /// The query was ended by whoever deleted its row of `jobs`.
+    Killed,
     /// All queries with `noreply` are done.
     WaitComplete,
     /// No result is open under this token.

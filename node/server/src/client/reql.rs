@@ -1,5 +1,6 @@
 //! The real database behind the sessions: the query engine, its answers as the wire has them, and logins.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use photondb_runtime::fiber::StackSize;
 use photondb_runtime::random::Random;
 
 use super::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
+use super::running::{Facts, Job, RunningQueries, Shelf};
 use crate::limits::QUERIES_IN_FLIGHT_MAX;
 
 /// What a client is told about the server. The number is that of the RethinkDB whose language and protocol we speak.
@@ -45,29 +47,43 @@ pub struct ReqlDatabase {
     users: Rc<dyn Users>,
     environment: Environment,
     queries: Counter,
+    shelf: Arc<Shelf>,
+}
+
+/// Whoever is logged in.
+pub struct Client {
+    environment: Environment,
+    peer: SocketAddr,
 }
 
 impl ReqlDatabase {
-    /// A view by what sessions are given; the user is put in at each login.
-    pub fn new(server: &Server, users: Rc<dyn Users>, environment: Environment) -> Self {
+    /// A view by what sessions are given; the user is put in at each login. Its queries are listed among `running`.
+    pub fn new(server: &Server, users: Rc<dyn Users>, environment: Environment, running: &RunningQueries) -> Self {
         let server = Object::from([("id", server.id.as_str()), ("name", server.name.as_str())]).with("proxy", false);
-        Self { server: server.into(), users, environment, queries: counter!("photondb_queries_total") }
+        Self {
+            server: server.into(),
+            users,
+            environment,
+            queries: counter!("photondb_queries_total"),
+            shelf: running.shelf(),
+        }
     }
 }
 
 impl Database for ReqlDatabase {
-    type Query = Prepared;
+    type Query = Arc<Prepared>;
     type Login = ReqlLogin;
 
-    fn login(&self) -> ReqlLogin {
+    fn login(&self, peer: SocketAddr) -> ReqlLogin {
         ReqlLogin {
+            peer,
             handshake: Handshake::new(SERVER_VERSION),
             accounts: NodeAccounts { users: self.users.clone(), random: self.environment.random.clone() },
             environment: self.environment.clone(),
         }
     }
 
-    fn parse(&self, body: &[u8]) -> Result<Message<Prepared>, Vec<u8>> {
+    fn parse(&self, body: &[u8]) -> Result<Message<Arc<Prepared>>, Vec<u8>> {
         self.queries.increment(1);
         let error_body = |error: &Error, frames: &[_]| {
             let mut answer = Vec::new();
@@ -78,7 +94,7 @@ impl Database for ReqlDatabase {
             Ok(WireMessage::Start(start)) => {
                 let noreply = start.flag("noreply");
                 match prepare(*start) {
-                    Ok(query) => Ok(Message::Start { query, noreply }),
+                    Ok(query) => Ok(Message::Start { query: Arc::new(query), noreply }),
                     Err((error, start)) => {
                         let frames = error.backtrace.map(|id| start.registry.frames(id)).unwrap_or_default();
                         Err(error_body(&error, &frames))
@@ -93,12 +109,17 @@ impl Database for ReqlDatabase {
         }
     }
 
-    fn stack(&self, query: &Prepared) -> StackSize {
+    fn stack(&self, query: &Arc<Prepared>) -> StackSize {
         StackSize::for_depth(query.depth())
     }
 
-    fn run(&self, query: Prepared, environment: &Environment, answer: &mut Vec<u8>) -> Option<Box<dyn Cursor>> {
-        let outcome = match query.run(environment) {
+    fn list(&self, query: &Arc<Prepared>, client: &Client) -> Job {
+        let user = client.environment.user.clone();
+        self.shelf.list(Facts { query: query.clone(), user, peer: client.peer, began: self.environment.clock.now() })
+    }
+
+    fn run(&self, query: Arc<Prepared>, client: &Client, answer: &mut Vec<u8>) -> Option<Box<dyn Cursor>> {
+        let outcome = match query.run(&client.environment) {
             Ok(outcome) => outcome,
             Err(error) => {
                 write_query_error(&query, &error, answer);
@@ -123,7 +144,7 @@ impl Database for ReqlDatabase {
                         Response { notes: &rows.notes, profile, ..Response::new(ResponseType::Partial, &[]) };
                     return write_response(&rows.query, &response, answer).then(|| Box::new(rows) as Box<dyn Cursor>);
                 }
-                rows.write_next(profile, answer).then(|| Box::new(rows) as Box<dyn Cursor>)
+                rows.write_next(answer).then(|| Box::new(rows) as Box<dyn Cursor>)
             }
         }
     }
@@ -143,6 +164,7 @@ impl Database for ReqlDatabase {
             OwnAnswer::DuplicateToken(token) => {
                 Error::client(format!("ERROR: duplicate token {}", token.cast_signed()))
             }
+            OwnAnswer::Killed => Error::op_indeterminate("Query terminated by the `rethinkdb.jobs` table."),
             OwnAnswer::TooManyCursors => {
                 Error::resource("Too many results are open on this connection; read or close some of them.")
             }
@@ -155,16 +177,18 @@ impl Database for ReqlDatabase {
 
 /// What is left of a result.
 struct Rows {
-    query: Prepared,
+    query: Arc<Prepared>,
     cursor: photondb_query::Cursor,
     notes: Vec<Note>,
 }
 
 impl Rows {
     /// Appends the next rows; whether there may be more.
-    fn write_next(&mut self, profile: Option<&Datum>, answer: &mut Vec<u8>) -> bool {
+    fn write_next(&mut self, answer: &mut Vec<u8>) -> bool {
         match self.cursor.next_batch() {
             Ok(batch) => {
+                let profile = self.cursor.profile();
+                let profile = profile.as_ref();
                 let kind = if batch.more { ResponseType::Partial } else { ResponseType::Sequence };
                 let response = Response { notes: &self.notes, profile, ..Response::new(kind, &batch.rows) };
                 write_response(&self.query, &response, answer) && batch.more
@@ -183,7 +207,7 @@ impl Cursor for Rows {
     }
 
     fn next(&mut self, answer: &mut Vec<u8>) -> bool {
-        self.write_next(None, answer)
+        self.write_next(answer)
     }
 }
 
@@ -219,17 +243,19 @@ pub struct ReqlLogin {
     handshake: Handshake,
     accounts: NodeAccounts,
     environment: Environment,
+    peer: SocketAddr,
 }
 
 impl Login for ReqlLogin {
-    type User = Environment;
+    type User = Client;
 
-    fn receive(&mut self, bytes: &[u8], answer: &mut Vec<u8>) -> LoginState<Environment> {
+    fn receive(&mut self, bytes: &[u8], answer: &mut Vec<u8>) -> LoginState<Client> {
         match self.handshake.receive(bytes, &mut self.accounts, answer) {
             Progress::Reading => LoginState::Going,
             Progress::Refused => LoginState::Refused,
             Progress::Authenticated { user, version, rest } => {
-                let user = Environment { user: Str::from(user.as_str()), ..self.environment.clone() };
+                let environment = Environment { user: Str::from(user.as_str()), ..self.environment.clone() };
+                let user = Client { environment, peer: self.peer };
                 // The oldest drivers match answers to queries by their order.
                 let in_flight_max = if version == Version::V0_3 { 1 } else { QUERIES_IN_FLIGHT_MAX };
                 LoginState::Done(Welcome { user, in_flight_max, rest })

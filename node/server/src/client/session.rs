@@ -9,6 +9,7 @@ mod queries;
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -25,8 +26,13 @@ use queries::Queries;
 
 /// Serves one connection until the client leaves, breaks the protocol, or `draining` becomes true and the running queries
 /// are done.
-pub async fn serve<D: Database>(database: Rc<D>, mut stream: Box<dyn ByteStream>, mut draining: watch::Receiver<bool>) {
-    let login = timeout(LOGIN_TIME_MAX, log_in(database.login(), &mut stream));
+pub async fn serve<D: Database>(
+    database: Rc<D>,
+    peer: SocketAddr,
+    mut stream: Box<dyn ByteStream>,
+    mut draining: watch::Receiver<bool>,
+) {
+    let login = timeout(LOGIN_TIME_MAX, log_in(database.login(peer), &mut stream));
     let welcome = tokio::select! {
         biased;
         login = login => match login {

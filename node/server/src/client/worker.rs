@@ -92,7 +92,7 @@ async fn serve_all<D: Database>(
             Ok(stream) => {
                 spawn_local(async move {
                     let _counted = counted;
-                    session::serve(database, stream, draining).await;
+                    session::serve(database, peer, stream, draining).await;
                     tracing::debug!(%peer, "connection closed");
                 });
             }

@@ -6,9 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
+use photondb_reql::limits::QUERY_MEMORY_BYTES_MAX;
 use rustix::process::{Resource, getrlimit};
 
-use crate::limits::{CACHE_BYTES_MIN, MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE};
+use crate::limits::{
+    CACHE_BYTES_MIN, MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE, QUERY_MEMORY_BYTES_MIN, QUERY_MEMORY_SHARE,
+};
 
 /// The budget of `--cache-size auto`, in bytes.
 pub(super) fn cache_bytes_auto() -> u64 {
@@ -19,6 +22,16 @@ pub(super) fn cache_bytes_auto() -> u64 {
 fn share(limit: u64) -> u64 {
     let reserve = MEMORY_RESERVE_BYTES.min(limit / MEMORY_RESERVE_SHARE);
     ((limit - reserve) / 2).max(CACHE_BYTES_MIN)
+}
+
+/// What one query may hold, in bytes, beside a cache of `cache_bytes`.
+pub(super) fn query_bytes(cache_bytes: u64) -> u64 {
+    query_share(limit(), cache_bytes)
+}
+
+fn query_share(limit: u64, cache_bytes: u64) -> u64 {
+    let share = limit.saturating_sub(cache_bytes) / QUERY_MEMORY_SHARE;
+    share.clamp(QUERY_MEMORY_BYTES_MIN, QUERY_MEMORY_BYTES_MAX as u64)
 }
 
 /// What this process may take, in bytes.
@@ -98,6 +111,13 @@ mod tests {
             Some(7),
         );
         check("nonsense\n", &[], None);
+    }
+
+    #[test]
+    fn a_query_gets_half_of_what_storage_leaves() {
+        assert_eq!(query_share(512 * MIB, 192 * MIB), 160 * MIB);
+        assert_eq!(query_share(64 * 1024 * MIB, 1024 * MIB), 1024 * MIB);
+        assert_eq!(query_share(64 * MIB, 1024 * MIB), 64 * MIB);
     }
 
     #[test]

@@ -92,6 +92,11 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
+/// What one query may hold, in bytes.
+pub(super) fn query_bytes(cache_bytes: u64) -> usize {
+    usize::try_from(memory::query_bytes(cache_bytes)).unwrap_or(usize::MAX)
+}
+
 pub(super) fn cache_bytes(given: &Given) -> Result<u64, ConfigError> {
     let value = given.last("cache-size").unwrap_or("auto");
     if value == "auto" {

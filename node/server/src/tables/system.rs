@@ -46,6 +46,11 @@ trait Contents {
     /// All documents, in any order.
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>>;
 
+    /// How a feed learns that rows may have changed.
+    fn news(&self) -> News {
+        News::OfTheState
+    }
+
     /// Makes `new` of `old`; `Null` is none, and both may be. Gives the document as it is shown afterwards. Errors of
     /// kind `Permission` end the query, others are of this document alone.
     fn write(&self, viewer: &Viewer<'_>, _key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
@@ -54,6 +59,17 @@ trait Contents {
         }
         Err(Error::op_failed(format!("It's illegal to write to the `{SYSTEM_DATABASE}.{}` table.", viewer.table)))
     }
+}
+
+/// How a feed learns that rows may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// The cluster state changes, or `_debug_scratch`.
+    OfTheState,
+    /// Nobody tells: it looks now and then.
+    FromTimeToTime,
+    /// The log grows; lines that were forgotten are not shown as deleted.
+    OfTheLog,
 }
 
 /// Who looks at a system table, at what state, and how things are to be named.
@@ -95,6 +111,8 @@ const fn hidden(name: &'static str, id: &'static str, contents: &'static dyn Con
 /// By name.
 const TABLES: &[Entry] = &[
     hidden("_debug_scratch", "cd30ca12-d885-5a1c-9f2b-c7c4d360846d", &debug::Scratch),
+    hidden("_debug_stats", "a3c774e7-17a0-539c-84e7-d91100035596", &debug::Stats),
+    hidden("_debug_table_status", "59519c39-df02-5737-b9ca-5f516f8c5d7d", &debug::TableStatus),
     entry("cluster_config", "2678573f-3a6c-525b-9bc9-60389f644458", &cluster_config::ClusterConfig),
     entry("current_issues", "5ed95837-774b-5cde-bb9a-09f8b93b1786", &current_issues::CurrentIssues),
     entry("db_config", "77e2a360-e196-5a6e-8a02-341743cfe122", &db_config::DbConfig),

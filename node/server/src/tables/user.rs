@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
 use photondb_query::table::{
-    Access, IndexInfo, ReadMode, Rows, Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
+    Access, IndexInfo, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
 };
 use photondb_replica::ShardTable;
 use photondb_reql::Str;
@@ -14,6 +14,7 @@ use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, stored::compile_function};
 
 use crate::catalog::Ground;
+use crate::node::activity::TableCounts;
 
 /// How long a query waits for a table whose replicas are just being started.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(10);
@@ -22,6 +23,7 @@ const OPEN_TIME_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct UserTable {
     shards: ShardTable,
     stored: Arc<StoredTable>,
+    counts: Arc<TableCounts>,
 }
 
 impl UserTable {
@@ -50,7 +52,8 @@ impl UserTable {
             write_hook: hook,
             system: false,
         };
-        Ok(UserTable { shards: ShardTable::new(info, replicas), stored: stored.clone() })
+        let counts = ground.counts(stored.id);
+        Ok(UserTable { shards: ShardTable::new(info, replicas), stored: stored.clone(), counts })
     }
 }
 
@@ -60,11 +63,14 @@ impl Table for UserTable {
     }
 
     fn get(&self, key: &Datum, mode: ReadMode) -> Result<Option<Datum>> {
-        self.shards.get(key, mode)
+        let found = self.shards.get(key, mode)?;
+        self.counts.read(usize::from(found.is_some()));
+        Ok(found)
     }
 
     fn scan(&self, access: &Access, mode: ReadMode) -> Result<Box<dyn Rows>> {
-        self.shards.scan(access, mode)
+        let rows = self.shards.scan(access, mode)?;
+        Ok(Box::new(Counted { rows, counts: self.counts.clone() }))
     }
 
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
@@ -72,7 +78,10 @@ impl Table for UserTable {
     }
 
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
-        self.shards.write(writes, options, cx)
+        let results = self.shards.write(writes, options, cx)?;
+        let changed = |result: &&WriteResult| matches!(result, WriteResult::Done { old, new } if old != new);
+        self.counts.written(results.iter().filter(changed).count());
+        Ok(results)
     }
 
     fn sync(&self) -> Result<()> {
@@ -89,5 +98,23 @@ impl Table for UserTable {
             index.geo = self.stored.index(&index.name).is_some_and(|stored| stored.geo);
         }
         Ok(indexes)
+    }
+}
+
+/// Rows that are counted as they are read.
+struct Counted {
+    rows: Box<dyn Rows>,
+    counts: Arc<TableCounts>,
+}
+
+impl Rows for Counted {
+    fn next_batch(&mut self, want: usize) -> Result<Vec<Row>> {
+        let batch = self.rows.next_batch(want)?;
+        self.counts.read(batch.len());
+        Ok(batch)
+    }
+
+    fn position(&self) -> Position {
+        self.rows.position()
     }
 }

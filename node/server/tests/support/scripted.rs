@@ -1,10 +1,12 @@
 //! A database that does what the test tells it, in the words of its queries.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use photondb::client::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
+use photondb::client::running::Job;
 use photondb::limits::QUERIES_IN_FLIGHT_MAX;
 use photondb_reql::limits::HANDSHAKE_BYTES_MAX;
 use photondb_runtime::fiber::{StackSize, wait};
@@ -64,7 +66,7 @@ impl Database for Scripted {
     type Query = String;
     type Login = Password;
 
-    fn login(&self) -> Password {
+    fn login(&self, _: SocketAddr) -> Password {
         Password::default()
     }
 
@@ -84,6 +86,10 @@ impl Database for Scripted {
 
     fn stack(&self, _: &String) -> StackSize {
         StackSize::SMALL
+    }
+
+    fn list(&self, _: &String, _: &()) -> Job {
+        Job::default()
     }
 
     fn run(&self, query: String, _: &(), answer: &mut Vec<u8>) -> Option<Box<dyn Cursor>> {

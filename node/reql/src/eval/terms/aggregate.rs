@@ -142,8 +142,11 @@ pub fn distinct(args: &Args<'_>) -> Result<Value> {
     let mut seen = BTreeSet::new();
     args.finite_sequence(0)?.for_each_batch(cx, |batch| {
         for element in batch {
-            seen.insert(element);
-            cx.check_array_length(seen.len())?;
+            let size = element.footprint();
+            if seen.insert(element) {
+                cx.hold(size)?;
+                cx.check_array_length(seen.len())?;
+            }
         }
         Ok(Reading::On)
     })?;
@@ -163,7 +166,7 @@ pub fn sample(args: &Args<'_>) -> Result<Value> {
     let mut reservoir = Reservoir::new(size);
     sequence.for_each_batch(cx, |batch| {
         for element in batch {
-            reservoir.offer(element, cx);
+            reservoir.offer(element, cx)?;
         }
         Ok(Reading::On)
     })?;

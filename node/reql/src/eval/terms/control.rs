@@ -6,7 +6,7 @@ use crate::datum::{Datum, ObjectBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::merge::{literal, stray_literal};
 use crate::eval::terms::map_groups;
-use crate::eval::{Args, Arguments, Shortcut, Value};
+use crate::eval::{Args, Arguments, Func, Node, Shortcut, Value};
 
 const EMPTY_ERROR: &str = "Empty ERROR term outside a default block.";
 
@@ -50,7 +50,15 @@ fn call(args: &Args<'_>, mut first: Option<Value>) -> Result<Value> {
             None => args.datum(index)?,
         });
     }
-    function.call_with(values, args.cx())
+    let given = matches!(function, Func::Constant(_)).then(|| args.call().args.first().map(Node::id)).flatten();
+    let value = function.call_with(values, args.cx())?;
+    if let Some(id) = given {
+        args.cx().set_origin(id);
+    }
+    if let Value::Datum(datum) = &value {
+        args.cx().hold_datum(datum)?;
+    }
+    Ok(value)
 }
 
 /// `branch`: pairs of condition and value, and a last value.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::signature::expected_kind;
-use crate::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Value};
+use crate::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Source, Value};
 use crate::term::TermKind;
 
 /// What elements are ordered by.
@@ -55,12 +55,17 @@ pub fn sort(elements: &mut [Datum], comparisons: &[Comparison], cx: &Cx) -> Resu
     if elements.len() < 2 {
         return Ok(());
     }
+    let mark = cx.held();
     let mut keyed = Vec::with_capacity(elements.len());
     for element in elements.iter_mut() {
         let key = first.key(element, cx)?;
+        cx.hold(key.as_ref().map_or(0, Datum::footprint) + size_of::<Datum>())?;
         keyed.push((key, std::mem::replace(element, Datum::Null)));
     }
-    keyed.sort_by(|(left, _), (right, _)| first.order(left.as_ref(), right.as_ref()));
+    keyed.sort_by(|(left, _), (right, _)| {
+        cx.step();
+        first.order(left.as_ref(), right.as_ref())
+    });
     let mut keys = Vec::with_capacity(keyed.len());
     for (place, (key, element)) in elements.iter_mut().zip(keyed) {
         *place = element;
@@ -72,6 +77,7 @@ pub fn sort(elements: &mut [Datum], comparisons: &[Comparison], cx: &Cx) -> Resu
         sort(&mut elements[start..end], rest, cx)?;
         start = end;
     }
+    cx.release_to(mark);
     Ok(())
 }
 
@@ -92,6 +98,12 @@ pub fn order_by(args: &Args<'_>) -> Result<Value> {
     let sequence = args.value_as_finite_sequence(0, first)?;
     if comparisons.is_empty() {
         return Err(Error::logic("Must specify something to order by."));
+    }
+    // Nothing at all is in every order already, and stays a stream.
+    if let Source::Table(table) = &sequence.source
+        && table.is_nothing()
+    {
+        return Ok(Value::Sequence(sequence));
     }
     let table = sequence.table.clone();
     let mut elements = sequence.read_array(cx)?.into_vec();

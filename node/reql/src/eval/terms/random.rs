@@ -97,14 +97,16 @@ impl Reservoir {
         Reservoir { kept: Vec::new(), size, seen: 0 }
     }
 
-    /// Offers the next element.
-    pub fn offer(&mut self, element: Datum, cx: &Cx) {
+    /// Offers the next element. Errors: the query holds too much.
+    pub fn offer(&mut self, element: Datum, cx: &Cx) -> Result<()> {
         self.seen += 1;
         if self.kept.len() < self.size {
+            cx.hold_datum(&element)?;
             self.kept.push(element);
         } else if let Some(place) = usize::try_from(below(cx, self.seen)).ok().and_then(|at| self.kept.get_mut(at)) {
             *place = element;
         }
+        Ok(())
     }
 
     /// What was drawn, shuffled.

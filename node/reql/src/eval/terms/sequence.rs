@@ -139,7 +139,7 @@ impl Stream for Range {
         let end = self.end.map_or(end, |last| last.min(end));
         let batch: Batch = (self.next..end).map(Datum::from).collect();
         self.next = self.next.max(end);
-        cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        cx.steps_of(batch.len());
         Ok(batch)
     }
 

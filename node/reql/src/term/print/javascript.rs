@@ -1,20 +1,25 @@
 //! Terms as a JavaScript programmer would have written them: `var1("a").add(1)` where a term hangs on a value,
 //! `r.branch(..)` where it does not.
 
+use std::cell::Cell;
+
 use super::layout::Doc;
 use super::variable;
 use crate::datum::{Datum, binary};
+use crate::limits::{PRINTED_CONSTANT_DEPTH_MAX, PRINTED_PARTS_MAX, PRINTED_TEXT_BYTES_MAX};
 use crate::term::{Call, Term, TermKind};
 
 /// Deeper than this the text is cut.
 const DEPTH_MAX: usize = 15;
 
 pub(super) fn render(term: &Term) -> Doc {
-    Printer { depth: 0, prefix: true, inside: false }.visit(term)
+    Printer { depth: 0, parts: Cell::new(PRINTED_PARTS_MAX), prefix: true, inside: false }.visit(term)
 }
 
 struct Printer {
     depth: usize,
+    /// How many terms and constants may still be shown.
+    parts: Cell<usize>,
     /// Whether `r.` is written.
     prefix: bool,
     /// Inside arguments or literals, where constants need no `r.expr`.
@@ -68,18 +73,29 @@ impl Printer {
     }
 
     fn visit(&mut self, term: &Term) -> Doc {
-        if self.depth >= DEPTH_MAX {
+        if self.depth >= DEPTH_MAX || !self.take_part() {
             return Doc::text("...");
         }
         self.depth += 1;
         let doc = match term {
             Term::Datum(Datum::Object(_), _) if !self.inside => self.with_r(self.wrapped_constant(term)),
-            Term::Datum(datum, _) if self.inside => constant(datum),
-            Term::Datum(datum, _) => self.expr(constant(datum)),
+            Term::Datum(datum, _) if self.inside => self.constant(datum),
+            Term::Datum(datum, _) => self.expr(self.constant(datum)),
             Term::Call(call) => self.call(call, term),
         };
         self.depth -= 1;
         doc
+    }
+
+    /// Whether one more part is shown.
+    fn take_part(&self) -> bool {
+        let left = self.parts.get();
+        self.parts.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    fn constant(&self, datum: &Datum) -> Doc {
+        constant(datum, 0, &|| self.take_part())
     }
 
     fn call(&mut self, call: &Call, term: &Term) -> Doc {
@@ -145,7 +161,7 @@ impl Printer {
         if let Some(Datum::Object(fields)) = term.as_datum() {
             for (name, value) in fields.iter() {
                 parts.push(Doc::text(format!("\"{name}\"")));
-                parts.push(constant(&value));
+                parts.push(self.constant(&value));
             }
         }
         wrap("object(", Doc::nest(join(parts)), ")")
@@ -294,26 +310,36 @@ fn variable_name(number: &Datum) -> String {
     number.as_integer().map_or_else(|_| "...".to_owned(), variable)
 }
 
-fn constant(datum: &Datum) -> Doc {
+/// `take_part` says whether one more part is shown.
+fn constant(datum: &Datum, depth: usize, take_part: &dyn Fn() -> bool) -> Doc {
+    let inner = |datum: &Datum| constant(datum, depth + 1, take_part);
     match datum {
+        _ if depth > PRINTED_CONSTANT_DEPTH_MAX || !take_part() => Doc::text("..."),
         Datum::MinVal => Doc::text("r.minval"),
         Datum::MaxVal => Doc::text("r.maxval"),
         Datum::Null => Doc::text("null"),
         Datum::Bool(value) => Doc::text(value.to_string()),
         Datum::Number(value) if value.fract() == 0.0 => Doc::text(format!("{value:.0}")),
         Datum::Number(value) => Doc::text(format!("{value:.6}")),
+        Datum::String(text) if text.len() > PRINTED_TEXT_BYTES_MAX => Doc::text("\"...\""),
         Datum::String(text) => Doc::text(format!("\"{text}\"")),
+        Datum::Binary(data) if data.len() > PRINTED_TEXT_BYTES_MAX => Doc::text("Buffer(...)"),
         Datum::Binary(data) => {
             let mut base64 = Vec::new();
             binary::write_base64(data, &mut base64);
             let base64 = String::from_utf8(base64).unwrap_or_default();
             wrap("Buffer(", join(vec![Doc::text(base64), Doc::text("'base64'")]), ")")
         }
-        Datum::Array(items) => wrap("[", join(items.iter().map(|item| constant(&item)).collect()), "]"),
+        Datum::Array(items) => wrap("[", join(some(items.iter().map(|item| inner(&item)))), "]"),
         Datum::Object(fields) => {
-            wrap("{", join(fields.iter().map(|(name, value)| field(&name, constant(&value))).collect()), "}")
+            wrap("{", join(some(fields.iter().map(|(name, value)| field(&name, inner(&value))))), "}")
         }
     }
+}
+
+/// As many parts as one level can have at most; what is behind them is cut anyway.
+fn some(parts: impl Iterator<Item = Doc>) -> Vec<Doc> {
+    parts.take(PRINTED_PARTS_MAX).collect()
 }
 
 /// Whether a term is written behind its first argument, with a dot.

@@ -7,14 +7,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::stream::FuturesUnordered;
+use metrics::counter;
 use photondb_runtime::fiber::{self, Fiber, Panicked};
 use photondb_runtime::task::{spawn_local, timeout};
 use rustc_hash::FxHashMap;
 
 use crate::client::database::{Cursor, Database, Login, Message, OwnAnswer};
 use crate::client::output::Output;
+use crate::client::running::{Job, Reason};
 use crate::limits::{CONTINUES_WAITING_MAX, DRAIN_TIME_MAX, OPEN_CURSORS_MAX, QUERY_BYTES_IN_FLIGHT_MAX};
 
 type User<D> = <<D as Database>::Login as Login>::User;
@@ -44,9 +45,9 @@ pub(super) struct Queries<D: Database> {
 /// What a token stands for.
 enum Open {
     /// A fiber is at it; so many CONTINUEs wait behind it.
-    Busy { serial: u64, cancel: AbortHandle, continues: usize },
+    Busy { serial: u64, job: Rc<Job>, continues: usize },
     /// A result with more to come.
-    Idle(Box<dyn Cursor>),
+    Idle(Box<dyn Cursor>, Rc<Job>),
 }
 
 /// A parked query.
@@ -54,7 +55,8 @@ struct Running {
     token: u64,
     serial: u64,
     start: Option<Start>,
-    fiber: Abortable<Fiber<Answer>>,
+    job: Rc<Job>,
+    fiber: Fiber<Answer>,
 }
 
 /// What a START takes of the connection's limits, until it is done.
@@ -73,15 +75,26 @@ struct Finished {
     token: u64,
     serial: u64,
     start: Option<Start>,
-    result: Result<Result<Answer, Panicked>, Aborted>,
+    job: Rc<Job>,
+    /// `Err`: it was ended.
+    result: Result<Result<Answer, Panicked>, Reason>,
 }
 
 impl Future for Running {
     type Output = Finished;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
-        let result = ready!(Pin::new(&mut self.fiber).poll(cx));
-        Poll::Ready(Finished { token: self.token, serial: self.serial, start: self.start, result })
+        let result = match self.job.ending().poll(cx) {
+            Poll::Ready(reason) => Err(reason),
+            Poll::Pending => Ok(ready!(Pin::new(&mut self.fiber).poll(cx))),
+        };
+        Poll::Ready(Finished {
+            token: self.token,
+            serial: self.serial,
+            start: self.start,
+            job: self.job.clone(),
+            result,
+        })
     }
 }
 
@@ -154,6 +167,7 @@ impl<D: Database> Queries<D> {
             return;
         }
         let stack = self.database.stack(&query);
+        let job = Rc::new(self.database.list(&query, &self.user));
         let (database, user) = (self.database.clone(), self.user.clone());
         let fiber = fiber::run(stack, move || {
             let mut body = Vec::new();
@@ -161,23 +175,23 @@ impl<D: Database> Queries<D> {
             Answer { body, cursor }
         });
         if noreply {
-            self.run_noreply(token, fiber, start, cx);
+            self.run_noreply(token, fiber, start, job, cx);
         } else {
-            self.run(token, fiber, Some(start), 0, cx, output);
+            self.run(token, fiber, Some(start), 0, job, cx, output);
         }
     }
 
     fn resume(&mut self, token: u64, cx: &mut Context<'_>, output: &mut Output) {
         match self.open.remove(&token) {
             None => self.answer(token, OwnAnswer::UnknownToken(token), output),
-            Some(Open::Idle(cursor)) => self.fetch(token, cursor, 0, cx, output),
-            Some(Open::Busy { serial, cancel, mut continues }) => {
+            Some(Open::Idle(cursor, job)) => self.fetch(token, cursor, 0, job, cx, output),
+            Some(Open::Busy { serial, job, mut continues }) => {
                 if continues < CONTINUES_WAITING_MAX {
                     continues += 1;
                 } else {
                     self.answer(token, OwnAnswer::DuplicateToken(token), output);
                 }
-                self.open.insert(token, Open::Busy { serial, cancel, continues });
+                self.open.insert(token, Open::Busy { serial, job, continues });
             }
         }
     }
@@ -188,6 +202,7 @@ impl<D: Database> Queries<D> {
         token: u64,
         mut cursor: Box<dyn Cursor>,
         continues: usize,
+        job: Rc<Job>,
         cx: &mut Context<'_>,
         output: &mut Output,
     ) {
@@ -196,46 +211,49 @@ impl<D: Database> Queries<D> {
             let more = cursor.next(&mut body);
             Answer { body, cursor: more.then_some(cursor) }
         });
-        self.run(token, fiber, None, continues, cx, output);
+        job.set_busy(true);
+        self.run(token, fiber, None, continues, job, cx, output);
     }
 
     /// Polls a fiber where we are, and keeps it when it parks.
+    #[expect(clippy::too_many_arguments, reason = "each is something else of the same query")]
     fn run(
         &mut self,
         token: u64,
         mut fiber: Fiber<Answer>,
         start: Option<Start>,
         continues: usize,
+        job: Rc<Job>,
         cx: &mut Context<'_>,
         output: &mut Output,
     ) {
+        if let Some(reason) = job.ending().reason() {
+            return self.deliver(token, Err(reason), continues, job, cx, output);
+        }
         match Pin::new(&mut fiber).poll(cx) {
-            Poll::Ready(result) => self.deliver(token, result, continues, cx, output),
+            Poll::Ready(result) => self.deliver(token, Ok(result), continues, job, cx, output),
             Poll::Pending => {
                 let serial = self.next_serial();
-                let (cancel, registration) = AbortHandle::new_pair();
-                self.open.insert(token, Open::Busy { serial, cancel, continues });
+                self.open.insert(token, Open::Busy { serial, job: job.clone(), continues });
                 if let Some(Start { bytes }) = start {
                     self.starting += 1;
                     self.starting_bytes += bytes;
                 }
-                self.running.push(Running { token, serial, start, fiber: Abortable::new(fiber, registration) });
+                self.running.push(Running { token, serial, start, job, fiber });
                 // The set polls it once more in this same turn, and by that hands it a waker of its own.
                 cx.waker().wake_by_ref();
             }
         }
     }
 
-    fn run_noreply(&mut self, token: u64, mut fiber: Fiber<Answer>, start: Start, cx: &mut Context<'_>) {
+    fn run_noreply(&mut self, token: u64, mut fiber: Fiber<Answer>, start: Start, job: Rc<Job>, cx: &mut Context<'_>) {
         match Pin::new(&mut fiber).poll(cx) {
             Poll::Ready(result) => report_panic(token, &result),
             Poll::Pending => {
                 let serial = self.next_serial();
-                let (_, registration) = AbortHandle::new_pair();
                 self.noreply_serials.insert(serial);
                 self.starting_bytes += start.bytes;
-                let fiber = Abortable::new(fiber, registration);
-                self.noreply.push(Running { token, serial, start: Some(start), fiber });
+                self.noreply.push(Running { token, serial, start: Some(start), job, fiber });
                 cx.waker().wake_by_ref();
             }
         }
@@ -250,22 +268,36 @@ impl<D: Database> Queries<D> {
     fn deliver(
         &mut self,
         token: u64,
-        result: Result<Answer, Panicked>,
+        result: Result<Result<Answer, Panicked>, Reason>,
         continues: usize,
+        job: Rc<Job>,
         cx: &mut Context<'_>,
         output: &mut Output,
     ) {
-        report_panic(token, &result);
+        // Whoever killed it was told that it has ended, even if it was done at that moment.
+        let result = job.ending().reason().map_or(result, Err);
         match result {
-            Ok(Answer { body, cursor }) => {
-                output.frame(token, |answer| answer.extend_from_slice(&body));
-                match cursor {
-                    Some(cursor) if continues > 0 => return self.fetch(token, cursor, continues - 1, cx, output),
-                    Some(cursor) => drop(self.open.insert(token, Open::Idle(cursor))),
-                    None => {}
+            Ok(result) => {
+                report_panic(token, &result);
+                match result {
+                    Ok(Answer { body, cursor }) => {
+                        output.frame(token, |answer| answer.extend_from_slice(&body));
+                        match cursor {
+                            Some(cursor) if continues > 0 => {
+                                return self.fetch(token, cursor, continues - 1, job, cx, output);
+                            }
+                            Some(cursor) => {
+                                job.set_busy(false);
+                                self.open.insert(token, Open::Idle(cursor, job));
+                            }
+                            None => {}
+                        }
+                    }
+                    Err(panicked) => self.answer(token, OwnAnswer::Panicked(&panicked.message), output),
                 }
             }
-            Err(panicked) => self.answer(token, OwnAnswer::Panicked(&panicked.message), output),
+            Err(Reason::Killed) => self.answer(token, OwnAnswer::Killed, output),
+            Err(Reason::Stopped) => self.answer(token, OwnAnswer::Stopped, output),
         }
         for _ in 0..continues {
             self.answer(token, OwnAnswer::UnknownToken(token), output);
@@ -275,9 +307,9 @@ impl<D: Database> Queries<D> {
     fn stop(&mut self, token: u64, output: &mut Output) {
         let interrupted = match self.open.remove(&token) {
             None => return self.answer(token, OwnAnswer::UnknownToken(token), output),
-            Some(Open::Idle(_)) => 0,
-            Some(Open::Busy { cancel, continues, .. }) => {
-                cancel.abort();
+            Some(Open::Idle(..)) => 0,
+            Some(Open::Busy { job, continues, .. }) => {
+                job.ending().ask(Reason::Stopped);
                 1 + continues
             }
         };
@@ -317,13 +349,15 @@ impl<D: Database> Queries<D> {
     }
 
     fn finish(&mut self, finished: Finished, cx: &mut Context<'_>, output: &mut Output) {
-        // A cancelled query was answered when it was cancelled, even if it was done by then.
-        let Ok(result) = finished.result else { return };
+        // A stopped query was answered when it was stopped, even if it was done by then; or nobody is to be answered any more.
+        if finished.job.ending().reason() == Some(Reason::Stopped) {
+            return;
+        }
         match self.open.get(&finished.token) {
             Some(Open::Busy { serial, continues, .. }) if *serial == finished.serial => {
                 let continues = *continues;
                 self.open.remove(&finished.token);
-                self.deliver(finished.token, result, continues, cx, output);
+                self.deliver(finished.token, finished.result, continues, finished.job, cx, output);
             }
             _ => {}
         }
@@ -346,9 +380,7 @@ impl<D: Database> Queries<D> {
     /// The node is about to end: feeds and open results are served no further.
     pub(super) fn stop_cursors(&mut self) {
         for running in self.running.iter().filter(|running| running.start.is_none()) {
-            if let Some(Open::Busy { cancel, .. }) = self.open.get(&running.token) {
-                cancel.abort();
-            }
+            running.job.ending().ask(Reason::Stopped);
         }
         self.open.retain(|_, open| matches!(open, Open::Busy { .. }));
     }
@@ -373,6 +405,7 @@ impl<D: Database> Queries<D> {
 
 fn report_panic(token: u64, result: &Result<Answer, Panicked>) {
     if let Err(panicked) = result {
+        counter!("photondb_query_panics_total").increment(1);
         tracing::error!(token, message = panicked.message, "a query panicked");
     }
 }

@@ -16,6 +16,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::gauge;
@@ -39,6 +40,7 @@ pub(in crate::node) fn start_page_writer(
     raft: Handle,
     clock: Arc<dyn Clock>,
     fatal: OnFatal,
+    compacting: Arc<AtomicBool>,
 ) -> io::Result<StepThread> {
     let mut pages = Pages {
         engine: engine.clone(),
@@ -49,6 +51,7 @@ pub(in crate::node) fn start_page_writer(
         fatal,
         longest_checkpoint: Duration::ZERO,
         purging: None,
+        compacting,
     };
     let thread = StepThread::start(PAGE_WRITER, move || pages.step())?;
     let waking = thread.waking();
@@ -66,6 +69,8 @@ struct Pages {
     longest_checkpoint: Duration,
     /// The log is being purged behind the last checkpoint.
     purging: Option<JoinHandle<()>>,
+    /// Shown to others.
+    compacting: Arc<AtomicBool>,
 }
 
 impl Pages {
@@ -132,7 +137,9 @@ impl Pages {
             // The trees that can be read are freed all the same, by checkpoints too.
             Err(error) => tracing::debug!(%error, "a dropped tree cannot be read; its space is lost"),
         }
-        match self.engine.compact_step(COMPACTION_SLOTS_PER_STEP) {
+        let compacted = self.engine.compact_step(COMPACTION_SLOTS_PER_STEP);
+        self.compacting.store(matches!(compacted, Ok(1..)), Ordering::Relaxed);
+        match compacted {
             Ok(0) => Step::After(STORAGE_LOOK_PERIOD),
             Ok(_) => Step::After(TIDY_PAUSE),
             Err(error) if error.is_fatal() => self.failed("compaction", &error),

@@ -7,11 +7,13 @@ use photondb_cluster_state::ClusterState;
 use photondb_query::table::{Change, Position, Subscription};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_runtime::fiber;
+use photondb_runtime::{fiber, task};
 use tokio::sync::watch;
 
-use super::Source;
+use super::{News, Source};
 use crate::catalog::Scratch;
+use crate::limits::SYSTEM_FEED_LOOK_PERIOD;
+use crate::telemetry::log_lines;
 
 /// A subscription to a system table.
 pub(super) struct SystemFeed {
@@ -19,6 +21,8 @@ pub(super) struct SystemFeed {
     known: BTreeMap<Datum, Datum>,
     states: watch::Receiver<Arc<ClusterState>>,
     scratch: watch::Receiver<Scratch>,
+    log: watch::Receiver<u64>,
+    news: News,
     position: u64,
 }
 
@@ -28,8 +32,11 @@ impl SystemFeed {
         let mut scratch = source.ground.facts().scratch.subscribe();
         states.mark_unchanged();
         scratch.mark_unchanged();
+        let mut log = log_lines().watch();
+        log.mark_unchanged();
+        let news = source.entry.contents.news();
         let known = source.rows()?.into_iter().collect();
-        Ok(SystemFeed { source, known, states, scratch, position: 0 })
+        Ok(SystemFeed { source, known, states, scratch, log, news, position: 0 })
     }
 }
 
@@ -40,13 +47,22 @@ impl Subscription for SystemFeed {
             if !changes.is_empty() {
                 return Ok(changes);
             }
-            let (states, scratch) = (&mut self.states, &mut self.scratch);
-            let changed = fiber::wait(async {
-                tokio::select! {
-                    changed = states.changed() => changed,
-                    changed = scratch.changed() => changed,
+            let changed = match self.news {
+                News::OfTheState => {
+                    let (states, scratch) = (&mut self.states, &mut self.scratch);
+                    fiber::wait(async {
+                        tokio::select! {
+                            changed = states.changed() => changed,
+                            changed = scratch.changed() => changed,
+                        }
+                    })
                 }
-            });
+                News::OfTheLog => fiber::wait(self.log.changed()),
+                News::FromTimeToTime => {
+                    fiber::wait(task::sleep(SYSTEM_FEED_LOOK_PERIOD));
+                    Ok(())
+                }
+            };
             changed.map_err(|_| Error::op_failed("The server is shutting down."))?;
         }
     }
@@ -60,6 +76,7 @@ impl Subscription for SystemFeed {
         };
         for (key, old) in &self.known {
             match now.get(key) {
+                None if self.news == News::OfTheLog => {}
                 None => change(Some(old), None),
                 Some(new) if new != old => change(Some(old), Some(new)),
                 Some(_) => {}

@@ -27,3 +27,12 @@ pub(super) fn wrong_format(table: &str, what: &str) -> Error {
 pub(super) fn looks_generated(key: &Datum) -> bool {
     matches!(key, Datum::String(text) if text.parse::<photondb_proto::TableId>().is_ok())
 }
+
+/// A time in UTC from microseconds since the epoch, to the millisecond.
+pub(super) fn time(micros: i64) -> Datum {
+    Datum::Object(Object::from([
+        ("$reql_type$", Datum::from("TIME")),
+        ("epoch_time", Datum::Number(micros.saturating_add(500).div_euclid(1_000) as f64 / 1e3)),
+        ("timezone", Datum::from("+00:00")),
+    ]))
+}

@@ -1,55 +1,131 @@
-//! `jobs`: work in progress. Index builds are shown; queries are not registered anywhere yet.
+//! `jobs`: work in progress. The key is `[type, id]`. Deleting the row of a query ends it; others cannot be ended.
+//!
+//! Whoever is not `admin` sees, and ends, only queries of their own.
 
+use std::time::Duration;
+
+use photondb_cluster_state::ADMIN;
 use photondb_query::catalog::IdentifierFormat;
 use photondb_query::table::{Table, TableInfo};
 use photondb_replica::ShardTable;
 use photondb_reql::Str;
 use photondb_reql::datum::{Datum, Object};
-use photondb_reql::error::Result;
+use photondb_reql::error::{Error, Result};
+use photondb_reql::term::print;
+use uuid::Uuid;
 
-use super::{Contents, Viewer};
+use super::{Contents, News, Viewer};
 use crate::catalog;
+use crate::client::running::Listed;
+
+const QUERY: &str = "query";
+const DISK_COMPACTION: &str = "disk_compaction";
+const INDEX_CONSTRUCTION: &str = "index_construction";
+
+/// From which RethinkDB derives the ids of jobs that have none of their own.
+const DISK_COMPACTION_BASE: Uuid = Uuid::from_u128(0xb8766ece_d15c_4f96_bee5_c0edacf10c9c);
+const INDEX_CONSTRUCTION_BASE: Uuid = Uuid::from_u128(0x74d855a5_0c40_4930_a451_d1ce508ef2d2);
 
 /// The table.
 pub(super) struct Jobs;
 
 impl Contents for Jobs {
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
-        let mut rows = Vec::new();
-        for table in viewer.state.tables() {
-            let Some(replicas) = viewer.ground.replicas(table.id) else { continue };
-            let info = TableInfo {
-                id: Str::from(table.id.to_string()),
-                name: Str::from(table.name.as_str()),
-                db_id: Str::from(table.database.to_string()),
-                db_name: Str::default(),
-                primary_key: Str::from(table.primary_key.as_str()),
-                write_hook: None,
-                system: false,
-            };
-            let name = match viewer.format {
-                IdentifierFormat::Name => Datum::from(table.name.as_str()),
-                IdentifierFormat::Uuid => Datum::from(table.id.to_string()),
-            };
-            for index in ShardTable::new(info, replicas).indexes()?.into_iter().filter(|index| !index.ready) {
-                let id = table.index(&index.name).map_or(0, |stored| stored.id.0);
-                let key = vec![Datum::from("index_construction"), Datum::from(format!("{}-{id}", table.id))];
+        let now = viewer.ground.foundation().clock.now();
+        let mut rows: Vec<Datum> = queries(viewer)
+            .map(|query| {
+                let id = query.id();
+                let facts = &query.facts;
                 let info = Object::from([
-                    ("db", catalog::database(&viewer.state, table, viewer.format)),
-                    ("index", Datum::from(index.name.clone())),
-                    ("progress", Datum::Number(index.progress)),
-                    ("table", name.clone()),
+                    ("client_address", Datum::from(facts.peer.ip().to_canonical().to_string())),
+                    ("client_port", Datum::from(u32::from(facts.peer.port()))),
+                    ("query", Datum::from(print::query(&facts.query.start().term))),
+                    ("user", Datum::from(facts.user.clone())),
                 ]);
-                let server = catalog::server(&viewer.state, viewer.ground.node(), viewer.format);
-                rows.push(Datum::Object(Object::from([
-                    ("duration_sec", Datum::Null),
-                    ("id", Datum::from(key)),
-                    ("info", Datum::Object(info)),
-                    ("servers", Datum::from(vec![server])),
-                    ("type", Datum::from("index_construction")),
-                ])));
-            }
+                row(viewer, QUERY, id, Some(now.since(facts.began)), info)
+            })
+            .collect();
+        if viewer.user != ADMIN {
+            return Ok(rows);
         }
+        if viewer.ground.foundation().compacting.load(std::sync::atomic::Ordering::Relaxed) {
+            let id = Uuid::new_v5(&DISK_COMPACTION_BASE, viewer.ground.node().to_string().as_bytes());
+            rows.push(row(viewer, DISK_COMPACTION, id, None, Object::new()));
+        }
+        index_constructions(viewer, &mut rows)?;
         Ok(rows)
     }
+
+    fn news(&self) -> News {
+        News::FromTimeToTime
+    }
+
+    fn write(&self, viewer: &Viewer<'_>, key: &Datum, _old: &Datum, new: &Datum) -> Result<Datum> {
+        if !new.is_null() {
+            return Err(Error::op_failed(
+                "The `rethinkdb.jobs` system table only allows deletions, not inserts or updates.",
+            ));
+        }
+        let Some((kind, id)) = parse_key(key) else { return Ok(Datum::Null) };
+        if kind != QUERY {
+            return Err(Error::op_failed(format!("Jobs of type `{kind}` cannot be interrupted.")));
+        }
+        queries(viewer).filter(|query| query.id() == id).for_each(|query| query.kill());
+        Ok(Datum::Null)
+    }
+}
+
+/// Those that the user may see.
+fn queries(viewer: &Viewer<'_>) -> impl Iterator<Item = std::sync::Arc<Listed>> {
+    let running = viewer.ground.facts().running.all().into_iter();
+    running.filter(|query| viewer.user == ADMIN || query.facts.user == viewer.user)
+}
+
+fn parse_key(key: &Datum) -> Option<(String, Uuid)> {
+    let Datum::Array(items) = key else { return None };
+    match (items.len(), items.get(0), items.get(1)) {
+        (2, Some(Datum::String(kind)), Some(Datum::String(id))) => Some((kind.to_string(), id.parse().ok()?)),
+        _ => None,
+    }
+}
+
+fn row(viewer: &Viewer<'_>, kind: &str, id: Uuid, lasts: Option<Duration>, info: Object) -> Datum {
+    let server = catalog::server(&viewer.state, viewer.ground.node(), viewer.format);
+    Datum::Object(Object::from([
+        ("duration_sec", lasts.map_or(Datum::Null, |lasts| Datum::Number(lasts.as_secs_f64()))),
+        ("id", Datum::from(vec![Datum::from(kind), Datum::from(id.to_string())])),
+        ("info", Datum::Object(info)),
+        ("servers", Datum::from(vec![server])),
+        ("type", Datum::from(kind)),
+    ]))
+}
+
+fn index_constructions(viewer: &Viewer<'_>, rows: &mut Vec<Datum>) -> Result<()> {
+    for table in viewer.state.tables() {
+        let Some(replicas) = viewer.ground.replicas(table.id) else { continue };
+        let info = TableInfo {
+            id: Str::from(table.id.to_string()),
+            name: Str::from(table.name.as_str()),
+            db_id: Str::from(table.database.to_string()),
+            db_name: Str::default(),
+            primary_key: Str::from(table.primary_key.as_str()),
+            write_hook: None,
+            system: false,
+        };
+        let name = match viewer.format {
+            IdentifierFormat::Name => Datum::from(table.name.as_str()),
+            IdentifierFormat::Uuid => Datum::from(table.id.to_string()),
+        };
+        for index in ShardTable::new(info, replicas).indexes()?.into_iter().filter(|index| !index.ready) {
+            let id = Uuid::new_v5(&INDEX_CONSTRUCTION_BASE, format!("{}{}", table.id, index.name).as_bytes());
+            let info = Object::from([
+                ("db", catalog::database(&viewer.state, table, viewer.format)),
+                ("index", Datum::from(index.name.clone())),
+                ("progress", Datum::Number(index.progress)),
+                ("table", name.clone()),
+            ]);
+            rows.push(row(viewer, INDEX_CONSTRUCTION, id, None, info));
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::Result;
 
-use super::{Contents, Viewer};
+use super::{Contents, Viewer, fields};
 use crate::client::reql::SERVER_VERSION;
 
 /// The table.
@@ -13,7 +13,7 @@ impl Contents for ServerStatus {
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         let facts = viewer.ground.facts();
         let Some(node) = viewer.state.node(viewer.ground.node()) else { return Ok(Vec::new()) };
-        let started = time(facts.started_micros);
+        let started = fields::time(facts.started_micros);
         let address = |address: &photondb_cluster_state::Address| {
             Datum::Object(Object::from([
                 ("host", Datum::from(address.host.as_str())),
@@ -47,12 +47,4 @@ impl Contents for ServerStatus {
             ("process", Datum::Object(process)),
         ]))])
     }
-}
-
-fn time(micros: i64) -> Datum {
-    Datum::Object(Object::from([
-        ("$reql_type$", Datum::from("TIME")),
-        ("epoch_time", Datum::Number(micros.div_euclid(1_000) as f64 / 1e3)),
-        ("timezone", Datum::from("+00:00")),
-    ]))
 }

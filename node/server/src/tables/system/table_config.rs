@@ -1,9 +1,12 @@
-//! `table_config`: how each table is configured. Deleting drops the table; name, `durability` and `write_acks` can be
-//! changed.
+//! `table_config`: how each table is configured. Inserting creates a table, deleting drops it; name, `durability` and
+//! `write_acks` can be changed.
+
+mod create;
+mod shards;
 
 use photondb_cluster_state::{Command, Durability, Scope, StateError, TableSettings, WriteAcks};
 use photondb_proto::TableId;
-use photondb_reql::datum::Datum;
+use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 
 use super::{Contents, Viewer, fields};
@@ -26,7 +29,7 @@ impl Contents for TableConfig {
             if new.is_null() {
                 return Ok(Datum::Null);
             }
-            return Err(Error::op_failed("Create tables with `table_create`; inserting here is not supported yet."));
+            return create::create(viewer, key, new);
         }
         let id: TableId = match key {
             Datum::String(text) => text.parse().map_err(|_| Error::internal("a table's key is no UUID"))?,
@@ -39,62 +42,46 @@ impl Contents for TableConfig {
             viewer.ground.settle(|state| state.table(id).is_none())?;
             return Ok(Datum::Null);
         }
-        let wrong = |what: &str| fields::wrong_format(viewer.table, what);
-        let unknown = fields::unknown(new.as_object()?, FIELDS);
+        let row = new.as_object()?;
+        let unknown = fields::unknown(row, FIELDS);
         if !unknown.is_empty() {
-            return Err(wrong(&format!("Unexpected key(s): {}", unknown.join(", "))));
+            return Err(wrong(viewer, &format!("Unexpected key(s): {}", unknown.join(", "))));
         }
-        let write_acks = match new.field("write_acks").map_err(|_| missing(viewer, "write_acks"))? {
-            Datum::String(text) if text == "majority" => WriteAcks::Majority,
-            Datum::String(text) if text == "single" => WriteAcks::Single,
-            other => {
-                let got = other.print();
-                return Err(wrong(&format!("In `write_acks`: Expected \"single\" or \"majority\", got: {got}")));
-            }
-        };
-        let durability = match new.field("durability").map_err(|_| missing(viewer, "durability"))? {
-            Datum::String(text) if text == "hard" => Durability::Hard,
-            Datum::String(text) if text == "soft" => Durability::Soft,
-            other => {
-                let got = other.print();
-                return Err(wrong(&format!("In `durability`: Expected \"soft\" or \"hard\", got: {got}")));
-            }
-        };
-        let name = match new.field("name").map_err(|_| missing(viewer, "name"))? {
-            Datum::String(name) => name,
-            other => return Err(wrong(&format!("In `name`: Expected a string; got {}", other.print()))),
-        };
+        let required = |field: &str| row.get(field).ok_or_else(|| missing(viewer, field));
+        let write_acks = write_acks(viewer, &required("write_acks")?)?;
+        let durability = durability(viewer, &required("durability")?)?;
+        let name = name(viewer, row)?;
         let same = |field: &str| -> Result<bool> { Ok(new.as_object()?.get(field) == old.as_object()?.get(field)) };
         if !same("primary_key")? {
             return Err(Error::op_failed("It's illegal to change a table's primary key"));
         }
         if !same("indexes")? {
-            return Err(wrong("The `indexes` field is read-only and can't be used to create or drop indexes."));
+            return Err(wrong(viewer, "The `indexes` field is read-only and can't be used to create or drop indexes."));
         }
         if !same("write_hook")? {
             return Err(wrong(
+                viewer,
                 "The `write_hook` field is read-only and can't be used to create or drop a write hook function.",
             ));
         }
-        if !same("db")? {
-            if let Some(Datum::String(to)) = new.as_object()?.get("db")
-                && let Some(to) = viewer.state.database_named(&to)
-            {
-                viewer.require_config(Scope::Database(to.id))?;
-            }
-            return Err(Error::op_failed("Moving a table to another database is not supported yet."));
+        let database = match same("db")? {
+            true => table.database,
+            false => create::database(viewer, row)?,
+        };
+        if database != table.database {
+            viewer.require_config(Scope::Database(database))?;
         }
         if !same("shards")? {
-            return Err(Error::op_failed("Changing a table's shards by hand is not supported yet."));
+            shards::check(viewer, &required("shards")?)?;
         }
-        if *name != *table.name {
-            let database = viewer.state.database(table.database).map_or("", |database| database.name.as_str());
-            match viewer.ground.propose_raw(Command::RenameTable { id, name: name.to_string() }) {
+        if *name != *table.name || database != table.database {
+            let named = |id| viewer.state.database(id).map_or("", |database| database.name.as_str());
+            match viewer.ground.propose_raw(Command::MoveTable { id, database, name: name.clone() }) {
                 Ok(_) => {}
                 Err(catalog::Failure::Refused(StateError::TableExists { .. })) => {
+                    let (from, to) = (named(table.database), named(database));
                     return Err(Error::op_failed(format!(
-                        "Cannot rename table `{database}.{}` to `{database}.{name}` because table `{database}.{name}` \
-                         already exists.",
+                        "Cannot rename table `{from}.{}` to `{to}.{name}` because table `{to}.{name}` already exists.",
                         table.name
                     )));
                 }
@@ -106,8 +93,43 @@ impl Contents for TableConfig {
             let settings = TableSettings { durability, write_acks, ..TableSettings::default() };
             viewer.ground.propose(Command::SetTableConfig { id, settings })?;
         }
-        Ok(new.clone())
+        let state = viewer.ground.state();
+        Ok(state.table(id).map_or(Datum::Null, |table| catalog::table_config(&state, table, viewer.format)))
     }
+}
+
+fn write_acks(viewer: &Viewer<'_>, wanted: &Datum) -> Result<WriteAcks> {
+    match wanted {
+        Datum::String(text) if text == "majority" => Ok(WriteAcks::Majority),
+        Datum::String(text) if text == "single" => Ok(WriteAcks::Single),
+        other => {
+            let got = other.print();
+            Err(wrong(viewer, &format!("In `write_acks`: Expected \"single\" or \"majority\", got: {got}")))
+        }
+    }
+}
+
+fn durability(viewer: &Viewer<'_>, wanted: &Datum) -> Result<Durability> {
+    match wanted {
+        Datum::String(text) if text == "hard" => Ok(Durability::Hard),
+        Datum::String(text) if text == "soft" => Ok(Durability::Soft),
+        other => {
+            let got = other.print();
+            Err(wrong(viewer, &format!("In `durability`: Expected \"soft\" or \"hard\", got: {got}")))
+        }
+    }
+}
+
+fn name(viewer: &Viewer<'_>, row: &Object) -> Result<String> {
+    match row.get("name") {
+        None => Err(missing(viewer, "name")),
+        Some(Datum::String(name)) => Ok(name.to_string()),
+        Some(other) => Err(wrong(viewer, &format!("In `name`: Expected a string; got {}", other.print()))),
+    }
+}
+
+fn wrong(viewer: &Viewer<'_>, what: &str) -> Error {
+    fields::wrong_format(viewer.table, what)
 }
 
 fn missing(viewer: &Viewer<'_>, field: &str) -> Error {

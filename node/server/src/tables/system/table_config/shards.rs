@@ -1,0 +1,78 @@
+//! What somebody writes into the field `shards`. There is one node, so that only one layout can be meant; what is meant is
+//! checked all the same, and said in RethinkDB's words.
+
+use std::collections::BTreeSet;
+
+use photondb_proto::NodeId;
+use photondb_query::catalog::IdentifierFormat;
+use photondb_reql::datum::{Datum, Object};
+use photondb_reql::error::{Error, Result};
+
+use super::wrong;
+use crate::tables::system::{Viewer, fields};
+
+/// Checks that the table can lie as `wanted` says.
+pub(super) fn check(viewer: &Viewer<'_>, wanted: &Datum) -> Result<()> {
+    let Datum::Array(shards) = wanted else {
+        return Err(wrong(viewer, &format!("In `shards`: Expected an array, got {}", wanted.print())));
+    };
+    if shards.is_empty() {
+        return Err(wrong(viewer, "In `shards`: You must specify at least one shard."));
+    }
+    for shard in shards.iter() {
+        check_shard(viewer, &shard).map_err(|what| wrong(viewer, &format!("In `shards`: {what}")))?;
+    }
+    if shards.len() > 1 {
+        return Err(Error::op_failed(format!("{} shards are not supported yet: a table has one shard.", shards.len())));
+    }
+    Ok(())
+}
+
+fn check_shard(viewer: &Viewer<'_>, shard: &Datum) -> std::result::Result<(), String> {
+    let Datum::Object(shard) = shard else { return Err(format!("Expected an object, got {}", shard.print())) };
+    let replicas = servers(viewer, shard, "replicas")?.ok_or("Expected a field named `replicas`.")?;
+    if replicas.is_empty() {
+        return Err("You must specify at least one replica for each shard.".to_owned());
+    }
+    let nonvoting = servers(viewer, shard, "nonvoting_replicas")?.unwrap_or_default();
+    if !nonvoting.is_subset(&replicas) {
+        return Err("Every server listed in the `nonvoting_replicas` field must also appear in `replicas`.".to_owned());
+    }
+    let primary = shard.get("primary_replica").ok_or("Expected a field named `primary_replica`.")?;
+    let server = server(viewer, &primary).map_err(|what| format!("In `primary_replica`: {what}"))?;
+    let shown = primary.as_string().map(ToString::to_string).unwrap_or_default();
+    if !replicas.contains(&server) {
+        return Err(format!(
+            "The server listed in the `primary_replica` field (`{shown}`) must also appear in `replicas`."
+        ));
+    }
+    if nonvoting.contains(&server) {
+        return Err(format!("The primary replica (`{shown}`) must not be a nonvoting replica."));
+    }
+    let unknown = fields::unknown(shard, &["replicas", "nonvoting_replicas", "primary_replica"]);
+    if unknown.is_empty() { Ok(()) } else { Err(format!("Unexpected key(s): {}", unknown.join(", "))) }
+}
+
+fn servers(viewer: &Viewer<'_>, shard: &Object, field: &str) -> std::result::Result<Option<BTreeSet<NodeId>>, String> {
+    let Some(listed) = shard.get(field) else { return Ok(None) };
+    let Datum::Array(listed) = &listed else {
+        return Err(format!("In `{field}`: Expected an array, got {}", listed.print()));
+    };
+    let mut servers = BTreeSet::new();
+    for named in listed.iter() {
+        let found = server(viewer, &named).map_err(|what| format!("In `{field}`: {what}"))?;
+        if !servers.insert(found) {
+            return Err(format!("In `{field}`: Server `{}` is listed more than once.", named.print()));
+        }
+    }
+    Ok(Some(servers))
+}
+
+fn server(viewer: &Viewer<'_>, named: &Datum) -> std::result::Result<NodeId, String> {
+    let Datum::String(text) = named else { return Err(format!("Expected a server name; got {}", named.print())) };
+    let found = match viewer.format {
+        IdentifierFormat::Name => viewer.state.node_named(text),
+        IdentifierFormat::Uuid => text.parse().ok().and_then(|id| viewer.state.node(id)),
+    };
+    found.map(|node| node.id).ok_or_else(|| format!("Server `{text}` does not exist or is not connected."))
+}
