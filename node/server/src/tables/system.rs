@@ -46,6 +46,11 @@ trait Contents {
     /// All documents, in any order.
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>>;
 
+    /// Whether a row that [`Contents::rows`] lists can be asked for by its key.
+    fn is_found_by(&self, _viewer: &Viewer<'_>, _key: &Datum) -> bool {
+        true
+    }
+
     /// How a feed learns that rows may have changed.
     fn news(&self) -> News {
         News::OfTheState
@@ -179,6 +184,9 @@ impl Source {
     }
 
     fn row(&self, key: &Datum) -> Result<Option<Datum>> {
+        if !self.entry.contents.is_found_by(&self.viewer(), key) {
+            return Ok(None);
+        }
         Ok(self.rows()?.into_iter().find(|(of, _)| of == key).map(|(_, document)| document))
     }
 }
