@@ -14,6 +14,7 @@ pub mod function;
 pub mod merge;
 pub mod node;
 pub mod paths;
+pub mod plain;
 pub mod scope;
 pub mod script;
 pub mod sequence;

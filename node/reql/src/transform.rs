@@ -19,6 +19,9 @@ use crate::eval::{Batch, Cx, Func, Traits, Value};
 use crate::limits::CONCATENATED_BYTES;
 use crate::term::BacktraceId;
 
+/// When a filter keeps fewer than one element of so many, it keeps copies.
+const KEPT_FRACTION_MIN: usize = 4;
+
 /// One operator and its parameters. Stateless: [`Running`] holds what it remembers between batches.
 #[derive(Clone, Debug)]
 pub enum Transform {
@@ -157,7 +160,12 @@ impl Step {
                 Ok(batch)
             }
             Transform::Filter { predicate, default } => {
+                let before = batch.len();
                 retain(&mut batch, |element| keeps(predicate, default.as_ref(), element, cx))?;
+                // Documents of one read share memory. The few that stay must not keep that of all.
+                if batch.len() < before / KEPT_FRACTION_MIN {
+                    batch.iter_mut().for_each(|element| *element = element.detach());
+                }
                 Ok(batch)
             }
             Transform::ConcatMap(function) => {

@@ -40,15 +40,18 @@ pub fn put_value_header(out: &mut Vec<u8>, kind: u8, position: u64) {
 
 /// The body of a stored value whose kind must be `kind`, and the position of its last write.
 pub fn value_body(value: &Bytes, kind: u8) -> Result<(u64, Bytes), ShardError> {
-    let mut header = value.as_ref();
-    if header.len() < VALUE_HEADER_BYTES {
-        return Err(ShardError::Format { what: "a stored value", offset: 0, reason: "shorter than its header" });
-    }
-    if header.get_u8() != kind {
-        return Err(ShardError::Format { what: "a stored value", offset: 0, reason: "of an unknown kind" });
-    }
-    let _flags = header.get_u8();
-    Ok((header.get_u64_le(), value.slice(VALUE_HEADER_BYTES..)))
+    check_value(value, kind)?;
+    Ok(((&value[2..]).get_u64_le(), value.slice(VALUE_HEADER_BYTES..)))
+}
+
+/// Whether a stored value has a header of that kind.
+pub fn check_value(value: &[u8], kind: u8) -> Result<(), ShardError> {
+    let reason = match value.first() {
+        _ if value.len() < VALUE_HEADER_BYTES => "shorter than its header",
+        Some(found) if *found != kind => "of an unknown kind",
+        _ => return Ok(()),
+    };
+    Err(ShardError::Format { what: "a stored value", offset: 0, reason })
 }
 
 /// A write as bytes, from borrowed parts: the proposer's hot path.

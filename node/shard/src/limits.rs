@@ -29,3 +29,6 @@ const _: () = assert!(
     "what apply stores must fit into a tree's value: an entry that cannot be applied ends every replica"
 );
 const _: () = assert!(DOCUMENT_BYTES_MAX < COMMAND_BYTES_MAX, "one document must fit into one command");
+
+/// Rows that are read together are copied into buffers of this size, in bytes, or of one row that is larger.
+pub const ROWS_BUFFER_BYTES: usize = 16 << 10;

@@ -1,5 +1,6 @@
 //! Reading a shard at one snapshot.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use photondb_reql::datum::Datum;
 use photondb_storage::{Direction, Snapshot};
 
 use crate::error::ShardError;
+use crate::format::{VALUE_DOCUMENT, VALUE_HEADER_BYTES, check_value};
+use crate::limits::ROWS_BUFFER_BYTES;
 use crate::primary;
 use crate::schema::{Index, Schema};
 use crate::secondary;
@@ -51,20 +54,25 @@ impl Reader {
         self.snapshot.get(trees::PRIMARY, key)?.as_ref().map(primary::document).transpose()
     }
 
-    /// About `want` documents with their keys, in the order of keys.
+    /// About `want` documents with their keys, in the order of keys. Neighbours share a buffer: who keeps few of many takes
+    /// copies.
     pub fn documents(
         &self,
         bounds: &KeyBounds,
         direction: Direction,
         want: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, ShardError> {
-        let mut rows = Vec::with_capacity(want.min(1024));
-        let mut cursor = self.snapshot.cursor(trees::PRIMARY, bounds.clone(), direction)?;
-        while rows.len() < want {
-            let Some((key, value)) = cursor.next()? else { break };
-            rows.push((key, primary::document(&value)?));
+        let mut rows = Rows::with_capacity(want.min(1024));
+        if want == 0 {
+            return Ok(rows.finish());
         }
-        Ok(rows)
+        let mut cursor = self.snapshot.cursor(trees::PRIMARY, bounds.clone(), direction)?;
+        let failed = cursor.for_each(|key, value| match check_value(value, VALUE_DOCUMENT) {
+            Ok(()) if rows.push(key, &value[VALUE_HEADER_BYTES..]) < want => ControlFlow::Continue(()),
+            outcome => ControlFlow::Break(outcome),
+        })?;
+        failed.unwrap_or(Ok(()))?;
+        Ok(rows.finish())
     }
 
     /// The number of documents within bounds, in O(log n).
@@ -106,5 +114,49 @@ impl Reader {
     pub fn count_index(&self, name: &str, bounds: &KeyBounds) -> Result<u64, ShardError> {
         let index = self.index(name)?;
         Ok(self.snapshot.count(index.tree, bounds)?)
+    }
+}
+
+/// Keys and documents on their way out of the pages, in buffers that many share.
+struct Rows {
+    rows: Vec<(Bytes, Bytes)>,
+    buffer: Vec<u8>,
+    /// Where in the buffer a key begins, its document, and the next row.
+    places: Vec<[usize; 3]>,
+}
+
+impl Rows {
+    fn with_capacity(rows: usize) -> Rows {
+        Rows { rows: Vec::with_capacity(rows), buffer: Vec::new(), places: Vec::new() }
+    }
+
+    /// Takes a copy; returns how many there are.
+    fn push(&mut self, key: &[u8], document: &[u8]) -> usize {
+        let bytes = key.len() + document.len();
+        if self.buffer.len() + bytes > ROWS_BUFFER_BYTES {
+            self.flush();
+        }
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(ROWS_BUFFER_BYTES.max(bytes));
+        }
+        let begin = self.buffer.len();
+        self.buffer.extend_from_slice(key);
+        self.buffer.extend_from_slice(document);
+        self.places.push([begin, begin + key.len(), begin + bytes]);
+        self.rows.len() + self.places.len()
+    }
+
+    fn flush(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        // A few rows must not keep a buffer for many.
+        buffer.shrink_to_fit();
+        let buffer = Bytes::from(buffer);
+        let places = self.places.drain(..);
+        self.rows.extend(places.map(|[key, document, end]| (buffer.slice(key..document), buffer.slice(document..end))));
+    }
+
+    fn finish(mut self) -> Vec<(Bytes, Bytes)> {
+        self.flush();
+        self.rows
     }
 }

@@ -93,6 +93,10 @@ impl<'a> ObjectNode<'a> {
 
     /// The name under `$reql_type$` when that is a string.
     pub fn ptype(&self) -> Option<&'a [u8]> {
+        // The name sorts before those of most fields, so that the first one tells.
+        if self.entry(0).is_none_or(|(first, _)| first > super::PTYPE_FIELD.as_bytes()) {
+            return None;
+        }
         match self.get(super::PTYPE_FIELD) {
             Some(Node::String(name)) => Some(name),
             _ => None,

@@ -11,6 +11,7 @@ use crate::datum::{Datum, Str};
 use crate::error::{Error, Result};
 use crate::eval::merge::passes_literals;
 use crate::eval::node::{CallNode, Function, Node, Traits};
+use crate::eval::plain::Plain;
 use crate::eval::signature::{Grouping, Signature, check_arity, signature};
 use crate::term::{BacktraceId, Call, Term, TermKind};
 
@@ -242,7 +243,8 @@ fn parameters(term: &Term) -> Result<Vec<i64>> {
 }
 
 fn function(params: Vec<i64>, body: Compiled, id: BacktraceId) -> Compiled {
-    Compiled { node: Node::Function(Arc::new(Function { params, body: body.node, id })), depth: body.depth + 1 }
+    let plain = Plain::of(&body.node);
+    Compiled { node: Node::Function(Arc::new(Function { params, body: body.node, plain, id })), depth: body.depth + 1 }
 }
 
 fn node(

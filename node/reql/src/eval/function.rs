@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::eval::context::Cx;
 use crate::eval::eval;
 use crate::eval::node::{Function, Node, Traits};
+use crate::eval::plain::Plain;
 use crate::eval::scope::Scope;
 use crate::eval::script::{Script, Scripted};
 use crate::eval::terms::shortcut;
@@ -88,6 +89,9 @@ impl Func {
 
     /// Calls it with arguments that are given away; the result must be a datum.
     pub fn call_datum_with(&self, args: Arguments, cx: &Cx) -> Result<Datum> {
+        if let Some(datum) = self.plain(args.len(), cx).and_then(|plain| plain.datum(&args)) {
+            return Ok(datum);
+        }
         let value = self.call_with(args, cx)?;
         match value {
             Value::Datum(datum) => Ok(datum),
@@ -100,6 +104,20 @@ impl Func {
         self.call_datum_with(smallvec![argument], cx)
     }
 
+    /// The same with an argument that is only lent, and not copied in the frequent cases.
+    pub fn apply_to(&self, argument: &Datum, cx: &Cx) -> Result<Datum> {
+        let plain = self.plain(1, cx).and_then(|plain| plain.datum(std::slice::from_ref(argument)));
+        plain.map_or_else(|| self.apply(argument.clone(), cx), Ok)
+    }
+
+    /// The plain form of a function of so many parameters; a step of the query.
+    fn plain(&self, args: usize, cx: &Cx) -> Option<&Plain> {
+        let Func::Closure(Closure { function, .. }) = self else { return None };
+        let plain = function.plain.as_ref().filter(|_| function.params.len() == args)?;
+        cx.step();
+        Some(plain)
+    }
+
     /// Calls it as the predicate of `filter`: an object literal is a pattern, everything else counts by its truth. A
     /// `null` counts as something missing.
     pub fn accepts(&self, element: &Datum, cx: &Cx) -> Result<bool> {
@@ -107,6 +125,10 @@ impl Func {
             Func::Matches(pattern) => shortcut::matches(pattern, element),
             Func::Equals(value) => Ok(value == element),
             Func::Closure(closure) => {
+                let plain = self.plain(1, cx).and_then(|plain| plain.truth(std::slice::from_ref(element)));
+                if let Some(truth) = plain {
+                    return Ok(truth);
+                }
                 let result = self.apply(element.clone(), cx)?;
                 match &result {
                     Datum::Bool(truth) => Ok(*truth),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::datum::{Datum, Str};
+use crate::eval::plain::Plain;
 use crate::eval::signature::Grouping;
 use crate::term::{BacktraceId, TermKind};
 
@@ -47,6 +48,8 @@ pub struct Function {
     pub params: Vec<i64>,
     /// What it computes.
     pub body: Node,
+    /// The same for the frequent cases, when it is simple.
+    pub plain: Option<Plain>,
     /// Where it stands in the query.
     pub id: BacktraceId,
 }

@@ -124,7 +124,7 @@ fn empty(what: &str, term: &str) -> Error {
 
 fn value_of(by: Option<&Func>, element: &Datum, cx: &Cx) -> Result<Datum> {
     match by {
-        Some(function) => function.apply(element.clone(), cx),
+        Some(function) => function.apply_to(element, cx),
         None => Ok(element.clone()),
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::datum::Datum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::sequence::Reading;
@@ -23,17 +25,13 @@ pub struct GroupBy {
 
 impl GroupBy {
     /// The groups that an element belongs to, each as often as it does.
-    fn keys(&self, element: &Datum, cx: &Cx) -> Result<Vec<Datum>> {
-        let mut parts = Vec::with_capacity(self.functions.len());
-        for function in &self.functions {
-            parts.push(match function.apply(element.clone(), cx) {
-                Ok(part) => part,
-                Err(error) if error.kind == ErrorKind::NonExistence => Datum::Null,
-                Err(error) => return Err(error),
-            });
+    fn keys(&self, element: &Datum, cx: &Cx) -> Result<SmallVec<[Datum; 1]>> {
+        if let ([function], false) = (self.functions.as_slice(), self.multi) {
+            return Ok(smallvec![part(function, element, cx)?]);
         }
+        let parts = self.functions.iter().map(|function| part(function, element, cx)).collect::<Result<Vec<_>>>()?;
         if !self.multi {
-            return Ok(vec![key(parts)]);
+            return Ok(smallvec![key(parts)]);
         }
         let mut keys: Vec<Vec<Datum>> = vec![Vec::new()];
         for part in parts {
@@ -60,6 +58,13 @@ impl GroupBy {
 
     fn too_many(&self, cx: &Cx) -> Error {
         Error::resource(format!("Too many groups (> {}).", cx.limits().array)).at(self.id)
+    }
+}
+
+fn part(function: &Func, element: &Datum, cx: &Cx) -> Result<Datum> {
+    match function.apply_to(element, cx) {
+        Err(error) if error.kind == ErrorKind::NonExistence => Ok(Datum::Null),
+        part => part,
     }
 }
 
