@@ -39,3 +39,16 @@ pub const NUMBER_TOKEN_BYTES_MAX: usize = 4_096;
 
 /// PBKDF2 rounds for a new password, as RethinkDB's default.
 pub const PASSWORD_ITERATIONS: u32 = 4_096;
+
+/// Pairs of edges that one question about shapes looks at: whether a ring crosses itself, whether two shapes meet. Of shapes
+/// that are no tangle few pairs are near each other; a tangle gets an error after a second or two.
+pub const GEOMETRY_EDGE_PAIRS_MAX: usize = 100_000_000;
+
+/// Rings of one polygon. Every two of them are held against each other.
+pub const GEOMETRY_RINGS_MAX: usize = 2_048;
+
+/// Cells under which one geometry stands in an index, as in RethinkDB.
+pub const GEOMETRY_ENTRY_CELLS_MAX: usize = 8;
+
+/// Cells that hold the geometry of a query, as in RethinkDB.
+pub const GEOMETRY_QUERY_CELLS_MAX: usize = 16;
