@@ -8,7 +8,7 @@ use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::terms::geo::as_geometry;
 use photondb_reql::eval::{Args, Batch, Cx, Stream, Value};
 use photondb_reql::geo::{Shape, cells_of_query};
-use photondb_reql::{Str, TermKind};
+use photondb_reql::{BacktraceId, Str, TermKind};
 
 use super::{Part, RowStream, TableRef};
 use crate::mismatch;
@@ -75,9 +75,9 @@ impl Stream for Intersecting {
     }
 }
 
-/// As many geometries as an array may have elements have been given.
+/// As many geometries as an array may have elements have been given. In RethinkDB such errors of the traversal are at no place.
 pub(super) fn too_many() -> Error {
-    Error::resource("Array size limit exceeded during geospatial index traversal.")
+    Error::resource("Array size limit exceeded during geospatial index traversal.").at(BacktraceId::NONE)
 }
 
 /// How to ask an index for the geometries that may meet one.

@@ -6,12 +6,12 @@
 
 use std::f64::consts::PI;
 
-use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::terms::geo::{options, place};
 use photondb_reql::eval::{Args, Cx, Value};
 use photondb_reql::geo::{Ellipsoid, LonLat, Shape, Vector, enclosing_circle, polygon_datum};
+use photondb_reql::{BacktraceId, Str};
 
 use super::geo::{by_cells, geo_index, require_geo, too_many};
 use super::{RowStream, TableRef};
@@ -117,6 +117,7 @@ impl Search<'_> {
                  smaller `max_dist` parameter.  ({})",
                 error.message
             ))
+            .at(BacktraceId::NONE)
         })?;
         let access = by_cells(self.index, &polygon_datum(corners.collect())?);
         let mut rows = RowStream::new(self.table.table.scan(&access, self.table.mode)?);
