@@ -3,7 +3,7 @@
 //! Values of different types are ordered by the names of their types, pseudo-types as `PTYPE<NAME>`, with MINVAL below
 //! and MAXVAL above everything. Times compare by their instant alone, so two times of different zones can be equal.
 //! Geometry is ordered among objects, as the object it is. (RethinkDB puts it above binary data, which is above every object;
-//! the three then have no order at all.)
+//! the three then have no order at all. See [`of_two`].)
 
 use std::cmp::Ordering;
 
@@ -29,6 +29,15 @@ impl PartialOrd for Datum {
 impl Ord for Datum {
     fn cmp(&self, other: &Datum) -> Ordering {
         compare(self.node(), other.node())
+    }
+}
+
+/// How two values compare when nobody asks for an order of more: geometry is above binary data, as in RethinkDB.
+pub fn of_two(a: &Datum, b: &Datum) -> Ordering {
+    match (a, b) {
+        (Datum::Binary(_), Datum::Object(_)) if b.is_ptype("GEOMETRY") => Ordering::Less,
+        (Datum::Object(_), Datum::Binary(_)) if a.is_ptype("GEOMETRY") => Ordering::Greater,
+        _ => a.cmp(b),
     }
 }
 
@@ -170,6 +179,10 @@ mod tests {
         let (below, above) = (Datum::from(Object::from([("", 1)])), Datum::from(Object::from([("a", 1)])));
         assert!(below < geometry && geometry < above && above < Datum::Binary(Bytes::new()));
         assert_eq!(geometry, geometry.clone());
+        let binary = Datum::Binary(Bytes::new());
+        assert_eq!(of_two(&geometry, &binary), Ordering::Greater);
+        assert_eq!(of_two(&binary, &geometry), Ordering::Less);
+        assert_eq!(of_two(&above, &geometry), Ordering::Greater);
     }
 
     #[test]
