@@ -35,7 +35,7 @@ pub use cell::{CellId, CellRanges};
 pub use circle::{enclosing_circle, vertices_of_circle};
 pub use covering::{cells_of_entry, cells_of_query};
 pub use ellipsoid::{Ellipsoid, Unit};
-pub use geojson::{LonLat, geometry, line_datum, line_positions, point_datum, point_of, polygon_datum};
+pub use geojson::{LonLat, geometry, line_datum, line_positions, point_datum, point_of, polygon_datum, steps_for};
 pub use polygon::Polygon;
 pub use shape::Shape;
 pub use vector::Vector;

@@ -41,11 +41,11 @@ pub const NUMBER_TOKEN_BYTES_MAX: usize = 4_096;
 pub const PASSWORD_ITERATIONS: u32 = 4_096;
 
 /// Pairs of edges that one question about shapes looks at: whether a ring crosses itself, whether two shapes meet. Of shapes
-/// that are no tangle few pairs are near each other; a tangle gets an error after a second or two.
-pub const GEOMETRY_EDGE_PAIRS_MAX: usize = 100_000_000;
+/// that are no tangle few pairs are near each other; a tangle gets an error after half a second.
+pub const GEOMETRY_EDGE_PAIRS_MAX: usize = 20_000_000;
 
 /// Rings of one polygon. Every two of them are held against each other.
-pub const GEOMETRY_RINGS_MAX: usize = 2_048;
+pub const GEOMETRY_RINGS_MAX: usize = 1_024;
 
 /// Cells under which one geometry stands in an index, as in RethinkDB.
 pub const GEOMETRY_ENTRY_CELLS_MAX: usize = 8;

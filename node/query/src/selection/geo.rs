@@ -7,10 +7,12 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::terms::geo::as_geometry;
 use photondb_reql::eval::{Args, Batch, Cx, Stream, Value};
-use photondb_reql::geo::{Shape, cells_of_query};
+use photondb_reql::geo::{Shape, cells_of_query, steps_for};
 use photondb_reql::{BacktraceId, Str, TermKind};
+use photondb_runtime::fiber;
 
 use super::{Part, RowStream, TableRef};
+use crate::limits::STEPS_BETWEEN_YIELDS;
 use crate::mismatch;
 use crate::table::{Access, Keys, Order, Row};
 
@@ -48,7 +50,16 @@ pub(super) fn open_intersecting(table: &TableRef, index: &Str, geometry: &Datum)
     require_geo(table, index, TermKind::GetIntersecting.name().to_ascii_lowercase().as_str())?;
     let shape = Shape::of(geometry)?;
     let rows = table.table.scan(&by_cells(index, geometry), table.mode)?;
-    let keep = move |row: &Row| row.index_value.as_ref().map_or(Ok(false), |value| meets(&shape, value));
+    let mut steps = 0u32;
+    let keep = move |row: &Row| {
+        let Some(value) = &row.index_value else { return Ok(false) };
+        steps = steps.saturating_add(steps_for(value));
+        if steps >= STEPS_BETWEEN_YIELDS {
+            steps = 0;
+            fiber::yield_now();
+        }
+        meets(&shape, value)
+    };
     Ok(RowStream::filtered(rows, Box::new(keep)))
 }
 

@@ -10,7 +10,7 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::terms::geo::{options, place};
 use photondb_reql::eval::{Args, Cx, Value};
-use photondb_reql::geo::{Ellipsoid, LonLat, Shape, Vector, enclosing_circle, polygon_datum};
+use photondb_reql::geo::{Ellipsoid, LonLat, Shape, Vector, enclosing_circle, polygon_datum, steps_for};
 use photondb_reql::{BacktraceId, Str};
 
 use super::geo::{by_cells, geo_index, require_geo, too_many};
@@ -126,10 +126,11 @@ impl Search<'_> {
             if batch.is_empty() {
                 return Ok(());
             }
-            cx.steps(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             for row in batch {
+                let Some(geometry) = &row.index_value else { continue };
+                cx.steps(steps_for(geometry));
                 // What is no valid geometry is in no index, though it may have cells there.
-                let Some(Ok(shape)) = row.index_value.as_ref().map(Shape::of) else { continue };
+                let Ok(shape) = Shape::of(geometry) else { continue };
                 let distance = shape.distance(self.from, &self.ellipsoid);
                 if distance > radius || reached.is_some_and(|reached| distance <= reached) {
                     continue;

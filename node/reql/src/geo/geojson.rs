@@ -45,6 +45,13 @@ impl LonLat {
 /// [`Vector::from_degrees`], or the other one.
 pub type Project = fn(f64, f64) -> Vector;
 
+/// How many steps of an evaluation it is to look at a geometry: about one for each vertex.
+pub fn steps_for(geometry: &Datum) -> u32 {
+    /// Two numbers and what is around them.
+    const VERTEX_BYTES: usize = 16;
+    u32::try_from(1 + geometry.size_hint() / VERTEX_BYTES).unwrap_or(u32::MAX)
+}
+
 /// The place that a position (an array of two numbers) names.
 pub fn position(datum: &Datum) -> Result<LonLat> {
     let parts = datum.as_array()?;

@@ -134,6 +134,7 @@ pub fn distance(args: &Args<'_>) -> Result<Value> {
     } else {
         (Shape::point_at(&second()?)?, first)
     };
+    cx.steps(geo::steps_for(&other));
     let meters = Shape::of(&other)?.distance(point, &ellipsoid);
     Ok(Datum::number(unit.from_meters(meters))?.into())
 }
