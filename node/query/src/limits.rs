@@ -85,3 +85,6 @@ pub const HTTP_REDIRECTS: u32 = 1;
 
 /// How many redirects it follows, whatever `redirects` says.
 pub const HTTP_REDIRECTS_MAX: u32 = 50;
+
+/// Vertices of geometries looked at, one behind the other, before other queries have their turn.
+pub const STEPS_BETWEEN_YIELDS: u32 = 4_096;

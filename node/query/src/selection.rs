@@ -5,6 +5,7 @@ mod distinct;
 mod extreme;
 mod geo;
 mod group;
+mod nearest;
 mod order;
 mod rows;
 
@@ -18,7 +19,8 @@ use photondb_reql::eval::{Args, Cx, Stream, TableValue, Value};
 use photondb_reql::{BacktraceId, Str, TermKind};
 
 pub(crate) use bounds::{between, get_all};
-pub(crate) use geo::{get_intersecting, get_nearest, intersects};
+pub(crate) use geo::{get_intersecting, meets};
+pub(crate) use nearest::get_nearest;
 pub(crate) use order::not_a_slice;
 pub(crate) use rows::RowStream;
 
@@ -128,7 +130,7 @@ impl TableRef {
         indexes.into_iter().find(|index| *index.name == *name).ok_or_else(|| self.info().no_such_index(name))
     }
 
-    /// What to ask the table for; `None` for a geometry, which is found by looking at documents.
+    /// What to ask the table for; `None` for a geometry, whose rows must be looked at behind the table.
     pub fn access(&self) -> Option<Access> {
         let (keys, order) = match &self.part {
             Part::Slice(slice) => (Keys::Range(slice.range.clone().unwrap_or_else(DatumRange::all)), slice.order),
@@ -180,7 +182,11 @@ impl TableValue for TableRef {
     }
 
     fn open(&self, _cx: &Cx) -> Result<Box<dyn Stream>> {
-        Ok(Box::new(self.open_rows()?))
+        let rows = self.open_rows()?;
+        Ok(match self.part {
+            Part::Intersecting { .. } => Box::new(geo::Intersecting::new(rows)),
+            _ => Box::new(rows),
+        })
     }
 
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>> {

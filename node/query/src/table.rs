@@ -2,9 +2,12 @@
 //!
 //! Calls are synchronous; an implementation that must wait parks the fiber it runs on.
 
+use std::sync::Arc;
+
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, Func};
+use photondb_reql::geo::CellRanges;
 
 /// One table at one moment's schema. Cheap to clone behind its `Rc`.
 pub trait Table {
@@ -109,6 +112,8 @@ pub enum Keys {
     Range(DatumRange),
     /// These, each as often as it is named (`get_all`).
     Each(Vec<Datum>),
+    /// Of a geospatial index: each geometry that has a cell among these, once.
+    Cells(Arc<CellRanges>),
 }
 
 /// A range of keys in ReQL's order. `MinVal` and `MaxVal` are unbounded.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use photondb_query::table::DatumRange;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
-use photondb_reql::key::{IndexBound, PrimaryKey, index_lower_bound, index_upper_bound};
+use photondb_reql::key::{IndexBound, PrimaryKey, geo_bounds, index_lower_bound, index_upper_bound};
 use photondb_shard::read::KeyBounds;
 
 /// An encoded primary key. Errors: the datum cannot be one.
@@ -50,6 +50,12 @@ pub fn index_bounds(range: &DatumRange) -> Result<Option<(KeyBounds, bool)>> {
         right => Bound::Excluded(key(index_upper_bound(right, !range.right_closed)?)),
     };
     Ok(not_crossed(start, end).map(|bounds| (bounds, recheck)))
+}
+
+/// The bounds of a range of cells of a geospatial index.
+pub fn cell_bounds(range: (u64, u64)) -> KeyBounds {
+    let (first, behind) = geo_bounds(range);
+    KeyBounds::new(Bound::Included(Bytes::copy_from_slice(&first)), Bound::Excluded(Bytes::copy_from_slice(&behind)))
 }
 
 fn not_crossed(start: Bound<Bytes>, end: Bound<Bytes>) -> Option<KeyBounds> {

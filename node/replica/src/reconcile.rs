@@ -151,10 +151,9 @@ impl Replicas {
                 Some(known) if known.name == *name => {}
                 Some(_) => replica.change(&Command::RenameIndex { id, name: name.clone() }).await?,
                 None => {
-                    let definition = index.definition.clone().into();
-                    replica
-                        .change(&Command::CreateIndex { id, name: name.clone(), multi: index.multi, definition })
-                        .await?;
+                    let (name, definition) = (name.clone(), index.definition.clone().into());
+                    let (multi, geo) = (index.multi, index.geo);
+                    replica.change(&Command::CreateIndex { id, name, multi, geo, definition }).await?;
                 }
             }
         }

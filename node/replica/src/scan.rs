@@ -8,6 +8,7 @@ use bytes::Bytes;
 use photondb_query::table::{Access, DatumRange, Keys, Order, Position, ReadMode, Row, Rows};
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::Result;
+use photondb_reql::geo::CellRanges;
 use photondb_shard::Reader;
 use photondb_shard::read::KeyBounds;
 use photondb_shard::secondary::decode_datum;
@@ -23,6 +24,8 @@ pub struct TableScan {
     replicas: Arc<TableReplicas>,
     mode: ReadMode,
     index: Option<Str>,
+    /// What is asked of a geospatial index.
+    cells: Option<Arc<CellRanges>>,
     direction: Direction,
     /// What is still to be read, the next one last.
     parts: Vec<Part>,
@@ -42,10 +45,15 @@ impl TableScan {
     pub fn new(table: Str, replicas: Arc<TableReplicas>, access: &Access, mode: ReadMode) -> Result<TableScan> {
         let direction = if access.order == Order::Descending { Direction::Backward } else { Direction::Forward };
         let mut ranges = Vec::new();
+        let mut cells = None;
         match (&access.keys, &access.index) {
             (Keys::Range(range), None) => ranges.extend(keys::primary_bounds(range)?.map(|bounds| (bounds, None))),
             (Keys::Range(range), Some(_)) => {
                 ranges.extend(keys::index_bounds(range)?.map(|(bounds, cut)| (bounds, cut.then(|| range.clone()))));
+            }
+            (Keys::Cells(wanted), _) => {
+                ranges.extend(wanted.iter().map(|range| (keys::cell_bounds(range), None)));
+                cells = Some(wanted.clone());
             }
             (Keys::Each(each), index) => {
                 for key in each {
@@ -69,7 +77,8 @@ impl TableScan {
         if direction == Direction::Forward {
             parts.reverse();
         }
-        Ok(TableScan { table, replicas, mode, index: access.index.clone(), direction, parts, position: Position(0) })
+        let index = access.index.clone();
+        Ok(TableScan { table, replicas, mode, index, cells, direction, parts, position: Position(0) })
     }
 
     fn batch(&mut self, want: usize) -> std::result::Result<Vec<Row>, ReplicaError> {
@@ -78,9 +87,10 @@ impl TableScan {
             let Some(mut part) = self.parts.pop() else { break };
             let reader = read(&self.replicas.shards()[part.shard], self.mode)?;
             self.position = Position(reader.position().0);
-            let more = match &self.index {
-                None => self.primary(&reader, &mut part, want, &mut rows)?,
-                Some(index) => self.secondary(&reader, index, &mut part, want, &mut rows)?,
+            let more = match (&self.index, &self.cells) {
+                (None, _) => self.primary(&reader, &mut part, want, &mut rows)?,
+                (Some(index), Some(cells)) => self.geo(&reader, index, cells, &mut part, want, &mut rows)?,
+                (Some(index), None) => self.secondary(&reader, index, &mut part, want, &mut rows)?,
             };
             if more {
                 self.parts.push(part);
@@ -126,6 +136,25 @@ impl TableScan {
             }
         }
         Ok(more)
+    }
+
+    fn geo(
+        &self,
+        reader: &Reader,
+        index: &str,
+        cells: &CellRanges,
+        part: &mut Part,
+        want: usize,
+        rows: &mut Vec<Row>,
+    ) -> std::result::Result<bool, ReplicaError> {
+        let found = reader.geo_rows(index, cells, &part.bounds, want)?;
+        if let Some(last) = found.last {
+            self.go_on_after(part, last);
+        }
+        for row in found.rows {
+            rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+        }
+        Ok(found.more)
     }
 
     fn go_on_after(&self, part: &mut Part, last: Bytes) {

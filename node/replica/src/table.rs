@@ -162,6 +162,8 @@ impl Table for ShardTable {
         let ranges = match &access.keys {
             Keys::Range(range) => vec![range.clone()],
             Keys::Each(each) => each.iter().map(point).collect(),
+            // Which geometries are meant is seen only by looking at them.
+            Keys::Cells(_) => return Ok(None),
         };
         let mut total = 0;
         for range in &ranges {
@@ -248,7 +250,7 @@ impl Table for ShardTable {
                 ready,
                 progress,
                 multi: index.multi,
-                geo: false,
+                geo: index.geo,
                 outdated: false,
                 definition: index.definition.to_vec(),
                 query: String::new(),

@@ -6,10 +6,12 @@
 //! K3. What may be a key, how long, and the words for what may not, are RethinkDB's.
 
 pub mod format;
+mod geo;
 mod index;
 mod primary;
 
 pub use format::KeyError;
+pub use geo::{cell_of_key, geo_bounds, geo_key};
 pub use index::{IndexBound, IndexKey, index_key, index_lower_bound, index_upper_bound};
 pub use primary::PrimaryKey;
 

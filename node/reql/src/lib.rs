@@ -7,6 +7,7 @@ pub mod datum;
 pub mod error;
 pub mod eval;
 pub mod format;
+pub mod geo;
 pub mod key;
 pub mod limits;
 pub mod term;

@@ -61,3 +61,16 @@ pub const PRINTED_TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes that `concat_map` aims at when it chooses how many elements to take at once.
 pub const CONCATENATED_BYTES: usize = 1024 * 1024;
+
+/// Pairs of edges that one question about shapes looks at: whether a ring crosses itself, whether two shapes meet. Of shapes
+/// that are no tangle few pairs are near each other; a tangle gets an error after half a second.
+pub const GEOMETRY_EDGE_PAIRS_MAX: usize = 20_000_000;
+
+/// Rings of one polygon. Every two of them are held against each other.
+pub const GEOMETRY_RINGS_MAX: usize = 1_024;
+
+/// Cells under which one geometry stands in an index, as in RethinkDB.
+pub const GEOMETRY_ENTRY_CELLS_MAX: usize = 8;
+
+/// Cells that hold the geometry of a query, as in RethinkDB.
+pub const GEOMETRY_QUERY_CELLS_MAX: usize = 16;

@@ -9,7 +9,7 @@ pub enum Command {
     /// Puts and deletes that a proposer evaluated. Applied whole or skipped whole.
     Write { fence: Fence, effects: Vec<Effect> },
     /// A new index, to be built in the background. Nothing happens when the index is there already.
-    CreateIndex { id: IndexId, name: String, multi: bool, definition: Bytes },
+    CreateIndex { id: IndexId, name: String, multi: bool, geo: bool, definition: Bytes },
     /// The index is gone.
     DropIndex { id: IndexId },
     /// The index has another name from here on.

@@ -2,10 +2,10 @@
 //! are big-endian so that they sort.
 //!
 //! ```text
-//! command   version u8 = 1, kind u8, body
+//! command   version u8 = 1 (2: a geospatial index), kind u8, body
 //!   1 write         term u64, epoch u64, schema u64, chain u64, number u64, count u32, count x effect
 //!     effect        kind u8 (1 put, 2 delete), key length u16, key, [document length u32, document]
-//!   2 create index  id u64, flags u8 (bit 0: multi), name length u16, name, definition length u32, definition
+//!   2 create index  id u64, flags u8 (bit 0: multi, bit 1: geospatial), name length u16, name, definition length u32, definition
 //!   3 drop index    id u64
 //!   4 rename index  id u64, name length u16, name
 //!   5 index ready   id u64
@@ -13,7 +13,7 @@
 //! outcome   kind u8: 0 applied, 1 skipped for term, 2 epoch, 3 schema, 4 chain
 //! state     version u8 = 1, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
 //!           log bytes u64, consensus length u32, consensus
-//! value     kind u8 (1 document, 2 index entry), flags u8 = 0, position u64 (of the entry that wrote it), body
+//! value     kind u8 (1 document, 2 index entry, 3 entry of a geospatial index), flags u8 = 0, position u64 (of the entry that wrote it), body
 //! ```
 
 use bytes::{Buf, BufMut, Bytes};
@@ -23,6 +23,8 @@ use crate::command::{Command, Effect, Fence, Outcome, Skipped};
 use crate::error::ShardError;
 
 const COMMAND_VERSION: u8 = 1;
+/// Of what a program that knows no geospatial indexes must not take for something else.
+const COMMAND_VERSION_GEO: u8 = 2;
 
 /// Bytes before the body of a stored value: kind, flags, position of its last write.
 pub const VALUE_HEADER_BYTES: usize = 10;
@@ -30,6 +32,8 @@ pub const VALUE_HEADER_BYTES: usize = 10;
 pub const VALUE_DOCUMENT: u8 = 1;
 /// A stored value's kind: an entry of a secondary index.
 pub const VALUE_INDEX_ENTRY: u8 = 2;
+/// A stored value's kind: an entry of a geospatial index.
+pub const VALUE_GEO_ENTRY: u8 = 3;
 
 /// Begins a stored value.
 pub fn put_value_header(out: &mut Vec<u8>, kind: u8, position: u64) {
@@ -86,10 +90,13 @@ pub fn encode_command(command: &Command) -> Bytes {
             let size = effects.iter().map(Effect::size).sum();
             return encode_write(fence, effects.iter(), size);
         }
-        Command::CreateIndex { id, name, multi, definition } => {
+        Command::CreateIndex { id, name, multi, geo, definition } => {
+            if *geo {
+                out[0] = COMMAND_VERSION_GEO;
+            }
             out.put_u8(2);
             out.put_u64_le(id.0);
-            out.put_u8(u8::from(*multi));
+            out.put_u8(u8::from(*multi) | u8::from(*geo) << 1);
             put_name(&mut out, name);
             put_bytes(&mut out, definition);
         }
@@ -120,7 +127,7 @@ pub fn encode_command(command: &Command) -> Bytes {
 /// A command from bytes; keys and documents are slices of them.
 pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
     let mut reader = Reader::new("a command", bytes);
-    reader.version(COMMAND_VERSION)?;
+    reader.version(COMMAND_VERSION_GEO)?;
     let command = match reader.u8()? {
         1 => {
             let fence = Fence {
@@ -147,8 +154,9 @@ pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
         }
         2 => {
             let id = IndexId(reader.u64()?);
-            let multi = reader.u8()? & 1 == 1;
-            Command::CreateIndex { id, name: reader.name()?, multi, definition: reader.bytes()? }
+            let flags = reader.u8()?;
+            let (multi, geo) = (flags & 1 == 1, flags & 2 == 2);
+            Command::CreateIndex { id, name: reader.name()?, multi, geo, definition: reader.bytes()? }
         }
         3 => Command::DropIndex { id: IndexId(reader.u64()?) },
         4 => Command::RenameIndex { id: IndexId(reader.u64()?), name: reader.name()? },
@@ -296,7 +304,15 @@ mod tests {
                 id: IndexId(7),
                 name: "by_age".into(),
                 multi: true,
+                geo: false,
                 definition: Bytes::from_static(b"f"),
+            },
+            Command::CreateIndex {
+                id: IndexId(8),
+                name: "places".into(),
+                multi: false,
+                geo: true,
+                definition: Bytes::from_static(b"g"),
             },
             Command::DropIndex { id: IndexId(7) },
             Command::RenameIndex { id: IndexId(7), name: "ä".into() },
@@ -340,7 +356,15 @@ mod tests {
 
     #[test]
     fn a_newer_command_is_refused_by_its_version() {
-        let error = decode_command(&Bytes::from_static(&[2, 1])).expect_err("newer");
-        assert!(matches!(error, ShardError::Newer { found: 2, known: 1, .. }), "{error}");
+        let error = decode_command(&Bytes::from_static(&[3, 1])).expect_err("newer");
+        assert!(matches!(error, ShardError::Newer { found: 3, known: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn golden_bytes_of_new_indexes() {
+        let plain = encode_command(&commands()[1]);
+        assert_eq!(plain.as_ref(), b"\x01\x02\x07\0\0\0\0\0\0\0\x01\x06\0by_age\x01\0\0\0f");
+        let geo = encode_command(&commands()[2]);
+        assert_eq!(geo.as_ref(), b"\x02\x02\x08\0\0\0\0\0\0\0\x02\x06\0places\x01\0\0\0g");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! key 0x01, index id u64 big-endian:
-//!   version u8 = 1, tree u32, flags u8 (bit 0: multi, bit 1: ready), name length u16, name,
+//!   version u8 = 1 (2: geospatial), tree u32, flags u8 (bit 0: multi, bit 1: ready, bit 2: geospatial), name length u16, name,
 //!   built u8 (0 nothing, 1 up to the key that follows, 2 to the end), [key length u16, key],
 //!   definition length u32, definition
 //! key 0x02: the write hook's definition
@@ -22,6 +22,7 @@ use crate::index_function::IndexFunction;
 use crate::shard::trees;
 
 const VERSION: u8 = 1;
+const VERSION_GEO: u8 = 2;
 const KEY_INDEX: u8 = 1;
 const KEY_WRITE_HOOK: u8 = 2;
 
@@ -67,6 +68,8 @@ pub struct Index {
     pub tree: TreeId,
     /// One entry for each element of an array.
     pub multi: bool,
+    /// Of geometry, by the cells that cover it.
+    pub geo: bool,
     /// The function as stored bytes.
     pub definition: Bytes,
     /// The function, compiled.
@@ -125,9 +128,10 @@ impl Schema {
 
 /// Stores an index's definition and state.
 pub fn write_index(transaction: &mut Transaction, index: &Index) -> Result<(), ShardError> {
-    let mut value = vec![VERSION];
+    let mut value = vec![if index.geo { VERSION_GEO } else { VERSION }];
     value.put_u32_le(index.tree.0);
-    value.put_u8(u8::from(index.multi) | u8::from(index.state == IndexState::Ready) << 1);
+    let ready = index.state == IndexState::Ready;
+    value.put_u8(u8::from(index.multi) | u8::from(ready) << 1 | u8::from(index.geo) << 2);
     put_name(&mut value, &index.name);
     match &index.built {
         Built::Nothing => value.put_u8(0),
@@ -171,7 +175,7 @@ fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
         .map(|id| IndexId(u64::from_be_bytes(id)))
         .ok_or(ShardError::Format { what: "an index's key", offset: 1, reason: "of the wrong length" })?;
     let mut reader = Reader::new("an index's definition", value);
-    reader.version(VERSION)?;
+    reader.version(VERSION_GEO)?;
     let tree = TreeId(reader.u32()?);
     let flags = reader.u8()?;
     let name = reader.name()?;
@@ -188,5 +192,6 @@ fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
     reader.end()?;
     let function = IndexFunction::compile(&name, &definition)?;
     let state = if flags & 2 == 2 { IndexState::Ready } else { IndexState::Building };
-    Ok(Index { id, name, tree, multi: flags & 1 == 1, definition, function, state, built })
+    let (multi, geo) = (flags & 1 == 1, flags & 4 == 4);
+    Ok(Index { id, name, tree, multi, geo, definition, function, state, built })
 }

@@ -5,7 +5,10 @@
 //! value  header, primary key length u16, primary key, the index value as an encoded datum
 //! ```
 //!
-//! The value is kept whole beside the key, because a long one is truncated in the key.
+//! The value is kept whole beside the key, because a long one is truncated in the key. Entries of geospatial indexes are others:
+//! see [`geo`].
+
+pub mod geo;
 
 use bytes::{BufMut, Bytes};
 use photondb_reql::datum::Datum;
@@ -14,12 +17,12 @@ use photondb_reql::key::index_key;
 use photondb_storage::Transaction;
 
 use crate::error::ShardError;
-use crate::format::{Reader, VALUE_HEADER_BYTES, VALUE_INDEX_ENTRY, put_value_header, value_body};
+use crate::format::{Reader, VALUE_GEO_ENTRY, VALUE_HEADER_BYTES, VALUE_INDEX_ENTRY, put_value_header, value_body};
 use crate::limits::INDEX_VALUES_BYTES_MAX;
 use crate::publish::DocumentChange;
 use crate::schema::Index;
 
-/// A document's entries in one index: (key, encoded index value), sorted by key.
+/// A document's entries in one index: (key, what the value holds behind the primary key), sorted.
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Brings one index from the old document of a change to the new one.
@@ -37,8 +40,10 @@ pub fn maintain(
             transaction.delete(index.tree, key)?;
         }
     }
-    for (key, value) in &after {
-        if before.binary_search_by(|(other, _)| other.cmp(key)).is_err() {
+    for entry in &after {
+        // Two values may have one key and differ behind it.
+        if before.binary_search(entry).is_err() {
+            let (key, value) = entry;
             put(transaction, index, key, &change.key, value, position)?;
         }
     }
@@ -92,15 +97,19 @@ fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx)
         .into_iter()
         .zip(0u32..)
         .filter_map(|(value, number)| {
-            // A value that no index can hold (null, an object) has no entry; that is no error of the write.
-            let key = index_key(&value, primary_key, index.multi.then_some(number)).ok()?;
             let mut encoded = Vec::new();
             value.encode(&mut encoded);
             bytes_left = bytes_left.checked_sub(encoded.len())?;
-            Some((key, encoded))
+            if index.geo {
+                return Some(geo::entries(&value, primary_key, number));
+            }
+            // A value that no index can hold (null, an object) has no entry; that is no error of the write.
+            let key = index_key(&value, primary_key, index.multi.then_some(number)).ok()?;
+            Some(vec![(key, encoded)])
         })
+        .flatten()
         .collect();
-    entries.sort_by(|left, right| left.0.cmp(&right.0));
+    entries.sort();
     Ok(entries)
 }
 
@@ -112,11 +121,16 @@ fn put(
     value: &[u8],
     position: u64,
 ) -> Result<(), ShardError> {
+    let kind = if index.geo { VALUE_GEO_ENTRY } else { VALUE_INDEX_ENTRY };
+    transaction.put(index.tree, key, &stored_value(kind, position, primary_key, value))?;
+    Ok(())
+}
+
+fn stored_value(kind: u8, position: u64, primary_key: &[u8], value: &[u8]) -> Vec<u8> {
     let mut stored = Vec::with_capacity(VALUE_HEADER_BYTES + primary_key.len() + value.len() + 2);
-    put_value_header(&mut stored, VALUE_INDEX_ENTRY, position);
+    put_value_header(&mut stored, kind, position);
     stored.put_u16_le(u16::try_from(primary_key.len()).expect("keys are at most a few hundred bytes"));
     stored.put_slice(primary_key);
     stored.put_slice(value);
-    transaction.put(index.tree, key, &stored)?;
-    Ok(())
+    stored
 }

@@ -346,7 +346,7 @@ impl Work {
         let mut schema = (*self.state.schema).clone();
         match command {
             Command::Write { .. } => unreachable!("writes do not change the schema"),
-            Command::CreateIndex { id, name, multi, definition } => {
+            Command::CreateIndex { id, name, multi, geo, definition } => {
                 // One tree too many is no reason to end every replica: the index is never ready, and can be dropped.
                 let has_room = self.transaction.trees().len() < TREES_PER_SET_MAX;
                 if !schema.indexes.contains_key(&id) && has_room {
@@ -359,6 +359,7 @@ impl Work {
                         name,
                         tree,
                         multi,
+                        geo,
                         definition,
                         function,
                         state: IndexState::Building,

@@ -88,8 +88,13 @@ impl Fed {
     }
 
     fn create_index(&mut self, id: u64, name: &str, multi: bool) {
-        let command =
-            Command::CreateIndex { id: IndexId(id), name: name.into(), multi, definition: field_function(name) };
+        let command = Command::CreateIndex {
+            id: IndexId(id),
+            name: name.into(),
+            multi,
+            geo: false,
+            definition: field_function(name),
+        };
         assert_eq!(self.apply(&command), Outcome::Applied);
     }
 
@@ -341,7 +346,7 @@ fn an_index_function_that_makes_more_than_a_tree_takes_gives_no_entry() {
     let function = compile_term(&term_of(&format!("[69,[[2,[1]],{body}]]"))).expect("compiles");
     let definition = Bytes::from(encode_function(&function, &Cx::pure()).expect("encodes"));
     let name = "threefold".to_owned();
-    fed.apply(&Command::CreateIndex { id: IndexId(1), name, multi: false, definition });
+    fed.apply(&Command::CreateIndex { id: IndexId(1), name, multi: false, geo: false, definition });
     fed.write(vec![Effect::Put { key: key(1), document: large_document(1, 'a', 12 << 20) }]);
     fed.finish_indexes();
     fed.write(vec![Effect::Put { key: key(2), document: large_document(2, 'b', 10) }]);
@@ -360,4 +365,22 @@ fn a_document_that_does_not_decode_does_not_stop_the_log() {
     assert_eq!(held(&fed.shard, "age"), [(5, 2)]);
     fed.write(vec![Effect::Put { key: key(1), document: document(1, 4, &[]) }]);
     assert_eq!(held(&fed.shard, "age"), [(4, 1), (5, 2)]);
+}
+
+/// Entries of long values differ only behind what stands in the key.
+#[test]
+fn a_long_value_that_changes_at_its_end_changes_in_its_entry() {
+    let mut fed = Fed::new();
+    fed.create_index(1, "name", false);
+    fed.finish_indexes();
+    for end in ["old", "new"] {
+        let name = format!("{}{end}", "x".repeat(1_000));
+        let mut document = Vec::new();
+        datum(&format!(r#"{{"id":1,"name":"{name}"}}"#)).encode(&mut document);
+        fed.write(vec![Effect::Put { key: key(1), document: Bytes::from(document) }]);
+        let reader = fed.shard.read().expect("reads");
+        let rows = reader.index_rows("name", &KeyBounds::all(), Direction::Forward, 10).expect("reads");
+        let values: Vec<_> = rows.iter().map(|row| row.value.clone()).collect();
+        assert_eq!(values, [Datum::from(name)]);
+    }
 }

@@ -174,8 +174,6 @@ impl Store {
         self.engine.checkpoint().expect("the disk works");
         self.engine.wal().prepare().expect("the disk works");
         self.engine.wal().idle_mark().expect("the disk works");
-        // The thread of the checkpoints may have purged as well.
-        while self.engine.wal().step().expect("the disk works") {}
         self.engine.wal().shrink().expect("the disk works");
     }
 }

@@ -106,6 +106,7 @@ def synchronous():
     raises("a wrong number of arguments", errors.ReqlServerCompileError, "Expected", r.expr([]).slice(), c)
     refused = r.table("people").insert({"id": 1}).run(c)
     check("a duplicate key", (refused["errors"], refused["first_error"].startswith("Duplicate primary key")), (1, True))
+    geometry(r, c)
     changes(r, c)
     scripts(r, c)
     fetches(r, c)
@@ -173,6 +174,40 @@ def fetches(r, c):
     bob.close()
     r.db("rethinkdb").table("users").get("bob").delete().run(c)
     server.shutdown()
+def geometry(r, c):
+    check("a point", r.point(-122.4, 37.8).run(c)["coordinates"], [-122.4, 37.8])
+    check("its type", r.point(1, 2).type_of().run(c), "PTYPE<GEOMETRY>")
+    check("GeoJSON there and back", r.geojson({"type": "Point", "coordinates": [1, 2]}).to_geojson().run(c),
+          {"type": "Point", "coordinates": [1, 2]})
+    check("a line is filled", r.line([0, 0], [0, 1], [1, 0]).fill().run(c)["coordinates"], [[[0, 0], [0, 1], [1, 0], [0, 0]]])
+    check("a circle has corners", len(r.circle([0, 0], 10, num_vertices=8, unit="km").run(c)["coordinates"][0]), 9)
+    far = r.distance(r.point(-122, 37), r.point(-123, 37), unit="km").run(c)
+    check("a distance", round(far, 6), 89.011263)
+    square = r.polygon([0, 0], [10, 0], [10, 10], [0, 10])
+    frame = square.polygon_sub(r.polygon([2, 2], [8, 2], [8, 8], [2, 8]))
+    check("a polygon includes a point", square.includes(r.point(5, 5)).run(c), True)
+    check("but not in its hole", frame.intersects(r.point(5, 5)).run(c), False)
+    check("a filter by geometry", r.expr([r.point(1, 1), r.point(20, 1)]).intersects(square).count().run(c), 1)
+
+    r.table_create("places").run(c)
+    r.table("places").index_create("at", geo=True).run(c)
+    r.table("places").index_create("stops", geo=True, multi=True).run(c)
+    grid = [{"id": f"{x},{y}", "at": r.point(x, y), "stops": [r.point(x, y), r.point(x, y + 0.5)]}
+            for x in range(-20, 20) for y in range(-20, 20)]
+    check("places are inserted", r.table("places").insert(grid).run(c)["inserted"], 1600)
+    r.table("places").index_wait().run(c)
+    check("the index is geospatial", r.table("places").index_status("at").run(c)[0]["geo"], True)
+    check("what is in a square", r.table("places").get_intersecting(square, index="at").count().run(c),
+          sum(1 for _ in r.table("places").filter(lambda p: square.intersects(p["at"])).run(c)))
+    check("each stop counts", r.table("places").get_intersecting(r.circle([0, 0], 60, unit="km"), index="stops").count().run(c), 3)
+    nearest = r.table("places").get_nearest(r.point(0.1, 0.1), index="at", max_results=2, max_dist=200, unit="km").run(c)
+    check("the nearest", [n["doc"]["id"] for n in nearest], ["0,0", "0,1"])
+    check("and how far", round(nearest[0]["dist"], 3), 15.69)
+    raises("a wrong latitude", errors.ReqlQueryLogicError, "Latitude must be between -90 and 90.  Got 91.", r.point(0, 91), c)
+    raises("a ring that crosses itself", errors.ReqlQueryLogicError, "Is it self-intersecting?",
+           r.polygon([0, 0], [1, 1], [1, 0], [0, 1]), c)
+    raises("an order by geometry", errors.ReqlQueryLogicError, "is a geospatial index", r.table("places").order_by(index="at"), c)
+    r.table_drop("places").run(c)
 
 
 def changes(r, c):

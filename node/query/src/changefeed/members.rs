@@ -8,6 +8,7 @@ use photondb_reql::transform::{Running, Transform};
 use crate::index_function::IndexFunction;
 use crate::selection::{self, Part, TableRef};
 use crate::table::DatumRange;
+use photondb_reql::geo::Shape;
 
 /// Decides it.
 pub(super) struct Members {
@@ -19,7 +20,7 @@ pub(super) struct Members {
 enum Which {
     Range(DatumRange),
     Each(Vec<Datum>),
-    Intersecting(Datum),
+    Intersecting(Box<Shape>),
 }
 
 impl Members {
@@ -30,7 +31,7 @@ impl Members {
         let which = match &table.part {
             Part::Slice(slice) => Which::Range(slice.range.clone().unwrap_or_else(DatumRange::all)),
             Part::Keys { keys, .. } => Which::Each(keys.clone()),
-            Part::Intersecting { geometry, .. } => Which::Intersecting(geometry.clone()),
+            Part::Intersecting { geometry, .. } => Which::Intersecting(Box::new(Shape::of(geometry)?)),
         };
         Ok(Members { by: IndexFunction::of(table, &index)?, which, transforms })
     }
@@ -47,12 +48,14 @@ impl Members {
                     std::iter::repeat_n(value, often)
                 })
                 .collect(),
-            Which::Intersecting(geometry) => {
-                if selection::intersects(&values, geometry)? {
-                    values.into_iter().take(1).collect()
-                } else {
-                    Vec::new()
+            Which::Intersecting(shape) => {
+                let mut meeting = Vec::new();
+                for value in values {
+                    if selection::meets(shape, &value)? {
+                        meeting.push(value);
+                    }
                 }
+                meeting
             }
         })
     }

@@ -77,10 +77,16 @@ impl RangeFeed {
         }
         cx.steps_of(rows.len());
         for row in rows {
-            // A geometry's members are found among all documents.
-            let is_member = self.table.access().is_some() || !self.members.places(&row.document, cx)?.is_empty();
-            if is_member && let Some(shown) = self.members.show(&row.document, cx)? {
-                out.push(change::initial(shown, None, &self.options));
+            // A geometry's members are found among all documents; one may be in the selection several times.
+            let often = match self.table.access() {
+                Some(_) => 1,
+                None => self.members.places(&row.document, cx)?.len(),
+            };
+            if often > 0
+                && let Some(shown) = self.members.show(&row.document, cx)?
+            {
+                let initial = change::initial(shown, None, &self.options);
+                out.extend(std::iter::repeat_n(initial, often));
             }
         }
         // Once initial content is complete, changes come behind the state `ready`.

@@ -33,9 +33,6 @@ pub(super) fn create(args: &Args<'_>) -> Result<Value> {
     } else {
         spec.definition = definition::encode(&definition::of_field(&name)?, args.cx())?;
     }
-    if spec.geo {
-        return Err(Error::logic("Geospatial indexes are not supported yet."));
-    }
     writable(&table, "create secondary indexes on")?;
     table.surroundings.environment.catalog.create_index(table.info(), &spec)?;
     Ok(counted("created"))

@@ -13,6 +13,7 @@ use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_reql::eval::{Cx, stored::compile_function};
+use photondb_reql::geo::cells_of_entry;
 use photondb_runtime::fiber;
 
 /// What all handles of one table share.
@@ -39,6 +40,10 @@ impl MemoryTable {
         let entries = self.entries(access.index.as_ref())?;
         let mut found: Vec<Entry> = match &access.keys {
             Keys::Range(range) => entries.into_iter().filter(|(value, _, _)| range.contains(value)).collect(),
+            Keys::Cells(cells) => {
+                let meets = |value: &Datum| cells_of_entry(value).iter().any(|cell| cells.contains(*cell));
+                entries.into_iter().filter(|(value, _, _)| meets(value)).collect()
+            }
             Keys::Each(keys) => {
                 keys.iter().flat_map(|key| entries.iter().filter(move |(value, _, _)| value == key).cloned()).collect()
             }

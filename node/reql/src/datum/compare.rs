@@ -2,14 +2,15 @@
 //!
 //! Values of different types are ordered by the names of their types, pseudo-types as `PTYPE<NAME>`, with MINVAL below
 //! and MAXVAL above everything. Times compare by their instant alone, so two times of different zones can be equal.
-//! Geometry compares as the object it is.
+//! Geometry is ordered among objects, as the object it is. (RethinkDB puts it above binary data, which is above every object;
+//! the three then have no order at all. See [`of_two`].)
 
 use std::cmp::Ordering;
 
 use super::Datum;
 use smallvec::SmallVec;
 
-use super::node::{Cursor, Node};
+use super::node::{Cursor, Node, ObjectNode};
 
 impl PartialEq for Datum {
     fn eq(&self, other: &Datum) -> bool {
@@ -28,6 +29,15 @@ impl PartialOrd for Datum {
 impl Ord for Datum {
     fn cmp(&self, other: &Datum) -> Ordering {
         compare(self.node(), other.node())
+    }
+}
+
+/// How two values compare when nobody asks for an order of more: geometry is above binary data, as in RethinkDB.
+pub fn of_two(a: &Datum, b: &Datum) -> Ordering {
+    match (a, b) {
+        (Datum::Binary(_), Datum::Object(_)) if b.is_ptype("GEOMETRY") => Ordering::Less,
+        (Datum::Object(_), Datum::Binary(_)) if a.is_ptype("GEOMETRY") => Ordering::Greater,
+        _ => a.cmp(b),
     }
 }
 
@@ -54,7 +64,7 @@ fn rank<'a>(node: &Node<'a>) -> (u8, &'a [u8]) {
         Node::Bool(_) => (2, b""),
         Node::Null => (3, b""),
         Node::Number(_) => (4, b""),
-        Node::Object(fields) => match fields.ptype() {
+        Node::Object(fields) => match place_of_its_own(fields) {
             Some(name) => (6, name),
             None => (5, b""),
         },
@@ -62,6 +72,11 @@ fn rank<'a>(node: &Node<'a>) -> (u8, &'a [u8]) {
         Node::String(_) => (7, b""),
         Node::MaxVal => (8, b""),
     }
+}
+
+/// The name of a pseudo-type that is not ordered among objects.
+fn place_of_its_own<'a>(fields: &ObjectNode<'a>) -> Option<&'a [u8]> {
+    fields.ptype().filter(|name| *name != b"GEOMETRY")
 }
 
 /// The order of two values. Walks them with a list instead of the stack.
@@ -108,14 +123,16 @@ fn compare_outside<'a>(a: Node<'a>, b: Node<'a>) -> Outcome<'a> {
         (Node::String(a), Node::String(b)) | (Node::Binary(a), Node::Binary(b)) => a.cmp(b),
         (Node::Bool(a), Node::Bool(b)) => a.cmp(&b),
         (Node::Array(_), Node::Array(_)) => return inside(a, b),
-        (Node::Object(fields_a), Node::Object(fields_b)) => match (fields_a.ptype(), fields_b.ptype()) {
-            (Some(b"TIME"), Some(b"TIME")) => match (fields_a.get("epoch_time"), fields_b.get("epoch_time")) {
-                (Some(Node::Number(a)), Some(Node::Number(b))) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
-                _ => return inside(a, b),
-            },
-            (name_a, name_b) if name_a == name_b => return inside(a, b),
-            _ => rank(&a).cmp(&rank(&b)),
-        },
+        (Node::Object(fields_a), Node::Object(fields_b)) => {
+            match (place_of_its_own(&fields_a), place_of_its_own(&fields_b)) {
+                (Some(b"TIME"), Some(b"TIME")) => match (fields_a.get("epoch_time"), fields_b.get("epoch_time")) {
+                    (Some(Node::Number(a)), Some(Node::Number(b))) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
+                    _ => return inside(a, b),
+                },
+                (name_a, name_b) if name_a == name_b => return inside(a, b),
+                _ => rank(&a).cmp(&rank(&b)),
+            }
+        }
         _ => rank(&a).cmp(&rank(&b)),
     })
 }
@@ -154,6 +171,18 @@ mod tests {
                 assert_eq!(a.cmp(b), i.cmp(&j), "{a:?} against {b:?}");
             }
         }
+    }
+
+    #[test]
+    fn geometry_is_ordered_among_objects() {
+        let geometry = crate::geo::geometry("Point", Datum::from(vec![Datum::from(1), Datum::from(1)]));
+        let (below, above) = (Datum::from(Object::from([("", 1)])), Datum::from(Object::from([("a", 1)])));
+        assert!(below < geometry && geometry < above && above < Datum::Binary(Bytes::new()));
+        assert_eq!(geometry, geometry.clone());
+        let binary = Datum::Binary(Bytes::new());
+        assert_eq!(of_two(&geometry, &binary), Ordering::Greater);
+        assert_eq!(of_two(&binary, &geometry), Ordering::Less);
+        assert_eq!(of_two(&above, &geometry), Ordering::Greater);
     }
 
     #[test]

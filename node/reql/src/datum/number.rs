@@ -1,5 +1,7 @@
 //! Numbers: doubles and nothing else, printed as RethinkDB prints them.
 
+mod grisu;
+
 use crate::error::{Error, Result};
 
 /// The largest size up to which every integer is a double of its own.
@@ -36,8 +38,8 @@ pub fn to_json(value: f64) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Appends the JSON text of a number: integers up to 2^53 without a fraction, -0 as `-0.0`, everything else with the
-/// fewest digits that read back the same, in plain notation from 1e-6 up to 1e21 and in scientific notation beyond.
+/// Appends the JSON text of a number: integers up to 2^53 without a fraction, -0 as `-0.0`, everything else with few
+/// digits that read back the same ([`grisu`]), in plain notation from 1e-6 up to 1e21 and in scientific notation beyond.
 pub fn write_json(value: f64, out: &mut Vec<u8>) {
     if let Some(integer) = integer(value) {
         if integer == 0 && value.is_sign_negative() {
@@ -47,8 +49,7 @@ pub fn write_json(value: f64, out: &mut Vec<u8>) {
         }
         return;
     }
-    let mut buffer = zmij::Buffer::new();
-    let decimal = Decimal::parse(buffer.format_finite(value));
+    let decimal = Decimal::of(value);
     if value < 0.0 {
         out.push(b'-');
     }
@@ -75,31 +76,15 @@ fn write_integer(value: i64, out: &mut Vec<u8>) {
 
 /// Significant digits and where the point stands: 0.d1d2d3... times ten to the power of `point`.
 struct Decimal {
-    digits: smallvec::SmallVec<[u8; 24]>,
+    digits: grisu::Digits,
     point: i32,
 }
 
 impl Decimal {
-    /// From any usual notation of a finite number; the sign is dropped.
-    fn parse(text: &str) -> Decimal {
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let mut digits = smallvec::SmallVec::new();
-        let mut point: i32 = exponent.parse().unwrap_or(0);
-        let mut after_point = false;
-        for byte in mantissa.bytes() {
-            match byte {
-                b'.' => after_point = true,
-                b'0' if digits.is_empty() => point -= i32::from(after_point),
-                b'0'..=b'9' => {
-                    digits.push(byte);
-                    point += i32::from(!after_point);
-                }
-                _ => {}
-            }
-        }
-        while digits.last() == Some(&b'0') {
-            digits.pop();
-        }
+    /// Of a finite number that is not zero; the sign is dropped.
+    fn of(value: f64) -> Decimal {
+        let (digits, scale) = grisu::digits(value.abs());
+        let point = digits.len() as i32 + scale;
         Decimal { digits, point }
     }
 

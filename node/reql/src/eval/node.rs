@@ -59,6 +59,9 @@ pub struct Function {
 pub struct Traits {
     /// Gives another answer when run again on the same input: `random`, `uuid()`, `sample`, `http`, `js`.
     pub nondeterministic: bool,
+    /// Depends on the last bits of computed numbers: geometry. Always the same here, but RethinkDB, where it may differ from
+    /// one machine to the next, refuses it wherever chance is refused.
+    pub inexact: bool,
     /// Reads or writes a table, a database or the cluster.
     pub touches_world: bool,
     /// Writes: `insert`, `update`, `table_create`, ...
@@ -73,6 +76,7 @@ impl Traits {
     pub fn union(self, other: Traits) -> Traits {
         Traits {
             nondeterministic: self.nondeterministic | other.nondeterministic,
+            inexact: self.inexact | other.inexact,
             touches_world: self.touches_world | other.touches_world,
             writes: self.writes | other.writes,
             uses_now: self.uses_now | other.uses_now,
@@ -82,7 +86,7 @@ impl Traits {
     /// Whether the result depends on the arguments and the start of the query alone, so that a replica may compute it
     /// again once `now()` is fixed (encoding a function fixes it).
     pub fn deterministic(self) -> bool {
-        !self.nondeterministic && !self.touches_world
+        !self.nondeterministic && !self.inexact && !self.touches_world
     }
 
     /// Whether the result depends on the arguments alone, for ever: what an index function must be.

@@ -36,7 +36,8 @@ pub struct Signature {
     pub forbids_writes: bool,
 }
 
-const PURE: Traits = Traits { nondeterministic: false, touches_world: false, writes: false, uses_now: false };
+const PURE: Traits =
+    Traits { nondeterministic: false, inexact: false, touches_world: false, writes: false, uses_now: false };
 
 const fn takes(min: usize, max: Option<usize>) -> Signature {
     Signature { min, max, optargs: &[], grouping: Grouping::Each, traits: PURE, forbids_writes: false }
@@ -77,6 +78,11 @@ impl Signature {
 
     const fn random(self) -> Signature {
         let traits = Traits { nondeterministic: true, ..self.traits };
+        Signature { traits, ..self }
+    }
+
+    const fn inexact(self) -> Signature {
+        let traits = Traits { inexact: true, ..self.traits };
         Signature { traits, ..self }
     }
 
@@ -265,13 +271,15 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::Grant => between(2, 3).writes(),
 
         // Geometry.
-        K::Geojson | K::ToGeojson | K::Fill => exactly(1),
-        K::Point | K::PolygonSub => exactly(2),
-        K::Intersects | K::Includes => exactly(2).optargs(&[NO_RECURSE]).stream(),
-        K::Line => at_least(2),
-        K::Polygon => at_least(3),
-        K::Distance => exactly(2).optargs(&["geo_system", "unit"]),
-        K::Circle => exactly(2).optargs(&["num_vertices", "geo_system", "unit", "fill"]),
+        K::ToGeojson => exactly(1),
+        K::Geojson | K::Fill => exactly(1).inexact(),
+        K::Point => exactly(2),
+        K::PolygonSub => exactly(2).inexact(),
+        K::Intersects | K::Includes => exactly(2).optargs(&[NO_RECURSE]).stream().inexact(),
+        K::Line => at_least(2).inexact(),
+        K::Polygon => at_least(3).inexact(),
+        K::Distance => exactly(2).optargs(&["geo_system", "unit"]).inexact(),
+        K::Circle => exactly(2).optargs(&["num_vertices", "geo_system", "unit", "fill"]).inexact(),
         K::GetIntersecting => exactly(2).optargs(&["index"]).world(),
         K::GetNearest => exactly(2).optargs(&["index", "max_results", "max_dist", "geo_system", "unit"]).world(),
     }

@@ -12,6 +12,7 @@ pub mod comparison;
 pub mod control;
 pub mod difference;
 pub mod fold;
+pub mod geo;
 pub mod inspect;
 pub mod javascript;
 pub mod json;
@@ -28,7 +29,6 @@ pub mod string;
 pub mod time;
 pub mod types;
 pub mod union;
-pub mod unsupported;
 pub mod zipped;
 
 use std::sync::Arc;
@@ -125,6 +125,7 @@ fn dispatch(args: &Args<'_>) -> Result<Value> {
     match args.kind() {
         K::Bracket => shape::bracket(args),
         K::GetField | K::Pluck | K::Without | K::Merge | K::HasFields => shape::eval(args),
+        K::Intersects | K::Includes => shape::eval(args),
         K::WithFields => shape::with_fields(args),
 
         K::Eq => comparison::eq(args),
@@ -236,7 +237,16 @@ fn dispatch(args: &Args<'_>) -> Result<Value> {
         K::January | K::February | K::March | K::April | K::May | K::June => time::constant(args),
         K::July | K::August | K::September | K::October | K::November | K::December => time::constant(args),
 
-        kind if unsupported::is_unsupported(kind) => unsupported::refuse(args),
+        K::Geojson => geo::from_geojson(args),
+        K::ToGeojson => geo::to_geojson(args),
+        K::Point => geo::point(args),
+        K::Line => geo::line(args),
+        K::Polygon => geo::polygon(args),
+        K::PolygonSub => geo::polygon_sub(args),
+        K::Circle => geo::circle(args),
+        K::Fill => geo::fill(args),
+        K::Distance => geo::distance(args),
+
         _ => args.cx().world().term(args),
     }
 }

@@ -1,5 +1,5 @@
-//! Terms of objects done to the elements of a sequence: `pluck`, `without`, `merge`, `has_fields`, `get_field` and
-//! `bracket`. The term's other arguments are evaluated once, at the first element, unless chance has a part in them.
+//! Terms of objects done to the elements of a sequence: `pluck`, `without`, `merge`, `has_fields`, `get_field`,
+//! `bracket`, `intersects` and `includes`. The term's other arguments are evaluated once, at the first element, unless chance has a part in them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Members {
 
     /// Whether elements that pass are still the documents they were.
     pub fn keeps_documents(&self) -> bool {
-        self.kind == TermKind::HasFields
+        self.kind == TermKind::HasFields || self.is_filter_of_geometry()
     }
 
     /// Whether as many elements come out as went in.
@@ -60,12 +60,20 @@ impl Members {
         Ok(out)
     }
 
+    fn is_filter_of_geometry(&self) -> bool {
+        matches!(self.kind, TermKind::Intersects | TermKind::Includes)
+    }
+
     fn one(&mut self, element: Datum, out: &mut Batch, cx: &Cx) -> Result<()> {
         let shape = match self.shape.take() {
             Some(shape) => shape,
             // The first argument is a placeholder: a shape is made of the others.
             None => {
-                Shape::read(self.kind, &Args::with_first_of(&self.call, Value::Datum(Datum::Null), &self.scope, cx)?)?
+                let args = Args::with_first_of(&self.call, Value::Datum(Datum::Null), &self.scope, cx)?;
+                match Shape::read(self.kind, &args) {
+                    Err(error) if self.is_filter_of_geometry() && error.is_non_existence() => return Ok(()),
+                    shape => shape?,
+                }
             }
         };
         let result = shape.on_element(&element, self.kind, cx);
@@ -83,6 +91,12 @@ impl Members {
                 // Elements without the field are left out.
                 Err(error) if error.is_non_existence() => {}
                 Err(error) => return Err(error),
+            },
+            // These are filters: what lacks something does not pass.
+            TermKind::Intersects | TermKind::Includes => match result {
+                Ok(holds) if holds.is_truthy() => out.push(element),
+                Err(error) if !error.is_non_existence() => return Err(error),
+                _ => {}
             },
             _ => out.push(result?),
         }

@@ -213,6 +213,8 @@ impl Table for SystemTable {
         let mut rows = self.source.rows()?;
         match &access.keys {
             Keys::Range(range) => rows.retain(|(key, _)| range.contains(key)),
+            // A system table has no geospatial index.
+            Keys::Cells(_) => rows.clear(),
             Keys::Each(keys) => {
                 let found = |key: &Datum| rows.iter().find(|(of, _)| of == key).cloned();
                 rows = keys.iter().filter_map(found).collect();

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::datum::compare::of_two;
 use crate::error::Result;
 use crate::eval::{Args, Value};
 
@@ -40,7 +41,7 @@ fn chain(args: &Args<'_>, fits: fn(Ordering) -> bool) -> Result<bool> {
     let mut left = args.datum(0)?;
     for index in 1..args.len() {
         let right = args.datum(index)?;
-        if !fits(left.cmp(&right)) {
+        if !fits(of_two(&left, &right)) {
             return Ok(false);
         }
         left = right;

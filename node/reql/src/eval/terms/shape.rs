@@ -1,13 +1,16 @@
 //! Terms of one object that are done to each element when they meet a sequence: `pluck`, `without`, `merge`, `has_fields`,
-//! `with_fields`, `get_field` and `bracket`.
+//! `with_fields`, `get_field` and `bracket`; and of one geometry: `intersects` and `includes`.
 
 use crate::datum::{Datum, Str};
 use crate::error::{Error, Result};
 use crate::eval::merge::{check_mergeable, is_literal, merge, stray_literal};
 use crate::eval::paths::Paths;
 use crate::eval::signature::NO_RECURSE;
+use crate::eval::terms::geo::as_geometry;
+use crate::eval::terms::geo::partner::Partner;
 use crate::eval::terms::nth::nth;
 use crate::eval::{Args, CallNode, Cx, Func, Node, Shortcut, Value};
+use crate::geo::steps_for;
 use crate::term::{BacktraceId, TermKind};
 use crate::transform::{Members, Transform};
 
@@ -24,6 +27,8 @@ pub enum Shape {
     Field(Str),
     /// `merge`: what is merged in, and where it stands.
     Merge(Vec<(Func, BacktraceId)>),
+    /// `intersects` and `includes`.
+    Partner(Box<Partner>),
 }
 
 impl Shape {
@@ -43,6 +48,7 @@ impl Shape {
                     .collect::<Result<Vec<_>>>()?;
                 Shape::Merge(parts)
             }
+            TermKind::Intersects | TermKind::Includes => Shape::Partner(Box::new(Partner::read(kind, args)?)),
             _ => Shape::Field(args.string(1)?),
         })
     }
@@ -54,6 +60,10 @@ impl Shape {
             Shape::Without(paths) => Ok(Datum::from(paths.unproject(object.as_object()?))),
             Shape::HasFields(paths) => Ok(Datum::from(paths.found_in(object))),
             Shape::Field(name) => object.field(name),
+            Shape::Partner(partner) => {
+                cx.steps(steps_for(object));
+                partner.holds_for(object).map(Datum::from)
+            }
             Shape::Merge(parts) => {
                 let mut merged = object.clone();
                 for (part, id) in parts {
@@ -86,15 +96,23 @@ fn name(kind: TermKind) -> String {
     kind.name().to_ascii_lowercase()
 }
 
-/// Refuses what is no object: other types, and the pseudo-types.
+/// Refuses what is no object: other types, and the pseudo-types; but terms of geometry want nothing else.
 pub fn check_object(kind: TermKind, datum: &Datum) -> Result<()> {
+    let of_geometry = matches!(kind, TermKind::Intersects | TermKind::Includes);
     match datum {
+        Datum::Object(fields) if of_geometry => match fields.node().ptype() {
+            Some(b"GEOMETRY") => Ok(()),
+            Some(_) => Err(cannot_call(kind, datum)),
+            None => as_geometry(datum.clone()).map(drop),
+        },
         Datum::Object(fields) if fields.node().ptype().is_none() => Ok(()),
-        Datum::Object(_) => {
-            Err(Error::logic(format!("Cannot call `{}` on objects of type `{}`.", name(kind), datum.type_name())))
-        }
+        Datum::Object(_) => Err(cannot_call(kind, datum)),
         other => Err(cannot_perform(kind, &Value::Datum(other.clone()))),
     }
+}
+
+fn cannot_call(kind: TermKind, datum: &Datum) -> Error {
+    Error::logic(format!("Cannot call `{}` on objects of type `{}`.", name(kind), datum.type_name()))
 }
 
 fn cannot_perform(kind: TermKind, value: &Value) -> Error {
