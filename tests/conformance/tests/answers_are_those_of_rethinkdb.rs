@@ -7,7 +7,7 @@ use photondb_test_conformance::records;
 
 /// Records that must pass, of 5,551. Raised with every improvement, never lowered. It lies a little below what passes on
 /// an idle machine, because some records wait for a changefeed for a limited time.
-const FLOOR: u64 = 5_460;
+const FLOOR: u64 = 5_505;
 
 /// Seconds that an answer may take. Short, because feeds over what is not supported wait it out.
 const ANSWER_SECONDS: &str = "2";
