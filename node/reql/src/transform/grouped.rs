@@ -103,8 +103,13 @@ pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec
     sequence.for_each_batch(cx, |batch| {
         let mut parted: BTreeMap<Datum, Vec<Datum>> = BTreeMap::new();
         for element in batch {
-            for key in by.keys(&element, cx)? {
+            let mut keys = by.keys(&element, cx)?;
+            let last = keys.pop();
+            for key in keys {
                 parted.entry(key).or_default().push(element.clone());
+            }
+            if let Some(key) = last {
+                parted.entry(key).or_default().push(element);
             }
         }
         for (key, elements) in parted {
