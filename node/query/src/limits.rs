@@ -88,3 +88,15 @@ pub const HTTP_REDIRECTS_MAX: u32 = 50;
 
 /// Vertices of geometries looked at, one behind the other, before other queries have their turn.
 pub const STEPS_BETWEEN_YIELDS: u32 = 4_096;
+
+/// What a query may ask for as a batch, in rows: more is taken for this.
+pub const BATCH_ROWS_ASKED_MAX: usize = 1_000_000;
+
+/// Bytes of a batch, whatever the query asks for; of one row that is larger.
+pub const BATCH_BYTES_MAX: usize = 64 << 20;
+
+/// How long a batch may be gathered, whatever the query asks for.
+pub const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of what a request of `http` is made of: URL, parameters, header and data, before they are escaped.
+pub const HTTP_REQUEST_BYTES_MAX: usize = 32 << 20;

@@ -47,9 +47,19 @@ use crate::term::{BacktraceId, TermKind};
 ///
 /// A chain of terms, each the first argument of the next, is walked with a list instead of the stack.
 pub fn eval(node: &Node, scope: &Scope, cx: &Cx) -> Result<Value> {
-    if let Some(trace) = cx.trace() {
-        return eval_traced(node, scope, cx, trace);
+    let mark = cx.held();
+    let result = match cx.trace() {
+        Some(trace) => eval_traced(node, scope, cx, trace),
+        None => eval_untraced(node, scope, cx),
+    };
+    // Who goes on after an error holds nothing of what led to it.
+    if result.is_err() {
+        cx.release_to(mark);
     }
+    result
+}
+
+fn eval_untraced(node: &Node, scope: &Scope, cx: &Cx) -> Result<Value> {
     let mut chain: SmallVec<[&Arc<CallNode>; 8]> = SmallVec::new();
     let mut node = node;
     let mark = cx.held();

@@ -91,24 +91,30 @@ fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx)
     // when it goes: an error would end every replica, and again at each start.
     let Ok(document) = Datum::decode(document.clone()) else { return Ok(Entries::new()) };
     let mut bytes_left = INDEX_VALUES_BYTES_MAX;
+    // What one document's function held, or failed with, is nothing to the next: every replica must come to the same.
+    let mark = cx.held();
     let mut entries: Entries = index
         .function
         .values(&document, index.multi, cx)
         .into_iter()
         .zip(0u32..)
         .filter_map(|(value, number)| {
+            // A value that no index can hold (null, an object) has no entry; that is no error of the write.
+            let key = match index.geo {
+                true => None,
+                false => Some(index_key(&value, primary_key, index.multi.then_some(number)).ok()?),
+            };
             let mut encoded = Vec::new();
             value.encode(&mut encoded);
             bytes_left = bytes_left.checked_sub(encoded.len())?;
-            if index.geo {
-                return Some(geo::entries(&value, primary_key, number));
-            }
-            // A value that no index can hold (null, an object) has no entry; that is no error of the write.
-            let key = index_key(&value, primary_key, index.multi.then_some(number)).ok()?;
-            Some(vec![(key, encoded)])
+            Some(match key {
+                Some(key) => vec![(key, encoded)],
+                None => geo::entries(&value, primary_key, number),
+            })
         })
         .flatten()
         .collect();
+    cx.release_to(mark);
     entries.sort();
     Ok(entries)
 }

@@ -10,7 +10,8 @@ use photondb_runtime::clock::Clock;
 
 use super::CursorBatch;
 use crate::limits::{
-    BATCH_BYTES, BATCH_ROWS_MAX, BATCH_ROWS_MIN, BATCH_TIME, FIRST_BATCH_SCALEDOWN, FIRST_PIECE_ROWS, PIECE_GROWTH,
+    BATCH_BYTES, BATCH_BYTES_MAX, BATCH_ROWS_ASKED_MAX, BATCH_ROWS_MAX, BATCH_ROWS_MIN, BATCH_TIME, BATCH_TIME_MAX,
+    FIRST_BATCH_SCALEDOWN, FIRST_PIECE_ROWS, PIECE_GROWTH,
 };
 
 /// What the query said about batches.
@@ -33,16 +34,16 @@ impl BatchSizes {
                 None => Ok(default),
             }
         };
-        let rows_max = read("max_batch_rows", BATCH_ROWS_MAX)?;
+        let rows_max = read("max_batch_rows", BATCH_ROWS_MAX)?.min(BATCH_ROWS_ASKED_MAX);
         let rows_min = read("min_batch_rows", BATCH_ROWS_MIN)?.min(rows_max);
         let time = match cx.global("max_batch_seconds") {
-            Some(seconds) => seconds_of(&seconds)?,
+            Some(seconds) => seconds_of(&seconds)?.min(BATCH_TIME_MAX),
             None => BATCH_TIME,
         };
         Ok(BatchSizes {
             rows_min,
             rows_max,
-            bytes: read("max_batch_bytes", BATCH_BYTES)?,
+            bytes: read("max_batch_bytes", BATCH_BYTES)?.min(BATCH_BYTES_MAX),
             time,
             first_scaledown: read("first_batch_scaledown_factor", FIRST_BATCH_SCALEDOWN)?,
         })
@@ -140,7 +141,8 @@ impl Measured {
         for row in &rows[self.rows..] {
             self.rows += 1;
             self.bytes += row.size_hint();
-            if self.rows >= sizes.rows_max || (self.bytes >= sizes.bytes && self.rows >= sizes.rows_min) {
+            let full = self.bytes >= sizes.bytes && self.rows >= sizes.rows_min;
+            if self.rows >= sizes.rows_max || full || self.bytes >= BATCH_BYTES_MAX {
                 return Some(self.rows);
             }
         }
@@ -151,6 +153,7 @@ impl Measured {
     fn fitting(&self, sizes: &BatchSizes) -> usize {
         let Some(mean) = self.bytes.checked_div(self.rows) else { return usize::MAX };
         let left = sizes.bytes.saturating_sub(self.bytes) / mean.max(1);
-        left.max(sizes.rows_min.saturating_sub(self.rows)).max(1)
+        let wanted = left.max(sizes.rows_min.saturating_sub(self.rows));
+        wanted.min(BATCH_BYTES_MAX.saturating_sub(self.bytes) / mean.max(1)).max(1)
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::{Error, Result, ResultExt};
+use photondb_reql::error::{Error, ErrorKind, Result, ResultExt};
 use photondb_reql::eval::terms::geo::as_geometry;
 use photondb_reql::eval::{Args, Batch, Cx, Stream, Value};
 use photondb_reql::geo::{Shape, cells_of_query, steps_for};
@@ -101,6 +101,8 @@ pub(super) fn by_cells(index: &Str, geometry: &Datum) -> Access {
 pub(crate) fn meets(shape: &Shape, value: &Datum) -> Result<bool> {
     match Shape::of(value) {
         Ok(found) => shape.intersects(&found),
+        // Too large to be looked at is no reason to leave it out in silence.
+        Err(error) if error.kind == ErrorKind::ResourceLimit => Err(error),
         Err(_) => Ok(false),
     }
 }

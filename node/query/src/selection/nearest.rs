@@ -7,7 +7,7 @@
 use std::f64::consts::PI;
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::{Error, Result, ResultExt};
+use photondb_reql::error::{Error, ErrorKind, Result, ResultExt};
 use photondb_reql::eval::terms::geo::{options, place};
 use photondb_reql::eval::{Args, Cx, Value};
 use photondb_reql::geo::{Ellipsoid, LonLat, Shape, Vector, enclosing_circle, polygon_datum, steps_for};
@@ -130,7 +130,11 @@ impl Search<'_> {
                 let Some(geometry) = &row.index_value else { continue };
                 cx.steps(steps_for(geometry));
                 // What is no valid geometry is in no index, though it may have cells there.
-                let Ok(shape) = Shape::of(geometry) else { continue };
+                let shape = match Shape::of(geometry) {
+                    Err(error) if error.kind == ErrorKind::ResourceLimit => return Err(error),
+                    Err(_) => continue,
+                    Ok(shape) => shape,
+                };
                 let distance = shape.distance(self.from, &self.ellipsoid);
                 if distance > radius || reached.is_some_and(|reached| distance <= reached) {
                     continue;

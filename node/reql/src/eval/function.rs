@@ -92,6 +92,10 @@ impl Func {
         if let Some(datum) = self.plain(args.len(), cx).and_then(|plain| plain.datum(&args)) {
             return Ok(datum);
         }
+        self.call_in_full(args, cx)
+    }
+
+    fn call_in_full(&self, args: Arguments, cx: &Cx) -> Result<Datum> {
         let value = self.call_with(args, cx)?;
         match value {
             Value::Datum(datum) => Ok(datum),
@@ -107,7 +111,7 @@ impl Func {
     /// The same with an argument that is only lent, and not copied in the frequent cases.
     pub fn apply_to(&self, argument: &Datum, cx: &Cx) -> Result<Datum> {
         let plain = self.plain(1, cx).and_then(|plain| plain.datum(std::slice::from_ref(argument)));
-        plain.map_or_else(|| self.apply(argument.clone(), cx), Ok)
+        plain.map_or_else(|| self.call_in_full(smallvec![argument.clone()], cx), Ok)
     }
 
     /// The plain form of a function of so many parameters; a step of the query.
@@ -129,7 +133,7 @@ impl Func {
                 if let Some(truth) = plain {
                     return Ok(truth);
                 }
-                let result = self.apply(element.clone(), cx)?;
+                let result = self.call_in_full(smallvec![element.clone()], cx)?;
                 match &result {
                     Datum::Bool(truth) => Ok(*truth),
                     Datum::Object(_) if closure.is_pattern() => shortcut::matches(&result, element),
@@ -220,9 +224,9 @@ impl Closure {
         if let Some(trace) = cx.trace() {
             trace.speak();
         }
-        let value = value?;
         // Whoever gathers results counts them.
         cx.release_to(mark);
+        let value = value?;
         if let Value::Datum(datum) = &value {
             check_growth(datum).map_err(|error| error.at(self.function.body.id()))?;
         }

@@ -17,8 +17,11 @@ use crate::term::TermKind;
 /// Deeper expressions are not plain: they are walked by recursion.
 const DEPTH_MAX: usize = 16;
 
-/// Longer chains of operands are not plain: they do not count as steps one by one.
+/// Longer chains of operands are not plain.
 const OPERANDS_MAX: usize = 8;
+
+/// Neither are larger expressions, because all of one counts as a single step.
+const SIZE_MAX: usize = 32;
 
 /// An expression over the arguments of one function.
 #[derive(Clone, Debug)]
@@ -59,6 +62,7 @@ impl Plain {
     pub fn of(body: &Node) -> Option<Plain> {
         match expression(body, 0)? {
             Expression::Constant(_) | Expression::Argument(_) => None,
+            expression if expression.size() > SIZE_MAX => None,
             expression => Some(Plain(expression)),
         }
     }
@@ -85,6 +89,22 @@ impl Plain {
             view => Some(is_true(view)),
         }
     }
+}
+
+impl Expression {
+    fn size(&self) -> usize {
+        let below = match self {
+            Expression::Constant(_) | Expression::Argument(_) => 0,
+            Expression::Field(from, _) | Expression::Not(from) => from.size(),
+            Expression::Compare(_, operands) | Expression::Arithmetic(_, operands) => sizes(operands),
+            Expression::All(operands) | Expression::Any(operands) => sizes(operands),
+        };
+        1 + below
+    }
+}
+
+fn sizes(operands: &[Expression]) -> usize {
+    operands.iter().map(Expression::size).sum()
 }
 
 fn is_true(view: View<'_>) -> bool {

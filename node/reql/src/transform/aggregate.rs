@@ -90,8 +90,9 @@ impl<'a> Accumulator<'a> {
                     Some(best) => value > *best,
                 };
                 if better {
-                    self.best = Some(value);
-                    self.element = Some(element);
+                    // They outlive their neighbours, with whom they may share memory.
+                    self.best = Some(value.detach());
+                    self.element = Some(element.detach());
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! Sequences that have fallen apart into groups: read once, every group with its own transforms and its own aggregate.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -113,17 +112,14 @@ pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec
             }
         }
         for (key, elements) in parted {
-            let group = match groups.entry(key) {
-                Entry::Occupied(group) => group.into_mut(),
-                Entry::Vacant(place) => {
-                    cx.hold(place.key().footprint() + size_of::<Group<'_>>())?;
-                    place.insert(Group {
-                        running: Running::new(&after),
-                        accumulator: Accumulator::new(aggregate),
-                        kept: false,
-                    })
-                }
-            };
+            if !groups.contains_key(&key) {
+                cx.hold(key.footprint() + size_of::<Group<'_>>())?;
+                let running = Running::new(&after);
+                let group = Group { running, accumulator: Accumulator::new(aggregate), kept: false };
+                // It outlives the documents it comes from.
+                groups.insert(key.detach(), group);
+            }
+            let group = groups.get_mut(&key).expect("it was put in if it was not there");
             for element in group.running.push(elements, cx)? {
                 if matches!(aggregate, Aggregate::Collect) {
                     cx.hold_datum(&element)?;

@@ -12,6 +12,7 @@ use photondb_runtime::task::timeout;
 
 use super::ScriptProcesses;
 use super::process::Process;
+use crate::limits::SCRIPT_REQUEST_BYTES_MAX;
 
 pub(super) struct ProcessRealm {
     processes: Arc<ScriptProcesses>,
@@ -34,6 +35,12 @@ impl Realm for ProcessRealm {
         arguments: Option<&[Datum]>,
         array_limit: usize,
     ) -> Result<Scripted, ScriptError> {
+        // Arguments share memory, a message has each for itself.
+        let bytes = arguments.iter().flat_map(|all| all.iter()).map(Datum::size_hint);
+        let bytes = bytes.fold(script.source.len(), usize::saturating_add);
+        if bytes > SCRIPT_REQUEST_BYTES_MAX {
+            return Err(ScriptError::TooLong { bytes });
+        }
         let run =
             Run { source: script.source.as_str().to_owned(), arguments: arguments.map(<[Datum]>::to_vec), array_limit };
         let request = Request::Run(run).encode().map_err(|error| match error {

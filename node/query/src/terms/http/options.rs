@@ -10,7 +10,10 @@ use photondb_reql::eval::{Args, Func, Shortcut, Value, signature};
 use super::escape;
 use super::page::Page;
 use crate::fetch::{Auth, AuthScheme, Cookie, HeaderLine, Method, Request};
-use crate::limits::{HTTP_ATTEMPTS, HTTP_ATTEMPTS_MAX, HTTP_REDIRECTS, HTTP_REDIRECTS_MAX, HTTP_TIME, HTTP_TIME_MAX};
+use crate::limits::{
+    HTTP_ATTEMPTS, HTTP_ATTEMPTS_MAX, HTTP_REDIRECTS, HTTP_REDIRECTS_MAX, HTTP_REQUEST_BYTES_MAX, HTTP_TIME,
+    HTTP_TIME_MAX,
+};
 
 /// What is to become of the body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +46,9 @@ pub(super) struct Options {
 impl Options {
     /// Reads them, in RethinkDB's order.
     pub fn read(args: &Args<'_>) -> Result<Options> {
-        let url = args.string(0)?.as_str().to_owned();
+        let url = args.string(0)?;
+        check_size(url.len())?;
+        let url = url.as_str().to_owned();
         let auth = args.optarg_as("auth", auth)?;
         let method = args.optarg_as("method", method)?.unwrap_or_default();
         let mut header = Vec::new();
@@ -205,6 +210,7 @@ pub(super) fn check_parameters(parameters: &Datum) -> Result<Object> {
             parameters.print()
         )));
     };
+    check_size(parameters.size_hint())?;
     if let Some((name, value)) = fields.iter().find(|(_, value)| !is_plain(value)) {
         return Err(Error::logic(format!(
             "Expected `params.{name}` to be a NUMBER, STRING or NULL, but found {}:\n{}",
@@ -215,12 +221,21 @@ pub(super) fn check_parameters(parameters: &Datum) -> Result<Object> {
     Ok(fields.clone())
 }
 
+/// Texts of a query share memory, a request has each for itself: how much that is, is known before it is made.
+fn check_size(bytes: usize) -> Result<()> {
+    if bytes > HTTP_REQUEST_BYTES_MAX {
+        return Err(Error::resource(format!("HTTP request over size limit `{HTTP_REQUEST_BYTES_MAX}` bytes.")));
+    }
+    Ok(())
+}
+
 fn is_plain(value: &Datum) -> bool {
     matches!(value, Datum::Number(_) | Datum::String(_) | Datum::Null)
 }
 
 /// The body that `data` stands for, and the header line that says what it is. `None`: the method takes none.
 fn body(data: &Datum, method: Method, header: &mut Vec<HeaderLine>) -> Result<Option<Bytes>> {
+    check_size(data.size_hint())?;
     let mut is = |kind: &str| header.push(HeaderLine { name: "Content-Type".to_owned(), value: Some(kind.to_owned()) });
     let text = match (method, data) {
         (Method::Get | Method::Head, _) => return Ok(None),
@@ -254,6 +269,7 @@ fn body(data: &Datum, method: Method, header: &mut Vec<HeaderLine>) -> Result<Op
 }
 
 fn header_lines(header: &Datum) -> Result<Vec<HeaderLine>> {
+    check_size(header.size_hint())?;
     let mut lines = Vec::new();
     match header {
         Datum::Object(fields) => {

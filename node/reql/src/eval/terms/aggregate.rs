@@ -142,9 +142,10 @@ pub fn distinct(args: &Args<'_>) -> Result<Value> {
     let mut seen = BTreeSet::new();
     args.finite_sequence(0)?.for_each_batch(cx, |batch| {
         for element in batch {
-            let size = element.footprint();
-            if seen.insert(element) {
-                cx.hold(size)?;
+            if !seen.contains(&element) {
+                cx.hold(element.footprint())?;
+                // It outlives its neighbours, with whom it may share memory.
+                seen.insert(element.detach());
                 cx.check_array_length(seen.len())?;
             }
         }
