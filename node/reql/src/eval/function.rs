@@ -255,3 +255,22 @@ fn check_growth(datum: &Datum) -> Result<()> {
 fn only(args: &[Datum]) -> Result<&Datum> {
     args.first().ok_or_else(|| Error::logic("Expected a function of at least one argument."))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::eval::{Cx, Scope, compile, eval};
+    use crate::term::{Message, parse};
+
+    /// What an error threw away is not held: a filter that drops a thousand rows for want of something goes on for ever.
+    #[test]
+    fn what_led_to_an_error_is_given_back() {
+        let sorted = "[41,[[173,[2000]],[69,[[2,[2]],[10,[2]]]]]]";
+        let query = format!("[1,[39,[[173,[1000]],[69,[[2,[1]],[17,[[45,[{sorted},5000]],1]]]]]],{{}}]");
+        let Ok(Message::Start(start)) = parse(query.as_bytes()) else { panic!("{query} is no query") };
+        let cx = Cx::pure();
+        let value = eval(&compile(&start.term).expect("compiles").root, &Scope::empty(), &cx).expect("is a stream");
+        let rows = value.into_answer(&cx).expect("drops every row");
+        assert_eq!(rows.to_json().expect("JSON"), "[]");
+        assert!(cx.held() < 10_000, "{} bytes are held", cx.held());
+    }
+}
