@@ -174,7 +174,3 @@ pub const QUERY_MEMORY_SHARE: u64 = 2;
 
 /// Bytes of a script and the arguments of one call.
 pub const SCRIPT_REQUEST_BYTES_MAX: usize = 64 << 20;
-
-/// Memory of a process for scripts as the system counts it, in bytes: the heap of scripts has a limit of its own, and messages
-/// come and go beside it.
-pub const SCRIPT_PROCESS_BYTES_MAX: u64 = 1 << 30;

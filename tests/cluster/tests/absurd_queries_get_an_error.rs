@@ -256,3 +256,22 @@ fn a_default_database_that_asks_for_itself() {
     }
     node.assert_well();
 }
+
+/// However large a batch a query asks for, it gets one of a size that a node has room for.
+#[test]
+fn batches_without_end() {
+    let mut node = Node::start();
+    let mut connection = node.connect();
+    let options = r#"{"max_batch_rows":1e15,"min_batch_rows":1e15,"max_batch_bytes":1e15,"max_batch_seconds":1e9}"#;
+    let endless = format!("[1,[173,[]],{options}]");
+    let answer = connection.run(&endless).unwrap();
+    let rows = answer["r"].as_array().unwrap().len();
+    assert!(answer["t"] == 3 && rows <= 1_000_000, "{rows} rows");
+    // Rows of a mebibyte, of which sixteen thousand would be asked for at once.
+    let heavy = format!(r#"[1,[38,[[173,[]],[69,[[2,[1]],"{}"]]]],{options}]"#, "z".repeat(1 << 20));
+    let rows = connection.run(&heavy).unwrap()["r"].as_array().unwrap().len();
+    assert!(rows <= 65, "{rows} rows");
+    drop(connection);
+    node.wait_memory_below(900 * MIB, "after batches without end");
+    node.assert_well();
+}

@@ -297,3 +297,20 @@ fn ten_thousand_calls_take_seconds_at_most() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     node.assert_well();
 }
+
+/// A thousand arguments share one text of a mebibyte. Each would have its own in what a script is given.
+#[test]
+fn arguments_that_share_a_text_are_weighed_first() {
+    let mut node = Node::start();
+    let mut c = node.connect();
+    let all = vec!["[10,[7]]"; 1_000].join(",");
+    let call =
+        format!("[64,[[69,[[2,[7]],[64,[{},{all}]]]],\"{}\"]]", js("(function() { return 1 })"), "z".repeat(1 << 20));
+    let answer = c.run(&format!("[1,{call}]")).unwrap();
+    assert_eq!(answer["t"], 18, "{:.300}", answer.to_string());
+    let message = answer["r"][0].as_str().unwrap();
+    assert!(message.contains("which is too much"), "{message}");
+    drop(c);
+    node.wait_memory_below(600 * MIB, "after arguments of a gibibyte");
+    node.assert_well();
+}

@@ -7,8 +7,6 @@ use std::process::ExitCode;
 use photondb_javascript::worker;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::limits::SCRIPT_PROCESS_BYTES_MAX;
-
 /// Serves the socket until the node closes it. Exit code 1: this is no socket of a node, or the engine failed.
 pub(super) fn run() -> ExitCode {
     let served =
@@ -35,8 +33,6 @@ fn give_up_rights() {
         // What cannot be given up is kept; the engine has no use for it.
         let _ = setrlimit(resource, nothing);
     }
-    let memory = Rlimit { current: Some(SCRIPT_PROCESS_BYTES_MAX), maximum: Some(SCRIPT_PROCESS_BYTES_MAX) };
-    let _ = setrlimit(Resource::Data, memory);
     #[cfg(target_os = "linux")]
     {
         let _ = rustix::thread::set_no_new_privs(true);
