@@ -39,6 +39,56 @@ pub fn javascript() -> PathBuf {
     folder
 }
 
+/// The program of a tour in Go, whose `go.mod` and `go.sum` name the driver. Everything that the go command keeps, its
+/// counters included, lies below the build folder; its settings are still the user's.
+pub fn go(tour: &Path) -> PathBuf {
+    let folder = installed_below("go");
+    let program = folder.join("tour");
+    let mut build = Command::new("go");
+    build.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".").current_dir(tour);
+    build.env("GOENV", settings_of_go()).env("XDG_CONFIG_HOME", folder.join("config"));
+    build.env("GOPATH", folder.join("path")).env("GOMODCACHE", folder.join("path/pkg/mod"));
+    build.env("GOCACHE", folder.join("cache")).env("GOFLAGS", "-modcacherw");
+    build.env("GOTOOLCHAIN", "local").env("GOWORK", "off");
+    run(&mut build);
+    program
+}
+
+/// Where the go command finds what a user set with `go env -w`.
+fn settings_of_go() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
+    variable("GOENV").unwrap_or_else(|| config.unwrap_or_default().join("go/env"))
+}
+
+/// The class path of a tour in Java, compiled, whose `pom.xml` names the driver.
+pub fn java(tour: &Path) -> String {
+    let folder = installed_below("java");
+    let (jars, classes) = (folder.join("jars"), folder.join("classes"));
+    let (wanted, had) = (tour.join("pom.xml"), folder.join("pom.xml"));
+    let read = |path: &Path| std::fs::read(path).ok();
+    if read(&wanted) != read(&had) {
+        // A jar of another version that stayed would be on the class path too.
+        if jars.exists() {
+            std::fs::remove_dir_all(&jars).expect("the build folder can be written");
+        }
+        run(Command::new("mvn")
+            .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "--file"])
+            .arg(&wanted)
+            .arg(format!("-Dmaven.repo.local={}", folder.join("repository").display()))
+            .arg(format!("-DoutputDirectory={}", jars.display())));
+        std::fs::copy(&wanted, &had).expect("the build folder can be written");
+    }
+    let jars = format!("{}/*", jars.display());
+    let sources = std::fs::read_dir(tour).expect("the tour stands in a folder");
+    let sources = sources.map(|entry| entry.expect("an entry can be read").path());
+    run(Command::new("javac")
+        .args(["-encoding", "UTF-8", "-cp", &jars, "-d"])
+        .arg(&classes)
+        .args(sources.filter(|path| path.extension().is_some_and(|end| end == "java"))));
+    format!("{}:{jars}", classes.display())
+}
+
 /// Runs a command; panics with everything it printed when it fails.
 pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

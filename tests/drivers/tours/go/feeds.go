@@ -79,7 +79,8 @@ func (t tour) changes() {
 	first := object{}
 	t.check("a point feed begins", point.Next(&first), true)
 	t.check("with what is there", first, object{"new_val": nil})
-	top, err := people.OrderBy(r.OrderByOpts{Index: r.Desc("age")}).Limit(1).Changes(r.ChangesOpts{IncludeInitial: true, IncludeTypes: true}).Run(listener)
+	options := r.ChangesOpts{IncludeInitial: true, IncludeTypes: true}
+	top, err := people.OrderBy(r.OrderByOpts{Index: r.Desc("age")}).Limit(1).Changes(options).Run(listener)
 	must(err)
 	initial := object{}
 	t.check("a limit's feed begins", top.Next(&initial), true)

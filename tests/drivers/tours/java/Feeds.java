@@ -65,8 +65,8 @@ final class Feeds {
         String url = "http://127.0.0.1:" + server.getAddress().getPort() + "/";
         tour.is("a value from another server", r.http(url), r.array(r.hashMap("id", 1).with("agent", "PhotonDB")));
         tour.is("parameters", r.http(url).optArg("params", r.hashMap("page", 2)).nth(0).g("id"), 2);
-        tour.is("a form", r.http(url).optArg("method", "POST").optArg("data", r.hashMap("a", 1).with("b", "x y")).optArg("result_format", "text"),
-            "a=1&b=x%20y");
+        tour.is("a form", r.http(url).optArg("method", "POST").optArg("data", r.hashMap("a", 1).with("b", "x y"))
+            .optArg("result_format", "text"), "a=1&b=x%20y");
         tour.is("pages as a stream", r.http(url).optArg("page", "link-next").optArg("page_limit", -1).g("id"), r.array(1, 2, 3));
         tour.raises("a page that is not there", ReqlNonExistenceError.class, "status code 404",
             r.http(url).optArg("params", r.hashMap("page", 9)));
@@ -83,7 +83,8 @@ final class Feeds {
         tour.check("a grant", tour.field(r.db("tour_java").grant("eve", r.hashMap("read", true)), "granted"), 1);
         tour.check("on a table", tour.field(Documents.PEOPLE.grant("eve", r.hashMap("write", false)), "granted"), 1);
         eve.is("who may", Documents.PEOPLE.get(1).g("id"), 1);
-        eve.raises("but not write", ReqlPermissionError.class, "does not have the required `write` permission", Documents.PEOPLE.get(1).delete());
+        eve.raises("but not write", ReqlPermissionError.class, "does not have the required `write` permission",
+            Documents.PEOPLE.get(1).delete());
         eve.connection.close();
         tour.check("the user is deleted", tour.field(users.get("eve").delete(), "deleted"), 1);
     }

@@ -57,7 +57,8 @@ final class Places {
         tour.is("the index is geospatial", places.indexStatus("at").nth(0).g("geo"), true);
         tour.is("what is in a square", places.getIntersecting(square()).optArg("index", "at").count(),
             tour.run(places.filter(p -> square().intersects(p.g("at"))).count()));
-        tour.is("each stop counts", places.getIntersecting(r.circle(r.array(0, 0), 60).optArg("unit", "km")).optArg("index", "stops").count(), 3);
+        ReqlExpr near = r.circle(r.array(0, 0), 60).optArg("unit", "km");
+        tour.is("each stop counts", places.getIntersecting(near).optArg("index", "stops").count(), 3);
         ReqlExpr nearest = places.getNearest(r.point(0.1, 0.1)).optArg("index", "at").optArg("max_results", 2).optArg("max_dist", 200)
             .optArg("unit", "km");
         tour.is("the nearest", nearest.g("doc").g("id"), r.array("0,0", "0,1"));

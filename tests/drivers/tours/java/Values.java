@@ -33,7 +33,8 @@ final class Values {
         ReqlExpr three = r.expr(r.array(1, 2, 3));
         tour.is("map over two", r.map(three, r.array(4, 5), (a, b) -> a.mul(b)), r.array(4, 10));
         tour.is("concat_map", three.concatMap(n -> r.array(n, n)).count(), 6);
-        tour.is("with_fields", r.expr(r.array(r.hashMap("a", 1).with("b", 2), r.hashMap("b", 3))).withFields("a"), r.array(r.hashMap("a", 1)));
+        tour.is("with_fields", r.expr(r.array(r.hashMap("a", 1).with("b", 2), r.hashMap("b", 3))).withFields("a"),
+            r.array(r.hashMap("a", 1)));
         tour.is("union", three.union(r.array(4)).optArg("interleave", false), r.array(1, 2, 3, 4));
         tour.is("offsets_of", three.offsetsOf(3), r.array(2));
         tour.is("is_empty", r.expr(r.array()).isEmpty(), true);
@@ -109,7 +110,8 @@ final class Values {
         tour.is("a function in JavaScript", r.expr(r.array(1, 2)).map(r.js("(function(x) { return {n: x * 2}; })")).g("n"), r.array(2, 4));
         tour.is("a filter in JavaScript", Documents.PEOPLE.filter(r.js("(function(p) { return p.age > 87; })")).count(),
             Documents.people(n -> n % 90 > 87));
-        tour.raises("a script without end", ReqlQueryLogicError.class, "timed out after 0.200 seconds", r.js("for (;;);").optArg("timeout", 0.2));
+        tour.raises("a script without end", ReqlQueryLogicError.class, "timed out after 0.200 seconds",
+            r.js("for (;;);").optArg("timeout", 0.2));
     }
 
     private void errors() {
@@ -122,6 +124,7 @@ final class Values {
         tour.raises("a wrong number of arguments", ReqlServerCompileError.class, "Expected", new Slice(r.expr(r.array())));
         tour.raises("the same, found out late", ReqlQueryLogicError.class, "Expected 2 or more arguments but found 1",
             r.expr(1).eq(r.args(r.array())));
-        tour.raises("in the middle of a stream", ReqlNonExistenceError.class, "No attribute `absent`", Documents.PEOPLE.map(p -> p.g("absent")));
+        tour.raises("in the middle of a stream", ReqlNonExistenceError.class, "No attribute `absent`",
+            Documents.PEOPLE.map(p -> p.g("absent")));
     }
 }
