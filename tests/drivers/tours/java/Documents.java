@@ -72,7 +72,7 @@ final class Documents {
         }
         tour.check("10,000 documents are inserted", inserted, Tour.DOCUMENTS);
         tour.is("and counted", PEOPLE.count(), Tour.DOCUMENTS);
-        try (Result<Object> rows = PEOPLE.run(tour.connection, Result.FetchMode.LAZY)) {
+        try (Result<Object> rows = PEOPLE.run(tour.connection)) {
             tour.check("and each is there", rows.stream().count(), Tour.DOCUMENTS);
         }
         tour.is("one is read back as it was written", PEOPLE.get(4711), person(4711));

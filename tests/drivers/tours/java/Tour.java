@@ -22,7 +22,10 @@ public final class Tour {
     private Tour(String host, int port, String user, String password) {
         this.host = host;
         this.port = port;
-        this.connection = r.connection().hostname(host).port(port).user(user, password).connect();
+        // In its other modes the driver may forget to ask for the next batch, when a row is taken before the driver has noted
+        // which batch it came in, and then waits for ever.
+        this.connection = r.connection().hostname(host).port(port).user(user, password)
+            .defaultFetchMode(Result.FetchMode.AGGRESSIVE).connect();
     }
 
     public static void main(String[] arguments) {
