@@ -4,11 +4,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
 
 use photondb::command::connection::{ClientError, Connection};
 use photondb::config::{Config, Given};
 use photondb::node::Node;
 use serde_json::{Value, json};
+
+/// Fault points are the process's: one test at a time has a node.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn start() -> Node {
     let mut given = Given::default();
@@ -44,6 +48,7 @@ fn add() -> Value {
 
 #[test]
 fn a_panic_ends_its_query_alone_and_is_counted() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let node = start();
     let mut client = connect(&node, "admin");
     assert_eq!(client.run(&add()).unwrap(), json!(3));
@@ -70,6 +75,7 @@ fn system(name: &str) -> Value {
 
 #[test]
 fn users_see_and_end_only_their_own_queries() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let node = start();
     let mut admin = connect(&node, "admin");
     for user in ["ann", "bob"] {
