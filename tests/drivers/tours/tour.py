@@ -203,7 +203,7 @@ def geometry(r, c):
     nearest = r.table("places").get_nearest(r.point(0.1, 0.1), index="at", max_results=2, max_dist=200, unit="km").run(c)
     check("the nearest", [n["doc"]["id"] for n in nearest], ["0,0", "0,1"])
     check("and how far", round(nearest[0]["dist"], 3), 15.69)
-    raises("a wrong latitude", errors.ReqlQueryLogicError, "Latitude must be between -90 and 90.  Got 91", r.point(0, 91), c)
+    raises("a wrong latitude", errors.ReqlQueryLogicError, "Latitude must be between -90 and 90.  Got 91 in:", r.point(0, 91), c)
     raises("a ring that crosses itself", errors.ReqlQueryLogicError, "Is it self-intersecting?",
            r.polygon([0, 0], [1, 1], [1, 0], [0, 1]), c)
     raises("an order by geometry", errors.ReqlQueryLogicError, "is a geospatial index", r.table("places").order_by(index="at"), c)
