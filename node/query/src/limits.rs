@@ -100,3 +100,6 @@ pub const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes of what a request of `http` is made of: URL, parameters, header and data, before they are escaped.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes, when encoded, of rows that are asked for at once while a batch is gathered; of one row that is larger.
+pub const PIECE_BYTES_MAX: usize = 32 << 10;

@@ -235,6 +235,18 @@ impl Datum {
         Ok(format::lift(&value, &value))
     }
 
+    /// Becomes its encoded form, when it is an array or object that was made of parts: the same value in less memory.
+    pub fn pack(&mut self) {
+        let is_tree = match self {
+            Datum::Array(items) => items.encoded().is_none(),
+            Datum::Object(fields) => fields.encoded().is_none(),
+            _ => false,
+        };
+        if is_tree {
+            *self = self.detach();
+        }
+    }
+
     /// A copy that keeps no larger buffer alive.
     pub fn detach(&self) -> Datum {
         match self {

@@ -188,9 +188,7 @@ fn a_slow_reader_holds_bounded_memory() {
     std::thread::sleep(Duration::from_secs(1));
     let memory = node.memory();
     println!("a reader that does not read: {} MiB", memory >> 20);
-    // At worst each of the fifty gathers its batch at this moment: a mebibyte when encoded, which is five in memory for rows as
-    // small as these.
-    assert!(memory < 450 * MIB, "{memory}");
+    assert!(memory < 300 * MIB, "{memory}");
     node.wait_idle();
     let (_, answer) = connection.receive().unwrap();
     assert_eq!(answer["t"], 3);

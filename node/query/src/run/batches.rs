@@ -11,7 +11,7 @@ use photondb_runtime::clock::Clock;
 use super::CursorBatch;
 use crate::limits::{
     BATCH_BYTES, BATCH_BYTES_MAX, BATCH_ROWS_ASKED_MAX, BATCH_ROWS_MAX, BATCH_ROWS_MIN, BATCH_TIME, BATCH_TIME_MAX,
-    FIRST_BATCH_SCALEDOWN, FIRST_PIECE_ROWS, PIECE_GROWTH,
+    FIRST_BATCH_SCALEDOWN, FIRST_PIECE_ROWS, PIECE_BYTES_MAX, PIECE_GROWTH,
 };
 
 /// What the query said about batches.
@@ -109,6 +109,8 @@ impl Batches {
             let want = self.piece.min(measured.fitting(&sizes)).min(sizes.rows_max - rows.len());
             let asked = self.clock.now();
             let mut piece = stream.next_batch(want, cx)?;
+            // Rows that were made take several times as much memory as they do encoded, and wait for the rest of the batch.
+            piece.iter_mut().for_each(|row| row.pack());
             self.ended = piece.is_empty();
             self.adapt(self.clock.now().since(asked), sizes.time);
             if rows.is_empty() {
@@ -154,6 +156,6 @@ impl Measured {
         let Some(mean) = self.bytes.checked_div(self.rows) else { return usize::MAX };
         let left = sizes.bytes.saturating_sub(self.bytes) / mean.max(1);
         let wanted = left.max(sizes.rows_min.saturating_sub(self.rows));
-        wanted.min(BATCH_BYTES_MAX.saturating_sub(self.bytes) / mean.max(1)).max(1)
+        wanted.min(BATCH_BYTES_MAX.saturating_sub(self.bytes) / mean.max(1)).min(PIECE_BYTES_MAX / mean.max(1)).max(1)
     }
 }
