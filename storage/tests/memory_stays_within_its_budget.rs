@@ -135,3 +135,21 @@ fn large_values_are_written_once_with_their_leaves() {
         assert_clean(&Arc::new(disk));
     }
 }
+
+/// What was written ahead is handed over to the names that stored nodes have for it by the commits that follow, without a
+/// checkpoint, and the addresses go.
+#[test]
+fn commits_let_forwarding_addresses_go() {
+    let options = EngineOptions { cache_bytes: 64 << 10, dirty_bytes: 32 << 10, ..plain_options() };
+    let engine = Engine::open(Arc::new(SimulatedDisk::new(1)), options).unwrap();
+    let set = engine.create_tree_set(SET).unwrap();
+    put(&set, 0..12_000);
+    while engine.evict_step(usize::MAX).unwrap() {}
+    let before = engine.metrics().forwarding_bytes;
+    assert!(before > 100_000, "{before}");
+    for number in 0..50 {
+        put(&set, [number]);
+    }
+    let after = engine.metrics().forwarding_bytes;
+    assert!(after < before / 4, "{before} bytes became {after}");
+}
