@@ -3,6 +3,7 @@
 //! This crate knows no document, no table and no Raft. It starts no thread and reads no clock: whoever owns it drives
 //! its steps. Everything it asks of the machine goes through [`disk::Disk`].
 
+pub mod allocator;
 pub mod btree;
 pub mod checkpoint;
 pub mod checksum;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    photondb_storage::allocator::return_memory_soon();
     let matches = photondb::command::command_line().get_matches();
     match photondb::command::run(&matches).map_err(anyhow::Error::from_boxed) {
         Ok(code) => code,
