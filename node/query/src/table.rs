@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Cx, Func};
+use photondb_reql::eval::{Cx, Func, Glance};
 use photondb_reql::geo::CellRanges;
 
 /// One table at one moment's schema. Cheap to clone behind its `Rc`.
@@ -147,8 +147,25 @@ pub trait Rows {
     /// About `want` rows; none only at the end.
     fn next_batch(&mut self, want: usize) -> Result<Vec<Row>>;
 
+    /// The same without the rows of which a glance at the document is all that is wanted; `examined` is 0 only at the end.
+    fn glance_batch(&mut self, want: usize, glance: &mut Glance<'_>) -> Result<Glanced> {
+        let mut rows = self.next_batch(want)?;
+        let examined = rows.len();
+        rows.retain(|row| !glance(row.document.node()));
+        Ok(Glanced { rows, examined })
+    }
+
     /// The position of the snapshot that the last batch was read from: changes at or before it are in the batch.
     fn position(&self) -> Position;
+}
+
+/// What a glance at some rows left.
+#[derive(Debug, Default)]
+pub struct Glanced {
+    /// The rows of which more is wanted.
+    pub rows: Vec<Row>,
+    /// How many were looked at.
+    pub examined: usize,
 }
 
 /// One row of a scan.

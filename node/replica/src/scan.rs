@@ -5,12 +5,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use photondb_query::table::{Access, DatumRange, Keys, Order, Position, ReadMode, Row, Rows};
+use photondb_query::table::{Access, DatumRange, Glanced, Keys, Order, Position, ReadMode, Row, Rows};
+use photondb_reql::datum::format::document_node;
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::Result;
+use photondb_reql::eval::Glance;
 use photondb_reql::geo::CellRanges;
 use photondb_shard::Reader;
-use photondb_shard::read::KeyBounds;
+use photondb_shard::read::{IndexRow, KeyBounds};
 use photondb_shard::secondary::decode_datum;
 use photondb_storage::Direction;
 
@@ -81,22 +83,23 @@ impl TableScan {
         Ok(TableScan { table, replicas, mode, index, cells, direction, parts, position: Position(0) })
     }
 
-    fn batch(&mut self, want: usize) -> std::result::Result<Vec<Row>, ReplicaError> {
-        let mut rows = Vec::new();
-        while rows.is_empty() {
+    fn batch(&mut self, want: usize, glance: &mut Glance<'_>) -> std::result::Result<Glanced, ReplicaError> {
+        let mut found = Glanced::default();
+        while found.examined == 0 {
             let Some(mut part) = self.parts.pop() else { break };
             let reader = read(&self.replicas.shards()[part.shard], self.mode)?;
             self.position = Position(reader.position().0);
-            let more = match (&self.index, &self.cells) {
-                (None, _) => self.primary(&reader, &mut part, want, &mut rows)?,
-                (Some(index), Some(cells)) => self.geo(&reader, index, cells, &mut part, want, &mut rows)?,
-                (Some(index), None) => self.secondary(&reader, index, &mut part, want, &mut rows)?,
+            let more;
+            (found, more) = match (&self.index, &self.cells) {
+                (None, _) => self.primary(&reader, &mut part, want, glance)?,
+                (Some(index), Some(cells)) => self.geo(&reader, index, cells, &mut part, want, glance)?,
+                (Some(index), None) => self.secondary(&reader, index, &mut part, want, glance)?,
             };
             if more {
                 self.parts.push(part);
             }
         }
-        Ok(rows)
+        Ok(found)
     }
 
     fn primary(
@@ -104,17 +107,18 @@ impl TableScan {
         reader: &Reader,
         part: &mut Part,
         want: usize,
-        rows: &mut Vec<Row>,
-    ) -> std::result::Result<bool, ReplicaError> {
-        let found = reader.documents(&part.bounds, self.direction, want)?;
-        let more = found.len() == want;
-        if let Some((last, _)) = found.last() {
-            self.go_on_after(part, last.clone());
+        glance: &mut Glance<'_>,
+    ) -> std::result::Result<(Glanced, bool), ReplicaError> {
+        let glance = |document: &[u8]| document_node(document).is_some_and(&mut *glance);
+        let documents = reader.documents(&part.bounds, self.direction, want, glance)?;
+        let row = |(_, document): &(Bytes, Bytes)| Ok(Row { document: decode_datum(document)?, index_value: None });
+        let rows = documents.rows.iter().map(row).collect::<std::result::Result<_, ReplicaError>>()?;
+        let found = Glanced { rows, examined: documents.examined };
+        let more = documents.last.is_some();
+        if let Some(last) = documents.last {
+            self.go_on_after(part, last);
         }
-        for (_, document) in &found {
-            rows.push(Row { document: decode_datum(document)?, index_value: None });
-        }
-        Ok(more)
+        Ok((found, more))
     }
 
     fn secondary(
@@ -123,19 +127,20 @@ impl TableScan {
         index: &str,
         part: &mut Part,
         want: usize,
-        rows: &mut Vec<Row>,
-    ) -> std::result::Result<bool, ReplicaError> {
-        let found = reader.index_rows(index, &part.bounds, self.direction, want)?;
-        let more = found.len() == want;
-        if let Some(last) = found.last() {
+        glance: &mut Glance<'_>,
+    ) -> std::result::Result<(Glanced, bool), ReplicaError> {
+        let rows = reader.index_rows(index, &part.bounds, self.direction, want)?;
+        let more = rows.len() == want;
+        if let Some(last) = rows.last() {
             self.go_on_after(part, last.entry.clone());
         }
-        for row in found {
+        let mut found = Glanced::default();
+        for row in rows {
             if part.exact.as_ref().is_none_or(|range| range.contains(&row.value)) {
-                rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+                look(row, glance, &mut found)?;
             }
         }
-        Ok(more)
+        Ok((found, more))
     }
 
     fn geo(
@@ -145,16 +150,17 @@ impl TableScan {
         cells: &CellRanges,
         part: &mut Part,
         want: usize,
-        rows: &mut Vec<Row>,
-    ) -> std::result::Result<bool, ReplicaError> {
-        let found = reader.geo_rows(index, cells, &part.bounds, want)?;
-        if let Some(last) = found.last {
+        glance: &mut Glance<'_>,
+    ) -> std::result::Result<(Glanced, bool), ReplicaError> {
+        let rows = reader.geo_rows(index, cells, &part.bounds, want)?;
+        if let Some(last) = rows.last {
             self.go_on_after(part, last);
         }
-        for row in found.rows {
-            rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+        let mut found = Glanced::default();
+        for row in rows.rows {
+            look(row, glance, &mut found)?;
         }
-        Ok(found.more)
+        Ok((found, rows.more))
     }
 
     fn go_on_after(&self, part: &mut Part, last: Bytes) {
@@ -167,12 +173,25 @@ impl TableScan {
 
 impl Rows for TableScan {
     fn next_batch(&mut self, want: usize) -> Result<Vec<Row>> {
-        self.batch(want.max(1)).map_err(|error| error.for_query(&self.table))
+        self.glance_batch(want, &mut |_| false).map(|found| found.rows)
+    }
+
+    fn glance_batch(&mut self, want: usize, glance: &mut Glance<'_>) -> Result<Glanced> {
+        self.batch(want.max(1), glance).map_err(|error| error.for_query(&self.table))
     }
 
     fn position(&self) -> Position {
         self.position
     }
+}
+
+/// Looks at a document found by an index.
+fn look(row: IndexRow, glance: &mut Glance<'_>, found: &mut Glanced) -> std::result::Result<(), ReplicaError> {
+    found.examined += 1;
+    if !document_node(&row.document).is_some_and(glance) {
+        found.rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+    }
+    Ok(())
 }
 
 /// A view of one member, as fresh as `mode` asks.

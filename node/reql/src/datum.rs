@@ -14,7 +14,7 @@ pub mod compare;
 pub mod format;
 pub mod geometry;
 pub mod json;
-pub(crate) mod node;
+pub mod node;
 pub mod number;
 mod object;
 #[cfg(test)]

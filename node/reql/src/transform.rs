@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 pub mod grouped;
+mod in_place;
 pub mod members;
 
 pub use aggregate::{Accumulator, Aggregate};
@@ -18,6 +19,7 @@ use crate::eval::terms::control::is_empty_error;
 use crate::eval::{Batch, Cx, Func, Traits, Value};
 use crate::limits::CONCATENATED_BYTES;
 use crate::term::BacktraceId;
+use crate::transform::in_place::Filters;
 
 /// When a filter keeps fewer than one element of so many, it keeps copies.
 const KEPT_FRACTION_MIN: usize = 4;
@@ -131,6 +133,11 @@ impl Running {
             }
         }
         wants.max(1)
+    }
+
+    /// The filters at the beginning that can look at elements where they lie.
+    pub(crate) fn first_filters(&self) -> Filters<'_> {
+        Filters::first(self.steps.iter().map(|step| &step.transform))
     }
 
     /// Takes a batch through the chain.

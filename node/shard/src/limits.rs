@@ -30,5 +30,8 @@ const _: () = assert!(
 );
 const _: () = assert!(DOCUMENT_BYTES_MAX < COMMAND_BYTES_MAX, "one document must fit into one command");
 
+/// A read of documents ends with the one that takes it past so many bytes, however many were wanted.
+pub const READ_BYTES_MAX: usize = 4 << 20;
+
 /// Rows that are read together are copied into buffers of this size, in bytes, or of one row that is larger.
 pub const ROWS_BUFFER_BYTES: usize = 16 << 10;

@@ -11,7 +11,7 @@ use photondb_storage::{Direction, Snapshot};
 
 use crate::error::ShardError;
 use crate::format::{VALUE_DOCUMENT, VALUE_HEADER_BYTES, check_value};
-use crate::limits::ROWS_BUFFER_BYTES;
+use crate::limits::{READ_BYTES_MAX, ROWS_BUFFER_BYTES};
 use crate::primary;
 use crate::schema::{Index, Schema};
 use crate::secondary;
@@ -51,6 +51,17 @@ pub struct GeoRows {
     pub more: bool,
 }
 
+/// What one look at documents found.
+#[derive(Clone, Debug)]
+pub struct Documents {
+    /// Encoded keys and documents.
+    pub rows: Vec<(Bytes, Bytes)>,
+    /// How many documents were looked at.
+    pub examined: usize,
+    /// The key after which to go on; `None`: there are no more.
+    pub last: Option<Bytes>,
+}
+
 impl Reader {
     /// The last entry whose effects it holds.
     pub fn position(&self) -> Position {
@@ -67,25 +78,45 @@ impl Reader {
         self.snapshot.get(trees::PRIMARY, key)?.as_ref().map(primary::document).transpose()
     }
 
-    /// About `want` documents with their keys, in the order of keys. Neighbours share a buffer: who keeps few of many takes
-    /// copies.
+    /// About `want` documents with their keys, in the order of keys; fewer when they are large. Those are left out for which
+    /// `glance`, which sees each where it lies in its page, answers that it has seen enough of them. Neighbours share a
+    /// buffer: who keeps few of many takes copies.
     pub fn documents(
         &self,
         bounds: &KeyBounds,
         direction: Direction,
         want: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, ShardError> {
+        mut glance: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Documents, ShardError> {
         let mut rows = Rows::with_capacity(want.min(1024));
-        if want == 0 {
-            return Ok(rows.finish());
-        }
+        let mut examined = 0;
         let mut cursor = self.snapshot.cursor(trees::PRIMARY, bounds.clone(), direction)?;
-        let failed = cursor.for_each(|key, value| match check_value(value, VALUE_DOCUMENT) {
-            Ok(()) if rows.push(key, &value[VALUE_HEADER_BYTES..]) < want => ControlFlow::Continue(()),
-            outcome => ControlFlow::Break(outcome),
+        let stopped = cursor.for_each(|key, value| {
+            if let Err(error) = check_value(value, VALUE_DOCUMENT) {
+                return ControlFlow::Break(Err(error));
+            }
+            let document = &value[VALUE_HEADER_BYTES..];
+            examined += 1;
+            if !glance(document) {
+                rows.push(key, document);
+            }
+            if examined < want && rows.bytes < READ_BYTES_MAX {
+                return ControlFlow::Continue(());
+            }
+            ControlFlow::Break(Ok(Bytes::copy_from_slice(key)))
         })?;
-        failed.unwrap_or(Ok(()))?;
-        Ok(rows.finish())
+        Ok(Documents { rows: rows.finish(), examined, last: stopped.transpose()? })
+    }
+
+    /// Every document with its key, all at once: for whoever checks a shard.
+    pub fn all_documents(&self) -> Result<Vec<(Bytes, Bytes)>, ShardError> {
+        let (mut all, mut bounds) = (Vec::new(), KeyBounds::all());
+        loop {
+            let found = self.documents(&bounds, Direction::Forward, usize::MAX, |_| false)?;
+            all.extend(found.rows);
+            let Some(last) = found.last else { return Ok(all) };
+            bounds = KeyBounds::after(last);
+        }
     }
 
     /// The number of documents within bounds, in O(log n).
@@ -175,15 +206,17 @@ struct Rows {
     buffer: Vec<u8>,
     /// Where in the buffer a key begins, its document, and the next row.
     places: Vec<[usize; 3]>,
+    /// Of all rows.
+    bytes: usize,
 }
 
 impl Rows {
     fn with_capacity(rows: usize) -> Rows {
-        Rows { rows: Vec::with_capacity(rows), buffer: Vec::new(), places: Vec::new() }
+        Rows { rows: Vec::with_capacity(rows), buffer: Vec::new(), places: Vec::new(), bytes: 0 }
     }
 
-    /// Takes a copy; returns how many there are.
-    fn push(&mut self, key: &[u8], document: &[u8]) -> usize {
+    /// Takes a copy.
+    fn push(&mut self, key: &[u8], document: &[u8]) {
         let bytes = key.len() + document.len();
         if self.buffer.len() + bytes > ROWS_BUFFER_BYTES {
             self.flush();
@@ -195,7 +228,7 @@ impl Rows {
         self.buffer.extend_from_slice(key);
         self.buffer.extend_from_slice(document);
         self.places.push([begin, begin + key.len(), begin + bytes]);
-        self.rows.len() + self.places.len()
+        self.bytes += bytes;
     }
 
     fn flush(&mut self) {

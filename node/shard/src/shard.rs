@@ -209,16 +209,13 @@ impl Shard {
             _ => KeyBounds::all(),
         };
         let reader = Reader { snapshot: self.set.snapshot(), schema: state.schema.clone(), position: state.applied };
-        let rows = reader.documents(&ahead, Direction::Forward, documents)?;
+        let found = reader.documents(&ahead, Direction::Forward, documents, |_| false)?;
         let mut transaction = self.set.begin();
         let cx = Cx::pure();
-        for (key, document) in &rows {
+        for (key, document) in &found.rows {
             secondary::add(&mut transaction, &index, key, document, state.applied.0, &cx)?;
         }
-        let built = match rows.last() {
-            Some((last, _)) if rows.len() == documents => Built::UpTo(last.clone()),
-            _ => Built::Whole,
-        };
+        let built = found.last.map_or(Built::Whole, Built::UpTo);
         let next = Index { built, ..(*index).clone() };
         schema::write_index(&mut transaction, &next)?;
         transaction.commit()?;

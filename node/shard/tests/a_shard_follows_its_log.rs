@@ -112,7 +112,7 @@ fn empty_shard() -> Shard {
 }
 
 fn documents(shard: &Shard) -> Vec<(Bytes, Bytes)> {
-    shard.read().expect("reads").documents(&KeyBounds::all(), Direction::Forward, usize::MAX).expect("reads")
+    shard.read().expect("reads").all_documents().expect("reads")
 }
 
 type Model = BTreeMap<u64, (u64, Vec<u64>)>;
@@ -336,6 +336,44 @@ fn the_largest_documents_replace_each_other() {
     }
     fed.write(vec![Effect::Put { key: key(2), document: document(2, 3, &[]) }]);
     assert_eq!(documents(&fed.shard).len(), 2);
+}
+
+#[test]
+fn a_glance_sees_every_document_and_the_others_are_copied() {
+    let mut fed = Fed::new();
+    for id in 0..100 {
+        fed.write(vec![Effect::Put { key: key(id), document: document(id, 1, &[]) }]);
+    }
+    let all = documents(&fed.shard);
+    let reader = fed.shard.read().expect("reads");
+    for direction in [Direction::Forward, Direction::Backward] {
+        let (mut seen, mut kept, mut bounds, mut pieces) = (Vec::new(), Vec::new(), KeyBounds::all(), 0);
+        loop {
+            let mut position = 0;
+            let glance = |document: &[u8]| {
+                seen.push(Bytes::copy_from_slice(document));
+                position += 1;
+                position % 3 != 0
+            };
+            let found = reader.documents(&bounds, direction, 7, glance).expect("reads");
+            assert_eq!(found.examined, position);
+            assert_eq!(found.rows.len(), position / 3);
+            kept.extend(found.rows);
+            pieces += 1;
+            let Some(last) = found.last else { break };
+            match direction {
+                Direction::Forward => bounds = KeyBounds::after(last),
+                Direction::Backward => bounds.end = std::ops::Bound::Excluded(last),
+            }
+        }
+        let mut expected: Vec<Bytes> = all.iter().map(|(_, document)| document.clone()).collect();
+        if direction == Direction::Backward {
+            expected.reverse();
+        }
+        assert_eq!(seen, expected);
+        assert_eq!(pieces, 100 / 7 + 1);
+        assert!(kept.iter().all(|row| all.contains(row)));
+    }
 }
 
 #[test]

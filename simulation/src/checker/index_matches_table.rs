@@ -18,7 +18,7 @@ type Entry = (Bytes, String);
 
 fn compare(reader: &Reader) -> Result<(), String> {
     let failed = |error: photondb_shard::ShardError| format!("reading at {:?}: {error}", reader.position());
-    let rows = reader.documents(&KeyBounds::all(), Direction::Forward, usize::MAX).map_err(failed)?;
+    let rows = reader.all_documents().map_err(failed)?;
     let counted = reader.count_documents(&KeyBounds::all()).map_err(failed)?;
     if counted != rows.len() as u64 {
         return Err(format!("{} documents are counted as {counted}", rows.len()));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use photondb_reql::error::Result;
-use photondb_reql::eval::{Batch, Cx, Stream};
+use photondb_reql::eval::{Batch, Cx, Glance, Stream, left_by};
 
 use crate::limits::{FIRST_PIECE_ROWS, SCAN_BATCH_BYTES, SCAN_BATCH_ROWS};
 use crate::surroundings::Surroundings;
@@ -66,5 +66,18 @@ impl Stream for RowStream {
         let rows = self.next_rows(want)?;
         cx.steps_of(rows.len());
         Ok(rows.into_iter().map(|row| row.document).collect())
+    }
+
+    fn glance_batch(&mut self, want: usize, cx: &Cx, glance: &mut Glance<'_>) -> Result<Option<Batch>> {
+        if self.keep.is_some() {
+            return Ok(left_by(self.next_batch(want, cx)?, glance));
+        }
+        let want = want.clamp(1, SCAN_BATCH_ROWS);
+        let found = self.surroundings.reading(|| self.rows.glance_batch(want, glance))?;
+        cx.steps_of(found.examined);
+        if found.examined == 0 {
+            return Ok(None);
+        }
+        Ok(Some(found.rows.into_iter().map(|row| row.document).collect()))
     }
 }

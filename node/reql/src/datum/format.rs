@@ -151,13 +151,24 @@ fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn read_uint(bytes: &[u8]) -> Option<usize> {
-    let mut wide = [0; 8];
-    wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    usize::try_from(u64::from_le_bytes(wide)).ok()
+    match *bytes {
+        [byte] => Some(usize::from(byte)),
+        [low, high] => Some(usize::from(u16::from_le_bytes([low, high]))),
+        _ => {
+            let mut wide = [0; 8];
+            wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+            usize::try_from(u64::from_le_bytes(wide)).ok()
+        }
+    }
 }
 
 /// A LEB128 length and how many bytes it took.
 fn read_length(bytes: &[u8]) -> Option<(usize, usize)> {
+    if let Some(&first) = bytes.first()
+        && first < 0x80
+    {
+        return Some((usize::from(first), 1));
+    }
     let mut length = 0u64;
     for (index, byte) in bytes.iter().take(9).enumerate() {
         length |= u64::from(byte & 0x7f) << (7 * index);
@@ -384,6 +395,14 @@ pub(super) fn depth(value: &[u8]) -> usize {
                 }
             }
         };
+    }
+}
+
+/// What an encoded document is, borrowed from its bytes, which are known to be what [`encode`] wrote.
+pub fn document_node(document: &[u8]) -> Option<Node<'_>> {
+    match document.split_first()? {
+        (&VERSION, value) => try_node(value),
+        _ => None,
     }
 }
 

@@ -69,7 +69,12 @@ impl Plain {
 
     /// The result for these arguments, borrowed from them; `None`: evaluate the function in full.
     pub fn view<'a>(&'a self, args: &'a [Datum]) -> Option<View<'a>> {
-        value(&self.0, args)
+        value(&self.0, &Inputs::Data(args))
+    }
+
+    /// The same for a single argument that lies somewhere else than in a datum.
+    pub fn view_of<'a>(&'a self, argument: View<'a>) -> Option<View<'a>> {
+        value(&self.0, &Inputs::One(argument))
     }
 
     /// The result as a datum of its own, where that takes no memory.
@@ -87,6 +92,29 @@ impl Plain {
         match self.view(args)? {
             View::Object(_) => None,
             view => Some(is_true(view)),
+        }
+    }
+
+    /// The same for a single argument that lies somewhere else than in a datum.
+    pub fn truth_of(&self, argument: View<'_>) -> Option<bool> {
+        match self.view_of(argument)? {
+            View::Object(_) => None,
+            view => Some(is_true(view)),
+        }
+    }
+}
+
+/// The arguments of the function.
+enum Inputs<'a> {
+    Data(&'a [Datum]),
+    One(View<'a>),
+}
+
+impl<'a> Inputs<'a> {
+    fn get(&self, index: usize) -> Option<View<'a>> {
+        match self {
+            Inputs::Data(args) => args.get(index).map(Datum::node),
+            Inputs::One(argument) => (index == 0).then_some(*argument),
         }
     }
 }
@@ -157,10 +185,10 @@ fn call_expression(call: &CallNode, depth: usize) -> Option<Expression> {
     }
 }
 
-fn value<'a>(expression: &'a Expression, args: &'a [Datum]) -> Option<View<'a>> {
+fn value<'a>(expression: &'a Expression, args: &Inputs<'a>) -> Option<View<'a>> {
     match expression {
         Expression::Constant(datum) => Some(datum.node()),
-        Expression::Argument(index) => args.get(*index).map(Datum::node),
+        Expression::Argument(index) => args.get(*index),
         Expression::Field(from, name) => match value(from, args)? {
             // A field of a time or a point is an error.
             View::Object(fields) if fields.ptype().is_none() => fields.get(name),
@@ -175,7 +203,7 @@ fn value<'a>(expression: &'a Expression, args: &'a [Datum]) -> Option<View<'a>> 
 }
 
 /// Whether every neighbouring pair fits, looking no further than needed.
-fn compare(comparison: Comparison, operands: &[Expression], args: &[Datum]) -> Option<bool> {
+fn compare(comparison: Comparison, operands: &[Expression], args: &Inputs<'_>) -> Option<bool> {
     let (first, rest) = operands.split_first()?;
     let mut left = value(first, args)?;
     let negated = matches!(comparison, Comparison::NotEqual);
@@ -208,7 +236,7 @@ fn scalar_order(left: View<'_>, right: View<'_>) -> Option<Ordering> {
     }
 }
 
-fn arithmetic(operation: Operation, operands: &[Expression], args: &[Datum]) -> Option<f64> {
+fn arithmetic(operation: Operation, operands: &[Expression], args: &Inputs<'_>) -> Option<f64> {
     let number = |operand| match value(operand, args)? {
         View::Number(number) => Some(number),
         _ => None,
@@ -233,7 +261,7 @@ fn arithmetic(operation: Operation, operands: &[Expression], args: &[Datum]) -> 
 }
 
 /// `and` and `or` over truth values. Nothing behind the one that decides is looked at.
-fn truths<'a>(operands: &'a [Expression], args: &'a [Datum], decides: bool) -> Option<View<'a>> {
+fn truths<'a>(operands: &'a [Expression], args: &Inputs<'a>, decides: bool) -> Option<View<'a>> {
     for operand in operands {
         match value(operand, args)? {
             View::Bool(truth) if truth == decides => return Some(View::Bool(truth)),
@@ -286,6 +314,10 @@ mod tests {
         "null",
     ];
 
+    fn print(view: View<'_>) -> String {
+        format!("{view:?}")
+    }
+
     fn body(term: &str) -> (crate::eval::Query, String) {
         let query = format!("[1,[69,[[2,[1]],{term}]],{{}}]");
         let Ok(Message::Start(start)) = parse(query.as_bytes()) else { panic!("{query} is no query") };
@@ -314,6 +346,8 @@ mod tests {
                     let in_full = in_full.unwrap_or_else(|error| panic!("{text}: {found:?}, but {}", error.message));
                     let equal = crate::datum::compare::compare(found, in_full.node()).is_eq();
                     assert!(equal, "{text}: {found:?}, but {}", in_full.print());
+                    assert_eq!(plain.view_of(args[0].node()).map(print), Some(print(found)), "{text}");
+                    assert_eq!(plain.truth_of(args[0].node()), plain.truth(&args), "{text}");
                     if let Some(truth) = plain.truth(&args) {
                         assert_eq!(truth, in_full.is_truthy(), "{text}");
                     }

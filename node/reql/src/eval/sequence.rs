@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use crate::datum::node::Node;
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::context::Cx;
@@ -17,10 +18,18 @@ pub type Batch = Vec<Datum>;
 /// How many elements are asked for at once where a sequence is read to its end.
 const ELEMENTS_AT_ONCE: usize = 1_000;
 
+/// Looks at an element where it lies, and answers whether that was all: of the others, a datum is made.
+pub type Glance<'a> = dyn FnMut(Node<'_>) -> bool + 'a;
+
 /// A source of batches.
 pub trait Stream {
     /// About `want` elements, at least one; none only at the end. A feed parks the fiber until there is one.
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch>;
+
+    /// Those of about `want` elements for which a glance is not all; `None`: the end.
+    fn glance_batch(&mut self, want: usize, cx: &Cx, glance: &mut Glance<'_>) -> Result<Option<Batch>> {
+        Ok(left_by(self.next_batch(want, cx)?, glance))
+    }
 
     /// What kind of changefeed this is; `None`: it ends by itself.
     fn feed(&self) -> Option<FeedKind> {
@@ -31,6 +40,15 @@ pub trait Stream {
     fn infinite(&self) -> bool {
         false
     }
+}
+
+/// What a glance leaves of a batch; `None` if there was nothing to look at.
+pub fn left_by(mut batch: Batch, glance: &mut Glance<'_>) -> Option<Batch> {
+    if batch.is_empty() {
+        return None;
+    }
+    batch.retain(|element| !glance(element.node()));
+    Some(batch)
 }
 
 /// The notes with which a changefeed's answers are marked (`ResponseNote` of the protocol).
@@ -64,6 +82,16 @@ pub enum Source {
     Table(Rc<dyn TableValue>),
     /// Anything else.
     Stream(Box<dyn Stream>),
+}
+
+impl Source {
+    fn open(self, cx: &Cx) -> Result<Box<dyn Stream>> {
+        match self {
+            Source::Array(array) => Ok(Box::new(ArrayStream { array, next: 0 })),
+            Source::Table(table) => table.open(cx),
+            Source::Stream(stream) => Ok(stream),
+        }
+    }
 }
 
 impl Sequence {
@@ -163,15 +191,30 @@ impl Sequence {
         if self.is_grouped() {
             return Err(Error::logic("Cannot read a grouped stream as a sequence (did you mean to `ungroup`?)."));
         }
-        let stream: Box<dyn Stream> = match self.source {
-            Source::Array(array) => Box::new(ArrayStream { array, next: 0 }),
-            Source::Table(table) => table.open(cx)?,
-            Source::Stream(stream) => stream,
-        };
+        let stream = self.source.open(cx)?;
         if self.transforms.is_empty() {
             return Ok(stream);
         }
         Ok(Box::new(Transformed { stream, running: Running::new(&self.transforms), ended: false }))
+    }
+
+    /// Reads the source to its end. `glance` sees each element as it is there; what it leaves goes through the transforms,
+    /// which remember nothing, and then to `each`.
+    pub fn for_each_left(
+        self,
+        cx: &Cx,
+        mut glance: impl FnMut(Node<'_>) -> bool,
+        mut each: impl FnMut(Batch) -> Result<()>,
+    ) -> Result<()> {
+        self.check_finite()?;
+        let mut stream = self.source.open(cx)?;
+        let mut running = Running::new(&self.transforms);
+        while let Some(batch) = stream.glance_batch(ELEMENTS_AT_ONCE, cx, &mut glance)? {
+            if !batch.is_empty() {
+                each(running.push(batch, cx)?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Calls `each` with every batch until there is none, or until it answers that it has seen enough.
@@ -258,16 +301,28 @@ struct Transformed {
     ended: bool,
 }
 
+impl Transformed {
+    /// About `want` elements, without those that the first filters are seen to drop; `None`: the end.
+    fn read(&mut self, want: usize, cx: &Cx) -> Result<Option<Batch>> {
+        let want = self.running.wants(want);
+        let filters = self.running.first_filters();
+        if filters.is_empty() {
+            let batch = self.stream.next_batch(want, cx)?;
+            return Ok((!batch.is_empty()).then_some(batch));
+        }
+        self.stream.glance_batch(want, cx, &mut |element| filters.keep(element) == Some(false))
+    }
+}
+
 impl Stream for Transformed {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
         while !self.ended {
-            let batch = if self.running.satisfied() {
-                Batch::new()
-            } else {
-                self.stream.next_batch(self.running.wants(want), cx)?
+            let batch = if self.running.satisfied() { None } else { self.read(want, cx)? };
+            self.ended = batch.is_none();
+            let batch = match batch {
+                None => self.running.finish(cx)?,
+                Some(batch) => self.running.push(batch, cx)?,
             };
-            self.ended = batch.is_empty();
-            let batch = if self.ended { self.running.finish(cx)? } else { self.running.push(batch, cx)? };
             if !batch.is_empty() {
                 return Ok(batch);
             }

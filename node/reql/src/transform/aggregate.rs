@@ -1,12 +1,17 @@
 //! What a sequence is reduced to: each aggregate once, fed element by element.
 
+use std::cell::RefCell;
+
 use smallvec::smallvec;
 
+use crate::datum::compare::compare;
+use crate::datum::node::Node;
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::sequence::Reading;
-use crate::eval::{Cx, Func, Sequence, Value};
+use crate::eval::{Batch, Cx, Func, InPlace, Sequence, Value};
 use crate::transform::grouped;
+use crate::transform::in_place::{Chain, Outcome};
 
 /// How a sequence is reduced. Elements on which the function fails for want of a field are left out.
 #[derive(Clone, Debug)]
@@ -33,14 +38,24 @@ impl Aggregate {
         if sequence.is_grouped() {
             return grouped::run(sequence, self, cx).map(Value::Grouped);
         }
-        let mut accumulator = Accumulator::new(self);
-        sequence.for_each_batch(cx, |batch| {
-            for element in batch {
-                accumulator.push(element, cx)?;
+        let transforms = sequence.transforms.clone();
+        let accumulator = RefCell::new(Accumulator::new(self));
+        let push_all = |batch: Batch| {
+            let mut accumulator = accumulator.borrow_mut();
+            batch.into_iter().try_for_each(|element| accumulator.push(element, cx).map(|_| ()))
+        };
+        match Chain::of(&transforms).filter(|_| accumulator.borrow().takes()) {
+            None => sequence.for_each_batch(cx, |batch| push_all(batch).map(|()| Reading::On))?,
+            Some(chain) => {
+                let glance = |element: Node<'_>| match chain.run(element) {
+                    Outcome::Dropped => true,
+                    Outcome::Value(value) => accumulator.borrow_mut().take(value),
+                    Outcome::Unknown => false,
+                };
+                sequence.for_each_left(cx, glance, push_all)?;
             }
-            Ok(Reading::On)
-        })?;
-        accumulator.finish().map(Value::Datum)
+        }
+        accumulator.into_inner().finish().map(Value::Datum)
     }
 }
 
@@ -54,12 +69,55 @@ pub struct Accumulator<'a> {
     /// Of `min` and `max`: the element that has it.
     element: Option<Datum>,
     all: Vec<Datum>,
+    /// Its function's form that needs no datum. Without a function, nothing.
+    by: Option<InPlace<'a>>,
+    /// Whether it can take elements where they lie.
+    takes: bool,
 }
 
 impl<'a> Accumulator<'a> {
     /// One that has seen nothing.
     pub fn new(aggregate: &'a Aggregate) -> Accumulator<'a> {
-        Accumulator { aggregate, count: 0, sum: 0.0, best: None, element: None, all: Vec::new() }
+        let (by, takes) = match aggregate {
+            Aggregate::Count => (None, true),
+            Aggregate::Sum(by) | Aggregate::Avg(by) | Aggregate::Min(by) | Aggregate::Max(by) => {
+                let in_place = by.as_ref().and_then(Func::in_place);
+                (in_place, by.is_none() || in_place.is_some())
+            }
+            Aggregate::Reduce(_) | Aggregate::Collect => (None, false),
+        };
+        Accumulator { aggregate, count: 0, sum: 0.0, best: None, element: None, all: Vec::new(), by, takes }
+    }
+
+    /// Whether [`Accumulator::take`] may take anything.
+    pub(crate) fn takes(&self) -> bool {
+        self.takes
+    }
+
+    /// Takes an element where it lies, if it can; it counts then.
+    pub(crate) fn take(&mut self, element: Node<'_>) -> bool {
+        if !self.takes {
+            return false;
+        }
+        if matches!(self.aggregate, Aggregate::Count) {
+            self.count += 1;
+            return true;
+        }
+        let value = match &self.by {
+            Some(by) => by.value(element),
+            None => Some(element),
+        };
+        match (self.aggregate, value, &self.best) {
+            (Aggregate::Sum(_) | Aggregate::Avg(_), Some(Node::Number(number)), _) => {
+                self.sum += number;
+                self.count += 1;
+                true
+            }
+            // One that is better is kept, and so must be made a datum.
+            (Aggregate::Min(_), Some(value), Some(best)) => compare(value, best.node()).is_ge(),
+            (Aggregate::Max(_), Some(value), Some(best)) => compare(value, best.node()).is_le(),
+            _ => false,
+        }
     }
 
     /// Takes one more element; says whether it counted.

@@ -1,14 +1,17 @@
 //! Sequences that have fallen apart into groups: read once, every group with its own transforms and its own aggregate.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use smallvec::{SmallVec, smallvec};
 
 use crate::datum::Datum;
+use crate::datum::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::sequence::Reading;
-use crate::eval::{Cx, Func, Sequence, Value};
+use crate::eval::{Batch, Cx, Func, InPlace, Sequence, Value};
 use crate::term::BacktraceId;
+use crate::transform::in_place::{Chain, Keys, Outcome};
 use crate::transform::{Accumulator, Aggregate, Running, Transform};
 
 /// By what elements are grouped.
@@ -55,6 +58,14 @@ impl GroupBy {
         Ok(keys.into_iter().map(key).collect())
     }
 
+    /// The function that gives each element its one key, in the form that needs no datum.
+    fn single(&self) -> Option<InPlace<'_>> {
+        match self.functions.as_slice() {
+            [function] if !self.multi => function.in_place(),
+            _ => None,
+        }
+    }
+
     fn too_many(&self, cx: &Cx) -> Error {
         Error::resource(format!("Too many groups (> {}).", cx.limits().array)).at(self.id)
     }
@@ -85,6 +96,94 @@ struct Group<'a> {
     kept: bool,
 }
 
+/// The groups found so far.
+struct Groups<'a> {
+    by: &'a GroupBy,
+    after: &'a [Transform],
+    aggregate: &'a Aggregate,
+    places: BTreeMap<Datum, usize>,
+    /// The same, for elements where they lie.
+    keys: Keys,
+    groups: Vec<Group<'a>>,
+    collected: usize,
+}
+
+impl<'a> Groups<'a> {
+    /// Divides a batch among the groups.
+    fn push(&mut self, batch: Batch, cx: &Cx) -> Result<()> {
+        let mut parted: BTreeMap<Datum, Vec<Datum>> = BTreeMap::new();
+        for element in batch {
+            let mut keys = self.by.keys(&element, cx)?;
+            let last = keys.pop();
+            for key in keys {
+                parted.entry(key).or_default().push(element.clone());
+            }
+            if let Some(key) = last {
+                parted.entry(key).or_default().push(element);
+            }
+        }
+        let collects = matches!(self.aggregate, Aggregate::Collect);
+        for (key, elements) in parted {
+            let place = self.place(key, cx)?;
+            let group = &mut self.groups[place];
+            for element in group.running.push(elements, cx)? {
+                if collects {
+                    cx.hold_datum(&element)?;
+                }
+                group.kept |= group.accumulator.push(element, cx)?;
+                self.collected += 1;
+            }
+        }
+        if self.groups.len() > cx.limits().array {
+            return Err(self.by.too_many(cx));
+        }
+        if collects && self.collected > cx.limits().array {
+            return Err(Error::resource(format!(
+                "Grouped data over size limit `{}`.  Try putting a reduction (like `.reduce` or `.count`) on the end.",
+                cx.limits().array
+            )));
+        }
+        Ok(())
+    }
+
+    /// Where the group of this key is; it is made if there is none.
+    fn place(&mut self, key: Datum, cx: &Cx) -> Result<usize> {
+        if let Some(place) = self.places.get(&key) {
+            return Ok(*place);
+        }
+        // The key is kept twice.
+        cx.hold(2 * key.footprint() + size_of::<Group<'_>>())?;
+        let place = self.groups.len();
+        let running = Running::new(self.after);
+        self.groups.push(Group { running, accumulator: Accumulator::new(self.aggregate), kept: false });
+        self.keys.insert(&key, place);
+        // It outlives the documents it comes from.
+        self.places.insert(key.detach(), place);
+        Ok(place)
+    }
+
+    /// Whether an element is done with where it lies: of a group that is there, and simply reduced.
+    fn take(&mut self, chain: &Chain<'_>, key: &InPlace<'_>, element: Node<'_>) -> bool {
+        let value = match chain.run(element) {
+            Outcome::Dropped => return true,
+            Outcome::Unknown => return false,
+            Outcome::Value(value) => value,
+        };
+        let Some(place) = key.value(value).and_then(|key| self.keys.get(key)) else { return false };
+        let group = &mut self.groups[place];
+        let taken = group.accumulator.take(value);
+        group.kept |= taken;
+        taken
+    }
+
+    fn finish(self) -> Result<Vec<(Datum, Value)>> {
+        let mut groups: Vec<_> = self.groups.into_iter().map(Some).collect();
+        let in_order = self.places.into_iter().filter_map(|(key, place)| Some((key, groups[place].take()?)));
+        let kept = in_order.filter(|(_, group)| group.kept);
+        kept.map(|(key, group)| Ok((key, Value::Datum(group.accumulator.finish()?)))).collect()
+    }
+}
+
 /// Reads a grouped sequence to its end and reduces each group.
 pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<(Datum, Value)>> {
     let Some(position) = sequence.transforms.iter().position(|transform| matches!(transform, Transform::Group(_)))
@@ -97,49 +196,21 @@ pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec
     };
     sequence.table = None;
 
-    let mut groups: BTreeMap<Datum, Group<'_>> = BTreeMap::new();
-    let mut collected = 0;
-    sequence.for_each_batch(cx, |batch| {
-        let mut parted: BTreeMap<Datum, Vec<Datum>> = BTreeMap::new();
-        for element in batch {
-            let mut keys = by.keys(&element, cx)?;
-            let last = keys.pop();
-            for key in keys {
-                parted.entry(key).or_default().push(element.clone());
-            }
-            if let Some(key) = last {
-                parted.entry(key).or_default().push(element);
-            }
+    let before = sequence.transforms.clone();
+    let places = BTreeMap::new();
+    let groups =
+        Groups { by: &by, after: &after, aggregate, places, keys: Keys::default(), groups: Vec::new(), collected: 0 };
+    let groups = RefCell::new(groups);
+    let in_place = match (Chain::of(&before), by.single()) {
+        (Some(chain), Some(key)) if after.is_empty() => Some((chain, key)),
+        _ => None,
+    };
+    match in_place {
+        None => sequence.for_each_batch(cx, |batch| groups.borrow_mut().push(batch, cx).map(|()| Reading::On))?,
+        Some((chain, key)) => {
+            let glance = |element: Node<'_>| groups.borrow_mut().take(&chain, &key, element);
+            sequence.for_each_left(cx, glance, |batch| groups.borrow_mut().push(batch, cx))?;
         }
-        for (key, elements) in parted {
-            if !groups.contains_key(&key) {
-                cx.hold(key.footprint() + size_of::<Group<'_>>())?;
-                let running = Running::new(&after);
-                let group = Group { running, accumulator: Accumulator::new(aggregate), kept: false };
-                // It outlives the documents it comes from.
-                groups.insert(key.detach(), group);
-            }
-            let group = groups.get_mut(&key).expect("it was put in if it was not there");
-            for element in group.running.push(elements, cx)? {
-                if matches!(aggregate, Aggregate::Collect) {
-                    cx.hold_datum(&element)?;
-                }
-                group.kept |= group.accumulator.push(element, cx)?;
-                collected += 1;
-            }
-        }
-        if groups.len() > cx.limits().array {
-            return Err(by.too_many(cx));
-        }
-        if matches!(aggregate, Aggregate::Collect) && collected > cx.limits().array {
-            return Err(Error::resource(format!(
-                "Grouped data over size limit `{}`.  Try putting a reduction (like `.reduce` or `.count`) on the end.",
-                cx.limits().array
-            )));
-        }
-        Ok(Reading::On)
-    })?;
-
-    let kept = groups.into_iter().filter(|(_, group)| group.kept);
-    kept.map(|(key, group)| Ok((key, Value::Datum(group.accumulator.finish()?)))).collect()
+    }
+    groups.into_inner().finish()
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
 use photondb_query::table::{
-    Access, IndexInfo, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
+    Access, Glanced, IndexInfo, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions,
+    WriteResult,
 };
 use photondb_replica::ShardTable;
 use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Cx, stored::compile_function};
+use photondb_reql::eval::{Cx, Glance, stored::compile_function};
 
 use crate::catalog::Ground;
 use crate::node::activity::TableCounts;
@@ -112,6 +113,12 @@ impl Rows for Counted {
         let batch = self.rows.next_batch(want)?;
         self.counts.read(batch.len());
         Ok(batch)
+    }
+
+    fn glance_batch(&mut self, want: usize, glance: &mut Glance<'_>) -> Result<Glanced> {
+        let found = self.rows.glance_batch(want, glance)?;
+        self.counts.read(found.examined);
+        Ok(found)
     }
 
     fn position(&self) -> Position {
