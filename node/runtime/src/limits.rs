@@ -15,8 +15,14 @@ pub const STACK_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Largest stack that is kept for the next fiber; deeper ones are unmapped after use.
 pub const POOLED_STACK_BYTES_MAX: usize = 1024 * 1024;
 
-/// How many stacks of one size class a thread keeps.
-pub const POOLED_STACKS_PER_CLASS_MAX: usize = 32;
+/// How many stacks of one size class a thread keeps at most: as many as are in use together, within this.
+pub const POOLED_STACKS_PER_CLASS_MAX: usize = 1024;
+
+/// So many it keeps in any case.
+pub const POOLED_STACKS_MIN: usize = 32;
+
+/// After so many uses, half of what is kept beyond those in use may go.
+pub const POOLED_STACKS_PERIOD: usize = 4096;
 
 /// Stack of an executor's thread, in bytes of address space. Tasks compile queries there, before it is known how deep a
 /// fiber's stack must be.
