@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use photondb::client::listener;
+use photondb::client::running::Reason;
 use photondb::client::worker::Workers;
 use photondb::config::{Bind, Listen};
 use photondb::limits::{OUTPUT_BYTES_MAX, QUERIES_IN_FLIGHT_MAX};
@@ -129,6 +130,30 @@ fn queries_sent_at_once_are_all_answered_under_their_tokens() {
         client.expect(token, &format!("answer-{token}"));
     }
     client.ask(u64::MAX, "info", "scripted");
+}
+
+#[test]
+fn a_result_that_is_killed_between_batches_is_let_go_at_once() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.ask(1, "rows 9", "first");
+    client.ask(2, "rows 9", "first");
+    client.ask(2, "continue", "8 left");
+    client.ask(3, "rows 9", "first");
+    let endings = server.counts.endings.lock().unwrap().clone();
+    assert_eq!(server.counts.held.load(Ordering::SeqCst), 3);
+    for ending in &endings[1..] {
+        ending.ask(Reason::Killed);
+    }
+    eventually("the results are dropped", || server.counts.held.load(Ordering::SeqCst) == 1);
+    // The client learns of it when it asks for more, once; the others go on.
+    client.ask(2, "rows 9", "DuplicateToken(2)");
+    client.ask(2, "continue", "Killed");
+    client.ask(2, "continue", "UnknownToken(2)");
+    client.ask(3, "stop", "Stopped");
+    client.ask(1, "continue", "8 left");
+    client.ask(2, "rows 1", "first");
+    client.ask(2, "continue", "0 left");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! A database that does what the test tells it, in the words of its queries.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use photondb::client::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
-use photondb::client::running::Job;
+use photondb::client::running::{Ending, Job};
 use photondb::limits::QUERIES_IN_FLIGHT_MAX;
 use photondb_reql::limits::HANDSHAKE_BYTES_MAX;
 use photondb_runtime::fiber::{StackSize, wait};
@@ -17,6 +17,10 @@ use photondb_runtime::task::sleep;
 pub struct Counts {
     pub begun: AtomicUsize,
     pub over: AtomicUsize,
+    /// How many results are held.
+    pub held: AtomicUsize,
+    /// How each query is ended, in the order in which they came.
+    pub endings: Mutex<Vec<Arc<Ending>>>,
 }
 
 impl Counts {
@@ -89,7 +93,9 @@ impl Database for Scripted {
     }
 
     fn list(&self, _: &String, _: &()) -> Job {
-        Job::default()
+        let job = Job::default();
+        self.0.endings.lock().unwrap().push(job.ending().clone());
+        job
     }
 
     fn run(&self, query: String, _: &(), answer: &mut Vec<u8>) -> Option<Box<dyn Cursor>> {
@@ -106,11 +112,11 @@ impl Database for Scripted {
             "bytes" => answer.resize(answer.len() + number, b'x'),
             "rows" => {
                 answer.extend_from_slice(b"first");
-                return Some(Box::new(Rows { left: number, pause_ms: 0 }));
+                return Some(Box::new(Rows::new(&self.0, number, 0)));
             }
             "slow-rows" => {
                 answer.extend_from_slice(b"first");
-                return Some(Box::new(Rows { left: number, pause_ms: 20 }));
+                return Some(Box::new(Rows::new(&self.0, number, 20)));
             }
             "feed" => {
                 answer.extend_from_slice(b"feed");
@@ -133,6 +139,20 @@ impl Database for Scripted {
 struct Rows {
     left: usize,
     pause_ms: u64,
+    counts: Arc<Counts>,
+}
+
+impl Rows {
+    fn new(counts: &Arc<Counts>, left: usize, pause_ms: u64) -> Rows {
+        counts.held.fetch_add(1, Ordering::SeqCst);
+        Rows { left, pause_ms, counts: counts.clone() }
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.counts.held.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Cursor for Rows {

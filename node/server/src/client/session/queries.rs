@@ -1,5 +1,8 @@
 //! The queries of one connection: which run, which results are open, who waits for whom.
 
+mod alarm;
+mod parked;
+
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -17,6 +20,8 @@ use crate::client::database::{Cursor, Database, Login, Message, OwnAnswer};
 use crate::client::output::Output;
 use crate::client::running::{Job, Reason};
 use crate::limits::{CONTINUES_WAITING_MAX, DRAIN_TIME_MAX, OPEN_CURSORS_MAX, QUERY_BYTES_IN_FLIGHT_MAX};
+use alarm::Alarm;
+use parked::{Answer, Finished, Running, Start};
 
 type User<D> = <<D as Database>::Login as Login>::User;
 
@@ -37,6 +42,8 @@ pub(super) struct Queries<D: Database> {
     waits: Vec<(u64, u64)>,
     /// Tokens whose query runs or whose result is open.
     open: FxHashMap<u64, Open>,
+    /// Rings when a result that nobody reads at the moment is to end.
+    alarm: Alarm,
     /// Counts everything that is started, so that an answer finds the query it belongs to and not a later one of the
     /// same token.
     last_serial: u64,
@@ -48,54 +55,8 @@ enum Open {
     Busy { serial: u64, job: Rc<Job>, continues: usize },
     /// A result with more to come.
     Idle(Box<dyn Cursor>, Rc<Job>),
-}
-
-/// A parked query.
-struct Running {
-    token: u64,
-    serial: u64,
-    start: Option<Start>,
-    job: Rc<Job>,
-    fiber: Fiber<Answer>,
-}
-
-/// What a START takes of the connection's limits, until it is done.
-#[derive(Clone, Copy)]
-struct Start {
-    bytes: usize,
-}
-
-/// What a fiber gives: the body of an answer, and the cursor when there is more.
-struct Answer {
-    body: Vec<u8>,
-    cursor: Option<Box<dyn Cursor>>,
-}
-
-struct Finished {
-    token: u64,
-    serial: u64,
-    start: Option<Start>,
-    job: Rc<Job>,
-    /// `Err`: it was ended.
-    result: Result<Result<Answer, Panicked>, Reason>,
-}
-
-impl Future for Running {
-    type Output = Finished;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
-        let result = match self.job.ending().poll(cx) {
-            Poll::Ready(reason) => Err(reason),
-            Poll::Pending => Ok(ready!(Pin::new(&mut self.fiber).poll(cx))),
-        };
-        Poll::Ready(Finished {
-            token: self.token,
-            serial: self.serial,
-            start: self.start,
-            job: self.job.clone(),
-            result,
-        })
-    }
+    /// It was ended while nobody read it. The client is told when it asks for more.
+    Killed,
 }
 
 impl<D: Database> Queries<D> {
@@ -112,6 +73,7 @@ impl<D: Database> Queries<D> {
             noreply_serials: BTreeSet::new(),
             waits: Vec::new(),
             open: FxHashMap::default(),
+            alarm: Alarm::default(),
             last_serial: 0,
         }
     }
@@ -185,6 +147,7 @@ impl<D: Database> Queries<D> {
         match self.open.remove(&token) {
             None => self.answer(token, OwnAnswer::UnknownToken(token), output),
             Some(Open::Idle(cursor, job)) => self.fetch(token, cursor, 0, job, cx, output),
+            Some(Open::Killed) => self.answer(token, OwnAnswer::Killed, output),
             Some(Open::Busy { serial, job, mut continues }) => {
                 if continues < CONTINUES_WAITING_MAX {
                     continues += 1;
@@ -286,10 +249,7 @@ impl<D: Database> Queries<D> {
                             Some(cursor) if continues > 0 => {
                                 return self.fetch(token, cursor, continues - 1, job, cx, output);
                             }
-                            Some(cursor) => {
-                                job.set_busy(false);
-                                self.open.insert(token, Open::Idle(cursor, job));
-                            }
+                            Some(cursor) => self.rest(token, cursor, job),
                             None => {}
                         }
                     }
@@ -304,10 +264,32 @@ impl<D: Database> Queries<D> {
         }
     }
 
+    /// Keeps a result until the client asks for more of it, or somebody ends it.
+    fn rest(&mut self, token: u64, cursor: Box<dyn Cursor>, job: Rc<Job>) {
+        job.set_busy(false);
+        let open = match self.alarm.watch(job.ending()) {
+            Poll::Pending => Open::Idle(cursor, job),
+            Poll::Ready(_) => Open::Killed,
+        };
+        self.open.insert(token, open);
+    }
+
+    /// Lets go of results that were ended while nobody read them.
+    fn drop_killed(&mut self, cx: &Context<'_>) {
+        if !self.alarm.has_rung(cx) {
+            return;
+        }
+        for open in self.open.values_mut() {
+            if matches!(open, Open::Idle(_, job) if job.ending().reason().is_some()) {
+                *open = Open::Killed;
+            }
+        }
+    }
+
     fn stop(&mut self, token: u64, output: &mut Output) {
         let interrupted = match self.open.remove(&token) {
             None => return self.answer(token, OwnAnswer::UnknownToken(token), output),
-            Some(Open::Idle(..)) => 0,
+            Some(Open::Idle(..) | Open::Killed) => 0,
             Some(Open::Busy { job, continues, .. }) => {
                 job.ending().ask(Reason::Stopped);
                 1 + continues
@@ -331,6 +313,7 @@ impl<D: Database> Queries<D> {
 
     /// Lets the parked queries that were woken go on, and sends the answers of those that are done.
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>, output: &mut Output) {
+        self.drop_killed(cx);
         while let Poll::Ready(Some(finished)) = Pin::new(&mut self.running).poll_next(cx) {
             if let Some(Start { bytes }) = finished.start {
                 self.starting -= 1;
