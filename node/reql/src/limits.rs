@@ -53,6 +53,9 @@ pub const PROFILE_DEPTH_MAX: usize = 100;
 /// Terms and constants of a query or function that are shown as text; what is behind them is cut.
 pub const PRINTED_PARTS_MAX: usize = 10_000;
 
+/// Bytes of such a text, line breaks and indentation included; what is behind them is cut.
+pub const PRINTED_BYTES_MAX: usize = 64 * 1024;
+
 /// How deep a constant nests that is shown as text.
 pub const PRINTED_CONSTANT_DEPTH_MAX: usize = 40;
 

@@ -163,6 +163,9 @@ pub const ACTIVITY_SAMPLE_PERIOD: Duration = Duration::from_secs(1);
 /// Samples that are kept.
 pub const ACTIVITY_SAMPLES_MAX: usize = 4;
 
+/// Texts of queries in one listing of `jobs`, in bytes: the queries listed after that are shown as `...`.
+pub const JOBS_TEXT_BYTES_MAX: usize = 16 << 20;
+
 /// Between two looks of a feed on a system table that nobody tells of changes.
 pub const SYSTEM_FEED_LOOK_PERIOD: Duration = Duration::from_secs(1);
 

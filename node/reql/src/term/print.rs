@@ -4,6 +4,7 @@ mod javascript;
 mod layout;
 
 use super::Term;
+use crate::limits::PRINTED_BYTES_MAX;
 
 /// Lines longer than this are broken where that is possible.
 const WIDTH: usize = 80;
@@ -14,7 +15,7 @@ const QUERY_WIDTH: usize = 89;
 /// `function(var1) { return r.row("a"); }`
 pub fn function(params: &[i64], body: &Term) -> String {
     let names: Vec<String> = params.iter().map(|param| variable(*param)).collect();
-    let body = layout::print(&javascript::render(body), WIDTH);
+    let body = layout::print(&javascript::render(body, PRINTED_BYTES_MAX), WIDTH, PRINTED_BYTES_MAX);
     format!("function({}) {{ return {body}; }}", names.join(", "))
 }
 
@@ -31,9 +32,11 @@ pub fn set_write_hook(params: &[i64], body: &Term) -> String {
     format!("setWriteHook({})", function(params, body))
 }
 
-/// A whole query, as `jobs` shows it.
-pub fn query(term: &Term) -> String {
-    layout::print(&javascript::render(term), QUERY_WIDTH)
+/// A whole query, as `jobs` shows it. What goes beyond `bytes_max` is cut; so is what goes beyond
+/// [`PRINTED_BYTES_MAX`].
+pub fn query(term: &Term, bytes_max: usize) -> String {
+    let bytes_max = bytes_max.min(PRINTED_BYTES_MAX);
+    layout::print(&javascript::render(term, bytes_max), QUERY_WIDTH, bytes_max)
 }
 
 /// Variables that a driver numbered, and those that the server made up, which have negative numbers.
@@ -44,6 +47,7 @@ fn variable(number: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::PRINTED_TEXT_BYTES_MAX;
     use crate::term::{Message, parse};
 
     fn term(json: &str) -> Term {
@@ -91,6 +95,34 @@ mod tests {
             "setWriteHook(function(var5, var6, var7) { return r.branch(r.eq(var7, null), var7, \
              var7.merge({\"hooked\": true})); })"
         );
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let long = "x".repeat(PRINTED_TEXT_BYTES_MAX);
+        let many = |part: &str| format!("[2,[{}]]", vec![part; 200].join(","));
+        let calls = (0..9).fold("1".to_owned(), |inner, _| format!("[65,[{long:?},{inner},{long:?}]]"));
+        let indented =
+            (0..14).fold("1".to_owned(), |inner, _| format!("[2,[{:?},{inner},{}]]", "y".repeat(5_000), many("1")));
+        let field = "n".repeat(1 << 20);
+        for json in [
+            many(&format!("{long:?}")),
+            many(&format!("{{{long:?}:1}}")),
+            many(&format!("[169,[],{{{long:?}:1}}]")),
+            format!("{{{field:?}:1}}"),
+            format!(r#"[99,["x"],{{{field:?}:1}}]"#),
+            calls,
+            indented,
+        ] {
+            let term = term(&json);
+            for bytes_max in [0, 100, usize::MAX] {
+                let text = query(&term, bytes_max);
+                assert!(text.len() <= bytes_max.min(PRINTED_BYTES_MAX) + 3, "{} bytes of {json:.60}", text.len());
+                assert!(text.contains("..."), "{json:.60}");
+            }
+        }
+        // What fits is whole.
+        assert_eq!(query(&term(&format!("{long:?}")), usize::MAX), format!("r.expr({long:?})"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use photondb_query::Prepared;
 use photondb_reql::Str;
 use photondb_runtime::clock::Moment;
 use rustc_hash::FxHashMap;
+use uuid::Uuid;
 
 /// The queries of all client threads.
 #[derive(Default)]
@@ -37,6 +38,16 @@ pub struct Shelf {
 /// Bits of a query's own number in its id.
 const NUMBER_BITS: u32 = 48;
 
+/// Bits at the top of an id's second half that say of which kind the UUID is.
+const VARIANT_BITS: u32 = 2;
+
+/// The shelf and the number on it that an id stands for, if it is one of ours.
+fn parts_of(id: Uuid) -> (usize, u64) {
+    let (_, low) = id.as_u64_pair();
+    let low = low << VARIANT_BITS >> VARIANT_BITS;
+    (usize::try_from(low >> NUMBER_BITS).unwrap_or(usize::MAX), low & ((1 << NUMBER_BITS) - 1))
+}
+
 impl RunningQueries {
     /// None yet; `seed` tells its ids from those of other nodes and of earlier runs.
     pub fn new(seed: u64) -> RunningQueries {
@@ -56,6 +67,15 @@ impl RunningQueries {
         let shelves = self.living();
         let queries = shelves.iter().flat_map(|shelf| shelf.listed.lock().values().cloned().collect::<Vec<_>>());
         queries.filter(|query| !query.ending.is_asked()).collect()
+    }
+
+    /// The one of that id, unless it is about to end.
+    pub fn find(&self, id: Uuid) -> Option<Arc<Listed>> {
+        let (shelf_number, number) = parts_of(id);
+        let shelf = self.shelves.lock().get(shelf_number)?.upgrade()?;
+        let listed = shelf.listed.lock().get(&number).cloned()?;
+        // Bits that are the same in all ids were not looked at.
+        (listed.id() == id && !listed.ending.is_asked()).then_some(listed)
     }
 
     /// Queries begun since the start.
@@ -101,7 +121,7 @@ pub struct Listed {
 
 impl Listed {
     /// Its id in the cluster.
-    pub fn id(&self) -> uuid::Uuid {
+    pub fn id(&self) -> Uuid {
         let low = (self.shelf_number << NUMBER_BITS) | self.number;
         let id = (u128::from(self.seed) << 64) | u128::from(low);
         uuid::Builder::from_random_bytes(id.to_be_bytes()).into_uuid()
@@ -230,7 +250,14 @@ mod tests {
         let jobs = [first.list(facts()), second.list(facts()), second.list(facts())];
         let ids: BTreeSet<_> = queries.all().iter().map(|query| query.id()).collect();
         assert_eq!((ids.len(), queries.begun(), queries.active_clients()), (3, 3, 1));
-        queries.all()[0].kill();
+        for query in queries.all() {
+            assert_eq!(queries.find(query.id()).map(|found| found.id()), Some(query.id()));
+        }
+        assert!(queries.find(Uuid::nil()).is_none());
+        assert!(queries.find(Uuid::from_u128(queries.all()[0].id().as_u128() ^ (1 << 100))).is_none());
+        let killed = queries.all()[0].clone();
+        killed.kill();
+        assert!(queries.find(killed.id()).is_none());
         assert_eq!(queries.all().len(), 2);
         assert!(jobs.iter().any(|job| job.ending().reason() == Some(Reason::Killed)));
         drop(jobs);

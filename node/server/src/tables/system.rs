@@ -46,6 +46,11 @@ trait Contents {
     /// All documents, in any order.
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>>;
 
+    /// The document of that key.
+    fn row(&self, viewer: &Viewer<'_>, key: &Datum) -> Result<Option<Datum>> {
+        row_in(self.rows(viewer)?, key)
+    }
+
     /// Whether a row that [`Contents::rows`] lists can be asked for by its key.
     fn is_found_by(&self, _viewer: &Viewer<'_>, _key: &Datum) -> bool {
         true
@@ -64,6 +69,16 @@ trait Contents {
         }
         Err(Error::op_failed(format!("It's illegal to write to the `{SYSTEM_DATABASE}.{}` table.", viewer.table)))
     }
+}
+
+/// The one among `rows` that has this key.
+fn row_in(rows: Vec<Datum>, key: &Datum) -> Result<Option<Datum>> {
+    for document in rows {
+        if document.field(PRIMARY_KEY)? == *key {
+            return Ok(Some(document));
+        }
+    }
+    Ok(None)
 }
 
 /// How a feed learns that rows may have changed.
@@ -187,7 +202,7 @@ impl Source {
         if !self.entry.contents.is_found_by(&self.viewer(), key) {
             return Ok(None);
         }
-        Ok(self.rows()?.into_iter().find(|(of, _)| of == key).map(|(_, document)| document))
+        self.entry.contents.row(&self.viewer(), key)
     }
 }
 
@@ -216,7 +231,10 @@ impl Table for SystemTable {
             // A system table has no geospatial index.
             Keys::Cells(_) => rows.clear(),
             Keys::Each(keys) => {
-                let found = |key: &Datum| rows.iter().find(|(of, _)| of == key).cloned();
+                let found = |key: &Datum| {
+                    let place = rows.binary_search_by(|(of, _)| of.cmp(key)).ok()?;
+                    Some(rows[place].clone())
+                };
                 rows = keys.iter().filter_map(found).collect();
             }
         }

@@ -12,18 +12,69 @@ use crate::term::{Call, Term, TermKind};
 /// Deeper than this the text is cut.
 const DEPTH_MAX: usize = 15;
 
-pub(super) fn render(term: &Term) -> Doc {
-    Printer { depth: 0, parts: Cell::new(PRINTED_PARTS_MAX), prefix: true, inside: false }.visit(term)
+/// Of constants and names about as many bytes as `bytes_max` are shown.
+pub(super) fn render(term: &Term, bytes_max: usize) -> Doc {
+    let left = Left { parts: Cell::new(PRINTED_PARTS_MAX), bytes: Cell::new(bytes_max) };
+    Printer { depth: 0, left: &left, prefix: true, inside: false }.visit(term)
 }
 
-struct Printer {
+struct Printer<'a> {
     depth: usize,
-    /// How many terms and constants may still be shown.
-    parts: Cell<usize>,
+    left: &'a Left,
     /// Whether `r.` is written.
     prefix: bool,
     /// Inside arguments or literals, where constants need no `r.expr`.
     inside: bool,
+}
+
+/// What may still be shown.
+struct Left {
+    /// Terms and constants.
+    parts: Cell<usize>,
+    /// Bytes of texts and names.
+    bytes: Cell<usize>,
+}
+
+impl Left {
+    fn is_nothing(&self) -> bool {
+        self.parts.get() == 0 || self.bytes.get() == 0
+    }
+
+    /// Whether one more part is shown.
+    fn take_part(&self) -> bool {
+        let shown = !self.is_nothing();
+        self.parts.set(self.parts.get().saturating_sub(1));
+        shown
+    }
+
+    /// Whether a text of so many bytes is shown.
+    fn take_bytes(&self, bytes: usize) -> bool {
+        let left = self.bytes.get();
+        if bytes > PRINTED_TEXT_BYTES_MAX {
+            return false;
+        }
+        // One that does not fit ends everything: a later and shorter one would stand for it.
+        self.bytes.set(left.saturating_sub(bytes));
+        left >= bytes
+    }
+
+    /// The parts of one level; when nothing more is shown, one stands for the rest of them.
+    fn some(&self, parts: impl Iterator<Item = Doc>) -> Vec<Doc> {
+        let mut some = Vec::new();
+        for part in parts {
+            some.push(part);
+            if self.is_nothing() {
+                some.push(Doc::text("..."));
+                break;
+            }
+        }
+        some
+    }
+
+    /// A name; one that is too long is left out.
+    fn name<'a>(&self, name: &'a str) -> &'a str {
+        if self.take_bytes(name.len()) { name } else { "..." }
+    }
 }
 
 /// A line may end behind the comma.
@@ -64,8 +115,8 @@ fn name_of(kind: TermKind) -> String {
     if kind == TermKind::Javascript { "js".to_owned() } else { camel(kind.name()) }
 }
 
-impl Printer {
-    fn within<T>(&mut self, inside: bool, print: impl FnOnce(&mut Printer) -> T) -> T {
+impl Printer<'_> {
+    fn within<T>(&mut self, inside: bool, print: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.inside, inside);
         let result = print(self);
         self.inside = before;
@@ -73,7 +124,7 @@ impl Printer {
     }
 
     fn visit(&mut self, term: &Term) -> Doc {
-        if self.depth >= DEPTH_MAX || !self.take_part() {
+        if self.depth >= DEPTH_MAX || !self.left.take_part() {
             return Doc::text("...");
         }
         self.depth += 1;
@@ -87,15 +138,8 @@ impl Printer {
         doc
     }
 
-    /// Whether one more part is shown.
-    fn take_part(&self) -> bool {
-        let left = self.parts.get();
-        self.parts.set(left.saturating_sub(1));
-        left > 0
-    }
-
     fn constant(&self, datum: &Datum) -> Doc {
-        constant(datum, 0, &|| self.take_part())
+        constant(datum, 0, self.left)
     }
 
     fn call(&mut self, call: &Call, term: &Term) -> Doc {
@@ -118,8 +162,8 @@ impl Printer {
     }
 
     fn list(&mut self, terms: &[Term]) -> Doc {
-        let parts = terms.iter().map(|term| self.visit(term)).collect();
-        join(parts)
+        let left = self.left;
+        join(left.some(terms.iter().map(|term| self.visit(term))))
     }
 
     fn with_r(&self, doc: Doc) -> Doc {
@@ -136,53 +180,51 @@ impl Printer {
     }
 
     fn natural_object(&mut self, call: &Call) -> Doc {
-        let fields = call
-            .optargs
-            .iter()
-            .map(|(name, value)| {
-                let value = self.within(true, |printer| printer.visit(value));
-                field(name, value)
-            })
-            .collect();
-        wrap("{", join(fields), "}")
+        let left = self.left;
+        let fields = call.optargs.iter().map(|(name, value)| {
+            let value = self.within(true, |printer| printer.visit(value));
+            field(left.name(name), value)
+        });
+        wrap("{", join(left.some(fields)), "}")
     }
 
     fn wrapped_object(&mut self, call: &Call) -> Doc {
-        let mut parts = Vec::new();
-        for (name, value) in &call.optargs {
-            parts.push(Doc::text(format!("\"{name}\"")));
-            parts.push(self.within(true, |printer| printer.visit(value)));
-        }
-        self.with_r(wrap("object(", Doc::nest(join(parts)), ")"))
+        let left = self.left;
+        let fields = call.optargs.iter().map(|(name, value)| {
+            let name = quoted(left.name(name));
+            let value = self.within(true, |printer| printer.visit(value));
+            Doc::Concat(vec![name, comma(), value])
+        });
+        let fields = left.some(fields);
+        self.with_r(wrap("object(", Doc::nest(join(fields)), ")"))
     }
 
     fn wrapped_constant(&self, term: &Term) -> Doc {
         let mut parts = Vec::new();
         if let Some(Datum::Object(fields)) = term.as_datum() {
-            for (name, value) in fields.iter() {
-                parts.push(Doc::text(format!("\"{name}\"")));
-                parts.push(self.constant(&value));
-            }
+            let fields = fields.iter().map(|(name, value)| {
+                let name = quoted(self.left.name(&name));
+                Doc::Concat(vec![name, comma(), self.constant(&value)])
+            });
+            parts = self.left.some(fields);
         }
         wrap("object(", Doc::nest(join(parts)), ")")
     }
 
     fn optargs(&mut self, call: &Call) -> Doc {
-        let fields = call
-            .optargs
-            .iter()
-            .map(|(name, value)| {
-                let name = Doc::text(format!("\"{}\":", camel(name)));
-                Doc::nest(Doc::Concat(vec![name, Doc::Soft(" ", ""), self.visit(value)]))
-            })
-            .collect();
-        wrap("{", join(fields), "}")
+        let left = self.left;
+        let fields = call.optargs.iter().map(|(name, value)| {
+            let name = Doc::text(format!("\"{}\":", camel(left.name(name))));
+            Doc::nest(Doc::Concat(vec![name, Doc::Soft(" ", ""), self.visit(value)]))
+        });
+        wrap("{", join(left.some(fields)), "}")
     }
 
     /// Arguments from `first` on, and the options behind them.
     fn arguments(&mut self, call: &Call, first: usize) -> Doc {
         self.within(true, |printer| {
-            let mut parts: Vec<Doc> = call.args.iter().skip(first).map(|arg| printer.visit(arg)).collect();
+            let left = printer.left;
+            let mut parts = left.some(call.args.iter().skip(first).map(|arg| printer.visit(arg)));
             if !call.optargs.is_empty() {
                 parts.push(printer.optargs(call));
             }
@@ -197,8 +239,10 @@ impl Printer {
 
     /// `r.do(a, b, function ..)`
     fn top_level_do(&mut self, call: &Call) -> Doc {
-        let mut parts: Vec<Doc> =
-            self.within(true, |printer| call.args.iter().skip(1).map(|arg| printer.visit(arg)).collect());
+        let mut parts = self.within(true, |printer| {
+            let left = printer.left;
+            left.some(call.args.iter().skip(1).map(|arg| printer.visit(arg)))
+        });
         parts.extend(call.args.first().map(|func| self.visit(func)));
         self.with_r(wrap("do(", join(parts), ")"))
     }
@@ -207,11 +251,11 @@ impl Printer {
         let [params, body] = call.args.as_slice() else { return Doc::text("...") };
         let params = match params {
             Term::Datum(Datum::Array(numbers), _) => {
-                join(numbers.iter().map(|number| Doc::text(variable_name(&number))).collect())
+                join(self.left.some(numbers.iter().map(|number| Doc::text(variable_name(&number)))))
             }
             Term::Call(array) => {
                 let names = array.args.iter().filter_map(Term::as_datum).map(|number| Doc::text(variable_name(number)));
-                join(names.collect())
+                join(self.left.some(names))
             }
             Term::Datum(..) => Doc::text("..."),
         };
@@ -298,6 +342,10 @@ fn is_bare(term: &Term) -> bool {
     }
 }
 
+fn quoted(name: &str) -> Doc {
+    Doc::text(format!("\"{name}\""))
+}
+
 fn field(name: &str, value: Doc) -> Doc {
     Doc::nest(Doc::Concat(vec![Doc::text(format!("\"{name}\":")), Doc::Soft(" ", ""), value]))
 }
@@ -310,36 +358,30 @@ fn variable_name(number: &Datum) -> String {
     number.as_integer().map_or_else(|_| "...".to_owned(), variable)
 }
 
-/// `take_part` says whether one more part is shown.
-fn constant(datum: &Datum, depth: usize, take_part: &dyn Fn() -> bool) -> Doc {
-    let inner = |datum: &Datum| constant(datum, depth + 1, take_part);
+fn constant(datum: &Datum, depth: usize, left: &Left) -> Doc {
+    let inner = |datum: &Datum| constant(datum, depth + 1, left);
     match datum {
-        _ if depth > PRINTED_CONSTANT_DEPTH_MAX || !take_part() => Doc::text("..."),
+        _ if depth > PRINTED_CONSTANT_DEPTH_MAX || !left.take_part() => Doc::text("..."),
         Datum::MinVal => Doc::text("r.minval"),
         Datum::MaxVal => Doc::text("r.maxval"),
         Datum::Null => Doc::text("null"),
         Datum::Bool(value) => Doc::text(value.to_string()),
         Datum::Number(value) if value.fract() == 0.0 => Doc::text(format!("{value:.0}")),
         Datum::Number(value) => Doc::text(format!("{value:.6}")),
-        Datum::String(text) if text.len() > PRINTED_TEXT_BYTES_MAX => Doc::text("\"...\""),
-        Datum::String(text) => Doc::text(format!("\"{text}\"")),
-        Datum::Binary(data) if data.len() > PRINTED_TEXT_BYTES_MAX => Doc::text("Buffer(...)"),
+        Datum::String(text) => Doc::text(format!("\"{}\"", left.name(text))),
+        Datum::Binary(data) if !left.take_bytes(data.len()) => Doc::text("Buffer(...)"),
         Datum::Binary(data) => {
             let mut base64 = Vec::new();
             binary::write_base64(data, &mut base64);
             let base64 = String::from_utf8(base64).unwrap_or_default();
             wrap("Buffer(", join(vec![Doc::text(base64), Doc::text("'base64'")]), ")")
         }
-        Datum::Array(items) => wrap("[", join(some(items.iter().map(|item| inner(&item)))), "]"),
+        Datum::Array(items) => wrap("[", join(left.some(items.iter().map(|item| inner(&item)))), "]"),
         Datum::Object(fields) => {
-            wrap("{", join(some(fields.iter().map(|(name, value)| field(&name, inner(&value))))), "}")
+            let fields = fields.iter().map(|(name, value)| field(left.name(&name), inner(&value)));
+            wrap("{", join(left.some(fields)), "}")
         }
     }
-}
-
-/// As many parts as one level can have at most; what is behind them is cut anyway.
-fn some(parts: impl Iterator<Item = Doc>) -> Vec<Doc> {
-    parts.take(PRINTED_PARTS_MAX).collect()
 }
 
 /// Whether a term is written behind its first argument, with a dot.

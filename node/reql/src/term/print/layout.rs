@@ -34,23 +34,30 @@ impl Doc {
     }
 }
 
-/// Lays a document out in lines of at most `width` columns where it can.
-pub(super) fn print(doc: &Doc, width: usize) -> String {
-    let mut page = Page { text: String::new(), column: 0, width };
+/// Lays a document out in lines of at most `width` columns where it can. What goes beyond `bytes_max` is cut.
+pub(super) fn print(doc: &Doc, width: usize, bytes_max: usize) -> String {
+    let mut page = Page { text: String::new(), column: 0, width, bytes_max, full: false };
     let fits = doc.width() <= width;
     page.put(doc, 0, fits);
     page.text
 }
 
+/// Stands for what was cut.
+const CUT: &str = "...";
+
 struct Page {
     text: String,
     column: usize,
     width: usize,
+    bytes_max: usize,
+    /// Something was cut; nothing may follow.
+    full: bool,
 }
 
 impl Page {
     fn put(&mut self, doc: &Doc, indent: usize, fits: bool) {
         match doc {
+            _ if self.full => {}
             Doc::Text(text) => self.write(text),
             Doc::Soft(flat, _) if fits => self.write(flat),
             Doc::Soft(_, broken) => {
@@ -67,11 +74,25 @@ impl Page {
     }
 
     fn write(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.column += text.chars().count();
+        if self.has_room(text.len()) {
+            self.text.push_str(text);
+            self.column += text.chars().count();
+        }
+    }
+
+    /// Whether `bytes` more may be written; if not, the text ends here.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        if self.text.len().saturating_add(bytes) > self.bytes_max {
+            self.full = true;
+            self.text.push_str(CUT);
+        }
+        !self.full
     }
 
     fn end_line(&mut self, indent: usize) {
+        if !self.has_room(1 + indent) {
+            return;
+        }
         self.text.push('\n');
         self.text.extend(std::iter::repeat_n(' ', indent));
         self.column = indent;

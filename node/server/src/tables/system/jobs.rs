@@ -2,6 +2,8 @@
 //!
 //! Whoever is not `admin` sees, and ends, only queries of their own.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use photondb_cluster_state::ADMIN;
@@ -12,11 +14,13 @@ use photondb_reql::Str;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::term::print;
+use photondb_runtime::fiber;
 use uuid::Uuid;
 
 use super::{Contents, News, Viewer};
 use crate::catalog;
 use crate::client::running::Listed;
+use crate::limits::JOBS_TEXT_BYTES_MAX;
 
 const QUERY: &str = "query";
 const DISK_COMPACTION: &str = "disk_compaction";
@@ -31,29 +35,28 @@ pub(super) struct Jobs;
 
 impl Contents for Jobs {
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
-        let now = viewer.ground.foundation().clock.now();
-        let mut rows: Vec<Datum> = queries(viewer)
-            .map(|query| {
-                let id = query.id();
-                let facts = &query.facts;
-                let info = Object::from([
-                    ("client_address", Datum::from(facts.peer.ip().to_canonical().to_string())),
-                    ("client_port", Datum::from(u32::from(facts.peer.port()))),
-                    ("query", Datum::from(print::query(&facts.query.start().term))),
-                    ("user", Datum::from(facts.user.clone())),
-                ]);
-                row(viewer, QUERY, id, Some(now.since(facts.began)), info)
-            })
-            .collect();
-        if viewer.user != ADMIN {
-            return Ok(rows);
+        let mut rows = Vec::new();
+        let mut text_left = JOBS_TEXT_BYTES_MAX;
+        for query in viewer.ground.facts().running.all() {
+            if shows(viewer, &query) {
+                rows.push(query_row(viewer, &query, &mut text_left));
+                // A text may take a while to make, and there may be many.
+                fiber::yield_now();
+            }
         }
-        if viewer.ground.foundation().compacting.load(std::sync::atomic::Ordering::Relaxed) {
-            let id = Uuid::new_v5(&DISK_COMPACTION_BASE, viewer.ground.node().to_string().as_bytes());
-            rows.push(row(viewer, DISK_COMPACTION, id, None, Object::new()));
-        }
-        index_constructions(viewer, &mut rows)?;
+        other_rows(viewer, &mut rows)?;
         Ok(rows)
+    }
+
+    fn row(&self, viewer: &Viewer<'_>, key: &Datum) -> Result<Option<Datum>> {
+        let Some((kind, id)) = parse_key(key) else { return Ok(None) };
+        if kind == QUERY {
+            let query = find(viewer, id);
+            return Ok(query.map(|query| query_row(viewer, &query, &mut { JOBS_TEXT_BYTES_MAX })));
+        }
+        let mut rows = Vec::new();
+        other_rows(viewer, &mut rows)?;
+        super::row_in(rows, key)
     }
 
     fn news(&self) -> News {
@@ -70,15 +73,48 @@ impl Contents for Jobs {
         if kind != QUERY {
             return Err(Error::op_failed(format!("Jobs of type `{kind}` cannot be interrupted.")));
         }
-        queries(viewer).filter(|query| query.id() == id).for_each(|query| query.kill());
+        if let Some(query) = find(viewer, id) {
+            query.kill();
+        }
         Ok(Datum::Null)
     }
 }
 
-/// Those that the user may see.
-fn queries(viewer: &Viewer<'_>) -> impl Iterator<Item = std::sync::Arc<Listed>> {
-    let running = viewer.ground.facts().running.all().into_iter();
-    running.filter(|query| viewer.user == ADMIN || query.facts.user == viewer.user)
+/// Whether the user may see it.
+fn shows(viewer: &Viewer<'_>, query: &Listed) -> bool {
+    viewer.user == ADMIN || query.facts.user == viewer.user
+}
+
+/// The query of that id, if the user may see it.
+fn find(viewer: &Viewer<'_>, id: Uuid) -> Option<Arc<Listed>> {
+    viewer.ground.facts().running.find(id).filter(|query| shows(viewer, query))
+}
+
+/// `text_left`: bytes that the texts of this listing may still have.
+fn query_row(viewer: &Viewer<'_>, query: &Listed, text_left: &mut usize) -> Datum {
+    let facts = &query.facts;
+    let text = print::query(&facts.query.start().term, *text_left);
+    *text_left = text_left.saturating_sub(text.len());
+    let info = Object::from([
+        ("client_address", Datum::from(facts.peer.ip().to_canonical().to_string())),
+        ("client_port", Datum::from(u32::from(facts.peer.port()))),
+        ("query", Datum::from(text)),
+        ("user", Datum::from(facts.user.clone())),
+    ]);
+    let lasts = viewer.ground.foundation().clock.now().since(facts.began);
+    row(viewer, QUERY, query.id(), Some(lasts), info)
+}
+
+/// Those that are no queries.
+fn other_rows(viewer: &Viewer<'_>, rows: &mut Vec<Datum>) -> Result<()> {
+    if viewer.user != ADMIN {
+        return Ok(());
+    }
+    if viewer.ground.foundation().compacting.load(Ordering::Relaxed) {
+        let id = Uuid::new_v5(&DISK_COMPACTION_BASE, viewer.ground.node().to_string().as_bytes());
+        rows.push(row(viewer, DISK_COMPACTION, id, None, Object::new()));
+    }
+    index_constructions(viewer, rows)
 }
 
 fn parse_key(key: &Datum) -> Option<(String, Uuid)> {
