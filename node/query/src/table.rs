@@ -268,7 +268,7 @@ pub struct IndexInfo {
     pub multi: bool,
     /// Geospatial.
     pub geo: bool,
-    /// The reql format version it was made under; queries that answer by it are the same for ever.
+    /// Made with another version of the evaluator, and for that being built again.
     pub outdated: bool,
     /// The definition as stored bytes (`reql::format`): what `function` shows, and what `index_create` accepts back.
     pub definition: Vec<u8>,

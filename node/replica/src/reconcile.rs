@@ -162,6 +162,9 @@ impl Replicas {
             let definition = hook.map(|hook| hook.to_vec().into());
             replica.change(&Command::SetWriteHook { definition }).await?;
         }
+        for index in replica.shard.view().schema.indexes.values().filter(|index| index.outdated) {
+            tracing::info!(table = table.name, index = index.name, "an index of another version is being built again");
+        }
         let unbuilt = replica.shard.view().schema.indexes.values().any(|index| index.needs_building());
         if unbuilt {
             let builder = replica.clone();

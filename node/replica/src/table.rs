@@ -239,19 +239,22 @@ impl Table for ShardTable {
         let Some(first) = self.replicas.shards().first() else { return Ok(Vec::new()) };
         let mut indexes = Vec::new();
         for index in first.shard.view().schema.indexes.values() {
-            let states = self.replicas.shards().iter().filter_map(|replica| {
+            let (mut ready, mut outdated, mut progress) = (true, false, 1.0f64);
+            for replica in self.replicas.shards() {
                 let view = replica.shard.view();
-                view.schema.indexes.get(&index.id).map(|index| (index.is_usable(), progress(replica, &index.built)))
-            });
-            let (ready, progress) = states
-                .fold((true, 1.0f64), |(ready, progress), (usable, built)| (ready && usable, progress.min(built)));
+                if let Some(here) = view.schema.indexes.get(&index.id) {
+                    ready &= here.is_usable();
+                    outdated |= here.outdated;
+                    progress = progress.min(part_built(replica, &here.built));
+                }
+            }
             indexes.push(IndexInfo {
                 name: index.name.as_str().into(),
                 ready,
                 progress,
                 multi: index.multi,
                 geo: index.geo,
-                outdated: false,
+                outdated,
                 definition: index.definition.to_vec(),
                 query: String::new(),
             });
@@ -262,7 +265,7 @@ impl Table for ShardTable {
 }
 
 /// Which part of its documents an index covers, from 0 to 1.
-fn progress(replica: &crate::replica::Replica, built: &Built) -> f64 {
+fn part_built(replica: &crate::replica::Replica, built: &Built) -> f64 {
     match built {
         Built::Whole => 1.0,
         Built::Nothing => 0.0,

@@ -220,12 +220,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a version, which must not be newer than `known`.
-    pub fn version(&mut self, known: u8) -> Result<(), ShardError> {
+    pub fn version(&mut self, known: u8) -> Result<u8, ShardError> {
         let found = self.u8()?;
         if found > known || found == 0 {
             return Err(ShardError::Newer { what: self.what, found, known });
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The next `length` bytes.

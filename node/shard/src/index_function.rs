@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use photondb_reql::datum::Datum;
+use photondb_reql::eval::stored::version;
 use photondb_reql::eval::{Closure, Cx, Func, Function, Scope, compile_function};
 
 use crate::error::ShardError;
@@ -21,6 +22,11 @@ impl IndexFunction {
             Func::Closure(closure) => Ok(IndexFunction(closure.function)),
             _ => Err(fails("it is no function literal".to_owned())),
         }
+    }
+
+    /// Whether every version of the evaluator gives the same values by it.
+    pub fn is_same_in_every_version(&self) -> bool {
+        version::is_same_in_every_version(&self.0)
     }
 
     /// The values under which `document` stands in the index. None where the function fails: as in RethinkDB, such a

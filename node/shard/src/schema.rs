@@ -3,17 +3,21 @@
 //!
 //! ```text
 //! key 0x01, index id u64 big-endian:
-//!   version u8 = 1 (2: geospatial), tree u32, flags u8 (bit 0: multi, bit 1: ready, bit 2: geospatial), name length u16, name,
+//!   version u8 = 3, tree u32, flags u8 (bit 0: multi, bit 1: ready, bit 2: geospatial, bit 3: outdated), evaluator u16,
+//!   name length u16, name,
 //!   built u8 (0 nothing, 1 up to the key that follows, 2 to the end), [key length u16, key],
 //!   definition length u32, definition
 //! key 0x02: the write hook's definition
 //! ```
+//!
+//! Versions 1 and 2 (of geospatial indexes) have no evaluator: it is unknown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
 use photondb_proto::IndexId;
+use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::{Direction, KeyRange, Snapshot, Transaction, TreeId};
 
 use crate::error::ShardError;
@@ -21,8 +25,9 @@ use crate::format::{Reader, put_bytes, put_name};
 use crate::index_function::IndexFunction;
 use crate::shard::trees;
 
-const VERSION: u8 = 1;
-const VERSION_GEO: u8 = 2;
+const VERSION: u8 = 3;
+/// From this one on the evaluator stands in it.
+const VERSION_WITH_EVALUATOR: u8 = 3;
 const KEY_INDEX: u8 = 1;
 const KEY_WRITE_HOOK: u8 = 2;
 
@@ -78,6 +83,10 @@ pub struct Index {
     pub state: IndexState,
     /// How far it is built here.
     pub built: Built,
+    /// With which version of the evaluator its entries were made.
+    pub evaluator: EvaluatorVersion,
+    /// It was made with another version, and is being built again.
+    pub outdated: bool,
 }
 
 impl Index {
@@ -85,6 +94,12 @@ impl Index {
     /// after a crash, what was built since the last checkpoint does not.
     pub fn is_usable(&self) -> bool {
         self.state == IndexState::Ready && self.built == Built::Whole
+    }
+
+    /// Whether its entries may be others than its function gives now. Such an index must not be read, and must not be
+    /// maintained either: what is to be removed would not be found. It is built again from nothing.
+    pub fn must_be_built_again(&self) -> bool {
+        self.evaluator != EvaluatorVersion::CURRENT && (self.geo || !self.function.is_same_in_every_version())
     }
 
     /// Whether documents are still missing from it, or nobody has said that none are.
@@ -128,10 +143,12 @@ impl Schema {
 
 /// Stores an index's definition and state.
 pub fn write_index(transaction: &mut Transaction, index: &Index) -> Result<(), ShardError> {
-    let mut value = vec![if index.geo { VERSION_GEO } else { VERSION }];
+    let mut value = vec![VERSION];
     value.put_u32_le(index.tree.0);
     let ready = index.state == IndexState::Ready;
-    value.put_u8(u8::from(index.multi) | u8::from(ready) << 1 | u8::from(index.geo) << 2);
+    let flags = [index.multi, ready, index.geo, index.outdated];
+    value.put_u8(flags.into_iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(flag)));
+    value.put_u16_le(index.evaluator.0);
     put_name(&mut value, &index.name);
     match &index.built {
         Built::Nothing => value.put_u8(0),
@@ -175,9 +192,13 @@ fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
         .map(|id| IndexId(u64::from_be_bytes(id)))
         .ok_or(ShardError::Format { what: "an index's key", offset: 1, reason: "of the wrong length" })?;
     let mut reader = Reader::new("an index's definition", value);
-    reader.version(VERSION_GEO)?;
+    let version = reader.version(VERSION)?;
     let tree = TreeId(reader.u32()?);
     let flags = reader.u8()?;
+    let evaluator = match version {
+        VERSION_WITH_EVALUATOR.. => EvaluatorVersion(reader.u16()?),
+        _ => EvaluatorVersion::UNKNOWN,
+    };
     let name = reader.name()?;
     let built = match reader.u8()? {
         0 => Built::Nothing,
@@ -192,6 +213,59 @@ fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
     reader.end()?;
     let function = IndexFunction::compile(&name, &definition)?;
     let state = if flags & 2 == 2 { IndexState::Ready } else { IndexState::Building };
-    let (multi, geo) = (flags & 1 == 1, flags & 4 == 4);
-    Ok(Index { id, name, tree, multi, geo, definition, function, state, built })
+    let (multi, geo, outdated) = (flags & 1 == 1, flags & 4 == 4, flags & 8 == 8);
+    Ok(Index { id, name, tree, multi, geo, definition, function, state, built, evaluator, outdated })
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_reql::eval::Cx;
+    use photondb_reql::eval::stored::{compile_term, encode_function};
+    use photondb_reql::term::{Message, parse};
+    use photondb_storage::{Engine, EngineOptions, TreeSetId};
+
+    use super::*;
+
+    fn definition() -> Bytes {
+        let Ok(Message::Start(start)) = parse(br#"[1,[69,[[2,[1]],[170,[[10,[1]],"a"]]]]]"#) else { panic!("a query") };
+        Bytes::from(encode_function(&compile_term(&start.term).expect("compiles"), &Cx::pure()).expect("encodes"))
+    }
+
+    #[test]
+    fn golden_bytes_of_an_index() {
+        let definition = definition();
+        let index = Index {
+            id: IndexId(7),
+            name: "by_a".into(),
+            tree: TreeId(17),
+            multi: true,
+            geo: false,
+            function: IndexFunction::compile("by_a", &definition).expect("compiles"),
+            definition: definition.clone(),
+            state: IndexState::Ready,
+            built: Built::UpTo(Bytes::from_static(b"k")),
+            evaluator: EvaluatorVersion(0x0102),
+            outdated: true,
+        };
+        let set = Engine::in_memory(EngineOptions::default()).create_tree_set(TreeSetId(1)).expect("a new tree set");
+        let mut transaction = set.begin();
+        transaction.create_tree(trees::SCHEMA).expect("a new tree");
+        write_index(&mut transaction, &index).expect("writes");
+        transaction.commit().expect("commits");
+        let key = b"\x01\0\0\0\0\0\0\0\x07";
+        let stored = set.get(trees::SCHEMA, key).expect("reads").expect("is there");
+        let length = u32::try_from(definition.len()).expect("short").to_le_bytes();
+        let expected = [b"\x03\x11\0\0\0\x0b\x02\x01\x04\0by_a\x01\x01\0k".as_slice(), &length, &definition].concat();
+        assert_eq!(stored.as_ref(), expected);
+
+        let read = decode_index(key, &stored).expect("decodes");
+        assert_eq!(format!("{read:?}"), format!("{index:?}"));
+        // As it was before there was an evaluator in it.
+        let old = [b"\x01\x11\0\0\0\x03\x04\0by_a\x02".as_slice(), &length, &definition].concat();
+        let read = decode_index(key, &Bytes::from(old)).expect("decodes");
+        assert_eq!((read.evaluator, read.outdated, read.is_usable()), (EvaluatorVersion::UNKNOWN, false, true));
+        assert!(read.multi && !read.geo);
+        let newer = [&[4], &expected[1..]].concat();
+        assert!(matches!(decode_index(key, &Bytes::from(newer)), Err(ShardError::Newer { found: 4, known: 3, .. })));
+    }
 }

@@ -1,18 +1,21 @@
 //! The state machine: entries in, effects out, and readers at any time.
 
+mod state;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use photondb_proto::{Epoch, IndexId, SchemaVersion};
 use photondb_reql::eval::Cx;
+use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::limits::TREES_PER_SET_MAX;
 use photondb_storage::{Direction, Transaction, TreeId, TreeSet};
 
-use crate::command::{Command, Effect, Fence, Outcome, Skipped};
+use crate::command::{Command, Effect, Fence, Outcome};
 use crate::error::ShardError;
-use crate::format::{self, decode_command};
+use crate::format::decode_command;
 use crate::index_function::IndexFunction;
 use crate::limits::CHANGE_LOG_BYTES_MAX;
 use crate::publish::{ChangeBatch, DocumentChange, Listener, Publisher};
@@ -20,6 +23,7 @@ use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
 use crate::snapshot::{Chunk, decode_chunk};
 use crate::{change_log, primary, secondary};
+use state::State;
 
 /// The trees of a shard. Indexes take numbers from `INDEXES_FROM` on, never twice.
 pub mod trees {
@@ -71,22 +75,6 @@ pub struct View {
     pub version: SchemaVersion,
 }
 
-/// The small state that is stored with every entry.
-#[derive(Clone, Debug, Default)]
-struct State {
-    applied: Position,
-    epoch: Epoch,
-    version: SchemaVersion,
-    /// The last chain of writes: its term, id, and the number of its last entry.
-    term: u64,
-    chain: u64,
-    number: u64,
-    next_tree: u32,
-    log_bytes: u64,
-    consensus: Bytes,
-    schema: Arc<Schema>,
-}
-
 /// What a chunk of index building did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildStep {
@@ -112,9 +100,7 @@ impl Shard {
             transaction.commit()?;
             state
         } else {
-            let mut state = State::decode(&meta)?;
-            state.schema = Arc::new(Schema::load(&set.snapshot())?);
-            state
+            State::load(&set, &meta)?
         };
         let view = ArcSwap::from_pointee(state.view());
         Ok(Shard { set, state: Mutex::new(state), view, publisher: Publisher::default() })
@@ -216,7 +202,8 @@ impl Shard {
             secondary::add(&mut transaction, &index, key, document, state.applied.0, &cx)?;
         }
         let built = found.last.map_or(Built::Whole, Built::UpTo);
-        let next = Index { built, ..(*index).clone() };
+        let outdated = index.outdated && built != Built::Whole;
+        let next = Index { built, outdated, ..(*index).clone() };
         schema::write_index(&mut transaction, &next)?;
         transaction.commit()?;
         let step = if next.built == Built::Whole { BuildStep::Built(index.id) } else { BuildStep::Progress };
@@ -280,11 +267,10 @@ impl Replacement<'_> {
     /// Makes the snapshot's contents the shard's.
     pub(crate) fn finish(mut self) -> Result<(), ShardError> {
         let missing = ShardError::Format { what: "a snapshot", offset: 0, reason: "without the shard's state" };
-        let mut next = self.received.take().ok_or(missing)?;
-        self.transaction.set_meta(next.encode())?;
+        let received = self.received.take().ok_or(missing)?.encode();
+        self.transaction.set_meta(received.clone())?;
         self.transaction.commit()?;
-        next.schema = Arc::new(Schema::load(&self.shard.set.snapshot())?);
-        *self.state = next;
+        *self.state = State::load(&self.shard.set, &received)?;
         self.shard.view.store(Arc::new(self.state.view()));
         Ok(())
     }
@@ -361,6 +347,8 @@ impl Work {
                         function,
                         state: IndexState::Building,
                         built: Built::Nothing,
+                        evaluator: EvaluatorVersion::CURRENT,
+                        outdated: false,
                     };
                     schema::write_index(&mut self.transaction, &index)?;
                     schema.indexes.insert(id, Arc::new(index));
@@ -398,70 +386,5 @@ impl Work {
             schema.indexes.insert(id, Arc::new(index));
         }
         Ok(())
-    }
-}
-
-const STATE_VERSION: u8 = 1;
-
-impl State {
-    fn view(&self) -> View {
-        View { schema: self.schema.clone(), epoch: self.epoch, version: self.version }
-    }
-
-    /// Why an entry with this fence, appended in `term`, must be skipped; `None`: it is applied.
-    fn refuses(&self, fence: &Fence, term: u64) -> Option<Skipped> {
-        let follows = fence.term == self.term && fence.chain == self.chain && fence.number == self.number + 1;
-        let begins = fence.number == 1 && (fence.term, fence.chain) > (self.term, self.chain);
-        if fence.term != term {
-            Some(Skipped::Term)
-        } else if fence.epoch != self.epoch {
-            Some(Skipped::Epoch)
-        } else if fence.schema != self.version {
-            Some(Skipped::Schema)
-        } else if !follows && !begins {
-            Some(Skipped::Chain)
-        } else {
-            None
-        }
-    }
-
-    fn encode(&self) -> Bytes {
-        let mut out = Vec::with_capacity(80 + self.consensus.len());
-        out.put_u8(STATE_VERSION);
-        for number in [self.applied.0, self.epoch.0, self.version.0, self.term, self.chain, self.number] {
-            out.put_u64_le(number);
-        }
-        out.put_u32_le(self.next_tree);
-        out.put_u64_le(self.log_bytes);
-        format::put_bytes(&mut out, &self.consensus);
-        Bytes::from(out)
-    }
-
-    fn decode(bytes: &Bytes) -> Result<State, ShardError> {
-        let mut reader = format::Reader::new("a shard's state", bytes);
-        reader.version(STATE_VERSION)?;
-        let state = State {
-            applied: Position(reader.u64()?),
-            epoch: Epoch(reader.u64()?),
-            version: SchemaVersion(reader.u64()?),
-            term: reader.u64()?,
-            chain: reader.u64()?,
-            number: reader.u64()?,
-            next_tree: reader.u32()?,
-            log_bytes: reader.u64()?,
-            consensus: reader.bytes()?,
-            schema: Arc::default(),
-        };
-        reader.end()?;
-        Ok(state)
-    }
-
-    fn applied_of(meta: &Bytes) -> Result<Position, ShardError> {
-        if meta.is_empty() {
-            return Ok(Position(0));
-        }
-        let mut reader = format::Reader::new("a shard's state", meta);
-        reader.version(STATE_VERSION)?;
-        Ok(Position(reader.u64()?))
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod source;
 mod term;
+pub mod version;
 
 use bytes::Bytes;
 
@@ -17,6 +18,7 @@ use crate::format::Function;
 use crate::term::{BacktraceId, Term};
 
 pub use term::{function_parts, function_term};
+pub use version::EvaluatorVersion;
 
 /// The bytes of a function.
 pub fn encode_function(function: &Func, cx: &Cx) -> Result<Vec<u8>> {

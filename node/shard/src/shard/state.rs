@@ -1,0 +1,126 @@
+//! The small state that is stored with every entry, and what is made of it at the start.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes};
+use photondb_proto::{Epoch, SchemaVersion};
+use photondb_reql::eval::stored::EvaluatorVersion;
+use photondb_storage::{Transaction, TreeId, TreeSet};
+
+use super::{Position, View};
+use crate::command::{Fence, Skipped};
+use crate::error::ShardError;
+use crate::format;
+use crate::schema::{self, Built, Index, Schema};
+
+/// The small state that is stored with every entry.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    pub applied: Position,
+    pub epoch: Epoch,
+    pub version: SchemaVersion,
+    /// The last chain of writes: its term, id, and the number of its last entry.
+    pub term: u64,
+    pub chain: u64,
+    pub number: u64,
+    pub next_tree: u32,
+    pub log_bytes: u64,
+    pub consensus: Bytes,
+    pub schema: Arc<Schema>,
+}
+
+const STATE_VERSION: u8 = 1;
+
+impl State {
+    pub fn view(&self) -> View {
+        View { schema: self.schema.clone(), epoch: self.epoch, version: self.version }
+    }
+
+    /// Why an entry with this fence, appended in `term`, must be skipped; `None`: it is applied.
+    pub fn refuses(&self, fence: &Fence, term: u64) -> Option<Skipped> {
+        let follows = fence.term == self.term && fence.chain == self.chain && fence.number == self.number + 1;
+        let begins = fence.number == 1 && (fence.term, fence.chain) > (self.term, self.chain);
+        if fence.term != term {
+            Some(Skipped::Term)
+        } else if fence.epoch != self.epoch {
+            Some(Skipped::Epoch)
+        } else if fence.schema != self.version {
+            Some(Skipped::Schema)
+        } else if !follows && !begins {
+            Some(Skipped::Chain)
+        } else {
+            None
+        }
+    }
+
+    /// The state with its schema, as `set` and its `meta` hold it. Indexes that another version of the evaluator has made
+    /// are emptied, to be built again: they are read by nobody until then.
+    pub fn load(set: &TreeSet, meta: &Bytes) -> Result<State, ShardError> {
+        let mut state = State::decode(meta)?;
+        let mut schema = Schema::load(&set.snapshot())?;
+        let outdated: Vec<_> = schema.indexes.values().filter(|index| index.must_be_built_again()).cloned().collect();
+        if !outdated.is_empty() {
+            let mut transaction = set.begin();
+            for index in outdated {
+                let index = state.build_again(&index, &mut transaction)?;
+                schema.indexes.insert(index.id, Arc::new(index));
+            }
+            transaction.set_meta(state.encode())?;
+            transaction.commit()?;
+        }
+        state.schema = Arc::new(schema);
+        Ok(state)
+    }
+
+    /// The index with nothing in it. It has another tree, so that no reader takes what is there for all there is (S8).
+    fn build_again(&mut self, index: &Index, transaction: &mut Transaction) -> Result<Index, ShardError> {
+        transaction.drop_tree(index.tree)?;
+        let tree = TreeId(self.next_tree);
+        self.next_tree += 1;
+        transaction.create_tree(tree)?;
+        let evaluator = EvaluatorVersion::CURRENT;
+        let index = Index { tree, built: Built::Nothing, evaluator, outdated: true, ..index.clone() };
+        schema::write_index(transaction, &index)?;
+        Ok(index)
+    }
+
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(80 + self.consensus.len());
+        out.put_u8(STATE_VERSION);
+        for number in [self.applied.0, self.epoch.0, self.version.0, self.term, self.chain, self.number] {
+            out.put_u64_le(number);
+        }
+        out.put_u32_le(self.next_tree);
+        out.put_u64_le(self.log_bytes);
+        format::put_bytes(&mut out, &self.consensus);
+        Bytes::from(out)
+    }
+
+    pub fn decode(bytes: &Bytes) -> Result<State, ShardError> {
+        let mut reader = format::Reader::new("a shard's state", bytes);
+        reader.version(STATE_VERSION)?;
+        let state = State {
+            applied: Position(reader.u64()?),
+            epoch: Epoch(reader.u64()?),
+            version: SchemaVersion(reader.u64()?),
+            term: reader.u64()?,
+            chain: reader.u64()?,
+            number: reader.u64()?,
+            next_tree: reader.u32()?,
+            log_bytes: reader.u64()?,
+            consensus: reader.bytes()?,
+            schema: Arc::default(),
+        };
+        reader.end()?;
+        Ok(state)
+    }
+
+    pub fn applied_of(meta: &Bytes) -> Result<Position, ShardError> {
+        if meta.is_empty() {
+            return Ok(Position(0));
+        }
+        let mut reader = format::Reader::new("a shard's state", meta);
+        reader.version(STATE_VERSION)?;
+        Ok(Position(reader.u64()?))
+    }
+}
