@@ -37,6 +37,20 @@ pub const PTYPE_FIELD: &str = "$reql_type$";
 /// Trees deeper than this are dropped with a list instead of the stack.
 const DEPTH_DROPPED_RECURSIVELY: usize = 64;
 
+/// Bytes in front of what is shared.
+const COUNTERS_BYTES: usize = 2 * size_of::<usize>();
+
+/// What is known of a value without a walk.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measures {
+    /// How deep it nests.
+    depth: usize,
+    /// About how many bytes it takes encoded.
+    size: usize,
+    /// About how many bytes of memory it takes beside the `Datum` itself.
+    heap: usize,
+}
+
 /// A value of the language.
 #[derive(Clone)]
 pub enum Datum {
@@ -190,9 +204,28 @@ impl Datum {
         }
     }
 
-    /// About how many bytes of memory it takes. Constant time. Parts that it shares with other values count as its own.
+    /// About how many bytes of memory it takes, all that it is made of included. Constant time. Parts that it shares with
+    /// other values count as its own.
     pub fn footprint(&self) -> usize {
-        size_of::<Datum>() + self.size_hint()
+        size_of::<Datum>().saturating_add(self.heap())
+    }
+
+    fn heap(&self) -> usize {
+        match self {
+            Datum::Array(items) => items.heap(),
+            Datum::Object(fields) => fields.heap(),
+            Datum::String(text) => text.heap(),
+            Datum::Binary(data) => COUNTERS_BYTES + data.len(),
+            _ => 0,
+        }
+    }
+
+    fn measures(&self) -> Measures {
+        match self {
+            Datum::Array(items) => items.measures(),
+            Datum::Object(fields) => fields.measures(),
+            scalar => Measures { depth: 0, size: scalar.size_hint(), heap: scalar.heap() },
+        }
     }
 
     /// A borrowed look that is the same for trees and views.

@@ -160,6 +160,15 @@ impl Error {
         ))
     }
 
+    /// All queries of the server together would hold more than `limit` bytes.
+    pub fn queries_too_large(limit: usize) -> Error {
+        Error::resource(format!(
+            "All queries together over memory limit `{limit}` bytes of this server.  Try again when fewer run, use a smaller \
+             selection or a reduction (like `.reduce` or `.count`), or give the server more memory or a smaller \
+             `--cache-size`."
+        ))
+    }
+
     /// Names the term at fault unless a term further inside already has.
     #[must_use]
     pub fn at(mut self, id: BacktraceId) -> Error {

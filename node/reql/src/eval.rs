@@ -27,7 +27,7 @@ pub mod value;
 
 pub use args::Args;
 pub use compile::{Query, compile};
-pub use context::{Cx, Limits, NoWorld, World};
+pub use context::{Cx, Limits, NoWorld, World, footprint_of};
 pub use function::{Arguments, Closure, Func, Shortcut};
 pub use in_place::InPlace;
 pub use node::{CallNode, Function, Node, Traits};

@@ -20,7 +20,7 @@ fn eval(source: &str) -> String {
 
 /// Calls a function with arguments given as JSON.
 fn call(source: &str, arguments: &str) -> String {
-    let Ok(Datum::Array(arguments)) = json::parse_text(arguments) else { panic!("{arguments}") };
+    let Ok(Datum::Array(arguments)) = json::parse_text(arguments, &mut json::Unwatched) else { panic!("{arguments}") };
     reply(&mut Realm::new().unwrap(), source, Some(arguments.into_vec()))
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::format::{self, Container};
 use super::node::ArrayNode;
-use super::{DEPTH_DROPPED_RECURSIVELY, Datum};
+use super::{COUNTERS_BYTES, DEPTH_DROPPED_RECURSIVELY, Datum, Measures};
 
 /// An array; a clone costs one counter.
 #[derive(Clone)]
@@ -21,16 +21,14 @@ enum Repr {
 }
 
 struct Tree {
-    /// 1 + the greatest depth of an element.
-    depth: usize,
-    /// About how many bytes it takes encoded.
-    size: usize,
+    /// All elements included.
+    measures: Measures,
     items: Vec<Datum>,
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        if self.depth > DEPTH_DROPPED_RECURSIVELY {
+        if self.measures.depth > DEPTH_DROPPED_RECURSIVELY {
             super::dismantle(std::mem::take(&mut self.items));
         }
     }
@@ -94,7 +92,7 @@ impl Array {
     /// 1 + the greatest depth of an element.
     pub fn depth(&self) -> usize {
         match &self.0 {
-            Repr::Tree(tree) => tree.depth,
+            Repr::Tree(tree) => tree.measures.depth,
             Repr::View(value) => format::depth(value),
         }
     }
@@ -108,7 +106,21 @@ impl Array {
 
     pub(super) fn size_hint(&self) -> usize {
         match &self.0 {
-            Repr::Tree(tree) => tree.size,
+            Repr::Tree(tree) => tree.measures.size,
+            Repr::View(value) => value.len(),
+        }
+    }
+
+    pub(super) fn measures(&self) -> Measures {
+        match &self.0 {
+            Repr::Tree(tree) => tree.measures,
+            Repr::View(value) => Measures { depth: format::depth(value), size: value.len(), heap: value.len() },
+        }
+    }
+
+    pub(super) fn heap(&self) -> usize {
+        match &self.0 {
+            Repr::Tree(tree) => tree.measures.heap,
             Repr::View(value) => value.len(),
         }
     }
@@ -147,12 +159,16 @@ impl Default for Array {
 
 impl From<Vec<Datum>> for Array {
     fn from(items: Vec<Datum>) -> Array {
-        let (mut depth, mut size) = (0, 3_usize);
+        let own = COUNTERS_BYTES + size_of::<Tree>() + items.capacity() * size_of::<Datum>();
+        let mut measures = Measures { depth: 0, size: 3, heap: own };
         for item in &items {
-            depth = depth.max(item.depth());
-            size = size.saturating_add(item.size_hint()).saturating_add(1);
+            let item = item.measures();
+            measures.depth = measures.depth.max(item.depth);
+            measures.size = measures.size.saturating_add(item.size).saturating_add(1);
+            measures.heap = measures.heap.saturating_add(item.heap);
         }
-        Array(Repr::Tree(Arc::new(Tree { depth: depth + 1, size, items })))
+        measures.depth += 1;
+        Array(Repr::Tree(Arc::new(Tree { measures, items })))
     }
 }
 

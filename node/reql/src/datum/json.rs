@@ -12,7 +12,7 @@ use super::{Datum, binary, number};
 use crate::error::{Error, Result};
 use crate::limits::VALUE_BYTES_MAX;
 
-pub use parse::{ParseError, parse, parse_text};
+pub use parse::{ParseError, Progress, Unwatched, parse, parse_text, parse_watched};
 pub use scan::{JsonError, Scanner, Syntax};
 
 /// Appends compact JSON: no blanks, fields in the order of their names, binary data as a base64 pseudo-type.

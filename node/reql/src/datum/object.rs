@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::format::{self, Container};
 use super::node::ObjectNode;
-use super::{DEPTH_DROPPED_RECURSIVELY, Datum, Str};
+use super::{COUNTERS_BYTES, DEPTH_DROPPED_RECURSIVELY, Datum, Measures, Str};
 
 /// An object; a clone costs one counter.
 #[derive(Clone)]
@@ -23,10 +23,8 @@ enum Repr {
 }
 
 struct Tree {
-    /// 1 + the greatest depth of a value.
-    depth: usize,
-    /// About how many bytes it takes encoded.
-    size: usize,
+    /// All fields included.
+    measures: Measures,
     /// Ascending by key, each key once.
     entries: Vec<(Str, Datum)>,
 }
@@ -34,18 +32,22 @@ struct Tree {
 impl Tree {
     fn new(entries: Vec<(Str, Datum)>) -> Tree {
         debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "the fields ascend");
-        let (mut depth, mut size) = (0, 3_usize);
+        let own = COUNTERS_BYTES + size_of::<Tree>() + entries.capacity() * size_of::<(Str, Datum)>();
+        let mut measures = Measures { depth: 0, size: 3, heap: own };
         for (key, value) in &entries {
-            depth = depth.max(value.depth());
-            size = size.saturating_add(key.as_bytes().len() + 2).saturating_add(value.size_hint());
+            let value = value.measures();
+            measures.depth = measures.depth.max(value.depth);
+            measures.size = measures.size.saturating_add(key.as_bytes().len() + 2).saturating_add(value.size);
+            measures.heap = measures.heap.saturating_add(key.heap()).saturating_add(value.heap);
         }
-        Tree { depth: depth + 1, size, entries }
+        measures.depth += 1;
+        Tree { measures, entries }
     }
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        if self.depth > DEPTH_DROPPED_RECURSIVELY {
+        if self.measures.depth > DEPTH_DROPPED_RECURSIVELY {
             super::dismantle(std::mem::take(&mut self.entries).into_iter().map(|(_, value)| value).collect());
         }
     }
@@ -153,7 +155,7 @@ impl Object {
     /// 1 + the greatest depth of a value.
     pub fn depth(&self) -> usize {
         match &self.0 {
-            Repr::Tree(tree) => tree.depth,
+            Repr::Tree(tree) => tree.measures.depth,
             Repr::View(value) => format::depth(value),
         }
     }
@@ -167,7 +169,21 @@ impl Object {
 
     pub(super) fn size_hint(&self) -> usize {
         match &self.0 {
-            Repr::Tree(tree) => tree.size,
+            Repr::Tree(tree) => tree.measures.size,
+            Repr::View(value) => value.len(),
+        }
+    }
+
+    pub(super) fn measures(&self) -> Measures {
+        match &self.0 {
+            Repr::Tree(tree) => tree.measures,
+            Repr::View(value) => Measures { depth: format::depth(value), size: value.len(), heap: value.len() },
+        }
+    }
+
+    pub(super) fn heap(&self) -> usize {
+        match &self.0 {
+            Repr::Tree(tree) => tree.measures.heap,
             Repr::View(value) => value.len(),
         }
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::COUNTERS_BYTES;
+
 /// A string of the language. Ordered by its UTF-8 bytes, which is the order by code points.
 #[derive(Clone)]
 pub struct Str(Repr);
@@ -52,6 +54,15 @@ impl Str {
             Repr::Static(text) => text,
             Repr::Shared(text) => text,
             Repr::View(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+        }
+    }
+
+    /// Bytes of memory beside the string itself; of a view, those that it shows.
+    pub(super) fn heap(&self) -> usize {
+        match &self.0 {
+            Repr::Static(_) => 0,
+            Repr::Shared(text) => COUNTERS_BYTES + text.len(),
+            Repr::View(bytes) => bytes.len(),
         }
     }
 

@@ -95,3 +95,25 @@ fn the_deepest_value_needs_little_stack() {
     };
     std::thread::Builder::new().stack_size(64 * 1024).spawn(work).unwrap().join().unwrap();
 }
+
+/// What a value takes is counted by what it is made of in memory, not by its encoded form.
+#[test]
+fn a_footprint_is_that_of_the_memory() {
+    let numbers = |count: u32| Datum::from((0..count).map(Datum::from).collect::<Vec<_>>());
+    let of_numbers = numbers(1_000);
+    assert!(of_numbers.footprint() >= 1_000 * size_of::<Datum>(), "{}", of_numbers.footprint());
+    let nested = Datum::from((0..1_000).map(|_| numbers(3)).collect::<Vec<_>>());
+    assert!(nested.footprint() >= 4_000 * size_of::<Datum>(), "{}", nested.footprint());
+    let object = Datum::Object(Object::from([("a", 1), ("b", 2)]));
+    let objects = Datum::from(vec![object; 1_000]);
+    assert!(objects.footprint() >= 1_000 * 2 * size_of::<(Str, Datum)>(), "{}", objects.footprint());
+    // What is packed takes as much as its bytes.
+    let mut packed = nested.clone();
+    packed.pack();
+    assert_eq!(packed.footprint(), size_of::<Datum>() + packed.to_encoded().len() - 1);
+    assert!(packed.footprint() * 5 < nested.footprint());
+    // A vector that was made with room for more keeps it.
+    let mut roomy = Vec::with_capacity(1_000);
+    roomy.push(Datum::Null);
+    assert!(Datum::from(roomy).footprint() >= 1_000 * size_of::<Datum>());
+}

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::datum::{Datum, Str};
+use crate::datum::{Datum, Str, json};
 use crate::error::{Error, Result};
 use crate::eval::args::Args;
 use crate::eval::script::{Script, Scripted};
@@ -55,6 +55,18 @@ pub trait World {
         u32::MAX
     }
 
+    /// Called before the query holds `bytes`, which is more than it was granted last. Gives how many it may hold from now
+    /// on. Errors: nothing is left of what all queries may hold together.
+    fn grant_memory(&self, _bytes: usize) -> Result<usize> {
+        Ok(usize::MAX)
+    }
+
+    /// Called when the query holds only `bytes`, which is much less than it was granted. Gives how many it may hold from
+    /// now on.
+    fn take_memory_back(&self, _bytes: usize) -> usize {
+        usize::MAX
+    }
+
     /// Where tasks are noted, when the query asks for its profile.
     fn trace(&self) -> Option<&Trace> {
         None
@@ -84,6 +96,10 @@ impl World for NoWorld {
     }
 }
 
+/// What a query was granted and does not hold may be so much before it is given back, in bytes: a query that holds more and
+/// less in turn asks seldom.
+const GRANTED_AHEAD_BYTES_MAX: usize = 512 * 1024;
+
 /// Less than this is not looked at again when a term is done, in bytes.
 const SETTLED_BYTES_MIN: usize = 64 * 1024;
 
@@ -98,6 +114,10 @@ struct Inner {
     steps_left: Cell<u32>,
     /// Bytes held, as far as they are counted.
     held: Cell<usize>,
+    /// Bytes that it may hold before it asks the world for more.
+    granted: Cell<usize>,
+    /// When it holds less than this, the world takes some back.
+    kept_from: Cell<usize>,
     /// Whether the world has a trace.
     traced: bool,
     /// Where the value that was evaluated last came about.
@@ -116,6 +136,8 @@ impl Cx {
             limits,
             steps_left: Cell::new(0),
             held: Cell::new(0),
+            granted: Cell::new(0),
+            kept_from: Cell::new(0),
             origin: Cell::new(BacktraceId::NONE),
             globals: RefCell::default(),
         }))
@@ -192,8 +214,38 @@ impl Cx {
     /// What gathers elements (arrays made of streams, sorts, groups, `distinct`) counts each as it comes in; whatever the
     /// evaluation of a term counted is given back when the term is done, but for its result ([`Cx::settle`]).
     pub fn hold(&self, bytes: usize) -> Result<()> {
-        self.check_room(bytes)?;
-        self.0.held.set(self.0.held.get().saturating_add(bytes));
+        let held = self.0.held.get().saturating_add(bytes);
+        if held > self.0.granted.get() {
+            self.ask_for_memory(held)?;
+        }
+        self.0.held.set(held);
+        Ok(())
+    }
+
+    #[cold]
+    fn ask_for_memory(&self, held: usize) -> Result<()> {
+        if held > self.0.limits.memory {
+            return Err(Error::query_too_large(self.0.limits.memory));
+        }
+        let granted = self.0.world.grant_memory(held)?;
+        self.set_granted(granted);
+        Ok(())
+    }
+
+    fn set_granted(&self, granted: usize) {
+        // A world that grants everything need not be given anything back.
+        let kept_from = if granted == usize::MAX { 0 } else { granted.saturating_sub(GRANTED_AHEAD_BYTES_MAX) };
+        self.0.granted.set(granted.min(self.0.limits.memory));
+        self.0.kept_from.set(kept_from);
+    }
+
+    /// Counts `now` bytes where so far `before` were counted. Errors: as [`Cx::hold`]; then `before` stays.
+    pub fn hold_instead(&self, before: &mut usize, now: usize) -> Result<()> {
+        match now.checked_sub(*before) {
+            Some(more) => self.hold(more)?,
+            None => self.release(*before - now),
+        }
+        *before = now;
         Ok(())
     }
 
@@ -204,9 +256,9 @@ impl Cx {
 
     /// Refuses `bytes` that are held for a short time beside what is counted.
     pub fn check_room(&self, bytes: usize) -> Result<()> {
-        if bytes > self.room() {
-            return Err(Error::query_too_large(self.0.limits.memory));
-        }
+        let held = self.0.held.get();
+        self.hold(bytes)?;
+        self.0.held.set(held);
         Ok(())
     }
 
@@ -217,7 +269,7 @@ impl Cx {
 
     /// Counts elements that were gathered.
     pub fn hold_all(&self, batch: &[Datum]) -> Result<()> {
-        self.hold(batch.iter().map(Datum::footprint).sum())
+        self.hold(footprint_of(batch))
     }
 
     /// Bytes held now; what [`Cx::settle`] and [`Cx::release_to`] go back to.
@@ -227,14 +279,32 @@ impl Cx {
 
     /// Gives back everything counted since `mark`.
     pub fn release_to(&self, mark: usize) {
-        self.0.held.set(self.0.held.get().min(mark));
+        self.set_held(self.0.held.get().min(mark));
+    }
+
+    /// Gives back `bytes` of what was counted.
+    pub fn release(&self, bytes: usize) {
+        self.set_held(self.0.held.get().saturating_sub(bytes));
+    }
+
+    fn set_held(&self, held: usize) {
+        self.0.held.set(held);
+        if held < self.0.kept_from.get() {
+            self.give_back(held);
+        }
+    }
+
+    #[cold]
+    fn give_back(&self, held: usize) {
+        let granted = self.0.world.take_memory_back(held);
+        self.set_granted(granted);
     }
 
     /// Gives back what was counted since `mark` but for what `value` is made of. Free when little was counted.
     pub(crate) fn settle(&self, mark: usize, value: &Value) {
         if self.0.held.get().saturating_sub(mark) >= SETTLED_BYTES_MIN {
             let kept = value.footprint();
-            self.0.held.set(self.0.held.get().min(mark.saturating_add(kept)));
+            self.set_held(self.0.held.get().min(mark.saturating_add(kept)));
         }
     }
 
@@ -245,4 +315,17 @@ impl Cx {
         }
         Ok(())
     }
+}
+
+/// A query that parses a text counts what it makes, and lets others have their turn.
+impl json::Progress for &Cx {
+    fn look(&mut self, values: usize, bytes: usize) -> Result<()> {
+        self.steps_of(values);
+        self.hold(bytes)
+    }
+}
+
+/// About how many bytes of memory these take.
+pub fn footprint_of(batch: &[Datum]) -> usize {
+    batch.iter().map(Datum::footprint).fold(0, usize::saturating_add)
 }

@@ -228,7 +228,7 @@ impl Closure {
         cx.release_to(mark);
         let value = value?;
         if let Value::Datum(datum) = &value {
-            check_growth(datum).map_err(|error| error.at(self.function.body.id()))?;
+            check_growth(datum, cx).map_err(|error| error.at(self.function.body.id()))?;
         }
         Ok(value)
     }
@@ -245,11 +245,12 @@ impl Closure {
 
 /// A query is finite, but a function that `fold` or `reduce` gives its own result again and again could nest or double
 /// a value until it takes all memory, or all time to walk.
-fn check_growth(datum: &Datum) -> Result<()> {
+fn check_growth(datum: &Datum, cx: &Cx) -> Result<()> {
     if datum.depth() > NESTING_MAX {
         return Err(Error::resource(format!("Value nested more than {NESTING_MAX} levels deep.")));
     }
-    json::within_size(datum)
+    json::within_size(datum)?;
+    cx.check_room(datum.footprint())
 }
 
 fn only(args: &[Datum]) -> Result<&Datum> {

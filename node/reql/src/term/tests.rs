@@ -148,7 +148,7 @@ fn recorded_messages() -> Result<()> {
     let Ok(text) = std::fs::read_to_string(path) else { return Ok(()) };
     let mut judged = 0;
     for line in text.lines() {
-        let record = json::parse_text(line)?;
+        let record = json::parse_text(line, &mut json::Unwatched)?;
         let (Ok(op), Ok(body)) = (record.field("op"), record.field("body")) else { continue };
         assert_eq!(op, Datum::from("raw"));
         let body = body.as_string()?.as_str().to_owned();

@@ -73,6 +73,8 @@ pub struct Accumulator<'a> {
     by: Option<InPlace<'a>>,
     /// Whether it can take elements where they lie.
     takes: bool,
+    /// Bytes that are counted of `best` and `element`.
+    held: usize,
 }
 
 impl<'a> Accumulator<'a> {
@@ -86,7 +88,7 @@ impl<'a> Accumulator<'a> {
             }
             Aggregate::Reduce(_) | Aggregate::Collect => (None, false),
         };
-        Accumulator { aggregate, count: 0, sum: 0.0, best: None, element: None, all: Vec::new(), by, takes }
+        Accumulator { aggregate, count: 0, sum: 0.0, best: None, element: None, all: Vec::new(), by, takes, held: 0 }
     }
 
     /// Whether [`Accumulator::take`] may take anything.
@@ -126,10 +128,12 @@ impl<'a> Accumulator<'a> {
             Aggregate::Count => self.count += 1,
             Aggregate::Collect => self.all.push(element),
             Aggregate::Reduce(function) => {
-                self.best = Some(match self.best.take() {
+                let so_far = match self.best.take() {
                     Some(so_far) => function.call_datum_with(smallvec![so_far, element], cx)?,
                     None => element,
-                });
+                };
+                cx.hold_instead(&mut self.held, so_far.footprint())?;
+                self.best = Some(so_far);
             }
             Aggregate::Sum(by) | Aggregate::Avg(by) => {
                 let Some(number) =
@@ -149,8 +153,9 @@ impl<'a> Accumulator<'a> {
                 };
                 if better {
                     // They outlive their neighbours, with whom they may share memory.
-                    self.best = Some(value.detach());
-                    self.element = Some(element.detach());
+                    let (value, element) = (value.detach(), element.detach());
+                    cx.hold_instead(&mut self.held, value.footprint().saturating_add(element.footprint()))?;
+                    (self.best, self.element) = (Some(value), Some(element));
                 }
             }
         }

@@ -47,13 +47,16 @@ impl GroupBy {
                 key.push(choice.clone());
                 key
             };
+            let count = keys.len().saturating_mul(choices.len());
+            if count > cx.limits().array {
+                return Err(self.too_many(cx));
+            }
+            let parts = keys.first().map_or(0, Vec::len) + 1;
+            cx.check_room(count.saturating_mul(size_of::<Vec<Datum>>() + parts * size_of::<Datum>()))?;
             keys = keys
                 .iter()
                 .flat_map(|key| choices.iter().map(|choice| extend(key, choice)).collect::<Vec<_>>())
                 .collect();
-            if keys.len() > cx.limits().array {
-                return Err(self.too_many(cx));
-            }
         }
         Ok(keys.into_iter().map(key).collect())
     }
@@ -112,10 +115,15 @@ impl<'a> Groups<'a> {
     /// Divides a batch among the groups.
     fn push(&mut self, batch: Batch, cx: &Cx) -> Result<()> {
         let mut parted: BTreeMap<Datum, Vec<Datum>> = BTreeMap::new();
+        // An element that belongs to many groups is there once for each, and so are their keys.
+        let mut copies = 0usize;
         for element in batch {
             let mut keys = self.by.keys(&element, cx)?;
             let last = keys.pop();
             for key in keys {
+                let bytes = size_of::<Datum>() + key.footprint();
+                cx.hold(bytes)?;
+                copies += bytes;
                 parted.entry(key).or_default().push(element.clone());
             }
             if let Some(key) = last {
@@ -134,6 +142,7 @@ impl<'a> Groups<'a> {
                 self.collected += 1;
             }
         }
+        cx.release(copies);
         if self.groups.len() > cx.limits().array {
             return Err(self.by.too_many(cx));
         }
@@ -151,14 +160,15 @@ impl<'a> Groups<'a> {
         if let Some(place) = self.places.get(&key) {
             return Ok(*place);
         }
-        // The key is kept twice.
+        // It outlives the documents it comes from.
+        let key = key.detach();
+        // And is kept twice.
         cx.hold(2 * key.footprint() + size_of::<Group<'_>>())?;
         let place = self.groups.len();
         let running = Running::new(self.after);
         self.groups.push(Group { running, accumulator: Accumulator::new(self.aggregate), kept: false });
         self.keys.insert(&key, place);
-        // It outlives the documents it comes from.
-        self.places.insert(key.detach(), place);
+        self.places.insert(key, place);
         Ok(place)
     }
 

@@ -31,6 +31,8 @@ pub struct FrameError {
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     buffer: BytesMut,
+    /// Bytes to come of a frame that nobody wants.
+    unwanted: usize,
 }
 
 impl FrameDecoder {
@@ -47,12 +49,27 @@ impl FrameDecoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Throws the frame away that has begun and is not whole yet, be it with what is still to come of it; gives its token.
+    /// `None`: there is none, or nobody knows yet which.
+    pub fn throw_away(&mut self) -> Option<Token> {
+        let (token, body) = self.header()?;
+        let whole = HEADER_BYTES.saturating_add(body as usize);
+        self.unwanted = whole.checked_sub(self.buffer.len()).filter(|to_come| *to_come > 0)?;
+        self.buffer = BytesMut::new();
+        Some(token)
+    }
+
+    fn header(&self) -> Option<(Token, u32)> {
+        let [a, b, c, d, e, f, g, h, length @ ..] = *self.buffer.first_chunk::<HEADER_BYTES>()?;
+        Some((Token(u64::from_le_bytes([a, b, c, d, e, f, g, h])), u32::from_le_bytes(length)))
+    }
+
     /// The next whole frame, if it is there.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-        let [a, b, c, d, e, f, g, h, length @ ..] = *header;
-        let token = Token(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
-        let length = u32::from_le_bytes(length);
+        let unwanted = self.unwanted.min(self.buffer.len());
+        self.unwanted -= unwanted;
+        self.buffer.advance(unwanted);
+        let Some((token, length)) = self.header() else { return Ok(None) };
         let body = length as usize;
         if body >= FRAME_BYTES_MAX {
             return Err(FrameError { token, length });
@@ -99,6 +116,32 @@ mod tests {
             assert_eq!(frames[0], Frame { token: Token(1), body: Bytes::from_static(b"[5]") });
             assert!(frames[1].body.is_empty());
         }
+    }
+
+    #[test]
+    fn a_frame_that_is_thrown_away_takes_no_other_along() {
+        let mut stream = Vec::new();
+        write_frame(Token(1), &mut stream, |out| out.extend_from_slice(&[b'x'; 100]));
+        write_frame(Token(2), &mut stream, |out| out.extend_from_slice(b"[5]"));
+        for (begun, step) in [(12, 1), (12, 50), (60, 7), (111, 200)] {
+            let mut decoder = FrameDecoder::new();
+            decoder.push(&stream[..begun]);
+            assert_eq!(decoder.next_frame(), Ok(None));
+            assert_eq!(decoder.throw_away(), Some(Token(1)));
+            let mut frames = Vec::new();
+            for piece in stream[begun..].chunks(step) {
+                decoder.push(piece);
+                frames.extend(decoder.next_frame().unwrap());
+                assert!(decoder.buffer().len() <= 12 + 3, "nothing of it is kept");
+            }
+            assert_eq!(frames, [Frame { token: Token(2), body: Bytes::from_static(b"[5]") }], "{begun} and {step}");
+        }
+        let mut decoder = FrameDecoder::new();
+        assert_eq!(decoder.throw_away(), None);
+        decoder.push(&stream[..11]);
+        assert_eq!(decoder.throw_away(), None);
+        decoder.push(&stream[11..112]);
+        assert_eq!(decoder.throw_away(), None, "it is whole");
     }
 
     #[test]

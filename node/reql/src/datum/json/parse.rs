@@ -24,28 +24,80 @@ enum Open {
     Object(Vec<(Str, Datum)>, Str),
 }
 
-/// A whole text as one datum. Pseudo-types are checked and base64 becomes binary, see [`Datum::from_fields`].
-pub fn parse(text: &[u8]) -> std::result::Result<Datum, ParseError> {
-    parse_with(text, Datum::from_fields)
+/// Whoever lets a long text be parsed looks on: [`Progress::look`] is called now and then. An error ends the parsing.
+pub trait Progress {
+    /// So many values more were made, which take about `bytes` of memory.
+    fn look(&mut self, values: usize, bytes: usize) -> Result<()>;
 }
 
-fn parse_with(text: &[u8], finish: Finish) -> std::result::Result<Datum, ParseError> {
+/// Nobody looks.
+pub struct Unwatched;
+
+impl Progress for Unwatched {
+    fn look(&mut self, _values: usize, _bytes: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Values between two looks, if they are short.
+const VALUES_BETWEEN_LOOKS: usize = 1_024;
+
+/// Bytes of the text between two looks, unless one value is longer.
+const BYTES_BETWEEN_LOOKS: usize = 64 * 1024;
+
+/// What was made since the last look.
+struct Watch<'a, P> {
+    progress: &'a mut P,
+    values: usize,
+    /// Where the last look was.
+    offset: usize,
+}
+
+impl<P: Progress> Watch<'_, P> {
+    fn value(&mut self, offset: usize) -> Result<()> {
+        self.values += 1;
+        if self.values >= VALUES_BETWEEN_LOOKS || offset - self.offset >= BYTES_BETWEEN_LOOKS {
+            self.look(offset)?;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, offset: usize) -> Result<()> {
+        let values = std::mem::take(&mut self.values);
+        // Vectors grow by doubling; texts are copied; a field has a name beside its value.
+        let bytes = values * (2 * size_of::<Datum>() + size_of::<Str>()) + (offset - self.offset);
+        self.offset = offset;
+        self.progress.look(values, bytes)
+    }
+}
+
+/// A whole text as one datum. Pseudo-types are checked and base64 becomes binary, see [`Datum::from_fields`].
+pub fn parse(text: &[u8]) -> std::result::Result<Datum, ParseError> {
+    parse_watched(text, &mut Unwatched)
+}
+
+/// The same, while somebody looks on.
+pub fn parse_watched(text: &[u8], progress: &mut impl Progress) -> std::result::Result<Datum, ParseError> {
+    parse_with(text, Datum::from_fields, progress)
+}
+
+fn parse_with(text: &[u8], finish: Finish, progress: &mut impl Progress) -> std::result::Result<Datum, ParseError> {
     let mut scanner = Scanner::new(text);
     if scanner.peek().is_none() {
         return Ok(scanner.fail(Syntax::Empty)?);
     }
-    let datum = value(&mut scanner, NESTING_MAX, finish)?;
+    let datum = value_watched(&mut scanner, NESTING_MAX, finish, progress)?;
     scanner.end()?;
     Ok(datum)
 }
 
 /// `r.json(text)` with RethinkDB's messages. A text may hold what `literal` makes.
-pub fn parse_text(text: &str) -> Result<Datum> {
+pub fn parse_text(text: &str, progress: &mut impl Progress) -> Result<Datum> {
     let finish: Finish = |fields| match fields.node().ptype() {
         Some(b"LITERAL") => Ok(Datum::Object(fields)),
         _ => Datum::from_fields(fields),
     };
-    parse_with(text.as_bytes(), finish).map_err(|error| match error {
+    parse_with(text.as_bytes(), finish, progress).map_err(|error| match error {
         ParseError::Json(error) => {
             let shown: String = text.chars().take_while(|c| *c != '\0').collect();
             Error::logic(format!("Failed to parse \"{shown}\" as JSON: {error}"))
@@ -56,8 +108,19 @@ pub fn parse_text(text: &str) -> Result<Datum> {
 
 /// The next value of a text.
 pub fn value(scanner: &mut Scanner<'_>, levels: usize, finish: Finish) -> std::result::Result<Datum, ParseError> {
+    value_watched(scanner, levels, finish, &mut Unwatched)
+}
+
+fn value_watched<P: Progress>(
+    scanner: &mut Scanner<'_>,
+    levels: usize,
+    finish: Finish,
+    progress: &mut P,
+) -> std::result::Result<Datum, ParseError> {
+    let mut watch = Watch { progress, values: 0, offset: scanner.offset() };
     let mut open: Vec<Open> = Vec::new();
     loop {
+        watch.value(scanner.offset())?;
         let mut done = match scanner.kind()? {
             Kind::Null => scanner.word(b"null").map(|()| Datum::Null)?,
             Kind::Bool if scanner.peek() == Some(b't') => scanner.word(b"true").map(|()| Datum::Bool(true))?,
@@ -87,7 +150,10 @@ pub fn value(scanner: &mut Scanner<'_>, levels: usize, finish: Finish) -> std::r
         // Put the value where it belongs, and close what it was the last of.
         loop {
             match open.pop() {
-                None => return Ok(done),
+                None => {
+                    watch.look(scanner.offset())?;
+                    return Ok(done);
+                }
                 Some(Open::Array(mut items)) => {
                     items.push(done);
                     if scanner.take(b',') {

@@ -64,7 +64,7 @@ fn damaged_text_never_panics() {
 
 #[test]
 fn faults_in_rethinkdbs_words() {
-    let message = |text: &str| parse_text(text).unwrap_err().message;
+    let message = |text: &str| parse_text(text, &mut Unwatched).unwrap_err().message;
     assert_eq!(message("[1,2"), "Failed to parse \"[1,2\" as JSON: Missing a comma or ']' after an array element.");
     assert_eq!(message("{"), "Failed to parse \"{\" as JSON: Missing a name for object member.");
     assert_eq!(message("NaN"), "Failed to parse \"NaN\" as JSON: Invalid value.");

@@ -17,9 +17,11 @@ pub fn fold(args: &Args<'_>) -> Result<Value> {
     let last = function(args, "final_emit")?;
     let Some(emit) = emit else {
         sequence.check_finite().map_err(|error| error.at(args.id(0)))?;
+        let mut held = 0;
         sequence.for_each_batch(cx, |batch| {
             for element in batch {
                 state = step.call_datum_with(smallvec![std::mem::replace(&mut state, Datum::Null), element], cx)?;
+                cx.hold_instead(&mut held, state.footprint())?;
             }
             Ok(Reading::On)
         })?;
@@ -30,7 +32,7 @@ pub fn fold(args: &Args<'_>) -> Result<Value> {
     };
     let array = sequence.is_eager();
     let stream = sequence.open(cx)?;
-    let folding = Sequence::stream(Box::new(Folding { stream, state, step, emit, last, ended: false }));
+    let folding = Sequence::stream(Box::new(Folding { stream, state, held: 0, step, emit, last, ended: false }));
     if array { folding.read_array(cx).map(|array| Value::Datum(array.into())) } else { Ok(Value::Sequence(folding)) }
 }
 
@@ -43,6 +45,8 @@ fn function(args: &Args<'_>, name: &str) -> Result<Option<Func>> {
 struct Folding {
     stream: Box<dyn Stream>,
     state: Datum,
+    /// Bytes that are counted of it.
+    held: usize,
     step: Func,
     emit: Func,
     last: Option<Func>,
@@ -64,6 +68,7 @@ impl Stream for Folding {
                 let next = self.step.call_datum(&[self.state.clone(), element.clone()], cx)?;
                 let given = self.emit.call_datum(&[self.state.clone(), element, next.clone()], cx)?;
                 out.extend(emitted(given)?);
+                cx.hold_instead(&mut self.held, next.footprint())?;
                 self.state = next;
             }
         }

@@ -6,7 +6,7 @@ use crate::eval::{Args, Value};
 
 /// `json`: the value that a text in JSON stands for.
 pub fn parse(args: &Args<'_>) -> Result<Value> {
-    Ok(json::parse_text(args.string(0)?.as_str())?.into())
+    Ok(json::parse_text(args.string(0)?.as_str(), &mut args.cx())?.into())
 }
 
 /// `to_json_string`.
