@@ -10,7 +10,7 @@ pub const STACK_BYTES_MAX: usize = 1 << 20;
 pub const RESULT_NESTING_MAX: usize = 500;
 
 /// A value that comes back, in bytes, about as it is encoded. One string may stand in it many times.
-pub const RESULT_BYTES_MAX: usize = 64 << 20;
+pub const RESULT_BYTES_MAX: usize = 32 << 20;
 
 /// The text of an error, in bytes; what is longer is cut.
 pub const ERROR_BYTES_MAX: usize = 64 << 10;
@@ -18,5 +18,8 @@ pub const ERROR_BYTES_MAX: usize = 64 << 10;
 /// Functions that one query's realm remembers by their source; then it forgets them all. RethinkDB's number.
 pub const FUNCTIONS_MAX: usize = 100;
 
-/// A message between the processes, in bytes without its length: a document or two of arguments, or one result.
-pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
+/// What a process is asked, in bytes without the length: a script, and a few documents of arguments.
+pub const REQUEST_BYTES_MAX: usize = 128 << 20;
+
+/// What it answers, in bytes without the length: one result, a little longer encoded than it was counted.
+pub const REPLY_BYTES_MAX: usize = RESULT_BYTES_MAX + (1 << 20);

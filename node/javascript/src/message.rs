@@ -16,7 +16,7 @@
 use bytes::{Buf, Bytes};
 use photondb_reql::datum::{Datum, DecodeError};
 
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
 
 /// Bytes of the length in front of each message.
 pub const LENGTH_BYTES: usize = 4;
@@ -55,8 +55,8 @@ pub enum Reply {
 /// Bytes that are no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    #[error("a message of {bytes} bytes; at most {MESSAGE_BYTES_MAX} are allowed")]
-    TooLong { bytes: usize },
+    #[error("a message of {bytes} bytes; at most {max} are allowed")]
+    TooLong { bytes: usize, max: usize },
     #[error("a message ends before it should")]
     Truncated,
     #[error("no message begins with {found}")]
@@ -67,16 +67,25 @@ pub enum MessageError {
     Datum(#[from] DecodeError),
 }
 
-/// The length of a body, from the bytes in front of it.
-pub fn body_length(length: [u8; LENGTH_BYTES]) -> Result<usize, MessageError> {
+/// The length of a request's body, from the bytes in front of it.
+pub fn request_length(length: [u8; LENGTH_BYTES]) -> Result<usize, MessageError> {
+    body_length(length, REQUEST_BYTES_MAX)
+}
+
+/// The length of a reply's body, from the bytes in front of it.
+pub fn reply_length(length: [u8; LENGTH_BYTES]) -> Result<usize, MessageError> {
+    body_length(length, REPLY_BYTES_MAX)
+}
+
+fn body_length(length: [u8; LENGTH_BYTES], max: usize) -> Result<usize, MessageError> {
     let bytes = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    if bytes > MESSAGE_BYTES_MAX { Err(MessageError::TooLong { bytes }) } else { Ok(bytes) }
+    if bytes > max { Err(MessageError::TooLong { bytes, max }) } else { Ok(bytes) }
 }
 
 impl Request {
     /// The message, length included. Errors: too long.
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
-        framed(|out| match self {
+        framed(REQUEST_BYTES_MAX, |out| match self {
             Request::Run(run) => {
                 out.push(if run.arguments.is_some() { 1 } else { 2 });
                 out.extend_from_slice(&u64::try_from(run.array_limit).unwrap_or(u64::MAX).to_le_bytes());
@@ -117,7 +126,7 @@ impl Request {
 impl Reply {
     /// The message, length included. Errors: too long.
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
-        framed(|out| match self {
+        framed(REPLY_BYTES_MAX, |out| match self {
             Reply::Value(datum) => {
                 out.push(1);
                 datum.encode(out);
@@ -141,16 +150,16 @@ impl Reply {
     }
 }
 
-fn framed(write: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, MessageError> {
+fn framed(max: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, MessageError> {
     let mut out = vec![0; LENGTH_BYTES];
     write(&mut out);
     let bytes = out.len() - LENGTH_BYTES;
     match u32::try_from(bytes) {
-        Ok(length) if bytes <= MESSAGE_BYTES_MAX => {
+        Ok(length) if bytes <= max => {
             out[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
             Ok(out)
         }
-        _ => Err(MessageError::TooLong { bytes }),
+        _ => Err(MessageError::TooLong { bytes, max }),
     }
 }
 
@@ -184,7 +193,7 @@ mod tests {
     use super::*;
 
     fn body(message: Vec<u8>) -> Bytes {
-        let length = body_length(message[..LENGTH_BYTES].try_into().unwrap()).unwrap();
+        let length = request_length(message[..LENGTH_BYTES].try_into().unwrap()).unwrap();
         let body = Bytes::from(message).slice(LENGTH_BYTES..);
         assert_eq!(body.len(), length);
         body
@@ -222,6 +231,8 @@ mod tests {
         assert_eq!(Reply::decode(Bytes::from_static(b"\x09")), Err(MessageError::Kind { found: 9 }));
         assert_eq!(Reply::decode(Bytes::from_static(b"\x03\xff")), Err(MessageError::Text));
         assert!(Reply::decode(Bytes::from_static(b"\x01\x01\x0a\xff")).is_err());
-        assert_eq!(body_length([0xff; 4]), Err(MessageError::TooLong { bytes: 0xffff_ffff }));
+        let too_long = |max| Err(MessageError::TooLong { bytes: 0xffff_ffff, max });
+        assert_eq!(request_length([0xff; 4]), too_long(REQUEST_BYTES_MAX));
+        assert_eq!(reply_length([0xff; 4]), too_long(REPLY_BYTES_MAX));
     }
 }

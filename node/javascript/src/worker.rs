@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 
-use crate::message::{LENGTH_BYTES, MessageError, Reply, Request, body_length};
+use crate::message::{LENGTH_BYTES, MessageError, Reply, Request, request_length};
 use crate::realm::Realm;
 
 /// Why the loop ended before the other end did.
@@ -37,7 +37,7 @@ fn receive(connection: &mut impl Read) -> Result<Option<Bytes>, WorkerError> {
         return Ok(None);
     }
     connection.read_exact(&mut length[1..])?;
-    let mut body = vec![0; body_length(length)?];
+    let mut body = vec![0; request_length(length)?];
     connection.read_exact(&mut body)?;
     Ok(Some(Bytes::from(body)))
 }

@@ -9,6 +9,7 @@ use photondb_runtime::random::Random;
 
 use crate::catalog::Catalog;
 use crate::fetch::Fetch;
+use crate::memory::MemoryBudget;
 use crate::script::Scripts;
 
 /// The surroundings of a query: one for each session is enough.
@@ -28,4 +29,6 @@ pub struct Environment {
     pub random: Arc<dyn Random>,
     /// Bytes that one query may hold at once.
     pub memory_max: usize,
+    /// What all queries of the node may hold together.
+    pub memory: Arc<MemoryBudget>,
 }

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use photondb_reql::error::Error;
+use photondb_reql::eval::Cx;
 
 /// The way to other servers. One for each session is enough.
 pub trait Fetch {
-    /// Performs the request; parks the fiber. Dropping the fiber abandons it.
-    fn fetch(&self, request: &Request) -> Result<Response, FetchError>;
+    /// Whether anything may be fetched. Errors: [`FetchError::NotAllowed`].
+    fn check_allowed(&self) -> Result<(), FetchError>;
+
+    /// Performs the request; parks the fiber. Dropping the fiber abandons it. The body of the response is counted in `cx`,
+    /// and left for the caller to give back.
+    fn fetch(&self, request: &Request, cx: &Cx) -> Result<Response, FetchError>;
 }
 
 /// A method.
@@ -111,7 +117,7 @@ pub struct Response {
 }
 
 /// Why there is no response, in RethinkDB's words where it has any. A query may catch it with `default`, all but
-/// [`FetchError::NotAllowed`].
+/// [`FetchError::NotAllowed`] and [`FetchError::Memory`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     #[error("`http` is not allowed on this server (it was started without `--allow-http`).")]
@@ -147,4 +153,7 @@ pub enum FetchError {
     Address(String),
     #[error("the response is larger than {0} bytes")]
     TooLarge(usize),
+    /// The query may not hold the response.
+    #[error(transparent)]
+    Memory(Error),
 }

@@ -1,7 +1,7 @@
 //! What values a document has in an index, computed by the query: for changefeeds, and where two indexes meet.
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{ErrorKind, Result};
 use photondb_reql::eval::{Cx, Func};
 
 use crate::definition;
@@ -36,7 +36,12 @@ impl IndexFunction {
             What::PrimaryKey(name) => return document.field(name).into_iter().collect(),
             What::Function(function) => function,
         };
-        let Ok(value) = function.apply(document.clone(), cx) else { return Vec::new() };
+        let value = match function.apply(document.clone(), cx) {
+            // The shard has no such limits but its own, which are the same for every query.
+            Err(error) if error.kind == ErrorKind::ResourceLimit => function.apply(document.clone(), &Cx::pure()),
+            value => value,
+        };
+        let Ok(value) = value else { return Vec::new() };
         let values = match (&value, self.multi) {
             (Datum::Array(items), true) => items.iter().collect(),
             _ => vec![value],

@@ -14,6 +14,7 @@ pub mod fetch;
 mod index_function;
 mod keys;
 pub mod limits;
+pub mod memory;
 mod mismatch;
 mod pace;
 mod print;
@@ -29,4 +30,5 @@ mod world;
 pub mod write;
 
 pub use environment::Environment;
+pub use memory::{MemoryBudget, MemoryShare};
 pub use run::{Answer, Cursor, CursorBatch, Outcome, Prepared, prepare, start};

@@ -98,8 +98,21 @@ pub const BATCH_BYTES_MAX: usize = 64 << 20;
 /// How long a batch may be gathered, whatever the query asks for.
 pub const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// Bytes of a response that a message shows which says that it could not be read.
+pub const HTTP_SHOWN_BODY_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of what a request of `http` is made of: URL, parameters, header and data, before they are escaped.
 pub const HTTP_REQUEST_BYTES_MAX: usize = 32 << 20;
+
+/// Memory of queries is taken from what they may hold together in pieces of at least so many bytes.
+pub const MEMORY_PIECE_BYTES: usize = 64 << 10;
+
+/// A piece is at least what is held divided by this, so that whoever grows asks seldom.
+pub const MEMORY_GROWTH_SHARE: usize = 8;
+
+/// What one query, one message or one answer takes below this is not counted among what all take together, in bytes: most
+/// never take more.
+pub const MEMORY_FREE_BYTES: usize = 16 << 10;
 
 /// Bytes, when encoded, of rows that are asked for at once while a batch is gathered; of one row that is larger.
 pub const PIECE_BYTES_MAX: usize = 32 << 10;

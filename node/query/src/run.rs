@@ -11,6 +11,7 @@ use photondb_reql::eval::{Cx, FeedKind, Query, Scope, Sequence, Source, Stream, 
 use photondb_reql::term::Start;
 
 use crate::environment::Environment;
+use crate::memory::MemoryShare;
 use crate::surroundings::Surroundings;
 use crate::world::QueryWorld;
 use batches::{BatchSizes, Batches};
@@ -24,6 +25,8 @@ const INCLUDES_STATES: u8 = 5;
 pub struct Prepared {
     query: Query,
     start: Start,
+    /// Held as long as it lives.
+    _memory: Option<MemoryShare>,
 }
 
 /// Compiles a query. Errors: arity, names of options, variables; their places are in the registry of `start`.
@@ -33,7 +36,7 @@ pub struct Prepared {
 )]
 pub fn prepare(start: Start) -> std::result::Result<Prepared, (photondb_reql::error::Error, Start)> {
     match compile(&start.term) {
-        Ok(query) => Ok(Prepared { query, start }),
+        Ok(query) => Ok(Prepared { query, start, _memory: None }),
         Err(error) => Err((error, start)),
     }
 }
@@ -42,6 +45,12 @@ impl Prepared {
     /// How many calls of the evaluator may be inside one another: what the stack must hold.
     pub fn depth(&self) -> usize {
         self.query.depth
+    }
+
+    /// What it takes of the memory for all queries, until it is dropped.
+    #[must_use]
+    pub fn counted(self, memory: Option<MemoryShare>) -> Prepared {
+        Prepared { _memory: memory, ..self }
     }
 
     /// The query as it came: its options, and what the places in errors stand for.
@@ -80,7 +89,11 @@ fn run(query: &Query, start: &Start, environment: &Environment) -> Result<Outcom
         Answer::Sequence(cursor) if !cursor.is_feed() => None,
         _ => surroundings.trace.as_ref().map(Trace::take),
     };
-    Ok(Outcome { answer, profile })
+    if let Answer::Atom(datum) = &answer {
+        // The text that is made of it is about as long.
+        cx.hold(datum.size_hint())?;
+    }
+    Ok(Outcome { answer, profile, _held: cx })
 }
 
 /// What a query answers.
@@ -90,6 +103,8 @@ pub struct Outcome {
     pub answer: Answer,
     /// With `profile: true`: what took how long, when this is the answer; of rows to come [`Cursor::profile`] tells.
     pub profile: Option<Datum>,
+    /// The answer is counted among what the query holds until it is written.
+    _held: Cx,
 }
 
 /// The result of a query.
@@ -161,6 +176,11 @@ impl Cursor {
     /// With `profile: true`: what took how long since the last answer.
     pub fn profile(&self) -> Option<Datum> {
         self.cx.trace().map(Trace::take)
+    }
+
+    /// The rows of the last batch were written and dropped: they are counted no more.
+    pub fn let_go(&mut self) {
+        self.batches.let_go(&self.cx);
     }
 
     /// The next rows, on a fiber, which a feed parks until there is one. After an error there is nothing more.

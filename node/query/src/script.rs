@@ -2,7 +2,7 @@
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Script, Scripted};
+use photondb_reql::eval::{Cx, Script, Scripted};
 
 /// The engine. One for each session is enough.
 pub trait Scripts {
@@ -12,13 +12,14 @@ pub trait Scripts {
 
 /// The scripts of one query: they share a global object that nobody else sees. Dropping a realm ends what runs in it.
 pub trait Realm {
-    /// Runs a script, or with `arguments` calls the function that it gives; parks the fiber. After [`ScriptError::TimedOut`]
-    /// and [`ScriptError::Crashed`] the realm is good for nothing.
+    /// Runs a script, or with `arguments` calls the function that it gives; parks the fiber. What goes over and comes back is
+    /// counted in `cx`, and left for the caller to give back. After [`ScriptError::TimedOut`],
+    /// [`ScriptError::Crashed`] and [`ScriptError::Memory`] the realm is good for nothing.
     fn run(
         &mut self,
         script: &Script,
         arguments: Option<&[Datum]>,
-        array_limit: usize,
+        cx: &Cx,
     ) -> std::result::Result<Scripted, ScriptError>;
 }
 
@@ -34,6 +35,9 @@ pub enum ScriptError {
     /// What ran it has gone.
     #[error("crashed")]
     Crashed,
+    /// The query may not hold what goes over, or what comes back.
+    #[error(transparent)]
+    Memory(Error),
     /// Arguments and source are more than can be handed over.
     #[error("a message of {bytes} bytes is too long")]
     TooLong { bytes: usize },
@@ -52,6 +56,7 @@ impl ScriptError {
             ScriptError::Crashed => {
                 Error::logic(format!("Javascript query `{source}` caused a crash in a worker process."))
             }
+            ScriptError::Memory(error) => error,
             ScriptError::TooLong { bytes } => Error::resource(format!(
                 "The arguments of a JavaScript function take {bytes} bytes, which is too much."
             )),

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use photondb_query::{Answer, Cursor, MemoryBudget};
 use photondb_reql::datum::Datum;
+use photondb_runtime::fiber::{self, StackSize};
 
 #[path = "double/catalog.rs"]
 mod catalog;
@@ -66,6 +68,16 @@ fn everything_that_gathers_is_counted() {
             format!("[2,[{one},{one},{one}]]")
         }),
         ("in functions", format!(r#"[38,[[2,[1,2,3]],[69,[[2,[2]],[51,[{},"array"]]]]]]"#, texts(150))),
+        ("fold", format!("[187,[{},\"\",[69,[[2,[2,3]],[24,[[10,[2]],[10,[3]]]]]]]]", texts(1_000))),
+        ("reduce", format!("[37,[{},[69,[[2,[2,3]],[24,[[10,[2]],[10,[3]]]]]]]]", texts(1_000))),
+        ("max of each group", format!("[148,[[144,[{},{key}]]]]", texts(1_000))),
+        // Numbers that take a byte or two when they are encoded.
+        ("small values", format!(r#"[51,[[38,[{},[69,[[2,[1]],[2,[1,1,1,1]]]]]],"array"]]"#, range(1_500))),
+        ("small objects", format!(r#"[51,[[38,[{},[69,[[2,[1]],{{"a":1,"b":2}}]]]],"array"]]"#, range(1_500))),
+        ("the groups of one element", {
+            let keys = format!(r#"[51,[{},"array"]]"#, range(1_000));
+            format!(r#"[43,[[144,[{},[69,[[2,[2]],{keys}]]],{{"multi":true}}]]]"#, range(20))
+        }),
         ("do", format!(r#"[64,[[69,[[2,[3]],[24,[[10,[3]],[10,[3]]]]]],[51,[{},"array"]]]]"#, texts(1_000))),
     ];
     for (what, query) in gathering {
@@ -110,4 +122,64 @@ fn a_write_that_shows_too_many_changes_shows_the_first() {
     let answer = session.run(&format!(r#"[56,[[15,["t"]],{rows}],{{"return_changes":true}}]"#));
     assert!(answer.contains(r#""inserted":500"#), "{answer}");
     assert!(answer.contains("Too many changes, array truncated to "), "{answer}");
+}
+
+/// A stream without end that holds a text of two megabytes while it is read.
+fn holding_a_text() -> String {
+    let sum = "[69,[[2,[1,2]],[24,[[10,[1]],[10,[1]]]]]]";
+    let text = format!("[187,[{},{:?},{sum}]]", range(11), "x".repeat(1_000));
+    format!("[187,[[173,[]],{text},[69,[[2,[3,4]],[10,[3]]]]],{{\"emit\":[69,[[2,[5,6,7]],[2,[1]]]]}}]")
+}
+
+/// Begins to read the rows of a query.
+fn begin(session: &Session, query: &str) -> Cursor {
+    let Ok(Answer::Sequence(mut cursor)) = session.open(query) else { panic!("no stream") };
+    let read = move || {
+        cursor.next_batch().expect("rows");
+        cursor
+    };
+    fiber::block_on(StackSize::for_depth(64), read).expect("does not panic")
+}
+
+fn over_all(limit: usize) -> String {
+    format!("!ResourceLimit: All queries together over memory limit `{limit}` bytes of this server.")
+}
+
+#[test]
+fn queries_share_what_the_node_has() {
+    const MAX: usize = 8 << 20;
+    let memory = MemoryBudget::new(MAX);
+    let catalog = Rc::new(MemoryCatalog::default());
+    let (first, second) = [(); 2].map(|()| Session::among(&catalog, "admin", usize::MAX, &memory)).into();
+    let open = begin(&first, &holding_a_text());
+    assert!(memory.taken() > 2_000_000, "{} bytes are taken", memory.taken());
+    let refused = second.run(&format!("[43,[[71,[{},1]]]]", holding_a_text()));
+    assert!(refused.starts_with(&over_all(MAX)), "{refused:.300}");
+    assert!(refused.contains("--cache-size"), "it says what to do: {refused:.300}");
+    assert_eq!(memory.refused(), 1);
+    // Little ones go on, and whoever has something keeps it.
+    assert_eq!(second.run("[24,[1,2]]"), "3");
+    drop(open);
+    assert_eq!(memory.taken(), 0);
+    assert_eq!(second.run(&format!("[43,[[71,[{},1]]]]", holding_a_text())), "1");
+    assert_eq!(memory.taken(), 0, "what is over is given back");
+}
+
+#[test]
+fn rows_that_wait_for_their_reader_are_counted() {
+    let memory = MemoryBudget::new(64 << 20);
+    let session = Session::among(&Rc::new(MemoryCatalog::default()), "admin", usize::MAX, &memory);
+    let mut cursor = begin(&session, &texts(20_000));
+    let read = move || {
+        let batch = cursor.next_batch().expect("rows");
+        (batch, cursor)
+    };
+    let (batch, mut cursor) = fiber::block_on(StackSize::for_depth(64), read).expect("does not panic");
+    // The rows, and the text that is made of them.
+    let bytes: usize = batch.rows.iter().map(Datum::size_hint).sum();
+    assert!(memory.taken() >= 2 * bytes, "{} bytes are taken for {bytes}", memory.taken());
+    cursor.let_go();
+    assert!(memory.taken() < bytes, "{} bytes are taken", memory.taken());
+    drop(cursor);
+    assert_eq!(memory.taken(), 0);
 }

@@ -73,6 +73,8 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Memory that one query may hold, in bytes; follows from the machine's and the cache's.
     pub query_bytes: usize,
+    /// Memory that all queries may hold together, in bytes; follows likewise.
+    pub all_queries_bytes: usize,
     /// The password of `admin` in a data directory that is created.
     pub initial_password: InitialPassword,
     /// For a laptop.
@@ -174,6 +176,7 @@ impl Config {
             canonical_addresses: given.all("canonical-address").to_vec(),
             cache_bytes,
             query_bytes: value::query_bytes(cache_bytes),
+            all_queries_bytes: value::all_queries_bytes(cache_bytes),
             initial_password: value::initial_password(given),
             dev_mode: value::flag(given, "dev-mode")?,
             scripts: value::scripts(given)?,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use metrics::counter;
 use photondb_query::fetch::{Fetch, FetchError, Request, Response};
+use photondb_reql::eval::Cx;
 use photondb_runtime::fiber;
 use photondb_runtime::random::Random;
 use photondb_runtime::task::{JoinHandle, spawn_local, timeout};
@@ -51,23 +52,27 @@ impl Client {
         }))
     }
 
-    async fn perform(&self, request: &Request) -> Result<Response, FetchError> {
+    async fn perform(&self, request: &Request, cx: &Cx) -> Result<Response, FetchError> {
         let Ok(_room) = self.room.acquire().await else { return Err(FetchError::Connect) };
         counter!("photondb_http_requests_total").increment(1);
-        let mut last = Err(FetchError::NoAttempts);
         let mut cookies = request.cookies.clone();
-        for _ in 0..request.attempts {
-            last = follow::follow(self, request, &mut cookies).await;
-            let again = match &last {
+        let mark = cx.held();
+        let mut attempts_left = request.attempts;
+        while let Some(left) = attempts_left.checked_sub(1) {
+            attempts_left = left;
+            // What came the last time was let go of.
+            cx.release_to(mark);
+            let outcome = follow::follow(self, request, &mut cookies, cx).await;
+            let again = match &outcome {
                 Err(FetchError::Connect | FetchError::Send | FetchError::Receive) => true,
                 Ok(response) => matches!(response.status, 408 | 500 | 502 | 503 | 504),
                 Err(_) => false,
             };
-            if !again {
-                break;
+            if !again || left == 0 {
+                return outcome;
             }
         }
-        last
+        Err(FetchError::NoAttempts)
     }
 }
 
@@ -81,11 +86,16 @@ struct Sessions {
 }
 
 impl Fetch for Sessions {
-    fn fetch(&self, request: &Request) -> Result<Response, FetchError> {
+    fn check_allowed(&self) -> Result<(), FetchError> {
+        self.client.as_ref().map(|_| ()).ok_or(FetchError::NotAllowed)
+    }
+
+    fn fetch(&self, request: &Request, cx: &Cx) -> Result<Response, FetchError> {
         let client = self.client.clone().ok_or(FetchError::NotAllowed)?;
-        let request = request.clone();
+        let (request, cx) = (request.clone(), cx.clone());
         let time = request.timeout;
-        let mut task = EndsWithItsOwner(spawn_local(async move { timeout(time, client.perform(&request)).await }));
+        let task = async move { timeout(time, client.perform(&request, &cx)).await };
+        let mut task = EndsWithItsOwner(spawn_local(task));
         match fiber::wait(&mut task.0) {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(FetchError::TimedOut(time)),

@@ -34,7 +34,8 @@ pub const CONTINUES_WAITING_MAX: usize = 16;
 pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Output buffers larger than this are given back to the system once they are empty.
-pub const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
+/// No more than is free for everybody: a client that waits must take nothing from others.
+pub const OUTPUT_BYTES_KEPT: usize = photondb_query::limits::MEMORY_FREE_BYTES;
 
 /// Connections of one node at once.
 pub const CONNECTIONS_MAX: usize = 20_000;
@@ -174,6 +175,13 @@ pub const QUERY_MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// One query may hold this part of the memory that storage leaves.
 pub const QUERY_MEMORY_SHARE: u64 = 2;
+
+/// What all queries together may hold on a small machine all the same, in bytes.
+pub const ALL_QUERIES_MEMORY_BYTES_MIN: u64 = 2 * QUERY_MEMORY_BYTES_MIN;
+
+/// They may hold the memory that storage leaves, but for one part of so many: stacks, connections, and what an allocator holds
+/// back are not counted.
+pub const ALL_QUERIES_MEMORY_REST_SHARE: u64 = 4;
 
 /// Bytes of a script and the arguments of one call.
 pub const SCRIPT_REQUEST_BYTES_MAX: usize = 64 << 20;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use photondb_consensus::{Groups, OnFatal, Options as RaftOptions};
 use photondb_proto::NodeId;
-use photondb_query::Environment;
+use photondb_query::{Environment, MemoryBudget};
 use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
@@ -85,6 +85,8 @@ pub struct Foundation {
     pub fatal: OnFatal,
     /// Whether the page file is being compacted.
     pub compacting: Arc<AtomicBool>,
+    /// What all queries may hold together.
+    pub memory: Arc<MemoryBudget>,
 }
 
 /// Ports that are bound.
@@ -135,8 +137,18 @@ impl Node {
         )
         .map_err(StartError::Thread)?;
         let raft_handle = raft.handle();
-        let foundation =
-            Arc::new(Foundation { engine, groups, raft: raft_handle, node_id, clock, random, fatal, compacting });
+        let memory = MemoryBudget::new(config.all_queries_bytes);
+        let foundation = Arc::new(Foundation {
+            engine,
+            groups,
+            raft: raft_handle,
+            node_id,
+            clock,
+            random,
+            fatal,
+            compacting,
+            memory,
+        });
 
         let status = Arc::new(Status::new(&config, ports, foundation.clone()));
         let http = start_http(http_bound, status.clone())?;
@@ -200,6 +212,7 @@ impl Node {
                     clock: foundation.clock.clone(),
                     random: foundation.random.clone(),
                     memory_max: query_bytes,
+                    memory: foundation.memory.clone(),
                 };
                 ReqlDatabase::new(&server, users, environment, &facts.running)
             })

@@ -168,7 +168,7 @@ fn memory_and_stack_have_ends_and_the_realm_lives_on() {
     let deep = reply(&mut realm, "JSON.parse('['.repeat(1e6))", None);
     assert!(deep.starts_with("! "), "{deep}");
     let huge = reply(&mut realm, "new Array(1000).fill('x'.repeat(1e6))", None);
-    assert_eq!(huge, "! The result of a JavaScript query is larger than 67108864 bytes.");
+    assert_eq!(huge, "! The result of a JavaScript query is larger than 33554432 bytes.");
     assert_eq!(reply(&mut realm, "1 + 1", None), "2");
 }
 

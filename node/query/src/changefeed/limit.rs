@@ -34,6 +34,8 @@ struct State {
     descending: bool,
     limit: usize,
     items: Vec<Item>,
+    /// Bytes that are counted of those that were read.
+    held: usize,
     /// The snapshot that the elements were last read from.
     position: Position,
 }
@@ -59,7 +61,8 @@ impl LimitFeed {
         let members = Members::of(&table, transforms)?;
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
         let subscription = table.table.subscribe()?;
-        let mut state = State { table, members, descending, limit, items: Vec::new(), position: Position::default() };
+        let mut state =
+            State { table, members, descending, limit, items: Vec::new(), held: 0, position: Position::default() };
         state.read(cx)?;
         Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false })
     }
@@ -80,6 +83,7 @@ impl State {
         }
         let mut rows = self.table.table.scan(&access, self.table.mode)?;
         let mut first = true;
+        let mut bytes = 0usize;
         while self.items.len() < self.limit {
             let batch = rows.next_batch((self.limit - self.items.len()).clamp(1, SCAN_BATCH_ROWS))?;
             // The oldest snapshot: a change that a later one includes is only applied once more.
@@ -97,9 +101,12 @@ impl State {
                 let key = row.document.field(&self.table.info().primary_key)?;
                 if let Some(shown) = self.members.show(&row.document, cx)? {
                     let place = row.index_value.unwrap_or_else(|| key.clone());
+                    let item = [&place, &key, &shown].map(Datum::footprint);
+                    bytes = item.into_iter().fold(bytes, usize::saturating_add);
                     self.items.push(Item { place, key, shown });
                 }
             }
+            cx.hold_instead(&mut self.held, bytes)?;
         }
         Ok(())
     }
@@ -131,7 +138,7 @@ impl State {
         }
         self.items.truncate(self.limit);
         for (key, shown) in differences(&before, &self.items) {
-            queue.push(key, shown);
+            queue.push(key, shown, cx);
         }
         Ok(())
     }
@@ -214,7 +221,7 @@ impl Stream for LimitFeed {
                 }
                 Ok(())
             })?;
-            self.queue.take(want, &self.options, &mut out);
+            self.queue.take(want, &self.options, &mut out, cx);
         }
         Ok(out)
     }

@@ -92,7 +92,7 @@ impl RangeFeed {
         // Once initial content is complete, changes come behind the state `ready`.
         if !self.initial.is_complete() {
             self.look(cx)?;
-            self.queue.take(usize::MAX, &self.options, out);
+            self.queue.take(usize::MAX, &self.options, out, cx);
         }
         Ok(true)
     }
@@ -133,7 +133,7 @@ fn take_one(
             ..Shown::default()
         };
         if shown.old != shown.new {
-            queue.push(key.clone(), shown);
+            queue.push(key.clone(), shown, cx);
         }
     }
     Ok(())
@@ -171,7 +171,7 @@ impl Stream for RangeFeed {
                         self.look(cx)?;
                     }
                     if !out.is_empty() {
-                        self.queue.take(want, &self.options, &mut out);
+                        self.queue.take(want, &self.options, &mut out, cx);
                         return Ok(out);
                     }
                     while self.queue.is_empty() {
@@ -179,7 +179,7 @@ impl Stream for RangeFeed {
                         self.take(changes, cx)?;
                     }
                     self.gather(cx)?;
-                    self.queue.take(want, &self.options, &mut out);
+                    self.queue.take(want, &self.options, &mut out, cx);
                 }
             }
             if !out.is_empty() && self.stage != Stage::Beginning {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Cx, Stream};
+use photondb_reql::eval::{Cx, Stream, footprint_of};
 use photondb_runtime::clock::Clock;
 
 use super::CursorBatch;
@@ -80,20 +80,42 @@ pub(super) struct Batches {
     piece: usize,
     /// Rows that were read but did not fit.
     waiting: Vec<Datum>,
+    /// Bytes that are counted of those, and of the last batch with its text.
+    held: usize,
+    /// What a row of the batches so far weighed, in bytes: what the first rows of the next one are likely to.
+    row_bytes: Option<usize>,
     ended: bool,
 }
 
 impl Batches {
     pub fn new(sizes: BatchSizes, feed: bool, clock: Arc<dyn Clock>) -> Batches {
-        Batches { sizes, clock, feed, first: true, piece: FIRST_PIECE_ROWS, waiting: Vec::new(), ended: false }
+        Batches {
+            sizes,
+            clock,
+            feed,
+            first: true,
+            piece: FIRST_PIECE_ROWS,
+            waiting: Vec::new(),
+            held: 0,
+            row_bytes: None,
+            ended: false,
+        }
     }
 
     pub fn is_feed(&self) -> bool {
         self.feed
     }
 
-    /// Reads until there are enough rows, or for a feed until there is one.
+    /// The last batch was written and dropped.
+    pub fn let_go(&mut self, cx: &Cx) {
+        let waiting = footprint_of(&self.waiting).min(self.held);
+        cx.release(self.held - waiting);
+        self.held = waiting;
+    }
+
+    /// Reads until there are enough rows, or for a feed until there is one. They are counted until [`Batches::let_go`].
     pub fn next(&mut self, stream: &mut dyn Stream, cx: &Cx) -> Result<CursorBatch> {
+        self.let_go(cx);
         let sizes = if std::mem::take(&mut self.first) { self.sizes.first() } else { self.sizes };
         let began = self.clock.now();
         let mut rows = std::mem::take(&mut self.waiting);
@@ -106,11 +128,14 @@ impl Batches {
             if enough {
                 break rows.len();
             }
-            let want = self.piece.min(measured.fitting(&sizes)).min(sizes.rows_max - rows.len());
+            let mean = measured.mean().or(self.row_bytes);
+            let fitting = mean.map_or(usize::MAX, |mean| measured.fitting(mean, &sizes));
+            let want = self.piece.min(fitting).min(sizes.rows_max - rows.len());
             let asked = self.clock.now();
             let mut piece = stream.next_batch(want, cx)?;
             // Rows that were made take several times as much memory as they do encoded, and wait for the rest of the batch.
             piece.iter_mut().for_each(|row| row.pack());
+            self.hold(footprint_of(&piece), cx)?;
             self.ended = piece.is_empty();
             self.adapt(self.clock.now().since(asked), sizes.time);
             if rows.is_empty() {
@@ -119,8 +144,17 @@ impl Batches {
                 rows.append(&mut piece);
             }
         };
+        self.row_bytes = measured.mean().or(self.row_bytes);
         self.waiting = rows.split_off(cut);
+        // The text that is made of them is about as long.
+        self.hold(measured.bytes, cx)?;
         Ok(CursorBatch { more: !self.ended || !self.waiting.is_empty(), rows })
+    }
+
+    fn hold(&mut self, bytes: usize, cx: &Cx) -> Result<()> {
+        cx.hold(bytes)?;
+        self.held += bytes;
+        Ok(())
     }
 
     /// Rows that come fast are asked for by many, so that time is looked at about as often whatever the stream does.
@@ -151,11 +185,15 @@ impl Measured {
         None
     }
 
-    /// How many rows like these fill what is left of the bytes.
-    fn fitting(&self, sizes: &BatchSizes) -> usize {
-        let Some(mean) = self.bytes.checked_div(self.rows) else { return usize::MAX };
-        let left = sizes.bytes.saturating_sub(self.bytes) / mean.max(1);
+    /// What a row weighs, at least a byte; `None`: there was none.
+    fn mean(&self) -> Option<usize> {
+        self.bytes.checked_div(self.rows).map(|mean| mean.max(1))
+    }
+
+    /// How many rows of `mean` bytes each fill what is left of the bytes.
+    fn fitting(&self, mean: usize, sizes: &BatchSizes) -> usize {
+        let left = sizes.bytes.saturating_sub(self.bytes) / mean;
         let wanted = left.max(sizes.rows_min.saturating_sub(self.rows));
-        wanted.min(BATCH_BYTES_MAX.saturating_sub(self.bytes) / mean.max(1)).min(PIECE_BYTES_MAX / mean.max(1)).max(1)
+        wanted.min(BATCH_BYTES_MAX.saturating_sub(self.bytes) / mean).min(PIECE_BYTES_MAX / mean).max(1)
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use photondb_query::fetch::{Fetch, FetchError, Request, Response};
 use photondb_query::script::{Realm, Scripts};
-use photondb_query::{Answer, Environment, start};
+use photondb_query::{Answer, Environment, MemoryBudget, start};
 use photondb_reql::Str;
 use photondb_reql::datum::Datum;
+use photondb_reql::eval::Cx;
 use photondb_reql::term::{Message, parse};
 use photondb_runtime::clock::{ManualClock, WallTime};
 use photondb_runtime::fiber::{self, StackSize};
@@ -19,7 +20,11 @@ use super::catalog::MemoryCatalog;
 struct Nobody;
 
 impl Fetch for Nobody {
-    fn fetch(&self, _request: &Request) -> Result<Response, FetchError> {
+    fn check_allowed(&self) -> Result<(), FetchError> {
+        Err(FetchError::NotAllowed)
+    }
+
+    fn fetch(&self, _request: &Request, _cx: &Cx) -> Result<Response, FetchError> {
         Err(FetchError::NotAllowed)
     }
 }
@@ -43,6 +48,11 @@ impl Session {
 
     /// The same, whose queries may hold so many bytes.
     pub fn with_memory(catalog: &Rc<MemoryCatalog>, user: &str, memory_max: usize) -> Session {
+        Session::among(catalog, user, memory_max, &MemoryBudget::new(usize::MAX))
+    }
+
+    /// The same, which shares `memory` with others.
+    pub fn among(catalog: &Rc<MemoryCatalog>, user: &str, memory_max: usize, memory: &Arc<MemoryBudget>) -> Session {
         let environment = Environment {
             catalog: catalog.clone(),
             fetch: Rc::new(Nobody),
@@ -51,6 +61,7 @@ impl Session {
             clock: Arc::new(ManualClock::starting_at(WallTime { micros: 1_000_000_000_000 })),
             random: Arc::new(SeededRandom::new(1)),
             memory_max,
+            memory: memory.clone(),
         };
         let session = Session { environment };
         if session.run(r#"[62,[]]"#) == "[]" {

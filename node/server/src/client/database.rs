@@ -1,7 +1,10 @@
 //! What a session asks of the node.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use photondb_query::MemoryBudget;
+use photondb_reql::error::Error;
 use photondb_reql::wire::frame::FrameError;
 use photondb_runtime::fiber::StackSize;
 
@@ -16,6 +19,9 @@ pub trait Database: 'static {
 
     /// Begins a login of a client at `peer`.
     fn login(&self, peer: SocketAddr) -> Self::Login;
+
+    /// What all queries may take of memory together.
+    fn memory(&self) -> &Arc<MemoryBudget>;
 
     /// Reads the body of a frame. The error is the body of the answer.
     fn parse(&self, body: &[u8]) -> Result<Message<Self::Query>, Vec<u8>>;
@@ -82,6 +88,8 @@ pub enum OwnAnswer<'a> {
     TooManyCursors,
     /// The frame is longer than one may be; the connection is closed after this answer.
     FrameTooLong(FrameError),
+    /// There is no memory for the message.
+    NoMemory(&'a Error),
     /// The query panicked: our fault.
     Panicked(&'a str),
 }

@@ -6,29 +6,58 @@ use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use photondb_reql::wire::frame::{Frame, FrameDecoder, FrameError};
+use photondb_query::MemoryShare;
+use photondb_reql::error::Error;
+use photondb_reql::wire::frame::{Frame, FrameDecoder, FrameError, Token};
 use photondb_runtime::network::ByteStream;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::limits::{INBOX_BYTES_GROWTH_MAX, READ_BYTES};
 
 /// What has arrived and is not yet taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
     decoder: FrameDecoder,
+    /// Of the memory for queries: what is in the decoder, and in the frame that was taken last.
+    memory: MemoryShare,
+    /// The frame that was thrown away because there was no memory for it, until somebody tells its client.
+    refused: Option<(Token, Error)>,
+}
+
+/// Why there is no frame.
+#[derive(Debug)]
+pub(super) enum InboxError {
+    /// It is longer than one may be; nothing after it can be read.
+    TooLong(FrameError),
+    /// There was no memory for it. What follows can be read.
+    NoMemory(Token, Error),
 }
 
 impl Inbox {
     /// What was received before and belongs to frames.
-    pub(super) fn with(bytes: &[u8]) -> Self {
-        let mut inbox = Self::default();
-        inbox.decoder.push(bytes);
-        inbox
+    pub(super) fn with(bytes: &[u8], memory: MemoryShare) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.push(bytes);
+        Self { decoder, memory, refused: None }
     }
 
-    /// The next frame, when it is whole.
-    pub(super) fn take(&mut self) -> Result<Option<Frame>, FrameError> {
-        self.decoder.next_frame()
+    /// The next frame, when it is whole. The frame before it is counted no more.
+    pub(super) fn take(&mut self) -> Result<Option<Frame>, InboxError> {
+        if let Some((token, error)) = self.refused.take() {
+            return Err(InboxError::NoMemory(token, error));
+        }
+        let frame = self.decoder.next_frame().map_err(InboxError::TooLong)?;
+        let rest = self.decoder.buffer();
+        match &frame {
+            // What is left shares its memory with the frame, and would keep it.
+            Some(frame) if frame.body.len() > READ_BYTES => {
+                let rest = std::mem::take(rest);
+                self.decoder.push(&rest);
+            }
+            Some(_) => {}
+            None => self.memory.shrink_to(rest.capacity()),
+        }
+        Ok(frame)
     }
 
     /// Bytes that wait.
@@ -36,18 +65,30 @@ impl Inbox {
         self.decoder.buffer().len()
     }
 
-    /// Reads once. `Ok(0)`: the other side sends no more.
+    /// Reads once. `Ok(false)`: the other side sends no more.
     pub(super) fn poll_read(
         &mut self,
         stream: &mut Box<dyn ByteStream>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<bool>> {
         let bytes = self.decoder.buffer();
         if !bytes.is_empty() {
             // Part of a frame is there. At least as much room again as has arrived: a long frame is copied a constant
             // number of times.
-            bytes.reserve(bytes.len().clamp(READ_BYTES, INBOX_BYTES_GROWTH_MAX));
-            return pin!(stream.read_buf(bytes)).poll(cx);
+            let more = bytes.len().clamp(READ_BYTES, INBOX_BYTES_GROWTH_MAX);
+            let refused = self.memory.grow_to(bytes.len() + more).err();
+            // What is not yet known to be a frame, or is whole and waits, is little.
+            if let Some(error) = refused
+                && let Some(token) = self.decoder.throw_away()
+            {
+                self.memory.shrink_to(0);
+                self.refused = Some((token, error));
+                return Poll::Ready(Ok(true));
+            }
+            let bytes = self.decoder.buffer();
+            bytes.reserve(more);
+            let count = ready!(pin!(stream.read_buf(bytes)).poll(cx))?;
+            return Poll::Ready(Ok(count > 0));
         }
         // Most reads find whole frames, and most waits find nothing: through a buffer on the stack, so that a connection
         // that waits for its client owns no memory.
@@ -58,6 +99,6 @@ impl Inbox {
             self.decoder = FrameDecoder::new();
         }
         self.decoder.push(buffer.filled());
-        Poll::Ready(Ok(buffer.filled().len()))
+        Poll::Ready(Ok(!buffer.filled().is_empty()))
     }
 }

@@ -4,23 +4,32 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use photondb_query::MemoryShare;
 use photondb_reql::wire::frame::{Token, write_frame};
 use photondb_runtime::network::ByteStream;
 
 use crate::limits::OUTPUT_BYTES_KEPT;
 
 /// What is to be written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Output {
     bytes: Vec<u8>,
     written: usize,
     unflushed: bool,
+    /// Of the memory for queries: what the bytes take. It was made already, so it is taken whether there is any or not.
+    memory: MemoryShare,
 }
 
 impl Output {
+    /// Nothing yet.
+    pub(super) fn new(memory: MemoryShare) -> Output {
+        Output { bytes: Vec::new(), written: 0, unflushed: false, memory }
+    }
+
     /// Adds a frame whose body `write` appends.
     pub(super) fn frame(&mut self, token: u64, write: impl FnOnce(&mut Vec<u8>)) {
         write_frame(Token(token), &mut self.bytes, write);
+        self.memory.set(self.bytes.capacity());
     }
 
     /// Adds bytes that are no frame: a login's.
@@ -59,6 +68,7 @@ impl Output {
         if self.bytes.capacity() > OUTPUT_BYTES_KEPT {
             self.bytes = Vec::new();
         }
+        self.memory.set(self.bytes.capacity());
         Poll::Ready(Ok(()))
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use metrics::{Counter, counter};
-use photondb_query::{Answer, Environment, Prepared, prepare};
+use photondb_query::{Answer, Environment, MemoryBudget, MemoryShare, Prepared, prepare};
 use photondb_reql::datum::{Datum, Object, Str};
 use photondb_reql::error::{Error, Result as QueryResult};
 use photondb_reql::term::Message as WireMessage;
@@ -83,6 +83,10 @@ impl Database for ReqlDatabase {
         }
     }
 
+    fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.environment.memory
+    }
+
     fn parse(&self, body: &[u8]) -> Result<Message<Arc<Prepared>>, Vec<u8>> {
         self.queries.increment(1);
         let error_body = |error: &Error, frames: &[_]| {
@@ -90,11 +94,13 @@ impl Database for ReqlDatabase {
             write_error(error, frames, None, &mut answer);
             answer
         };
+        let memory = MemoryShare::of(&self.environment.memory, query::memory_of(body));
+        let memory = memory.map_err(|error| error_body(&error, &[]))?;
         match query::parse(body) {
             Ok(WireMessage::Start(start)) => {
                 let noreply = start.flag("noreply");
                 match prepare(*start) {
-                    Ok(query) => Ok(Message::Start { query: Arc::new(query), noreply }),
+                    Ok(query) => Ok(Message::Start { query: Arc::new(query.counted(memory)), noreply }),
                     Err((error, start)) => {
                         let frames = error.backtrace.map(|id| start.registry.frames(id)).unwrap_or_default();
                         Err(error_body(&error, &frames))
@@ -169,6 +175,7 @@ impl Database for ReqlDatabase {
                 Error::resource("Too many results are open on this connection; read or close some of them.")
             }
             OwnAnswer::FrameTooLong(error) => Error::client(error.to_string()),
+            OwnAnswer::NoMemory(error) => error.clone(),
             OwnAnswer::Panicked(message) => Error::internal(format!("Unexpected exception: {message}")),
         };
         write_error(&error, &[], None, answer);
@@ -191,7 +198,11 @@ impl Rows {
                 let profile = profile.as_ref();
                 let kind = if batch.more { ResponseType::Partial } else { ResponseType::Sequence };
                 let response = Response { notes: &self.notes, profile, ..Response::new(kind, &batch.rows) };
-                write_response(&self.query, &response, answer) && batch.more
+                let written = write_response(&self.query, &response, answer);
+                let more = batch.more;
+                drop(batch);
+                self.cursor.let_go();
+                written && more
             }
             Err(error) => {
                 write_query_error(&self.query, &error, answer);

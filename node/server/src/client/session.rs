@@ -13,13 +13,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use photondb_query::MemoryShare;
 use photondb_runtime::network::ByteStream;
 use photondb_runtime::task::timeout;
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
 use super::database::{Database, Login, LoginState, OwnAnswer, Welcome};
-use super::inbox::Inbox;
+use super::inbox::{Inbox, InboxError};
 use super::output::Output;
 use crate::limits::{DRAIN_TIME_MAX, LOGIN_TIME_MAX, OUTPUT_BYTES_MAX, READ_AHEAD_BYTES_MAX, REFUSAL_TIME_MAX};
 use queries::Queries;
@@ -32,7 +33,8 @@ pub async fn serve<D: Database>(
     mut stream: Box<dyn ByteStream>,
     mut draining: watch::Receiver<bool>,
 ) {
-    let login = timeout(LOGIN_TIME_MAX, log_in(database.login(peer), &mut stream));
+    let share = || MemoryShare::new(database.memory());
+    let login = timeout(LOGIN_TIME_MAX, log_in(database.login(peer), &mut stream, Output::new(share())));
     let welcome = tokio::select! {
         biased;
         login = login => match login {
@@ -44,8 +46,8 @@ pub async fn serve<D: Database>(
         _ = draining.wait_for(|draining| *draining) => return,
     };
     let mut session = Session {
-        inbox: Inbox::with(&welcome.rest),
-        output: Output::default(),
+        inbox: Inbox::with(&welcome.rest, share()),
+        output: Output::new(share()),
         queries: Queries::new(database, welcome.user, welcome.in_flight_max),
         stream,
         broken: false,
@@ -76,8 +78,11 @@ async fn refuse(mut stream: Box<dyn ByteStream>) {
 }
 
 /// Carries a login out. `None`: refused, and the client was told why.
-async fn log_in<L: Login>(mut login: L, stream: &mut Box<dyn ByteStream>) -> io::Result<Option<Welcome<L::User>>> {
-    let mut output = Output::default();
+async fn log_in<L: Login>(
+    mut login: L,
+    stream: &mut Box<dyn ByteStream>,
+    mut output: Output,
+) -> io::Result<Option<Welcome<L::User>>> {
     let mut answer = Vec::new();
     loop {
         let mut chunk = [0; 512];
@@ -126,8 +131,8 @@ impl<D: Database> Session<D> {
                 return Poll::Pending;
             }
             match self.inbox.poll_read(&mut self.stream, cx)? {
-                Poll::Ready(0) => return Poll::Ready(Ok(())),
-                Poll::Ready(_) => {}
+                Poll::Ready(false) => return Poll::Ready(Ok(())),
+                Poll::Ready(true) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -144,7 +149,10 @@ impl<D: Database> Session<D> {
             match self.inbox.take() {
                 Ok(None) => return,
                 Ok(Some(frame)) => self.queries.accept(frame.token.0, &frame.body, cx, &mut self.output),
-                Err(error) => {
+                Err(InboxError::NoMemory(token, error)) => {
+                    self.queries.answer(token.0, OwnAnswer::NoMemory(&error), &mut self.output);
+                }
+                Err(InboxError::TooLong(error)) => {
                     self.queries.answer(error.token.0, OwnAnswer::FrameTooLong(error), &mut self.output);
                     self.broken = true;
                 }

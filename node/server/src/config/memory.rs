@@ -10,7 +10,8 @@ use photondb_reql::limits::QUERY_MEMORY_BYTES_MAX;
 use rustix::process::{Resource, getrlimit};
 
 use crate::limits::{
-    CACHE_BYTES_MIN, MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE, QUERY_MEMORY_BYTES_MIN, QUERY_MEMORY_SHARE,
+    ALL_QUERIES_MEMORY_BYTES_MIN, ALL_QUERIES_MEMORY_REST_SHARE, CACHE_BYTES_MIN, MEMORY_RESERVE_BYTES,
+    MEMORY_RESERVE_SHARE, QUERY_MEMORY_BYTES_MIN, QUERY_MEMORY_SHARE,
 };
 
 /// The budget of `--cache-size auto`, in bytes.
@@ -32,6 +33,16 @@ pub(super) fn query_bytes(cache_bytes: u64) -> u64 {
 fn query_share(limit: u64, cache_bytes: u64) -> u64 {
     let share = limit.saturating_sub(cache_bytes) / QUERY_MEMORY_SHARE;
     share.clamp(QUERY_MEMORY_BYTES_MIN, QUERY_MEMORY_BYTES_MAX as u64)
+}
+
+/// What all queries may hold together, in bytes, beside a cache of `cache_bytes`.
+pub(super) fn all_queries_bytes(cache_bytes: u64) -> u64 {
+    all_queries_share(limit(), cache_bytes)
+}
+
+fn all_queries_share(limit: u64, cache_bytes: u64) -> u64 {
+    let beside = limit.saturating_sub(cache_bytes);
+    (beside - beside / ALL_QUERIES_MEMORY_REST_SHARE).max(ALL_QUERIES_MEMORY_BYTES_MIN)
 }
 
 /// What this process may take, in bytes.
@@ -118,6 +129,17 @@ mod tests {
         assert_eq!(query_share(512 * MIB, 192 * MIB), 160 * MIB);
         assert_eq!(query_share(64 * 1024 * MIB, 1024 * MIB), 1024 * MIB);
         assert_eq!(query_share(64 * MIB, 1024 * MIB), 64 * MIB);
+    }
+
+    #[test]
+    fn all_queries_get_three_quarters_of_it() {
+        assert_eq!(all_queries_share(512 * MIB, 192 * MIB), 240 * MIB);
+        assert_eq!(all_queries_share(64 * 1024 * MIB, 1024 * MIB), 63 * 768 * MIB);
+        assert_eq!(all_queries_share(64 * MIB, 1024 * MIB), ALL_QUERIES_MEMORY_BYTES_MIN);
+        for (limit, cache) in [(512, 192), (64, 16), (1 << 20, 64), (128, 1024)] {
+            let (one, all) = (query_share(limit * MIB, cache * MIB), all_queries_share(limit * MIB, cache * MIB));
+            assert!(one <= all, "one query may hold {one}, all together {all}");
+        }
     }
 
     #[test]

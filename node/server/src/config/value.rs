@@ -97,6 +97,11 @@ pub(super) fn query_bytes(cache_bytes: u64) -> usize {
     usize::try_from(memory::query_bytes(cache_bytes)).unwrap_or(usize::MAX)
 }
 
+/// What all queries may hold together, in bytes.
+pub(super) fn all_queries_bytes(cache_bytes: u64) -> usize {
+    usize::try_from(memory::all_queries_bytes(cache_bytes)).unwrap_or(usize::MAX)
+}
+
 pub(super) fn cache_bytes(given: &Given) -> Result<u64, ConfigError> {
     let value = given.last("cache-size").unwrap_or("auto");
     if value == "auto" {

@@ -7,6 +7,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response as HttpResponse, body::Incoming};
 use hyper_util::rt::TokioIo;
 use photondb_query::fetch::{Auth, AuthScheme, Cookie, FetchError, HeaderLine, Method};
+use photondb_reql::eval::Cx;
 use photondb_runtime::task::spawn_local;
 use url::Url;
 
@@ -41,6 +42,7 @@ pub(super) async fn exchange(
     hop: &Hop,
     jar: &[Cookie],
     follows: bool,
+    cx: &Cx,
 ) -> Result<Answer, FetchError> {
     let mut authorization = None;
     let digest = hop.auth.as_ref().filter(|auth| auth.scheme == AuthScheme::Digest);
@@ -63,7 +65,7 @@ pub(super) async fn exchange(
             authorization = Some(answer);
             continue;
         }
-        return read(response, hop.method, follows).await;
+        return read(response, hop.method, follows, cx).await;
     }
 }
 
@@ -189,7 +191,7 @@ fn basic(auth: &Auth) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
-async fn read(response: HttpResponse<Incoming>, method: Method, follows: bool) -> Result<Answer, FetchError> {
+async fn read(response: HttpResponse<Incoming>, method: Method, follows: bool, cx: &Cx) -> Result<Answer, FetchError> {
     let (parts, incoming) = response.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let header = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
@@ -198,7 +200,7 @@ async fn read(response: HttpResponse<Incoming>, method: Method, follows: bool) -
         parts.headers.get(header::LOCATION).filter(|_| follows && matches!(status, 301 | 302 | 303 | 307 | 308));
     let redirect = redirect.map(text);
     let body = match (&redirect, method) {
-        (None, method) if method != Method::Head => body::read(incoming, &parts.headers).await?,
+        (None, method) if method != Method::Head => body::read(incoming, &parts.headers, cx).await?,
         _ => Bytes::new(),
     };
     Ok(Answer { status, header, body, redirect })

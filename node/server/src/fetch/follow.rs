@@ -2,13 +2,19 @@
 
 use bytes::Bytes;
 use photondb_query::fetch::{Auth, AuthScheme, Cookie, FetchError, HeaderLine, Method, Request, Response};
+use photondb_reql::eval::Cx;
 use url::Url;
 
 use super::exchange::{Hop, exchange};
 use super::{Client, cookies};
 
 /// Performs the request, and those to which the answers redirect it.
-pub(super) async fn follow(client: &Client, request: &Request, jar: &mut Vec<Cookie>) -> Result<Response, FetchError> {
+pub(super) async fn follow(
+    client: &Client,
+    request: &Request,
+    jar: &mut Vec<Cookie>,
+    cx: &Cx,
+) -> Result<Response, FetchError> {
     let mut url = parse(&request.url)?;
     let mut hop = Hop {
         method: request.method,
@@ -19,7 +25,7 @@ pub(super) async fn follow(client: &Client, request: &Request, jar: &mut Vec<Coo
     };
     let mut followed = 0;
     loop {
-        let answer = exchange(client, &url, &hop, jar, request.redirects > 0).await?;
+        let answer = exchange(client, &url, &hop, jar, request.redirects > 0, cx).await?;
         cookies::store(jar, &url, &answer.header);
         let Some(target) = answer.redirect else {
             return Ok(Response {

@@ -96,6 +96,10 @@ impl Health for Status {
         gauge!("photondb_ready").set(if self.is_ready() { 1.0 } else { 0.0 });
         gauge!("photondb_uptime_seconds").set(self.uptime().as_secs_f64());
         gauge!("photondb_raft_groups").set(self.foundation.groups.list().len() as f64);
+        let memory = &self.foundation.memory;
+        gauge!("photondb_query_memory_bytes").set(memory.taken() as f64);
+        gauge!("photondb_query_memory_bytes_max").set(memory.max() as f64);
+        counter!("photondb_query_memory_refused_total").absolute(memory.refused());
         let engine = self.foundation.engine.metrics();
         gauge!("photondb_storage_dirty_bytes").set(engine.dirty_bytes as f64);
         gauge!("photondb_storage_dirty_bytes_max").set(engine.dirty_bytes_max as f64);

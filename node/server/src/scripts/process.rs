@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
-use photondb_javascript::message::{LENGTH_BYTES, MessageError, Reply, Request, body_length};
+use photondb_javascript::message::{LENGTH_BYTES, MessageError, Reply, Request, reply_length};
+use photondb_reql::error::Error;
+use photondb_reql::eval::Cx;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -37,6 +39,9 @@ pub(super) enum ExchangeError {
     Connection(#[from] io::Error),
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// The query may not hold the reply.
+    #[error(transparent)]
+    Memory(Error),
 }
 
 impl Process {
@@ -61,12 +66,13 @@ impl Process {
         Ok(Process { child, connection: UnixStream::from_std(ours)? })
     }
 
-    /// Sends a request and waits for its reply.
-    pub async fn exchange(&mut self, request: &[u8]) -> Result<Reply, ExchangeError> {
+    /// Sends a request and waits for its reply, which is counted in `cx`.
+    pub async fn exchange(&mut self, request: &[u8], cx: &Cx) -> Result<Reply, ExchangeError> {
         self.connection.write_all(request).await?;
         let mut length = [0; LENGTH_BYTES];
         self.connection.read_exact(&mut length).await?;
-        let expected = body_length(length)?;
+        let expected = reply_length(length)?;
+        cx.hold(expected).map_err(ExchangeError::Memory)?;
         // The buffer grows with what arrives, not with what the length claims.
         let mut body = Vec::new();
         (&mut self.connection).take(expected as u64).read_to_end(&mut body).await?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use photondb_javascript::message::{MessageError, Reply, Request, Run};
 use photondb_query::script::{Realm, ScriptError};
 use photondb_reql::datum::Datum;
-use photondb_reql::eval::{Script, Scripted};
+use photondb_reql::eval::{Cx, Script, Scripted};
 use photondb_runtime::fiber;
 use photondb_runtime::task::timeout;
 
 use super::ScriptProcesses;
-use super::process::Process;
+use super::process::{ExchangeError, Process};
 use crate::limits::SCRIPT_REQUEST_BYTES_MAX;
 
 pub(super) struct ProcessRealm {
@@ -29,28 +29,25 @@ impl ProcessRealm {
 }
 
 impl Realm for ProcessRealm {
-    fn run(
-        &mut self,
-        script: &Script,
-        arguments: Option<&[Datum]>,
-        array_limit: usize,
-    ) -> Result<Scripted, ScriptError> {
+    fn run(&mut self, script: &Script, arguments: Option<&[Datum]>, cx: &Cx) -> Result<Scripted, ScriptError> {
         // Arguments share memory, a message has each for itself.
         let bytes = arguments.iter().flat_map(|all| all.iter()).map(Datum::size_hint);
         let bytes = bytes.fold(script.source.len(), usize::saturating_add);
         if bytes > SCRIPT_REQUEST_BYTES_MAX {
             return Err(ScriptError::TooLong { bytes });
         }
+        cx.hold(bytes).map_err(ScriptError::Memory)?;
+        let array_limit = cx.limits().array;
         let run =
             Run { source: script.source.as_str().to_owned(), arguments: arguments.map(<[Datum]>::to_vec), array_limit };
         let request = Request::Run(run).encode().map_err(|error| match error {
-            MessageError::TooLong { bytes } => ScriptError::TooLong { bytes },
+            MessageError::TooLong { bytes, .. } => ScriptError::TooLong { bytes },
             _ => ScriptError::Crashed,
         })?;
         let Some(process) = &mut self.process else { return Err(ScriptError::Crashed) };
         self.spoilt = true;
         let time = Duration::from_millis(script.timeout_ms);
-        match fiber::wait(timeout(time, process.exchange(&request))) {
+        match fiber::wait(timeout(time, process.exchange(&request, cx))) {
             Ok(Ok(reply)) => {
                 self.spoilt = false;
                 match reply {
@@ -59,6 +56,7 @@ impl Realm for ProcessRealm {
                     Reply::Failed(text) => Err(ScriptError::Failed(text)),
                 }
             }
+            Ok(Err(ExchangeError::Memory(error))) => Err(ScriptError::Memory(error)),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a process for JavaScript failed");
                 Err(ScriptError::Crashed)

@@ -8,12 +8,12 @@ use std::time::Duration;
 use photondb::client::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
 use photondb::client::running::{Ending, Job};
 use photondb::limits::QUERIES_IN_FLIGHT_MAX;
+use photondb_query::MemoryBudget;
 use photondb_reql::limits::HANDSHAKE_BYTES_MAX;
 use photondb_runtime::fiber::{StackSize, wait};
 use photondb_runtime::task::sleep;
 
 /// How many queries have begun, and how many are over, however they ended.
-#[derive(Default)]
 pub struct Counts {
     pub begun: AtomicUsize,
     pub over: AtomicUsize,
@@ -21,6 +21,22 @@ pub struct Counts {
     pub held: AtomicUsize,
     /// How each query is ended, in the order in which they came.
     pub endings: Mutex<Vec<Arc<Ending>>>,
+    pub memory: Arc<MemoryBudget>,
+}
+
+/// What messages and answers may take together.
+pub const MEMORY_MAX: usize = 256 << 20;
+
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts {
+            begun: AtomicUsize::default(),
+            over: AtomicUsize::default(),
+            held: AtomicUsize::default(),
+            endings: Mutex::default(),
+            memory: MemoryBudget::new(MEMORY_MAX),
+        }
+    }
 }
 
 impl Counts {
@@ -72,6 +88,10 @@ impl Database for Scripted {
 
     fn login(&self, _: SocketAddr) -> Password {
         Password::default()
+    }
+
+    fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.0.memory
     }
 
     fn parse(&self, body: &[u8]) -> Result<Message<String>, Vec<u8>> {

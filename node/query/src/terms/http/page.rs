@@ -45,12 +45,15 @@ impl Pages {
     }
 
     fn next(&mut self, cx: &Cx) -> Result<Batch> {
-        let fetched = fetch(&self.surroundings, &self.options, self.cookies.clone()).at(self.id)?;
+        let mark = cx.held();
+        let fetched = fetch(&self.surroundings, &self.options, self.cookies.clone(), cx).at(self.id)?;
         let rows = match &fetched.body {
             Datum::Array(items) => items.iter().collect(),
             other => vec![other.clone()],
         };
         self.more = self.find_next(fetched, cx).at(self.id)?;
+        // Whoever gathers rows counts them.
+        cx.release_to(mark);
         Ok(rows)
     }
 

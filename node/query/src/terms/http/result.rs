@@ -3,12 +3,14 @@
 use std::sync::LazyLock;
 
 use photondb_reql::datum::{Datum, json};
-use photondb_reql::error::{Error, Result};
+use photondb_reql::error::{Error, ErrorKind, Result};
+use photondb_reql::eval::Cx;
 use regex::Regex;
 
 use super::options::{Format, Options};
 use super::{failed, header};
 use crate::fetch::{Cookie, Method, Response};
+use crate::limits::HTTP_SHOWN_BODY_BYTES_MAX;
 
 /// The three forms of padded JSON (json-p.org): `f(..)`, `o.f(..)` and `o["f"](..)`.
 static JSONP: LazyLock<[Regex; 3]> = LazyLock::new(|| {
@@ -30,19 +32,24 @@ pub(super) struct Fetched {
     pub cookies: Vec<Cookie>,
 }
 
-/// Why a body is not in its format, and whether the message shows it.
-struct Unreadable {
-    why: String,
+/// Why a body is not in its format.
+enum Unreadable {
+    /// For the message, which shows the body.
+    Why(String),
+    /// The query may not hold what is made of it.
+    Memory(Error),
 }
 
+type Read = std::result::Result<Datum, Unreadable>;
+
 /// Reads a response.
-pub(super) fn read(response: Response, options: &Options) -> Result<Fetched> {
+pub(super) fn read(response: Response, options: &Options, cx: &Cx) -> Result<Fetched> {
     let Response { status, header, body, cookies } = response;
     let fields = header::object(&header).map_err(|error| failed(options, &error.to_string()))?;
     let fields = Datum::Object(fields);
     if !(200..300).contains(&status) {
-        let body = (!body.is_empty()).then(|| text(&body));
-        return Err(failure(options, &format!("status code {status}"), &fields, body.as_ref()));
+        let body = (!body.is_empty()).then_some(&*body);
+        return Err(failure(options, &format!("status code {status}"), &fields, body));
     }
     // There is no body; the value says that the request succeeded.
     let body = if options.method == Method::Head {
@@ -50,62 +57,85 @@ pub(super) fn read(response: Response, options: &Options) -> Result<Fetched> {
     } else {
         let kind = header.iter().rev().find(|(name, _)| name == "content-type");
         let kind = kind.map(|(_, value)| value.to_ascii_lowercase()).unwrap_or_default();
-        body_in(options.format, &kind, &body)
-            .map_err(|Unreadable { why }| failure(options, &why, &fields, Some(&text(&body))))?
+        body_in(options.format, &kind, &body, cx).map_err(|unreadable| match unreadable {
+            Unreadable::Why(why) => failure(options, &why, &fields, Some(&body)),
+            Unreadable::Memory(error) => error,
+        })?
     };
     Ok(Fetched { header: fields, body, cookies })
 }
 
-fn failure(options: &Options, why: &str, header: &Datum, body: Option<&Datum>) -> Error {
+fn failure(options: &Options, why: &str, header: &Datum, body: Option<&[u8]>) -> Error {
     let mut error = failed(options, why);
     error.message.push_str(&format!("\nheader:\n{}", header.print()));
     if let Some(body) = body {
-        error.message.push_str(&format!("\nbody:\n{}", body.print()));
+        let shown = body.get(..HTTP_SHOWN_BODY_BYTES_MAX).unwrap_or(body);
+        let cut = if shown.len() < body.len() { "..." } else { "" };
+        error.message.push_str(&format!("\nbody:\n{}{cut}", lossy(shown).print()));
     }
     error
 }
 
-fn body_in(format: Format, content_type: &str, body: &[u8]) -> std::result::Result<Datum, Unreadable> {
+fn body_in(format: Format, content_type: &str, body: &[u8], cx: &Cx) -> std::result::Result<Datum, Unreadable> {
     let is = |kinds: &[&str]| kinds.iter().any(|kind| content_type.starts_with(kind));
     match format {
-        Format::Json => json_in(body),
-        Format::Jsonp => jsonp_in(body),
-        Format::Text => Ok(text(body)),
-        Format::Binary => Ok(binary(body)),
+        Format::Json => json_in(body, cx),
+        Format::Jsonp => jsonp_in(body, cx),
+        Format::Text => text(body, cx),
+        Format::Binary => binary(body, cx),
         // `application/json-p` begins like JSON, and RethinkDB takes it for that.
-        Format::Auto if is(&["application/json"]) => json_in(body),
+        Format::Auto if is(&["application/json"]) => json_in(body, cx),
         Format::Auto if is(&["text/javascript", "text/json-p"]) => {
-            Ok(json_in(body).or_else(|_| jsonp_in(body)).unwrap_or_else(|_| text(body)))
+            let or = |unreadable, next: fn(&[u8], &Cx) -> Read| match unreadable {
+                Unreadable::Why(_) => next(body, cx),
+                memory => Err(memory),
+            };
+            json_in(body, cx).or_else(|why| or(why, jsonp_in)).or_else(|why| or(why, text))
         }
-        Format::Auto if is(&["audio/", "image/", "video/", "application/octet-stream"]) => Ok(binary(body)),
-        Format::Auto => Ok(text(body)),
+        Format::Auto if is(&["audio/", "image/", "video/", "application/octet-stream"]) => binary(body, cx),
+        Format::Auto => text(body, cx),
     }
 }
 
-fn json_in(body: &[u8]) -> std::result::Result<Datum, Unreadable> {
-    json::parse(body).map_err(|error| Unreadable {
-        why: match error {
-            json::ParseError::Json(error) => format!("failed to parse JSON response: {error}"),
-            json::ParseError::Datum(error) => error.message,
-        },
+fn json_in(body: &[u8], mut cx: &Cx) -> Read {
+    let mark = cx.held();
+    json::parse_watched(body, &mut cx).map_err(|error| {
+        cx.release_to(mark);
+        match error {
+            json::ParseError::Json(error) => Unreadable::Why(format!("failed to parse JSON response: {error}")),
+            json::ParseError::Datum(error) if error.kind == ErrorKind::ResourceLimit => Unreadable::Memory(error),
+            json::ParseError::Datum(error) => Unreadable::Why(error.message),
+        }
     })
 }
 
-fn jsonp_in(body: &[u8]) -> std::result::Result<Datum, Unreadable> {
+fn jsonp_in(body: &[u8], cx: &Cx) -> Read {
+    hold(body, cx)?;
     let padded = String::from_utf8_lossy(body);
     match JSONP.iter().find_map(|form| form.captures(&padded)) {
-        Some(found) => json_in(found[1].as_bytes()),
-        None => Err(Unreadable { why: "failed to parse JSONP response".to_owned() }),
+        Some(found) => json_in(found[1].as_bytes(), cx),
+        None => Err(Unreadable::Why("failed to parse JSONP response".to_owned())),
     }
 }
 
+fn text(body: &[u8], cx: &Cx) -> Read {
+    hold(body, cx)?;
+    Ok(lossy(body))
+}
+
 /// A string. What is not UTF-8 becomes U+FFFD: strings of the language are UTF-8.
-fn text(body: &[u8]) -> Datum {
+fn lossy(body: &[u8]) -> Datum {
     Datum::from(&*String::from_utf8_lossy(body))
 }
 
-fn binary(body: &[u8]) -> Datum {
-    photondb_reql::datum::binary::from_slice(body)
+fn binary(body: &[u8], cx: &Cx) -> Read {
+    hold(body, cx)?;
+    Ok(photondb_reql::datum::binary::from_slice(body))
+}
+
+/// Counts a copy of the body.
+fn hold(body: &[u8], cx: &Cx) -> std::result::Result<(), Unreadable> {
+    cx.hold(body.len()).map_err(Unreadable::Memory)
 }
 
 #[cfg(test)]
@@ -113,9 +143,10 @@ mod tests {
     use super::*;
 
     fn read(format: Format, content_type: &str, body: &str) -> String {
-        match body_in(format, content_type, body.as_bytes()) {
+        match body_in(format, content_type, body.as_bytes(), &Cx::pure()) {
             Ok(datum) => datum.to_json().unwrap(),
-            Err(Unreadable { why }) => format!("! {why}"),
+            Err(Unreadable::Why(why)) => format!("! {why}"),
+            Err(Unreadable::Memory(error)) => panic!("{error}"),
         }
     }
 
