@@ -10,6 +10,8 @@
 
 pub mod geo;
 
+use std::collections::HashSet;
+
 use bytes::{BufMut, Bytes};
 use photondb_reql::datum::Datum;
 use photondb_reql::eval::Cx;
@@ -25,7 +27,18 @@ use crate::schema::Index;
 /// A document's entries in one index: (key, what the value holds behind the primary key), sorted.
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Brings one index from the old document of a change to the new one.
+/// A value that a document has in one index.
+struct Value {
+    /// Which of the document's values.
+    number: u32,
+    datum: Datum,
+    encoded: Vec<u8>,
+    /// The key of its entry. `None`: a geospatial index, where it has others.
+    key: Option<Vec<u8>>,
+}
+
+/// Brings one index from the old document of a change to the new one. What the change leaves as it was is not looked at: the
+/// cells of a large geometry take long.
 pub fn maintain(
     transaction: &mut Transaction,
     index: &Index,
@@ -33,8 +46,10 @@ pub fn maintain(
     position: u64,
     cx: &Cx,
 ) -> Result<(), ShardError> {
-    let before = entries(index, change.old.as_ref(), &change.key, cx)?;
-    let after = entries(index, change.new.as_ref(), &change.key, cx)?;
+    let (mut before, mut after) =
+        (values(index, change.old.as_ref(), &change.key, cx), values(index, change.new.as_ref(), &change.key, cx));
+    leave_out_common(&mut before, &mut after);
+    let (before, after) = (entries(before, &change.key), entries(after, &change.key));
     for (key, _) in &before {
         if after.binary_search_by(|(other, _)| other.cmp(key)).is_err() {
             transaction.delete(index.tree, key)?;
@@ -59,7 +74,7 @@ pub fn add(
     position: u64,
     cx: &Cx,
 ) -> Result<(), ShardError> {
-    for (key, value) in entries(index, Some(document), primary_key, cx)? {
+    for (key, value) in entries(values(index, Some(document), primary_key, cx), primary_key) {
         put(transaction, index, &key, primary_key, &value, position)?;
     }
     Ok(())
@@ -85,38 +100,55 @@ pub fn decode_datum(bytes: &Bytes) -> Result<Datum, ShardError> {
     })
 }
 
-fn entries(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx) -> Result<Entries, ShardError> {
-    let Some(document) = document else { return Ok(Entries::new()) };
+/// The values of a document in the order of their numbers, as many as their bytes allow.
+fn values(index: &Index, document: Option<&Bytes>, primary_key: &[u8], cx: &Cx) -> Vec<Value> {
+    let Some(document) = document else { return Vec::new() };
     // A document that does not decode is reported to whoever reads it. Here it has no entries, neither when it comes nor
     // when it goes: an error would end every replica, and again at each start.
-    let Ok(document) = Datum::decode(document.clone()) else { return Ok(Entries::new()) };
+    let Ok(document) = Datum::decode(document.clone()) else { return Vec::new() };
     let mut bytes_left = INDEX_VALUES_BYTES_MAX;
     // What one document's function held, or failed with, is nothing to the next: every replica must come to the same.
     let mark = cx.held();
-    let mut entries: Entries = index
-        .function
-        .values(&document, index.multi, cx)
-        .into_iter()
-        .zip(0u32..)
-        .filter_map(|(value, number)| {
+    let values = index.function.values(&document, index.multi, cx).into_iter().zip(0u32..);
+    let values = values
+        .filter_map(|(datum, number)| {
             // A value that no index can hold (null, an object) has no entry; that is no error of the write.
             let key = match index.geo {
                 true => None,
-                false => Some(index_key(&value, primary_key, index.multi.then_some(number)).ok()?),
+                false => Some(index_key(&datum, primary_key, index.multi.then_some(number)).ok()?),
             };
             let mut encoded = Vec::new();
-            value.encode(&mut encoded);
+            datum.encode(&mut encoded);
             bytes_left = bytes_left.checked_sub(encoded.len())?;
-            Some(match key {
-                Some(key) => vec![(key, encoded)],
-                None => geo::entries(&value, primary_key, number),
-            })
+            Some(Value { number, datum, encoded, key })
         })
-        .flatten()
         .collect();
     cx.release_to(mark);
+    values
+}
+
+/// Takes the values that are the same before and after out of both. Their entries are the same, too.
+fn leave_out_common(before: &mut Vec<Value>, after: &mut Vec<Value>) {
+    let has = |values: &[Value], value: &Value| {
+        values
+            .binary_search_by_key(&value.number, |other| other.number)
+            .is_ok_and(|place| values[place].encoded == value.encoded)
+    };
+    let common: HashSet<u32> = before.iter().filter(|value| has(after, value)).map(|value| value.number).collect();
+    before.retain(|value| !common.contains(&value.number));
+    after.retain(|value| !common.contains(&value.number));
+}
+
+fn entries(values: Vec<Value>, primary_key: &[u8]) -> Entries {
+    let mut entries = Entries::with_capacity(values.len());
+    for Value { number, datum, encoded, key } in values {
+        match key {
+            Some(key) => entries.push((key, encoded)),
+            None => entries.extend(geo::entries(&datum, primary_key, number)),
+        }
+    }
     entries.sort();
-    Ok(entries)
+    entries
 }
 
 fn put(
@@ -139,4 +171,32 @@ fn stored_value(kind: u8, position: u64, primary_key: &[u8], value: &[u8]) -> Ve
     stored.put_slice(primary_key);
     stored.put_slice(value);
     stored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(numbered: &[(u32, &str)]) -> Vec<Value> {
+        numbered
+            .iter()
+            .map(|(number, text)| Value {
+                number: *number,
+                datum: Datum::from(*text),
+                encoded: text.as_bytes().to_vec(),
+                key: None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_the_same_before_and_after_is_left_out() {
+        let numbers = |values: &[Value]| values.iter().map(|value| value.number).collect::<Vec<_>>();
+        let (mut before, mut after) =
+            (values(&[(0, "a"), (2, "b"), (3, "c")]), values(&[(0, "a"), (1, "b"), (2, "b"), (3, "d"), (4, "c")]));
+        leave_out_common(&mut before, &mut after);
+        assert_eq!((numbers(&before), numbers(&after)), (vec![3], vec![1, 3, 4]));
+        leave_out_common(&mut before, &mut Vec::new());
+        assert_eq!(numbers(&before), [3]);
+    }
 }
