@@ -86,8 +86,12 @@ pub const HTTP_REDIRECTS: u32 = 1;
 /// How many redirects it follows, whatever `redirects` says.
 pub const HTTP_REDIRECTS_MAX: u32 = 50;
 
-/// Vertices of geometries looked at, one behind the other, before other queries have their turn.
-pub const STEPS_BETWEEN_YIELDS: u32 = 4_096;
+/// Rows that `get_nearest` has found before it begins to look farther than the circle that it needs, so that many rows are not
+/// read again for each circle.
+pub const NEAREST_ROWS_BEFORE_AHEAD: usize = 1_000;
+
+/// Bytes of rows that it keeps from farther away.
+pub const NEAREST_AHEAD_BYTES: usize = 16 << 20;
 
 /// What a query may ask for as a batch, in rows: more is taken for this.
 pub const BATCH_ROWS_ASKED_MAX: usize = 1_000_000;

@@ -19,7 +19,7 @@ use photondb_reql::eval::{Args, Cx, Stream, TableValue, Value};
 use photondb_reql::{BacktraceId, Str, TermKind};
 
 pub(crate) use bounds::{between, get_all};
-pub(crate) use geo::{get_intersecting, meets};
+pub(crate) use geo::{by_cells, get_intersecting, meets, require_geo};
 pub(crate) use nearest::get_nearest;
 pub(crate) use order::not_a_slice;
 pub(crate) use rows::RowStream;
@@ -140,19 +140,21 @@ impl TableRef {
         Some(Access { index: self.reading_index(), keys, order })
     }
 
-    /// Begins to read. Errors: permission, no such index.
+    /// Begins to read the documents. Errors: permission, no such index.
+    pub fn open_stream(&self, cx: &Cx) -> Result<Box<dyn Stream>> {
+        let Part::Intersecting { index, geometry } = &self.part else { return Ok(Box::new(self.open_rows()?)) };
+        self.surroundings.require_on(Permission::Read, self.info())?;
+        Ok(Box::new(geo::Intersecting::open(self, index, geometry, cx)?))
+    }
+
+    /// Begins to read the rows of anything but a geometry. Errors: permission, no such index.
     pub fn open_rows(&self) -> Result<RowStream> {
         self.surroundings.require_on(Permission::Read, self.info())?;
-        match &self.part {
-            Part::Intersecting { index, geometry } => geo::open_intersecting(self, index, geometry),
-            _ => {
-                if let Some(name) = self.reading_index() {
-                    self.ordinary_index(&name)?;
-                }
-                let access = self.access().expect("only a geometry has no access");
-                Ok(RowStream::new(self.table.scan(&access, self.mode)?, &self.surroundings))
-            }
+        if let Some(name) = self.reading_index() {
+            self.ordinary_index(&name)?;
         }
+        let access = self.access().expect("only a geometry has no access");
+        Ok(RowStream::new(self.table.scan(&access, self.mode)?, &self.surroundings))
     }
 
     fn count(&self) -> Option<Result<Value>> {
@@ -181,12 +183,8 @@ impl TableValue for TableRef {
         }
     }
 
-    fn open(&self, _cx: &Cx) -> Result<Box<dyn Stream>> {
-        let rows = self.open_rows()?;
-        Ok(match self.part {
-            Part::Intersecting { .. } => Box::new(geo::Intersecting::new(rows)),
-            _ => Box::new(rows),
-        })
+    fn open(&self, cx: &Cx) -> Result<Box<dyn Stream>> {
+        self.open_stream(cx)
     }
 
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>> {

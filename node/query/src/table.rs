@@ -157,6 +157,9 @@ pub trait Rows {
 
     /// The position of the snapshot that the last batch was read from: changes at or before it are in the batch.
     fn position(&self) -> Position;
+
+    /// Whether it is known that no row comes behind the last batch: what is written later than its snapshot is not given.
+    fn is_at_end(&self) -> bool;
 }
 
 /// What a glance at some rows left.

@@ -177,7 +177,10 @@ fn follows(selection: &str, seed: u64) {
     let session = Session::of(&Rc::default(), "admin");
     let mut cases = Cases(seed | 1);
     run(&session, r#"[75,[$T,"a"]]"#);
-    let documents: Vec<String> = (0..1_600).map(|id| format!(r#"{{"id":{id},"a":{}}}"#, id * 7 % 100)).collect();
+    run(&session, r#"[75,[$T,"g"],{"geo":true,"multi":true}]"#);
+    // Of the two points one at most is in the selection; the other one has cells in common with it.
+    let fields = |a: u64| format!(r#""a":{a},"g":[2,[[159,[{a},0]],[159,[{a},3]]]]"#);
+    let documents: Vec<String> = (0..1_600).map(|id| format!(r#"{{"id":{id},{}}}"#, fields(id * 7 % 100))).collect();
     run(&session, &format!("[56,[$T,[2,[{}]]]]", documents.join(",")));
     let mut feed = feed(&session, &format!(r#"[152,[{selection}],{{"include_initial":true}}]"#));
     let mut seen = std::collections::BTreeMap::new();
@@ -187,8 +190,8 @@ fn follows(selection: &str, seed: u64) {
                 let id = cases.below(1_700);
                 match cases.below(4) {
                     0 => run(&session, &format!("[54,[[16,[$T,{id}]]]]")),
-                    1 => run(&session, &format!(r#"[56,[$T,{{"id":{id},"a":{}}}]]"#, cases.below(100))),
-                    _ => run(&session, &format!(r#"[53,[[16,[$T,{id}]],{{"a":{}}}]]"#, cases.below(100))),
+                    1 => run(&session, &format!(r#"[56,[$T,{{"id":{id},{}}}]]"#, fields(cases.below(100)))),
+                    _ => run(&session, &format!(r#"[53,[[16,[$T,{id}]],{{{}}}]]"#, fields(cases.below(100)))),
                 };
             }
         }
@@ -226,11 +229,70 @@ fn no_gap_and_no_double_while_initial_content_is_read() {
     }
 }
 
+/// Between the last chunk of initial content and the first change behind it the query may have to wait.
+#[test]
+fn what_is_added_behind_the_last_chunk_is_no_gap() {
+    let session = Session::of(&Rc::default(), "admin");
+    let documents: Vec<String> = (0..700).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+    run(&session, &format!("[56,[$T,[2,[{}]]]]", documents.join(",")));
+    // A filter that lets everything through, slowly.
+    let slow = "[69,[[2,[1]],[19,[[43,[[38,[[173,[300]],[69,[[2,[2]],[24,[[10,[2]],1]]]]]]]],301]]]]";
+    let mut feed = feed(&session, &format!(r#"[152,[[39,[$T,{slow}]]],{{"include_initial":true}}]"#));
+    let (mut seen, mut added) = (std::collections::BTreeSet::new(), 0);
+    let mut idle = 0;
+    while idle < 50 {
+        if added < 400 {
+            run(&session, &format!(r#"[56,[$T,{{"id":{}}}]]"#, 1_000 + added));
+            added += 1;
+        }
+        match feed.poll() {
+            None => idle += usize::from(added == 400),
+            Some(rows) => {
+                for row in rows {
+                    let new = row.field("new_val").expect("every row has a new value");
+                    assert!(seen.insert(new.field("id").expect("nothing is deleted")), "{new:?} again");
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 700 + added);
+}
+
 #[test]
 fn no_gap_and_no_double_by_an_index_in_which_documents_move() {
     for case in 0..6 {
         follows(r#"[182,[$T,10,80],{"index":"a"}]"#, seed() + case);
     }
+}
+
+#[test]
+fn no_gap_and_no_double_among_what_meets_a_geometry() {
+    for case in 0..6 {
+        follows(
+            "[166,[$T,[161,[[2,[10,-1]],[2,[45,-1]],[2,[80,-1]],[2,[80,1]],[2,[10,1]]]]],{\"index\":\"g\"}]",
+            seed() + case,
+        );
+    }
+}
+
+#[test]
+fn a_document_that_meets_with_several_geometries_is_shown_for_each() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[75,[$T,"g"],{"geo":true,"multi":true}]"#);
+    run(&session, r#"[75,[$T,"a"]]"#);
+    run(&session, r#"[56,[$T,{"id":1,"a":0,"g":[2,[[159,[0,0]],[159,[0.1,0]],[159,[50,0]]]]}]]"#);
+    let around = "[165,[[2,[0,0]],100000]]";
+    let mut feed = feed(
+        &session,
+        &format!(r#"[152,[[170,[[166,[$T,{around}],{{"index":"g"}}],"a"]]],{{"include_initial":true}}]"#),
+    );
+    assert_eq!(feed.read(), [r#"{"new_val":0}"#, r#"{"new_val":0}"#]);
+    run(&session, r#"[53,[[16,[$T,1]],{"a":1,"g":[2,[[159,[0,0]]]]}]]"#);
+    assert_eq!(feed.read(), [r#"{"new_val":1,"old_val":0}"#, r#"{"new_val":null,"old_val":0}"#]);
+    assert_eq!(
+        run(&session, &format!(r#"[152,[[166,[$T,{around}],{{"index":"a"}}]]]"#)),
+        "!QueryLogic: Index `a` is not a geospatial index.  get_intersecting can only be used with a geospatial index."
+    );
 }
 
 #[test]

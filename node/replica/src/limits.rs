@@ -39,3 +39,6 @@ const _: () = assert!(
         && PENDING_BYTES_MAX + photondb_shard::limits::DOCUMENT_BYTES_MAX < ENTRY_EFFECTS_BYTES_MAX,
     "an entry must fit into one command"
 );
+
+/// Looks of a scan that find nothing, one behind the other, before other queries have their turn.
+pub const LOOKS_BETWEEN_YIELDS: u32 = 64;

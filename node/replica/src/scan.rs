@@ -11,13 +11,15 @@ use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::Result;
 use photondb_reql::eval::Glance;
 use photondb_reql::geo::CellRanges;
+use photondb_runtime::fiber;
 use photondb_shard::Reader;
-use photondb_shard::read::{IndexRow, KeyBounds};
+use photondb_shard::read::{GeoScan, IndexRow, KeyBounds};
 use photondb_shard::secondary::decode_datum;
 use photondb_storage::Direction;
 
 use crate::error::ReplicaError;
 use crate::keys;
+use crate::limits::LOOKS_BETWEEN_YIELDS;
 use crate::replica::{Replica, TableReplicas};
 
 /// A scan in progress.
@@ -28,6 +30,8 @@ pub struct TableScan {
     index: Option<Str>,
     /// What is asked of a geospatial index.
     cells: Option<Arc<CellRanges>>,
+    /// What looks into it keep for the next ones.
+    geo: GeoScan,
     direction: Direction,
     /// What is still to be read, the next one last.
     parts: Vec<Part>,
@@ -80,26 +84,32 @@ impl TableScan {
             parts.reverse();
         }
         let index = access.index.clone();
-        Ok(TableScan { table, replicas, mode, index, cells, direction, parts, position: Position(0) })
+        let geo = GeoScan::default();
+        Ok(TableScan { table, replicas, mode, index, cells, geo, direction, parts, position: Position(0) })
     }
 
     fn batch(&mut self, want: usize, glance: &mut Glance<'_>) -> std::result::Result<Glanced, ReplicaError> {
-        let mut found = Glanced::default();
-        while found.examined == 0 {
+        for looks in 1.. {
             let Some(mut part) = self.parts.pop() else { break };
             let reader = read(&self.replicas.shards()[part.shard], self.mode)?;
             self.position = Position(reader.position().0);
-            let more;
-            (found, more) = match (&self.index, &self.cells) {
+            let (found, more) = match (self.index.clone(), self.cells.clone()) {
                 (None, _) => self.primary(&reader, &mut part, want, glance)?,
-                (Some(index), Some(cells)) => self.geo(&reader, index, cells, &mut part, want, glance)?,
-                (Some(index), None) => self.secondary(&reader, index, &mut part, want, glance)?,
+                (Some(index), Some(cells)) => self.geo(&reader, &index, &cells, &mut part, want, glance)?,
+                (Some(index), None) => self.secondary(&reader, &index, &mut part, want, glance)?,
             };
             if more {
                 self.parts.push(part);
             }
+            if found.examined > 0 {
+                return Ok(found);
+            }
+            // Many looks may find nothing: others have their turn, and the query can be ended.
+            if looks % LOOKS_BETWEEN_YIELDS == 0 {
+                fiber::yield_now();
+            }
         }
-        Ok(found)
+        Ok(Glanced::default())
     }
 
     fn primary(
@@ -144,7 +154,7 @@ impl TableScan {
     }
 
     fn geo(
-        &self,
+        &mut self,
         reader: &Reader,
         index: &str,
         cells: &CellRanges,
@@ -152,7 +162,7 @@ impl TableScan {
         want: usize,
         glance: &mut Glance<'_>,
     ) -> std::result::Result<(Glanced, bool), ReplicaError> {
-        let rows = reader.geo_rows(index, cells, &part.bounds, want)?;
+        let rows = reader.geo_rows(index, cells, &part.bounds, want, &mut self.geo)?;
         if let Some(last) = rows.last {
             self.go_on_after(part, last);
         }
@@ -182,6 +192,10 @@ impl Rows for TableScan {
 
     fn position(&self) -> Position {
         self.position
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.parts.is_empty()
     }
 }
 

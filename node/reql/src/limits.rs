@@ -65,9 +65,13 @@ pub const PRINTED_TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that `concat_map` aims at when it chooses how many elements to take at once.
 pub const CONCATENATED_BYTES: usize = 1024 * 1024;
 
-/// Pairs of edges that one question about shapes looks at: whether a ring crosses itself, whether two shapes meet. Of shapes
-/// that are no tangle few pairs are near each other; a tangle gets an error after half a second.
-pub const GEOMETRY_EDGE_PAIRS_MAX: usize = 20_000_000;
+/// Looks at edges, and at boxes around edges, in one operation on shapes: all of reading a geometry, or of one `intersects`,
+/// `includes`, `distance` or `polygon_sub`. Of shapes that are no tangle some ten for each edge suffice; a tangle gets an error
+/// after about a second.
+pub const GEOMETRY_LOOKS_MAX: usize = 40_000_000;
+
+/// Looks at edges while the cells that cover a geometry are chosen. Past it they are coarser than they could be.
+pub const GEOMETRY_COVERING_LOOKS_MAX: usize = 10_000_000;
 
 /// Rings of one polygon. Every two of them are held against each other.
 pub const GEOMETRY_RINGS_MAX: usize = 1_024;

@@ -35,3 +35,9 @@ pub const READ_BYTES_MAX: usize = 4 << 20;
 
 /// Rows that are read together are copied into buffers of this size, in bytes, or of one row that is larger.
 pub const ROWS_BUFFER_BYTES: usize = 16 << 10;
+
+/// Bytes of documents that one look into a geospatial index reads, and one document more.
+pub const GEO_ROWS_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of documents that a scan of a geospatial index keeps with what their index function gave, unless one alone is larger.
+pub const GEO_DOCUMENTS_BYTES_MAX: usize = 16 << 20;

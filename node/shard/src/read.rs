@@ -1,12 +1,12 @@
 //! Reading a shard at one snapshot.
 
+mod geo;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use photondb_reql::datum::Datum;
-use photondb_reql::eval::Cx;
-use photondb_reql::geo::CellRanges;
 use photondb_storage::{Direction, Snapshot};
 
 use crate::error::ShardError;
@@ -16,6 +16,7 @@ use crate::primary;
 use crate::schema::{Index, Schema};
 use crate::secondary;
 use crate::shard::{Position, trees};
+pub use geo::{GeoRows, GeoScan};
 
 /// Bounds of encoded keys of one tree. (A `KeyRange` of `proto` is a shard's part of its table.)
 pub use photondb_storage::KeyRange as KeyBounds;
@@ -38,17 +39,6 @@ pub struct IndexRow {
     pub primary_key: Bytes,
     /// The encoded document.
     pub document: Bytes,
-}
-
-/// What one look into a geospatial index found.
-#[derive(Clone, Debug)]
-pub struct GeoRows {
-    /// The documents with their geometries.
-    pub rows: Vec<IndexRow>,
-    /// The key of the last entry looked at.
-    pub last: Option<Bytes>,
-    /// Whether there may be more entries within the bounds.
-    pub more: bool,
 }
 
 /// What one look at documents found.
@@ -152,45 +142,6 @@ impl Reader {
             rows.push(IndexRow { entry, value, primary_key, document });
         }
         Ok(rows)
-    }
-
-    /// Documents by a geospatial index: those with an entry within `bounds`, which are one of `ranges`, unless it has one in
-    /// an earlier part of `ranges`. Looks at about `want` entries.
-    pub fn geo_rows(
-        &self,
-        name: &str,
-        ranges: &CellRanges,
-        bounds: &KeyBounds,
-        want: usize,
-    ) -> Result<GeoRows, ShardError> {
-        let index = self.index(name)?;
-        let cx = Cx::pure();
-        let mut found = GeoRows { rows: Vec::new(), last: None, more: true };
-        let mut cursor = self.snapshot.cursor(index.tree, bounds.clone(), Direction::Forward)?;
-        for _ in 0..want {
-            let Some((key, stored)) = cursor.next()? else {
-                found.more = false;
-                break;
-            };
-            let entry = secondary::geo::decode(&key, &stored)?;
-            found.last = Some(key.clone());
-            if !entry.is_first_in(ranges) {
-                continue;
-            }
-            let document = self.get(&entry.primary_key)?.ok_or(ShardError::Format {
-                what: "an index entry",
-                offset: 0,
-                reason: "names a document that is not there",
-            })?;
-            let values = index.function.values(&secondary::decode_datum(&document)?, index.multi, &cx);
-            let value = values.into_iter().nth(entry.number as usize).ok_or(ShardError::Format {
-                what: "an index entry",
-                offset: 0,
-                reason: "names a value that its document does not have",
-            })?;
-            found.rows.push(IndexRow { entry: key, value, primary_key: entry.primary_key, document });
-        }
-        Ok(found)
     }
 
     /// The number of index entries within bounds, in O(log n).

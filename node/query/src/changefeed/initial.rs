@@ -2,17 +2,20 @@
 //!
 //! A selection by primary key is read in key order, and what is remembered is for each chunk its last key and its
 //! position. A selection by an index is read in the order of the index, in which documents can move; there the position
-//! is remembered for each document that was given. Either is forgotten when a change arrives that is younger than all
-//! of it.
+//! is remembered for each document that was given. What meets a geometry is read in an order in which a document may stand at
+//! several places: it is given once, at the first of them, and a change of one that was not given yet is shown at once instead
+//! of it. All that is forgotten when a change arrives that is younger than all of it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
+use photondb_reql::eval::Cx;
 
 use crate::limits::INITIAL_CHUNK_ROWS;
-use crate::selection::TableRef;
-use crate::table::{Access, Change, DatumRange, Keys, Order, Position, Row, Rows};
+use crate::selection::{Part, TableRef, by_cells};
+use crate::table::{Access, Change, Keys, Order, Position, Row, Rows};
 
 /// The initial content of one feed.
 pub(super) struct Initial {
@@ -28,6 +31,8 @@ enum Given {
     ByKey(Vec<(Datum, Position)>),
     /// The place in the index and the key up to which was read, with positions; and each document that was given.
     ByIndex { chunks: Vec<((Datum, Datum), Position)>, documents: BTreeMap<Datum, Position> },
+    /// Each document that was given or shown, with the position of what was.
+    ByDocument(BTreeMap<Datum, Position>),
     /// Everything that could matter is long past.
     Nothing,
 }
@@ -45,23 +50,27 @@ pub(super) enum Fate {
 
 impl Initial {
     /// Begins to read. Without `include`, nothing is given, and every change is shown.
-    pub fn open(table: &TableRef, include: bool) -> Result<Initial> {
+    pub fn open(table: &TableRef, include: bool, cx: &Cx) -> Result<Initial> {
         let primary_key = table.info().primary_key.clone();
         if !include {
             return Ok(Initial { rows: None, given: Given::Nothing, newest: Position::default(), primary_key });
         }
-        // Geometry is found by looking at all documents, which go by their primary keys.
-        let access =
-            table.access().unwrap_or(Access { index: None, keys: Keys::Range(DatumRange::all()), order: Order::Any });
+        let access = match &table.part {
+            Part::Intersecting { index, geometry } => by_cells(index, geometry, cx),
+            _ => table.access().expect("only a geometry has no access"),
+        };
         let (keys, order) = match access.keys {
             // In the order of the index, like everything else.
             Keys::Each(mut keys) => {
                 keys.sort();
                 (Keys::Each(keys), Order::Any)
             }
-            range => (range, Order::Ascending),
+            cells @ Keys::Cells(_) => (cells, Order::Any),
+            range @ Keys::Range(_) => (range, Order::Ascending),
         };
-        let given = if access.index.is_some() || matches!(keys, Keys::Each(_)) {
+        let given = if matches!(keys, Keys::Cells(_)) {
+            Given::ByDocument(BTreeMap::new())
+        } else if access.index.is_some() || matches!(keys, Keys::Each(_)) {
             Given::ByIndex { chunks: Vec::new(), documents: BTreeMap::new() }
         } else {
             Given::ByKey(Vec::new())
@@ -76,23 +85,34 @@ impl Initial {
     }
 
     /// The first rows. Little content is read to its end, so that nothing of it is still to come.
-    pub fn first(&mut self) -> Result<Vec<Row>> {
-        let mut rows = self.next()?;
+    pub fn first(&mut self, cx: &Cx) -> Result<Vec<Row>> {
+        let mut rows = self.next(cx)?;
         while !rows.is_empty() && rows.len() < INITIAL_CHUNK_ROWS && !self.is_complete() {
-            rows.extend(self.next()?);
+            rows.extend(self.next(cx)?);
         }
         Ok(rows)
     }
 
     /// The next rows; none at the end.
-    pub fn next(&mut self) -> Result<Vec<Row>> {
+    pub fn next(&mut self, cx: &Cx) -> Result<Vec<Row>> {
+        loop {
+            let batch = self.next_chunk(cx)?;
+            // A chunk of nothing but what was given before is not the end.
+            if !batch.is_empty() || self.is_complete() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    fn next_chunk(&mut self, cx: &Cx) -> Result<Vec<Row>> {
         let Some(rows) = &mut self.rows else { return Ok(Vec::new()) };
         let mut batch = rows.next_batch(INITIAL_CHUNK_ROWS)?;
+        cx.steps_of(batch.len());
         let position = rows.position();
+        let at_end = batch.is_empty() || rows.is_at_end();
         self.newest = self.newest.max(position);
-        if batch.is_empty() {
+        if at_end {
             self.rows = None;
-            return Ok(batch);
         }
         let key_of = |row: &Row| row.document.field(&self.primary_key).unwrap_or(Datum::Null);
         match &mut self.given {
@@ -110,6 +130,13 @@ impl Initial {
                 // A document may stand in an index several times; what moved ahead of the reading is not given again.
                 batch.retain(|row| *documents.entry(key_of(row)).or_insert(position) >= position || position.0 == 0);
             }
+            Given::ByDocument(documents) => batch.retain(|row| match documents.entry(key_of(row)) {
+                Entry::Occupied(_) => false,
+                Entry::Vacant(place) => {
+                    place.insert(position);
+                    true
+                }
+            }),
             Given::Nothing => {}
         }
         Ok(batch)
@@ -133,6 +160,14 @@ impl Initial {
                     None => by_position(self.newest),
                 }
             }
+            Given::ByDocument(documents) => match documents.get(key) {
+                Some(position) => by_position(*position),
+                None if places.is_empty() => Fate::Drop,
+                None => {
+                    documents.insert(key.clone(), before(change.position));
+                    Fate::ShowAsNew
+                }
+            },
             Given::ByIndex { chunks, documents } => {
                 if let Some(position) = documents.get(key) {
                     return by_position(*position);
@@ -146,7 +181,7 @@ impl Initial {
                 });
                 match passed {
                     Some(position) if change.position > position => {
-                        documents.insert(key.clone(), change.position);
+                        documents.insert(key.clone(), before(change.position));
                         Fate::ShowAsNew
                     }
                     _ => Fate::Drop,
@@ -154,4 +189,9 @@ impl Initial {
             }
         }
     }
+}
+
+/// The last position before one: several changes of a document may have one position, and the first of them was shown.
+fn before(position: Position) -> Position {
+    Position(position.0.saturating_sub(1))
 }

@@ -58,7 +58,7 @@ impl LimitFeed {
         cx: &Cx,
     ) -> Result<LimitFeed> {
         table.surroundings.require_on(Permission::Read, table.info())?;
-        let members = Members::of(&table, transforms)?;
+        let members = Members::of(&table, transforms, cx)?;
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
         let subscription = table.table.subscribe()?;
         let mut state =

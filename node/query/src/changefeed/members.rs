@@ -8,7 +8,7 @@ use photondb_reql::transform::{Running, Transform};
 use crate::index_function::IndexFunction;
 use crate::selection::{self, Part, TableRef};
 use crate::table::DatumRange;
-use photondb_reql::geo::Shape;
+use photondb_reql::geo::{Effort, Shape};
 
 /// Decides it.
 pub(super) struct Members {
@@ -25,13 +25,16 @@ enum Which {
 
 impl Members {
     /// The members of a selection, shown after `transforms`. Errors: no such index.
-    pub fn of(table: &TableRef, transforms: Vec<Transform>) -> Result<Members> {
+    pub fn of(table: &TableRef, transforms: Vec<Transform>, cx: &Cx) -> Result<Members> {
         let primary_key = table.info().primary_key.clone();
         let index = table.reading_index().unwrap_or(primary_key);
         let which = match &table.part {
             Part::Slice(slice) => Which::Range(slice.range.clone().unwrap_or_else(DatumRange::all)),
             Part::Keys { keys, .. } => Which::Each(keys.clone()),
-            Part::Intersecting { geometry, .. } => Which::Intersecting(Box::new(Shape::of(geometry)?)),
+            Part::Intersecting { index, geometry } => {
+                selection::require_geo(table, index, "get_intersecting")?;
+                Which::Intersecting(Box::new(Shape::of(geometry, &mut Effort::new(cx))?))
+            }
         };
         Ok(Members { by: IndexFunction::of(table, &index)?, which, transforms })
     }
@@ -51,7 +54,7 @@ impl Members {
             Which::Intersecting(shape) => {
                 let mut meeting = Vec::new();
                 for value in values {
-                    if selection::meets(shape, &value)? {
+                    if selection::meets(shape, &value, cx)? {
                         meeting.push(value);
                     }
                 }

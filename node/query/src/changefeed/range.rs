@@ -38,13 +38,19 @@ enum Stage {
 
 impl RangeFeed {
     /// Opens it: what is committed from now on will be seen. Errors: permission, no such index.
-    pub fn open(table: TableRef, transforms: Vec<Transform>, point: bool, options: FeedOptions) -> Result<RangeFeed> {
+    pub fn open(
+        table: TableRef,
+        transforms: Vec<Transform>,
+        point: bool,
+        options: FeedOptions,
+        cx: &Cx,
+    ) -> Result<RangeFeed> {
         table.surroundings.require_on(Permission::Read, table.info())?;
-        let members = Members::of(&table, transforms)?;
+        let members = Members::of(&table, transforms, cx)?;
         let subscription = table.table.subscribe()?;
-        let mut initial = Initial::open(&table, options.include_initial)?;
+        let mut initial = Initial::open(&table, options.include_initial, cx)?;
         // The first chunk is that of the moment at which the feed is opened.
-        let first = if options.include_initial { Some(initial.first()?) } else { None };
+        let first = if options.include_initial { Some(initial.first(cx)?) } else { None };
         let queue = Queue::new(&options);
         Ok(RangeFeed { table, members, options, point, subscription, initial, first, stage: Stage::Beginning, queue })
     }
@@ -67,7 +73,7 @@ impl RangeFeed {
     fn read_initial(&mut self, given: bool, out: &mut Batch, cx: &Cx) -> Result<bool> {
         let rows = match self.first.take() {
             Some(rows) => rows,
-            None => self.initial.next()?,
+            None => self.initial.next(cx)?,
         };
         if rows.is_empty() {
             if self.point && !given {
@@ -75,9 +81,8 @@ impl RangeFeed {
             }
             return Ok(false);
         }
-        cx.steps_of(rows.len());
         for row in rows {
-            // A geometry's members are found among all documents; one may be in the selection several times.
+            // Of documents found by their geometries each comes once, for all that it has in the selection.
             let often = match self.table.access() {
                 Some(_) => 1,
                 None => self.members.places(&row.document, cx)?.len(),

@@ -4,17 +4,15 @@
 use std::sync::Arc;
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::{Error, ErrorKind, Result, ResultExt};
+use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::terms::geo::as_geometry;
 use photondb_reql::eval::{Args, Batch, Cx, Stream, Value};
-use photondb_reql::geo::{Shape, cells_of_query, steps_for};
-use photondb_reql::{BacktraceId, Str, TermKind};
-use photondb_runtime::fiber;
+use photondb_reql::geo::{Effort, Shape, cells_of_query};
+use photondb_reql::{BacktraceId, Str};
 
 use super::{Part, RowStream, TableRef};
-use crate::limits::STEPS_BETWEEN_YIELDS;
 use crate::mismatch;
-use crate::table::{Access, Keys, Order, Row};
+use crate::table::{Access, Keys, Order};
 
 /// `get_intersecting(geometry, {index})`.
 pub(crate) fn get_intersecting(args: &Args<'_>) -> Result<Value> {
@@ -36,7 +34,7 @@ pub(super) fn geo_index(args: &Args<'_>, table: &TableRef, term: &str) -> Result
     Ok(index)
 }
 
-pub(super) fn require_geo(table: &TableRef, index: &Str, term: &str) -> Result<()> {
+pub(crate) fn require_geo(table: &TableRef, index: &Str, term: &str) -> Result<()> {
     if table.index(index)?.geo {
         return Ok(());
     }
@@ -45,44 +43,47 @@ pub(super) fn require_geo(table: &TableRef, index: &Str, term: &str) -> Result<(
     )))
 }
 
-/// Reads the rows; one with several geometries that meet comes once for each.
-pub(super) fn open_intersecting(table: &TableRef, index: &Str, geometry: &Datum) -> Result<RowStream> {
-    require_geo(table, index, TermKind::GetIntersecting.name().to_ascii_lowercase().as_str())?;
-    let shape = Shape::of(geometry)?;
-    let rows = table.table.scan(&by_cells(index, geometry), table.mode)?;
-    let mut steps = 0u32;
-    let keep = move |row: &Row| {
-        let Some(value) = &row.index_value else { return Ok(false) };
-        steps = steps.saturating_add(steps_for(value));
-        if steps >= STEPS_BETWEEN_YIELDS {
-            steps = 0;
-            fiber::yield_now();
-        }
-        meets(&shape, value)
-    };
-    Ok(RowStream::filtered(rows, Box::new(keep), &table.surroundings))
-}
-
-/// The rows as a stream, which ends with an error behind as many as an array may have elements.
+/// The rows as a stream, which ends with an error behind as many as an array may have elements. A row with several geometries
+/// that meet comes once for each.
 pub(super) struct Intersecting {
     rows: RowStream,
+    shape: Shape,
     given: usize,
 }
 
 impl Intersecting {
-    pub fn new(rows: RowStream) -> Intersecting {
-        Intersecting { rows, given: 0 }
+    /// Begins to read. Errors: no such index, or another kind; no valid geometry.
+    pub fn open(table: &TableRef, index: &Str, geometry: &Datum, cx: &Cx) -> Result<Intersecting> {
+        require_geo(table, index, "get_intersecting")?;
+        let shape = Shape::of(geometry, &mut Effort::new(cx))?;
+        let rows = table.table.scan(&by_cells(index, geometry, cx), table.mode)?;
+        Ok(Intersecting { rows: RowStream::by_cells(rows, &table.surroundings), shape, given: 0 })
     }
 }
 
 impl Stream for Intersecting {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
-        let batch = self.rows.next_batch(want, cx)?;
-        self.given += batch.len();
-        if self.given > cx.limits().array {
-            return Err(too_many());
+        loop {
+            let rows = self.rows.next_rows(want)?;
+            if rows.is_empty() {
+                return Ok(Batch::new());
+            }
+            let mut batch = Batch::new();
+            for row in rows {
+                if let Some(value) = &row.index_value
+                    && meets(&self.shape, value, cx)?
+                {
+                    batch.push(row.document);
+                }
+            }
+            self.given += batch.len();
+            if self.given > cx.limits().array {
+                return Err(too_many());
+            }
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
         }
-        Ok(batch)
     }
 }
 
@@ -92,17 +93,21 @@ pub(super) fn too_many() -> Error {
 }
 
 /// How to ask an index for the geometries that may meet one.
-pub(super) fn by_cells(index: &Str, geometry: &Datum) -> Access {
-    let cells = Arc::new(cells_of_query(geometry));
+pub(crate) fn by_cells(index: &Str, geometry: &Datum, cx: &Cx) -> Access {
+    let cells = Arc::new(cells_of_query(geometry, cx));
     Access { index: Some(index.clone()), keys: Keys::Cells(cells), order: Order::Any }
 }
 
-/// Whether a geometry that an index holds meets a shape. One that is not valid is in no index, though it may have cells there.
-pub(crate) fn meets(shape: &Shape, value: &Datum) -> Result<bool> {
-    match Shape::of(value) {
-        Ok(found) => shape.intersects(&found),
-        // Too large to be looked at is no reason to leave it out in silence.
-        Err(error) if error.kind == ErrorKind::ResourceLimit => Err(error),
-        Err(_) => Ok(false),
+/// Whether a geometry that an index holds meets a shape. Errors: too complex to tell.
+pub(crate) fn meets(shape: &Shape, value: &Datum, cx: &Cx) -> Result<bool> {
+    match indexed(value, cx) {
+        Some(found) => shape.intersects(&found, &mut Effort::new(cx)),
+        None => Ok(false),
     }
+}
+
+/// A geometry that an index holds. One that is not valid, or that alone is past what an operation may cost, is in no index,
+/// though it may have cells there.
+pub(super) fn indexed(value: &Datum, cx: &Cx) -> Option<Shape> {
+    Shape::of(value, &mut Effort::new(cx)).ok()
 }

@@ -2,22 +2,26 @@
 //!
 //! Circles that grow are asked for, one after the other, until enough is found; each gives what is farther away than the last one
 //! reached. The first is ten meters wide on earth, and the next ones are such that they may be expected to find a hundred rows
-//! more. How they grow is RethinkDB's, because its errors tell.
+//! more. How they grow is RethinkDB's, because its errors tell. Once many rows have been found each look goes farther than its
+//! circle, so that the next circles need none: all looks together read a few times the rows that the last one does.
+
+mod ahead;
 
 use std::f64::consts::PI;
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::{Error, ErrorKind, Result, ResultExt};
+use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::terms::geo::{options, place};
 use photondb_reql::eval::{Args, Cx, Value};
-use photondb_reql::geo::{Ellipsoid, LonLat, Shape, Vector, enclosing_circle, polygon_datum, steps_for};
+use photondb_reql::geo::{Effort, Ellipsoid, LonLat, Vector, enclosing_circle, polygon_datum};
 use photondb_reql::{BacktraceId, Str};
 
-use super::geo::{by_cells, geo_index, require_geo, too_many};
+use super::geo::{by_cells, geo_index, indexed, require_geo, too_many};
 use super::{RowStream, TableRef};
 use crate::catalog::Permission;
-use crate::limits::SCAN_BATCH_ROWS;
+use crate::limits::{NEAREST_ROWS_BEFORE_AHEAD, SCAN_BATCH_ROWS};
 use crate::mismatch;
+use ahead::Ahead;
 
 /// The default of `max_results`.
 const RESULTS: i64 = 100;
@@ -33,6 +37,9 @@ const ROWS_OF_CIRCLE: f64 = 100.0;
 
 /// How fast circles grow that find nothing.
 const GROWTH: f64 = 2.0;
+
+/// A distance on an ellipsoid takes about a microsecond.
+const STEPS_OF_DISTANCE: u32 = 8;
 
 /// Corners of the polygon that stands for a circle.
 const CORNERS: u32 = 8;
@@ -92,25 +99,32 @@ impl Search<'_> {
     /// Rows with their distances in meters, nearest first. Those of the last circle may be more than were asked for.
     fn run(&self, cx: &Cx) -> Result<Vec<(f64, Datum)>> {
         let mut found: Vec<(f64, Datum)> = Vec::new();
+        let mut ahead = Ahead::default();
         let (mut reached, mut radius) = (None, self.distance_max.min(FIRST_RADIUS * self.ellipsoid.equator));
         loop {
             let known = found.len();
-            self.circle(reached, radius, &mut found, cx)?;
-            found[known..].sort_by(|(a, _), (b, _)| a.total_cmp(b));
-            let inner = reached.unwrap_or(0.0);
-            let density = (found.len() - known) as f64 / (PI * (radius * radius - inner * inner));
-            let wider =
-                if density == 0.0 { radius * GROWTH } else { (ROWS_OF_CIRCLE / PI / density + radius * radius).sqrt() };
+            let corners = self.corners(radius)?;
+            if !ahead.reaches(radius) {
+                ahead = self.look(reached, radius, corners, known, cx)?;
+            }
+            for (distance, document) in ahead.take_within(radius) {
+                if found.len() >= cx.limits().array {
+                    return Err(too_many());
+                }
+                cx.hold_datum(&document)?;
+                found.push((distance, document));
+            }
             if radius >= self.distance_max || found.len() >= self.results_max {
                 return Ok(found);
             }
+            let wider = next_radius(found.len() - known, reached.unwrap_or(0.0), radius);
             reached = Some(radius);
             radius = wider.min(self.distance_max);
         }
     }
 
-    /// Adds the rows farther away than `reached` and no farther than `radius`.
-    fn circle(&self, reached: Option<f64>, radius: f64, found: &mut Vec<(f64, Datum)>, cx: &Cx) -> Result<()> {
+    /// The corners of a circle around the center. Errors: it is too large for one.
+    fn corners(&self, radius: f64) -> Result<Datum> {
         let corners = enclosing_circle(self.center, radius, CORNERS, &self.ellipsoid).map_err(|error| {
             Error::logic(format!(
                 "The distance has become too large for continuing the indexed nearest traversal.  Consider specifying a \
@@ -119,31 +133,47 @@ impl Search<'_> {
             ))
             .at(BacktraceId::NONE)
         })?;
-        let access = by_cells(self.index, &polygon_datum(corners.collect())?);
-        let mut rows = RowStream::new(self.table.table.scan(&access, self.table.mode)?, &self.table.surroundings);
+        polygon_datum(corners.collect())
+    }
+
+    /// The rows farther away than `reached` and no farther than `radius`, whose circle has these corners; and once many have
+    /// been found, some that are farther away.
+    fn look(&self, reached: Option<f64>, radius: f64, corners: Datum, known: usize, cx: &Cx) -> Result<Ahead> {
+        let (mut reach, mut corners) = (radius, corners);
+        if known >= NEAREST_ROWS_BEFORE_AHEAD {
+            let wider = (radius * 2f64.sqrt()).min(self.distance_max);
+            if let Ok(wider_corners) = self.corners(wider) {
+                (reach, corners) = (wider, wider_corners);
+            }
+        }
+        let mut ahead = Ahead::new(radius, reach, known.max(NEAREST_ROWS_BEFORE_AHEAD));
+        let access = by_cells(self.index, &corners, cx);
+        let mut rows = RowStream::by_cells(self.table.table.scan(&access, self.table.mode)?, &self.table.surroundings);
         loop {
             let batch = rows.next_rows(SCAN_BATCH_ROWS)?;
             if batch.is_empty() {
-                return Ok(());
+                return Ok(ahead.sorted());
             }
             for row in batch {
-                let Some(geometry) = &row.index_value else { continue };
-                cx.steps(steps_for(geometry));
-                // What is no valid geometry is in no index, though it may have cells there.
-                let shape = match Shape::of(geometry) {
-                    Err(error) if error.kind == ErrorKind::ResourceLimit => return Err(error),
-                    Err(_) => continue,
-                    Ok(shape) => shape,
-                };
-                let distance = shape.distance(self.from, &self.ellipsoid);
-                if distance > radius || reached.is_some_and(|reached| distance <= reached) {
-                    continue;
+                let Some(shape) = row.index_value.as_ref().and_then(|geometry| indexed(geometry, cx)) else { continue };
+                cx.steps(STEPS_OF_DISTANCE);
+                let distance = shape.distance(self.from, &self.ellipsoid, &mut Effort::new(cx))?;
+                if reached.is_none_or(|reached| distance > reached) {
+                    ahead.add(distance, row.document);
+                    if known + ahead.needed() > cx.limits().array {
+                        return Err(too_many());
+                    }
+                    cx.check_room(ahead.needed_bytes())?;
                 }
-                if found.len() >= cx.limits().array {
-                    return Err(too_many());
-                }
-                found.push((distance, row.document));
             }
         }
     }
+}
+
+/// The radius of the circle behind one in which so many rows were found: such that a hundred more may be expected.
+fn next_radius(found: usize, inner: f64, radius: f64) -> f64 {
+    let density = found as f64 / (PI * (radius * radius - inner * inner));
+    let wider = if density == 0.0 { radius * GROWTH } else { (ROWS_OF_CIRCLE / PI / density + radius * radius).sqrt() };
+    // So dense that the next circle is no larger, in what numbers can tell: it must be, or there is no end.
+    if wider > radius { wider } else { radius * GROWTH }
 }

@@ -3,60 +3,44 @@
 use std::rc::Rc;
 
 use photondb_reql::error::Result;
-use photondb_reql::eval::{Batch, Cx, Glance, Stream, left_by};
+use photondb_reql::eval::{Batch, Cx, Glance, Stream};
 
 use crate::limits::{FIRST_PIECE_ROWS, SCAN_BATCH_BYTES, SCAN_BATCH_ROWS};
 use crate::surroundings::Surroundings;
 use crate::table::{Row, Rows};
 
-/// A scan in progress, with a filter that the table could not do by itself.
+/// A scan in progress.
 pub(crate) struct RowStream {
     rows: Box<dyn Rows>,
-    keep: Option<Keep>,
-    /// How many rows like the last ones are read at once.
-    rows_max: usize,
+    /// How many rows like the last ones are read at once. `None`: the table itself looks at what they weigh.
+    rows_max: Option<usize>,
     surroundings: Rc<Surroundings>,
 }
 
-/// Which rows stay, and how often each.
-pub(crate) type Keep = Box<dyn FnMut(&Row) -> Result<bool>>;
-
 impl RowStream {
     pub fn new(rows: Box<dyn Rows>, surroundings: &Rc<Surroundings>) -> RowStream {
-        RowStream { rows, keep: None, rows_max: FIRST_PIECE_ROWS, surroundings: surroundings.clone() }
+        RowStream { rows, rows_max: Some(FIRST_PIECE_ROWS), surroundings: surroundings.clone() }
     }
 
-    pub fn filtered(rows: Box<dyn Rows>, keep: Keep, surroundings: &Rc<Surroundings>) -> RowStream {
-        RowStream { keep: Some(keep), ..RowStream::new(rows, surroundings) }
+    /// Of a scan by a geospatial index, where rows may share a document.
+    pub fn by_cells(rows: Box<dyn Rows>, surroundings: &Rc<Surroundings>) -> RowStream {
+        RowStream { rows, rows_max: None, surroundings: surroundings.clone() }
     }
 
     /// About `want` rows; none only at the end.
     pub fn next_rows(&mut self, want: usize) -> Result<Vec<Row>> {
-        loop {
-            let want = want.clamp(1, self.rows_max);
-            let mut batch = self.surroundings.reading(|| self.rows.next_batch(want))?;
-            self.adapt(&batch);
-            let Some(keep) = &mut self.keep else { return Ok(batch) };
-            if batch.is_empty() {
-                return Ok(batch);
-            }
-            let mut kept = Vec::with_capacity(batch.len());
-            for row in batch.drain(..) {
-                if keep(&row)? {
-                    kept.push(row);
-                }
-            }
-            if !kept.is_empty() {
-                return Ok(kept);
-            }
-        }
+        let want = want.clamp(1, self.rows_max.unwrap_or(SCAN_BATCH_ROWS));
+        let batch = self.surroundings.reading(|| self.rows.next_batch(want))?;
+        self.adapt(&batch);
+        Ok(batch)
     }
 
     /// The heavier the rows, the fewer are read at once.
     fn adapt(&mut self, batch: &[Row]) {
+        let Some(rows_max) = &mut self.rows_max else { return };
         let bytes: usize = batch.iter().map(|row| row.document.size_hint()).sum();
         if let Some(mean) = bytes.checked_div(batch.len()) {
-            self.rows_max = (SCAN_BATCH_BYTES / mean.max(1)).clamp(1, SCAN_BATCH_ROWS);
+            *rows_max = (SCAN_BATCH_BYTES / mean.max(1)).clamp(1, SCAN_BATCH_ROWS);
         }
     }
 }
@@ -69,9 +53,6 @@ impl Stream for RowStream {
     }
 
     fn glance_batch(&mut self, want: usize, cx: &Cx, glance: &mut Glance<'_>) -> Result<Option<Batch>> {
-        if self.keep.is_some() {
-            return Ok(left_by(self.next_batch(want, cx)?, glance));
-        }
         let want = want.clamp(1, SCAN_BATCH_ROWS);
         let found = self.surroundings.reading(|| self.rows.glance_batch(want, glance))?;
         cx.steps_of(found.examined);

@@ -59,7 +59,7 @@ fn of(value: Value, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Str
         return Err(Error::logic("Cannot call `changes` on an ordered stream."));
     }
     allowed(&transforms)?;
-    Ok(Box::new(RangeFeed::open(table, transforms, false, options)?))
+    Ok(Box::new(RangeFeed::open(table, transforms, false, options, args.cx())?))
 }
 
 fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
@@ -71,7 +71,7 @@ fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn
                 return Err(Error::logic("Cannot include offsets for point subs."));
             }
             let table = row.table.with(Part::Keys { index: None, keys: vec![row.key.clone()] });
-            Ok(Box::new(RangeFeed::open(table, Vec::new(), true, options)?))
+            Ok(Box::new(RangeFeed::open(table, Vec::new(), true, options, args.cx())?))
         }
     }
 }

@@ -129,7 +129,7 @@ fn target(args: &Args<'_>) -> Result<Target> {
         }
         match value {
             Value::Table(table) => match table.as_any().downcast_ref::<TableRef>() {
-                Some(table) => Ok(Target { table: table.clone(), rows: Rows::Many(Box::new(table.open_rows()?)) }),
+                Some(table) => Ok(Target { table: table.clone(), rows: Rows::Many(table.open_stream(cx)?) }),
                 None => Err(mismatch::expected("SELECTION", &Value::Table(table))),
             },
             Value::Sequence(sequence) => {

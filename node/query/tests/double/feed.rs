@@ -33,16 +33,19 @@ impl Feed {
         }
     }
 
+    /// Goes on until it waits or lets others run: its rows, when it has some.
+    pub fn poll(&mut self) -> Option<Vec<Datum>> {
+        let Poll::Ready(done) = Pin::new(&mut self.asked).poll(&mut Context::from_waker(Waker::noop())) else {
+            return None;
+        };
+        let (batch, cursor) = done.expect("the feed does not panic");
+        self.asked = ask(cursor);
+        Some(batch.expect("the feed goes on").rows)
+    }
+
     /// Some rows, or none when it has nothing now.
     pub fn step(&mut self) -> Vec<Datum> {
-        for _ in 0..PATIENCE {
-            if let Poll::Ready(done) = Pin::new(&mut self.asked).poll(&mut Context::from_waker(Waker::noop())) {
-                let (batch, cursor) = done.expect("the feed does not panic");
-                self.asked = ask(cursor);
-                return batch.expect("the feed goes on").rows;
-            }
-        }
-        Vec::new()
+        (0..PATIENCE).find_map(|_| self.poll()).unwrap_or_default()
     }
 
     /// Everything it has now, one JSON text each.

@@ -1,6 +1,6 @@
 //! A table in memory: what `query` asks of data, without storage.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
@@ -15,6 +15,11 @@ use photondb_reql::error::Result;
 use photondb_reql::eval::{Cx, stored::compile_function};
 use photondb_reql::geo::cells_of_entry;
 use photondb_runtime::fiber;
+
+thread_local! {
+    /// Rows that the scans of this thread have given.
+    pub static ROWS_GIVEN: Cell<usize> = const { Cell::new(0) };
+}
 
 /// What all handles of one table share.
 #[derive(Default)]
@@ -179,8 +184,10 @@ impl Rows for MemoryRows {
             found.retain(|(value, key, _)| self.last.as_ref().is_none_or(|last| (value, key) > (&last.0, &last.1)));
             found.truncate(want.max(1));
             self.last = found.last().map(|(value, key, _)| (value.clone(), key.clone()));
-            self.ended = found.is_empty();
+            // As of a table: who gets less than was asked for knows that it was the last.
+            self.ended = found.len() < want.max(1);
         }
+        ROWS_GIVEN.set(ROWS_GIVEN.get() + found.len());
         let secondary = self.access.index.is_some();
         let row = |(value, _, document)| Row { document, index_value: secondary.then_some(value) };
         Ok(found.into_iter().map(row).collect())
@@ -188,6 +195,10 @@ impl Rows for MemoryRows {
 
     fn position(&self) -> Position {
         self.position
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.ended
     }
 }
 

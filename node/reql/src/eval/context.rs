@@ -10,6 +10,7 @@ use crate::eval::script::{Script, Scripted};
 use crate::eval::sequence::Sequence;
 use crate::eval::trace::Trace;
 use crate::eval::value::Value;
+use crate::geo::Pace;
 use crate::term::BacktraceId;
 
 /// How large things may get in one query.
@@ -328,4 +329,10 @@ impl json::Progress for &Cx {
 /// About how many bytes of memory these take.
 pub fn footprint_of(batch: &[Datum]) -> usize {
     batch.iter().map(Datum::footprint).fold(0, usize::saturating_add)
+}
+
+impl Pace for Cx {
+    fn steps(&self, count: u32) {
+        Cx::steps(self, count);
+    }
 }

@@ -81,7 +81,7 @@ mod tests {
                 for direction in 0..36 {
                     let near = earth.walk(center, f64::from(direction) * 10.0 - 180.0, distance);
                     let near = Shape::Point(Vector::from_degrees(near.longitude, near.latitude));
-                    assert!(around.intersects(&near).unwrap(), "{center:?} {distance} {direction}");
+                    assert!(samples::meet(&around, &near), "{center:?} {distance} {direction}");
                 }
             }
         }

@@ -3,121 +3,169 @@
 //! The coarsest cell on the border of what is covered is cut again and again, until more cells would be too many. A cell is
 //! on the border when an edge touches it, and a cell is touched a little before an edge is there: by more than the error
 //! of any test whether shapes meet, so that what meets has a cell in common (G2).
+//!
+//! A shape of very many edges has coarser cells than it could have: when the looks of one covering are used up, what is not
+//! decided is covered.
 
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::rc::Rc;
 
 use super::cell::{CellId, CellRanges, LEVEL_MAX, Square, on_face};
-use super::outline::Outline;
+use super::effort::{Effort, Pace, Unpaced};
+use super::outline::{Outline, slack};
 use super::ring::Ring;
 use crate::datum::Datum;
 use crate::limits::{GEOMETRY_ENTRY_CELLS_MAX, GEOMETRY_QUERY_CELLS_MAX};
+use border::{Border, Edge, Edges};
 
-/// By how much a cell seems wider on each side, on a face whose sides are 2 long.
+mod border;
+
+/// By how much a cell seems wider on each side, on a face whose sides are 2 long, at least.
 const MARGIN: f64 = 1e-13;
 
+/// An edge that may be so far from where it seems to be may be anywhere.
+const SLACK_MAX: f64 = 0.05;
+
 /// The cells under which a geometry stands in an index: ascending, none within another. None: what is no geometry. What is no
-/// valid one may have some, and must be left out by who finds it.
+/// valid one may have some, and must be left out by who finds it. Takes time in proportion to the number of vertices.
 pub fn cells_of_entry(geometry: &Datum) -> Vec<CellId> {
-    covering(geometry, GEOMETRY_ENTRY_CELLS_MAX)
+    match Outline::of(geometry, &Unpaced) {
+        None => Vec::new(),
+        Some(Outline::Point(point)) => vec![CellId::leaf(point)],
+        Some(Outline::Edges { edges, rings, either_side }) => {
+            Cover::new(rings, either_side, GEOMETRY_ENTRY_CELLS_MAX, &Unpaced).of(&edges)
+        }
+    }
 }
 
 /// Where in an index the geometries are that may meet a geometry.
-pub fn cells_of_query(geometry: &Datum) -> CellRanges {
-    CellRanges::meeting(&covering(geometry, GEOMETRY_QUERY_CELLS_MAX))
+pub fn cells_of_query(geometry: &Datum, pace: &dyn Pace) -> CellRanges {
+    let (edges, rings, either_side) = match Outline::of(geometry, pace) {
+        None => return CellRanges::default(),
+        // As wide as an edge: another point that is the same may lie in the next cell when cells are computed.
+        Some(Outline::Point(point)) => (vec![(point, point)], Vec::new(), false),
+        Some(Outline::Edges { edges, rings, either_side }) => (edges, rings, either_side),
+    };
+    CellRanges::meeting(&Cover::new(rings, either_side, GEOMETRY_QUERY_CELLS_MAX, pace).of(&edges))
 }
 
-fn covering(geometry: &Datum, cells_max: usize) -> Vec<CellId> {
-    let (edges, rings) = match Outline::of(geometry) {
-        None => return Vec::new(),
-        Some(Outline::Point(point)) => return vec![CellId::leaf(point)],
-        Some(Outline::Edges { edges, rings }) => (edges, rings),
-    };
-    let mut done = Vec::new();
-    let mut border = BinaryHeap::new();
-    for cell in CellId::faces() {
-        let face = cell.square().face;
-        let seen: Vec<Seen> = edges.iter().map(|(from, to)| [on_face(face, *from), on_face(face, *to)]).collect();
-        sort_in(cell, seen.iter(), &rings, &mut done, &mut border);
+/// A covering in progress.
+struct Cover<'a> {
+    rings: Vec<Ring>,
+    /// Every cell without an edge counts as inside.
+    all_inside: bool,
+    cells_max: usize,
+    effort: Effort<'a>,
+    /// The looks are used up.
+    spent: bool,
+    within: Vec<CellId>,
+    border: BinaryHeap<Border>,
+}
+
+impl<'a> Cover<'a> {
+    fn new(rings: Vec<Ring>, all_inside: bool, cells_max: usize, pace: &'a dyn Pace) -> Cover<'a> {
+        let effort = Effort::of_covering(pace);
+        Cover { rings, all_inside, cells_max, effort, spent: false, within: Vec::new(), border: BinaryHeap::new() }
     }
-    while let Some(cut) = border.pop() {
-        let (mut within, mut parts) = (Vec::new(), BinaryHeap::new());
-        if cut.cell().level() < LEVEL_MAX {
-            for quarter in cut.cell().quarters() {
-                sort_in(quarter, cut.edges.iter(), &rings, &mut within, &mut parts);
+
+    fn of(mut self, edges: &[(super::Vector, super::Vector)]) -> Vec<CellId> {
+        let slacks: Vec<f64> = edges.iter().map(|edge| slack(*edge)).collect();
+        for cell in CellId::faces() {
+            let square = cell.square();
+            let seen = edges.iter().zip(&slacks).map(|((from, to), slack)| Edge {
+                ends: [on_face(square.face, *from), on_face(square.face, *to)],
+                margin: slack.max(MARGIN),
+            });
+            self.take(edges.len());
+            let touching: Vec<Edge> = seen.filter(|edge| touches(edge, &square)).collect();
+            if !touching.is_empty() {
+                self.border.push(Border::new(cell, Rc::new(Edges::new(touching)), None));
+            } else if self.is_inside(&square) {
+                self.within.push(cell);
             }
         }
-        let count = within.len() + parts.len();
-        if count == 0 || done.len() + border.len() + count > cells_max {
-            done.push(cut.cell());
-        } else {
-            done.append(&mut within);
-            border.append(&mut parts);
+        while let Some(cut) = self.border.pop() {
+            let (within, parts) = if self.spent { Default::default() } else { self.cut(&cut) };
+            let count = within.len() + parts.len();
+            if count == 0 || self.within.len() + self.border.len() + count > self.cells_max {
+                self.within.push(cut.cell());
+            } else {
+                self.within.extend(within);
+                self.border.extend(parts);
+            }
         }
+        self.within.sort_unstable();
+        self.within
     }
-    done.sort_unstable();
-    done
-}
 
-/// The ends of an edge as a face sees them.
-type Seen = [[f64; 3]; 2];
-
-/// A cell on the border with the edges that touch it. The coarsest is the greatest, of equal ones the one with the least id.
-struct Border {
-    order: (Reverse<u32>, Reverse<CellId>),
-    edges: Vec<Seen>,
-}
-
-impl Border {
-    fn cell(&self) -> CellId {
-        self.order.1.0
+    /// The quarters of a cell that are inside, and those on the border.
+    fn cut(&mut self, cut: &Border) -> (Vec<CellId>, Vec<Border>) {
+        let (mut within, mut parts) = (Vec::new(), Vec::new());
+        if cut.cell().level() == LEVEL_MAX {
+            return (within, parts);
+        }
+        let quarters = cut.cell().quarters().map(|cell| (cell, cell.square()));
+        // When all edges are well within one quarter, the others are all inside or all outside, and so is what is around the
+        // edges in that quarter.
+        if let Some((cell, _)) = quarters.iter().find(|(_, square)| cut.edges.are_well_within(square)) {
+            let others = quarters.iter().filter(|(other, _)| other != cell);
+            let around = match cut.around {
+                Some(around) => around,
+                None => others.clone().next().is_some_and(|(_, square)| self.is_inside(square)),
+            };
+            if around {
+                within.extend(others.map(|(other, _)| *other));
+            }
+            parts.push(Border::new(*cell, cut.edges.clone(), Some(around)));
+            return (within, parts);
+        }
+        for (cell, square) in quarters {
+            self.take(cut.edges.len());
+            let touching: Vec<Edge> = cut.edges.iter().filter(|edge| touches(edge, &square)).copied().collect();
+            if !touching.is_empty() {
+                parts.push(Border::new(cell, Rc::new(Edges::new(touching)), None));
+            } else if self.is_inside(&square) {
+                within.push(cell);
+            }
+        }
+        (within, parts)
     }
-}
 
-impl PartialEq for Border {
-    fn eq(&self, other: &Border) -> bool {
-        self.order == other.order
+    fn take(&mut self, looks: usize) {
+        self.spent |= self.effort.take(looks).is_err();
     }
-}
 
-impl Eq for Border {}
-
-impl PartialOrd for Border {
-    fn partial_cmp(&self, other: &Border) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Border {
-    fn cmp(&self, other: &Border) -> std::cmp::Ordering {
-        self.order.cmp(&other.order)
-    }
-}
-
-/// Puts a cell to those within the shape, to those on its border, or to none.
-fn sort_in<'a>(
-    cell: CellId,
-    edges: impl Iterator<Item = &'a Seen>,
-    rings: &[Ring],
-    within: &mut Vec<CellId>,
-    border: &mut BinaryHeap<Border>,
-) {
-    let square = cell.square();
-    let edges: Vec<Seen> = edges.filter(|edge| touches(edge, &square)).copied().collect();
-    if !edges.is_empty() {
-        border.push(Border { order: (Reverse(cell.level()), Reverse(cell)), edges });
-    } else if rings.iter().filter(|ring| ring.contains(square.center())).count() % 2 == 1 {
-        within.push(cell);
+    /// Whether a cell that no edge touches is inside.
+    fn is_inside(&mut self, square: &Square) -> bool {
+        if self.all_inside {
+            return true;
+        }
+        let center = square.center();
+        let mut inside = false;
+        for ring in &self.rings {
+            match ring.contains(center, &mut self.effort) {
+                Ok(contains) => inside ^= contains,
+                Err(_) => {
+                    self.spent = true;
+                    return true;
+                }
+            }
+        }
+        inside
     }
 }
 
 /// Whether an edge comes near a cell. Seen from the middle of the sphere a cell is a cone with four flat sides, and the edge
 /// lies behind its chord: what is left of the chord on the inner side of all four decides it.
-fn touches(edge: &Seen, square: &Square) -> bool {
+fn touches(edge: &Edge, square: &Square) -> bool {
+    if edge.margin > SLACK_MAX {
+        return true;
+    }
     let (mut start, mut end) = (0.0f64, 1.0f64);
     for (axis, (low, high)) in [square.u, square.v].into_iter().enumerate() {
-        let (low, high) = (low - MARGIN, high + MARGIN);
-        let inner = [edge.map(|point| point[axis] - low * point[2]), edge.map(|point| high * point[2] - point[axis])];
+        let (low, high) = (low - edge.margin, high + edge.margin);
+        let inner =
+            [edge.ends.map(|point| point[axis] - low * point[2]), edge.ends.map(|point| high * point[2] - point[axis])];
         for [from, to] in inner {
             match (from < 0.0, to < 0.0) {
                 (true, true) => return false,
@@ -140,11 +188,11 @@ pub fn covers(cells: &[CellId], point: super::vector::Vector) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geo::samples::{line_datum, polygon_datum, vertices};
-    use crate::geo::{Shape, Vector};
+    use crate::geo::Vector;
+    use crate::geo::samples::{line_datum, polygon_datum, shape, vertices};
 
     fn corners(geometry: &Datum) -> Vec<Vector> {
-        vertices(&Shape::of(geometry).unwrap())
+        vertices(&shape(geometry).unwrap())
     }
 
     #[test]

@@ -1,25 +1,28 @@
 //! How far a point is from a shape.
 
+use super::effort::Effort;
 use super::ellipsoid::Ellipsoid;
 use super::geojson::LonLat;
 use super::shape::Shape;
 use super::vector::Vector;
+use crate::error::Result;
 
 impl Shape {
     /// The distance in meters from a point to the nearest point of the shape; zero inside. Which point is nearest is found
-    /// on the sphere, so that the distance to a long edge may come out a little too great.
-    pub fn distance(&self, from: Vector, ellipsoid: &Ellipsoid) -> f64 {
-        let nearest = self.nearest(from);
+    /// on the sphere, so that the distance to a long edge may come out a little too great. Errors: too complex to tell.
+    pub fn distance(&self, from: Vector, ellipsoid: &Ellipsoid, effort: &mut Effort<'_>) -> Result<f64> {
+        let nearest = self.nearest(from, effort)?;
         if !matches!(self, Shape::Point(_)) && nearest == from {
-            return 0.0;
+            return Ok(0.0);
         }
-        ellipsoid.distance(LonLat::of(from), LonLat::of(nearest))
+        Ok(ellipsoid.distance(LonLat::of(from), LonLat::of(nearest)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geo::effort::Unpaced;
     use crate::geo::samples::{line, point, polygon};
 
     #[test]
@@ -32,7 +35,8 @@ mod tests {
             (polygon(&[&[(0.0, -1.0), (0.0, 1.0), (10.0, 10.0)]]), 0.0),
             (point(0.0, 0.0), 0.0),
         ] {
-            assert!((shape.distance(origin, &earth) - meters).abs() < 1e-6, "{shape:?}");
+            let found = shape.distance(origin, &earth, &mut Effort::new(&Unpaced)).unwrap();
+            assert!((found - meters).abs() < 1e-6, "{shape:?}");
         }
     }
 }

@@ -32,6 +32,16 @@ impl Crosser {
         Crosser { a, b, a_cross_b, c, side: orientation_with(a, b, c, a_cross_b) }
     }
 
+    /// A vector orthogonal to the edge, at most one long. Edges whose ends are all on one side of the plane do not cross.
+    pub fn normal(&self) -> Vector {
+        self.a_cross_b
+    }
+
+    /// Goes on with another chain, or another part of it, that starts at `c`.
+    pub fn start_at(&mut self, c: Vector) {
+        (self.c, self.side) = (c, orientation_with(self.a, self.b, c, self.a_cross_b));
+    }
+
     /// How the edge from the end of the last one to `d` lies.
     pub fn next(&mut self, d: Vector) -> Crossing {
         let side = orientation_with(self.a, self.b, d, self.a_cross_b);

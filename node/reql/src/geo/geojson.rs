@@ -1,7 +1,8 @@
 //! Geometry as clients see it: objects of GeoJSON with a mark. Reading one checks everything about it, in RethinkDB's words.
 
+use super::effort::Effort;
 use super::line::Line;
-use super::polygon::Polygon;
+use super::polygon::{Polygon, check_ring_count};
 use super::ring::Ring;
 use super::shape::Shape;
 use super::vector::Vector;
@@ -44,13 +45,6 @@ impl LonLat {
 
 /// [`Vector::from_degrees`], or the other one.
 pub type Project = fn(f64, f64) -> Vector;
-
-/// How many steps of an evaluation it is to look at a geometry: about one for each vertex.
-pub fn steps_for(geometry: &Datum) -> u32 {
-    /// Two numbers and what is around them.
-    const VERTEX_BYTES: usize = 16;
-    u32::try_from(1 + geometry.size_hint() / VERTEX_BYTES).unwrap_or(u32::MAX)
-}
 
 /// The place that a position (an array of two numbers) names.
 pub fn position(datum: &Datum) -> Result<LonLat> {
@@ -97,14 +91,14 @@ fn coordinates_of(geometry: &Datum, expected: &str) -> Result<Datum> {
 
 impl Shape {
     /// What an object of GeoJSON describes. Errors: it is no valid geometry, or too complex.
-    pub fn of(geometry: &Datum) -> Result<Shape> {
+    pub fn of(geometry: &Datum, effort: &mut Effort<'_>) -> Result<Shape> {
         let kind = geometry.field("type")?;
         let kind = kind.as_string()?;
         let coordinates = geometry.field("coordinates")?;
         match kind.as_str() {
             "Point" => Ok(Shape::Point(position(&coordinates)?.to_vector(Vector::from_degrees)?)),
-            "LineString" => line(&coordinates).map(Shape::Line),
-            "Polygon" => polygon(&coordinates).map(Shape::Polygon),
+            "LineString" => line(&coordinates, effort).map(Shape::Line),
+            "Polygon" => polygon(&coordinates, effort).map(Shape::Polygon),
             "MultiPoint" | "MultiLineString" | "MultiPolygon" | "GeometryCollection" | "Feature"
             | "FeatureCollection" => Err(Error::logic(format!("GeoJSON type `{kind}` is not supported."))),
             _ => Err(Error::logic(format!("Unrecognized GeoJSON type `{kind}`."))),
@@ -112,8 +106,8 @@ impl Shape {
     }
 
     /// What an object of GeoJSON describes that must be a polygon. Errors: as of [`Shape::of`].
-    pub fn polygon_of(geometry: &Datum) -> Result<Polygon> {
-        polygon(&coordinates_of(geometry, "Polygon")?)
+    pub fn polygon_of(geometry: &Datum, effort: &mut Effort<'_>) -> Result<Polygon> {
+        polygon(&coordinates_of(geometry, "Polygon")?, effort)
     }
 
     /// Where a geometry that must be a point is.
@@ -122,36 +116,39 @@ impl Shape {
     }
 }
 
-fn line(coordinates: &Datum) -> Result<Line> {
+fn line(coordinates: &Datum, effort: &mut Effort<'_>) -> Result<Line> {
     let positions = coordinates.as_array()?;
     if positions.len() < 2 {
         return Err(Error::logic("GeoJSON LineString must have at least two positions."));
     }
-    let vertices = vertices(positions, Vector::from_degrees)?;
-    Line::new(vertices).ok_or_else(|| Error::logic("Invalid LineString.  Are there antipodal or duplicate vertices?"))
+    let vertices = vertices(positions, Vector::from_degrees, effort)?;
+    Line::new(vertices, effort)?
+        .ok_or_else(|| Error::logic("Invalid LineString.  Are there antipodal or duplicate vertices?"))
 }
 
-fn polygon(coordinates: &Datum) -> Result<Polygon> {
-    let mut rings = coordinates.as_array()?.iter().map(|coordinates| ring(&coordinates));
+fn polygon(coordinates: &Datum, effort: &mut Effort<'_>) -> Result<Polygon> {
+    let rings = coordinates.as_array()?;
+    check_ring_count(rings.len())?;
+    let mut rings = rings.iter().map(|coordinates| ring(&coordinates, effort));
     let Some(shell) = rings.next() else { return Ok(Polygon::empty()) };
     let shell = shell?;
     let holes = rings.collect::<Result<Vec<Ring>>>()?;
-    Polygon::new(shell, holes)?
+    Polygon::new(shell, holes, effort)?
         .map_err(|_unused| Error::logic("Some edges in GeoJSON polygon could not be used.  Are they intersecting?"))
 }
 
-fn ring(coordinates: &Datum) -> Result<Ring> {
+fn ring(coordinates: &Datum, effort: &mut Effort<'_>) -> Result<Ring> {
     let positions = coordinates.as_array()?;
     if positions.len() < 4 {
         return Err(Error::logic("GeoJSON LinearRing must have at least four positions."));
     }
-    let mut vertices = vertices(positions, Vector::from_degrees)?;
+    let mut vertices = vertices(positions, Vector::from_degrees, effort)?;
     if vertices.first() != vertices.last() {
         return Err(Error::logic("First and last vertex of GeoJSON LinearRing must be identical."));
     }
     vertices.pop();
-    let ring = Ring::new(vertices);
-    if !ring.is_valid()? {
+    let ring = Ring::new(vertices, effort)?;
+    if !ring.is_valid(effort)? {
         return Err(Error::logic(
             "Invalid LinearRing.  Are there antipodal or duplicate vertices? Is it self-intersecting?",
         ));
@@ -160,8 +157,12 @@ fn ring(coordinates: &Datum) -> Result<Ring> {
 }
 
 /// The vertices at some positions, unchecked but for their range.
-pub fn vertices(positions: &Array, project: Project) -> Result<Vec<Vector>> {
-    positions.iter().map(|datum| position(&datum)?.to_vector(project)).collect()
+pub fn vertices(positions: &Array, project: Project, effort: &mut Effort<'_>) -> Result<Vec<Vector>> {
+    let vertex = |datum: Datum| {
+        effort.take(4)?;
+        position(&datum)?.to_vector(project)
+    };
+    positions.iter().map(vertex).collect()
 }
 
 /// A point as an object, not checked.

@@ -1,8 +1,8 @@
 //! Laws that hold for all shapes.
 
 use super::covering::{cells_of_entry, cells_of_query, covers};
-use super::samples::{Region, polygon_datum, unit, vertices};
-use super::{CellId, CellRanges, Ellipsoid, Shape, Vector, geometry};
+use super::samples::{Region, includes, meet, polygon_datum, shape, unit, vertices};
+use super::{CellId, CellRanges, Effort, Ellipsoid, Shape, Unpaced, Vector, geometry};
 use crate::datum::samples::{Samples, rounds};
 use crate::datum::{Array, Datum};
 
@@ -13,19 +13,19 @@ fn two_shapes_meet_each_other_and_their_cells_meet() {
     for _ in 0..rounds(1_500) {
         let region = Region::random(&mut samples);
         let (one, other) = (region.geometry(&mut samples), region.geometry(&mut samples));
-        let (a, b) = (Shape::of(&one).unwrap(), Shape::of(&other).unwrap());
-        let meet = a.intersects(&b).unwrap();
-        assert_eq!(b.intersects(&a).unwrap(), meet, "{one:?} {other:?}");
-        met += u32::from(meet);
+        let (a, b) = (shape(&one).unwrap(), shape(&other).unwrap());
+        let they_meet = meet(&a, &b);
+        assert_eq!(meet(&b, &a), they_meet, "{one:?} {other:?}");
+        met += u32::from(they_meet);
         for (query, stored) in [(&one, &other), (&other, &one)] {
-            let ranges = cells_of_query(query);
+            let ranges = cells_of_query(query, &Unpaced);
             let found = cells_of_entry(stored).iter().any(|cell| ranges.contains(*cell));
-            assert!(found || !meet, "the index would miss {one:?} {other:?}");
+            assert!(found || !they_meet, "the index would miss {one:?} {other:?}");
         }
-        if let (Shape::Polygon(polygon), true) = (&a, !meet) {
-            assert!(!polygon.includes(&b).unwrap(), "{one:?} includes {other:?} and does not meet it");
+        if let (Shape::Polygon(polygon), true) = (&a, !they_meet) {
+            assert!(!includes(polygon, &b), "{one:?} includes {other:?} and does not meet it");
         }
-        let far = a.distance(region.any_place(&mut samples), &Ellipsoid::wgs84());
+        let far = a.distance(region.any_place(&mut samples), &Ellipsoid::wgs84(), &mut Effort::new(&Unpaced)).unwrap();
         assert!((0.0..20_100_000.0).contains(&far));
     }
     assert!(met > 100, "too few of them met: {met}");
@@ -37,9 +37,9 @@ fn what_is_in_a_shape_is_in_its_cells() {
     for _ in 0..rounds(500) {
         let region = Region::random(&mut samples);
         let geometry = region.geometry(&mut samples);
-        let shape = Shape::of(&geometry).unwrap();
+        let shape = shape(&geometry).unwrap();
         let cells = cells_of_entry(&geometry);
-        let ranges = cells_of_query(&geometry);
+        let ranges = cells_of_query(&geometry, &Unpaced);
         assert!(!cells.is_empty() && cells.len() <= crate::limits::GEOMETRY_ENTRY_CELLS_MAX);
         if let Shape::Point(_) = shape {
             assert!(cells.len() == 1 && cells.iter().all(|cell| ranges.contains(*cell)));
@@ -52,7 +52,7 @@ fn what_is_in_a_shape_is_in_its_cells() {
         }));
         for _ in 0..50 {
             let point = region.any_place(&mut samples);
-            if shape.intersects(&Shape::Point(point)).unwrap() {
+            if meet(&shape, &Shape::Point(point)) {
                 inside.push(point);
             }
         }
@@ -74,10 +74,10 @@ fn a_polygon_includes_what_is_drawn_smaller_inside_it() {
             (0..count).map(|number| (x + scale * angle(number).cos(), y + scale * angle(number).sin())).collect()
         };
         let (large, small) = (polygon_datum(&[&corners(1.0)]), polygon_datum(&[&corners(0.3)]));
-        let (large, small) = (Shape::polygon_of(&large).unwrap(), Shape::of(&small).unwrap());
-        assert!(large.includes(&small).unwrap());
-        let Shape::Polygon(small) = small else { panic!("a polygon") };
-        assert!(!small.includes(&Shape::Polygon(large)).unwrap());
+        let (large, small) = (shape(&large).unwrap(), shape(&small).unwrap());
+        let (Shape::Polygon(outer), Shape::Polygon(inner)) = (&large, &small) else { panic!("polygons") };
+        assert!(includes(outer, &small));
+        assert!(!includes(inner, &large));
     }
 }
 
@@ -131,22 +131,22 @@ fn no_geometry_panics_or_runs_for_ever() {
         let (kind, depth) = [("Point", 1), ("LineString", 2), ("Polygon", 3)][samples.below(3)];
         let wild = geometry(kind, wild_coordinates(&mut samples, depth));
         let cells = cells_of_entry(&wild);
-        if let Ok(shape) = Shape::of(&wild) {
-            valid.push((shape, cells, cells_of_query(&wild)));
+        if let Ok(shape) = shape(&wild) {
+            valid.push((shape, cells, cells_of_query(&wild, &Unpaced)));
         }
     }
     assert!(valid.len() > 500, "{}", valid.len());
     for _ in 0..rounds(5_000) {
         let (one, _, ranges) = &valid[samples.below(valid.len())];
         let (other, cells, _) = &valid[samples.below(valid.len())];
-        let meet = one.intersects(other).unwrap();
-        assert_eq!(other.intersects(one).unwrap(), meet, "{one:?} {other:?}");
-        assert!(!meet || cells.iter().any(|cell| ranges.contains(*cell)), "{one:?} {other:?}");
+        let they_meet = meet(one, other);
+        assert_eq!(meet(other, one), they_meet, "{one:?} {other:?}");
+        assert!(!they_meet || cells.iter().any(|cell| ranges.contains(*cell)), "{one:?} {other:?}");
         if let Shape::Polygon(polygon) = one {
-            let _included = polygon.includes(other).unwrap();
+            let _included = includes(polygon, other);
         }
-        let _far =
-            one.distance(vertices(other).first().copied().unwrap_or(Vector::new(1.0, 0.0, 0.0)), &Ellipsoid::wgs84());
+        let from = vertices(other).first().copied().unwrap_or(Vector::new(1.0, 0.0, 0.0));
+        let _far = one.distance(from, &Ellipsoid::wgs84(), &mut Effort::new(&Unpaced)).unwrap();
     }
 }
 
@@ -161,7 +161,7 @@ fn a_tangle_of_many_edges_ends() {
         })
         .collect();
     let begin = std::time::Instant::now();
-    let shape = Shape::of(&polygon_datum(&[&teeth]));
+    let shape = shape(&polygon_datum(&[&teeth]));
     assert!(shape.is_ok() || shape.is_err_and(|error| error.kind == crate::error::ErrorKind::ResourceLimit));
     assert!(begin.elapsed().as_secs() < 60);
 }

@@ -1,17 +1,35 @@
 //! Shapes for tests: written down, and random ones where they are likely to meet.
 
+use super::effort::{Effort, Unpaced};
 use super::geojson::{LonLat, geometry, point_datum};
+use super::polygon::Polygon;
 use super::shape::Shape;
 use super::vector::Vector;
 use crate::datum::Datum;
 use crate::datum::samples::Samples;
+use crate::error::Result;
+
+/// What a geometry describes.
+pub fn shape(geometry: &Datum) -> Result<Shape> {
+    Shape::of(geometry, &mut Effort::new(&Unpaced))
+}
+
+/// Whether two shapes meet that are no tangle.
+pub fn meet(one: &Shape, other: &Shape) -> bool {
+    one.intersects(other, &mut Effort::new(&Unpaced)).unwrap()
+}
+
+/// Whether a polygon includes a shape that is no tangle.
+pub fn includes(polygon: &Polygon, other: &Shape) -> bool {
+    polygon.includes(other, &mut Effort::new(&Unpaced)).unwrap()
+}
 
 pub fn point(longitude: f64, latitude: f64) -> Shape {
-    Shape::of(&point_datum(LonLat { longitude, latitude }).unwrap()).unwrap()
+    shape(&point_datum(LonLat { longitude, latitude }).unwrap()).unwrap()
 }
 
 pub fn line(degrees: &[(f64, f64)]) -> Shape {
-    Shape::of(&line_datum(degrees)).unwrap()
+    shape(&line_datum(degrees)).unwrap()
 }
 
 pub fn line_datum(degrees: &[(f64, f64)]) -> Datum {
@@ -20,7 +38,7 @@ pub fn line_datum(degrees: &[(f64, f64)]) -> Datum {
 
 /// The first ring is the shell; rings are closed here.
 pub fn polygon(rings: &[&[(f64, f64)]]) -> Shape {
-    Shape::of(&polygon_datum(rings)).unwrap()
+    shape(&polygon_datum(rings)).unwrap()
 }
 
 pub fn polygon_datum(rings: &[&[(f64, f64)]]) -> Datum {
@@ -76,7 +94,7 @@ impl Region {
                 let places: Vec<_> =
                     (0..2 + samples.below(6)).map(|_| self.place(samples, self.center, self.radius)).collect();
                 let line = line_datum(&places.into_iter().map(plain).collect::<Vec<_>>());
-                if Shape::of(&line).is_ok() {
+                if shape(&line).is_ok() {
                     return line;
                 }
             },
@@ -88,7 +106,7 @@ impl Region {
                 let with_hole = samples.below(3) == 0;
                 let rings: Vec<&[(f64, f64)]> = if with_hole { vec![&shell, &hole] } else { vec![&shell] };
                 let polygon = polygon_datum(&rings);
-                if Shape::of(&polygon).is_ok() {
+                if shape(&polygon).is_ok() {
                     return polygon;
                 }
             },

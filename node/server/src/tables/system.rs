@@ -294,4 +294,8 @@ impl Rows for Listing {
     fn position(&self) -> Position {
         Position::default()
     }
+
+    fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
 }

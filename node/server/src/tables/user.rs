@@ -124,4 +124,8 @@ impl Rows for Counted {
     fn position(&self) -> Position {
         self.rows.position()
     }
+
+    fn is_at_end(&self) -> bool {
+        self.rows.is_at_end()
+    }
 }

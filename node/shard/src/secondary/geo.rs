@@ -92,7 +92,7 @@ mod tests {
         let entries = entries(&line, b"key", 7);
         assert!(entries.len() > 1);
         for other in [&line, &self::line((0.0, 10.0), (10.0, 0.0)), &self::line((9.0, 9.0), (9.5, 9.0))] {
-            let ranges = photondb_reql::geo::cells_of_query(other);
+            let ranges = photondb_reql::geo::cells_of_query(other, &photondb_reql::geo::Unpaced);
             let mut first = 0;
             for (key, body) in &entries {
                 let entry = decode(key, &Bytes::from(stored_value(VALUE_GEO_ENTRY, 1, b"key", body))).unwrap();

@@ -7,9 +7,15 @@ pub mod partner;
 use crate::datum::{Datum, ObjectBuilder, PTYPE_FIELD, Str};
 use crate::error::{Error, Result, ResultExt};
 use crate::eval::{Args, Cx, Value, signature};
-use crate::geo::{self, LonLat, Shape};
+use crate::geo::{self, Effort, LonLat, Shape};
 
 const COORDINATES: &str = "coordinates";
+
+/// Walking from the center of a circle to its border takes about a microsecond.
+const STEPS_OF_CORNER: u32 = 8;
+
+/// About what a corner takes in memory, here and as an array of two numbers.
+const CORNER_BYTES: usize = 256;
 
 /// A geometry. Like RethinkDB this lets every pseudo-type in; the others fail at the field they lack.
 pub fn as_geometry(datum: Datum) -> Result<Datum> {
@@ -40,26 +46,26 @@ pub fn place(datum: &Datum) -> Result<LonLat> {
 }
 
 /// The geometry, once it is known to be valid.
-fn valid(geometry: Datum) -> Result<Value> {
-    Shape::of(&geometry)?;
+fn valid(geometry: Datum, cx: &Cx) -> Result<Value> {
+    Shape::of(&geometry, &mut Effort::new(cx))?;
     Ok(geometry.into())
 }
 
 /// `point(longitude, latitude)`.
 pub fn point(args: &Args<'_>) -> Result<Value> {
-    valid(geo::point_datum(LonLat { longitude: args.number(0)?, latitude: args.number(1)? })?)
+    valid(geo::point_datum(LonLat { longitude: args.number(0)?, latitude: args.number(1)? })?, args.cx())
 }
 
 /// `line(place, ...)`.
 pub fn line(args: &Args<'_>) -> Result<Value> {
-    valid(geo::line_datum(places(args)?)?)
+    valid(geo::line_datum(places(args)?)?, args.cx())
 }
 
 /// `polygon(place, ...)`.
 pub fn polygon(args: &Args<'_>) -> Result<Value> {
     let places = places(args)?;
     args.cx().check_array_length(places.len() + usize::from(places.first() != places.last()))?;
-    valid(geo::polygon_datum(places)?)
+    valid(geo::polygon_datum(places)?, args.cx())
 }
 
 fn places(args: &Args<'_>) -> Result<Vec<LonLat>> {
@@ -71,7 +77,7 @@ fn places(args: &Args<'_>) -> Result<Vec<LonLat>> {
 pub fn fill(args: &Args<'_>) -> Result<Value> {
     let places = geo::line_positions(&args.convert(0, geometry_of)?)?;
     args.cx().check_array_length(places.len() + usize::from(places.first() != places.last()))?;
-    valid(geo::polygon_datum(places)?)
+    valid(geo::polygon_datum(places)?, args.cx())
 }
 
 /// `circle(center, radius, {num_vertices, geo_system, unit, fill})`.
@@ -86,8 +92,15 @@ pub fn circle(args: &Args<'_>) -> Result<Value> {
     let radius = radius.into_datum(cx).and_then(|datum| signature::number(&datum)).at(args.id(1))?;
     let vertices = geo::vertices_of_circle(center, unit.to_meters(radius), count, &ellipsoid)?;
     cx.check_array_length(usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1))?;
-    let vertices: Vec<LonLat> = vertices.collect();
-    valid(if filled { geo::polygon_datum(vertices)? } else { geo::line_datum(vertices)? })
+    let mark = cx.held();
+    let mut corners = Vec::new();
+    for corner in vertices {
+        cx.steps(STEPS_OF_CORNER);
+        cx.hold(CORNER_BYTES)?;
+        corners.push(corner);
+    }
+    cx.release_to(mark);
+    valid(if filled { geo::polygon_datum(corners)? } else { geo::line_datum(corners)? }, cx)
 }
 
 /// `geojson(object)`.
@@ -100,7 +113,7 @@ pub fn from_geojson(args: &Args<'_>) -> Result<Value> {
              of the geometry is null or non-existent.",
         ));
     }
-    Shape::of(&given)?;
+    Shape::of(&given, &mut Effort::new(args.cx()))?;
     if fields.contains_key(PTYPE_FIELD) {
         return Err(Error::logic("GeoJSON object already had a $reql_type$ field."));
     }
@@ -134,22 +147,25 @@ pub fn distance(args: &Args<'_>) -> Result<Value> {
     } else {
         (Shape::point_at(&second()?)?, first)
     };
-    cx.steps(geo::steps_for(&other));
-    let meters = Shape::of(&other)?.distance(point, &ellipsoid);
+    let effort = &mut Effort::new(cx);
+    let meters = Shape::of(&other, effort)?.distance(point, &ellipsoid, effort)?;
     Ok(Datum::number(unit.from_meters(meters))?.into())
 }
 
 /// `polygon_sub(polygon, polygon)`: the first with the second as a hole in it.
 pub fn polygon_sub(args: &Args<'_>) -> Result<Value> {
     let (shell, hole) = (shell(args, 0)?, shell(args, 1)?);
-    if !Shape::polygon_of(&shell)?.includes(&Shape::of(&hole)?)? {
+    let effort = &mut Effort::new(args.cx());
+    if !Shape::polygon_of(&shell, effort)?.includes(&Shape::of(&hole, effort)?, effort)? {
         return Err(Error::logic("The second argument to `polygon_sub` is not contained in the first one."));
     }
     let mut rings: Vec<Datum> = shell.field(COORDINATES)?.as_array()?.iter().collect();
     let ring = hole.field(COORDINATES)?.as_array()?.get(0);
     rings.push(ring.ok_or_else(|| Error::non_existence("Index out of bounds: 0"))?);
     args.cx().check_array_length(rings.len())?;
-    valid(geo::geometry("Polygon", Datum::from(rings)))
+    let result = geo::geometry("Polygon", Datum::from(rings));
+    Shape::of(&result, effort)?;
+    Ok(result.into())
 }
 
 /// An argument that must be a polygon without holes.

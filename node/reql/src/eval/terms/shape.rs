@@ -10,7 +10,6 @@ use crate::eval::terms::geo::as_geometry;
 use crate::eval::terms::geo::partner::Partner;
 use crate::eval::terms::nth::nth;
 use crate::eval::{Args, CallNode, Cx, Func, Node, Shortcut, Value};
-use crate::geo::steps_for;
 use crate::term::{BacktraceId, TermKind};
 use crate::transform::{Members, Transform};
 
@@ -60,10 +59,7 @@ impl Shape {
             Shape::Without(paths) => Ok(Datum::from(paths.unproject(object.as_object()?))),
             Shape::HasFields(paths) => Ok(Datum::from(paths.found_in(object))),
             Shape::Field(name) => object.field(name),
-            Shape::Partner(partner) => {
-                cx.steps(steps_for(object));
-                partner.holds_for(object).map(Datum::from)
-            }
+            Shape::Partner(partner) => partner.holds_for(object, cx).map(Datum::from),
             Shape::Merge(parts) => {
                 let mut merged = object.clone();
                 for (part, id) in parts {

@@ -1,7 +1,8 @@
 //! Two rings: whether one contains the other, meets it, or crosses it.
 
-use super::super::chain::{Go, Pairs};
+use super::super::chain::Go;
 use super::super::edge::{Crossing, crossing};
+use super::super::effort::Effort;
 use super::super::vector::Vector;
 use super::Ring;
 use super::wedge::{Relation, Wedge};
@@ -20,13 +21,13 @@ pub enum Nesting {
 
 impl Ring {
     /// Whether the inside of `other` lies within the inside of this ring. Errors: too complex to tell.
-    pub fn contains_ring(&self, other: &Ring) -> Result<bool> {
+    pub fn contains_ring(&self, other: &Ring, effort: &mut Effort<'_>) -> Result<bool> {
         let first = other.vertex(0);
-        if !self.contains(first) && self.find(first).is_none() {
+        if self.leaves_out(first, effort)? {
             return Ok(false);
         }
         let mut all = true;
-        let crosses = self.borders_cross(other, &mut |mine, theirs, center| {
+        let crosses = self.borders_cross(other, effort, &mut |mine, theirs, center| {
             all = mine.contains(theirs, center);
             !all
         })?;
@@ -34,29 +35,29 @@ impl Ring {
             return Ok(false);
         }
         // Two rings that together are around the whole sphere contain each other's borders.
-        Ok(!other.holds_strictly(self.vertex(0)))
+        Ok(!other.holds_strictly(self.vertex(0), effort)?)
     }
 
     /// Whether the insides of the rings have anything in common. Errors: too complex to tell.
-    pub fn intersects_ring(&self, other: &Ring) -> Result<bool> {
+    pub fn intersects_ring(&self, other: &Ring, effort: &mut Effort<'_>) -> Result<bool> {
         if other.len() > self.len() {
-            return other.intersects_ring(self);
+            return other.intersects_ring(self, effort);
         }
-        if self.holds_strictly(other.vertex(0)) {
+        if self.holds_strictly(other.vertex(0), effort)? {
             return Ok(true);
         }
         let mut any = false;
-        let crosses = self.borders_cross(other, &mut |mine, theirs, center| {
+        let crosses = self.borders_cross(other, effort, &mut |mine, theirs, center| {
             any = mine.intersects(theirs, center);
             any
         })?;
-        Ok(crosses || any || other.holds_strictly(self.vertex(0)))
+        Ok(crosses || any || other.holds_strictly(self.vertex(0), effort)?)
     }
 
     /// Whether the borders cross, and if not, whether `other` lies within. Errors: too complex to tell.
-    pub fn nesting(&self, other: &Ring) -> Result<Nesting> {
+    pub fn nesting(&self, other: &Ring, effort: &mut Effort<'_>) -> Result<Nesting> {
         let (mut larger, mut smaller, mut disjoint, mut overlaps) = (false, false, false, false);
-        let crosses = self.borders_cross(other, &mut |mine, theirs, center| {
+        let crosses = self.borders_cross(other, effort, &mut |mine, theirs, center| {
             match mine.relation(theirs, center) {
                 Relation::Same => {}
                 Relation::Contains => larger = true,
@@ -71,24 +72,29 @@ impl Ring {
             return Ok(Nesting::Crosses);
         }
         let first = other.vertex(0);
-        let outside = disjoint || smaller || (!self.contains(first) && self.find(first).is_none());
+        let outside = disjoint || smaller || self.leaves_out(first, effort)?;
         Ok(if outside { Nesting::Apart } else { Nesting::Contains })
     }
 
-    /// Of rings that share no edge and do not cross: whether `other` lies within this one.
-    pub fn contains_nested(&self, other: &Ring) -> bool {
+    /// Of rings that share no edge and do not cross: whether `other` lies within this one. Errors: too complex to tell.
+    pub fn contains_nested(&self, other: &Ring, effort: &mut Effort<'_>) -> Result<bool> {
         let shared = other.vertex(1);
-        match self.find(shared) {
-            None => self.contains(shared),
+        match self.find(shared, effort)? {
+            None => self.contains(shared, effort),
             Some(place) => {
                 let mine = self.wedge(place);
-                mine.contains(Wedge { before: other.vertex(0), behind: other.vertex(2) }, shared)
+                Ok(mine.contains(Wedge { before: other.vertex(0), behind: other.vertex(2) }, shared))
             }
         }
     }
 
-    fn holds_strictly(&self, point: Vector) -> bool {
-        self.contains(point) && self.find(point).is_none()
+    fn holds_strictly(&self, point: Vector, effort: &mut Effort<'_>) -> Result<bool> {
+        Ok(self.contains(point, effort)? && self.find(point, effort)?.is_none())
+    }
+
+    /// Whether a point is outside and no vertex.
+    fn leaves_out(&self, point: Vector, effort: &mut Effort<'_>) -> Result<bool> {
+        Ok(!self.contains(point, effort)? && self.find(point, effort)?.is_none())
     }
 
     fn wedge(&self, place: usize) -> Wedge {
@@ -97,7 +103,12 @@ impl Ring {
 
     /// Whether an edge of one ring crosses an edge of the other. `at_vertex` is shown the wedges at each vertex that both
     /// have, and may end the search.
-    fn borders_cross(&self, other: &Ring, at_vertex: &mut dyn FnMut(Wedge, Wedge, Vector) -> bool) -> Result<bool> {
+    fn borders_cross(
+        &self,
+        other: &Ring,
+        effort: &mut Effort<'_>,
+        at_vertex: &mut dyn FnMut(Wedge, Wedge, Vector) -> bool,
+    ) -> Result<bool> {
         let mut crosses = false;
         let mut look = |mine: usize, theirs: usize| {
             let ((a, b), (c, d)) = (self.chain.edge(mine), other.chain.edge(theirs));
@@ -114,7 +125,7 @@ impl Ring {
                 Crossing::Shared => Go::Continue(()),
             }
         };
-        let _stopped = self.chain.pairs_near(&other.chain, &mut Pairs::new(), &mut look)?;
+        let _stopped = self.chain.pairs_near(&other.chain, effort, &mut look)?;
         Ok(crosses)
     }
 }
@@ -122,15 +133,18 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geo::effort::Unpaced;
 
     fn square(x: f64, y: f64, side: f64) -> Ring {
         let corners = [(x, y), (x + side, y), (x + side, y + side), (x, y + side)];
-        Ring::new(corners.map(|(longitude, latitude)| Vector::from_degrees(longitude, latitude)).to_vec())
+        let vertices = corners.map(|(longitude, latitude)| Vector::from_degrees(longitude, latitude)).to_vec();
+        Ring::new(vertices, &mut Effort::new(&Unpaced)).unwrap()
     }
 
     #[test]
     fn of_squares() {
         let one = square(0.0, 0.0, 2.0);
+        let effort = &mut Effort::new(&Unpaced);
         for (other, contains, intersects, nesting) in [
             (square(0.5, 0.5, 1.0), true, true, Nesting::Contains),
             (square(1.0, 1.0, 2.0), false, true, Nesting::Crosses),
@@ -139,10 +153,10 @@ mod tests {
             (square(-1.0, -1.0, 5.0), false, true, Nesting::Apart),
             (square(0.0, 0.0, 2.0), true, true, Nesting::Contains),
         ] {
-            assert_eq!(one.contains_ring(&other).unwrap(), contains, "{other:?}");
-            assert_eq!(one.intersects_ring(&other).unwrap(), intersects, "{other:?}");
-            assert_eq!(other.intersects_ring(&one).unwrap(), intersects, "{other:?}");
-            assert_eq!(one.nesting(&other).unwrap(), nesting, "{other:?}");
+            assert_eq!(one.contains_ring(&other, effort).unwrap(), contains, "{other:?}");
+            assert_eq!(one.intersects_ring(&other, effort).unwrap(), intersects, "{other:?}");
+            assert_eq!(other.intersects_ring(&one, effort).unwrap(), intersects, "{other:?}");
+            assert_eq!(one.nesting(&other, effort).unwrap(), nesting, "{other:?}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::as_geometry;
 use crate::datum::Datum;
 use crate::error::{Result, ResultExt};
-use crate::eval::Args;
-use crate::geo::Shape;
+use crate::eval::{Args, Cx};
+use crate::geo::{Effort, Shape};
 use crate::term::TermKind;
 
 /// The second argument of one of these terms.
@@ -23,15 +23,17 @@ impl Partner {
         if !includes && let Err(error) = geometry {
             return Err(error);
         }
-        Ok(Partner { includes, shape: geometry.and_then(|geometry| Shape::of(&geometry)) })
+        let shape = geometry.and_then(|geometry| Shape::of(&geometry, &mut Effort::new(args.cx())));
+        Ok(Partner { includes, shape })
     }
 
     /// Whether the term holds for a geometry. Errors: either is not valid, or too complex to tell.
-    pub fn holds_for(&self, geometry: &Datum) -> Result<bool> {
+    pub fn holds_for(&self, geometry: &Datum, cx: &Cx) -> Result<bool> {
+        let effort = &mut Effort::new(cx);
         let partner = || self.shape.as_ref().map_err(Clone::clone);
         if self.includes {
-            return Shape::polygon_of(geometry)?.includes(partner()?);
+            return Shape::polygon_of(geometry, effort)?.includes(partner()?, effort);
         }
-        Shape::of(geometry)?.intersects(partner()?)
+        Shape::of(geometry, effort)?.intersects(partner()?, effort)
     }
 }
