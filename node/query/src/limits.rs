@@ -90,6 +90,12 @@ pub const HTTP_REDIRECTS_MAX: u32 = 50;
 /// read again for each circle.
 pub const NEAREST_ROWS_BEFORE_AHEAD: usize = 1_000;
 
+/// Bytes of a geometry whose distance it remembers from circle to circle.
+pub const NEAREST_HEAVY_BYTES: usize = 64 << 10;
+
+/// Bytes of such geometries in one search.
+pub const NEAREST_HEAVY_BYTES_MAX: usize = 64 << 20;
+
 /// Bytes of rows that it keeps from farther away.
 pub const NEAREST_AHEAD_BYTES: usize = 16 << 20;
 

@@ -6,6 +6,7 @@
 //! circle, so that the next circles need none: all looks together read a few times the rows that the last one does.
 
 mod ahead;
+mod heavy;
 
 use std::f64::consts::PI;
 
@@ -21,7 +22,9 @@ use super::{RowStream, TableRef};
 use crate::catalog::Permission;
 use crate::limits::{NEAREST_ROWS_BEFORE_AHEAD, SCAN_BATCH_ROWS};
 use crate::mismatch;
+use crate::table::Row;
 use ahead::Ahead;
+use heavy::Heavy;
 
 /// The default of `max_results`.
 const RESULTS: i64 = 100;
@@ -99,13 +102,13 @@ impl Search<'_> {
     /// Rows with their distances in meters, nearest first. Those of the last circle may be more than were asked for.
     fn run(&self, cx: &Cx) -> Result<Vec<(f64, Datum)>> {
         let mut found: Vec<(f64, Datum)> = Vec::new();
-        let mut ahead = Ahead::default();
+        let (mut ahead, mut heavy) = (Ahead::default(), Heavy::default());
         let (mut reached, mut radius) = (None, self.distance_max.min(FIRST_RADIUS * self.ellipsoid.equator));
         loop {
             let known = found.len();
             let corners = self.corners(radius)?;
             if !ahead.reaches(radius) {
-                ahead = self.look(reached, radius, corners, known, cx)?;
+                ahead = self.look((reached, radius), corners, known, &mut heavy, cx)?;
             }
             for (distance, document) in ahead.take_within(radius) {
                 if found.len() >= cx.limits().array {
@@ -138,7 +141,14 @@ impl Search<'_> {
 
     /// The rows farther away than `reached` and no farther than `radius`, whose circle has these corners; and once many have
     /// been found, some that are farther away.
-    fn look(&self, reached: Option<f64>, radius: f64, corners: Datum, known: usize, cx: &Cx) -> Result<Ahead> {
+    fn look(
+        &self,
+        (reached, radius): (Option<f64>, f64),
+        corners: Datum,
+        known: usize,
+        heavy: &mut Heavy,
+        cx: &Cx,
+    ) -> Result<Ahead> {
         let (mut reach, mut corners) = (radius, corners);
         if known >= NEAREST_ROWS_BEFORE_AHEAD {
             let wider = (radius * 2f64.sqrt()).min(self.distance_max);
@@ -155,9 +165,7 @@ impl Search<'_> {
                 return Ok(ahead.sorted());
             }
             for row in batch {
-                let Some(shape) = row.index_value.as_ref().and_then(|geometry| indexed(geometry, cx)) else { continue };
-                cx.steps(STEPS_OF_DISTANCE);
-                let distance = shape.distance(self.from, &self.ellipsoid, &mut Effort::new(cx))?;
+                let Some(distance) = self.distance(&row, heavy, cx)? else { continue };
                 if reached.is_none_or(|reached| distance > reached) {
                     ahead.add(distance, row.document);
                     if known + ahead.needed() > cx.limits().array {
@@ -167,6 +175,26 @@ impl Search<'_> {
                 }
             }
         }
+    }
+
+    /// How far away a row's geometry is, in meters; `None`: it is in no index.
+    fn distance(&self, row: &Row, heavy: &mut Heavy, cx: &Cx) -> Result<Option<f64>> {
+        cx.steps(STEPS_OF_DISTANCE);
+        let Some(geometry) = &row.index_value else { return Ok(None) };
+        let key = match Heavy::concerns(geometry) {
+            true => Some(row.document.field(&self.table.info().primary_key)?),
+            false => None,
+        };
+        if let Some(distance) = key.as_ref().and_then(|key| heavy.get(key, geometry)) {
+            return Ok(distance);
+        }
+        let distance = indexed(geometry, cx)
+            .map(|shape| shape.distance(self.from, &self.ellipsoid, &mut Effort::new(cx)))
+            .transpose()?;
+        if let Some(key) = key {
+            heavy.put(key, geometry.clone(), distance);
+        }
+        Ok(distance)
     }
 }
 
