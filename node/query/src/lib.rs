@@ -3,20 +3,23 @@
 //! [`script::Scripts`] (`r.js`).
 //!
 //! Reading order: [`run`] (a query's life), [`table`] and [`catalog`] (the seams), [`write`] (what becomes of a
-//! document); then the private parts: `selection` and `row` (tables and documents as values), `terms` (one file a
-//! family), `changefeed`.
+//! document); then the private parts: `selection` and `row` (tables and documents as values), `plan` (by which index a table is
+//! read), `terms` (one file a family), `changefeed`, `explain`.
 
 pub mod catalog;
 mod changefeed;
 mod definition;
 pub mod environment;
+mod explain;
 pub mod fetch;
 mod index_function;
 mod keys;
 pub mod limits;
 pub mod memory;
 mod mismatch;
+mod observed;
 mod pace;
+mod plan;
 mod print;
 mod row;
 pub mod run;

@@ -126,3 +126,31 @@ pub const MEMORY_FREE_BYTES: usize = 16 << 10;
 
 /// Bytes, when encoded, of rows that are asked for at once while a batch is gathered; of one row that is larger.
 pub const PIECE_BYTES_MAX: usize = 32 << 10;
+
+/// How deep a predicate is looked into for conditions on fields.
+pub const PLANNED_DEPTH_MAX: usize = 32;
+
+/// Rows of an index that are read for a filter whatever share of the table they are.
+pub const INDEX_ROWS_ALWAYS: u64 = 1_000;
+
+/// A filter reads no index of which it would need more than one row in so many of the table: looking each of them up takes longer
+/// than reading all.
+pub const INDEX_SHARE_DIVISOR: u64 = 4;
+
+/// Steps of a plan that `explain` shows; what is behind them is cut.
+pub const EXPLAINED_STEPS_MAX: usize = 500;
+
+/// How deep plans stand in one another that `explain` shows.
+pub const EXPLAINED_DEPTH_MAX: usize = 12;
+
+/// Characters of a function, a key or an option that `explain` shows.
+pub const EXPLAINED_TEXT_CHARS_MAX: usize = 200;
+
+/// Bytes of a value that `explain` shows; of a larger one it tells the size.
+pub const EXPLAINED_VALUE_BYTES_MAX: usize = 16 << 10;
+
+/// Keys of a `get_all` that `explain` shows.
+pub const EXPLAINED_KEYS_MAX: usize = 10;
+
+/// Tables named in a query whose reads `explain: "analyze"` counts apart.
+pub const OBSERVED_TABLES_MAX: usize = 1_000;

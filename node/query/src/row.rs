@@ -69,7 +69,7 @@ impl RowRef {
             return Ok(document.clone());
         }
         self.table.surroundings.require_on(Permission::Read, self.table.info())?;
-        let found = self.table.surroundings.reading(|| self.table.table.get(&self.key, self.table.mode))?;
+        let found = self.table.get(&self.key)?;
         let document = found.unwrap_or(Datum::Null);
         Ok(self.document.get_or_init(|| document).clone())
     }

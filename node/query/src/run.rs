@@ -11,10 +11,13 @@ use photondb_reql::eval::{Cx, FeedKind, Query, Scope, Sequence, Source, Stream, 
 use photondb_reql::term::Start;
 
 use crate::environment::Environment;
+use crate::explain;
 use crate::memory::MemoryShare;
-use crate::surroundings::Surroundings;
+use crate::observed::Observed;
+use crate::surroundings::{Orders, Surroundings};
 use crate::world::QueryWorld;
 use batches::{BatchSizes, Batches};
+use globals::Explain;
 pub(crate) use globals::positive;
 
 /// The note that a feed shows its states.
@@ -76,15 +79,26 @@ fn run(query: &Query, start: &Start, environment: &Environment) -> Result<Outcom
         let clock = environment.clock.clone();
         Trace::new(move || clock.now().since_start())
     });
-    let surroundings = Surroundings::new(environment.clone(), globals.db, globals.queue_size, trace);
+    let orders = Orders {
+        default_db: globals.db,
+        queue_size: globals.queue_size,
+        trace,
+        use_index: globals.use_index,
+        writes: query.root.traits().writes,
+        observed: (globals.explain == Explain::Analyze).then(Observed::default),
+    };
+    let surroundings = Surroundings::new(environment.clone(), orders);
     let cx = Cx::new(QueryWorld::new(surroundings.clone()), globals.limits);
     for (name, value) in globals.values {
         cx.set_global(name, value);
     }
     #[cfg(feature = "fault-points")]
     fail::fail_point!("evaluator-panics");
-    let value = eval(&query.root, &Scope::empty(), &cx)?;
-    let answer = answer(value, &surroundings, &cx)?;
+    let answer = match globals.explain {
+        Explain::Nothing => evaluate(query, &surroundings, &cx)?,
+        Explain::Plan => Answer::Atom(explain::plan(query, start, &surroundings, &cx)?),
+        Explain::Analyze => Answer::Atom(explain::analyze(query, start, &surroundings, &cx)?),
+    };
     let profile = match &answer {
         Answer::Sequence(cursor) if !cursor.is_feed() => None,
         _ => surroundings.trace.as_ref().map(Trace::take),
@@ -94,6 +108,11 @@ fn run(query: &Query, start: &Start, environment: &Environment) -> Result<Outcom
         cx.hold(datum.size_hint())?;
     }
     Ok(Outcome { answer, profile, _held: cx })
+}
+
+/// Runs a query, whatever it was asked to answer in place of its result.
+pub(crate) fn evaluate(query: &Query, surroundings: &Rc<Surroundings>, cx: &Cx) -> Result<Answer> {
+    answer(eval(&query.root, &Scope::empty(), cx)?, surroundings, cx)
 }
 
 /// What a query answers.
@@ -131,9 +150,10 @@ fn answer(value: Value, surroundings: &Rc<Surroundings>, cx: &Cx) -> Result<Answ
         }
     }
     let feed = sequence.feed().is_some();
+    let infinite = sequence.infinite();
     let stream = sequence.open(cx)?;
     let clock = surroundings.environment.clock.clone();
-    Ok(Answer::Sequence(Cursor { stream, cx: cx.clone(), batches: Batches::new(sizes, feed, clock), notes }))
+    Ok(Answer::Sequence(Cursor { stream, cx: cx.clone(), batches: Batches::new(sizes, feed, clock), notes, infinite }))
 }
 
 fn note(kind: FeedKind) -> u8 {
@@ -151,6 +171,7 @@ pub struct Cursor {
     cx: Cx,
     batches: Batches,
     notes: Vec<u8>,
+    infinite: bool,
 }
 
 /// Some rows of a result.
@@ -171,6 +192,11 @@ impl Cursor {
     /// Whether the result never ends by itself.
     pub fn is_feed(&self) -> bool {
         self.batches.is_feed()
+    }
+
+    /// Whether it never ends although it is no feed.
+    pub fn is_infinite(&self) -> bool {
+        self.infinite
     }
 
     /// With `profile: true`: what took how long since the last answer.

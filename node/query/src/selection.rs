@@ -16,6 +16,7 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::value::Db;
 use photondb_reql::eval::{Args, Cx, Stream, TableValue, Value};
+use photondb_reql::transform::Transform;
 use photondb_reql::{BacktraceId, Str, TermKind};
 
 pub(crate) use bounds::{between, get_all};
@@ -25,6 +26,7 @@ pub(crate) use order::not_a_slice;
 pub(crate) use rows::RowStream;
 
 use crate::catalog::Permission;
+use crate::plan;
 use crate::row::RowRef;
 use crate::surroundings::Surroundings;
 use crate::table::{Access, DatumRange, IndexInfo, Keys, Order, ReadMode, Table, TableInfo};
@@ -154,7 +156,21 @@ impl TableRef {
             self.ordinary_index(&name)?;
         }
         let access = self.access().expect("only a geometry has no access");
-        Ok(RowStream::new(self.table.scan(&access, self.mode)?, &self.surroundings))
+        Ok(RowStream::new(self.table.scan(&access, self.mode)?, self))
+    }
+
+    /// The document with this primary key.
+    pub fn get(&self, key: &Datum) -> Result<Option<Datum>> {
+        let surroundings = &self.surroundings;
+        let read = || surroundings.reading(|| self.table.get(key, self.mode));
+        let Some(tally) = surroundings.observed.as_ref().and_then(|observed| observed.opened(self.id)) else {
+            return read();
+        };
+        let clock = &surroundings.environment.clock;
+        let began = clock.now();
+        let found = read()?;
+        tally.read(usize::from(found.is_some()), clock.now().since(began));
+        Ok(found)
     }
 
     fn count(&self) -> Option<Result<Value>> {
@@ -183,8 +199,8 @@ impl TableValue for TableRef {
         }
     }
 
-    fn open(&self, cx: &Cx) -> Result<Box<dyn Stream>> {
-        self.open_stream(cx)
+    fn open(&self, transforms: &[Transform], cx: &Cx) -> Result<Box<dyn Stream>> {
+        plan::open(self, transforms, cx)
     }
 
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>> {

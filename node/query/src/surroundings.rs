@@ -12,6 +12,7 @@ use photondb_reql::eval::{Cx, Node, Scope, Trace, Value, eval};
 use crate::catalog::{Permission, SYSTEM_DATABASE, Scope as PermissionOf, UserPermissions};
 use crate::environment::Environment;
 use crate::mismatch;
+use crate::observed::Observed;
 use crate::table::TableInfo;
 
 /// The database that `r.table("x")` means when the query names none.
@@ -32,18 +33,30 @@ pub(crate) struct Surroundings {
     in_default_db: Cell<bool>,
     /// Where tasks are noted, when the query asks for its profile.
     pub trace: Option<Trace>,
+    /// Whether a filter may read an index in place of its table.
+    pub use_index: bool,
+    /// Whether anything in the query writes.
+    pub writes: bool,
+    /// Where reads are counted, when the query is to be explained with what it did.
+    pub observed: Option<Observed>,
     permissions: OnceCell<UserPermissions>,
     system: OnceCell<Str>,
 }
 
+/// What a query says about how it is to be run.
+pub(crate) struct Orders {
+    pub default_db: Option<Node>,
+    pub queue_size: usize,
+    pub trace: Option<Trace>,
+    pub use_index: bool,
+    pub writes: bool,
+    pub observed: Option<Observed>,
+}
+
 impl Surroundings {
-    pub fn new(
-        environment: Environment,
-        default_db: Option<Node>,
-        queue_size: usize,
-        trace: Option<Trace>,
-    ) -> Rc<Surroundings> {
+    pub fn new(environment: Environment, orders: Orders) -> Rc<Surroundings> {
         let now_micros = environment.clock.wall().micros;
+        let Orders { default_db, queue_size, trace, use_index, writes, observed } = orders;
         Rc::new(Surroundings {
             environment,
             default_db,
@@ -52,6 +65,9 @@ impl Surroundings {
             feed_shows_states: Cell::new(false),
             in_default_db: Cell::new(false),
             trace,
+            use_index,
+            writes,
+            observed,
             permissions: OnceCell::new(),
             system: OnceCell::new(),
         })

@@ -23,6 +23,10 @@ pub trait Table {
     /// How many rows [`Table::scan`] would give, without reading them; `None`: it must be counted by reading.
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>>;
 
+    /// How many documents have no entry in a secondary index, all counted at one moment; `None`: not known, or the index may
+    /// file a document more than once.
+    fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>>;
+
     /// Applies writes in order; each is atomic for its document. One result for each, in order.
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>>;
 

@@ -12,9 +12,9 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{ErrorKind, Result};
 use photondb_reql::eval::Cx;
 use photondb_runtime::fiber;
-use photondb_shard::Effect;
 use photondb_shard::read::KeyBounds;
 use photondb_shard::schema::Built;
+use photondb_shard::{Effect, ShardError};
 
 use crate::error::ReplicaError;
 use crate::feed::{TableFeed, document_or_null};
@@ -186,6 +186,23 @@ impl Table for ShardTable {
             }
         }
         Ok(Some(total))
+    }
+
+    fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>> {
+        let mut left_out = 0;
+        for replica in self.replicas.shards() {
+            let reader = read(replica, mode).map_err(|error| self.explain(error))?;
+            let multi = reader.index(index).map_err(|error| self.explain(error.into()))?.multi;
+            if multi {
+                return Ok(None);
+            }
+            let count = || {
+                let documents = reader.count_documents(&KeyBounds::all())?;
+                Ok(documents.saturating_sub(reader.count_index(index, &KeyBounds::all())?))
+            };
+            left_out += count().map_err(|error: ShardError| self.explain(error.into()))?;
+        }
+        Ok(Some(left_out))
     }
 
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {

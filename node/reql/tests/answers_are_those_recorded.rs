@@ -16,6 +16,7 @@ use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::signature::signature;
 use photondb_reql::eval::{self, Args, Batch, Cx, Db, Limits, Scope, Sequence, Stream, TableValue, Value, World};
 use photondb_reql::term::{Message, parse};
+use photondb_reql::transform::Transform;
 use serde_json::Value as Json;
 
 /// A world of a clock, dice, and tables that can be filled and read through; nothing else.
@@ -42,7 +43,7 @@ impl TableValue for Table {
         "TABLE"
     }
 
-    fn open(&self, _cx: &Cx) -> Result<Box<dyn Stream>> {
+    fn open(&self, _transforms: &[Transform], _cx: &Cx) -> Result<Box<dyn Stream>> {
         let documents: Vec<Datum> = TABLES.with_borrow(|tables| {
             tables.get(&self.0).map(|table| table.values().cloned().collect()).unwrap_or_default()
         });

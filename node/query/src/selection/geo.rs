@@ -57,7 +57,7 @@ impl Intersecting {
         require_geo(table, index, "get_intersecting")?;
         let shape = Shape::of(geometry, &mut Effort::new(cx))?;
         let rows = table.table.scan(&by_cells(index, geometry, cx), table.mode)?;
-        Ok(Intersecting { rows: RowStream::by_cells(rows, &table.surroundings), shape, given: 0 })
+        Ok(Intersecting { rows: RowStream::by_cells(rows, table), shape, given: 0 })
     }
 }
 

@@ -158,7 +158,7 @@ impl Search<'_> {
         }
         let mut ahead = Ahead::new(radius, reach, known.max(NEAREST_ROWS_BEFORE_AHEAD));
         let access = by_cells(self.index, &corners, cx);
-        let mut rows = RowStream::by_cells(self.table.table.scan(&access, self.table.mode)?, &self.table.surroundings);
+        let mut rows = RowStream::by_cells(self.table.table.scan(&access, self.table.mode)?, self.table);
         loop {
             let batch = rows.next_rows(SCAN_BATCH_ROWS)?;
             if batch.is_empty() {

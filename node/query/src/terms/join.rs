@@ -45,7 +45,7 @@ impl EqJoin {
         if self.table.secondary(self.index.as_ref()).is_none() {
             keys::check_primary(&key)?;
             self.table.surroundings.require_on(Permission::Read, self.table.info())?;
-            if let Some(right) = self.table.surroundings.reading(|| self.table.table.get(&key, self.table.mode))? {
+            if let Some(right) = self.table.get(&key)? {
                 self.pair(&left, right);
             }
             return Ok(());

@@ -14,6 +14,7 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_reql::eval::{Cx, stored::compile_function};
 use photondb_reql::geo::cells_of_entry;
+use photondb_reql::key::index_key;
 use photondb_runtime::fiber;
 
 thread_local! {
@@ -79,7 +80,8 @@ impl MemoryTable {
                 Ok(Datum::Null) | Err(_) => Vec::new(),
                 Ok(value) => vec![value],
             };
-            entries.extend(values.into_iter().map(|value| (value, key.clone(), document.clone())));
+            let filed = |value: &Datum| info.geo || index_key(value, b"", None).is_ok();
+            entries.extend(values.into_iter().filter(filed).map(|value| (value, key.clone(), document.clone())));
         }
         entries.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
         Ok(entries)
@@ -104,6 +106,13 @@ impl Table for MemoryTable {
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
         let _ = mode;
         Ok(Some(self.found(access)?.len() as u64))
+    }
+
+    fn left_out(&self, index: &str, _mode: ReadMode) -> Result<Option<u64>> {
+        let entries = self.entries(Some(&Str::from(index)))?.len();
+        let contents = self.contents.borrow();
+        let once = contents.indexes.get(index).is_some_and(|info| !info.multi && !info.geo);
+        Ok(once.then(|| (contents.documents.len() - entries) as u64))
     }
 
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {

@@ -85,10 +85,10 @@ pub enum Source {
 }
 
 impl Source {
-    fn open(self, cx: &Cx) -> Result<Box<dyn Stream>> {
+    fn open(self, transforms: &[Transform], cx: &Cx) -> Result<Box<dyn Stream>> {
         match self {
             Source::Array(array) => Ok(Box::new(ArrayStream { array, next: 0 })),
-            Source::Table(table) => table.open(cx),
+            Source::Table(table) => table.open(transforms, cx),
             Source::Stream(stream) => Ok(stream),
         }
     }
@@ -191,7 +191,7 @@ impl Sequence {
         if self.is_grouped() {
             return Err(Error::logic("Cannot read a grouped stream as a sequence (did you mean to `ungroup`?)."));
         }
-        let stream = self.source.open(cx)?;
+        let stream = self.source.open(&self.transforms, cx)?;
         if self.transforms.is_empty() {
             return Ok(stream);
         }
@@ -207,7 +207,7 @@ impl Sequence {
         mut each: impl FnMut(Batch) -> Result<()>,
     ) -> Result<()> {
         self.check_finite()?;
-        let mut stream = self.source.open(cx)?;
+        let mut stream = self.source.open(&self.transforms, cx)?;
         let mut running = Running::new(&self.transforms);
         while let Some(batch) = stream.glance_batch(ELEMENTS_AT_ONCE, cx, &mut glance)? {
             if !batch.is_empty() {

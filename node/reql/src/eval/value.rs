@@ -11,6 +11,7 @@ use crate::eval::function::{Func, Shortcut};
 use crate::eval::sequence::{Sequence, Source, Stream};
 use crate::eval::signature;
 use crate::term::BacktraceId;
+use crate::transform::Transform;
 
 /// The result of a term.
 pub enum Value {
@@ -44,8 +45,9 @@ pub trait TableValue {
     /// RethinkDB's name of the type: `TABLE`, `TABLE_SLICE` or `SELECTION<STREAM>`.
     fn type_name(&self) -> &'static str;
 
-    /// Starts reading the documents.
-    fn open(&self, cx: &Cx) -> Result<Box<dyn Stream>>;
+    /// Starts reading the documents. `transforms` are what will be done to them, in order: documents that these would drop
+    /// without an error may be left out, and the order may be another where the table has none of its own.
+    fn open(&self, transforms: &[Transform], cx: &Cx) -> Result<Box<dyn Stream>>;
 
     /// The chance to do a term on this table in a better way than reading it through (`count`, `order_by` with an index,
     /// `distinct` with an index, ...), or one that only tables know (`get`, `insert`, `index_create`, ...).

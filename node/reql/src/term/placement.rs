@@ -66,8 +66,9 @@ pub(super) fn forbids_writes(kind: TermKind) -> bool {
     )
 }
 
-/// Every name that some term, or a query as a whole, takes as an option. RethinkDB accepts any of them for the query.
-const OPTIONS: [&str; 72] = [
+/// Every name that some term, or a query as a whole, takes as an option. RethinkDB accepts any of them for the query, but for
+/// `explain` and `use_index`, which are PhotonDB's own.
+const OPTIONS: [&str; 74] = [
     "_EVAL_FLAGS_",
     "_NO_RECURSE_",
     "_SHORTCUT_",
@@ -87,6 +88,7 @@ const OPTIONS: [&str; 72] = [
     "durability",
     "emergency_repair",
     "emit",
+    "explain",
     "fill",
     "final_emit",
     "first_batch_scaledown_factor",
@@ -137,6 +139,7 @@ const OPTIONS: [&str; 72] = [
     "time_format",
     "timeout",
     "unit",
+    "use_index",
     "use_outdated",
     "verify",
     "wait_for",

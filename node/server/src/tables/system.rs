@@ -249,6 +249,10 @@ impl Table for SystemTable {
         Ok(None)
     }
 
+    fn left_out(&self, index: &str, _mode: ReadMode) -> Result<Option<u64>> {
+        Err(self.info.no_such_index(index))
+    }
+
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
         let mut results = Vec::with_capacity(writes.len());
         for write in writes {

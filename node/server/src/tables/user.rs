@@ -78,6 +78,10 @@ impl Table for UserTable {
         self.shards.count(access, mode)
     }
 
+    fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>> {
+        self.shards.left_out(index, mode)
+    }
+
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
         let results = self.shards.write(writes, options, cx)?;
         let changed = |result: &&WriteResult| matches!(result, WriteResult::Done { old, new } if old != new);
