@@ -1,7 +1,7 @@
 //! Sequences: where elements come from, and what is done to each on the way. Nothing is read until somebody pulls.
 //!
-//! A sequence keeps its source and its transforms apart, so that `changes` can look at them, and so that the shard can
-//! one day run the transforms beside the data with this same code.
+//! A sequence keeps its source and its transforms apart, so that `changes` can look at them, and so that a table, when it is
+//! opened, knows what will be done to its rows and can leave out those that would be dropped.
 
 use std::rc::Rc;
 
