@@ -6,6 +6,7 @@
 
 mod access;
 mod outline;
+mod prepared;
 mod walk;
 mod wording;
 

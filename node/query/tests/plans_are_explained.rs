@@ -59,12 +59,17 @@ fn steps_are_told_in_the_order_of_the_rows() {
         ),
         (
             r#"[147,[$T],{"index":"a"}]"#,
-            "read test.t: whole index by `a`, ascending, 4 rows [shard]\nmin(index: \"a\"): reduces row by row, where the rows lie if its functions are plain [coordinator]\n",
+            "read test.t: whole index by `a`, ascending, 4 rows [shard]\nmin(index: \"a\"): reduces row by row [coordinator]\n",
         ),
         (
             r#"[145,[[33,[[39,[$T,{"a":2}]],"a"]],"a"]]"#,
             "read test.t: full scan by `id`, 4 rows [shard]\nfilter({\"a\":2}) [shard]\n\
-             pluck(\"a\") [coordinator]\nsum(\"a\"): reduces row by row, where the rows lie if its functions are plain [coordinator]\n",
+             pluck(\"a\") [coordinator]\nsum(\"a\"): reduces row by row [coordinator]\n",
+        ),
+        (
+            r#"[145,[[39,[$T,{"a":2}]],"a"]]"#,
+            "read test.t: full scan by `id`, 4 rows [shard]\nfilter({\"a\":2}) [shard]\n\
+             sum(\"a\"): reduces row by row [shard]\n",
         ),
         (
             r#"[50,[$T,"a",[15,["u"]]]]"#,

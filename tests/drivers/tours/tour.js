@@ -57,6 +57,12 @@ async function tour() {
   check('getAll by an index', await r.table('people').getAll(33, { index: 'age' }).count().run(c), 111);
   check('getAll by a compound index', await r.table('people').getAll(['town3', 3], { index: 'place' }).count().run(c), 112);
   check('getAll by a multi index', await r.table('people').getAll('t1', { index: 'tags' }).count().run(c), 3333);
+  const byAge = r.table('people').filter({ age: 33 });
+  const plan = await byAge.run(c, { explain: true, useIndex: 'auto' });
+  check('a plan by an index', [plan.executed, plan.plan[0].access.path], [false, 'index point']);
+  const analyzed = await byAge.run(c, { explain: 'analyze' });
+  check('an analyzed plan', [analyzed.actual.rows_examined, analyzed.actual.rows_returned], [DOCUMENTS, 111]);
+  check('a filter by an index', (await (await byAge.run(c, { useIndex: 'auto' })).toArray()).length, 111);
   const ordered = await rows(r.table('people').orderBy({ index: r.desc('age') }).limit(2)('age'), c);
   check('orderBy an index', ordered, [89, 89]);
   check('filter with a function', await r.table('people').filter(p => p('age').lt(10).and(p('town').eq('town5'))).count().run(c), 112);

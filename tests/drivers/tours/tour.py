@@ -66,6 +66,18 @@ def synchronous():
     check("get_all by an index", r.table("people").get_all(33, index="age").count().run(c), expected)
     expected = sum(1 for p in people if p["town"] == "town3" and p["address"]["street"] == "s2")
     check("get_all by a compound index", r.table("people").get_all(["town3", "s2"], index="place").count().run(c), expected)
+    by_age = r.table("people").filter(r.row["age"] == 33)
+    plan = by_age.run(c, explain=True, use_index="auto")
+    check("a plan by an index", (plan["executed"], plan["plan"][0]["access"]["path"], plan["plan"][0]["access"]["index"]),
+          (False, "index point", "age"))
+    check("and without", by_age.run(c, explain=True)["plan"][0]["access"]["path"], "full scan")
+    analyzed = by_age.run(c, explain="analyze", use_index="auto")["actual"]
+    expected = sum(1 for p in people if p["age"] == 33)
+    check("an analyzed plan", (analyzed["rows_examined"], analyzed["rows_returned"]), (expected, expected))
+    found = sorted(p["id"] for p in by_age.run(c, use_index="auto"))
+    check("a filter by an index", found, sorted(p["id"] for p in by_age.run(c)))
+    check("a plan deletes nothing", (r.table("people").delete().run(c, explain=True)["kind"], r.table("people").count().run(c)),
+          ("write", DOCUMENTS))
     expected = sum(1 for p in people if "t1" in p["tags"])
     check("get_all by a multi index", r.table("people").get_all("t1", index="tags").count().run(c), expected)
     found = [p["id"] for p in r.table("people").between(10, 20).order_by(index="id").run(c)]

@@ -7,33 +7,39 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_reql::eval::signature::Grouping;
 use photondb_reql::eval::{CallNode, Cx, Func, Node, Scope, Sequence, Source, Value, eval};
 use photondb_reql::transform::Transform;
-use photondb_reql::{Str, Term, TermKind};
+use photondb_reql::{Term, TermKind};
 
 use super::access;
 use super::outline::{Input, Outline, Place, Step};
+use super::prepared::{
+    by_index, index_of, is_chained, is_filter_in_place, looked_up_by, prepared, reduces_in_place, takes_unread,
+};
 use super::wording::{self, Texts};
 use crate::limits::{EXPLAINED_DEPTH_MAX, EXPLAINED_STEPS_MAX};
 use crate::mismatch;
-use crate::plan;
-use crate::selection::{Part, Slice, TableRef};
-use crate::table::Order;
-use crate::terms;
+use crate::selection::TableRef;
 
 /// One query being explained.
 pub(super) struct Walk<'a> {
     texts: Texts<'a>,
     cx: &'a Cx,
     steps_left: Cell<usize>,
+    /// Whether the term behind what was prepared last reduces rows where they lie.
+    reduces_in_place: Cell<bool>,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(term: &'a Term, cx: &'a Cx) -> Walk<'a> {
-        Walk { texts: Texts::of(term), cx, steps_left: Cell::new(EXPLAINED_STEPS_MAX) }
+        Walk {
+            texts: Texts::of(term),
+            cx,
+            steps_left: Cell::new(EXPLAINED_STEPS_MAX),
+            reduces_in_place: Cell::new(false),
+        }
     }
 
     /// The steps of the query.
@@ -71,11 +77,15 @@ impl<'a> Walk<'a> {
                 0
             }
         };
+        let mut in_place = self.reduces_in_place.take();
         for call in &calls[behind..] {
             if self.steps_left.get() == 0 {
                 break;
             }
-            let step = self.call(call, depth);
+            let mut step = self.call(call, depth);
+            if std::mem::take(&mut in_place) {
+                step.place = Place::Shard;
+            }
             self.push(step, steps);
         }
         Ok(())
@@ -180,6 +190,7 @@ impl<'a> Walk<'a> {
         {
             access.no_index = Some("not before the variables are known that the filter sees".to_owned());
         }
+        self.reduces_in_place.set(step.glances && reduces_in_place(&[], call));
         self.push(step, steps);
         Ok(0)
     }
@@ -210,16 +221,18 @@ impl<'a> Walk<'a> {
             step.note = Some("orders rows further that are equal in the index".to_owned());
             self.push(step, steps);
         }
-        let mut at_the_shard =
-            steps.last().is_some_and(|read| read.glances) && matches!(sequence.source, Source::Table(_));
+        let glances = steps.last().is_some_and(|read| read.glances) && matches!(sequence.source, Source::Table(_));
+        let reduces = glances && behind.is_some_and(|call| reduces_in_place(&sequence.transforms, call));
+        let mut at_the_shard = glances;
         for transform in &sequence.transforms {
             let mut step = self.transform(transform, depth);
-            at_the_shard &= matches!(transform, Transform::Filter { predicate, .. } if predicate.in_place().is_some());
-            if at_the_shard {
+            at_the_shard &= is_filter_in_place(transform);
+            if at_the_shard || reduces {
                 step.place = Place::Shard;
             }
             self.push(step, steps);
         }
+        self.reduces_in_place.set(reduces);
         Ok(())
     }
 
@@ -300,120 +313,6 @@ impl<'a> Walk<'a> {
         }
         Some(Input { each_row, outline: Outline(steps) })
     }
-}
-
-/// Whether a term is done to the value of its first argument, and to that alone.
-fn is_chained(call: &CallNode) -> bool {
-    !call.spliced && !call.args.is_empty() && call.grouping != Grouping::Lazy && call.kind != TermKind::Union
-}
-
-/// How many calls of a chain, from its beginning, can be evaluated without reading anything; none if they come to no table.
-fn prepared(source: &Node, calls: &[&Arc<CallNode>]) -> usize {
-    let Some(table) = calls.iter().position(|call| call.kind == TermKind::Table) else { return 0 };
-    let named = is_free(source)
-        && calls[..=table].iter().all(|call| {
-            let own = matches!(call.kind, TermKind::Db | TermKind::Table);
-            (own || !photondb_reql::eval::signature::signature(call.kind).traits.touches_world)
-                && has_free_arguments(call)
-        });
-    if !named {
-        return 0;
-    }
-    let mut prepared = table + 1;
-    for call in &calls[prepared..] {
-        if !has_free_arguments(call) {
-            break;
-        }
-        if call.kind == TermKind::Get {
-            return prepared + 1;
-        }
-        if !prepares(call) {
-            break;
-        }
-        prepared += 1;
-    }
-    prepared
-}
-
-/// Whether a term, on a table or a stream from one, does nothing before its result is read.
-fn prepares(call: &CallNode) -> bool {
-    use TermKind as K;
-    let has_index = call.optargs.iter().any(|(name, _)| name == "index");
-    match call.kind {
-        K::GetAll | K::Between | K::BetweenDeprecated | K::GetIntersecting => true,
-        K::Filter | K::ConcatMap | K::OffsetsOf | K::Zip | K::Skip | K::Limit | K::Slice => true,
-        K::Pluck | K::Without | K::Merge | K::HasFields | K::WithFields | K::GetField => true,
-        K::Intersects | K::Includes => true,
-        K::Map => call.args.len() == 2,
-        K::Bracket => matches!(call.args.get(1), Some(Node::Constant(Datum::String(_), _))),
-        K::OrderBy => has_index,
-        K::Group => !has_index,
-        _ => false,
-    }
-}
-
-/// Whether all but the first argument can be evaluated at any time.
-fn has_free_arguments(call: &CallNode) -> bool {
-    call.args.iter().skip(1).chain(call.optargs.iter().map(|(_, node)| node)).all(is_free)
-}
-
-/// Whether a node sees no variables of functions around it and neither reads, writes nor draws. What a function does when it is
-/// called does not count.
-fn is_free(node: &Node) -> bool {
-    if plan::sees_outside(node) {
-        return false;
-    }
-    let traits = node.traits();
-    matches!(node, Node::Function(_)) || (!traits.touches_world && !traits.nondeterministic)
-}
-
-/// How a term reads a table that names keys which are not known before the query runs.
-fn looked_up_by(call: &CallNode) -> Option<&'static str> {
-    Some(match (call.kind, index_of(call)) {
-        (TermKind::Get, _) => "primary key point",
-        (TermKind::GetAll, None) => "primary key points",
-        (TermKind::GetAll, Some(_)) => "index points",
-        (TermKind::Between | TermKind::BetweenDeprecated, None) => "primary key range",
-        (TermKind::Between | TermKind::BetweenDeprecated, Some(_)) => "index range",
-        (TermKind::GetIntersecting, _) => "geospatial index",
-        _ => return None,
-    })
-}
-
-/// The option `index`, where it is a name and not computed.
-fn index_of(call: &CallNode) -> Option<&Str> {
-    call.optargs.iter().find(|(name, _)| name == "index").and_then(|(_, node)| match node {
-        Node::Constant(Datum::String(name), _) => Some(name),
-        _ => None,
-    })
-}
-
-/// Terms of a table that do not read it through.
-fn takes_unread(kind: TermKind) -> bool {
-    use TermKind as K;
-    terms::on_table(kind) && !matches!(kind, K::Update | K::Replace | K::Delete | K::Changes)
-}
-
-/// The order in which a term reads a table that names an index for that.
-fn by_index(table: &TableRef, call: &CallNode) -> Option<TableRef> {
-    let order = match call.kind {
-        TermKind::Min | TermKind::Distinct | TermKind::Group => Order::Ascending,
-        TermKind::Max => Order::Descending,
-        _ => return None,
-    };
-    let slice = table.as_slice()?;
-    let has_index = call.optargs.iter().any(|(name, _)| name == "index");
-    let index = match index_of(call) {
-        Some(name) => name.clone(),
-        None if !has_index && matches!(call.kind, TermKind::Min | TermKind::Max) && call.args.len() == 1 => {
-            slice.index.clone().unwrap_or_else(|| table.info().primary_key.clone())
-        }
-        _ => return None,
-    };
-    if slice.index.as_ref().is_some_and(|of| *of != index) {
-        return None;
-    }
-    Some(table.with(Part::Slice(Slice { index: Some(index), range: slice.range.clone(), order })))
 }
 
 /// The right side of `eq_join` is not read through: each row of the left side is looked up in it.

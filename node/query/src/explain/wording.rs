@@ -107,10 +107,7 @@ fn cut(text: &str) -> String {
 pub(super) fn note(kind: TermKind) -> Option<&'static str> {
     use TermKind as K;
     Some(match kind {
-        K::Count | K::Sum | K::Avg | K::Min | K::Max => {
-            "reduces row by row, where the rows lie if its functions are plain"
-        }
-        K::Reduce | K::Fold => "reduces row by row",
+        K::Count | K::Sum | K::Avg | K::Min | K::Max | K::Reduce | K::Fold => "reduces row by row",
         K::OrderBy => "sorts all rows in memory",
         K::Distinct => "keeps each value once, in memory",
         K::Sample => "draws while all rows go by",
