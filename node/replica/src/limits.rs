@@ -26,6 +26,9 @@ pub const BUILD_STEP_DOCUMENTS: usize = 128;
 /// Between looks of an index builder at whether there is space on the disk again.
 pub const BUILD_RETRY_PERIOD: Duration = Duration::from_secs(1);
 
+/// Index entries that are looked at at once where those that begin alike are put in order.
+pub const ALIKE_ENTRIES_AT_ONCE: usize = 1_000;
+
 /// How often a write that was not applied, because its shard changed under it, is evaluated again.
 pub const ATTEMPTS_MAX: usize = 32;
 

@@ -1,6 +1,8 @@
 //! Scans over a table's shards. Each batch is read from a fresh snapshot and the next one goes on after its last key, so
 //! that a long scan pins nothing.
 
+mod alike;
+
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use photondb_reql::eval::Glance;
 use photondb_reql::geo::CellRanges;
 use photondb_runtime::fiber;
 use photondb_shard::Reader;
-use photondb_shard::read::{GeoScan, IndexRow, KeyBounds};
+use photondb_shard::read::{GeoScan, IndexRow, IndexRows, KeyBounds};
 use photondb_shard::secondary::decode_datum;
 use photondb_storage::Direction;
 
@@ -21,6 +23,7 @@ use crate::error::ReplicaError;
 use crate::keys;
 use crate::limits::LOOKS_BETWEEN_YIELDS;
 use crate::replica::{Replica, TableReplicas};
+use alike::Alike;
 
 /// A scan in progress.
 pub struct TableScan {
@@ -33,6 +36,8 @@ pub struct TableScan {
     /// What looks into it keep for the next ones.
     geo: GeoScan,
     direction: Direction,
+    /// Whether somebody counts on the order.
+    ordered: bool,
     /// What is still to be read, the next one last.
     parts: Vec<Part>,
     position: Position,
@@ -44,6 +49,8 @@ struct Part {
     bounds: KeyBounds,
     /// The range as the query put it: a key in the tree may be a truncated index value.
     exact: Option<DatumRange>,
+    /// The entries at the front of `bounds` that are alike in their keys and are being read in the order of their values.
+    alike: Option<Alike>,
 }
 
 impl TableScan {
@@ -77,7 +84,7 @@ impl TableScan {
         let mut parts = Vec::new();
         for (bounds, exact) in ranges {
             for shard in 0..replicas.shards().len() {
-                parts.push(Part { shard, bounds: bounds.clone(), exact: exact.clone() });
+                parts.push(Part { shard, bounds: bounds.clone(), exact: exact.clone(), alike: None });
             }
         }
         if direction == Direction::Forward {
@@ -85,7 +92,8 @@ impl TableScan {
         }
         let index = access.index.clone();
         let geo = GeoScan::default();
-        Ok(TableScan { table, replicas, mode, index, cells, geo, direction, parts, position: Position(0) })
+        let ordered = access.order != Order::Any;
+        Ok(TableScan { table, replicas, mode, index, cells, geo, direction, ordered, parts, position: Position(0) })
     }
 
     fn batch(&mut self, want: usize, glance: &mut Glance<'_>) -> std::result::Result<Glanced, ReplicaError> {
@@ -139,18 +147,27 @@ impl TableScan {
         want: usize,
         glance: &mut Glance<'_>,
     ) -> std::result::Result<(Glanced, bool), ReplicaError> {
-        let rows = reader.index_rows(index, &part.bounds, self.direction, want)?;
-        let more = rows.len() == want;
+        if let Some(mut alike) = part.alike.take() {
+            let (rows, more) = alike.next(reader, index, self.direction, part.exact.as_ref(), want)?;
+            match more {
+                true => part.alike = Some(alike),
+                false => alike.pass(&mut part.bounds, self.direction),
+            }
+            return Ok((look(rows, None, glance)?, true));
+        }
+        let IndexRows { mut rows, mut more } = reader.index_rows(index, &part.bounds, self.direction, want)?;
+        if self.ordered {
+            let cut = rows.iter().enumerate().find_map(|(at, row)| Some((at, Alike::to(&row.entry, &part.bounds)?)));
+            if let Some((at, alike)) = cut {
+                part.alike = Some(alike);
+                rows.truncate(at);
+                more = true;
+            }
+        }
         if let Some(last) = rows.last() {
             self.go_on_after(part, last.entry.clone());
         }
-        let mut found = Glanced::default();
-        for row in rows {
-            if part.exact.as_ref().is_none_or(|range| range.contains(&row.value)) {
-                look(row, glance, &mut found)?;
-            }
-        }
-        Ok((found, more))
+        Ok((look(rows, part.exact.as_ref(), glance)?, more))
     }
 
     fn geo(
@@ -166,11 +183,7 @@ impl TableScan {
         if let Some(last) = rows.last {
             self.go_on_after(part, last);
         }
-        let mut found = Glanced::default();
-        for row in rows.rows {
-            look(row, glance, &mut found)?;
-        }
-        Ok((found, rows.more))
+        Ok((look(rows.rows, None, glance)?, rows.more))
     }
 
     fn go_on_after(&self, part: &mut Part, last: Bytes) {
@@ -199,13 +212,23 @@ impl Rows for TableScan {
     }
 }
 
-/// Looks at a document found by an index.
-fn look(row: IndexRow, glance: &mut Glance<'_>, found: &mut Glanced) -> std::result::Result<(), ReplicaError> {
-    found.examined += 1;
-    if !document_node(&row.document).is_some_and(glance) {
-        found.rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+/// Looks at documents found by an index, but for those outside of `exact`.
+fn look(
+    rows: Vec<IndexRow>,
+    exact: Option<&DatumRange>,
+    glance: &mut Glance<'_>,
+) -> std::result::Result<Glanced, ReplicaError> {
+    let mut found = Glanced::default();
+    for row in rows {
+        if exact.is_some_and(|range| !range.contains(&row.value)) {
+            continue;
+        }
+        found.examined += 1;
+        if !document_node(&row.document).is_some_and(&mut *glance) {
+            found.rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+        }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A view of one member, as fresh as `mode` asks.

@@ -41,6 +41,26 @@ pub struct IndexRow {
     pub document: Bytes,
 }
 
+/// What one look at documents by an index found.
+#[derive(Clone, Debug)]
+pub struct IndexRows {
+    /// The documents.
+    pub rows: Vec<IndexRow>,
+    /// Whether there may be more behind them.
+    pub more: bool,
+}
+
+/// One entry of an index, its document not read.
+#[derive(Clone, Debug)]
+pub struct IndexEntry {
+    /// Its key.
+    pub entry: Bytes,
+    /// The value under which the document stands here.
+    pub value: Datum,
+    /// The encoded primary key.
+    pub primary_key: Bytes,
+}
+
 /// What one look at documents found.
 #[derive(Clone, Debug)]
 pub struct Documents {
@@ -79,7 +99,7 @@ impl Reader {
         mut glance: impl FnMut(&[u8]) -> bool,
     ) -> Result<Documents, ShardError> {
         let mut rows = Rows::with_capacity(want.min(1024));
-        let mut examined = 0;
+        let (mut examined, mut bytes) = (0, 0);
         let mut cursor = self.snapshot.cursor(trees::PRIMARY, bounds.clone(), direction)?;
         let stopped = cursor.for_each(|key, value| {
             if let Err(error) = check_value(value, VALUE_DOCUMENT) {
@@ -87,10 +107,11 @@ impl Reader {
             }
             let document = &value[VALUE_HEADER_BYTES..];
             examined += 1;
+            bytes += document.len();
             if !glance(document) {
                 rows.push(key, document);
             }
-            if examined < want && rows.bytes < READ_BYTES_MAX {
+            if examined < want && bytes < READ_BYTES_MAX {
                 return ControlFlow::Continue(());
             }
             ControlFlow::Break(Ok(Bytes::copy_from_slice(key)))
@@ -120,28 +141,56 @@ impl Reader {
         if index.is_usable() { Ok(index) } else { Err(ShardError::NotReady(name.to_owned())) }
     }
 
-    /// About `want` documents by an index, in the order of index values.
+    /// About `want` documents by an index, in the order of index values; fewer when they are large.
     pub fn index_rows(
         &self,
         name: &str,
         bounds: &KeyBounds,
         direction: Direction,
         want: usize,
-    ) -> Result<Vec<IndexRow>, ShardError> {
+    ) -> Result<IndexRows, ShardError> {
+        let entries = self.index_entries(name, bounds, direction, want)?;
+        let mut found = IndexRows { rows: Vec::with_capacity(entries.len()), more: entries.len() == want };
+        let wanted = entries.len();
+        let mut bytes = 0;
+        for IndexEntry { entry, value, primary_key } in entries {
+            let document = self.indexed_document(&primary_key)?;
+            bytes += document.len();
+            found.rows.push(IndexRow { entry, value, primary_key, document });
+            if bytes >= READ_BYTES_MAX {
+                found.more |= found.rows.len() < wanted;
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// About `want` entries of an index, in the order of their keys.
+    pub fn index_entries(
+        &self,
+        name: &str,
+        bounds: &KeyBounds,
+        direction: Direction,
+        want: usize,
+    ) -> Result<Vec<IndexEntry>, ShardError> {
         let index = self.index(name)?;
-        let mut rows = Vec::with_capacity(want.min(1024));
+        let mut entries = Vec::with_capacity(want.min(1024));
         let mut cursor = self.snapshot.cursor(index.tree, bounds.clone(), direction)?;
-        while rows.len() < want {
+        while entries.len() < want {
             let Some((entry, stored)) = cursor.next()? else { break };
             let (primary_key, value) = secondary::decode(&stored)?;
-            let document = self.get(&primary_key)?.ok_or(ShardError::Format {
-                what: "an index entry",
-                offset: 0,
-                reason: "names a document that is not there",
-            })?;
-            rows.push(IndexRow { entry, value, primary_key, document });
+            entries.push(IndexEntry { entry, value, primary_key });
         }
-        Ok(rows)
+        Ok(entries)
+    }
+
+    /// The encoded document that an entry of an index names.
+    pub fn indexed_document(&self, primary_key: &[u8]) -> Result<Bytes, ShardError> {
+        self.get(primary_key)?.ok_or(ShardError::Format {
+            what: "an index entry",
+            offset: 0,
+            reason: "names a document that is not there",
+        })
     }
 
     /// The number of index entries within bounds, in O(log n).
@@ -157,13 +206,11 @@ struct Rows {
     buffer: Vec<u8>,
     /// Where in the buffer a key begins, its document, and the next row.
     places: Vec<[usize; 3]>,
-    /// Of all rows.
-    bytes: usize,
 }
 
 impl Rows {
     fn with_capacity(rows: usize) -> Rows {
-        Rows { rows: Vec::with_capacity(rows), buffer: Vec::new(), places: Vec::new(), bytes: 0 }
+        Rows { rows: Vec::with_capacity(rows), buffer: Vec::new(), places: Vec::new() }
     }
 
     /// Takes a copy.
@@ -179,7 +226,6 @@ impl Rows {
         self.buffer.extend_from_slice(key);
         self.buffer.extend_from_slice(document);
         self.places.push([begin, begin + key.len(), begin + bytes]);
-        self.bytes += bytes;
     }
 
     fn flush(&mut self) {

@@ -144,7 +144,7 @@ fn expected(model: &Model, multi: bool) -> Vec<(u64, u64)> {
 
 fn held(shard: &Shard, index: &str) -> Vec<(u64, u64)> {
     let reader = shard.read().expect("reads");
-    let rows = reader.index_rows(index, &KeyBounds::all(), Direction::Forward, usize::MAX).expect("ready");
+    let rows = reader.index_rows(index, &KeyBounds::all(), Direction::Forward, usize::MAX).expect("ready").rows;
     assert_eq!(reader.count_index(index, &KeyBounds::all()).expect("counts"), rows.len() as u64);
     let number = |datum: Datum| datum.as_number().expect("a number") as u64;
     rows.into_iter()
@@ -417,7 +417,7 @@ fn a_long_value_that_changes_at_its_end_changes_in_its_entry() {
         datum(&format!(r#"{{"id":1,"name":"{name}"}}"#)).encode(&mut document);
         fed.write(vec![Effect::Put { key: key(1), document: Bytes::from(document) }]);
         let reader = fed.shard.read().expect("reads");
-        let rows = reader.index_rows("name", &KeyBounds::all(), Direction::Forward, 10).expect("reads");
+        let rows = reader.index_rows("name", &KeyBounds::all(), Direction::Forward, 10).expect("reads").rows;
         let values: Vec<_> = rows.iter().map(|row| row.value.clone()).collect();
         assert_eq!(values, [Datum::from(name)]);
     }

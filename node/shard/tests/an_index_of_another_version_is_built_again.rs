@@ -78,7 +78,7 @@ impl Fed {
 
     fn values(&self, index: &str) -> Result<Vec<Datum>, ShardError> {
         let reader = self.shard.read()?;
-        let rows = reader.index_rows(index, &KeyBounds::all(), Direction::Forward, 1_000)?;
+        let rows = reader.index_rows(index, &KeyBounds::all(), Direction::Forward, 1_000)?.rows;
         Ok(rows.into_iter().map(|row| row.value).collect())
     }
 }

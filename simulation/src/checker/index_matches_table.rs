@@ -35,7 +35,7 @@ fn compare(reader: &Reader) -> Result<(), String> {
         for (key, document) in &documents {
             expected.extend(values(document, name)?.into_iter().map(|value| (key.clone(), value)));
         }
-        let found = reader.index_rows(name, &KeyBounds::all(), Direction::Forward, usize::MAX).map_err(failed)?;
+        let found = reader.index_rows(name, &KeyBounds::all(), Direction::Forward, usize::MAX).map_err(failed)?.rows;
         let mut found: Vec<Entry> = found.into_iter().map(|row| (row.primary_key, row.value.print())).collect();
         let counted = reader.count_index(name, &KeyBounds::all()).map_err(failed)?;
         if counted != found.len() as u64 {

@@ -118,6 +118,33 @@ impl Connection {
         }
     }
 
+    /// The rows of a whole sequence, or the elements of an array; or the number and message of the error.
+    pub fn elements(&mut self, term: &str) -> Result<Vec<Value>, (u64, String)> {
+        let token = self.send(&format!("[1,{term}]")).expect("the node takes it");
+        let mut rows = Vec::new();
+        loop {
+            let (_, mut answer) = self.receive().expect("the node answers");
+            let kind = answer["t"].as_u64();
+            let results = answer["r"].as_array_mut().expect("results are an array");
+            match kind {
+                Some(1) => match results.pop() {
+                    Some(Value::Array(elements)) => return Ok(elements),
+                    other => return Ok(other.into_iter().collect()),
+                },
+                Some(2) => {
+                    rows.append(results);
+                    return Ok(rows);
+                }
+                Some(3) => rows.append(results),
+                _ => {
+                    let message = answer["r"][0].as_str().unwrap_or_default().to_owned();
+                    return Err((answer["e"].as_u64().or(kind).unwrap_or(0), message));
+                }
+            }
+            self.send_as(token, "[2]").expect("the node takes it");
+        }
+    }
+
     /// Whether the other side has closed the connection; reads and drops what comes before that.
     pub fn is_closed(&mut self) -> bool {
         let mut rest = [0; 4096];

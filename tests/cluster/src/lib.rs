@@ -1,8 +1,9 @@
 //! Real processes, started and killed for real. [`Node`] is one `photondb serve` on free ports of the loopback and a
 //! temporary directory; [`Connection`] is a plain client of the driver port; [`terms`] writes the messages that many
-//! suites send; [`Web`] is a server that answers `http` as a test wants.
+//! suites send; [`documents`] draws documents; [`Web`] is a server that answers `http` as a test wants.
 
 mod connection;
+pub mod documents;
 mod memory_limit;
 mod node;
 pub mod terms;

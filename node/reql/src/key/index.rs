@@ -48,6 +48,12 @@ impl<'a> IndexKey<'a> {
         Ok(IndexKey { value, truncated: flags & TRUNCATED != 0, primary, tag })
     }
 
+    /// The first key that an entry of this value can have, and the first one behind all of them; of a cut value, of all values
+    /// that begin like it.
+    pub fn span(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.value.to_vec(), [self.value, &[BEHIND]].concat())
+    }
+
     /// The index value; nothing if only its beginning is here. A time comes back in UTC.
     pub fn to_datum(&self) -> std::result::Result<Option<Datum>, KeyError> {
         if self.truncated { Ok(None) } else { format::decode(self.value).map(|(datum, _)| Some(datum)) }
