@@ -72,6 +72,18 @@ impl Connection {
         Ok((token, answer))
     }
 
+    /// The next answer, if it begins to come within some time.
+    pub fn receive_within(&mut self, time: Duration) -> io::Result<Option<(u64, Value)>> {
+        self.stream.set_read_timeout(Some(time))?;
+        let begun = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(ANSWER_WAIT_MAX))?;
+        match begun {
+            Ok(_) => self.receive().map(Some),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a message and waits for its answer.
     pub fn run(&mut self, message: &str) -> io::Result<Value> {
         let token = self.send(message)?;

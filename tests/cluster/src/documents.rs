@@ -15,7 +15,7 @@ pub fn key(numbers: &mut Numbers) -> String {
         5 | 6 => format!("\"{}\"", ["", "a", "b", "ab", "é", "Z"][numbers.below(6) as usize]),
         7 => ["true", "false"][numbers.below(2) as usize].to_owned(),
         8 => format!("[101,[{}]]", numbers.below(4) * 1_000),
-        9 => format!("[169,[\"{}\"]]", ["", "eA==", "eHk="][numbers.below(3) as usize]),
+        9 => format!("[155,[\"{}\"]]", ["", "eA==", "eHk="][numbers.below(3) as usize]),
         10 => format!("[2,[{},{}]]", numbers.below(3), numbers.below(3)),
         11 => format!("[2,[\"a\",[2,[{}]]]]", numbers.below(3)),
         12 => format!("\"{}{}\"", long(), ["", "1", "2"][numbers.below(3) as usize]),

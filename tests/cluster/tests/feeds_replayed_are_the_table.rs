@@ -178,7 +178,7 @@ fn whatever_is_subscribed_to() {
                 follower.finish(&mut connection);
             }
         });
-        connection.value(&r#"[61,[[14,["test"]],"t"]]"#);
+        connection.value(r#"[61,[[14,["test"]],"t"]]"#);
         println!("round {round} holds");
     }
     node.assert_well();

@@ -107,7 +107,7 @@ const ARRAYS: &[&str] = &[
     "[2,[[2,[1]],[2,[1,0]],[2,[]]]]",
     "[173,[5]]",
     "[2,[{\"left\":{\"a\":1},\"right\":{\"a\":2}}]]",
-    "[2,[[169,[\"eA==\"]],[101,[1]],[101,[0]]]]",
+    "[2,[[155,[\"eA==\"]],[101,[1]],[101,[0]]]]",
 ];
 
 const OBJECTS: &[&str] = &[
@@ -152,7 +152,7 @@ pub fn constant(want: char, input: &mut Input<'_>) -> String {
         'b' => TRUTHS,
         's' => TEXTS,
         't' => TIMES,
-        'y' => &["[169,[\"a\"]]", "{\"$reql_type$\":\"BINARY\",\"data\":\"AAEC\"}"],
+        'y' => &["[155,[\"a\"]]", "{\"$reql_type$\":\"BINARY\",\"data\":\"AAEC\"}"],
         'g' => SHAPES,
         'a' => ARRAYS,
         'o' => OBJECTS,
