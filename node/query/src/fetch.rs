@@ -148,9 +148,10 @@ pub enum FetchError {
     Encoding,
     #[error("`{0}` is no header that can be sent")]
     Header(String),
-    /// The address is one that this server does not connect to.
-    #[error("the address {0} is not allowed (see the option `allow-http-to` of the server)")]
-    Address(String),
+    /// The address is one that this server does not connect to. It is not named: what a name stands for in the network of the
+    /// server is no business of who asks.
+    #[error("the address is not allowed (see the option `allow-http-to` of the server)")]
+    Address,
     #[error("the response is larger than {0} bytes")]
     TooLarge(usize),
     /// The query may not hold the response.

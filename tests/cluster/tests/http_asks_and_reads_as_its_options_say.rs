@@ -222,6 +222,8 @@ fn what_may_pass_is_tried_again() {
         match asked.target.as_str() {
             "/third" if number == 2 => reply(stream, "200 OK", b"at last"),
             "/third" | "/503" => reply(stream, "503 Busy", b"no"),
+            "/remembers" if number == 0 => reply(stream, "503 Busy\r\nSet-Cookie: tried=1; Path=/", b"no"),
+            "/remembers" => reply(stream, "200 OK", asked.line("cookie").as_bytes()),
             "/404" => reply(stream, "404 Not Found", b""),
             // The connection just ends, or in the middle of a body.
             "/half" => drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")),
@@ -237,6 +239,7 @@ fn what_may_pass_is_tried_again() {
     };
     let ask = |target: &str, options: Value| http(&web.url(target), options);
     assert_eq!(tried(&ask("/third", json!({}))), ("at last".to_owned(), 3));
+    assert_eq!(tried(&ask("/remembers", json!({}))), ("tried=1".to_owned(), 2));
     let (message, times) = tried(&ask("/503", json!({})));
     assert!(message.contains(": status code 503.") && times == 5, "{message} after {times}");
     assert_eq!(tried(&ask("/503", json!({"attempts": 2}))).1, 2);

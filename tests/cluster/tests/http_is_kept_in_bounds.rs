@@ -41,28 +41,29 @@ fn private_addresses_are_refused_however_they_are_spelt() {
     let port = web.port();
     let mut node = Node::start_with(&["--allow-http"]);
     let mut c = node.connect();
-    for (host, shown) in [
-        ("127.0.0.1", "127.0.0.1"),
-        ("0x7f.1", "127.0.0.1"),
-        ("2130706433", "127.0.0.1"),
-        ("[::1]", "::1"),
-        ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
-        ("0.0.0.0", "0.0.0.0"),
-        ("10.0.0.1", "10.0.0.1"),
-        ("169.254.169.254", "169.254.169.254"),
-        ("[fe80::1]", "fe80::1"),
-        ("224.0.0.1", "224.0.0.1"),
+    for host in [
+        "127.0.0.1",
+        "0x7f.1",
+        "2130706433",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "10.0.0.1",
+        "169.254.169.254",
+        "168.63.129.16",
+        "[fe80::1]",
+        "224.0.0.1",
     ] {
         let url = format!("http://{host}:{port}/");
         let (kind, message) = c.failure(&http(&url, json!({})));
         let expected = format!(
-            "Error in HTTP GET of `{url}`: the address {shown} is not allowed (see the option `allow-http-to` of the server)."
+            "Error in HTTP GET of `{url}`: the address is not allowed (see the option `allow-http-to` of the server)."
         );
         assert_eq!((kind, message), (NON_EXISTENCE, expected));
     }
-    // A name is looked up, and what it stands for is looked at.
+    // A name is looked up, and what it stands for is looked at, and not told.
     let (_, message) = c.failure(&http(&format!("http://localhost:{port}/"), json!({})));
-    assert!(message.contains("1 is not allowed"), "{message}");
+    assert!(message.contains("the address is not allowed") && !message.contains("127.0.0.1"), "{message}");
     assert!(web.asked().is_empty());
     node.assert_well();
 }
@@ -90,11 +91,11 @@ fn redirects_lead_only_where_a_query_might_go_by_itself() {
     for (target, why) in [
         (
             format!("http://127.0.0.2:{}/", web.port()),
-            "the address 127.0.0.2 is not allowed (see the option `allow-http-to` of the server)",
+            "the address is not allowed (see the option `allow-http-to` of the server)",
         ),
         (
             format!("http://[::1]:{}/", web.port()),
-            "the address ::1 is not allowed (see the option `allow-http-to` of the server)",
+            "the address is not allowed (see the option `allow-http-to` of the server)",
         ),
         ("file:///etc/passwd".to_owned(), "Unsupported protocol"),
         ("ftp://127.0.0.1/".to_owned(), "Unsupported protocol"),

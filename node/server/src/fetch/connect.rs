@@ -59,7 +59,8 @@ async fn connect_to(client: &Client, addresses: &[IpAddr], port: u16) -> Result<
     let mut failure = FetchError::Resolve;
     for address in addresses {
         if !client.reach.allows(*address) {
-            failure = FetchError::Address(address.to_string());
+            tracing::debug!(%address, "an address that `http` may not reach");
+            failure = FetchError::Address;
             continue;
         }
         match TcpStream::connect(SocketAddr::new(*address, port)).await {

@@ -32,7 +32,8 @@ pub(super) async fn follow(
                 status: answer.status,
                 header: answer.header,
                 body: answer.body,
-                cookies: std::mem::take(jar),
+                // The jar stays full for another attempt.
+                cookies: jar.clone(),
             });
         };
         if followed >= request.redirects {

@@ -78,6 +78,9 @@ impl FromStr for Network {
     }
 }
 
+/// Where a machine in Azure finds the host that it runs on; an address that looks public and is not.
+const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+
 /// Whether an address belongs to the public internet: none of the special ones of IANA's registries (RFC 6890).
 fn is_public(address: IpAddr) -> bool {
     match address {
@@ -92,6 +95,7 @@ fn is_public(address: IpAddr) -> bool {
                 || (a == 192 && b == 0 && c == 0)
                 || (a == 192 && b == 88 && c == 99)
                 || (a == 198 && b & 0xfe == 18)
+                || address == AZURE_HOST
                 || a >= 224;
             !special
         }
@@ -123,6 +127,8 @@ mod tests {
             "100.127.255.255",
             "127.0.0.1",
             "127.9.9.9",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
@@ -163,6 +169,7 @@ mod tests {
             "1.1.1.1",
             "100.63.255.255",
             "100.128.0.1",
+            "168.63.129.15",
             "172.32.0.1",
             "192.0.1.1",
             "198.20.0.1",
