@@ -6,8 +6,9 @@ use photondb_reql::eval::{Cx, Script, Scripted};
 
 /// The engine. One for each session is enough.
 pub trait Scripts {
-    /// A realm for the scripts of one query. Errors: scripts are not allowed, or too many queries run some.
-    fn realm(&self) -> Result<Box<dyn Realm>>;
+    /// A realm for the scripts of one query of `user`. Errors: scripts are not allowed; too many queries run some, or too many
+    /// of this user.
+    fn realm(&self, user: &str) -> Result<Box<dyn Realm>>;
 }
 
 /// The scripts of one query: they share a global object that nobody else sees. Dropping a realm ends what runs in it.

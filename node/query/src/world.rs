@@ -45,7 +45,7 @@ impl World for QueryWorld {
         let script = Script { timeout_ms: script.timeout_ms.min(SCRIPT_TIME_MAX_MS), ..script.clone() };
         let mut realm = match self.realm.take() {
             Some(realm) => realm,
-            None => self.surroundings.environment.scripts.realm()?,
+            None => self.surroundings.environment.scripts.realm(&self.surroundings.environment.user)?,
         };
         let mark = cx.held();
         let outcome = realm.run(&script, arguments, cx);

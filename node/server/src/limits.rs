@@ -119,6 +119,16 @@ pub const SERVER_NAME_BYTES_MAX: usize = 127;
 /// Queries that run scripts of `r.js` at once: each has a process, with its own limit of memory.
 pub const SCRIPT_PROCESSES_MAX: usize = 32;
 
+/// A user may take another of them while he holds less than so many times what is free: alone, three quarters.
+pub const SCRIPT_PROCESSES_SHARE: usize = 3;
+
+/// Addresses that such a process may have, in bytes: what it is made of, the engine's heap, and the longest messages, with
+/// room for what allocators keep. The heap of scripts has a smaller limit of its own; this one holds when the engine does not.
+pub const SCRIPT_ADDRESSES_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What the allocator of such a process asks the system for at once, in KiB. By default it is a gibibyte.
+pub const SCRIPT_ALLOCATOR_STEP_KIB: u32 = 64 * 1024;
+
 /// Processes that wait for the next such query; each takes a few megabytes.
 pub const SCRIPT_PROCESSES_IDLE_MAX: usize = 4;
 

@@ -4,6 +4,7 @@
 //! A process can be ended whatever it is at, and an engine written in C that is led astray takes nothing along. Why not a
 //! thread: docs/decisions/0005.
 
+mod places;
 mod process;
 mod realm;
 
@@ -14,9 +15,11 @@ use std::sync::Arc;
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use photondb_query::script::{Realm, Scripts};
+use photondb_reql::Str;
 use photondb_reql::error::{Error, Result};
 
-use crate::limits::{SCRIPT_PROCESSES_IDLE_MAX, SCRIPT_PROCESSES_MAX};
+use crate::limits::SCRIPT_PROCESSES_IDLE_MAX;
+use places::Places;
 use process::{Ending, Idle, Process};
 use realm::ProcessRealm;
 
@@ -40,7 +43,7 @@ pub struct ScriptProcesses {
 #[derive(Default)]
 struct State {
     /// Held by queries.
-    taken: usize,
+    places: Places,
     /// Those that wait for the next query; their realm is fresh.
     idle: Vec<Idle>,
     /// Those that were killed; forgotten when a later query begins or ends and finds them gone.
@@ -58,7 +61,7 @@ impl ScriptProcesses {
         Rc::new(Engine(self.clone()))
     }
 
-    fn take(&self) -> Result<Process> {
+    fn take(&self, user: &Str) -> Result<Process> {
         let program = match &self.program {
             ScriptProgram::At(program) => program,
             ScriptProgram::Off => {
@@ -71,12 +74,7 @@ impl ScriptProcesses {
         let idle = {
             let mut state = self.state.lock();
             state.ending.retain_mut(|ending| !ending.is_over());
-            if state.taken >= SCRIPT_PROCESSES_MAX {
-                return Err(Error::resource(format!(
-                    "Too many queries run JavaScript at once (at most {SCRIPT_PROCESSES_MAX})."
-                )));
-            }
-            state.taken += 1;
+            state.places.take(user).map_err(|refusal| Error::resource(refusal.to_string()))?;
             let idle = std::iter::from_fn(|| state.idle.pop()).find_map(Idle::wake);
             state.report();
             idle
@@ -87,7 +85,7 @@ impl ScriptProcesses {
         };
         process.map_err(|error| {
             let mut state = self.state.lock();
-            state.taken -= 1;
+            state.places.give_back(user);
             state.report();
             tracing::error!(%error, "a process for JavaScript did not start");
             Error::op_failed(format!("A process for JavaScript did not start: {error}."))
@@ -95,9 +93,9 @@ impl ScriptProcesses {
     }
 
     /// Keeps a process whose query is over, unless there are enough.
-    fn give_back(&self, process: Process) {
+    fn give_back(&self, process: Process, user: &Str) {
         let mut state = self.state.lock();
-        state.taken -= 1;
+        state.places.give_back(user);
         state.ending.retain_mut(|ending| !ending.is_over());
         if state.idle.len() < SCRIPT_PROCESSES_IDLE_MAX {
             match process.rest() {
@@ -111,10 +109,10 @@ impl ScriptProcesses {
     }
 
     /// Ends a process in the middle of a script, or one that is broken.
-    fn kill(&self, process: Process) {
+    fn kill(&self, process: Process, user: &Str) {
         counter!("photondb_javascript_killed_total").increment(1);
         let mut state = self.state.lock();
-        state.taken -= 1;
+        state.places.give_back(user);
         state.ending.retain_mut(|ending| !ending.is_over());
         state.ending.push(process.kill());
         state.report();
@@ -123,14 +121,16 @@ impl ScriptProcesses {
 
 impl State {
     fn report(&self) {
-        gauge!("photondb_javascript_processes").set((self.taken + self.idle.len()) as f64);
+        gauge!("photondb_javascript_processes").set((self.places.taken() + self.idle.len()) as f64);
     }
 }
 
 struct Engine(Arc<ScriptProcesses>);
 
 impl Scripts for Engine {
-    fn realm(&self) -> Result<Box<dyn Realm>> {
-        Ok(Box::new(ProcessRealm::new(self.0.clone(), self.0.take()?)))
+    fn realm(&self, user: &str) -> Result<Box<dyn Realm>> {
+        let user = Str::from(user);
+        let process = self.0.take(&user)?;
+        Ok(Box::new(ProcessRealm::new(self.0.clone(), process, user)))
     }
 }

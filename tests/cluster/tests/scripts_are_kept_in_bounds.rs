@@ -264,17 +264,46 @@ fn so_many_queries_may_run_scripts_at_once() {
         c.send_as(token, &format!("[1,{rows},{{\"max_batch_rows\":1}}]")).unwrap();
         c.receive().unwrap().1
     };
-    for token in 1..=32 {
+    for token in 1..=24 {
         assert_eq!(open(&mut c, token)["t"], 3, "{token}");
     }
-    let refused = open(&mut c, 33);
+    // The rest is for other users.
+    let refused = open(&mut c, 25);
     assert_eq!((&refused["t"], &refused["e"]), (&18.into(), &2_000_000.into()), "{refused}");
-    assert_eq!(refused["r"][0], "Too many queries run JavaScript at once (at most 32).");
+    let message =
+        "Too many queries of the user `admin` run JavaScript at once (24 of 32; the rest is for other users).";
+    assert_eq!(refused["r"][0], message);
     c.send_as(1, "[3]").unwrap();
     assert_eq!(c.receive().unwrap().0, 1);
     assert_eq!(c.value(&js("1")), 1);
     drop(c);
     soon("few processes wait", || node.children().len() <= 4);
+    node.assert_well();
+}
+
+/// Should a script lead the engine astray, the system refuses what a script cannot even ask for.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_system_keeps_its_processes_apart_too() {
+    let mut node = Node::start();
+    let mut c = node.connect();
+    assert_eq!(c.value(&js("1")), 1);
+    // At the limits of what may go in and come out.
+    let long = format!("[43,[[64,[{},\"{}\"]]]]", js("(function(x) { return x; })"), "z".repeat(40 << 20));
+    assert_eq!(c.value(&long), 40 << 20);
+    for child in node.children() {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{child}/{file}")).unwrap();
+        let (status, limits) = (read("status"), read("limits"));
+        let line = |text: &str, name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(line(&status, "Seccomp:"), ["2"], "{status}");
+        assert_eq!(line(&status, "NoNewPrivs:"), ["1"], "{status}");
+        assert_eq!(line(&limits, "Max address space")[0], (2u64 << 30).to_string(), "{limits}");
+        assert_eq!(line(&limits, "Max open files")[0], "0", "{limits}");
+        println!("a process for scripts: {:?} KiB of addresses at most", line(&status, "VmPeak:"));
+    }
     node.assert_well();
 }
 

@@ -30,7 +30,7 @@ impl Fetch for Nobody {
 }
 
 impl Scripts for Nobody {
-    fn realm(&self) -> photondb_reql::error::Result<Box<dyn Realm>> {
+    fn realm(&self, _user: &str) -> photondb_reql::error::Result<Box<dyn Realm>> {
         Err(photondb_reql::error::Error::op_failed("There is no engine."))
     }
 }

@@ -1,11 +1,16 @@
 //! `photondb javascript-worker`: what a node starts to run scripts in. Its standard input is a socket to the node.
 
+#[cfg(target_os = "linux")]
+mod calls;
+
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use photondb_javascript::worker;
 use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::limits::SCRIPT_ADDRESSES_BYTES_MAX;
 
 /// Serves the socket until the node closes it. Exit code 1: this is no socket of a node, or the engine failed.
 pub(super) fn run() -> ExitCode {
@@ -33,10 +38,14 @@ fn give_up_rights() {
         // What cannot be given up is kept; the engine has no use for it.
         let _ = setrlimit(resource, nothing);
     }
+    let addresses = Some(SCRIPT_ADDRESSES_BYTES_MAX);
+    let _ = setrlimit(Resource::As, Rlimit { current: addresses, maximum: addresses });
     #[cfg(target_os = "linux")]
     {
         let _ = rustix::thread::set_no_new_privs(true);
         // A script that runs on when the node is gone is ended.
         let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+        // A system that knows no filters, or not this machine, keeps the limits above.
+        let _ = calls::allow_only_what_is_needed();
     }
 }

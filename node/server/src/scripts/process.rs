@@ -14,6 +14,8 @@ use photondb_reql::eval::Cx;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use crate::limits::SCRIPT_ALLOCATOR_STEP_KIB;
+
 /// A process at the disposal of a query of this thread.
 pub(super) struct Process {
     child: Guarded,
@@ -55,6 +57,8 @@ impl Process {
             .env_clear()
             // Scripts see the same days everywhere, and the engine need not read a file about them.
             .env("TZ", "UTC")
+            // What is only reserved counts for the limit of addresses.
+            .env("MIMALLOC_ARENA_RESERVE", SCRIPT_ALLOCATOR_STEP_KIB.to_string())
             .current_dir("/")
             // A Ctrl-C is for the node, whose queries may finish.
             .process_group(0)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use photondb_javascript::message::{MessageError, Reply, Request, Run};
 use photondb_query::script::{Realm, ScriptError};
+use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::eval::{Cx, Script, Scripted};
 use photondb_runtime::fiber;
@@ -18,13 +19,15 @@ pub(super) struct ProcessRealm {
     processes: Arc<ScriptProcesses>,
     /// Nothing once it was killed.
     process: Option<Process>,
+    /// Whose query it is.
+    user: Str,
     /// A request is out, or a reply was no reply: nobody else may have the process.
     spoilt: bool,
 }
 
 impl ProcessRealm {
-    pub fn new(processes: Arc<ScriptProcesses>, process: Process) -> ProcessRealm {
-        ProcessRealm { processes, process: Some(process), spoilt: false }
+    pub fn new(processes: Arc<ScriptProcesses>, process: Process, user: Str) -> ProcessRealm {
+        ProcessRealm { processes, process: Some(process), user, spoilt: false }
     }
 }
 
@@ -69,8 +72,8 @@ impl Realm for ProcessRealm {
 impl Drop for ProcessRealm {
     fn drop(&mut self) {
         match self.process.take() {
-            Some(process) if self.spoilt => self.processes.kill(process),
-            Some(process) => self.processes.give_back(process),
+            Some(process) if self.spoilt => self.processes.kill(process, &self.user),
+            Some(process) => self.processes.give_back(process, &self.user),
             None => {}
         }
     }
