@@ -308,6 +308,16 @@ fn encode_number(number: f64, out: &mut Vec<u8>) {
     }
 }
 
+/// The width that holds numbers up to `largest`: what it adds to the tag, and its bytes.
+fn narrowest(largest: usize) -> (u8, usize) {
+    match largest {
+        0..=0xff => (0, 1),
+        0x100..=0xffff => (1, 2),
+        0x1_0000..=0xffff_ffff => (2, 4),
+        _ => (3, 8),
+    }
+}
+
 /// A tree being written: its elements, then the table of their ends, then the right tag in front of them.
 struct ContainerWriter<'a> {
     tag_at: usize,
@@ -356,12 +366,7 @@ impl<'a> ContainerWriter<'a> {
     fn close(&self, ends: &mut SmallVec<[usize; 32]>, out: &mut Vec<u8>) {
         let own = &ends[self.ends_from..];
         let body = own.last().copied().unwrap_or(0);
-        let (step, width) = match body.max(own.len()) {
-            0..=0xff => (0, 1),
-            0x100..=0xffff => (1, 2),
-            0x1_0000..=0xffff_ffff => (2, 4),
-            _ => (3, 8),
-        };
+        let (step, width) = narrowest(body.max(own.len()));
         out.reserve((own.len() + 1) * width + 1);
         for end in own.iter().chain([&own.len()]) {
             out.extend_from_slice(&(*end as u64).to_le_bytes()[..width]);
@@ -457,12 +462,29 @@ fn validate_outside(value: &[u8]) -> Result<Option<Validated<'_>>, DecodeError> 
     let (elements, keyed) = match node {
         Node::String(text) if std::str::from_utf8(text).is_err() => return Err(malformed("a string is not UTF-8")),
         Node::Number(number) if !number.is_finite() => return Err(malformed("a number is not finite")),
+        Node::Number(number) if number_bytes(number) != value.len() => {
+            return Err(malformed("a number is wider than it need be"));
+        }
         Node::Array(ArrayNode::View(elements)) => (elements, false),
         Node::Object(ObjectNode::View(elements)) => (elements, true),
         _ if first <= tag::TRUE && !payload.is_empty() => return Err(malformed("bytes behind a constant")),
         _ => return Ok(None),
     };
+    if narrowest(elements.body.len().max(elements.len())).1 != elements.width {
+        return Err(malformed("the ends are wider than they need be"));
+    }
     Ok(Some(Validated { elements, keyed, next: 0, last_key: None, deepest: 0 }))
+}
+
+/// How many bytes a number takes, tag included: as [`encode_number`] writes it.
+fn number_bytes(number: f64) -> usize {
+    let integer = number as i32;
+    match (i8::try_from(integer), i16::try_from(integer)) {
+        _ if f64::from(integer).to_bits() != number.to_bits() => 9,
+        (Ok(_), _) => 2,
+        (_, Ok(_)) => 3,
+        _ => 5,
+    }
 }
 
 /// A container whose elements are being checked.
@@ -486,6 +508,10 @@ impl<'a> Validated<'a> {
             return Ok(Some(element));
         }
         let (key, value) = split_entry(element).ok_or(malformed("a key runs over its end"))?;
+        let header = element.len() - key.len() - value.len();
+        if header > 1 && element[header - 1] == 0 {
+            return Err(malformed("the length of a key is wider than it need be"));
+        }
         if std::str::from_utf8(key).is_err() {
             return Err(malformed("a key is not UTF-8"));
         }

@@ -123,6 +123,15 @@ fn faults_are_told_apart() {
         decode(b"\x01\x14\x01b\x03\x01a\x03\x03\x06\x02\x01"),
         DecodeError::Malformed { what: "the keys do not ascend" }
     );
+    // Found by the fuzz target `datum_order`: two encodings of one datum.
+    for wide in [&b"\x01\x09\0\0\0\0"[..], b"\x01\x08\x05\0", b"\x01\x06\0\0\0\0\0\0\xf0\x3f"] {
+        let what = "a number is wider than it need be";
+        assert_eq!(Datum::decode(Bytes::copy_from_slice(wide)), Err(DecodeError::Malformed { what }));
+    }
+    let what = "the ends are wider than they need be";
+    assert_eq!(decode(b"\x01\x11\x03\x01\0\x01\0\x01"), DecodeError::Malformed { what });
+    let what = "the length of a key is wider than it need be";
+    assert_eq!(decode(b"\x01\x14\x81\0a\x03\x04\x01\x01"), DecodeError::Malformed { what });
     assert_eq!(decode(b"\x01\x10\x03\x01\x01\x07"), DecodeError::Malformed { what: "the depth is wrong" });
 }
 
