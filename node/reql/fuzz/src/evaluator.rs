@@ -16,7 +16,7 @@ use photondb_reql::term::{Message, Registry, Term, parse};
 
 use super::input::Input;
 use super::queries::{Reach, term};
-use world::{OutOfSteps, SmallWorld};
+use world::{OutOfSteps, SmallWorld, Way};
 
 /// Elements of an array, so that what grows meets its limit soon.
 const ARRAY_MAX: usize = 2_000;
@@ -45,22 +45,22 @@ pub fn run(input: &[u8]) {
 pub fn run_with(input: &[u8], subject: &Subject) {
     let text = query(input);
     let Ok(Message::Start(start)) = parse(format!("[1,{text}]").as_bytes()) else { return };
-    let outcome = |term: &Term, query: &Query, traced: bool| evaluate(term, query, traced, &start.registry, subject);
+    let outcome = |term: &Term, query: &Query, way: Way| evaluate(term, query, way, &start.registry, subject);
     let Ok(compiled) = (subject.compile)(&start.term) else { return };
-    let first = outcome(&start.term, &compiled, false);
+    let first = outcome(&start.term, &compiled, Way::Usual);
     let agree =
         |other: Outcome, how: &str| assert!(first.agrees(&other), "{text}\n gives {first:?},\n {how} {other:?}");
-    agree(outcome(&start.term, &compiled, false), "a second time");
-    agree(outcome(&start.term, &compiled, true), "with a profile");
+    agree(outcome(&start.term, &compiled, Way::Usual), "a second time");
+    agree(outcome(&start.term, &compiled, Way::Traced), "with a profile");
     let in_full = Query { root: forms::without_plain(&compiled.root), depth: compiled.depth };
-    agree(outcome(&start.term, &in_full, false), "without the short ways of plain functions");
+    agree(outcome(&start.term, &in_full, Way::InFull), "without short ways");
     let packed = forms::with_packed_constants(&start.term);
     if let Ok(query) = (subject.compile)(&packed) {
-        agree(outcome(&packed, &query, false), "with stored constants");
+        agree(outcome(&packed, &query, Way::Usual), "with stored constants");
     }
     let stored = forms::stored_and_read(&start.term);
     let again = (subject.compile)(&stored).expect("what compiled once compiles again");
-    agree(outcome(&stored, &again, false).nowhere(), "stored and read again");
+    agree(outcome(&stored, &again, Way::Usual).nowhere(), "stored and read again");
 }
 
 /// The text of the query that an input stands for.
@@ -103,9 +103,9 @@ impl Outcome {
     }
 }
 
-fn evaluate(term: &Term, query: &Query, traced: bool, registry: &Registry, subject: &Subject) -> Outcome {
+fn evaluate(term: &Term, query: &Query, way: Way, registry: &Registry, subject: &Subject) -> Outcome {
     let limits = Limits { array: ARRAY_MAX, memory: MEMORY_MAX, ..Limits::default() };
-    let cx = Cx::new(SmallWorld::new(traced), limits);
+    let cx = Cx::new(SmallWorld::new(way), limits);
     let answer = || -> Result<String> {
         let value = (subject.eval)(&query.root, &Scope::empty(), &cx)?;
         value.into_answer(&cx)?.to_json()

@@ -9,35 +9,47 @@ use std::time::Duration;
 use photondb_reql::datum::{Datum, json};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::signature::signature;
-use photondb_reql::eval::{Args, Batch, Cx, Stream, TableValue, Trace, Value, World};
+use photondb_reql::eval::{Args, Batch, Cx, Glance, Stream, TableValue, Trace, Value, World, left_by};
 use photondb_reql::term::TermKind;
 
 /// Steps that a query gets at once, and how often.
 const STEPS: u32 = 1_000;
 const GRANTS_MAX: u32 = 60;
 
+/// How a query is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As the product does.
+    Usual,
+    /// With a profile.
+    Traced,
+    /// Every document is given to whoever asks, whatever a glance would tell.
+    InFull,
+}
+
 /// What a query is unwound with that takes too many steps.
 pub struct OutOfSteps;
 
 /// See the module.
 pub struct SmallWorld {
+    way: Way,
     grants: Cell<u32>,
     chance: Cell<u64>,
     trace: Option<Trace>,
 }
 
 impl SmallWorld {
-    /// A new one; `traced`: with a profile.
-    pub fn new(traced: bool) -> SmallWorld {
-        let trace = traced.then(|| Trace::new(|| Duration::ZERO));
-        SmallWorld { grants: Cell::new(0), chance: Cell::new(1), trace }
+    /// A new one.
+    pub fn new(way: Way) -> SmallWorld {
+        let trace = (way == Way::Traced).then(|| Trace::new(|| Duration::ZERO));
+        SmallWorld { way, grants: Cell::new(0), chance: Cell::new(1), trace }
     }
 }
 
 impl World for SmallWorld {
     fn term(&self, args: &Args<'_>) -> Result<Value> {
         match args.kind() {
-            TermKind::Table if args.string(args.len() - 1)? == "t" => Ok(Value::Table(Rc::new(Documents))),
+            TermKind::Table if args.string(args.len() - 1)? == "t" => Ok(Value::Table(Rc::new(Documents(self.way)))),
             kind => Err(Error::logic(format!("There is no {} here.", kind.name()))),
         }
     }
@@ -69,7 +81,7 @@ impl World for SmallWorld {
 }
 
 /// The table `t`.
-struct Documents;
+struct Documents(Way);
 
 /// Its documents, in their order.
 pub const DOCUMENTS: [&str; 9] = [
@@ -91,7 +103,7 @@ impl TableValue for Documents {
 
     fn open(&self, _cx: &Cx) -> Result<Box<dyn Stream>> {
         let documents = DOCUMENTS.iter().map(|text| json::parse(text.as_bytes()).expect("it is JSON").detach());
-        Ok(Box::new(Rows(documents.collect::<Vec<_>>().into_iter())))
+        Ok(Box::new(Rows { way: self.0, documents: documents.collect::<Vec<_>>().into_iter() }))
     }
 
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>> {
@@ -109,11 +121,23 @@ impl TableValue for Documents {
     }
 }
 
-struct Rows(std::vec::IntoIter<Datum>);
+struct Rows {
+    way: Way,
+    documents: std::vec::IntoIter<Datum>,
+}
 
 impl Stream for Rows {
     fn next_batch(&mut self, want: usize, _cx: &Cx) -> Result<Batch> {
         // Smaller batches than asked for, so that there are several.
-        Ok(self.0.by_ref().take(want.min(4)).collect())
+        Ok(self.documents.by_ref().take(want.min(4)).collect())
+    }
+
+    fn glance_batch(&mut self, want: usize, cx: &Cx, glance: &mut Glance<'_>) -> Result<Option<Batch>> {
+        let batch = self.next_batch(want, cx)?;
+        match self.way {
+            // Nobody is shown a document before it is given.
+            Way::InFull => Ok((!batch.is_empty()).then_some(batch)),
+            _ => Ok(left_by(batch, glance)),
+        }
     }
 }
