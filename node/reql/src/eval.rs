@@ -33,7 +33,7 @@ pub use in_place::InPlace;
 pub use node::{CallNode, Function, Node, Traits};
 pub use scope::Scope;
 pub use script::{Script, Scripted};
-pub use sequence::{Batch, FeedKind, Glance, Sequence, Source, Stream};
+pub use sequence::{Batch, FeedKind, Glance, Sequence, Source, Stream, left_by};
 pub use stored::{compile_function, encode_function, function_term};
 pub use trace::Trace;
 pub use value::{Db, RowValue, TableValue, Value};

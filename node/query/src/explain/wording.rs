@@ -29,7 +29,7 @@ impl<'a> Texts<'a> {
     fn at(&self, id: BacktraceId) -> Option<String> {
         self.0.get(&id).map(|term| match term {
             Term::Datum(value, _) => datum(value),
-            term => cut(&print::query(term)),
+            term => cut(&print::query(term, 4 * EXPLAINED_TEXT_CHARS_MAX)),
         })
     }
 

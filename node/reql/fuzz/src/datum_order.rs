@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use bytes::Bytes;
 use photondb_reql::datum::{Datum, compare, json};
+use photondb_reql::eval::Cx;
 
 use super::datums;
 use super::input::Input;
@@ -66,7 +67,7 @@ pub fn run_with(input: &[u8], subject: &Subject) {
                 forms_agree(&datum, subject);
             }
             if let Ok(text) = std::str::from_utf8(text) {
-                let _whatever = json::parse_text(text);
+                let _whatever = json::parse_text(text, &mut &Cx::pure());
             }
         }
     }

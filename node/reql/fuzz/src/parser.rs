@@ -93,7 +93,7 @@ fn examine(term: &Term, subject: &Subject) {
     let mut again = Vec::new();
     encode_term(&back, &mut again);
     assert_eq!(bytes, again);
-    let _shown = print::query(term);
+    let _shown = print::query(term, usize::MAX);
     match (eval::compile(term), eval::compile(&back)) {
         (Ok(first), Ok(second)) => {
             assert_eq!((first.depth, first.root.traits()), (second.depth, second.root.traits()));

@@ -43,7 +43,7 @@ pub trait Stream {
 }
 
 /// What a glance leaves of a batch; `None` if there was nothing to look at.
-fn left_by(mut batch: Batch, glance: &mut Glance<'_>) -> Option<Batch> {
+pub fn left_by(mut batch: Batch, glance: &mut Glance<'_>) -> Option<Batch> {
     if batch.is_empty() {
         return None;
     }

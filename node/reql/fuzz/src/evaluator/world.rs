@@ -11,6 +11,7 @@ use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::signature::signature;
 use photondb_reql::eval::{Args, Batch, Cx, Glance, Stream, TableValue, Trace, Value, World, left_by};
 use photondb_reql::term::TermKind;
+use photondb_reql::transform::Transform;
 
 /// Steps that a query gets at once, and how often.
 const STEPS: u32 = 1_000;
@@ -101,7 +102,7 @@ impl TableValue for Documents {
         "TABLE"
     }
 
-    fn open(&self, _cx: &Cx) -> Result<Box<dyn Stream>> {
+    fn open(&self, _transforms: &[Transform], _cx: &Cx) -> Result<Box<dyn Stream>> {
         let documents = DOCUMENTS.iter().map(|text| json::parse(text.as_bytes()).expect("it is JSON").detach());
         Ok(Box::new(Rows { way: self.0, documents: documents.collect::<Vec<_>>().into_iter() }))
     }
