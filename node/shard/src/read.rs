@@ -149,8 +149,8 @@ impl Reader {
         direction: Direction,
         want: usize,
     ) -> Result<IndexRows, ShardError> {
-        let entries = self.index_entries(name, bounds, direction, want)?;
-        let mut found = IndexRows { rows: Vec::with_capacity(entries.len()), more: entries.len() == want };
+        let (entries, more) = self.index_entries(name, bounds, direction, want)?;
+        let mut found = IndexRows { rows: Vec::with_capacity(entries.len()), more };
         let wanted = entries.len();
         let mut bytes = 0;
         for IndexEntry { entry, value, primary_key } in entries {
@@ -165,23 +165,26 @@ impl Reader {
         Ok(found)
     }
 
-    /// About `want` entries of an index, in the order of their keys.
+    /// About `want` entries of an index, in the order of their keys, fewer when their values are large; and whether there may
+    /// be more.
     pub fn index_entries(
         &self,
         name: &str,
         bounds: &KeyBounds,
         direction: Direction,
         want: usize,
-    ) -> Result<Vec<IndexEntry>, ShardError> {
+    ) -> Result<(Vec<IndexEntry>, bool), ShardError> {
         let index = self.index(name)?;
         let mut entries = Vec::with_capacity(want.min(1024));
+        let mut bytes = 0;
         let mut cursor = self.snapshot.cursor(index.tree, bounds.clone(), direction)?;
-        while entries.len() < want {
-            let Some((entry, stored)) = cursor.next()? else { break };
+        while entries.len() < want && bytes < READ_BYTES_MAX {
+            let Some((entry, stored)) = cursor.next()? else { return Ok((entries, false)) };
+            bytes += entry.len() + stored.len();
             let (primary_key, value) = secondary::decode(&stored)?;
             entries.push(IndexEntry { entry, value, primary_key });
         }
-        Ok(entries)
+        Ok((entries, true))
     }
 
     /// The encoded document that an entry of an index names.

@@ -114,7 +114,8 @@ impl Initial {
         if at_end {
             self.rows = None;
         }
-        let key_of = |row: &Row| row.document.field(&self.primary_key).unwrap_or(Datum::Null);
+        // What is remembered outlives the documents it comes from.
+        let key_of = |row: &Row| row.document.field(&self.primary_key).unwrap_or(Datum::Null).detach();
         match &mut self.given {
             Given::ByKey(chunks) => {
                 if let Some(last) = batch.last() {
@@ -124,7 +125,7 @@ impl Initial {
             Given::ByIndex { chunks, documents } => {
                 if let Some(last) = batch.last() {
                     let key = key_of(last);
-                    let place = last.index_value.clone().unwrap_or_else(|| key.clone());
+                    let place = last.index_value.as_ref().unwrap_or(&key).detach();
                     chunks.push(((place, key), position));
                 }
                 // A document may stand in an index several times; what moved ahead of the reading is not given again.

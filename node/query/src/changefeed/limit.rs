@@ -68,6 +68,12 @@ impl LimitFeed {
     }
 }
 
+impl Item {
+    fn footprint(&self) -> usize {
+        [&self.place, &self.key, &self.shown].map(Datum::footprint).into_iter().fold(0, usize::saturating_add)
+    }
+}
+
 impl State {
     fn order(&self, left: &Item, right: &Item) -> Ordering {
         let order = left.place.cmp(&right.place).then_with(|| left.key.cmp(&right.key));
@@ -101,9 +107,9 @@ impl State {
                 let key = row.document.field(&self.table.info().primary_key)?;
                 if let Some(shown) = self.members.show(&row.document, cx)? {
                     let place = row.index_value.unwrap_or_else(|| key.clone());
-                    let item = [&place, &key, &shown].map(Datum::footprint);
-                    bytes = item.into_iter().fold(bytes, usize::saturating_add);
-                    self.items.push(Item { place, key, shown });
+                    let item = Item { place, key, shown };
+                    bytes = bytes.saturating_add(item.footprint());
+                    self.items.push(item);
                 }
             }
             cx.hold_instead(&mut self.held, bytes)?;
@@ -137,6 +143,8 @@ impl State {
             self.read(cx)?;
         }
         self.items.truncate(self.limit);
+        let bytes = self.items.iter().map(Item::footprint).fold(0, usize::saturating_add);
+        cx.hold_instead(&mut self.held, bytes)?;
         for (key, shown) in differences(&before, &self.items) {
             queue.push(key, shown, cx);
         }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use photondb_query::table::DatumRange;
 use photondb_reql::datum::Datum;
 use photondb_reql::key::IndexKey;
+use photondb_runtime::fiber;
 use photondb_shard::Reader;
 use photondb_shard::limits::READ_BYTES_MAX;
 use photondb_shard::read::{IndexRow, KeyBounds};
@@ -60,8 +61,10 @@ impl Alike {
         let mut bounds = self.bounds.clone();
         let mut more = false;
         loop {
-            let entries = reader.index_entries(index, &bounds, Direction::Forward, ALIKE_ENTRIES_AT_ONCE)?;
+            let (entries, _) = reader.index_entries(index, &bounds, Direction::Forward, ALIKE_ENTRIES_AT_ONCE)?;
             let Some(last) = entries.last() else { break };
+            // There may be very many: others have their turn, and the query can be ended.
+            fiber::yield_now();
             bounds.start = Bound::Excluded(last.entry.clone());
             for entry in entries {
                 let place = (entry.value, entry.entry);

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::eval::sequence::Reading;
 use crate::eval::{Batch, Cx, Func, InPlace, Sequence, Value};
 use crate::transform::grouped;
-use crate::transform::in_place::{Chain, Outcome};
+use crate::transform::in_place::{Chain, InOrder, Outcome};
 
 /// How a sequence is reduced. Elements on which the function fails for want of a field are left out.
 #[derive(Clone, Debug)]
@@ -47,12 +47,16 @@ impl Aggregate {
         match Chain::of(&transforms).filter(|_| accumulator.borrow().takes()) {
             None => sequence.for_each_batch(cx, |batch| push_all(batch).map(|()| Reading::On))?,
             Some(chain) => {
+                let queue = InOrder::of(self);
                 let glance = |element: Node<'_>| match chain.run(element) {
                     Outcome::Dropped => true,
-                    Outcome::Value(value) => accumulator.borrow_mut().take(value),
-                    Outcome::Unknown => false,
+                    Outcome::Value(value) => queue.taken(|| accumulator.borrow_mut().take(value)),
+                    Outcome::Unknown => queue.taken(|| false),
                 };
-                sequence.for_each_left(cx, glance, push_all)?;
+                sequence.for_each_left(cx, glance, |batch| {
+                    queue.next_batch();
+                    push_all(batch)
+                })?;
             }
         }
         accumulator.into_inner().finish().map(Value::Datum)

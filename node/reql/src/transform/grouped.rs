@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::eval::sequence::Reading;
 use crate::eval::{Batch, Cx, Func, InPlace, Sequence, Value};
 use crate::term::BacktraceId;
-use crate::transform::in_place::{Chain, Keys, Outcome};
+use crate::transform::in_place::{Chain, InOrder, Keys, Outcome};
 use crate::transform::{Accumulator, Aggregate, Running, Transform};
 
 /// By what elements are grouped.
@@ -173,17 +173,19 @@ impl<'a> Groups<'a> {
     }
 
     /// Whether an element is done with where it lies: of a group that is there, and simply reduced.
-    fn take(&mut self, chain: &Chain<'_>, key: &InPlace<'_>, element: Node<'_>) -> bool {
+    fn take(&mut self, chain: &Chain<'_>, key: &InPlace<'_>, element: Node<'_>, queue: &InOrder) -> bool {
         let value = match chain.run(element) {
             Outcome::Dropped => return true,
-            Outcome::Unknown => return false,
+            Outcome::Unknown => return queue.taken(|| false),
             Outcome::Value(value) => value,
         };
-        let Some(place) = key.value(value).and_then(|key| self.keys.get(key)) else { return false };
-        let group = &mut self.groups[place];
-        let taken = group.accumulator.take(value);
-        group.kept |= taken;
-        taken
+        queue.taken(|| {
+            let Some(place) = key.value(value).and_then(|key| self.keys.get(key)) else { return false };
+            let group = &mut self.groups[place];
+            let taken = group.accumulator.take(value);
+            group.kept |= taken;
+            taken
+        })
     }
 
     fn finish(self) -> Result<Vec<(Datum, Value)>> {
@@ -218,8 +220,12 @@ pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec
     match in_place {
         None => sequence.for_each_batch(cx, |batch| groups.borrow_mut().push(batch, cx).map(|()| Reading::On))?,
         Some((chain, key)) => {
-            let glance = |element: Node<'_>| groups.borrow_mut().take(&chain, &key, element);
-            sequence.for_each_left(cx, glance, |batch| groups.borrow_mut().push(batch, cx))?;
+            let queue = InOrder::of(aggregate);
+            let glance = |element: Node<'_>| groups.borrow_mut().take(&chain, &key, element, &queue);
+            sequence.for_each_left(cx, glance, |batch| {
+                queue.next_batch();
+                groups.borrow_mut().push(batch, cx)
+            })?;
         }
     }
     groups.into_inner().finish()

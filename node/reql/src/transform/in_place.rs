@@ -4,13 +4,15 @@
 //!     done with here, whole, or left to them, whole.
 //! I2. Nothing here fails. Whatever might is left to them.
 
+use std::cell::Cell;
+
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::datum::Datum;
 use crate::datum::node::Node;
 use crate::eval::InPlace;
-use crate::transform::Transform;
+use crate::transform::{Aggregate, Transform};
 
 /// Some filters, in order.
 pub struct Filters<'t>(SmallVec<[InPlace<'t>; 2]>);
@@ -78,6 +80,34 @@ impl<'t> Chain<'t> {
     }
 }
 
+/// Keeps what is added in its order. Sums of fractions depend on it, and whether one overflows: behind an element that is left,
+/// all others of its batch are left too.
+pub struct InOrder {
+    matters: bool,
+    one_is_left: Cell<bool>,
+}
+
+impl InOrder {
+    pub fn of(aggregate: &Aggregate) -> InOrder {
+        InOrder { matters: matches!(aggregate, Aggregate::Sum(_) | Aggregate::Avg(_)), one_is_left: Cell::new(false) }
+    }
+
+    /// Takes an element, unless it must wait for others; whether it was taken.
+    pub fn taken(&self, take: impl FnOnce() -> bool) -> bool {
+        if self.matters && self.one_is_left.get() {
+            return false;
+        }
+        let taken = take();
+        self.one_is_left.set(!taken || self.one_is_left.get());
+        taken
+    }
+
+    /// What was left is added now.
+    pub fn next_batch(&self) {
+        self.one_is_left.set(false);
+    }
+}
+
 /// Which group has which key, of those whose keys are numbers or strings.
 #[derive(Default)]
 pub struct Keys {
@@ -115,7 +145,7 @@ mod tests {
     use crate::datum::json;
     use crate::eval::{Closure, Cx, Func, Node as Code, Scope, Sequence, Value, compile};
     use crate::term::{BacktraceId, Message, parse};
-    use crate::transform::{Aggregate, GroupBy};
+    use crate::transform::GroupBy;
 
     const BODIES: &[&str] = &[
         r#"[170,[[10,[1]],"n"]]"#,
@@ -218,6 +248,24 @@ mod tests {
             }
         }
         assert!(answered > 1_000 && failed > 100, "{answered} answers, {failed} errors");
+    }
+
+    /// What cannot be told in place is added where it stands, not behind the others of its batch.
+    #[test]
+    fn sums_are_added_in_order() {
+        let documents: Vec<Datum> =
+            [r#"{"n":1e308,"x":1,"g":1}"#, r#"{"n":1e308,"x":[],"g":1}"#, r#"{"n":-1e308,"x":1,"g":1}"#]
+                .iter()
+                .map(|text| json::parse(text.as_bytes()).expect("JSON"))
+                .collect();
+        let filter = Transform::Filter { predicate: function(r#"[18,[[170,[[10,[1]],"x"]],5]]"#), default: None };
+        let group =
+            GroupBy { functions: vec![function(r#"[170,[[10,[1]],"g"]]"#)], multi: false, id: BacktraceId::NONE };
+        for transforms in [vec![filter.clone()], vec![filter, Transform::Group(group)]] {
+            let sum = Aggregate::Sum(Some(function(r#"[170,[[10,[1]],"n"]]"#)));
+            let found = run(transforms, &sum, &documents);
+            assert!(found.as_ref().is_err_and(|error| error.contains("inf")), "{found:?}");
+        }
     }
 
     #[test]

@@ -40,9 +40,16 @@ impl FrameDecoder {
         FrameDecoder::default()
     }
 
-    /// The buffer to read into; append only.
+    /// The buffer to read into; append only. Nothing in it is of a frame that was thrown away.
     pub fn buffer(&mut self) -> &mut BytesMut {
+        self.skip_unwanted();
         &mut self.buffer
+    }
+
+    fn skip_unwanted(&mut self) {
+        let unwanted = self.unwanted.min(self.buffer.len());
+        self.unwanted -= unwanted;
+        self.buffer.advance(unwanted);
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -52,6 +59,7 @@ impl FrameDecoder {
     /// Throws the frame away that has begun and is not whole yet, be it with what is still to come of it; gives its token.
     /// `None`: there is none, or nobody knows yet which.
     pub fn throw_away(&mut self) -> Option<Token> {
+        self.skip_unwanted();
         let (token, body) = self.header()?;
         let whole = HEADER_BYTES.saturating_add(body as usize);
         self.unwanted = whole.checked_sub(self.buffer.len()).filter(|to_come| *to_come > 0)?;
@@ -66,9 +74,7 @@ impl FrameDecoder {
 
     /// The next whole frame, if it is there.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let unwanted = self.unwanted.min(self.buffer.len());
-        self.unwanted -= unwanted;
-        self.buffer.advance(unwanted);
+        self.skip_unwanted();
         let Some((token, length)) = self.header() else { return Ok(None) };
         let body = length as usize;
         if body >= FRAME_BYTES_MAX {
@@ -136,6 +142,14 @@ mod tests {
             }
             assert_eq!(frames, [Frame { token: Token(2), body: Bytes::from_static(b"[5]") }], "{begun} and {step}");
         }
+        // What is still to come of it is no beginning of another.
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&stream[..40]);
+        assert_eq!(decoder.throw_away(), Some(Token(1)));
+        decoder.push(&stream[40..80]);
+        assert_eq!(decoder.throw_away(), None);
+        decoder.push(&stream[80..]);
+        assert_eq!(decoder.next_frame().unwrap().map(|frame| frame.token), Some(Token(2)));
         let mut decoder = FrameDecoder::new();
         assert_eq!(decoder.throw_away(), None);
         decoder.push(&stream[..11]);

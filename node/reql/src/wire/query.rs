@@ -35,15 +35,35 @@ const OBJECT_BYTES: usize = 480;
 const SHORT_BYTES: usize = 128;
 const SHORT_BYTES_FACTOR: usize = 80;
 
-/// About how many bytes of memory the query takes that a message stands for, beside the message. Seldom too little; too much
-/// where texts are full of commas and brackets.
+/// About how many bytes of memory the query takes that a message stands for, beside the message. Seldom too little.
 pub fn memory_of(body: &[u8]) -> usize {
     if body.len() < SHORT_BYTES {
         return body.len() * SHORT_BYTES_FACTOR;
     }
-    let of = |sign: u8, bytes: usize| body.iter().filter(|byte| **byte == sign).count().saturating_mul(bytes);
-    let parts = [of(b',', VALUE_BYTES), of(b'[', ARRAY_BYTES), of(b'{', OBJECT_BYTES)];
-    parts.into_iter().fold(body.len(), usize::saturating_add)
+    let (mut bytes, mut in_text, mut escaped) = (body.len(), false, false);
+    for byte in body {
+        let part = match byte {
+            _ if escaped => {
+                escaped = false;
+                0
+            }
+            b'\\' if in_text => {
+                escaped = true;
+                0
+            }
+            b'"' => {
+                in_text = !in_text;
+                0
+            }
+            _ if in_text => 0,
+            b',' => VALUE_BYTES,
+            b'[' => ARRAY_BYTES,
+            b'{' => OBJECT_BYTES,
+            _ => 0,
+        };
+        bytes = bytes.saturating_add(part);
+    }
+    bytes
 }
 
 /// Reads the body of a frame.
@@ -62,8 +82,10 @@ mod tests {
             let foretold = memory_of(numbers(count).as_bytes());
             assert!((100 * count..400 * count).contains(&foretold), "{count} numbers take {foretold} bytes");
         }
-        let text = format!("[1,{:?}]", "x".repeat(1_000_000));
-        assert!((1_000_000..1_010_000).contains(&memory_of(text.as_bytes())));
+        for text in ["x".repeat(1_000_000), "[{,\"\\".repeat(200_000)] {
+            let text = format!("[1,{text:?}]");
+            assert!((text.len()..text.len() + 10_000).contains(&memory_of(text.as_bytes())));
+        }
         assert!(memory_of(b"[2]") < 1_000);
     }
 }

@@ -31,7 +31,8 @@ impl Heavy {
         let bytes = geometry.footprint();
         if self.bytes + bytes <= NEAREST_HEAVY_BYTES_MAX {
             self.bytes += bytes;
-            self.known.entry(key).or_default().push((geometry, distance));
+            // They must not keep the whole document.
+            self.known.entry(key.detach()).or_default().push((geometry.detach(), distance));
         }
     }
 }
