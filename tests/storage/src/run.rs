@@ -94,6 +94,8 @@ struct Run {
     /// Faults that had struck when this life began.
     strikes_at_birth: u64,
     limited: bool,
+    /// Whether it was so in this life: what a checkpoint failed of is told until the next one.
+    limited_in_life: bool,
     founded: bool,
 }
 
@@ -119,6 +121,7 @@ impl Run {
             tainted: false,
             strikes_at_birth: 0,
             limited: false,
+            limited_in_life: false,
             founded: false,
         }
     }
@@ -156,7 +159,7 @@ impl Run {
                 false => violation(format!("nothing is damaged, but: {error}")),
             };
         }
-        let caused = self.disk.strikes() > self.strikes_at_birth || self.limited || self.tainted;
+        let caused = self.disk.strikes() > self.strikes_at_birth || self.limited_in_life || self.tainted;
         if caused { Ok(()) } else { violation(format!("an error without a cause: {error}")) }
     }
 
@@ -175,6 +178,7 @@ impl Run {
             }
             self.lives += 1;
             self.strikes_at_birth = self.disk.strikes();
+            self.limited_in_life = self.limited;
             self.events.note(format_args!("life {} begins", self.lives));
             let outcome = self.recover();
             match outcome {
@@ -373,6 +377,7 @@ impl Run {
                 self.events.note(format_args!("only {room} bytes are free"));
                 self.disk.set_capacity(self.disk.used_bytes() + room);
                 self.limited = true;
+                self.limited_in_life = true;
             }
             _ => {
                 let loud: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| !fault.is_silent()).collect();
@@ -386,6 +391,7 @@ impl Run {
     }
 
     fn lift_limit(&mut self) {
+        self.events.note(format_args!("space is back"));
         self.disk.set_capacity(u64::MAX);
         self.limited = false;
     }

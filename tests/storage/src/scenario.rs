@@ -42,5 +42,11 @@ pub const ALL: &[Scenario] = &[
         seed: 1806,
         story: "The same, with an older leaf of the same tree set.",
     },
+    Scenario {
+        name: "space_is_back_before_the_next_checkpoint",
+        seed: 795857764444,
+        story: "Space was back, and a write was still refused with what the last checkpoint failed of, as it may be until the \
+                next one. The test took that for an error without a cause.",
+    },
     Scenario { name: "leaf_of_a_smaller_tree", seed: 2872, story: "The same, with a leaf of fewer entries." },
 ];

@@ -24,6 +24,8 @@ pub(super) struct Initial {
     /// The position of the newest chunk.
     newest: Position,
     primary_key: photondb_reql::Str,
+    /// What is counted for the documents in `given`, in bytes.
+    held: usize,
 }
 
 enum Given {
@@ -53,7 +55,13 @@ impl Initial {
     pub fn open(table: &TableRef, include: bool, cx: &Cx) -> Result<Initial> {
         let primary_key = table.info().primary_key.clone();
         if !include {
-            return Ok(Initial { rows: None, given: Given::Nothing, newest: Position::default(), primary_key });
+            return Ok(Initial {
+                rows: None,
+                given: Given::Nothing,
+                newest: Position::default(),
+                primary_key,
+                held: 0,
+            });
         }
         let access = match &table.part {
             Part::Intersecting { index, geometry } => by_cells(index, geometry, cx),
@@ -76,7 +84,7 @@ impl Initial {
             Given::ByKey(Vec::new())
         };
         let rows = table.table.scan(&Access { index: access.index, keys, order }, table.mode)?;
-        Ok(Initial { rows: Some(rows), given, newest: Position::default(), primary_key })
+        Ok(Initial { rows: Some(rows), given, newest: Position::default(), primary_key, held: 0 })
     }
 
     /// Whether everything was given.
@@ -116,6 +124,7 @@ impl Initial {
         }
         // What is remembered outlives the documents it comes from.
         let key_of = |row: &Row| row.document.field(&self.primary_key).unwrap_or(Datum::Null).detach();
+        let mut bytes = 0;
         match &mut self.given {
             Given::ByKey(chunks) => {
                 if let Some(last) = batch.last() {
@@ -129,25 +138,45 @@ impl Initial {
                     chunks.push(((place, key), position));
                 }
                 // A document may stand in an index several times; what moved ahead of the reading is not given again.
-                batch.retain(|row| *documents.entry(key_of(row)).or_insert(position) >= position || position.0 == 0);
+                batch.retain(|row| match documents.entry(key_of(row)) {
+                    Entry::Occupied(given) => *given.get() >= position || position.0 == 0,
+                    Entry::Vacant(place) => {
+                        bytes += remembered(place.key());
+                        place.insert(position);
+                        true
+                    }
+                });
             }
             Given::ByDocument(documents) => batch.retain(|row| match documents.entry(key_of(row)) {
                 Entry::Occupied(_) => false,
                 Entry::Vacant(place) => {
+                    bytes += remembered(place.key());
                     place.insert(position);
                     true
                 }
             }),
             Given::Nothing => {}
         }
+        cx.hold(bytes)?;
+        self.held += bytes;
         Ok(batch)
     }
 
     /// What becomes of a change. `places` are the places of the new document in the order that is read.
-    pub fn fate(&mut self, key: &Datum, places: &[Datum], change: &Change) -> Fate {
+    pub fn fate(&mut self, key: &Datum, places: &[Datum], change: &Change, cx: &Cx) -> Result<Fate> {
         if self.is_complete() && change.position > self.newest {
             self.given = Given::Nothing;
+            cx.release(std::mem::take(&mut self.held));
         }
+        let fate = self.fate_of(key, places, change);
+        if fate == Fate::ShowAsNew {
+            cx.hold(remembered(key))?;
+            self.held += remembered(key);
+        }
+        Ok(fate)
+    }
+
+    fn fate_of(&mut self, key: &Datum, places: &[Datum], change: &Change) -> Fate {
         let reading = self.rows.is_some();
         let by_position = |position: Position| if change.position > position { Fate::Show } else { Fate::Drop };
         match &mut self.given {
@@ -165,7 +194,7 @@ impl Initial {
                 Some(position) => by_position(*position),
                 None if places.is_empty() => Fate::Drop,
                 None => {
-                    documents.insert(key.clone(), before(change.position));
+                    documents.insert(key.detach(), before(change.position));
                     Fate::ShowAsNew
                 }
             },
@@ -182,7 +211,7 @@ impl Initial {
                 });
                 match passed {
                     Some(position) if change.position > position => {
-                        documents.insert(key.clone(), before(change.position));
+                        documents.insert(key.detach(), before(change.position));
                         Fate::ShowAsNew
                     }
                     _ => Fate::Drop,
@@ -190,6 +219,11 @@ impl Initial {
             }
         }
     }
+}
+
+/// What a document in `given` takes, in bytes.
+fn remembered(key: &Datum) -> usize {
+    key.footprint() + size_of::<Position>()
 }
 
 /// The last position before one: several changes of a document may have one position, and the first of them was shown.

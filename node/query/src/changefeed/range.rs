@@ -118,7 +118,7 @@ fn take_one(
     let (old_places, new_places) = (places(&change.old)?, places(&change.new)?);
     let Some(document) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };
     let key = document.field(&table.info().primary_key)?;
-    let old_places = match initial.fate(&key, &new_places, change) {
+    let old_places = match initial.fate(&key, &new_places, change, cx)? {
         Fate::Drop => return Ok(()),
         Fate::Show => old_places,
         Fate::ShowAsNew => Vec::new(),
