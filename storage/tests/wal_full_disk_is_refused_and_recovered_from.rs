@@ -16,6 +16,8 @@ use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::wal::{Purpose, Record, StreamId, Wal};
 
 const STREAM: StreamId = StreamId(1);
+/// As `open` makes them.
+const SEGMENT_BYTES: usize = 64 << 10;
 
 fn entry(index: u64, bytes: usize) -> Record {
     Record::Entry { index, term: 1, payload: Bytes::from(vec![index as u8; bytes]) }
@@ -231,6 +233,60 @@ fn what_a_refused_truncation_gave_back_is_moved_and_freed_like_the_rest() {
     drop(wal);
     disk.crash();
     assert_eq!(open(&disk).unwrap().read(STREAM, 1, 2, usize::MAX).unwrap()[0].payload.len(), 30_000);
+}
+
+/// More than the next segment takes, and the disk fills up before any of it is submitted.
+#[test]
+fn more_than_a_segment_may_be_admitted_at_once() {
+    let first = seed(71);
+    let (mut large, mut refused) = (0, 0);
+    for run in first..first + if full() { 4_000 } else { 200 } {
+        let disk = SimulatedDisk::new(run);
+        let mut random = Random::new(run);
+        let wal = open(&disk).unwrap();
+        let mut next = 0;
+        for round in 0..20 {
+            disk.set_capacity(disk.used_bytes() + ((random.below(10) * 65) << 10));
+            let mut admitted = Vec::new();
+            for _ in 0..1 + random.below(12) {
+                let bytes = random.below(30_000) as usize;
+                match wal.admit(bytes, Purpose::Write) {
+                    Ok(admission) => admitted.push((bytes, admission)),
+                    Err(error) => {
+                        refused += 1;
+                        assert!(error.is_full(), "{error}");
+                    }
+                }
+            }
+            disk.set_capacity(0);
+            large += usize::from(admitted.iter().map(|(bytes, _)| bytes).sum::<usize>() > SEGMENT_BYTES);
+            if random.below(8) == 0 {
+                // At leisure in between: files that promises count on stay.
+                wal.shrink().unwrap();
+            }
+            let waiting: Vec<_> = admitted
+                .iter()
+                .map(|(bytes, _)| {
+                    next += 1;
+                    submit(&wal, STREAM, vec![entry(next - 1, *bytes)])
+                })
+                .collect();
+            while wal.step().unwrap() {}
+            for outcome in waiting {
+                let outcome = outcome.try_recv().expect("every waiter is completed");
+                assert_eq!(outcome.map_err(|error| error.to_string()), Ok(()), "seed {run}, round {round}");
+            }
+            drop(admitted);
+            if next > 0 && random.below(3) == 0 {
+                store(&wal, STREAM, vec![Record::Purge { upto: next - 1, payload: Bytes::new() }]).unwrap();
+            }
+        }
+        drop(wal);
+        disk.set_capacity(u64::MAX);
+        open(&disk).unwrap();
+    }
+    println!("{large} times more than a segment, {refused} refused");
+    assert!(large > 200 && refused > 200, "{large} {refused}");
 }
 
 #[test]

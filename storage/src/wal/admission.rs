@@ -2,15 +2,14 @@
 //!
 //! A Raft group cannot take back an entry, so an entry that the log refuses ends the node. Whoever proposes one asks here
 //! first ([`Wal::admit`]) and holds the promise until the entry is answered. The log looks for its next segment when half
-//! of the active one is left; while none can be had it is short of space and promises nothing more. A quarter of a segment
-//! is never promised: it is for votes, purges, copies, and the entries that consensus makes itself.
+//! of the active one is left; while none can be had it is short of space and promises nothing more. Should more be on its way
+//! than the next one takes, further files are made first. A quarter of a segment is never promised: it is for votes, purges, copies, and the entries that consensus makes itself.
 
 use std::sync::Arc;
 
 use super::Wal;
 use super::format::{SEGMENT_HEADER_BYTES, room_bytes_max};
-use super::segment::Segment;
-use super::writer::Writer;
+use super::writer::{Spare, Writer};
 use crate::error::StorageError;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -38,11 +37,11 @@ pub(super) struct Admissions {
 }
 
 impl Admissions {
-    /// From here until room is noted again nothing is promised without the writer's lock. False: something was promised
-    /// before. In one order with a promise: either that one is seen here, or it sees that there is no room.
-    pub fn stop_promising(&self) -> bool {
+    /// From here until room is noted again nothing is promised without the writer's lock. Gives what was promised before. In
+    /// one order with a promise: either that one is seen here, or it sees that there is no room.
+    pub fn stop_promising(&self) -> u64 {
         self.room.store(0, Ordering::SeqCst);
-        self.promised.load(Ordering::SeqCst) == 0
+        self.promised.load(Ordering::SeqCst)
     }
 }
 
@@ -82,8 +81,16 @@ impl Wal {
         let writer = self.writer.lock();
         self.ensure_next(&writer)?;
         self.note_room(&writer);
-        // With a next segment ready, whatever more is in flight finds one after the other.
-        Ok(admission)
+        // More is on its way than the next segment takes: files for further ones are had before it is promised. What is alone
+        // on its way fits the next one.
+        loop {
+            let promised = state.promised.load(Ordering::SeqCst);
+            if promised == bytes || promised <= state.room.load(Ordering::SeqCst) {
+                return Ok(admission);
+            }
+            self.add_spare(&writer)?;
+            self.note_room(&writer);
+        }
     }
 
     /// Whether the next segment cannot be had, so that new data is refused.
@@ -97,21 +104,26 @@ impl Wal {
     }
 
     pub(super) fn note_room(&self, writer: &Writer) {
-        let room = room_to_promise(writer, writer.spare.lock().next.as_ref());
+        let room = room_to_promise(writer, Some(&writer.spare.lock()));
         self.admissions.room.store(room, Ordering::Release);
     }
 
     /// As [`Wal::note_room`], without waiting for whoever is just making the next segment.
     pub(super) fn lower_room(&self, writer: &Writer) {
         let spare = writer.spare.try_lock();
-        let room = room_to_promise(writer, spare.as_ref().and_then(|spare| spare.next.as_ref()));
+        let room = room_to_promise(writer, spare.as_deref());
         self.admissions.room.store(room, Ordering::Release);
     }
 }
 
-fn room_to_promise(writer: &Writer, next: Option<&Segment>) -> u64 {
-    match next {
-        Some(next) => next.header.length - SEGMENT_HEADER_BYTES - next.header.length / 4,
+/// Entries are not cut where a segment ends. Of segments filled one after the other, two neighbours together hold more than one
+/// whole: so of two more, one counts.
+pub(super) fn room_to_promise(writer: &Writer, spare: Option<&Spare>) -> u64 {
+    match spare.and_then(|spare| Some((spare.next.as_ref()?, spare.whole as u64))) {
+        Some((next, whole)) => {
+            let of_one = next.header.length - SEGMENT_HEADER_BYTES - next.header.length / 4;
+            of_one * (1 + whole / 2)
+        }
         None => writer.room().saturating_sub(writer.active.header.length / 4),
     }
 }

@@ -83,7 +83,8 @@ struct Chain {
 /// Reads the log in `disk`. See [`super::Wal::open`].
 pub(super) fn recover(disk: &dyn Disk, options: &WalOptions, start: Lsn) -> Result<Recovered, StorageError> {
     let names = disk.list().map_err(|error| StorageError::io("list", &disk.describe(), error))?;
-    let mut spare = Spare { next: None, names: names.iter().filter(|name| is_spare_name(name)).cloned().collect() };
+    let mut spare =
+        Spare { next: None, names: names.iter().filter(|name| is_spare_name(name)).cloned().collect(), whole: 0 };
     // A process that was killed leaves names and bytes that are seen but not durable.
     disk.sync_directory().map_err(|error| StorageError::io("sync directory", &disk.describe(), error))?;
     let chain = Chain::open(disk, &names)?;

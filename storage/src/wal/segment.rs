@@ -42,6 +42,33 @@ fn parse_number(digits: &str) -> Option<u64> {
     if plain { u64::from_str_radix(digits, 16).ok() } else { None }
 }
 
+/// Makes a file of `length`, with its space reserved.
+fn allocate(disk: &dyn Disk, name: &str, length: u64) -> Result<Arc<dyn File>, StorageError> {
+    let file = disk.open(name, OpenMode::CreateNew).map_err(|error| StorageError::io("create", name, error))?;
+    if let Err(error) = file.allocate(length) {
+        // Half a file must not keep the space somebody else may need. If it cannot be removed, recovery will.
+        drop(file);
+        let removed = disk.remove(name);
+        let error = StorageError::io("allocate", name, error);
+        return match removed {
+            Ok(()) => Err(if error.is_full() { StorageError::Full { needed_bytes: length } } else { error }),
+            Err(_) => Err(error),
+        };
+    }
+    Ok(file)
+}
+
+/// Makes a new spare beside those named. Its name is none that a segment will get when it is retired: those are numbered from
+/// below.
+pub(super) fn reserve(disk: &dyn Disk, names: &[String], length: u64) -> Result<String, StorageError> {
+    let name = (0..=names.len() as u64)
+        .map(|number| format!("{SPARE_PREFIX}{:016x}", u64::MAX - number))
+        .find(|name| !names.contains(name))
+        .expect("one more name than are taken");
+    allocate(disk, &name, length)?;
+    Ok(name)
+}
+
 impl Segment {
     /// The position after the segment's last byte.
     pub(super) fn end(&self) -> Lsn {
@@ -62,17 +89,7 @@ impl Segment {
         length: u64,
     ) -> Result<Self, StorageError> {
         let name = segment_name(sequence);
-        let file = disk.open(&name, OpenMode::CreateNew).map_err(|error| StorageError::io("create", &name, error))?;
-        if let Err(error) = file.allocate(length) {
-            // Half a file must not keep the space somebody else may need. If it cannot be removed, recovery will.
-            drop(file);
-            let removed = disk.remove(&name);
-            let error = StorageError::io("allocate", &name, error);
-            return match removed {
-                Ok(()) => Err(if error.is_full() { StorageError::Full { needed_bytes: length } } else { error }),
-                Err(_) => Err(error),
-            };
-        }
+        let file = allocate(disk, &name, length)?;
         let segment = Self {
             header: SegmentHeader::first_version(incarnation(seed, sequence), sequence, start, length),
             name,

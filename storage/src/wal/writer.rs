@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::admission::room_to_promise;
 use super::format::{
     ALIGNMENT, BATCH_DATA_BYTES, Content, Encoder, Kind, LogRecord, SEGMENT_HEADER_BYTES, room_bytes_max,
 };
@@ -69,6 +70,20 @@ pub(super) struct Spare {
     pub(super) next: Option<Segment>,
     /// Files that may become segments, with their lengths unknown until opened.
     pub(super) names: Vec<String>,
+    /// So many of them, the last ones, are known to be as long as segments are. Promises count on them.
+    pub(super) whole: usize,
+}
+
+impl Spare {
+    fn push_whole(&mut self, name: String) {
+        self.names.push(name);
+        self.whole += 1;
+    }
+
+    fn pop(&mut self) -> Option<String> {
+        self.whole = self.whole.saturating_sub(1);
+        self.names.pop()
+    }
 }
 
 /// A record to be written, as the writer needs it.
@@ -117,7 +132,20 @@ impl Wal {
     }
 
     fn remove_spares(&self, writer: &Writer) -> Result<(), StorageError> {
+        let promised = self.admissions.stop_promising();
+        let removed = self.remove_spares_beyond(promised, writer);
+        self.note_room(writer);
+        removed
+    }
+
+    /// Removes them all, unless what was promised counts on them.
+    fn remove_spares_beyond(&self, promised: u64, writer: &Writer) -> Result<(), StorageError> {
         let mut spare = writer.spare.lock();
+        let whole = std::mem::take(&mut spare.whole);
+        if promised > room_to_promise(writer, Some(&spare)) {
+            spare.whole = whole;
+            return Ok(());
+        }
         while let Some(name) = spare.names.last() {
             segment::remove(&*self.disk, name)?;
             spare.names.pop();
@@ -131,7 +159,7 @@ impl Wal {
             return Ok(());
         }
         // Nothing more is promised while the room changes; what was promised before would count on the room there was.
-        if !self.admissions.stop_promising() {
+        if self.admissions.stop_promising() > 0 {
             self.note_room(writer);
             return Ok(());
         }
@@ -473,7 +501,7 @@ impl Wal {
         if spare.next.is_some() {
             return Ok(());
         }
-        while let Some(name) = spare.names.pop() {
+        while let Some(name) = spare.pop() {
             let open = self.disk.open(&name, crate::disk::OpenMode::ReadOnly);
             let found = open.and_then(|file| file.len()).map_err(|error| StorageError::io("open", &name, error))?;
             if found == length {
@@ -483,6 +511,14 @@ impl Wal {
             segment::remove(&*self.disk, &name)?;
         }
         self.create_next(active, spare, length)
+    }
+
+    /// Makes one more file that may become a segment. Errors: [`StorageError::Full`].
+    pub(super) fn add_spare(&self, writer: &Writer) -> Result<(), StorageError> {
+        let mut spare = writer.spare.lock();
+        let name = segment::reserve(&*self.disk, &spare.names, self.options.segment_bytes)?;
+        spare.push_whole(name);
+        Ok(())
     }
 
     /// Frees what can be freed by reading no more than `budget` bytes. `at_leisure`: nobody waits. Returns whether
@@ -545,7 +581,7 @@ impl Wal {
             let mut spare = writer.spare.lock();
             let keep = spare.names.len() < self.options.recycle_max && gone.header.length == self.options.segment_bytes;
             if keep {
-                spare.names.push(Segment::retire(&*self.disk, sequence)?);
+                spare.push_whole(Segment::retire(&*self.disk, sequence)?);
             } else {
                 segment::remove(&*self.disk, &gone.name)?;
             }

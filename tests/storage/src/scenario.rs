@@ -48,5 +48,11 @@ pub const ALL: &[Scenario] = &[
         story: "Space was back, and a write was still refused with what the last checkpoint failed of, as it may be until the \
                 next one. The test took that for an error without a cause.",
     },
+    Scenario {
+        name: "more_is_promised_than_a_segment_takes",
+        seed: 795858949437,
+        story: "Entries for more than the next segment were admitted, the disk was full, and one that had been admitted was \
+                refused.",
+    },
     Scenario { name: "leaf_of_a_smaller_tree", seed: 2872, story: "The same, with a leaf of fewer entries." },
 ];
