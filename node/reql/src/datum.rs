@@ -17,6 +17,7 @@ pub mod json;
 pub mod node;
 pub mod number;
 mod object;
+mod repr;
 #[cfg(test)]
 pub(crate) mod samples;
 mod string;

@@ -1,38 +1,17 @@
 //! `Array`: an immutable sequence, either a tree in memory or a view over encoded bytes.
 
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::format::{self, Container};
+use super::format;
 use super::node::ArrayNode;
-use super::{COUNTERS_BYTES, DEPTH_DROPPED_RECURSIVELY, Datum, Measures};
+use super::repr::Repr;
+use super::{Datum, Measures};
 
 /// An array; a clone costs one counter.
 #[derive(Clone)]
-pub struct Array(Repr);
-
-#[derive(Clone)]
-enum Repr {
-    Tree(Arc<Tree>),
-    /// The whole encoded value, tag included.
-    View(Bytes),
-}
-
-struct Tree {
-    /// All elements included.
-    measures: Measures,
-    items: Vec<Datum>,
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        if self.measures.depth > DEPTH_DROPPED_RECURSIVELY {
-            super::dismantle(std::mem::take(&mut self.items));
-        }
-    }
-}
+pub struct Array(Repr<Datum>);
 
 impl Array {
     pub fn new() -> Array {
@@ -43,15 +22,8 @@ impl Array {
         Array(Repr::View(value))
     }
 
-    fn container(value: &[u8]) -> Container<'_> {
-        format::container(value)
-    }
-
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.items.len(),
-            Repr::View(value) => Array::container(value).len(),
-        }
+        self.0.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -60,8 +32,8 @@ impl Array {
 
     pub fn get(&self, index: usize) -> Option<Datum> {
         match &self.0 {
-            Repr::Tree(tree) => tree.items.get(index).cloned(),
-            Repr::View(value) => Array::container(value).element(index).map(|item| format::lift(value, item)),
+            Repr::Tree(tree) => tree.parts.get(index).cloned(),
+            Repr::View(value) => Repr::<Datum>::container(value).element(index).map(|item| format::lift(value, item)),
         }
     }
 
@@ -80,74 +52,49 @@ impl Array {
 
     /// The elements as a vector of one's own, without copying them when nobody else holds this array.
     pub fn into_vec(self) -> Vec<Datum> {
-        match self.0 {
-            Repr::Tree(tree) => match Arc::try_unwrap(tree) {
-                Ok(mut tree) => std::mem::take(&mut tree.items),
-                Err(shared) => shared.items.clone(),
-            },
-            Repr::View(_) => self.iter().collect(),
+        match self.0.into_parts() {
+            Ok(parts) => parts,
+            Err(view) => Array(view).iter().collect(),
         }
     }
 
     /// 1 + the greatest depth of an element.
     pub fn depth(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures.depth,
-            Repr::View(value) => format::depth(value),
-        }
+        self.0.depth()
     }
 
     pub fn node(&self) -> ArrayNode<'_> {
         match &self.0 {
-            Repr::Tree(tree) => ArrayNode::Tree(&tree.items),
-            Repr::View(value) => ArrayNode::View(Array::container(value)),
+            Repr::Tree(tree) => ArrayNode::Tree(&tree.parts),
+            Repr::View(value) => ArrayNode::View(Repr::<Datum>::container(value)),
         }
     }
 
     pub(super) fn size_hint(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures.size,
-            Repr::View(value) => value.len(),
-        }
+        self.0.size_hint()
     }
 
     pub(super) fn measures(&self) -> Measures {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures,
-            Repr::View(value) => Measures { depth: format::depth(value), size: value.len(), heap: value.len() },
-        }
+        self.0.measures()
     }
 
     pub(super) fn heap(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures.heap,
-            Repr::View(value) => value.len(),
-        }
+        self.0.heap()
     }
 
     /// The encoded value, when this is a view.
     pub(super) fn encoded(&self) -> Option<&[u8]> {
-        match &self.0 {
-            Repr::Tree(_) => None,
-            Repr::View(value) => Some(value),
-        }
+        self.0.encoded()
     }
 
     /// The elements of a tree; empty for a view.
     pub(super) fn items(&self) -> &[Datum] {
-        match &self.0 {
-            Repr::Tree(tree) => &tree.items,
-            Repr::View(_) => &[],
-        }
+        self.0.parts()
     }
 
     /// Moves the elements out when nobody else holds them.
     pub(super) fn dismantle_into(self, pending: &mut Vec<Datum>) {
-        if let Repr::Tree(tree) = self.0
-            && let Some(mut tree) = Arc::into_inner(tree)
-        {
-            pending.append(&mut tree.items);
-        }
+        self.0.dismantle_into(pending);
     }
 }
 
@@ -159,16 +106,7 @@ impl Default for Array {
 
 impl From<Vec<Datum>> for Array {
     fn from(items: Vec<Datum>) -> Array {
-        let own = COUNTERS_BYTES + size_of::<Tree>() + items.capacity() * size_of::<Datum>();
-        let mut measures = Measures { depth: 0, size: 3, heap: own };
-        for item in &items {
-            let item = item.measures();
-            measures.depth = measures.depth.max(item.depth);
-            measures.size = measures.size.saturating_add(item.size).saturating_add(1);
-            measures.heap = measures.heap.saturating_add(item.heap);
-        }
-        measures.depth += 1;
-        Array(Repr::Tree(Arc::new(Tree { measures, items })))
+        Array(Repr::tree(items))
     }
 }
 

@@ -3,55 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::format::{self, Container};
+use super::format;
 use super::node::ObjectNode;
-use super::{COUNTERS_BYTES, DEPTH_DROPPED_RECURSIVELY, Datum, Measures, Str};
+use super::repr::Repr;
+use super::{Datum, Measures, Str};
 
 /// An object; a clone costs one counter.
 #[derive(Clone)]
-pub struct Object(Repr);
-
-#[derive(Clone)]
-enum Repr {
-    Tree(Arc<Tree>),
-    /// The whole encoded value, tag included.
-    View(Bytes),
-}
-
-struct Tree {
-    /// All fields included.
-    measures: Measures,
-    /// Ascending by key, each key once.
-    entries: Vec<(Str, Datum)>,
-}
-
-impl Tree {
-    fn new(entries: Vec<(Str, Datum)>) -> Tree {
-        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "the fields ascend");
-        let own = COUNTERS_BYTES + size_of::<Tree>() + entries.capacity() * size_of::<(Str, Datum)>();
-        let mut measures = Measures { depth: 0, size: 3, heap: own };
-        for (key, value) in &entries {
-            let value = value.measures();
-            measures.depth = measures.depth.max(value.depth);
-            measures.size = measures.size.saturating_add(key.as_bytes().len() + 2).saturating_add(value.size);
-            measures.heap = measures.heap.saturating_add(key.heap()).saturating_add(value.heap);
-        }
-        measures.depth += 1;
-        Tree { measures, entries }
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        if self.measures.depth > DEPTH_DROPPED_RECURSIVELY {
-            super::dismantle(std::mem::take(&mut self.entries).into_iter().map(|(_, value)| value).collect());
-        }
-    }
-}
+pub struct Object(Repr<(Str, Datum)>);
 
 impl Object {
     pub fn new() -> Object {
@@ -60,22 +22,16 @@ impl Object {
 
     /// From fields that already ascend strictly by name.
     fn from_sorted(entries: Vec<(Str, Datum)>) -> Object {
-        Object(Repr::Tree(Arc::new(Tree::new(entries))))
+        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "the fields ascend");
+        Object(Repr::tree(entries))
     }
 
     pub(super) fn view(value: Bytes) -> Object {
         Object(Repr::View(value))
     }
 
-    fn container(value: &[u8]) -> Container<'_> {
-        format::container(value)
-    }
-
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.entries.len(),
-            Repr::View(value) => Object::container(value).len(),
-        }
+        self.0.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -85,26 +41,28 @@ impl Object {
     pub fn get(&self, field: &str) -> Option<Datum> {
         match &self.0 {
             Repr::Tree(tree) => {
-                let index = position(&tree.entries, field).ok()?;
-                Some(tree.entries[index].1.clone())
+                let index = position(&tree.parts, field).ok()?;
+                Some(tree.parts[index].1.clone())
             }
-            Repr::View(value) => Object::container(value).get(field.as_bytes()).map(|found| format::lift(value, found)),
+            Repr::View(value) => {
+                Repr::<(Str, Datum)>::container(value).get(field.as_bytes()).map(|found| format::lift(value, found))
+            }
         }
     }
 
     pub fn contains_key(&self, field: &str) -> bool {
         match &self.0 {
-            Repr::Tree(tree) => position(&tree.entries, field).is_ok(),
-            Repr::View(value) => Object::container(value).find(field.as_bytes()).is_ok(),
+            Repr::Tree(tree) => position(&tree.parts, field).is_ok(),
+            Repr::View(value) => Repr::<(Str, Datum)>::container(value).find(field.as_bytes()).is_ok(),
         }
     }
 
     /// Name and value number `index`, in the order of the names.
     pub fn entry(&self, index: usize) -> Option<(Str, Datum)> {
         match &self.0 {
-            Repr::Tree(tree) => tree.entries.get(index).cloned(),
+            Repr::Tree(tree) => tree.parts.get(index).cloned(),
             Repr::View(value) => {
-                let (key, found) = Object::container(value).entry(index)?;
+                let (key, found) = Repr::<(Str, Datum)>::container(value).entry(index)?;
                 Some((Str::view(value.slice_ref(key)), format::lift(value, found)))
             }
         }
@@ -143,74 +101,49 @@ impl Object {
 
     /// The fields as a vector of one's own, ascending by name, without copying when nobody else holds this object.
     pub fn into_entries(self) -> Vec<(Str, Datum)> {
-        match self.0 {
-            Repr::Tree(tree) => match Arc::try_unwrap(tree) {
-                Ok(mut tree) => std::mem::take(&mut tree.entries),
-                Err(shared) => shared.entries.clone(),
-            },
-            Repr::View(_) => self.iter().collect(),
+        match self.0.into_parts() {
+            Ok(parts) => parts,
+            Err(view) => Object(view).iter().collect(),
         }
     }
 
     /// 1 + the greatest depth of a value.
     pub fn depth(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures.depth,
-            Repr::View(value) => format::depth(value),
-        }
+        self.0.depth()
     }
 
     pub fn node(&self) -> ObjectNode<'_> {
         match &self.0 {
-            Repr::Tree(tree) => ObjectNode::Tree(&tree.entries),
-            Repr::View(value) => ObjectNode::View(Object::container(value)),
+            Repr::Tree(tree) => ObjectNode::Tree(&tree.parts),
+            Repr::View(value) => ObjectNode::View(Repr::<(Str, Datum)>::container(value)),
         }
     }
 
     pub(super) fn size_hint(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures.size,
-            Repr::View(value) => value.len(),
-        }
+        self.0.size_hint()
     }
 
     pub(super) fn measures(&self) -> Measures {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures,
-            Repr::View(value) => Measures { depth: format::depth(value), size: value.len(), heap: value.len() },
-        }
+        self.0.measures()
     }
 
     pub(super) fn heap(&self) -> usize {
-        match &self.0 {
-            Repr::Tree(tree) => tree.measures.heap,
-            Repr::View(value) => value.len(),
-        }
+        self.0.heap()
     }
 
     /// The encoded value, when this is a view.
     pub(super) fn encoded(&self) -> Option<&[u8]> {
-        match &self.0 {
-            Repr::Tree(_) => None,
-            Repr::View(value) => Some(value),
-        }
+        self.0.encoded()
     }
 
     /// The fields of a tree; empty for a view.
     pub(super) fn entries(&self) -> &[(Str, Datum)] {
-        match &self.0 {
-            Repr::Tree(tree) => &tree.entries,
-            Repr::View(_) => &[],
-        }
+        self.0.parts()
     }
 
     /// Moves the values out when nobody else holds them.
     pub(super) fn dismantle_into(self, pending: &mut Vec<Datum>) {
-        if let Repr::Tree(tree) = self.0
-            && let Some(mut tree) = Arc::into_inner(tree)
-        {
-            pending.extend(std::mem::take(&mut tree.entries).into_iter().map(|(_, value)| value));
-        }
+        self.0.dismantle_into(pending);
     }
 }
 
