@@ -5,6 +5,8 @@
 //! bytes do not meet a checksum and everything behind it would never be reached.
 
 pub mod directory;
+#[allow(dead_code, reason = "each folder of targets uses a part of it")]
+#[path = "../../../tests/fuzz/input.rs"]
 pub mod input;
 pub mod operations;
 pub mod page_parser;

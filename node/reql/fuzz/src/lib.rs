@@ -6,6 +6,8 @@
 pub mod datum_order;
 pub mod datums;
 pub mod evaluator;
+#[allow(dead_code, reason = "each folder of targets uses a part of it")]
+#[path = "../../../../tests/fuzz/input.rs"]
 pub mod input;
 pub mod keys;
 pub mod parser;
