@@ -9,6 +9,7 @@ pub mod clock;
 pub mod fiber;
 pub mod limits;
 pub mod network;
+pub mod peers;
 pub mod random;
 pub mod system;
 pub mod task;
