@@ -7,6 +7,8 @@ use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::peers::SendFuture;
+
 /// A boxed future that stays on its thread.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
@@ -20,8 +22,8 @@ pub trait Net: Send + Sync + 'static {
     /// Binds `address`; port 0 takes a free one. Errors: `AddrInUse`, or what the system says.
     fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>>;
 
-    /// Connects to `address`.
-    fn connect(&self, address: SocketAddr) -> LocalFuture<'_, io::Result<Box<dyn ByteStream>>>;
+    /// Connects to `address`, on whichever thread the future runs.
+    fn connect(&self, address: SocketAddr) -> SendFuture<'static, io::Result<Box<dyn ByteStream>>>;
 }
 
 /// A bound address.

@@ -80,6 +80,12 @@ pub struct Exchange {
 
 /// The way to other nodes.
 pub trait Peers: Send + Sync + 'static {
+    /// Asks who listens at `address` ("host:port"). From then on there is a way to that node.
+    fn find(&self, address: &str, time_max: Duration) -> SendFuture<'static, Result<Peer, PeerError>>;
+
+    /// Says where `peer` listens ("host:port" each), in place of what was known of it.
+    fn place(&self, peer: Peer, addresses: Vec<String>);
+
     /// Sends `body` and waits for the answer, for `time_max` at most. Dropping the future takes nothing back.
     fn request(
         &self,
@@ -114,6 +120,15 @@ pub trait Serve: Send + Sync + 'static {
 pub struct NoPeers;
 
 impl Peers for NoPeers {
+    fn find(&self, address: &str, _time_max: Duration) -> SendFuture<'static, Result<Peer, PeerError>> {
+        let address = address.to_owned();
+        Box::pin(
+            async move { Err(PeerError::NotSent(format!("this node is alone and looks for nobody at {address}"))) },
+        )
+    }
+
+    fn place(&self, _peer: Peer, _addresses: Vec<String>) {}
+
     fn request(
         &self,
         to: Peer,

@@ -2,12 +2,14 @@
 
 mod executor;
 mod step_thread;
+mod threads;
 
 use std::future::Future;
 use std::time::Duration;
 
 pub use executor::{Executor, Handle};
 pub use step_thread::{Step, StepThread, Waking};
+pub use threads::{Steps, Threads};
 pub use tokio::task::JoinHandle;
 
 /// The time given to [`timeout`] has passed.

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::network::{ByteStream, Incoming, Listener, LocalFuture, Net};
+use crate::peers::SendFuture;
 
 /// The machine's TCP.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,7 +20,7 @@ impl Net for SystemNet {
         Ok(Box::new(SystemListener { address: socket.local_addr()?, socket: Socket::Bound(socket) }))
     }
 
-    fn connect(&self, address: SocketAddr) -> LocalFuture<'_, io::Result<Box<dyn ByteStream>>> {
+    fn connect(&self, address: SocketAddr) -> SendFuture<'static, io::Result<Box<dyn ByteStream>>> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;

@@ -53,6 +53,12 @@ impl Executor {
         Ok(Executor { handle: Some(handle), stop: Some(stop), thread: Some(thread) })
     }
 
+    /// No thread of its own: its tasks run on the calling one, which is inside a current-thread runtime and a local set of
+    /// somebody else's, and end with that runtime. For programs that run everything on one thread.
+    pub fn of_current() -> Executor {
+        Executor { handle: Some(Handle::of_current()), stop: None, thread: None }
+    }
+
     /// A way to send work to the thread.
     pub fn handle(&self) -> Handle {
         self.handle.clone().expect("the handle is taken by drop alone")
@@ -73,8 +79,7 @@ impl Drop for Executor {
 }
 
 impl Handle {
-    /// A handle to the calling thread, which is inside a current-thread runtime and a local set of somebody else's: for
-    /// programs that run everything on one thread.
+    /// A handle to the calling thread; see [`Executor::of_current`].
     pub fn of_current() -> Handle {
         let (jobs, mut received) = mpsc::unbounded_channel::<Job>();
         tokio::task::spawn_local(async move {

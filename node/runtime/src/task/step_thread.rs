@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
+use super::{sleep, spawn_local, timeout};
+
 /// What a step wants next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -29,14 +33,22 @@ pub struct StepThread {
 
 /// Wakes a step thread. A wake during a step makes it run once more.
 #[derive(Clone, Debug)]
-pub struct Waking {
-    thread: Thread,
+pub struct Waking(Sleeper);
+
+#[derive(Clone, Debug)]
+enum Sleeper {
+    Thread(Thread),
+    Task(Arc<Notify>),
 }
 
 impl Waking {
     /// Runs the step soon. Cheap when the thread is running already.
     pub fn wake(&self) {
-        self.thread.unpark();
+        match &self.0 {
+            Sleeper::Thread(thread) => thread.unpark(),
+            // Kept until the task sleeps, like the token of a thread.
+            Sleeper::Task(task) => task.notify_one(),
+        }
     }
 }
 
@@ -62,7 +74,36 @@ impl StepThread {
                 }
             }
         })?;
-        Ok(StepThread { waking: Waking { thread: thread.thread().clone() }, stop, thread: Some(thread) })
+        let waking = Waking(Sleeper::Thread(thread.thread().clone()));
+        Ok(StepThread { waking, stop, thread: Some(thread) })
+    }
+
+    /// No thread of its own: a task of the calling thread's local set runs the steps, each after the time that `latency`
+    /// says it takes. For programs that run everything on one thread. It ends with that thread's runtime, or after the step
+    /// that follows the drop of what is returned; nobody waits for that.
+    pub fn of_current(
+        mut step: impl FnMut() -> Step + 'static,
+        mut latency: impl FnMut() -> Duration + 'static,
+    ) -> StepThread {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, work) = (stop.clone(), Arc::new(Notify::new()));
+        let woken = work.clone();
+        spawn_local(async move {
+            while !stopped.load(Ordering::Acquire) {
+                sleep(latency()).await;
+                if stopped.load(Ordering::Acquire) {
+                    break;
+                }
+                match step() {
+                    Step::Again => {}
+                    Step::Idle => woken.notified().await,
+                    // Woken or not, it is time.
+                    Step::After(duration) => drop(timeout(duration, woken.notified()).await),
+                    Step::Stop => break,
+                }
+            }
+        });
+        StepThread { waking: Waking(Sleeper::Task(work)), stop, thread: None }
     }
 
     /// A way to wake the thread.
@@ -122,6 +163,29 @@ mod tests {
         drop(work);
         thread.waking().wake();
         thread.join();
+    }
+
+    #[test]
+    fn steps_of_the_calling_thread_take_their_time_and_end_when_dropped() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let steps = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let (seen, start) = (steps.clone(), tokio::time::Instant::now());
+            let step = move || {
+                seen.lock().unwrap().push(start.elapsed().as_millis());
+                if seen.lock().unwrap().len() == 1 { Step::After(Duration::from_millis(10)) } else { Step::Idle }
+            };
+            let thread = StepThread::of_current(step, || Duration::from_millis(2));
+            sleep(Duration::from_millis(50)).await;
+            thread.waking().wake();
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!(*steps.lock().unwrap(), [2, 14, 52]);
+            let waking = thread.waking();
+            drop(thread);
+            waking.wake();
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!(steps.lock().unwrap().len(), 3);
+        });
     }
 
     #[test]
