@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod http;
 pub mod limits;
 pub mod node;
+pub mod outside;
 mod rpc;
 pub mod scripts;
 mod tables;

@@ -23,12 +23,13 @@ use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
 use photondb_runtime::random::Random;
-use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom};
-use photondb_runtime::task::{Executor, Handle, StepThread, sleep, timeout};
+use photondb_runtime::task::{Executor, Handle, StepThread, Threads, sleep, timeout};
+use photondb_storage::disk::Disk;
 use photondb_storage::disk::system::SystemDisk;
 use photondb_storage::limits::WAL_CACHE_BYTES_DEFAULT;
 use photondb_storage::wal::WalOptions;
 use photondb_storage::{Engine, EngineOptions, StorageError};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use crate::catalog::{NodeCatalog, ServerFacts};
@@ -42,6 +43,7 @@ use crate::http;
 use crate::limits::{
     ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
 };
+use crate::outside::Outside;
 use crate::rpc::{self, ControlService};
 use crate::scripts::ScriptProcesses;
 use accounts::{ClusterUsers, CurrentState};
@@ -81,6 +83,8 @@ pub struct Foundation {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// Where threads come from.
+    pub threads: Arc<dyn Threads>,
     /// Ends the process.
     pub fatal: OnFatal,
     /// Whether the page file is being compacted.
@@ -101,8 +105,9 @@ pub struct Ports {
 }
 
 impl Node {
-    /// Starts a node whose sessions get their view of the database from `make_database`: it is called once, when storage
-    /// and Raft run, and gives what makes one view for each client thread.
+    /// Starts a node on this machine whose sessions get their view of the database from `make_database`: it is called once,
+    /// when storage and Raft run, and gives what makes one view for each client thread. It belongs to no cluster, and
+    /// nothing answers on its cluster port.
     pub fn start_with<D, Make>(
         config: Config,
         make_database: impl FnOnce(&Arc<Foundation>, &Config, Ports) -> Result<Make, StartError>,
@@ -111,23 +116,62 @@ impl Node {
         D: Database,
         Make: Fn() -> D + Send + Sync + 'static,
     {
-        let (driver_listeners, driver_port) = listener::bind(&SystemNet, &config.driver)?;
+        let (mut node, driver_listeners) = Node::found(config, Outside::system())?;
+        let make_database = make_database(&node.foundation, &node.config, node.ports())?;
+        node.serve(driver_listeners, make_database)?;
+        Ok(node)
+    }
+
+    /// Starts a node on this machine with the query engine over the cluster state and this node's replicas. Blocks.
+    pub fn start(config: Config) -> Result<Node, StartError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        runtime.block_on(Node::open(config, Outside::system()))
+    }
+
+    /// As [`Node::start`], on what `outside` gives.
+    pub async fn open(mut config: Config, outside: Outside) -> Result<Node, StartError> {
+        let (cluster_listeners, cluster_port) = listener::bind(&*outside.net, &config.cluster)?;
+        // The cluster state and the system tables name the port that is bound.
+        config.cluster.port = cluster_port;
+        let (mut node, driver_listeners) = Node::found(config, outside)?;
+        let cluster = Cluster::join(&node.foundation, &node.config).await?;
+        node.status.set_name(cluster.name_of(&node.foundation));
+        let facts = ServerFacts::gather(&node.config, node.ports(), &*node.foundation.clock, &*node.foundation.random);
+        let facts = Arc::new(facts);
+        let make_database = node.make_database(&cluster, &facts)?;
+        node.serve(driver_listeners, make_database)?;
+        let in_memory = node.config.directory.is_none();
+        let control = ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory);
+        let threads = &*node.foundation.threads;
+        node.rpc = Some(rpc::start(threads, cluster_listeners, control).map_err(StartError::Thread)?);
+        if let Some(workers) = &node.workers {
+            let _ = facts.connections.set(workers.connections());
+        }
+        node.foundation.raft.spawn(sample(node.foundation.clone(), facts));
+        node.cluster = Some(cluster);
+        tracing::info!(name = node.status.name(), id = %node.foundation.node_id, "server ready");
+        Ok(node)
+    }
+
+    /// Everything but clients: ports, storage, Raft, HTTP. Gives the listeners of the driver port, where nobody accepts yet.
+    fn found(config: Config, outside: Outside) -> Result<(Node, Vec<Box<dyn Listener>>), StartError> {
+        let (driver_listeners, driver_port) = listener::bind(&*outside.net, &config.driver)?;
         let http_bound = config.http.as_ref().map(listener::bind_system).transpose()?;
         let http_port = http_bound.as_ref().map(|(_, port)| *port);
         let ports = Ports { driver: driver_port, cluster: config.cluster.port, http: http_port };
 
-        let fatal: OnFatal = Arc::new(end_process);
+        let Outside { clock, random, threads, fatal, .. } = outside.clone();
         storage_threads::end_process_when_one_panics();
-        let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let engine = open_engine(&config, &*random)?;
-        let log_writer = storage_threads::start_log_writer(&engine, fatal.clone()).map_err(StartError::Thread)?;
-        let raft = Executor::start(storage_threads::RAFT).map_err(StartError::Thread)?;
+        let engine = open_engine(&config, &outside)?;
+        let log_writer =
+            storage_threads::start_log_writer(&*threads, &engine, fatal.clone()).map_err(StartError::Thread)?;
+        let raft = threads.executor(storage_threads::RAFT).map_err(StartError::Thread)?;
         let groups =
             Groups::new(engine.wal().clone(), raft.handle().runtime().clone(), fatal.clone(), RaftOptions::default());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
         let compacting = Arc::new(AtomicBool::new(false));
         let page_writer = storage_threads::start_page_writer(
+            &*threads,
             &engine,
             &groups,
             raft.handle(),
@@ -136,15 +180,15 @@ impl Node {
             compacting.clone(),
         )
         .map_err(StartError::Thread)?;
-        let raft_handle = raft.handle();
         let memory = MemoryBudget::new(config.all_queries_bytes);
         let foundation = Arc::new(Foundation {
             engine,
             groups,
-            raft: raft_handle,
+            raft: raft.handle(),
             node_id,
             clock,
             random,
+            threads,
             fatal,
             compacting,
             memory,
@@ -152,19 +196,12 @@ impl Node {
 
         let status = Arc::new(Status::new(&config, ports, foundation.clone()));
         let http = start_http(http_bound, status.clone())?;
-        let make_database = make_database(&foundation, &config, ports)?;
-        let (draining, drain) = watch::channel(false);
-        let workers = Workers::start(config.worker_threads, make_database, &drain).map_err(StartError::Thread)?;
-        let workers = Arc::new(workers);
-        status.set_connections(workers.connections());
-        let accepting = start_accepting(driver_listeners, &workers)?;
-        status.set_ready(true);
-        Ok(Node {
+        let node = Node {
             config,
             status,
-            accepting: Some(accepting),
-            workers: Some(workers),
-            draining,
+            accepting: None,
+            workers: None,
+            draining: watch::Sender::new(false),
             http,
             rpc: None,
             cluster: None,
@@ -172,63 +209,61 @@ impl Node {
             page_writer: Some(page_writer),
             raft: Some(raft),
             log_writer: Some(log_writer),
-        })
+        };
+        Ok((node, driver_listeners))
     }
 
-    /// Starts a node with the query engine over the cluster state and this node's replicas.
-    pub fn start(mut config: Config) -> Result<Node, StartError> {
-        let (cluster_listeners, cluster_port) = listener::bind_system(&config.cluster)?;
-        // The cluster state and the system tables name the port that is bound.
-        config.cluster.port = cluster_port;
-        let in_memory = config.directory.is_none();
-        let query_bytes = config.query_bytes;
-        let (mut joined, mut gathered) = (None, None);
-        let mut node = Node::start_with(config, |foundation, config, ports| {
-            let cluster = Cluster::join(foundation, config)?;
-            joined = Some(cluster.clone());
-            let facts = ServerFacts::gather(config, foundation.random.next_u64());
-            let facts = ServerFacts { driver_port: ports.driver, http_port: ports.http, ..facts };
-            let (foundation, facts) = (foundation.clone(), Arc::new(facts));
-            let scripts = ScriptProcesses::new(config.scripts.clone());
-            let client = match config.http_client.clone() {
-                Some(reach) => Some(Client::new(reach, foundation.random.clone())?),
-                None => None,
+    /// Clients may come.
+    fn serve<D: Database>(
+        &mut self,
+        listeners: Vec<Box<dyn Listener>>,
+        make_database: impl Fn() -> D + Send + Sync + 'static,
+    ) -> Result<(), StartError> {
+        let threads = &*self.foundation.threads;
+        let workers = Workers::start(threads, self.config.worker_threads, make_database, &self.draining.subscribe())
+            .map_err(StartError::Thread)?;
+        let workers = Arc::new(workers);
+        self.status.set_connections(workers.connections());
+        self.accepting = Some(start_accepting(threads, listeners, &workers)?);
+        self.workers = Some(workers);
+        self.status.set_ready(true);
+        Ok(())
+    }
+
+    /// What makes a client thread's view of the database.
+    fn make_database(
+        &self,
+        cluster: &Arc<Cluster>,
+        facts: &Arc<ServerFacts>,
+    ) -> Result<impl Fn() -> ReqlDatabase + Send + Sync + 'static, StartError> {
+        let (cluster, foundation, facts) = (cluster.clone(), self.foundation.clone(), facts.clone());
+        let scripts = ScriptProcesses::new(self.config.scripts.clone());
+        let client = match self.config.http_client.clone() {
+            Some(reach) => Some(Client::new(reach, foundation.random.clone())?),
+            None => None,
+        };
+        let server = Server { id: foundation.node_id.to_string(), name: cluster.name_of(&foundation) };
+        let state: CurrentState = {
+            let controller = cluster.controller.clone();
+            Arc::new(move || controller.state())
+        };
+        let query_bytes = self.config.query_bytes;
+        Ok(move || {
+            let users = Rc::new(ClusterUsers::new(state.clone()));
+            let catalog = Rc::new(NodeCatalog::new(&cluster, &foundation, &facts));
+            let environment = Environment {
+                catalog,
+                fetch: fetch::for_sessions(client.clone()),
+                scripts: scripts.engine(),
+                // Put in at each login.
+                user: Str::from_static(""),
+                clock: foundation.clock.clone(),
+                random: foundation.random.clone(),
+                memory_max: query_bytes,
+                memory: foundation.memory.clone(),
             };
-            gathered = Some(facts.clone());
-            let server = Server { id: foundation.node_id.to_string(), name: cluster.name_of(&foundation) };
-            let state: CurrentState = {
-                let controller = cluster.controller.clone();
-                Arc::new(move || controller.state())
-            };
-            Ok(move || {
-                let users = Rc::new(ClusterUsers::new(state.clone()));
-                let catalog = Rc::new(NodeCatalog::new(&cluster, &foundation, &facts));
-                let environment = Environment {
-                    catalog,
-                    fetch: fetch::for_sessions(client.clone()),
-                    scripts: scripts.engine(),
-                    // Put in at each login.
-                    user: Str::from_static(""),
-                    clock: foundation.clock.clone(),
-                    random: foundation.random.clone(),
-                    memory_max: query_bytes,
-                    memory: foundation.memory.clone(),
-                };
-                ReqlDatabase::new(&server, users, environment, &facts.running)
-            })
-        })?;
-        if let Some(cluster) = &joined {
-            node.status.set_name(cluster.name_of(&node.foundation));
-            let control = ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory);
-            node.rpc = Some(rpc::start(cluster_listeners, control).map_err(StartError::Thread)?);
-        }
-        if let (Some(facts), Some(workers)) = (gathered, &node.workers) {
-            let _ = facts.connections.set(workers.connections());
-            node.foundation.raft.spawn(sample(node.foundation.clone(), facts));
-        }
-        node.cluster = joined;
-        tracing::info!(name = node.status.name(), id = %node.foundation.node_id, "server ready");
-        Ok(node)
+            ReqlDatabase::new(&server, users, environment, &facts.running)
+        })
     }
 
     /// The ports that were bound.
@@ -269,14 +304,23 @@ impl Node {
     }
 
     /// No new connections; running queries finish, up to a few seconds; then a last checkpoint and a clean end of the log.
-    pub fn stop(mut self) -> Result<(), StorageError> {
+    /// Blocks.
+    pub fn stop(self) -> Result<(), StorageError> {
+        let runtime = Builder::new_current_thread().enable_time().build();
+        runtime
+            .map_err(|source| StorageError::io("start a runtime for", "the stop of the node", source))?
+            .block_on(self.close())
+    }
+
+    /// As [`Node::stop`].
+    pub async fn close(mut self) -> Result<(), StorageError> {
         self.status.set_ready(false);
         self.accepting = None;
         // Receivers are gone only when every session is.
         let _ = self.draining.send(true);
         if let Some(workers) = &self.workers {
             let connections = workers.connections();
-            wait_until(|| connections.count() == 0, DRAIN_TIME_MAX + Duration::from_secs(1));
+            wait_until(|| connections.count() == 0, DRAIN_TIME_MAX + Duration::from_secs(1)).await;
             if connections.count() > 0 {
                 tracing::warn!(connections = connections.count(), "sessions did not finish in time and are cut off");
             }
@@ -285,7 +329,7 @@ impl Node {
         self.rpc = None;
         self.cluster = None;
         self.page_writer = None;
-        self.stop_groups();
+        self.stop_groups().await;
         self.raft = None;
         self.log_writer = None;
         self.http = None;
@@ -298,9 +342,9 @@ impl Node {
         }
     }
 
-    fn stop_groups(&self) {
+    async fn stop_groups(&self) {
         let groups = self.foundation.groups.clone();
-        let stopped = self.foundation.raft.block_on(async move {
+        let stopping = self.foundation.raft.spawn(async move {
             for group in groups.list() {
                 match timeout(STOP_GROUP_TIME_MAX, groups.stop(group.id())).await {
                     Ok(Ok(())) => {}
@@ -309,7 +353,7 @@ impl Node {
                 }
             }
         });
-        if stopped.is_none() {
+        if stopping.await.is_err() {
             tracing::warn!("the Raft thread had ended before its groups were stopped");
         }
     }
@@ -324,23 +368,29 @@ async fn sample(foundation: Arc<Foundation>, facts: Arc<ServerFacts>) {
     }
 }
 
-fn wait_until(holds: impl Fn() -> bool, limit: Duration) {
+async fn wait_until(holds: impl Fn() -> bool, limit: Duration) {
     let mut waited = Duration::ZERO;
     while !holds() && waited < limit {
-        std::thread::sleep(storage_threads::LOOK_AGAIN);
+        sleep(storage_threads::LOOK_AGAIN).await;
         waited += storage_threads::LOOK_AGAIN;
     }
 }
 
-fn open_engine(config: &Config, random: &dyn Random) -> Result<Engine, StartError> {
+fn open_engine(config: &Config, outside: &Outside) -> Result<Engine, StartError> {
     // What cannot be addressed cannot be cached either.
-    let mut options = engine_options(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
+    let derived = || engine_options(usize::try_from(config.cache_bytes).unwrap_or(usize::MAX));
+    let mut options = outside.storage.clone().unwrap_or_else(derived);
     // Another log's bytes, in blocks of the disk that were once its own, must not pass for this one's.
-    options.wal.incarnation_seed = random.next_u64();
-    let Some(directory) = &config.directory else { return Ok(Engine::in_memory(options)) };
-    let disk =
-        SystemDisk::open(directory).map_err(|source| StartError::Directory { directory: directory.clone(), source })?;
-    Engine::open(Arc::new(disk), options).map_err(|source| StartError::storage(config, source))
+    options.wal.incarnation_seed = outside.random.next_u64();
+    let disk: Arc<dyn Disk> = match (&outside.disk, &config.directory) {
+        (Some(disk), _) => disk.clone(),
+        (None, None) => return Ok(Engine::in_memory(options)),
+        (None, Some(directory)) => Arc::new(
+            SystemDisk::open(directory)
+                .map_err(|source| StartError::Directory { directory: directory.clone(), source })?,
+        ),
+    };
+    Engine::open(disk, options).map_err(|source| StartError::storage(config, source))
 }
 
 /// Storage's budgets, which all follow from the one of the cache, so that a small machine is asked for little.
@@ -393,8 +443,12 @@ fn start_http(bound: Option<(Vec<TcpListener>, u16)>, status: Arc<Status>) -> Re
     Ok(Some(executor))
 }
 
-fn start_accepting(listeners: Vec<Box<dyn Listener>>, workers: &Arc<Workers>) -> Result<Executor, StartError> {
-    let accepting = Executor::start("accept").map_err(StartError::Thread)?;
+fn start_accepting(
+    threads: &dyn Threads,
+    listeners: Vec<Box<dyn Listener>>,
+    workers: &Arc<Workers>,
+) -> Result<Executor, StartError> {
+    let accepting = threads.executor("accept").map_err(StartError::Thread)?;
     for listener in listeners {
         // A weak handle: the sessions' threads end when the node lets go of them, whatever the listener is at.
         let workers = Arc::downgrade(workers);
@@ -407,12 +461,4 @@ fn start_accepting(listeners: Vec<Box<dyn Listener>>, workers: &Arc<Workers>) ->
         });
     }
     Ok(accepting)
-}
-
-/// Something that the node cannot do without has failed. Continuing could acknowledge what is not durable.
-fn end_process(reason: String) {
-    tracing::error!(
-        "{reason}; the process ends now. Nothing acknowledged is lost. Check the disk, then start it again"
-    );
-    std::process::abort();
 }

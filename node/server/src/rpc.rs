@@ -8,11 +8,11 @@ mod control;
 mod login;
 
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use photondb_proto::v1::control_server::ControlServer;
-use photondb_runtime::task::Executor;
+use photondb_runtime::network::Listener;
+use photondb_runtime::task::{Executor, Threads};
 use tokio::sync::Semaphore;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
@@ -26,8 +26,12 @@ pub(crate) use control::ControlService;
 use login::Login;
 
 /// Serves the port for as long as the executor lives.
-pub(crate) fn start(listeners: Vec<TcpListener>, control: ControlService) -> io::Result<Executor> {
-    let executor = Executor::start("cluster")?;
+pub(crate) fn start(
+    threads: &dyn Threads,
+    listeners: Vec<Box<dyn Listener>>,
+    control: ControlService,
+) -> io::Result<Executor> {
+    let executor = threads.executor("cluster")?;
     let places = Arc::new(Semaphore::new(CLUSTER_CONNECTIONS_MAX));
     let login = Login::new(control.users());
     let control = ControlServer::new(control).max_decoding_message_size(RPC_REQUEST_BYTES_MAX);
@@ -36,14 +40,8 @@ pub(crate) fn start(listeners: Vec<TcpListener>, control: ControlService) -> io:
     for listener in listeners {
         let router = server().add_service(control.clone());
         let places = places.clone();
-        executor.handle().spawn(async move {
-            let served = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    router.serve_with_incoming(accept::connections(listener, places)).await.map_err(io::Error::other)
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = served {
+        executor.handle().spawn_local(move || async move {
+            if let Err(error) = router.serve_with_incoming(accept::connections(listener, places)).await {
                 tracing::error!(%error, "the cluster port is served no more");
             }
         });

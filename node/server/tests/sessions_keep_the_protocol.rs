@@ -15,7 +15,7 @@ use photondb::client::worker::Workers;
 use photondb::config::{Bind, Listen};
 use photondb::limits::{OUTPUT_BYTES_MAX, QUERIES_IN_FLIGHT_MAX};
 use photondb_reql::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX};
-use photondb_runtime::system::SystemNet;
+use photondb_runtime::system::{SystemNet, SystemThreads};
 use photondb_runtime::task::Executor;
 use tokio::sync::watch;
 
@@ -38,7 +38,7 @@ impl Server {
         let counts = Arc::new(Counts::default());
         let (drain, draining) = watch::channel(false);
         let made = counts.clone();
-        let workers = Arc::new(Workers::start(2, move || Scripted(made.clone()), &draining).unwrap());
+        let workers = Arc::new(Workers::start(&SystemThreads, 2, move || Scripted(made.clone()), &draining).unwrap());
         let listen = Listen { bind: Bind::Loopback, port: 0, flag: "driver-port" };
         let (listeners, port) = listener::bind(&SystemNet, &listen).unwrap();
         let accepting = Executor::start("accept").unwrap();

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use photondb_reql::datum::Datum;
 use photondb_runtime::clock::Clock;
-use photondb_runtime::system::SystemClock;
+use photondb_runtime::random::Random;
 use tokio::sync::watch;
 
 use crate::client::running::RunningQueries;
 use crate::client::worker::Connections;
 use crate::config::Config;
+use crate::node::Ports;
 use crate::node::activity::Activity;
 
 /// The documents of `_debug_scratch`, by key.
@@ -44,19 +45,18 @@ pub struct ServerFacts {
 }
 
 impl ServerFacts {
-    /// What the configuration and the system say. A port that the system is to choose shows as 0. `seed` tells the ids of
-    /// this process's queries from others'.
-    pub fn gather(config: &Config, seed: u64) -> ServerFacts {
+    /// What the configuration and the system say. Randomness tells the ids of this process's queries from others'.
+    pub fn gather(config: &Config, ports: Ports, clock: &dyn Clock, random: &dyn Random) -> ServerFacts {
         ServerFacts {
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            cluster_port: config.cluster.port,
-            driver_port: config.driver.port,
-            http_port: config.http.as_ref().map(|http| http.port),
+            cluster_port: ports.cluster,
+            driver_port: ports.driver,
+            http_port: ports.http,
             cache_size_mb: config.cache_bytes >> 20,
-            started_micros: SystemClock::new().wall().micros,
+            started_micros: clock.wall().micros,
             argv: std::env::args().collect(),
             pid: std::process::id(),
-            running: RunningQueries::new(seed),
+            running: RunningQueries::new(random.next_u64()),
             activity: Activity::default(),
             connections: OnceLock::new(),
             scratch: watch::channel(Scratch::default()).0,

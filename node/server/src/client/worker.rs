@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use photondb_runtime::network::Incoming;
-use photondb_runtime::task::{Executor, spawn_local};
+use photondb_runtime::task::{Executor, Threads, spawn_local};
 use tokio::sync::{mpsc, watch};
 
 use super::database::Database;
@@ -34,17 +34,18 @@ impl Connections {
 }
 
 impl Workers {
-    /// Starts `threads` threads. `make_database` runs once on each of them.
+    /// Starts `count` threads. `make_database` runs once on each of them.
     pub fn start<D: Database>(
-        threads: usize,
+        threads: &dyn Threads,
+        count: usize,
         make_database: impl Fn() -> D + Send + Sync + 'static,
         draining: &watch::Receiver<bool>,
     ) -> io::Result<Workers> {
         let make_database = Arc::new(make_database);
         let open = Arc::new(Connections::default());
         let (mut executors, mut inboxes) = (Vec::new(), Vec::new());
-        for number in 0..threads {
-            let executor = Executor::start(format!("client-{number}"))?;
+        for number in 0..count {
+            let executor = threads.executor(&format!("client-{number}"))?;
             let (send, receive) = mpsc::unbounded_channel();
             let (make_database, open, draining) = (make_database.clone(), open.clone(), draining.clone());
             executor.handle().spawn_local(move || serve_all(Rc::new(make_database()), receive, open, draining));

@@ -33,12 +33,12 @@ pub struct Cluster {
 
 impl Cluster {
     /// Joins, or founds a cluster of one; returns when the replicas that the state orders are running.
-    pub(super) fn join(foundation: &Arc<Foundation>, config: &Config) -> Result<Arc<Cluster>, StartError> {
+    pub(super) async fn join(foundation: &Arc<Foundation>, config: &Config) -> Result<Arc<Cluster>, StartError> {
         let registration = registration(foundation, config);
         let own = foundation.clone();
         let initial_password = config.initial_password.clone();
         let directory = config.directory.clone();
-        let joined = foundation.raft.block_on(async move {
+        let joining = foundation.raft.spawn(async move {
             let controller = Controller::open(&own.groups, own.engine.clone(), &registration).await.map_err(
                 |error| match error {
                     ControllerError::Consensus(ConsensusError::Suspect { lost, .. }) => {
@@ -70,7 +70,7 @@ impl Cluster {
             own.raft.spawn(obey(own.clone(), replicas.clone(), states, announce));
             Ok(Arc::new(Cluster { controller, replicas, reconciled, made_password }))
         });
-        joined.unwrap_or_else(|| Err(StartError::Cluster("the Raft thread has ended".to_owned())))
+        joining.await.unwrap_or_else(|error| Err(StartError::Cluster(format!("the Raft thread has ended: {error}"))))
     }
 
     /// What the cluster calls this node.

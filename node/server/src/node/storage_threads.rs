@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use photondb_consensus::OnFatal;
-use photondb_runtime::task::{Step, StepThread};
+use photondb_runtime::task::{Step, StepThread, Threads};
 use photondb_storage::Engine;
 
 use crate::limits::{LOG_IDLE_TIME, LOG_SHRINK_IDLE_TIME, STORAGE_LOOK_PERIOD};
@@ -49,11 +49,11 @@ enum Idle {
 }
 
 /// Starts the thread that writes and syncs the log whenever something is queued.
-pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<StepThread> {
+pub(super) fn start_log_writer(threads: &dyn Threads, engine: &Engine, fatal: OnFatal) -> io::Result<StepThread> {
     let wal = engine.wal().clone();
     let mut idle = Idle::No;
     let mut was_short = false;
-    let thread = StepThread::start(LOG_WRITER, move || {
+    let steps = move || {
         if wal.is_short() != was_short {
             was_short = !was_short;
             match was_short {
@@ -90,7 +90,8 @@ pub(super) fn start_log_writer(engine: &Engine, fatal: OnFatal) -> io::Result<St
                 Step::Stop
             }
         }
-    })?;
+    };
+    let thread = threads.steps(LOG_WRITER, Box::new(steps))?;
     let waking = thread.waking();
     engine.wal().set_waker(Box::new(move || waking.wake()));
     Ok(thread)

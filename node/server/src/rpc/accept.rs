@@ -1,49 +1,51 @@
 //! Accepted connections of the cluster port, never more than there are places for.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream::{Stream, unfold};
+use photondb_runtime::network::{ByteStream, Listener};
 use photondb_runtime::task::sleep;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::transport::server::Connected;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// After an accept that failed, which mostly means that the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection and the place it takes.
 pub(super) struct Accepted {
-    stream: TcpStream,
+    stream: Box<dyn ByteStream>,
+    peer: SocketAddr,
     /// Given back when the connection is dropped.
     _place: OwnedSemaphorePermit,
 }
 
 /// Accepts for ever; waits while every place is taken.
 pub(super) fn connections(
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
     places: Arc<Semaphore>,
-) -> impl Stream<Item = Result<Accepted, io::Error>> + Send {
-    unfold((listener, places), |(listener, places)| async {
+) -> impl Stream<Item = Result<Accepted, io::Error>> {
+    unfold((listener, places), |(mut listener, places)| async {
         // Places are never closed; if they were, no connection could have one.
         let place = places.clone().acquire_owned().await.ok()?;
-        let stream = accept(&listener).await;
-        Some((Ok(Accepted { stream, _place: place }), (listener, places)))
+        let (stream, peer) = accept(&mut *listener).await;
+        Some((Ok(Accepted { stream, peer, _place: place }), (listener, places)))
     })
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &mut dyn Listener) -> (Box<dyn ByteStream>, SocketAddr) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Slower without, but no less right.
-                let _ = stream.set_nodelay(true);
-                return stream;
-            }
+        let accepted = listener.accept().await.and_then(|incoming| {
+            let peer = incoming.peer();
+            Ok((incoming.open()?, peer))
+        });
+        match accepted {
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection to the cluster port could not be accepted");
                 sleep(PAUSE).await;
@@ -53,10 +55,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 impl Connected for Accepted {
-    type ConnectInfo = <TcpStream as Connected>::ConnectInfo;
+    type ConnectInfo = TcpConnectInfo;
 
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> TcpConnectInfo {
+        TcpConnectInfo { local_addr: None, remote_addr: Some(self.peer) }
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 use metrics::gauge;
 use photondb_consensus::{Groups, OnFatal};
 use photondb_runtime::clock::{Clock, Moment};
-use photondb_runtime::task::{Handle, JoinHandle, Step, StepThread};
+use photondb_runtime::task::{Handle, JoinHandle, Step, StepThread, Threads};
 use photondb_storage::limits::EVICTION_PIECE_BYTES;
 use photondb_storage::{Engine, StorageError};
 
@@ -35,6 +35,7 @@ use crate::limits::{
 /// Starts the thread. It sleeps until memory gets short, and looks at what else there may be to do every
 /// [`STORAGE_LOOK_PERIOD`].
 pub(in crate::node) fn start_page_writer(
+    threads: &dyn Threads,
     engine: &Engine,
     groups: &Groups,
     raft: Handle,
@@ -53,7 +54,7 @@ pub(in crate::node) fn start_page_writer(
         purging: None,
         compacting,
     };
-    let thread = StepThread::start(PAGE_WRITER, move || pages.step())?;
+    let thread = threads.steps(PAGE_WRITER, Box::new(move || pages.step()))?;
     let waking = thread.waking();
     engine.set_memory_waker(Box::new(move || waking.wake()));
     Ok(thread)

@@ -1,0 +1,54 @@
+//! What a node takes from outside: time, randomness, threads, network and disk. The real ones, or those of a simulator.
+
+use std::sync::Arc;
+
+use photondb_consensus::OnFatal;
+use photondb_runtime::clock::Clock;
+use photondb_runtime::network::Net;
+use photondb_runtime::random::Random;
+use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom, SystemThreads};
+use photondb_runtime::task::Threads;
+use photondb_storage::EngineOptions;
+use photondb_storage::disk::Disk;
+
+/// The outside of one life of a node.
+#[derive(Clone)]
+pub struct Outside {
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Ids, salts, nonces and jitter.
+    pub random: Arc<dyn Random>,
+    /// Listens and connects.
+    pub net: Arc<dyn Net>,
+    /// Starts threads.
+    pub threads: Arc<dyn Threads>,
+    /// Stands in place of the configured directory.
+    pub disk: Option<Arc<dyn Disk>>,
+    /// Stands in place of storage's options, which follow from the configuration.
+    pub storage: Option<EngineOptions>,
+    /// Ends the node at once, without any cleaning up.
+    pub fatal: OnFatal,
+}
+
+impl Outside {
+    /// This machine.
+    pub fn system() -> Outside {
+        Outside {
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            net: Arc::new(SystemNet),
+            threads: Arc::new(SystemThreads),
+            disk: None,
+            storage: None,
+            fatal: Arc::new(end_process),
+        }
+    }
+}
+
+/// Something that the node cannot do without has failed. Continuing could acknowledge what is not durable.
+fn end_process(reason: String) {
+    tracing::error!(
+        "{reason}; the process ends now. Nothing acknowledged is lost. Check the disk, then start it again"
+    );
+    std::process::abort();
+}
