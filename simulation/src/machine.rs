@@ -1,0 +1,185 @@
+//! One simulated machine: a disk that outlives its processes, clocks that need not agree with others', and the process, a
+//! whole node.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use photondb::config::{Bind, Config, Given};
+use photondb::node::Node;
+use photondb::outside::Outside;
+use photondb_runtime::clock::{Clock, Moment, WallTime};
+use photondb_runtime::random::SeededRandom;
+use photondb_runtime::task::{Executor, StepThread, Steps, Threads};
+use photondb_storage::EngineOptions;
+use photondb_storage::disk::simulated::SimulatedDisk;
+use tokio::sync::Notify;
+
+use crate::ended::Ended;
+use crate::network::SimulatedNet;
+use crate::random::Random;
+
+/// The port of drivers on each machine.
+pub const DRIVER_PORT: u16 = 28015;
+
+/// The port between nodes.
+pub const CLUSTER_PORT: u16 = 29015;
+
+/// When a run begins, in microseconds since the epoch of the wall clock: 2030-01-01.
+const BEGINNING_MICROS: i64 = 1_893_456_000_000_000;
+
+/// How the clocks of one machine differ from true time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Skew {
+    /// What the wall clock is ahead, in microseconds.
+    pub offset_micros: i64,
+    /// How much faster the machine's time passes, in millionths.
+    pub rate_ppm: i64,
+}
+
+impl Skew {
+    /// No difference.
+    pub const NONE: Skew = Skew { offset_micros: 0, rate_ppm: 0 };
+}
+
+/// A machine. Clones are the same one.
+#[derive(Clone)]
+pub struct Machine {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    disk: SimulatedDisk,
+    skew: Skew,
+    storage: EngineOptions,
+    seed: u64,
+    lives: Cell<u64>,
+    stop: Notify,
+    /// Of the life that goes on.
+    ended: Ended,
+}
+
+/// How a life of a process came to its end, when nobody ended it from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to stop and did.
+    Stopped,
+    /// It ended by itself, or could not start; it says why.
+    Failed(String),
+}
+
+impl Machine {
+    /// A machine with an empty disk; everything that differs between its lives is drawn from `random`.
+    pub fn new(name: &str, disk: SimulatedDisk, skew: Skew, storage: EngineOptions, random: &mut Random) -> Machine {
+        let inner = Inner {
+            name: name.to_owned(),
+            disk,
+            skew,
+            storage,
+            seed: random.bits(),
+            lives: Cell::new(0),
+            stop: Notify::new(),
+            ended: Ended::default(),
+        };
+        Machine { inner: Rc::new(inner) }
+    }
+
+    /// What stays when a process ends.
+    pub fn disk(&self) -> &SimulatedDisk {
+        &self.inner.disk
+    }
+
+    /// Asks the process to stop as SIGTERM does.
+    pub fn stop(&self) {
+        self.inner.stop.notify_one();
+    }
+
+    /// One life of the process, inside of the simulation, until it is asked to stop or ends by itself.
+    pub async fn live(self) -> End {
+        let life = self.inner.lives.get() + 1;
+        self.inner.lives.set(life);
+        let mut random = Random::new(self.inner.seed.wrapping_add(life));
+        let ended = Ended::default();
+        let outside = self.outside(&mut random, &ended);
+        let node = match Node::open(self.config(), outside).await {
+            Ok(node) => node,
+            Err(error) => return End::Failed(error.to_string()),
+        };
+        tokio::select! {
+            biased;
+            reason = ended.wait() => End::Failed(reason),
+            () = self.inner.stop.notified() => match node.close().await {
+                Ok(()) => End::Stopped,
+                Err(error) => End::Failed(error.to_string()),
+            },
+        }
+    }
+
+    fn outside(&self, random: &mut Random, ended: &Ended) -> Outside {
+        let ended = ended.clone();
+        Outside {
+            clock: Arc::new(MachineClock { skew: self.inner.skew }),
+            random: Arc::new(SeededRandom::new(random.bits())),
+            net: Arc::new(SimulatedNet),
+            threads: Arc::new(OneThread { disk: self.inner.disk.clone() }),
+            disk: Some(Arc::new(self.inner.disk.clone())),
+            storage: Some(self.inner.storage.clone()),
+            fatal: Arc::new(move |reason| ended.end(reason)),
+        }
+    }
+
+    fn config(&self) -> Config {
+        let mut given = Given::default();
+        for (name, value) in [("server-name", self.inner.name.as_str()), ("no-http-admin", "true"), ("cores", "1")] {
+            given.add(name, value).expect("it is an option");
+        }
+        let mut config = Config::resolve(&given).expect("the values are right");
+        for (listen, port) in [(&mut config.driver, DRIVER_PORT), (&mut config.cluster, CLUSTER_PORT)] {
+            listen.bind = Bind::Addresses(vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
+            listen.port = port;
+        }
+        config.query_bytes = 64 << 20;
+        config.all_queries_bytes = 256 << 20;
+        config
+    }
+}
+
+/// True time, as this machine takes it.
+struct MachineClock {
+    skew: Skew,
+}
+
+impl Clock for MachineClock {
+    fn now(&self) -> Moment {
+        // Counted from the beginning of the run: a machine's boot time goes on while its processes come and go.
+        let elapsed = turmoil::sim_elapsed().unwrap_or_default();
+        let micros = i128::try_from(elapsed.as_nanos()).unwrap_or(i128::MAX);
+        let skewed = micros + micros * i128::from(self.skew.rate_ppm) / 1_000_000;
+        Moment::from_start(Duration::from_nanos(u64::try_from(skewed).unwrap_or(u64::MAX)))
+    }
+
+    fn wall(&self) -> WallTime {
+        let since = i64::try_from(self.now().since_start().as_micros()).unwrap_or(i64::MAX);
+        WallTime { micros: BEGINNING_MICROS.saturating_add(since).saturating_add(self.skew.offset_micros) }
+    }
+}
+
+/// Everything on the thread of the simulation; each step takes as long as its disk operations do.
+struct OneThread {
+    disk: SimulatedDisk,
+}
+
+impl Threads for OneThread {
+    fn executor(&self, _name: &str) -> io::Result<Executor> {
+        Ok(Executor::of_current())
+    }
+
+    fn steps(&self, _name: &str, steps: Steps) -> io::Result<StepThread> {
+        let disk = self.disk.clone();
+        Ok(StepThread::of_current(steps, move || disk.take_latency()))
+    }
+}
