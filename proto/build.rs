@@ -2,7 +2,12 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=photondb");
-    let files = protox::compile(["photondb/v1/control.proto"], ["."])?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
+    let files = protox::compile(["photondb/v1/control.proto", "photondb/v1/peers.proto"], ["."])?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .bytes(".photondb.v1.CarryRequest")
+        .bytes(".photondb.v1.CarryResponse")
+        .bytes(".photondb.v1.ExchangeMessage")
+        .compile_fds(files)?;
     Ok(())
 }

@@ -9,6 +9,9 @@ use crate::{DatabaseId, Epoch, KeyRange, MemberId, NodeId, ShardId, TableId, v1}
 /// The version of the messages of [`v1::control_client`], which each request and answer names.
 pub const CONTROL_VERSION: u32 = 1;
 
+/// The version of the messages between nodes.
+pub const NODE_VERSION: u32 = 1;
+
 /// What a message says and cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {

@@ -69,6 +69,8 @@ pub struct Config {
     pub http: Option<Listen>,
     /// What this node calls itself to others.
     pub canonical_addresses: Vec<String>,
+    /// What the nodes of a cluster share; `None`: this node is alone, and other nodes get no answer.
+    pub cluster_secret: Option<ClusterSecret>,
     /// Memory for pages and changes that wait for a checkpoint, in bytes.
     pub cache_bytes: u64,
     /// Memory that one query may hold, in bytes; follows from the machine's and the cache's.
@@ -124,6 +126,16 @@ pub enum InitialPassword {
     Given(String),
 }
 
+/// Proves to a node that another belongs to its cluster.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterSecret(pub Vec<u8>);
+
+impl std::fmt::Debug for ClusterSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a secret")
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -174,6 +186,7 @@ impl Config {
             cluster: listen("bind-cluster", "cluster-port", 29015)?,
             http: (!value::flag(given, "no-http-admin")?).then_some(http),
             canonical_addresses: given.all("canonical-address").to_vec(),
+            cluster_secret: None,
             cache_bytes,
             query_bytes: value::query_bytes(cache_bytes),
             all_queries_bytes: value::all_queries_bytes(cache_bytes),

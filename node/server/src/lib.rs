@@ -9,6 +9,7 @@ pub mod http;
 pub mod limits;
 pub mod node;
 pub mod outside;
+mod peers;
 mod rpc;
 pub mod scripts;
 mod tables;

@@ -195,3 +195,32 @@ pub const ALL_QUERIES_MEMORY_REST_SHARE: u64 = 4;
 
 /// Bytes of a script and the arguments of one call.
 pub const SCRIPT_REQUEST_BYTES_MAX: usize = 64 << 20;
+
+/// Calls of one connection from another node that run at once, feeds and scans among them.
+pub const PEER_CALLS_IN_FLIGHT_MAX: u32 = 16_384;
+
+/// A message between nodes, in bytes: a log entry, and what tells about it.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 40 << 20;
+
+/// Messages of one exchange that wait for their reader, on each side.
+pub const EXCHANGE_MESSAGES_WAITING_MAX: usize = 16;
+
+/// How long connecting to one address of another node may take.
+pub const PEER_CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// After a failed attempt to connect, nothing is sent to that node for so long.
+pub const PEER_RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Between questions whether the other node of a connection is still there.
+pub const PEER_KEEPALIVE_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long it may take to answer one; then the connection is given up.
+pub const PEER_KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What may be under way on one connection before the other side has taken it, in bytes.
+pub const PEER_WINDOW_BYTES: u32 = 4 << 20;
+
+const _: () = assert!(
+    PEER_MESSAGE_BYTES_MAX > photondb_consensus::limits::COMMAND_BYTES_MAX + (1 << 20),
+    "a message must hold the largest entry"
+);

@@ -22,6 +22,7 @@ use photondb_query::{Environment, MemoryBudget};
 use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
+use photondb_runtime::peers::{NoPeers, Peers};
 use photondb_runtime::random::Random;
 use photondb_runtime::task::{Executor, Handle, StepThread, Threads, sleep, timeout};
 use photondb_storage::disk::Disk;
@@ -44,7 +45,9 @@ use crate::limits::{
     ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
 };
 use crate::outside::Outside;
-use crate::rpc::{self, ControlService};
+use crate::peers::GrpcPeers;
+use crate::rpc::identity::Identity;
+use crate::rpc::{self, ControlService, LateControl, NodeService, Services};
 use crate::scripts::ScriptProcesses;
 use accounts::{ClusterUsers, CurrentState};
 
@@ -91,6 +94,12 @@ pub struct Foundation {
     pub compacting: Arc<AtomicBool>,
     /// What all queries may hold together.
     pub memory: Arc<MemoryBudget>,
+    /// The way to other nodes.
+    pub peers: Arc<dyn Peers>,
+    /// Who this node is to others; `None`: it speaks to nobody.
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// What others may ask of it.
+    pub(crate) services: Arc<Services>,
 }
 
 /// Ports that are bound.
@@ -134,6 +143,8 @@ impl Node {
         // The cluster state and the system tables name the port that is bound.
         config.cluster.port = cluster_port;
         let (mut node, driver_listeners) = Node::found(config, outside)?;
+        let control = LateControl::default();
+        node.answer_nodes(cluster_listeners, &control);
         let cluster = Cluster::join(&node.foundation, &node.config).await?;
         node.status.set_name(cluster.name_of(&node.foundation));
         let facts = ServerFacts::gather(&node.config, node.ports(), &*node.foundation.clock, &*node.foundation.random);
@@ -141,9 +152,7 @@ impl Node {
         let make_database = node.make_database(&cluster, &facts)?;
         node.serve(driver_listeners, make_database)?;
         let in_memory = node.config.directory.is_none();
-        let control = ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory);
-        let threads = &*node.foundation.threads;
-        node.rpc = Some(rpc::start(threads, cluster_listeners, control).map_err(StartError::Thread)?);
+        control.set(ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory));
         if let Some(workers) = &node.workers {
             let _ = facts.connections.set(workers.connections());
         }
@@ -181,6 +190,13 @@ impl Node {
         )
         .map_err(StartError::Thread)?;
         let memory = MemoryBudget::new(config.all_queries_bytes);
+        let rpc = threads.executor("cluster").map_err(StartError::Thread)?;
+        let identity =
+            config.cluster_secret.as_ref().map(|secret| Arc::new(Identity::new(node_id, &secret.0, clock.clone())));
+        let peers: Arc<dyn Peers> = match &identity {
+            Some(identity) => Arc::new(GrpcPeers::new(outside.net.clone(), rpc.handle(), identity.clone())),
+            None => Arc::new(NoPeers),
+        };
         let foundation = Arc::new(Foundation {
             engine,
             groups,
@@ -192,6 +208,9 @@ impl Node {
             fatal,
             compacting,
             memory,
+            peers,
+            identity,
+            services: Arc::default(),
         });
 
         let status = Arc::new(Status::new(&config, ports, foundation.clone()));
@@ -203,7 +222,7 @@ impl Node {
             workers: None,
             draining: watch::Sender::new(false),
             http,
-            rpc: None,
+            rpc: Some(rpc),
             cluster: None,
             foundation,
             page_writer: Some(page_writer),
@@ -211,6 +230,15 @@ impl Node {
             log_writer: Some(log_writer),
         };
         Ok((node, driver_listeners))
+    }
+
+    /// The cluster port is answered, as far as there is something to say.
+    fn answer_nodes(&self, listeners: Vec<Box<dyn Listener>>, control: &LateControl) {
+        let Foundation { identity, services, .. } = &*self.foundation;
+        let service = identity.clone().map(|identity| NodeService::new(identity, services.clone()));
+        if let Some(executor) = &self.rpc {
+            rpc::start(&executor.handle(), listeners, service, control);
+        }
     }
 
     /// Clients may come.

@@ -35,6 +35,9 @@ impl Cluster {
     /// Joins, or founds a cluster of one; returns when the replicas that the state orders are running.
     pub(super) async fn join(foundation: &Arc<Foundation>, config: &Config) -> Result<Arc<Cluster>, StartError> {
         let registration = registration(foundation, config);
+        if let Some(identity) = &foundation.identity {
+            identity.enter(registration.cluster.0);
+        }
         let own = foundation.clone();
         let initial_password = config.initial_password.clone();
         let directory = config.directory.clone();

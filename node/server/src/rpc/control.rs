@@ -1,6 +1,6 @@
 //! What a node says of itself and of its cluster, for photonctl.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use photondb_cluster_state::{ClusterState, Member, Node, Shard, Table};
 use photondb_proto::convert::{CONTROL_VERSION, Ports, check_version};
@@ -22,7 +22,40 @@ pub(crate) struct ControlService {
     foundation: Arc<Foundation>,
     cluster: Arc<Cluster>,
     status: Arc<NodeStatus>,
+    users: Arc<ClusterUsers>,
     in_memory: bool,
+}
+
+/// The same from the moment that the node knows its cluster. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct LateControl(Arc<OnceLock<ControlService>>);
+
+impl LateControl {
+    /// Questions are answered from here on.
+    pub fn set(&self, control: ControlService) {
+        let is_new = self.0.set(control).is_ok();
+        assert!(is_new, "a node joins once");
+    }
+
+    pub(super) fn get(&self) -> Result<&ControlService, Status> {
+        self.0
+            .get()
+            .ok_or_else(|| Status::unavailable("the node is starting and not part of its cluster yet; try again"))
+    }
+}
+
+#[tonic::async_trait]
+impl Control for LateControl {
+    async fn node_info(&self, request: Request<v1::NodeInfoRequest>) -> Result<Response<v1::NodeInfoResponse>, Status> {
+        self.get()?.node_info(request).await
+    }
+
+    async fn cluster_info(
+        &self,
+        request: Request<v1::ClusterInfoRequest>,
+    ) -> Result<Response<v1::ClusterInfoResponse>, Status> {
+        self.get()?.cluster_info(request).await
+    }
 }
 
 impl ControlService {
@@ -33,13 +66,14 @@ impl ControlService {
         status: Arc<NodeStatus>,
         in_memory: bool,
     ) -> ControlService {
-        ControlService { foundation, cluster, status, in_memory }
+        let controller = cluster.controller.clone();
+        let users = Arc::new(ClusterUsers::new(Arc::new(move || controller.state())));
+        ControlService { foundation, cluster, status, users, in_memory }
     }
 
     /// Who may ask.
     pub(super) fn users(&self) -> Arc<ClusterUsers> {
-        let controller = self.cluster.controller.clone();
-        Arc::new(ClusterUsers::new(Arc::new(move || controller.state())))
+        self.users.clone()
     }
 
     fn log(&self) -> v1::LogMetrics {
@@ -72,8 +106,7 @@ impl ControlService {
     }
 }
 
-#[tonic::async_trait]
-impl Control for ControlService {
+impl ControlService {
     async fn node_info(&self, request: Request<v1::NodeInfoRequest>) -> Result<Response<v1::NodeInfoResponse>, Status> {
         check(request.get_ref().version)?;
         let ports = self.status.ports();

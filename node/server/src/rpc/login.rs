@@ -17,26 +17,29 @@ use crate::node::accounts::ClusterUsers;
 /// Refuses requests that do not name a user who may ask.
 #[derive(Clone)]
 pub(super) struct Login {
-    users: Arc<ClusterUsers>,
+    users: Arc<LateUsers>,
 }
 
+/// The users of the node; an error before it knows them.
+pub(super) type LateUsers = dyn Fn() -> Result<Arc<ClusterUsers>, Status> + Send + Sync;
+
 impl Login {
-    /// Checks against `users`.
-    pub fn new(users: Arc<ClusterUsers>) -> Login {
+    /// Checks against the users of the node, once it knows them.
+    pub fn new(users: Arc<LateUsers>) -> Login {
         Login { users }
     }
 
     /// Takes as long for an unknown user as for a wrong password.
-    fn accepts(&self, user: &str, password: &[u8]) -> bool {
-        let decoy = || Credentials::decoy(&self.users.decoy_secret(), user, PASSWORD_ITERATIONS);
-        self.users.credentials(user).unwrap_or_else(decoy).accept_password(password)
+    fn accepts(users: &ClusterUsers, user: &str, password: &[u8]) -> bool {
+        let decoy = || Credentials::decoy(&users.decoy_secret(), user, PASSWORD_ITERATIONS);
+        users.credentials(user).unwrap_or_else(decoy).accept_password(password)
     }
 }
 
 impl Interceptor for Login {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let (user, password) = given(request.metadata())?;
-        if !self.accepts(&user, &password) {
+        if !Login::accepts(&*(self.users)()?, &user, &password) {
             tracing::info!(peer = ?request.remote_addr(), ?user, "login to the cluster port refused");
             return Err(Status::unauthenticated("wrong user or password"));
         }
@@ -80,7 +83,8 @@ mod tests {
         let guest = Command::SetUser { name: "guest".to_owned(), credentials: None };
         let (state, _) = Arc::new(ClusterState::at_birth()).applied(&admin).unwrap();
         let (state, _) = state.applied(&guest).unwrap();
-        Login::new(Arc::new(ClusterUsers::new(Arc::new(move || state.clone()))))
+        let users = Arc::new(ClusterUsers::new(Arc::new(move || state.clone())));
+        Login::new(Arc::new(move || Ok(users.clone())))
     }
 
     fn ask(authorization: Option<&str>) -> Result<(), Code> {

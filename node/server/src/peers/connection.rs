@@ -1,0 +1,100 @@
+//! One HTTP/2 connection to another node.
+
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use photondb_proto::v1::peers_client::PeersClient;
+use photondb_runtime::peers::{PeerError, SendFuture};
+use photondb_runtime::task::{spawn, timeout};
+use tonic::body::Body;
+
+use super::Shared;
+use crate::limits::{
+    PEER_CONNECT_TIME_MAX, PEER_KEEPALIVE_PERIOD, PEER_KEEPALIVE_TIME_MAX, PEER_MESSAGE_BYTES_MAX, PEER_WINDOW_BYTES,
+};
+
+/// Calls of the service of nodes, over one connection.
+pub(super) type Client = PeersClient<Connection>;
+
+/// A connection; clones share it. It is closed when the last one is dropped.
+#[derive(Clone)]
+pub(super) struct Connection(SendRequest<Body>);
+
+impl Connection {
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl tower::Service<Request<Body>> for Connection {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = SendFuture<'static, Result<Response<Incoming>, hyper::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
+
+/// Calls over `connection`.
+pub(super) fn client(connection: Connection) -> Client {
+    PeersClient::with_origin(connection, Uri::from_static("http://node"))
+        .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX)
+}
+
+/// Calls over a connection of their own.
+pub(super) async fn open(shared: &Shared, addresses: &[String]) -> Result<Client, PeerError> {
+    Ok(client(connect(shared, addresses).await?))
+}
+
+/// Connects to the first of `addresses` that answers. It lives on the calling thread's runtime.
+pub(super) async fn connect(shared: &Shared, addresses: &[String]) -> Result<Connection, PeerError> {
+    let mut reasons = Vec::new();
+    for address in addresses {
+        match timeout(PEER_CONNECT_TIME_MAX, connect_to(shared, address)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(reason)) => reasons.push(format!("{address}: {reason}")),
+            Err(_) => reasons.push(format!("{address}: no connection within {PEER_CONNECT_TIME_MAX:?}")),
+        }
+    }
+    if addresses.is_empty() {
+        return Err(PeerError::NotSent("its address is not known".to_owned()));
+    }
+    Err(PeerError::NotSent(reasons.join("; ")))
+}
+
+async fn connect_to(shared: &Shared, address: &str) -> Result<Connection, String> {
+    let resolved: SocketAddr = match address.parse() {
+        Ok(address) => address,
+        Err(_) => {
+            let found = tokio::net::lookup_host(address).await.map_err(|error| error.to_string())?;
+            found.into_iter().next().ok_or("the name has no address")?
+        }
+    };
+    let stream = shared.net.connect(resolved).await.map_err(|error| error.to_string())?;
+    let (sender, connection) = Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PEER_KEEPALIVE_PERIOD)
+        .keep_alive_timeout(PEER_KEEPALIVE_TIME_MAX)
+        .initial_stream_window_size(PEER_WINDOW_BYTES)
+        .initial_connection_window_size(PEER_WINDOW_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let address = address.to_owned();
+    spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(address, %error, "a connection to another node broke");
+        }
+    });
+    Ok(Connection(sender))
+}

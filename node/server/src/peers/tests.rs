@@ -1,0 +1,176 @@
+//! Two nodes' connections over loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use photondb_proto::NodeId;
+use photondb_runtime::peers::Serve;
+use photondb_runtime::system::{SystemClock, SystemNet};
+use photondb_runtime::task::{Executor, sleep};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::limits::PEER_RECONNECT_PAUSE;
+use crate::rpc::{LateControl, NodeService, Services, start};
+
+const TIME: Duration = Duration::from_secs(10);
+const CLUSTER: u128 = 9;
+
+/// Says a request back, or refuses it, or never answers; doubles what comes in an exchange.
+struct Echo;
+
+impl Serve for Echo {
+    fn request(&self, from: Peer, body: Bytes) -> SendFuture<'static, Result<Bytes, String>> {
+        Box::pin(async move {
+            match &body[..] {
+                b"refuse" => Err("no".to_owned()),
+                b"wait" => std::future::pending().await,
+                _ => Ok([&from.0.to_be_bytes(), &body[..]].concat().into()),
+            }
+        })
+    }
+
+    fn exchange(&self, _from: Peer, first: Bytes, mut exchange: Exchange) -> SendFuture<'static, ()> {
+        Box::pin(async move {
+            exchange.send.send(first).await.unwrap();
+            while let Some(Ok(message)) = exchange.receive.recv().await {
+                for _ in 0..2 {
+                    if exchange.send.send(message.clone()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        })
+    }
+}
+
+fn identity(node: u128, secret: &[u8], cluster: Option<u128>) -> Arc<Identity> {
+    let identity = Identity::new(NodeId(node), secret, Arc::new(SystemClock::new()));
+    if let Some(cluster) = cluster {
+        identity.enter(cluster);
+    }
+    Arc::new(identity)
+}
+
+/// A node that answers on a port of loopback for as long as its executor lives.
+fn answering(node: u128, port: u16) -> (Executor, u16) {
+    let executor = Executor::start("cluster").unwrap();
+    let listener = SystemNet.listen(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)).unwrap();
+    let port = listener.local_address().unwrap().port();
+    let services = Services::default();
+    services.set(Service::Shards, Arc::new(Echo));
+    services.set(Service::Control, Arc::new(Echo));
+    let service = NodeService::new(identity(node, b"secret", Some(CLUSTER)), Arc::new(services));
+    start(&executor.handle(), vec![listener], Some(service), &LateControl::default());
+    (executor, port)
+}
+
+fn calling(secret: &[u8], cluster: Option<u128>) -> (Executor, GrpcPeers) {
+    let executor = Executor::start("caller").unwrap();
+    let peers = GrpcPeers::new(Arc::new(SystemNet), executor.handle(), identity(1, secret, cluster));
+    (executor, peers)
+}
+
+fn wait<T: Send + 'static>(executor: &Executor, future: SendFuture<'static, T>) -> T {
+    executor.handle().block_on(future).expect("the executor lives")
+}
+
+fn ask(executor: &Executor, peers: &GrpcPeers, service: Service, body: &'static [u8]) -> Result<Bytes, PeerError> {
+    wait(executor, peers.request(Peer(2), service, Lane::Query, Bytes::from_static(body), TIME))
+}
+
+#[test]
+fn a_request_finds_its_node_and_comes_back() {
+    let (_node, port) = answering(2, 0);
+    let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    let unknown = ask(&executor, &peers, Service::Shards, b"hello");
+    assert!(matches!(unknown, Err(PeerError::NotSent(_))), "{unknown:?}");
+    assert_eq!(wait(&executor, peers.find(&format!("127.0.0.1:{port}"), TIME)), Ok(Peer(2)));
+    let answer = ask(&executor, &peers, Service::Shards, b"hello").unwrap();
+    assert_eq!(answer, [&1u128.to_be_bytes()[..], b"hello"].concat());
+    assert_eq!(ask(&executor, &peers, Service::Shards, b"refuse"), Err(PeerError::Refused("no".to_owned())));
+    let early = ask(&executor, &peers, Service::Consensus, b"hello");
+    assert_eq!(early, Err(PeerError::Refused("the node is starting".to_owned())));
+    let brief = Duration::from_millis(20);
+    let late = peers.request(Peer(2), Service::Shards, Lane::Query, Bytes::from_static(b"wait"), brief);
+    assert_eq!(wait(&executor, late), Err(PeerError::TimedOut(brief)));
+}
+
+#[test]
+fn only_nodes_of_the_cluster_are_answered() {
+    let (_node, port) = answering(2, 0);
+    let address = format!("127.0.0.1:{port}");
+    let refused =
+        |result: Result<Bytes, PeerError>| assert!(matches!(result, Err(PeerError::Refused(_))), "{result:?}");
+
+    let (executor, peers) = calling(b"another", Some(CLUSTER));
+    peers.place(Peer(2), vec![address.clone()]);
+    refused(ask(&executor, &peers, Service::Shards, b"hello"));
+
+    let (executor, peers) = calling(b"secret", Some(CLUSTER + 1));
+    peers.place(Peer(2), vec![address.clone()]);
+    refused(ask(&executor, &peers, Service::Shards, b"hello"));
+
+    // Who is in no cluster may ask the control plane to be taken in.
+    let (executor, peers) = calling(b"secret", None);
+    peers.place(Peer(2), vec![address.clone()]);
+    refused(ask(&executor, &peers, Service::Shards, b"hello"));
+    ask(&executor, &peers, Service::Control, b"hello").unwrap();
+
+    // Another node has the address now.
+    peers.place(Peer(3), vec![address]);
+    let body = Bytes::from_static(b"hello");
+    refused(wait(&executor, peers.request(Peer(3), Service::Control, Lane::Query, body, TIME)));
+}
+
+#[test]
+fn an_exchange_carries_messages_both_ways_until_one_side_ends_it() {
+    let (_node, port) = answering(2, 0);
+    let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    peers.place(Peer(2), vec![format!("127.0.0.1:{port}")]);
+    let opening = peers.exchange(Peer(2), Service::Shards, Lane::Log, Bytes::from_static(b"first"));
+    let mut exchange = wait(&executor, opening).unwrap();
+    wait(
+        &executor,
+        Box::pin(async move {
+            assert_eq!(exchange.receive.recv().await, Some(Ok(Bytes::from_static(b"first"))));
+            // Far more than may wait: the reader goes on while the writer is still at it.
+            let (done, mut wait_done) = mpsc::channel::<()>(1);
+            let send = exchange.send;
+            tokio::spawn(async move {
+                for number in 0..1_000u32 {
+                    send.send(Bytes::copy_from_slice(&number.to_be_bytes())).await.unwrap();
+                }
+                drop(done);
+            });
+            for number in 0..1_000u32 {
+                for _ in 0..2 {
+                    let message = exchange.receive.recv().await.unwrap().unwrap();
+                    assert_eq!(message[..], number.to_be_bytes());
+                }
+            }
+            assert_eq!(wait_done.recv().await, None);
+            assert_eq!(exchange.receive.recv().await, None, "both halves are over");
+        }),
+    );
+}
+
+#[test]
+fn a_broken_connection_is_an_unknown_outcome_and_the_next_request_opens_another() {
+    let (node, port) = answering(2, 0);
+    let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    peers.place(Peer(2), vec![format!("127.0.0.1:{port}")]);
+    ask(&executor, &peers, Service::Shards, b"hello").unwrap();
+    let waiting = peers.request(Peer(2), Service::Shards, Lane::Query, Bytes::from_static(b"wait"), TIME);
+    let ending = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        drop(node);
+    });
+    let lost = wait(&executor, waiting);
+    assert!(matches!(lost, Err(PeerError::Lost(_))), "{lost:?}");
+    ending.join().unwrap();
+    let gone = ask(&executor, &peers, Service::Shards, b"hello");
+    assert!(gone.as_ref().is_err_and(PeerError::is_harmless), "{gone:?}");
+    let (_node, _) = answering(2, port);
+    wait(&executor, Box::pin(sleep(PEER_RECONNECT_PAUSE)));
+    ask(&executor, &peers, Service::Shards, b"hello").unwrap();
+}
