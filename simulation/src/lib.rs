@@ -6,6 +6,7 @@
 
 pub mod checker;
 mod clock;
+pub mod cluster;
 pub mod disk;
 mod document;
 pub mod ended;

@@ -1,23 +1,23 @@
 //! One simulated machine: a disk that outlives its processes, clocks that need not agree with others', and the process, a
 //! whole node.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use photondb::config::{Bind, Config, Given};
+use photondb::config::{Bind, ClusterSecret, Config, Given};
 use photondb::node::Node;
 use photondb::outside::Outside;
 use photondb_runtime::clock::{Clock, Moment, WallTime};
 use photondb_runtime::random::SeededRandom;
 use photondb_runtime::task::{Executor, StepThread, Steps, Threads};
-use photondb_storage::EngineOptions;
-use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use tokio::sync::Notify;
 
+use crate::cluster::plan::MachinePlan;
 use crate::ended::Ended;
 use crate::network::SimulatedNet;
 use crate::random::Random;
@@ -53,14 +53,17 @@ pub struct Machine {
 
 struct Inner {
     name: String,
+    address: String,
+    /// Where other machines listen.
+    others: Vec<String>,
     disk: SimulatedDisk,
-    skew: Skew,
-    storage: EngineOptions,
+    net: SimulatedNet,
+    plan: MachinePlan,
     seed: u64,
     lives: Cell<u64>,
     stop: Notify,
-    /// Of the life that goes on.
-    ended: Ended,
+    /// How the last life ended, until somebody has looked.
+    end: RefCell<Option<End>>,
 }
 
 /// How a life of a process came to its end, when nobody ended it from outside.
@@ -73,24 +76,58 @@ pub enum End {
 }
 
 impl Machine {
-    /// A machine with an empty disk; everything that differs between its lives is drawn from `random`.
-    pub fn new(name: &str, disk: SimulatedDisk, skew: Skew, storage: EngineOptions, random: &mut Random) -> Machine {
+    /// A machine with an empty disk, at `address`, beside `others`; everything that differs between its lives is drawn from
+    /// `random`.
+    pub fn new(
+        name: &str,
+        address: IpAddr,
+        others: &[IpAddr],
+        plan: &MachinePlan,
+        net: SimulatedNet,
+        random: &mut Random,
+    ) -> Machine {
+        let options = SimulatedOptions { torn_sectors: plan.torn_sectors, ..SimulatedOptions::default() };
+        let disk = SimulatedDisk::with_options(random.bits(), options);
+        disk.set_latency(plan.disk);
+        let listens = |address: &IpAddr| format!("{address}:{CLUSTER_PORT}");
         let inner = Inner {
             name: name.to_owned(),
+            address: address.to_string(),
+            others: others.iter().map(listens).collect(),
             disk,
-            skew,
-            storage,
+            net,
+            plan: plan.clone(),
             seed: random.bits(),
             lives: Cell::new(0),
             stop: Notify::new(),
-            ended: Ended::default(),
+            end: RefCell::new(None),
         };
         Machine { inner: Rc::new(inner) }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.inner.name
     }
 
     /// What stays when a process ends.
     pub fn disk(&self) -> &SimulatedDisk {
         &self.inner.disk
+    }
+
+    /// Its connections.
+    pub fn net(&self) -> &SimulatedNet {
+        &self.inner.net
+    }
+
+    /// What it was made as.
+    pub fn plan(&self) -> &MachinePlan {
+        &self.inner.plan
+    }
+
+    /// How its process ended, if it did since this was asked the last time.
+    pub fn take_end(&self) -> Option<End> {
+        self.inner.end.borrow_mut().take()
     }
 
     /// Asks the process to stop as SIGTERM does.
@@ -99,7 +136,12 @@ impl Machine {
     }
 
     /// One life of the process, inside of the simulation, until it is asked to stop or ends by itself.
-    pub async fn live(self) -> End {
+    pub async fn live(self) {
+        let end = self.life().await;
+        *self.inner.end.borrow_mut() = Some(end);
+    }
+
+    async fn life(&self) -> End {
         let life = self.inner.lives.get() + 1;
         self.inner.lives.set(life);
         let mut random = Random::new(self.inner.seed.wrapping_add(life));
@@ -122,12 +164,12 @@ impl Machine {
     fn outside(&self, random: &mut Random, ended: &Ended) -> Outside {
         let ended = ended.clone();
         Outside {
-            clock: Arc::new(MachineClock { skew: self.inner.skew }),
+            clock: Arc::new(MachineClock { skew: self.inner.plan.skew }),
             random: Arc::new(SeededRandom::new(random.bits())),
-            net: Arc::new(SimulatedNet),
+            net: Arc::new(self.inner.net.clone()),
             threads: Arc::new(OneThread { disk: self.inner.disk.clone() }),
             disk: Some(Arc::new(self.inner.disk.clone())),
-            storage: Some(self.inner.storage.clone()),
+            storage: Some(self.inner.plan.storage.clone()),
             fatal: Arc::new(move |reason| ended.end(reason)),
         }
     }
@@ -142,6 +184,8 @@ impl Machine {
             listen.bind = Bind::Addresses(vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
             listen.port = port;
         }
+        config.canonical_addresses = vec![self.inner.address.clone()];
+        config.cluster_secret = Some(ClusterSecret(b"of the simulation".to_vec()));
         config.query_bytes = 64 << 20;
         config.all_queries_bytes = 256 << 20;
         config

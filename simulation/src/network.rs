@@ -1,45 +1,79 @@
-//! The network of a simulated machine: turmoil's TCP behind the product's own seam.
+//! The network of a simulated machine: turmoil's TCP behind the product's own seam, with connections that can be broken.
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use photondb_runtime::network::{ByteStream, Incoming, Listener, LocalFuture, Net};
 use photondb_runtime::peers::SendFuture;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use turmoil::net::{TcpListener, TcpStream};
 
-/// The network as the machine that runs now sees it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SimulatedNet;
+/// The network as one machine sees it. Clones are the same.
+#[derive(Clone)]
+pub struct SimulatedNet {
+    breaks: Arc<watch::Sender<u64>>,
+    /// Bytes that one write takes at most: less than a frame, so that a connection breaks in the middle of one.
+    write_bytes_max: usize,
+}
+
+impl SimulatedNet {
+    /// A network in which one write takes so many bytes at most.
+    pub fn new(write_bytes_max: usize) -> SimulatedNet {
+        SimulatedNet { breaks: Arc::new(watch::Sender::new(0)), write_bytes_max: write_bytes_max.max(1) }
+    }
+
+    /// Breaks every connection that is open now.
+    pub fn break_all(&self) {
+        self.breaks.send_modify(|count| *count += 1);
+    }
+
+    fn stream(&self, stream: TcpStream) -> Box<dyn ByteStream> {
+        let mut breaks = self.breaks.subscribe();
+        let broken = Box::pin(async move {
+            // An error means that the machine's network is gone altogether.
+            let _ = breaks.changed().await;
+        });
+        Box::new(Breakable { stream: Some(stream), broken, write_bytes_max: self.write_bytes_max })
+    }
+}
 
 impl Net for SimulatedNet {
     fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
         let bound = TcpListener::bind(address).now_or_never().expect("a simulated address is bound at once")?;
-        Ok(Box::new(SimulatedListener(bound)))
+        Ok(Box::new(SimulatedListener { bound, net: self.clone() }))
     }
 
     fn connect(&self, address: SocketAddr) -> SendFuture<'static, io::Result<Box<dyn ByteStream>>> {
-        Box::pin(async move { Ok(Box::new(TcpStream::connect(address).await?) as Box<dyn ByteStream>) })
+        let net = self.clone();
+        Box::pin(async move { Ok(net.stream(TcpStream::connect(address).await?)) })
     }
 }
 
-struct SimulatedListener(TcpListener);
+struct SimulatedListener {
+    bound: TcpListener,
+    net: SimulatedNet,
+}
 
 impl Listener for SimulatedListener {
     fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.bound.local_addr()
     }
 
     fn accept(&mut self) -> LocalFuture<'_, io::Result<Box<dyn Incoming>>> {
         Box::pin(async move {
-            let (stream, peer) = self.0.accept().await?;
-            Ok(Box::new(Accepted { stream, peer }) as Box<dyn Incoming>)
+            let (stream, peer) = self.bound.accept().await?;
+            Ok(Box::new(Accepted { stream: self.net.stream(stream), peer }) as Box<dyn Incoming>)
         })
     }
 }
 
 struct Accepted {
-    stream: TcpStream,
+    stream: Box<dyn ByteStream>,
     peer: SocketAddr,
 }
 
@@ -49,6 +83,43 @@ impl Incoming for Accepted {
     }
 
     fn open(self: Box<Self>) -> io::Result<Box<dyn ByteStream>> {
-        Ok(Box::new(self.stream))
+        Ok(self.stream)
+    }
+}
+
+/// A connection until it is broken.
+struct Breakable {
+    stream: Option<TcpStream>,
+    broken: Pin<Box<dyn Future<Output = ()> + Send>>,
+    write_bytes_max: usize,
+}
+
+impl Breakable {
+    fn whole(&mut self, cx: &mut Context<'_>) -> io::Result<&mut TcpStream> {
+        if self.stream.is_some() && self.broken.as_mut().poll(cx).is_ready() {
+            self.stream = None;
+        }
+        self.stream.as_mut().ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+impl AsyncRead for Breakable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.whole(cx)?).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Breakable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let taken = bytes.len().min(self.write_bytes_max);
+        Pin::new(self.whole(cx)?).poll_write(cx, &bytes[..taken])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.whole(cx)?).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.whole(cx)?).poll_shutdown(cx)
     }
 }

@@ -114,7 +114,8 @@ impl World {
         let mut random = Random::new(plan.seed ^ 0x0057_0520_1d5e_eded);
         let options = SimulatedOptions { torn_sectors: plan.torn_sectors, ..SimulatedOptions::default() };
         let clock = Rc::new(Clock::default());
-        let trace = Trace::new(clock.clone(), print);
+        let time = clock.clone();
+        let trace = Trace::new(move || time.now(), print);
         World {
             plan: plan.clone(),
             disk: SimulatedDisk::with_options(random.bits(), options),

@@ -1,0 +1,307 @@
+//! A run of a cluster: whole nodes on simulated machines, stepped by turmoil on one thread and on virtual time, with clients,
+//! faults, and checks at each step and at the end.
+
+pub mod fault;
+pub mod plan;
+mod wires;
+
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use photondb_storage::disk::simulated::Latency;
+use turmoil::{Builder, Sim};
+
+use crate::machine::{End, Machine};
+use crate::network::SimulatedNet;
+use crate::random::Random;
+use crate::site::Judge;
+use crate::trace::Trace;
+use fault::{Fault, Place, Timed};
+use plan::ClusterPlan;
+use wires::Wires;
+
+/// How long one step of virtual time is.
+const TICK: Duration = Duration::from_millis(1);
+
+/// How long a process that ended by itself stays down before it is started again.
+const RESTART_DELAY: Duration = Duration::from_millis(500);
+
+/// The machines, the network, and what is going wrong.
+pub struct Cluster<'a> {
+    sim: Sim<'a>,
+    machines: Vec<Machine>,
+    power: Vec<Power>,
+    /// The faults to come, the last one first.
+    faults: Vec<Timed>,
+    /// What ends, and when.
+    lasting: Vec<(Duration, Fault)>,
+    wires: Wires,
+    trace: Trace,
+    judge: Judge,
+    now: Rc<Cell<Duration>>,
+    latency_max: Duration,
+}
+
+/// Whether a machine's process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Power {
+    On,
+    /// Started again then. `silent`: nobody was told that it is gone.
+    OffUntil {
+        until: Duration,
+        silent: bool,
+    },
+}
+
+/// Where a machine is found.
+pub fn address(place: Place) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(192, 168, 0, 1 + u8::try_from(place).expect("a cluster has a few machines")))
+}
+
+/// Where a client asks from.
+fn client_address(client: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1 + u8::try_from(client).expect("a run has a few clients")))
+}
+
+impl<'a> Cluster<'a> {
+    /// All machines started, with empty disks.
+    pub fn new(plan: &ClusterPlan, print: bool) -> Cluster<'a> {
+        let mut random = Random::new(plan.seed);
+        let now = Rc::new(Cell::new(Duration::ZERO));
+        let stepped = now.clone();
+        let trace = Trace::new(move || turmoil::sim_elapsed().unwrap_or_else(|| stepped.get()), print);
+        let mut sim = Builder::new()
+            .rng_seed(random.bits())
+            .epoch(SystemTime::UNIX_EPOCH)
+            .tick_duration(TICK)
+            .enable_random_order()
+            .min_message_latency(Duration::from_millis(*plan.latency_ms.start()))
+            .max_message_latency(Duration::from_millis(*plan.latency_ms.end()))
+            .simulation_duration(Duration::MAX)
+            .tcp_capacity(1 << 12)
+            .build();
+        let places: Vec<IpAddr> = (0..plan.machines.len()).map(address).collect();
+        let mut machines = Vec::new();
+        for (place, machine) in plan.machines.iter().enumerate() {
+            let others: Vec<IpAddr> = places.iter().copied().filter(|other| *other != places[place]).collect();
+            let net = SimulatedNet::new(plan.write_bytes_max);
+            let name = format!("n{}", place + 1);
+            let machine = Machine::new(&name, places[place], &others, machine, net, &mut random);
+            let software = machine.clone();
+            sim.host(places[place], move || {
+                let machine = software.clone();
+                async move {
+                    machine.live().await;
+                    Ok(())
+                }
+            });
+            machines.push(machine);
+        }
+        let mut faults = plan.faults.clone();
+        faults.sort_by_key(|fault| std::cmp::Reverse(fault.at));
+        Cluster {
+            sim,
+            power: vec![Power::On; machines.len()],
+            machines,
+            faults,
+            lasting: Vec::new(),
+            wires: Wires::new(places),
+            judge: Judge::new(trace.clone()),
+            trace,
+            now,
+            latency_max: Duration::from_millis(*plan.latency_ms.end()),
+        }
+    }
+
+    /// A client, which runs until its future is done.
+    pub fn add_client(&mut self, client: impl Future<Output = ()> + 'static) {
+        let address = client_address(self.wires.clients());
+        self.wires.add_client(address);
+        self.sim.client(address, async move {
+            client.await;
+            Ok(())
+        });
+    }
+
+    /// The machines.
+    pub fn machines(&self) -> &[Machine] {
+        &self.machines
+    }
+
+    /// The run's trace.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Takes violations.
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> Duration {
+        self.now.get()
+    }
+
+    /// A step of virtual time: faults begin and end, then everybody runs. Gives whether every client is done.
+    pub fn step(&mut self) -> bool {
+        self.end_faults(false);
+        while self.faults.last().is_some_and(|next| next.at <= self.now()) {
+            if let Some(next) = self.faults.pop() {
+                self.begin(next);
+            }
+        }
+        self.look_at_processes();
+        let done = self.sim.step().unwrap_or_else(|error| {
+            self.judge.accuse("nothing panics", error.to_string());
+            true
+        });
+        self.now.set(self.sim.elapsed());
+        done
+    }
+
+    /// No fault any more: links are whole, disks have room, every process runs.
+    pub fn heal(&mut self) {
+        self.faults.clear();
+        self.end_faults(true);
+        let until = self.now();
+        for power in &mut self.power {
+            if let Power::OffUntil { until: at, .. } = power {
+                *at = until;
+            }
+        }
+        self.trace.event("everything is healed");
+    }
+
+    fn begin(&mut self, Timed { fault, lasts, .. }: Timed) {
+        self.trace.event(format_args!("fault: {fault:?} for {lasts:?}"));
+        let until = self.now() + lasts;
+        match fault {
+            Fault::Kill { at } => self.kill(at, until),
+            Fault::PowerLoss { at } => self.lose_power(at, until),
+            Fault::PowerLossAtOperation { at, operation } => self.machines[at].disk().crash_at(operation),
+            Fault::PowerLossEverywhere => (0..self.machines.len()).for_each(|at| self.lose_power(at, until)),
+            Fault::Restart { at } => self.machines[at].stop(),
+            Fault::Reset { at } => self.machines[at].net().break_all(),
+            Fault::Cut { .. } | Fault::CutOneWay { .. } | Fault::Isolate { .. } | Fault::Hold { .. } => {
+                self.lasting.push((until, fault));
+                self.wire();
+            }
+            Fault::Slow { between: (one, other), millis } => {
+                self.sim.set_link_max_message_latency(address(one), address(other), Duration::from_millis(millis));
+                self.lasting.push((until, fault));
+            }
+            Fault::SlowDisk { at, factor } => {
+                let Latency { read_ns, write_ns, sync_ns, byte_ps, .. } = self.machines[at].plan().disk;
+                let slow = Latency {
+                    read_ns: read_ns * factor,
+                    write_ns: write_ns * factor,
+                    sync_ns: sync_ns * factor,
+                    byte_ps: byte_ps * factor,
+                    ..self.machines[at].plan().disk
+                };
+                self.machines[at].disk().set_latency(slow);
+                self.lasting.push((until, fault));
+            }
+            Fault::FullDisk { at, room_bytes } => {
+                let disk = self.machines[at].disk();
+                disk.set_capacity(disk.used_bytes() + room_bytes);
+                self.lasting.push((until, fault));
+            }
+        }
+    }
+
+    /// Ends what has lasted long enough, or everything.
+    fn end_faults(&mut self, all: bool) {
+        let now = self.now();
+        let (over, lasting) =
+            std::mem::take(&mut self.lasting).into_iter().partition(|(until, _)| all || *until <= now);
+        self.lasting = lasting;
+        let over: Vec<(Duration, Fault)> = over;
+        for (_, fault) in &over {
+            self.trace.event(format_args!("over: {fault:?}"));
+            match *fault {
+                Fault::Slow { between: (one, other), .. } => {
+                    let whole = self.latency_max;
+                    self.sim.set_link_max_message_latency(address(one), address(other), whole);
+                }
+                Fault::SlowDisk { at, .. } => self.machines[at].disk().set_latency(self.machines[at].plan().disk),
+                Fault::FullDisk { at, .. } => self.machines[at].disk().set_capacity(u64::MAX),
+                _ => {}
+            }
+        }
+        if !over.is_empty() {
+            self.wire();
+        }
+    }
+
+    /// Makes each link what the faults that last leave of it.
+    fn wire(&mut self) {
+        let faults = self.lasting.iter().map(|(_, fault)| *fault);
+        let silent = |(at, power): (Place, &Power)| match power {
+            Power::OffUntil { silent: true, .. } => Some(Fault::Isolate { at }),
+            _ => None,
+        };
+        let dead = self.power.iter().enumerate().filter_map(silent);
+        self.wires.apply(faults.chain(dead).collect::<Vec<_>>().as_slice(), &self.sim);
+    }
+
+    fn kill(&mut self, at: Place, until: Duration) {
+        self.machines[at].disk().kill();
+        self.sim.crash(address(at));
+        self.power[at] = Power::OffUntil { until, silent: false };
+    }
+
+    fn lose_power(&mut self, at: Place, until: Duration) {
+        self.power[at] = Power::OffUntil { until, silent: true };
+        self.wire();
+        let disk = self.machines[at].disk();
+        // Struck already, or struck now.
+        if disk.is_crashed() {
+            disk.restart()
+        } else {
+            disk.crash()
+        }
+        self.sim.crash(address(at));
+    }
+
+    /// Notices which processes have ended, and starts those whose time has come.
+    fn look_at_processes(&mut self) {
+        for at in 0..self.machines.len() {
+            match self.power[at] {
+                Power::On if self.machines[at].disk().is_crashed() => {
+                    self.trace.event(format_args!("n{} has lost power during a disk operation", at + 1));
+                    self.lose_power(at, self.now() + RESTART_DELAY);
+                    // What the process said after that, it did not say.
+                    let _ = self.machines[at].take_end();
+                }
+                Power::On => {
+                    let Some(end) = self.machines[at].take_end() else { continue };
+                    self.trace.event(format_args!("the process of n{} has ended: {end:?}", at + 1));
+                    if let End::Failed(reason) = &end
+                        && !self.explains(at, reason)
+                    {
+                        self.judge.accuse("a node stays alive", format!("n{}: {reason}", at + 1));
+                    }
+                    self.kill(at, self.now() + RESTART_DELAY);
+                }
+                Power::OffUntil { until, .. } if until <= self.now() => {
+                    let _ = self.machines[at].take_end();
+                    self.power[at] = Power::On;
+                    self.wire();
+                    self.trace.event(format_args!("n{} starts", at + 1));
+                    self.sim.bounce(address(at));
+                }
+                Power::OffUntil { .. } => {}
+            }
+        }
+    }
+
+    /// Whether a fault that lasts explains the end of a process.
+    fn explains(&self, at: Place, reason: &str) -> bool {
+        let full = |fault: &Fault| matches!(fault, Fault::FullDisk { at: full, .. } if *full == at);
+        self.lasting.iter().any(|(_, fault)| full(fault)) && reason.contains("full")
+    }
+}

@@ -1,0 +1,112 @@
+//! Everything about a run of a cluster that is fixed before it begins, drawn from its seed.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use photondb_storage::disk::simulated::Latency;
+use photondb_storage::wal::WalOptions;
+use photondb_storage::{Compression, EngineOptions, Tolerance};
+
+use super::fault::{self, Kinds, Timed};
+use crate::machine::Skew;
+use crate::random::Random;
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct ClusterPlan {
+    /// What everything is drawn from.
+    pub seed: u64,
+    /// The machines.
+    pub machines: Vec<MachinePlan>,
+    /// How long clients run and faults begin, in virtual time.
+    pub duration: Duration,
+    /// How many clients there are.
+    pub clients: u64,
+    /// How long a client thinks between two requests.
+    pub think_ms: RangeInclusive<u64>,
+    /// How long a message takes, in milliseconds.
+    pub latency_ms: RangeInclusive<u64>,
+    /// Bytes that one write to a connection takes at most.
+    pub write_bytes_max: usize,
+    /// Which kinds of faults there may be.
+    pub kinds: Kinds,
+    /// What goes wrong.
+    pub faults: Vec<Timed>,
+}
+
+/// A machine.
+#[derive(Clone, Debug)]
+pub struct MachinePlan {
+    /// Its clocks.
+    pub skew: Skew,
+    /// How long calls to its disk take.
+    pub disk: Latency,
+    /// Whether a crash may leave a sector half old, half new.
+    pub torn_sectors: bool,
+    /// Storage's sizes: small ones, so that little data reaches every part.
+    pub storage: EngineOptions,
+}
+
+impl ClusterPlan {
+    /// The run of `seed`, over `machines` machines or as many as the seed draws.
+    pub fn draw(seed: u64, machines: Option<usize>, duration: Duration) -> ClusterPlan {
+        let mut random = Random::new(seed ^ 0x00c1_0573_5eed);
+        let drawn = random.pick(&[3, 3, 3, 4, 5, 7]);
+        let count = machines.unwrap_or(drawn);
+        let kinds = Kinds::draw(&mut random);
+        let skewed = random.once_in(2);
+        let machines = (0..count).map(|_| MachinePlan::draw(&mut random, skewed)).collect();
+        let faults = fault::draw(&mut random, kinds, count, duration);
+        ClusterPlan {
+            seed,
+            machines,
+            duration,
+            clients: random.within(2..=8),
+            think_ms: 0..=random.pick(&[0, 5, 40, 200]),
+            latency_ms: 0..=random.pick(&[1, 5, 50]),
+            write_bytes_max: random.pick(&[usize::MAX, 1 << 14, 700]),
+            kinds,
+            faults,
+        }
+    }
+}
+
+impl MachinePlan {
+    fn draw(random: &mut Random, skewed: bool) -> MachinePlan {
+        let skew = match skewed {
+            // Quartz is good to 100 millionths; what a lease leaves for drift is more.
+            true => Skew {
+                offset_micros: i64::try_from(random.below(600_000_000)).unwrap_or(0) - 300_000_000,
+                rate_ppm: i64::try_from(random.below(1_001)).unwrap_or(0) - 500,
+            },
+            false => Skew::NONE,
+        };
+        let segment_bytes = random.pick(&[256 << 10, 512 << 10, 1 << 20]);
+        let wal = WalOptions {
+            segment_bytes,
+            first_segment_bytes: random.pick(&[64 << 10, 256 << 10]),
+            incarnation_seed: random.bits(),
+            recycle_max: random.below(4) as usize,
+            reclaim_slack_bytes: 2 * segment_bytes,
+            cache_bytes: random.pick(&[0, 16 << 10, 1 << 20]),
+        };
+        let storage = EngineOptions {
+            cache_bytes: random.pick(&[64 << 10, 1 << 20, 16 << 20]),
+            dirty_bytes: random.pick(&[512 << 10, 4 << 20]),
+            checkpoint_wal_bytes: random.pick(&[128 << 10, 1 << 20]),
+            compression: random.pick(&[Compression::None, Compression::Lz4]),
+            compaction: Tolerance::NONE,
+            wal,
+        };
+        let sync_ns = random.pick(&[50_000, 400_000, 4_000_000]);
+        let disk = Latency {
+            read_ns: sync_ns / 10,
+            write_ns: sync_ns / 20,
+            sync_ns,
+            byte_ps: 1_000,
+            slow_one_of: random.pick(&[0, 50]),
+            slow_factor: 20,
+        };
+        MachinePlan { skew, disk, torn_sectors: random.once_in(3), storage }
+    }
+}
