@@ -1,8 +1,12 @@
-//! Deliberate bugs, to show that the tests would notice real ones.
+//! Places in the code that behave otherwise when a test wants it.
 //!
-//! A fault point is a place in the code that asks `fault_point!("name")`. Without the feature `fault-points` the answer is
-//! the constant `false`, and nothing of it is left in the program. With it, a test switches a bug on at run time through the
-//! registry of the crate `fail`; the whole process has it then. `MUTANTS` lists them all.
+//! - `fault_point!("name")` is a deliberate bug: it shows that the tests would notice a real one. A test switches it on at run
+//!   time through the registry of the crate `fail`; the whole process has it then. [`MUTANTS`] lists those of this crate.
+//! - `buggify!("name")` is a rare but right behaviour made frequent: a tiny buffer, a forced retry, an early checkpoint, a
+//!   pause (the name is FoundationDB's). A simulator says with its [`Dice`] which of them happen, and when.
+//!
+//! Without the feature `fault-points` both are the constant `false`, and nothing of them is left in the program. Crates
+//! above use these too; each turns the feature on through its own.
 
 /// A deliberate bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +17,7 @@ pub struct Mutant {
     pub what: &'static str,
 }
 
-/// Every deliberate bug there is.
+/// Every deliberate bug of this crate.
 pub const MUTANTS: [Mutant; 10] = [
     Mutant { name: "skip-one-sync", what: "the log acknowledges a group that it has not synced" },
     Mutant { name: "superblock-before-data", what: "the superblock is published before the pages it names are synced" },
@@ -27,31 +31,102 @@ pub const MUTANTS: [Mutant; 10] = [
     Mutant { name: "ignore-checksum", what: "a page is served whose checksum does not hold" },
 ];
 
-/// Switches a deliberate bug on, for the whole process and for good. False: there is none of that name.
 #[cfg(feature = "fault-points")]
-pub fn switch_on(name: &str) -> bool {
-    let known = MUTANTS.iter().any(|mutant| mutant.name == name) && fail::cfg(name, "return").is_ok();
-    ANY.fetch_or(known, std::sync::atomic::Ordering::Relaxed);
-    known
+pub use switched::{Dice, is_on, roll, set_dice, switch_on};
+
+#[cfg(not(feature = "fault-points"))]
+pub use absent::{is_on, roll};
+
+#[cfg(feature = "fault-points")]
+mod switched {
+    use std::cell::RefCell;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static ANY_MUTANT: AtomicBool = AtomicBool::new(false);
+    static ANY_DICE: AtomicBool = AtomicBool::new(false);
+
+    /// Says whether the point of this name strikes now.
+    pub type Dice = Box<dyn FnMut(&'static str) -> bool>;
+
+    thread_local! {
+        static DICE: RefCell<Option<Dice>> = const { RefCell::new(None) };
+    }
+
+    /// Switches a deliberate bug on, for the whole process and for good. False: it cannot be.
+    pub fn switch_on(name: &str) -> bool {
+        let known = fail::cfg(name, "return").is_ok();
+        ANY_MUTANT.fetch_or(known, Ordering::Relaxed);
+        known
+    }
+
+    /// Whether a deliberate bug is on. Asked through `fault_point!`.
+    pub fn is_on(name: &str) -> bool {
+        ANY_MUTANT.load(Ordering::Relaxed) && fail::eval(name, |_| ()).is_some()
+    }
+
+    /// From here on `dice` decide for everything that runs on the calling thread; `None`: nothing strikes.
+    pub fn set_dice(dice: Option<Dice>) {
+        ANY_DICE.fetch_or(dice.is_some(), Ordering::Relaxed);
+        DICE.with_borrow_mut(|current| *current = dice);
+    }
+
+    /// Whether the point of this name strikes now. Asked through `buggify!`.
+    pub fn roll(name: &'static str) -> bool {
+        // Dice that ask the product something get no answer from themselves.
+        let rolled = || DICE.with(|dice| dice.try_borrow_mut().ok()?.as_mut().map(|dice| dice(name)));
+        ANY_DICE.load(Ordering::Relaxed) && rolled().unwrap_or(false)
+    }
 }
 
-#[cfg(feature = "fault-points")]
-static ANY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+#[cfg(not(feature = "fault-points"))]
+mod absent {
+    /// No deliberate bug is on.
+    #[inline(always)]
+    pub const fn is_on(_name: &str) -> bool {
+        false
+    }
 
-/// Whether a deliberate bug is on. Ask through `fault_point!`.
-#[cfg(feature = "fault-points")]
-pub(crate) fn is_on(name: &str) -> bool {
-    ANY.load(std::sync::atomic::Ordering::Relaxed) && fail::eval(name, |_| ()).is_some()
+    /// Nothing strikes.
+    #[inline(always)]
+    pub const fn roll(_name: &'static str) -> bool {
+        false
+    }
 }
 
 /// Whether the deliberate bug of this name is on: `false`, as a constant, unless the feature `fault-points` is.
+#[macro_export]
 macro_rules! fault_point {
-    ($name:literal) => {{
-        #[cfg(feature = "fault-points")]
-        let on = $crate::fault::is_on($name);
-        #[cfg(not(feature = "fault-points"))]
-        let on = false;
-        on
-    }};
+    ($name:literal) => {
+        $crate::fault::is_on($name)
+    };
 }
-pub(crate) use fault_point;
+
+/// Whether what is rare here happens now: `false`, as a constant, unless the feature `fault-points` is on and a simulator's
+/// dice say so.
+#[macro_export]
+macro_rules! buggify {
+    ($name:literal) => {
+        $crate::fault::roll($name)
+    };
+}
+
+pub use {buggify, fault_point};
+
+#[cfg(all(test, feature = "fault-points"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dice_decide_on_their_own_thread_alone() {
+        assert!(!buggify!("storage/test"));
+        let mut rolled = 0;
+        set_dice(Some(Box::new(move |name| {
+            rolled += 1;
+            name == "storage/test" && rolled == 2
+        })));
+        assert_eq!([0; 3].map(|_| buggify!("storage/test")), [false, true, false]);
+        std::thread::scope(|scope| scope.spawn(|| assert!(!buggify!("storage/test"))).join().unwrap());
+        set_dice(None);
+        assert!(!buggify!("storage/test"));
+    }
+}

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     hush_runs();
     if let Some(mutant) = &arguments.mutant
-        && !switch_on(mutant)
+        && !(MUTANTS.iter().any(|known| known.name == mutant) && switch_on(mutant))
     {
         MUTANTS.iter().for_each(|mutant| println!("{}: {}", mutant.name, mutant.what));
         return if mutant == "list" { ExitCode::SUCCESS } else { ExitCode::from(2) };
