@@ -12,5 +12,6 @@ pub mod outside;
 mod peers;
 mod rpc;
 pub mod scripts;
+pub mod services;
 mod tables;
 pub mod telemetry;

@@ -44,11 +44,12 @@ use crate::http;
 use crate::limits::{
     ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
 };
-use crate::outside::Outside;
+use crate::outside::{Neighbours, Outside};
 use crate::peers::GrpcPeers;
 use crate::rpc::identity::Identity;
-use crate::rpc::{self, ControlService, LateControl, NodeService, Services};
+use crate::rpc::{self, ControlService, LateControl, NodeService};
 use crate::scripts::ScriptProcesses;
+use crate::services::Services;
 use accounts::{ClusterUsers, CurrentState};
 
 pub use cluster::Cluster;
@@ -193,9 +194,12 @@ impl Node {
         let rpc = threads.executor("cluster").map_err(StartError::Thread)?;
         let identity =
             config.cluster_secret.as_ref().map(|secret| Arc::new(Identity::new(node_id, &secret.0, clock.clone())));
-        let peers: Arc<dyn Peers> = match &identity {
-            Some(identity) => Arc::new(GrpcPeers::new(outside.net.clone(), rpc.handle(), identity.clone())),
-            None => Arc::new(NoPeers),
+        let (peers, services): (Arc<dyn Peers>, _) = match (outside.peers, &identity) {
+            (Some(Neighbours { peers, services }), _) => (peers, services),
+            (None, Some(identity)) => {
+                (Arc::new(GrpcPeers::new(outside.net, rpc.handle(), identity.clone())), Arc::default())
+            }
+            (None, None) => (Arc::new(NoPeers), Arc::default()),
         };
         let foundation = Arc::new(Foundation {
             engine,
@@ -210,7 +214,7 @@ impl Node {
             memory,
             peers,
             identity,
-            services: Arc::default(),
+            services,
         });
 
         let status = Arc::new(Status::new(&config, ports, foundation.clone()));

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use photondb_consensus::OnFatal;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Net;
+use photondb_runtime::peers::Peers;
 use photondb_runtime::random::Random;
 use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom, SystemThreads};
 use photondb_runtime::task::Threads;
 use photondb_storage::EngineOptions;
 use photondb_storage::disk::Disk;
+
+use crate::services::Services;
 
 /// The outside of one life of a node.
 #[derive(Clone)]
@@ -26,8 +29,19 @@ pub struct Outside {
     pub disk: Option<Arc<dyn Disk>>,
     /// Stands in place of storage's options, which follow from the configuration.
     pub storage: Option<EngineOptions>,
+    /// Stands in place of gRPC between nodes.
+    pub peers: Option<Neighbours>,
     /// Ends the node at once, without any cleaning up.
     pub fatal: OnFatal,
+}
+
+/// Other nodes, both ways.
+#[derive(Clone)]
+pub struct Neighbours {
+    /// The way to them.
+    pub peers: Arc<dyn Peers>,
+    /// What they are answered by: the node fills it with its parts.
+    pub services: Arc<Services>,
 }
 
 impl Outside {
@@ -40,6 +54,7 @@ impl Outside {
             threads: Arc::new(SystemThreads),
             disk: None,
             storage: None,
+            peers: None,
             fatal: Arc::new(end_process),
         }
     }

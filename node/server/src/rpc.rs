@@ -27,7 +27,7 @@ use crate::limits::{
 
 pub(crate) use control::{ControlService, LateControl};
 use login::Login;
-pub(crate) use node::{NodeService, Services};
+pub(crate) use node::NodeService;
 
 /// Serves the port for as long as the executor lives: `node` for other nodes, if they may come, and `control` for photonctl.
 pub(crate) fn start(

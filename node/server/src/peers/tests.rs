@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::limits::PEER_RECONNECT_PAUSE;
-use crate::rpc::{LateControl, NodeService, Services, start};
+use crate::rpc::{LateControl, NodeService, start};
+use crate::services::Services;
 
 const TIME: Duration = Duration::from_secs(10);
 const CLUSTER: u128 = 9;

@@ -1,50 +1,21 @@
 //! What other nodes ask of this one: carried to the part that it is for.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
 use photondb_proto::convert::NODE_VERSION;
 use photondb_proto::v1;
 use photondb_proto::v1::peers_server::Peers;
-use photondb_runtime::peers::{Exchange, PeerError, Serve, Service};
+use photondb_runtime::peers::{Exchange, PeerError, Service};
 use photondb_runtime::task::spawn;
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::identity::{Identity, service_of};
 use crate::limits::EXCHANGE_MESSAGES_WAITING_MAX;
-
-/// The parts of this node that others speak to, each from the moment that it is there.
-#[derive(Default)]
-pub(crate) struct Services {
-    consensus: OnceLock<Arc<dyn Serve>>,
-    shards: OnceLock<Arc<dyn Serve>>,
-    control: OnceLock<Arc<dyn Serve>>,
-}
-
-impl Services {
-    /// `serve` answers for `service` from here on.
-    pub fn set(&self, service: Service, serve: Arc<dyn Serve>) {
-        let is_new = self.cell(service).set(serve).is_ok();
-        assert!(is_new, "each part of a node is set once");
-    }
-
-    fn get(&self, number: i32) -> Result<(Service, Arc<dyn Serve>), String> {
-        let service = service_of(number).ok_or_else(|| format!("this version has no part {number}"))?;
-        let serve = self.cell(service).get().ok_or("the node is starting")?;
-        Ok((service, serve.clone()))
-    }
-
-    fn cell(&self, service: Service) -> &OnceLock<Arc<dyn Serve>> {
-        match service {
-            Service::Consensus => &self.consensus,
-            Service::Shards => &self.shards,
-            Service::Control => &self.control,
-        }
-    }
-}
+use crate::services::Services;
 
 /// The gRPC service of nodes.
 pub(crate) struct NodeService {
@@ -57,6 +28,10 @@ impl NodeService {
     pub fn new(identity: Arc<Identity>, services: Arc<Services>) -> NodeService {
         NodeService { identity, services }
     }
+}
+
+fn unknown(service: i32) -> String {
+    format!("this version has no part {service}")
 }
 
 /// Only the control plane speaks to nodes that are in no cluster yet.
@@ -81,9 +56,9 @@ impl Peers for NodeService {
     async fn carry(&self, request: Request<v1::CarryRequest>) -> Result<Response<v1::CarryResponse>, Status> {
         let from = self.identity.check(request.metadata(), takes_strangers(request.get_ref().service))?;
         let v1::CarryRequest { service, body } = request.into_inner();
-        let answered = match self.services.get(service) {
-            Ok((_, serve)) => serve.request(from, body).await,
-            Err(reason) => Err(reason),
+        let answered = match service_of(service) {
+            Some(service) => self.services.request(from, service, body).await,
+            None => Err(unknown(service)),
         };
         let outcome = match answered {
             Ok(answer) => v1::carry_response::Outcome::Answer(answer),
@@ -99,7 +74,8 @@ impl Peers for NodeService {
         let (metadata, _, mut incoming) = request.into_parts();
         let first = incoming.message().await?.ok_or_else(|| Status::failed_precondition("an exchange of nothing"))?;
         let from = self.identity.check(&metadata, takes_strangers(first.service))?;
-        let (_, serve) = self.services.get(first.service).map_err(Status::failed_precondition)?;
+        let service = service_of(first.service).ok_or_else(|| Status::failed_precondition(unknown(first.service)))?;
+        let serve = self.services.get(service).map_err(Status::failed_precondition)?;
         let (send, outgoing) = mpsc::channel::<Bytes>(EXCHANGE_MESSAGES_WAITING_MAX);
         let (arrived, receive) = mpsc::channel(EXCHANGE_MESSAGES_WAITING_MAX);
         spawn(take(incoming, arrived));
