@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use photondb_consensus::{Groups, OnFatal, Options as RaftOptions};
+use photondb_consensus::{Groups, GroupsParts, OnFatal, Options as RaftOptions};
 use photondb_proto::NodeId;
 use photondb_query::{Environment, MemoryBudget};
 use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
+use photondb_runtime::peers::NoPeers;
 use photondb_runtime::random::Random;
 use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom};
 use photondb_runtime::task::{Executor, Handle, StepThread, sleep, timeout};
@@ -122,10 +123,18 @@ impl Node {
         let engine = open_engine(&config, &*random)?;
         let log_writer = storage_threads::start_log_writer(&engine, fatal.clone()).map_err(StartError::Thread)?;
         let raft = Executor::start(storage_threads::RAFT).map_err(StartError::Thread)?;
-        let groups =
-            Groups::new(engine.wal().clone(), raft.handle().runtime().clone(), fatal.clone(), RaftOptions::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
+        let groups = Groups::new(GroupsParts {
+            wal: engine.wal().clone(),
+            executor: raft.handle().runtime().clone(),
+            fatal: fatal.clone(),
+            options: RaftOptions::default(),
+            node: node_id,
+            peers: Arc::new(NoPeers),
+            clock: clock.clone(),
+            random: random.clone(),
+        });
         let compacting = Arc::new(AtomicBool::new(false));
         let page_writer = storage_threads::start_page_writer(
             &engine,
