@@ -2,12 +2,17 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=photondb");
-    let files = protox::compile(["photondb/v1/control.proto", "photondb/v1/peers.proto"], ["."])?;
+    let files =
+        protox::compile(["photondb/v1/control.proto", "photondb/v1/peers.proto", "photondb/v1/raft.proto"], ["."])?;
+    // What carries documents is not copied on its way.
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".photondb.v1.CarryRequest")
         .bytes(".photondb.v1.CarryResponse")
         .bytes(".photondb.v1.ExchangeMessage")
+        .bytes(".photondb.v1.RaftEntry")
+        .bytes(".photondb.v1.RaftSnapshot")
+        .bytes(".photondb.v1.RaftPiece")
         .compile_fds(files)?;
     Ok(())
 }

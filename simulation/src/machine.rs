@@ -11,9 +11,10 @@ use std::time::Duration;
 use photondb::config::{Bind, ClusterSecret, Config, Given};
 use photondb::node::Node;
 use photondb::outside::Outside;
+use photondb_consensus::Options as RaftOptions;
 use photondb_runtime::clock::{Clock, Moment, WallTime};
 use photondb_runtime::random::SeededRandom;
-use photondb_runtime::task::{Executor, StepThread, Steps, Threads};
+use photondb_runtime::task::{Blocking, Executor, StepThread, Steps, Threads};
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use tokio::sync::Notify;
 
@@ -169,6 +170,12 @@ impl Machine {
             net: Arc::new(self.inner.net.clone()),
             threads: Arc::new(OneThread { disk: self.inner.disk.clone() }),
             disk: Some(Arc::new(self.inner.disk.clone())),
+            raft: RaftOptions {
+                clock_rate: 1.0 + self.inner.plan.skew.rate_ppm as f64 / 1e6,
+                blocking: Blocking::Here,
+                ..RaftOptions::default()
+            },
+            peers: None,
             storage: Some(self.inner.plan.storage.clone()),
             fatal: Arc::new(move |reason| ended.end(reason)),
         }

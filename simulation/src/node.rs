@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterId, ClusterState, Command, Compression, Durability, NewShard, WriteAcks};
-use photondb_consensus::{Groups, Options};
+use photondb_consensus::{Groups, GroupsParts, Options};
 use photondb_controller::{Controller, Registration};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::TableInfo;
 use photondb_replica::{Replica, Replicas, ShardTable};
-use photondb_runtime::task;
+use photondb_runtime::clock::ManualClock;
+use photondb_runtime::peers::NoPeers;
+use photondb_runtime::random::SeededRandom;
+use photondb_runtime::task::{self, Blocking};
 use photondb_storage::Engine;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::wal::Wal;
@@ -100,9 +103,24 @@ impl Node {
             let ended = ended.clone();
             Arc::new(move |reason: String| ended.end(reason))
         };
-        let options =
-            Options { heartbeat_interval: NEVER, election_timeout_min: NEVER * 2, election_timeout_max: NEVER * 3 };
-        let groups = Groups::new(wal, handle.runtime().clone(), fatal, options);
+        let options = Options {
+            heartbeat_interval: NEVER,
+            election_timeout_min: NEVER * 2,
+            election_timeout_max: NEVER * 3,
+            blocking: Blocking::Here,
+            ..Options::default()
+        };
+        let groups = Groups::new(GroupsParts {
+            wal,
+            executor: handle.runtime().clone(),
+            fatal,
+            options,
+            node: NodeId(NODE),
+            peers: Arc::new(NoPeers),
+            // A sole voter asks for no time.
+            clock: Arc::new(ManualClock::default()),
+            random: Arc::new(SeededRandom::new(random.clone().bits())),
+        });
         let me = Registration {
             cluster: ClusterId(CLUSTER),
             node: NodeId(NODE),

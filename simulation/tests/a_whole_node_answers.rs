@@ -1,16 +1,19 @@
 //! A whole node in the simulation: sessions, queries, shards, consensus, log.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use photondb_simulation::machine::{DRIVER_PORT, End, Machine, Skew};
-use photondb_simulation::random::Random;
-use photondb_storage::EngineOptions;
-use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_simulation::cluster::fault::{Fault, Timed};
+use photondb_simulation::cluster::plan::ClusterPlan;
+use photondb_simulation::cluster::{Cluster, address};
+use photondb_simulation::machine::DRIVER_PORT;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::sleep;
 use turmoil::net::TcpStream;
 
-async fn ask(host: &'static str, queries: &[&str]) -> std::io::Result<Vec<String>> {
-    let mut stream = TcpStream::connect((host, DRIVER_PORT)).await?;
+async fn ask(queries: &[&str]) -> std::io::Result<Vec<String>> {
+    let mut stream = TcpStream::connect((address(0), DRIVER_PORT)).await?;
     stream.write_all(&[0x20, 0x2d, 0x0c, 0x40, 0, 0, 0, 0, 0xc7, 0x70, 0x69, 0x7e]).await?;
     let mut greeting = Vec::new();
     loop {
@@ -36,32 +39,30 @@ async fn ask(host: &'static str, queries: &[&str]) -> std::io::Result<Vec<String
 
 #[test]
 fn queries_are_answered_and_a_restart_finds_what_was_written() {
-    let mut random = Random::new(7);
-    let disk = SimulatedDisk::new(7);
-    let machine = Machine::new("n1", disk.clone(), Skew::NONE, EngineOptions::default(), &mut random);
-    let mut sim = turmoil::Builder::new().rng_seed(7).simulation_duration(Duration::from_secs(3600)).build();
-    let software = machine.clone();
-    sim.host("n1", move || {
-        let machine = software.clone();
-        async move {
-            match machine.live().await {
-                End::Stopped => Ok(()),
-                End::Failed(reason) => Err(reason.into()),
-            }
+    let mut plan = ClusterPlan::draw(7, Some(1), Duration::from_secs(30));
+    plan.faults = vec![
+        Timed { at: Duration::from_secs(4), lasts: Duration::from_secs(1), fault: Fault::PowerLoss { at: 0 } },
+        Timed { at: Duration::from_secs(12), lasts: Duration::from_secs(1), fault: Fault::Kill { at: 0 } },
+        Timed { at: Duration::from_secs(20), lasts: Duration::ZERO, fault: Fault::Restart { at: 0 } },
+    ];
+    let mut cluster = Cluster::new(&plan, false);
+    let answers = Rc::new(RefCell::new(Vec::new()));
+    let heard = answers.clone();
+    cluster.add_client(async move {
+        sleep(Duration::from_secs(2)).await;
+        let create = [r#"[1,[60,["t"]]]"#, r#"[1,[56,[[15,["t"]],{"id":1,"a":2}]]]"#];
+        heard.borrow_mut().extend(ask(&create).await.unwrap());
+        for at in [8, 16, 24] {
+            sleep(Duration::from_secs(at).saturating_sub(turmoil::sim_elapsed().unwrap())).await;
+            heard.borrow_mut().extend(ask(&[r#"[1,[43,[[15,["t"]]]]]"#]).await.unwrap());
         }
     });
-    sim.client("c1", async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let answers = ask(
-            "n1",
-            &["[1,1]", r#"[1,[60,["t"]]]"#, r#"[1,[56,[[15,["t"]],{"id":1,"a":2}]]]"#, r#"[1,[43,[[15,["t"]]]]]"#],
-        )
-        .await?;
-        println!("{answers:#?}");
-        assert_eq!(answers[0], "SUCCESS");
-        assert_eq!(answers[1], r#"{"t":1,"r":[1]}"#);
-        Ok(())
-    });
-    sim.run().unwrap();
-    println!("virtual {:?}", sim.elapsed());
+    while !cluster.step() {
+        assert!(cluster.judge().violations().is_empty(), "{:?}", cluster.judge().violations());
+    }
+    let answers = answers.borrow();
+    assert!(answers[1].contains("\"tables_created\":1"), "{answers:?}");
+    assert!(answers[2].contains("\"inserted\":1"), "{answers:?}");
+    let counts: Vec<_> = answers.iter().filter(|answer| answer.as_str() == r#"{"t":1,"r":[1]}"#).collect();
+    assert_eq!(counts.len(), 3, "after each fault the document is there: {answers:?}");
 }

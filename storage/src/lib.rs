@@ -16,6 +16,7 @@ pub mod limits;
 pub mod page;
 mod recovery;
 pub mod slab;
+pub mod spool;
 pub mod superblock;
 mod sync;
 pub mod transaction;

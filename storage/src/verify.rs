@@ -23,6 +23,7 @@ use crate::disk::{DirectoryLock, Disk, OpenMode};
 use crate::error::{Result, StorageError};
 use crate::page::store::{PAGE_FILE, PageStore};
 use crate::slab::FreeSet;
+use crate::spool;
 use crate::superblock::format::{BLOCK_BYTES, Flaw};
 use crate::superblock::{SUPERBLOCK_FILE, Superblock, Superblocks, UNFINISHED_FILE};
 use crate::transaction::{TreeId, TreeSetId};
@@ -139,7 +140,9 @@ pub(crate) fn lock_to_look(disk: &dyn Disk) -> Result<Option<Box<dyn DirectoryLo
 fn unknown_files(disk: &dyn Disk) -> Result<Vec<Note>> {
     let names = disk.list().map_err(|error| StorageError::io("listing of", &disk.describe(), error))?;
     let ours = |name: &String| {
-        [SUPERBLOCK_FILE, UNFINISHED_FILE, PAGE_FILE, "LOCK"].contains(&name.as_str()) || name.starts_with("wal-")
+        [SUPERBLOCK_FILE, UNFINISHED_FILE, PAGE_FILE, "LOCK"].contains(&name.as_str())
+            || name.starts_with("wal-")
+            || name.starts_with(spool::PREFIX)
     };
     Ok(names.into_iter().filter(|name| !ours(name)).map(|name| Note::UnknownFile { name }).collect())
 }

@@ -402,6 +402,12 @@ impl Wal {
         opened.expect("memory neither fails nor holds an earlier log").0
     }
 
+    /// Where the log is kept, for those who put something beside it.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
     /// `waker` is called when work is queued and the writer may be asleep.
     pub fn set_waker(&self, waker: Waker) {
         self.waker.store(Some(Arc::new(waker)));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use photondb_cluster_state::{ClusterId, Command, Compression, Durability, NewShard, StateError, WriteAcks};
-use photondb_consensus::{Groups, Options, Replicated};
+use photondb_consensus::{Groups, GroupsParts, Replicated};
 use photondb_controller::{Controller, ControllerError, Registration, ReplicatedState};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_storage::disk::simulated::SimulatedDisk;
@@ -48,7 +48,7 @@ impl Node {
         let raft = std::thread::spawn(move || {
             let _ = runtime.block_on(stopped);
         });
-        let groups = Groups::new(wal, handle, Arc::new(|why| panic!("{why}")), Options::default());
+        let groups = Groups::new(GroupsParts::alone(wal, handle, Arc::new(|why| panic!("{why}")), NodeId(22)));
         Node { engine: Some(engine), groups, stop, stop_raft: Some(stop_raft), threads: vec![writer, raft] }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use photondb_consensus::{Applied, ApplyError, CommittedEntry, Groups, Options, Replicated, Snapshot, Term};
+use photondb_consensus::{Applied, ApplyError, CommittedEntry, Groups, GroupsParts, Replicated, Snapshot, Term};
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_storage::disk::system::SystemDisk;
 use photondb_storage::wal::{Lsn, Wal, WalOptions};
@@ -112,7 +112,7 @@ fn main() {
     let begun = Instant::now();
     session.block_on(async {
         let counted = Arc::clone(&machine);
-        let group = second.groups.start(GroupId(1), MemberId(1), counted).await.expect("the group starts again");
+        let group = second.groups.join(GroupId(1), MemberId(1), counted).await.expect("the group starts again");
         group.wait_leading(Duration::from_secs(60)).await.expect("it leads again");
     });
     let batches = machine.batches.load(Ordering::Relaxed);
@@ -151,7 +151,8 @@ impl Life {
             // Ends when the sender does.
             let _ = runtime.block_on(ended);
         });
-        let groups = Groups::new(Arc::clone(wal), executor, Arc::new(|why| panic!("{why}")), Options::default());
+        let fatal = Arc::new(|why| panic!("{why}"));
+        let groups = Groups::new(GroupsParts::alone(Arc::clone(wal), executor, fatal, NodeId(1)));
         Life { groups, stop, writer, end_raft, raft }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use photondb_proto::{GroupId, MemberId, NodeId};
 
 use crate::format::FormatError;
-use crate::position::Term;
+use crate::position::{LogPosition, Term};
 
 /// Why a proposal has no outcome. Each variant is another decision of the caller (DESIGN section 3, "Write").
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,6 +129,36 @@ pub enum ConsensusError {
         /// The group.
         group: GroupId,
         /// Its last word.
+        reason: String,
+    },
+    /// This member does not lead, or cannot know that it does: no quorum answers.
+    #[error("member does not lead group {group} (known leader: {leader:?})")]
+    NotLeader {
+        /// The group.
+        group: GroupId,
+        /// Who leads, as far as this member knows.
+        leader: Option<(MemberId, NodeId)>,
+    },
+    /// Another membership is in force than the caller meant.
+    #[error("another membership is in force in group {group}: the one at {found:?}")]
+    MembershipChanged {
+        /// The group.
+        group: GroupId,
+        /// Where it stands in the log.
+        found: Option<LogPosition>,
+    },
+    /// The last change of membership is not committed yet; or this leader has not committed anything in its term yet.
+    #[error("the membership of group {group} is being changed")]
+    ChangeInProgress {
+        /// The group.
+        group: GroupId,
+    },
+    /// A voter must have been a learner; a voter cannot be removed as a learner; a group cannot be without voters.
+    #[error("group {group} cannot have that membership: {reason}")]
+    NotAMembership {
+        /// The group.
+        group: GroupId,
+        /// Why not, for people.
         reason: String,
     },
     /// It did not happen in the time given.

@@ -1,6 +1,12 @@
-//! One group of this node: propose, ask who leads, purge.
+//! One group of this node: propose, ask who leads, change who belongs to it, purge.
+
+mod membership;
+mod observing;
+mod purging;
+mod reading;
 
 use std::future::{Future, IntoFuture};
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,15 +20,16 @@ use openraft::impls::OneshotResponder;
 use openraft::raft::ClientWriteResult;
 use photondb_proto::{GroupId, MemberId, NodeId};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use crate::error::{ConsensusError, ProposeError};
 use crate::leadership::Leadership;
-use crate::limits::{COMMAND_BYTES_MAX, PURGE_WAIT};
+use crate::limits::COMMAND_BYTES_MAX;
 use crate::log_store::LogStore;
-use crate::position::{LogPosition, Term};
+use crate::position::Term;
 use crate::replicated::Replicated;
 use crate::state_machine::StateMachine;
-use crate::types::{Command, Types, log_id};
+use crate::types::{Command, Types};
 
 pub(crate) type Raft = openraft::Raft<Types, StateMachine>;
 
@@ -32,29 +39,39 @@ pub struct Group {
     inner: Arc<Inner>,
 }
 
+/// What a group's handle is made of.
+pub(crate) struct GroupParts {
+    pub(crate) group: GroupId,
+    pub(crate) member: MemberId,
+    pub(crate) raft: Raft,
+    pub(crate) log: LogStore,
+    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) machine: Arc<dyn Replicated>,
+    pub(crate) executor: Handle,
+}
+
 struct Inner {
-    group: GroupId,
-    member: MemberId,
-    raft: Raft,
-    log: LogStore,
-    leadership: Arc<Leadership>,
-    machine: Arc<dyn Replicated>,
+    parts: GroupParts,
+    /// Who leads, as far as this member knows.
+    leader: watch::Sender<Option<(MemberId, NodeId)>>,
+    /// The end of the core is wanted.
     stopping: AtomicBool,
-    executor: Handle,
+    /// Promises of the member's last life may still be in force (C10).
+    held: AtomicBool,
+}
+
+impl Deref for Inner {
+    type Target = GroupParts;
+
+    fn deref(&self) -> &GroupParts {
+        &self.parts
+    }
 }
 
 impl Group {
-    pub(crate) fn new(
-        group: GroupId,
-        member: MemberId,
-        raft: Raft,
-        log: LogStore,
-        machine: Arc<dyn Replicated>,
-        executor: Handle,
-    ) -> Group {
-        let leadership = log.leadership();
-        let stopping = AtomicBool::new(false);
-        Group { inner: Arc::new(Inner { group, member, raft, log, leadership, machine, stopping, executor }) }
+    pub(crate) fn new(parts: GroupParts) -> Group {
+        let (stopping, held) = (AtomicBool::new(false), AtomicBool::new(true));
+        Group { inner: Arc::new(Inner { parts, leader: watch::Sender::new(None), stopping, held }) }
     }
 
     /// The group.
@@ -67,9 +84,35 @@ impl Group {
         self.inner.member
     }
 
-    /// The term this member leads in, once it has applied everything of earlier terms. One atomic load.
+    /// The term this member leads in, if it leads and knows that nobody else does: it has applied the first entry of its
+    /// term, and a quorum has promised to elect nobody else for now (C4, C9). Two atomic loads, and a look at the clock
+    /// unless the member is the only voter.
+    ///
+    /// A linearizable read notes the term, takes the state, and asks again: the same term, then the state is current. Empty
+    /// does not mean that another leads: [`confirm_leading`](Self::confirm_leading) asks the others.
     pub fn leading(&self) -> Option<Term> {
-        self.inner.leadership.get()
+        self.inner.leadership.leased()
+    }
+
+    /// The term this member was elected in, once it has applied the first entry of it; another may have been elected since.
+    /// Enough to evaluate and propose writes, which are fenced to their term; not enough to answer reads.
+    pub fn led(&self) -> Option<Term> {
+        self.inner.leadership.led()
+    }
+
+    /// Who leads, as far as this member knows: a hint where to ask.
+    pub fn leader(&self) -> Option<(MemberId, NodeId)> {
+        *self.inner.leader.borrow()
+    }
+
+    /// Follows [`leader`](Self::leader).
+    pub fn watch_leader(&self) -> watch::Receiver<Option<(MemberId, NodeId)>> {
+        self.inner.leader.subscribe()
+    }
+
+    /// Follows [`led`](Self::led).
+    pub fn watch_led(&self) -> watch::Receiver<Option<Term>> {
+        self.inner.leadership.subscribe()
     }
 
     /// Proposes `command`, made for `term`. It is taken before this call returns, so that commands proposed one after the
@@ -99,9 +142,9 @@ impl Group {
         if command.len() > COMMAND_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes: command.len(), max: COMMAND_BYTES_MAX });
         }
-        let led = self.leading();
+        let led = self.led();
         if led != Some(term) {
-            return Err(ProposeError::NotLeader { asked: term, led, leader: None });
+            return Err(ProposeError::NotLeader { asked: term, led, leader: self.leader() });
         }
         let (responder, outcome) = OneshotResponder::<Types, ClientWriteResult<Types>>::new_pair();
         let request = self.inner.raft.write(Command(command)).with_leader(term.0).responder(responder);
@@ -113,41 +156,6 @@ impl Group {
             Some(Err(fatal)) => Err(ProposeError::Fatal(fatal.to_string())),
             None => Err(ProposeError::Busy),
         }
-    }
-
-    /// Waits until this member leads and has applied everything of earlier terms.
-    pub async fn wait_leading(&self, timeout: Duration) -> Result<Term, ConsensusError> {
-        let mut changes = self.inner.leadership.subscribe();
-        let inner = &*self.inner;
-        let elected = async { changes.wait_for(Option::is_some).await.map(|term| *term) };
-        match inner.within(timeout, elected).await {
-            Some(Ok(term)) => Ok(term.expect("waited for it")),
-            Some(Err(_)) => Err(inner.fatal("it was stopped")),
-            None => Err(ConsensusError::Timeout { group: inner.group, what: "elect this member" }),
-        }
-    }
-
-    /// Purges the log behind what [`Replicated::durable`] says a checkpoint holds (C5). To be called after each
-    /// checkpoint. Gives the position up to which the log is purged, if it is.
-    pub async fn purge_behind(&self) -> Result<Option<LogPosition>, ConsensusError> {
-        let inner = &*self.inner;
-        let durable = inner.machine.durable();
-        let unreadable = |source| ConsensusError::Format { member: inner.member, source };
-        let Some(durable) = durable.position().map_err(unreadable)? else { return Ok(None) };
-        if inner.log.purged_index().is_some_and(|purged| purged >= durable.index) {
-            return Ok(Some(durable));
-        }
-        // openraft purges no further than its last snapshot; the checkpoint is declared to be one.
-        inner.raft.trigger().snapshot().await.map_err(|error| inner.fatal(error))?;
-        let mut snapshots = inner.raft.watch_snapshot_progress();
-        let wanted = Some(log_id(durable));
-        match inner.within(PURGE_WAIT, snapshots.wait_until_ge(&wanted)).await {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => return Err(inner.fatal("it was stopped")),
-            None => return Err(ConsensusError::Timeout { group: inner.group, what: "note a checkpoint" }),
-        }
-        inner.raft.trigger().purge_log(durable.index).await.map_err(|error| inner.fatal(error))?;
-        Ok(Some(durable))
     }
 
     pub(crate) fn raft(&self) -> &Raft {
@@ -167,6 +175,24 @@ impl Group {
         self.inner.stopping.load(Ordering::Acquire)
     }
 
+    /// Whether it takes no part yet.
+    pub(crate) fn is_held(&self) -> bool {
+        self.inner.held.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take_part(&self) {
+        self.inner.held.store(false, Ordering::Release);
+        self.inner.raft.runtime_config().elect(true);
+    }
+
+    pub(crate) fn set_leader(&self, leader: Option<(MemberId, NodeId)>) {
+        self.inner.leader.send_if_modified(|known| {
+            let changed = *known != leader;
+            *known = leader;
+            changed
+        });
+    }
+
     pub(crate) fn leadership(&self) -> &Leadership {
         &self.inner.leadership
     }
@@ -177,7 +203,7 @@ type Outcome = openraft::type_config::alias::OneshotReceiverOf<Types, ClientWrit
 impl Inner {
     fn not_leader(&self, asked: Term, to: &ForwardToLeader<Types>) -> ProposeError {
         let leader: Option<(MemberId, NodeId)> = to.leader_id.zip(to.leader_node);
-        ProposeError::NotLeader { asked, led: self.leadership.get(), leader }
+        ProposeError::NotLeader { asked, led: self.leadership.led(), leader }
     }
 
     /// The outcome of `future`, unless `limit` passes first, by the clock of the executor: the caller may have none.
@@ -194,5 +220,17 @@ impl Inner {
 
     fn fatal(&self, reason: impl ToString) -> ConsensusError {
         ConsensusError::Fatal { group: self.group, reason: reason.to_string() }
+    }
+
+    fn ended(&self) -> ConsensusError {
+        self.fatal("it was stopped")
+    }
+
+    fn late(&self, what: &'static str) -> ConsensusError {
+        ConsensusError::Timeout { group: self.group, what }
+    }
+
+    fn not_leading(&self) -> ConsensusError {
+        ConsensusError::NotLeader { group: self.group, leader: *self.leader.borrow() }
     }
 }

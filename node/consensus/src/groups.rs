@@ -1,45 +1,61 @@
-//! All groups of this node: start, initialize, find, stop, erase.
+//! All groups of this node: found, join, find, stop, erase.
+
+mod open;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use openraft::{Config, SnapshotPolicy};
+use openraft::Config;
 use parking_lot::Mutex;
 use photondb_proto::{GroupId, MemberId, NodeId};
+use photondb_runtime::clock::Clock;
+use photondb_runtime::peers::{NoPeers, Peers, Serve};
+use photondb_runtime::random::Random;
+use photondb_runtime::system::{SystemClock, SystemRandom};
+use photondb_runtime::task::{Blocking, JoinError, JoinHandle};
+use photondb_storage::StorageError;
+use photondb_storage::spool::{self, Spool};
 use photondb_storage::wal::{Record, StreamId, Wal};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::ConsensusError;
-use crate::fatal::{Fatal, OnFatal};
-use crate::group::{Group, Raft};
-use crate::limits;
-use crate::log_store::LogStore;
-use crate::network::NoPeers;
-use crate::position::LogPosition;
+use crate::fatal::OnFatal;
+use crate::group::Group;
+use crate::limits::SNAPSHOTS_RECEIVED_MAX;
+use crate::options::Options;
 use crate::replicated::Replicated;
-use crate::state_machine::StateMachine;
+use crate::runtime::{self, Context};
+use crate::service::Service;
 use crate::supervise;
-use crate::types::position;
 
-/// What may be chosen about the groups of a node. The timers are the same on every node of a cluster (DESIGN section 3).
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How often a leader tells that it lives.
-    pub heartbeat_interval: std::time::Duration,
-    /// The shortest silence after which a follower asks for an election.
-    pub election_timeout_min: std::time::Duration,
-    /// The longest.
-    pub election_timeout_max: std::time::Duration,
+/// What the groups of a node run on.
+pub struct GroupsParts {
+    /// The node's log.
+    pub wal: Arc<Wal>,
+    /// Runs all groups: the dedicated Raft thread's runtime, with its timer enabled.
+    pub executor: Handle,
+    /// Ends the node.
+    pub fatal: OnFatal,
+    /// Timers.
+    pub options: Options,
+    /// This node.
+    pub node: NodeId,
+    /// The way to the others.
+    pub peers: Arc<dyn Peers>,
+    /// What leases are counted on. It must not stand still while the machine sleeps.
+    pub clock: Arc<dyn Clock>,
+    /// Where election timeouts come from.
+    pub random: Arc<dyn Random>,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            heartbeat_interval: limits::HEARTBEAT_INTERVAL,
-            election_timeout_min: limits::ELECTION_TIMEOUT_MIN,
-            election_timeout_max: limits::ELECTION_TIMEOUT_MAX,
-        }
+impl GroupsParts {
+    /// For a node without peers, on the machine's own clock and randomness.
+    pub fn alone(wal: Arc<Wal>, executor: Handle, fatal: OnFatal, node: NodeId) -> GroupsParts {
+        let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+        GroupsParts { wal, executor, fatal, options: Options::default(), node, peers: Arc::new(NoPeers), clock, random }
     }
 }
 
@@ -49,12 +65,20 @@ pub struct Groups {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    wal: Arc<Wal>,
-    /// Where every task of every group runs.
+pub(crate) struct Shared {
+    pub(crate) wal: Arc<Wal>,
     executor: Handle,
     fatal: OnFatal,
+    node: NodeId,
+    peers: Arc<dyn Peers>,
+    clock: Arc<dyn Clock>,
+    context: Arc<Context>,
+    options: Options,
     config: Arc<Config>,
+    pub(crate) blocking: Blocking,
+    /// A turn for each snapshot that is being received.
+    pub(crate) receiving: Semaphore,
+    spools: AtomicU64,
     groups: Mutex<BTreeMap<GroupId, Slot>>,
 }
 
@@ -65,25 +89,43 @@ enum Slot {
 }
 
 impl Groups {
-    /// `executor` runs all groups (the dedicated Raft thread's runtime, with its timer enabled); `fatal` ends the node.
-    pub fn new(wal: Arc<Wal>, executor: Handle, fatal: OnFatal, options: Options) -> Groups {
-        let config = Arc::new(config(&options));
-        Groups { shared: Arc::new(Shared { wal, executor, fatal, config, groups: Mutex::default() }) }
+    /// No group runs yet. Panics when the options contradict each other: they are constants of a program.
+    pub fn new(parts: GroupsParts) -> Groups {
+        let GroupsParts { wal, executor, fatal, options, node, peers, clock, random } = parts;
+        let config = Arc::new(options.config());
+        let context = {
+            // Time begins where the executor's does.
+            let _clock = executor.enter();
+            Arc::new(Context::new(random, options.clock_rate))
+        };
+        if let Err(error) = spool::sweep(&**wal.disk()) {
+            tracing::warn!(%error, "what an earlier start left of snapshots could not be removed");
+        }
+        let shared = Shared {
+            wal,
+            executor,
+            fatal,
+            node,
+            peers,
+            clock,
+            context,
+            config,
+            blocking: options.blocking,
+            options,
+            receiving: Semaphore::new(SNAPSHOTS_RECEIVED_MAX),
+            spools: AtomicU64::new(0),
+            groups: Mutex::default(),
+        };
+        Groups { shared: Arc::new(shared) }
     }
 
-    /// Opens this node's member of `group`, re-applies what is known committed, and starts it. When the member is the
-    /// only voter of the membership in force, it stands for election at once; [`Group::wait_leading`] waits for that.
-    pub async fn start(
-        &self,
-        group: GroupId,
-        member: MemberId,
-        machine: Arc<dyn Replicated>,
-    ) -> Result<Group, ConsensusError> {
-        self.open(group, member, machine, None).await
+    /// What answers the groups of other nodes.
+    pub fn service(&self) -> Arc<dyn Serve> {
+        Arc::new(Service { shared: Arc::clone(&self.shared) })
     }
 
-    /// As [`start`](Self::start); a member that has never held anything first founds the group with itself, on `node`, as
-    /// its only member. Safe to repeat: a member that has a log or a vote is only started.
+    /// Founds `group` with this member, on `node`, as its only one, unless it has been founded: then it is only started.
+    /// The sole voter stands for election at once; [`Group::wait_leading`] waits for that.
     ///
     /// Only for the member that the control plane has named the founder: two founders are two groups of one name.
     pub async fn initialize(
@@ -93,15 +135,42 @@ impl Groups {
         node: NodeId,
         machine: Arc<dyn Replicated>,
     ) -> Result<Group, ConsensusError> {
-        self.open(group, member, machine, Some(node)).await
+        self.found(group, member, BTreeMap::from([(member, node)]), machine).await
+    }
+
+    /// Founds `group` with several voters. Each of them calls this, on its node, with the same `founders`: the log's first
+    /// entry names them all and is the same everywhere. Safe to repeat: a member that has a log is only started.
+    ///
+    /// Errors: [`ConsensusError::NotAMembership`] when `member` is not one of the founders, or not on this node;
+    /// [`ConsensusError::Suspect`] when it has voted and has no log.
+    pub async fn found(
+        &self,
+        group: GroupId,
+        member: MemberId,
+        founders: BTreeMap<MemberId, NodeId>,
+        machine: Arc<dyn Replicated>,
+    ) -> Result<Group, ConsensusError> {
+        self.open(group, member, machine, founders).await
+    }
+
+    /// Starts this node's member as its log has it, and re-applies what is known committed. One that has never held anything
+    /// waits to be added by a leader; it never elects itself.
+    ///
+    /// When the member is the only voter of the membership in force, it stands for election at once. Any other that has
+    /// ever answered a leader says nothing to anybody for one election timeout: its last life may have promised a leader
+    /// to vote for nobody else (C10).
+    pub async fn join(
+        &self,
+        group: GroupId,
+        member: MemberId,
+        machine: Arc<dyn Replicated>,
+    ) -> Result<Group, ConsensusError> {
+        self.open(group, member, machine, BTreeMap::new()).await
     }
 
     /// The group, if it runs here.
     pub fn find(&self, group: GroupId) -> Option<Group> {
-        match self.shared.groups.lock().get(&group) {
-            Some(Slot::Running(found)) => Some(found.clone()),
-            _ => None,
-        }
+        self.shared.find(group)
     }
 
     /// Every group that runs here, in order.
@@ -129,7 +198,7 @@ impl Groups {
             found
         };
         // A task of its own, so that dropping this future leaves no half-stopped group.
-        let stopping = self.shared.executor.spawn(async move {
+        let stopping = self.shared.spawn(async move {
             let result = supervise::stop(&found).await;
             shared.groups.lock().remove(&group);
             result
@@ -158,8 +227,12 @@ impl Groups {
         group: GroupId,
         member: MemberId,
         machine: Arc<dyn Replicated>,
-        founder: Option<NodeId>,
+        founders: BTreeMap<MemberId, NodeId>,
     ) -> Result<Group, ConsensusError> {
+        if !founders.is_empty() && founders.get(&member) != Some(&self.shared.node) {
+            let reason = format!("member {member} on node {} is not one of the founders", self.shared.node);
+            return Err(ConsensusError::NotAMembership { group, reason });
+        }
         {
             let mut groups = self.shared.groups.lock();
             if groups.contains_key(&group) {
@@ -169,94 +242,48 @@ impl Groups {
         }
         let shared = Arc::clone(&self.shared);
         // On the executor, because openraft starts its tasks where it is called; and to its end, whoever waits for it.
-        let opening = self.shared.executor.spawn(async move {
-            let result = shared.open(group, member, machine, founder).await;
+        let opening = self.shared.spawn(async move {
+            let opened = shared.open(group, member, machine, founders).await;
             let mut groups = shared.groups.lock();
-            match &result {
+            match &opened {
                 Ok(opened) => groups.insert(group, Slot::Running(opened.clone())),
                 Err(_) => groups.remove(&group),
             };
-            result
+            opened
         });
         opening.await.unwrap_or_else(|error| Err(ended(group, error)))
     }
 }
 
 impl Shared {
-    async fn open(
-        &self,
-        group: GroupId,
-        member: MemberId,
-        machine: Arc<dyn Replicated>,
-        founder: Option<NodeId>,
-    ) -> Result<Group, ConsensusError> {
-        let fatal = Fatal { group, member, end: Arc::clone(&self.fatal) };
-        let ended = |reason: String| ConsensusError::Fatal { group, reason };
-
-        let log = LogStore::open(Arc::clone(&self.wal), fatal.clone())?;
-        let pristine = log.is_pristine();
-        let leadership = log.leadership();
-        let state_machine =
-            StateMachine::open(Arc::clone(&machine), Arc::clone(&leadership), Arc::clone(&self.wal), fatal.clone())
-                .map_err(|source| ConsensusError::Format { member, source })?;
-        if let Some(applied) = state_machine.applied()
-            && pristine
-        {
-            let applied: LogPosition = position(applied);
-            return Err(ConsensusError::LogMissing { group, member, applied: applied.to_string() });
+    pub(crate) fn find(&self, group: GroupId) -> Option<Group> {
+        match self.groups.lock().get(&group) {
+            Some(Slot::Running(found)) => Some(found.clone()),
+            _ => None,
         }
+    }
 
-        if let Some(node) = founder
-            && !pristine
-            && log.is_empty()
-            && state_machine.applied().is_none()
-        {
-            log.found(node);
-        }
+    /// Whether the group is being started or stopped.
+    pub(crate) fn is_changing(&self, group: GroupId) -> bool {
+        matches!(self.groups.lock().get(&group), Some(Slot::Changing))
+    }
 
-        let raft = Raft::build(member, Arc::clone(&self.config), NoPeers, log.clone(), state_machine)
-            .await
-            .map_err(|error| ended(error.to_string()))?;
-        raft.run();
-        let opened = Group::new(group, member, raft, log, machine, self.executor.clone());
-        supervise::spawn(opened.clone(), fatal);
+    /// Starts a task of this node's on the executor.
+    pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.executor.spawn(runtime::within(Arc::clone(&self.context), future))
+    }
 
-        match founder {
-            Some(node) if pristine => {
-                let founders = BTreeMap::from([(member, node)]);
-                opened.raft().initialize(founders).await.map_err(|error| ended(error.to_string()))?;
-            }
-            _ => supervise::elect_if_alone(&opened).await.map_err(|error| ended(error.to_string()))?,
-        }
-        Ok(opened)
+    /// A file for a snapshot that is being received.
+    pub(crate) fn spool(&self) -> Result<Spool, StorageError> {
+        let number = self.spools.fetch_add(1, Ordering::Relaxed);
+        Spool::create(Arc::clone(self.wal.disk()), number)
     }
 }
 
-fn ended(group: GroupId, error: tokio::task::JoinError) -> ConsensusError {
+fn ended(group: GroupId, error: JoinError) -> ConsensusError {
     ConsensusError::Fatal { group, reason: error.to_string() }
-}
-
-fn config(options: &Options) -> Config {
-    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let config = Config {
-        cluster_name: "photondb".to_owned(),
-        heartbeat_interval: millis(options.heartbeat_interval),
-        heartbeat_min_interval: Some(millis(options.heartbeat_interval) / 2),
-        election_timeout_min: millis(options.election_timeout_min),
-        election_timeout_max: millis(options.election_timeout_max),
-        max_payload_entries: limits::APPEND_ENTRIES_MAX,
-        max_append_entries: Some(limits::APPEND_ENTRIES_MAX),
-        api_batch_capacity: limits::APPEND_ENTRIES_MAX,
-        api_channel_size: Some(limits::PROPOSALS_WAITING_MAX),
-        notification_channel_size: Some(limits::NOTIFICATIONS_WAITING_MAX),
-        // Snapshots are checkpoints, purges follow them, and both are ours to time (CRATES 1.5, bug 2116).
-        snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: u64::MAX,
-        purge_batch_size: 1,
-        // A restarted leader is elected again (CRATES trap 8).
-        enable_leader_restore: Some(false),
-        enable_pre_vote: Some(true),
-        ..Config::default()
-    };
-    config.validate().expect("the limits of this crate agree with each other")
 }

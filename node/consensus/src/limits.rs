@@ -10,6 +10,13 @@ pub const ELECTION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 /// See [`ELECTION_TIMEOUT_MIN`].
 pub const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(700);
 
+/// How long a leader answers reads by itself after it sent what a quorum answered. Shorter than [`ELECTION_TIMEOUT_MAX`],
+/// for which whoever answered votes for nobody else, by the drift of two clocks.
+pub const LEASE: Duration = Duration::from_millis(400);
+
+/// The largest part by which a node's clock may run fast or slow. Real ones stay below a thousandth.
+pub const CLOCK_DRIFT_MAX: f64 = 0.25;
+
 /// Entries appended by one storage call, and sent in one message.
 pub const APPEND_ENTRIES_MAX: u64 = 4096;
 
@@ -40,3 +47,50 @@ pub const MEMBERS_MAX: usize = 1024;
 
 /// How long [`purge_behind`](crate::Group::purge_behind) waits for the core to take note of a checkpoint.
 pub const PURGE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long [`confirm_leading`](crate::Group::confirm_leading) waits for a quorum and for what is committed to be applied.
+pub const CONFIRM_WAIT: Duration = Duration::from_secs(2);
+
+/// How long [`transfer_leadership`](crate::Group::transfer_leadership) waits for the other member to take over.
+pub const TRANSFER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a change of membership waits for a quorum to have it.
+pub const MEMBERSHIP_WAIT: Duration = Duration::from_secs(10);
+
+/// Appends of one group that a follower has been sent and has not answered.
+pub const APPENDS_UNANSWERED_MAX: usize = 16;
+
+/// How long a follower may take to answer an append, besides the time for its bytes. A stream that is silent for longer
+/// is given up and opened again.
+pub const APPEND_ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// What a connection between nodes is expected to carry, in bytes per second: large messages are waited for accordingly.
+pub const TRANSFER_RATE_MIN: u64 = 4 << 20;
+
+/// A message to a member that another one sends, besides what its entries have.
+pub const MESSAGE_OVERHEAD_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a snapshot in one message. A larger chunk takes several.
+pub const PIECE_BYTES_MAX: usize = 256 << 10;
+
+/// The largest chunk of a snapshot that is accepted, in bytes.
+pub const CHUNK_BYTES_MAX: usize = 64 << 20;
+
+/// Snapshots that a node receives at once; one more waits.
+pub const SNAPSHOTS_RECEIVED_MAX: usize = 2;
+
+/// How long the sender of a snapshot waits for the receiver to take one more piece, and the receiver for one to come.
+pub const PIECE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a receiver may take to put a received snapshot in place of its state.
+pub const INSTALL_WAIT: Duration = Duration::from_secs(600);
+
+/// Entries that the log keeps behind a checkpoint for members that have not got them yet. A member that lacks more gets a
+/// snapshot.
+pub const LAG_ENTRIES_MAX: u64 = 1 << 16;
+
+/// The same, as payload bytes of the group's log.
+pub const LAG_BYTES_MAX: u64 = 256 << 20;
+
+/// A member that has not answered for so long is not waited for with purging.
+pub const LAG_SILENCE_MAX: Duration = Duration::from_secs(60);

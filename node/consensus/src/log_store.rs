@@ -4,7 +4,7 @@
 //! the WAL, so that its order on disk is the order of the calls (C1, C2; CRATES traps 1, 2 and 4). Completions come back
 //! in that order on the WAL's thread; all they do there is to wake the group's core.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -16,7 +16,7 @@ use openraft::storage::{IOFlushed, LeaderBoundedStreamError, LeaderBoundedStream
 use openraft::type_config::alias::LeaderIdOf;
 use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
-use photondb_proto::NodeId;
+use photondb_proto::{MemberId, NodeId};
 use photondb_storage::StorageError;
 use photondb_storage::wal::{Completion, Record, StreamId, Wal};
 use tokio::sync::oneshot;
@@ -66,17 +66,13 @@ pub(crate) async fn barrier(wal: &Wal) -> Result<(), StorageError> {
 
 impl LogStore {
     /// Reads what the WAL holds of the member's stream.
-    pub(crate) fn open(wal: Arc<Wal>, fatal: Fatal) -> Result<LogStore, ConsensusError> {
+    pub(crate) fn open(wal: Arc<Wal>, leadership: Arc<Leadership>, fatal: Fatal) -> Result<LogStore, ConsensusError> {
         let stream = StreamId(fatal.member.0);
         let head = Head::read(&wal, stream, &fatal)?;
-        let voted = Term(head.vote.as_ref().map_or(0, |vote| vote.leader_id.term));
-        let leadership = Arc::new(Leadership::new(voted));
+        if let Some(vote) = &head.vote {
+            leadership.voting(Term(vote.leader_id.term));
+        }
         Ok(LogStore { shared: Arc::new(Shared { wal, stream, leadership, fatal, head: Mutex::new(head) }) })
-    }
-
-    /// Shared with the rest of the group; emptied here when a higher vote is saved.
-    pub(crate) fn leadership(&self) -> Arc<Leadership> {
-        Arc::clone(&self.shared.leadership)
     }
 
     /// Whether nothing was ever written for this member: no vote, no entry, no purge.
@@ -90,12 +86,10 @@ impl LogStore {
         self.shared.head.lock().last.is_none()
     }
 
-    /// Makes the first entry the one that names the member the only voter, as founding a group does.
-    pub(crate) fn found(&self, node: NodeId) {
-        let member = self.shared.fatal.member;
-        let voters = vec![BTreeSet::from([member])];
-        let membership =
-            Membership::new(voters, BTreeMap::from([(member, node)])).expect("the voter is among the nodes");
+    /// Makes the first entry the one that names the founders the voters.
+    pub(crate) fn found(&self, founders: &BTreeMap<MemberId, NodeId>) {
+        let voters = vec![founders.keys().copied().collect()];
+        let membership = Membership::new(voters, founders.clone()).expect("the voters are among the nodes");
         let first = LogPosition { term: Term(0), index: 0 };
         let payload = format::encode_payload(&EntryPayload::Membership(membership));
         let mut head = self.shared.head.lock();
@@ -104,9 +98,20 @@ impl LogStore {
         self.shared.submit(&mut head, [record], None);
     }
 
-    /// The index up to which the log is purged.
-    pub(crate) fn purged_index(&self) -> Option<u64> {
-        self.shared.head.lock().purged.as_ref().map(|id| id.index)
+    /// The last entry.
+    pub(crate) fn last(&self) -> Option<LogPosition> {
+        self.shared.head.lock().last.as_ref().map(position)
+    }
+
+    /// The position up to which the log is purged.
+    pub(crate) fn purged(&self) -> Option<LogPosition> {
+        self.shared.head.lock().purged.as_ref().map(position)
+    }
+
+    /// The room that the stream takes in the log.
+    pub(crate) fn bytes(&self) -> u64 {
+        let all = self.shared.wal.stream_metrics();
+        all.iter().find(|(stream, _)| *stream == self.shared.stream).map_or(0, |(_, metrics)| metrics.live_bytes)
     }
 
     /// Writes what was only known in memory, so that the next start re-applies without waiting for an election.
@@ -357,6 +362,10 @@ impl RaftLogStorage<Types> for LogStore {
                 bytes = 0;
             }
             bytes += payload.len();
+            if let EntryPayload::Membership(membership) = &entry.payload {
+                // Before anybody else can see it: a lease counts by the membership in force (C9).
+                shared.leadership.appending(entry.log_id, membership);
+            }
             records.push(Record::Entry { index: at.index, term: at.term.0, payload });
             head.last = Some(entry.log_id);
         }
@@ -372,6 +381,7 @@ impl RaftLogStorage<Types> for LogStore {
         let from = next_index(&last);
         assert!(from >= next_index(&head.committed), "C3: what is committed is never truncated");
         head.last = last;
+        self.shared.leadership.truncated(last.as_ref());
         self.shared.submit(&mut head, [Record::Truncate { from }], None);
         Ok(())
     }

@@ -1,80 +1,235 @@
-//! The way to other members. There is none yet: every call says so.
+//! The way to other members: openraft's network on [`Peers`].
 //!
-//! A group of one member never comes here. A group that has peers cannot elect, append or send a snapshot, and the error
-//! of each attempt is what openraft logs. Pre-vote refuses as well: the trait's own default would grant it.
+//! Votes, heartbeats and the handing over of leadership are requests on the urgent lane, so that they never wait behind
+//! entries. Entries go as one exchange for each follower and group ([`append`]), whose exchanges share the log lane's
+//! connection between two nodes; snapshots as an exchange on the bulk lane ([`snapshot`]). Each message names both members:
+//! one that was erased, or is not born yet, answers so.
+
+mod append;
+mod snapshot;
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
-use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::RPCOption;
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
+};
 use openraft::type_config::alias::SnapshotOf;
-use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
-use photondb_proto::{MemberId, NodeId};
+use openraft::{OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use photondb_proto::v1;
+use photondb_proto::v1::raft_answer::Answer;
+use photondb_proto::v1::raft_request::Ask;
+use photondb_proto::{GroupId, MemberId, NodeId};
+use photondb_runtime::clock::Moment;
+use photondb_runtime::peers::{Lane, Peer, PeerError, Peers, Service};
+use photondb_runtime::task::Blocking;
+use prost::Message;
 
+use crate::leadership::Leadership;
+use crate::position::Term;
 use crate::replicated::Snapshot;
 use crate::types::{Types, Vote};
+use crate::wire::{self, Address, WireError};
 
-/// Makes [`NoPeer`]s.
-pub(crate) struct NoPeers;
+pub(crate) use snapshot::continued_crc;
 
-/// A peer that nothing can be sent to.
-pub(crate) struct NoPeer {
-    member: MemberId,
+/// What one answer to an append is for openraft.
+type Appended = Result<openraft::raft::StreamAppendResult<Types>, RPCError<Types>>;
+
+/// Makes the channels from one member to the others of its group.
+pub(crate) struct Network {
+    pub(crate) group: GroupId,
+    pub(crate) member: MemberId,
+    pub(crate) peers: Arc<dyn Peers>,
+    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) blocking: Blocking,
+}
+
+/// The way to one other member.
+pub(crate) struct Channel {
+    address: Address,
     node: NodeId,
+    peers: Arc<dyn Peers>,
+    leadership: Arc<Leadership>,
+    blocking: Blocking,
+    /// Carries heartbeats only.
+    beats: bool,
 }
 
-impl NoPeer {
-    fn unreachable(&self) -> Unreachable<Types> {
-        Unreachable::from_string(format!(
-            "member {} on node {} cannot be reached: this version has no transport between nodes",
-            self.member, self.node
-        ))
+impl Network {
+    fn channel(&self, to: MemberId, node: NodeId, beats: bool) -> Channel {
+        Channel {
+            address: Address { group: self.group, from: self.member, to },
+            node,
+            peers: Arc::clone(&self.peers),
+            leadership: Arc::clone(&self.leadership),
+            blocking: self.blocking,
+            beats,
+        }
     }
 }
 
-impl RaftNetworkFactory<Types> for NoPeers {
-    type Network = NoPeer;
+impl RaftNetworkFactory<Types> for Network {
+    type Network = Channel;
 
-    async fn new_client(&mut self, target: MemberId, node: &NodeId) -> NoPeer {
-        NoPeer { member: target, node: *node }
+    async fn new_client(&mut self, target: MemberId, node: &NodeId) -> Channel {
+        self.channel(target, *node, false)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: MemberId, node: &NodeId) -> Channel {
+        self.channel(target, *node, true)
     }
 }
 
-impl RaftNetworkV2<Types> for NoPeer {
+impl Channel {
+    fn peer(&self) -> Peer {
+        Peer(self.node.0)
+    }
+
+    /// Asks on the urgent lane and gives the answer of the member, within `limit`.
+    async fn ask(&self, ask: Ask, action: RPCTypes, limit: Duration) -> Result<Answer, RPCError<Types>> {
+        let body = v1::RaftRequest { address: Some(self.address.write()), ask: Some(ask) };
+        let body = Bytes::from(body.encode_to_vec());
+        let asked = self.peers.request(self.peer(), Service::Consensus, Lane::Urgent, body, limit);
+        let answer = asked.await.map_err(|error| self.failed(error, action))?;
+        self.answer(answer)
+    }
+
+    fn answer(&self, bytes: Bytes) -> Result<Answer, RPCError<Types>> {
+        match v1::RaftAnswer::decode(bytes) {
+            Ok(v1::RaftAnswer { answer: Some(Answer::Absent(absent)) }) => Err(self.absent(&absent)),
+            Ok(v1::RaftAnswer { answer: Some(answer) }) => Ok(answer),
+            Ok(v1::RaftAnswer { answer: None }) => Err(self.unexpected("an answer that says nothing")),
+            Err(error) => Err(self.unexpected(error)),
+        }
+    }
+
+    fn absent(&self, absent: &v1::RaftAbsent) -> RPCError<Types> {
+        let Address { group, to, .. } = self.address;
+        let why = absent.why().as_str_name();
+        Unreachable::from_string(format!("member {to} of group {group} is not on node {}: {why}", self.node)).into()
+    }
+
+    fn unexpected(&self, what: impl std::fmt::Display) -> RPCError<Types> {
+        NetworkError::from_string(format!("node {} sent what this version does not know: {what}", self.node)).into()
+    }
+
+    fn failed(&self, error: PeerError, action: RPCTypes) -> RPCError<Types> {
+        match error {
+            PeerError::NotSent(_) => Unreachable::from_string(error).into(),
+            PeerError::TimedOut(after) => self.late(action, after),
+            PeerError::Refused(_) | PeerError::Lost(_) => NetworkError::from_string(error).into(),
+        }
+    }
+
+    fn late(&self, action: RPCTypes, timeout: Duration) -> RPCError<Types> {
+        Timeout { action, id: self.address.from, target: self.address.to, timeout }.into()
+    }
+
+    fn other<T>(&self, _answer: Answer) -> Result<T, RPCError<Types>> {
+        Err(self.unexpected("an answer to something else"))
+    }
+
+    fn read<T>(&self, read: Result<T, WireError>) -> Result<T, RPCError<Types>> {
+        read.map_err(|error| self.unexpected(error))
+    }
+
+    /// Sends a message without entries. Answered, it counts for the lease from this moment of sending.
+    async fn beat(&self, request: AppendEntriesRequest<Types>, limit: Duration) -> Appended {
+        let (term, sent) = (Term(request.vote.leader_id.term), self.leadership.now());
+        let asked = self.ask(Ask::Beat(wire::append(&request)), RPCTypes::AppendEntries, limit).await?;
+        let Answer::Appended(appended) = asked else { return self.other(asked) };
+        let appended = self.read(wire::read_appended(appended))?;
+        self.count(&appended, term, sent);
+        Ok(appended)
+    }
+
+    /// A member that answers a leader, unless it has voted higher, has promised to follow it for a while.
+    fn count(&self, answer: &openraft::raft::StreamAppendResult<Types>, term: Term, sent: Moment) {
+        if !matches!(answer, Err(openraft::raft::StreamAppendError::HigherVote(_))) {
+            self.leadership.answered(self.address.to, term, sent);
+        }
+    }
+}
+
+impl RaftNetworkV2<Types> for Channel {
     type SnapshotData = Snapshot;
 
     async fn append_entries(
         &mut self,
-        _request: AppendEntriesRequest<Types>,
-        _option: RPCOption,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
+        self.beat(request, option.soft_ttl()).await.map(AppendEntriesResponse::from)
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Appended>, RPCError<Types>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        let limit = option.soft_ttl();
+        if self.beats {
+            let channel = &*self;
+            let answers = input.then(move |request| channel.beat(request, limit));
+            return Box::pin(async move { Ok(Box::pin(answers) as BoxStream<'s, Appended>) });
+        }
+        Box::pin(async move {
+            let session = append::Session::open(self, limit).await?;
+            Ok(Box::pin(stream::unfold(Some((session, input)), append::next)) as BoxStream<'s, Appended>)
+        })
     }
 
     async fn vote(
         &mut self,
-        _request: VoteRequest<Types>,
-        _option: RPCOption,
+        request: VoteRequest<Types>,
+        option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
+        let asked = self.ask(Ask::Vote(wire::election(&request)), RPCTypes::Vote, option.soft_ttl()).await?;
+        let Answer::Elected(elected) = asked else { return self.other(asked) };
+        self.read(wire::read_elected(elected))
     }
 
     async fn pre_vote(
         &mut self,
-        _request: VoteRequest<Types>,
-        _option: RPCOption,
+        request: VoteRequest<Types>,
+        option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
+        let asked = self.ask(Ask::PreVote(wire::election(&request)), RPCTypes::Vote, option.soft_ttl()).await?;
+        let Answer::Elected(elected) = asked else { return self.other(asked) };
+        self.read(wire::read_elected(elected))
     }
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: SnapshotOf<Types, Snapshot>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        _option: RPCOption,
+        vote: Vote,
+        snapshot: SnapshotOf<Types, Snapshot>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        Err(self.unreachable().into())
+        self.send_snapshot(vote, snapshot, cancel, option).await
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        // Whoever asked for it: the other member may be elected from here on.
+        self.leadership.cede(Term(request.from_leader().leader_id.term));
+        let asked =
+            self.ask(Ask::Transfer(wire::transfer(&request)), RPCTypes::TransferLeader, option.soft_ttl()).await?;
+        let Answer::Transferred(transferred) = asked else { return self.other(asked) };
+        self.read(wire::read_transferred(transferred, &request))
     }
 }

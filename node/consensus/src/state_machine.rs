@@ -8,6 +8,7 @@ use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use photondb_runtime::task::Blocking;
 use photondb_storage::wal::Wal;
 
 use crate::error::ApplyError;
@@ -25,6 +26,7 @@ pub(crate) struct StateMachine {
     machine: Arc<dyn Replicated>,
     leadership: Arc<Leadership>,
     wal: Arc<Wal>,
+    blocking: Blocking,
     fatal: Fatal,
     applied: Option<LogId>,
     membership: StoredMembership,
@@ -37,13 +39,14 @@ impl StateMachine {
         machine: Arc<dyn Replicated>,
         leadership: Arc<Leadership>,
         wal: Arc<Wal>,
+        blocking: Blocking,
         fatal: Fatal,
     ) -> Result<StateMachine, FormatError> {
         let (applied, membership) = format::decode_applied(&machine.applied().consensus)?;
         if let Some(applied) = &applied {
             leadership.applied(Term(applied.leader_id.term));
         }
-        Ok(StateMachine { machine, leadership, wal, fatal, applied, membership, announced: None })
+        Ok(StateMachine { machine, leadership, wal, blocking, fatal, applied, membership, announced: None })
     }
 
     /// Whether anything has been applied.
@@ -157,7 +160,12 @@ impl RaftStateMachine<Types> for StateMachine {
         barrier(&self.wal).await.map_err(|error| self.fatal.storage(error))?;
         let consensus = format::encode_applied(meta.last_log_id.as_ref(), &meta.last_membership);
         snapshot.applied = Applied { consensus };
-        self.machine.install(snapshot).map_err(|error| self.fatal.state_machine(error))?;
+        // It takes as long as the snapshot is large, and the other groups of this thread go on meanwhile.
+        let machine = Arc::clone(&self.machine);
+        let installed = self.blocking.run(move || machine.install(snapshot)).await;
+        installed
+            .unwrap_or_else(|error| Err(ApplyError::new(error)))
+            .map_err(|error| self.fatal.state_machine(error))?;
         if let Some(last) = &meta.last_log_id {
             self.leadership.applied(Term(last.leader_id.term));
         }

@@ -1,31 +1,37 @@
-//! Watches a running group: who leads, and whether its core still lives.
+//! Watches a running group: who leads, and whether its core still lives; and lets a member take part when it may.
 
-use openraft::ServerState;
+use std::time::Duration;
+
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{AsyncRuntime, ServerState};
 
 use crate::error::ConsensusError;
 use crate::fatal::Fatal;
 use crate::group::{Group, Raft};
 use crate::position::Term;
+use crate::runtime::Runtime;
 use crate::state_machine::StateMachine;
-use crate::types::Types;
+use crate::types::{Membership, Types};
 
 /// Follows the core until it ends. When it ends without having been asked to, the node does too (C6).
 pub(crate) fn spawn(group: Group, fatal: Fatal) {
-    tokio::spawn(async move {
+    Runtime::spawn(async move {
         let raft = group.raft().clone();
         let mut metrics = raft.server_metrics();
         loop {
-            let led = {
-                let now = metrics.borrow_watched();
-                (now.state == ServerState::Leader).then_some(Term(now.vote.leader_id.term))
-            };
-            group.leadership().elected(led);
+            {
+                let now = metrics.borrow_and_update();
+                let led = (now.state == ServerState::Leader).then_some(Term(now.vote.leader_id.term));
+                let membership = &now.membership_config;
+                group.leadership().elected(led, *membership.log_id(), membership.membership());
+                let leader = now.current_leader.and_then(|member| Some((member, *membership.get_node(&member)?)));
+                group.set_leader(leader);
+            }
             if announce(&raft).await.is_err() || metrics.changed().await.is_err() {
                 break;
             }
         }
-        group.leadership().elected(None);
+        leads_no_more(&group);
         if !group.is_stopping() {
             let reason = match raft.is_initialized().await {
                 Ok(_) => "its core has ended".to_owned(),
@@ -34,6 +40,11 @@ pub(crate) fn spawn(group: Group, fatal: Fatal) {
             fatal.end(reason);
         }
     });
+}
+
+fn leads_no_more(group: &Group) {
+    group.leadership().elected(None, None, &Membership::default());
+    group.set_leader(None);
 }
 
 /// Lets the apply task tell the state machine what has changed about leading.
@@ -45,21 +56,46 @@ async fn announce(raft: &Raft) -> Result<(), openraft::errors::Fatal<Types>> {
     .await
 }
 
-/// The only voter of the membership in force needs nobody's vote and waits for no timeout.
-pub(crate) async fn elect_if_alone(group: &Group) -> Result<(), openraft::errors::Fatal<Types>> {
+/// Lets the member answer and elect: at once when nobody can rely on what it promised in an earlier life, otherwise after
+/// `wait` (C10). The only voter of the committed membership and of the one in force needs nobody's vote and waits for no
+/// timeout.
+pub(crate) async fn let_take_part(
+    group: &Group,
+    pristine: bool,
+    wait: Duration,
+) -> Result<(), openraft::errors::Fatal<Types>> {
     let member = group.member();
-    let alone =
-        group.raft().with_raft_state(move |state| state.membership_state.effective().voter_ids().eq([member])).await?;
-    if alone {
-        group.raft().trigger().elect(false).await?;
+    let (alone, founder) = group
+        .raft()
+        .with_raft_state(move |state| {
+            let memberships = [state.membership_state.effective(), state.membership_state.committed()];
+            let alone = |voters: Vec<_>| voters == [member];
+            let known = memberships.iter().filter(|membership| membership.log_id().is_some());
+            let alone = known.map(|membership| alone(membership.voter_ids().collect())).reduce(|a, b| a && b);
+            (alone == Some(true), memberships[0].voter_ids().any(|voter| voter == member))
+        })
+        .await?;
+    if !alone && !pristine {
+        let held = group.clone();
+        Runtime::spawn(async move {
+            Runtime::sleep(wait).await;
+            held.take_part();
+        });
+        return Ok(());
     }
+    if alone || founder {
+        // A founder need not wait until its fellows could have had a leader; who comes last finds a quorum. Before the
+        // timer may do the same: two elections would be two terms.
+        group.raft().trigger().elect(!alone).await?;
+    }
+    group.take_part();
     Ok(())
 }
 
 /// Ends the core, lets the state machine know, and makes what the log still holds in memory durable.
 pub(crate) async fn stop(group: &Group) -> Result<(), ConsensusError> {
     group.set_stopping();
-    group.leadership().elected(None);
+    leads_no_more(group);
     let _ = announce(group.raft()).await;
     let ended = |reason: String| ConsensusError::Fatal { group: group.id(), reason };
     group.raft().shutdown().await.map_err(|error| ended(error.to_string()))?;

@@ -24,7 +24,7 @@ impl RaftTypeConfig for Types {
     type Vote = openraft::impls::Vote<LeaderId>;
     type Payload = EntryPayload<Command, MemberId, NodeId>;
     type Entry = openraft::impls::Entry<CommittedLeaderIdOf<Types>, Self::Payload>;
-    type AsyncRuntime = openraft_rt_tokio::TokioRuntime;
+    type AsyncRuntime = crate::runtime::Runtime;
     type Responder<T>
         = OneshotResponder<Types, T>
     where

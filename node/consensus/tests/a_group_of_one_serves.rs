@@ -63,7 +63,10 @@ fn a_stale_term_is_refused_and_nothing_is_appended() {
         let before = end(&node);
         for asked in [Term(0), old, Term(term.0 + 1)] {
             let refused = propose(&group, asked, "x").await.unwrap_err();
-            assert_eq!(refused, ProposeError::NotLeader { asked, led: Some(term), leader: None });
+            assert_eq!(
+                refused,
+                ProposeError::NotLeader { asked, led: Some(term), leader: Some((MemberId(1), node::NODE)) }
+            );
             assert!(refused.is_known_not_proposed());
         }
         assert_eq!(end(&node), before);
@@ -140,8 +143,13 @@ fn a_stopped_group_starts_again_in_the_same_process() {
 fn an_idle_leader_keeps_its_lead() {
     let (disk, checkpoints) = fresh();
     let millis = Duration::from_millis;
-    let quick =
-        Options { heartbeat_interval: millis(20), election_timeout_min: millis(50), election_timeout_max: millis(70) };
+    let quick = Options {
+        heartbeat_interval: millis(20),
+        election_timeout_min: millis(50),
+        election_timeout_max: millis(70),
+        lease: millis(40),
+        ..Options::default()
+    };
     let node = Node::open_with(&disk, &checkpoints, quick, Duration::ZERO).unwrap();
     block_on(async {
         let (group, machine, term) = node.lead(1).await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use photondb_cluster_state::{ClusterState, Command, Compression, Durability, NewShard, WriteAcks, apply};
-use photondb_consensus::{Groups, Options};
+use photondb_consensus::{Groups, GroupsParts};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{Conflict, ReadMode, Table, TableInfo, Transition, Write, WriteOptions};
 use photondb_replica::{Replicas, ShardTable};
@@ -45,7 +45,7 @@ fn parts() -> Parts {
     wal.set_waker(Box::new(move || waking.wake()));
     let executor = Executor::start("raft").expect("a thread starts");
     let fatal = Arc::new(|reason: String| panic!("a group ended: {reason}"));
-    let groups = Groups::new(wal, executor.handle().runtime().clone(), fatal, Options::default());
+    let groups = Groups::new(GroupsParts::alone(wal, executor.handle().runtime().clone(), fatal, NODE));
     let replicas = Replicas::new(NODE, engine, groups, executor.handle());
     let state = state();
     let reconciling = replicas.clone();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Command, Compression, Durability, NewShard, WriteAcks, apply};
-use photondb_consensus::{Groups, Options};
+use photondb_consensus::{Groups, GroupsParts};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{
     Access, Conflict, DatumRange, Keys, Order, ReadMode, Table, TableInfo, Transition, Write, WriteOptions, WriteResult,
@@ -45,7 +45,7 @@ fn parts() -> Parts {
     wal.set_waker(Box::new(move || waking.wake()));
     let executor = Executor::start("raft").expect("a thread starts");
     let fatal = Arc::new(|reason: String| panic!("a group ended: {reason}"));
-    let groups = Groups::new(wal, executor.handle().runtime().clone(), fatal, Options::default());
+    let groups = Groups::new(GroupsParts::alone(wal, executor.handle().runtime().clone(), fatal, NODE));
     let replicas = Replicas::new(NODE, engine, groups, executor.handle());
     let mut state = ClusterState::at_birth();
     let database = state.database_named("test").expect("is there at birth").id;

@@ -1,5 +1,6 @@
 //! Tasks of one thread, and threads of their own.
 
+mod blocking;
 mod executor;
 mod step_thread;
 mod threads;
@@ -7,10 +8,11 @@ mod threads;
 use std::future::Future;
 use std::time::Duration;
 
+pub use blocking::Blocking;
 pub use executor::{Executor, Handle};
 pub use step_thread::{Step, StepThread, Waking};
 pub use threads::{Steps, Threads};
-pub use tokio::task::JoinHandle;
+pub use tokio::task::{JoinError, JoinHandle};
 
 /// The time given to [`timeout`] has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

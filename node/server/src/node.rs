@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use photondb_consensus::{Groups, OnFatal, Options as RaftOptions};
+use photondb_consensus::{Groups, GroupsParts, OnFatal};
 use photondb_proto::NodeId;
 use photondb_query::{Environment, MemoryBudget};
 use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
-use photondb_runtime::peers::{NoPeers, Peers};
+use photondb_runtime::peers::{NoPeers, Peers, Service};
 use photondb_runtime::random::Random;
 use photondb_runtime::task::{Executor, Handle, StepThread, Threads, sleep, timeout};
 use photondb_storage::disk::Disk;
@@ -176,9 +176,28 @@ impl Node {
         let log_writer =
             storage_threads::start_log_writer(&*threads, &engine, fatal.clone()).map_err(StartError::Thread)?;
         let raft = threads.executor(storage_threads::RAFT).map_err(StartError::Thread)?;
-        let groups =
-            Groups::new(engine.wal().clone(), raft.handle().runtime().clone(), fatal.clone(), RaftOptions::default());
         let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
+        let rpc = threads.executor("cluster").map_err(StartError::Thread)?;
+        let identity =
+            config.cluster_secret.as_ref().map(|secret| Arc::new(Identity::new(node_id, &secret.0, clock.clone())));
+        let (peers, services): (Arc<dyn Peers>, _) = match (outside.peers, &identity) {
+            (Some(Neighbours { peers, services }), _) => (peers, services),
+            (None, Some(identity)) => {
+                (Arc::new(GrpcPeers::new(outside.net, rpc.handle(), identity.clone())), Arc::default())
+            }
+            (None, None) => (Arc::new(NoPeers), Arc::default()),
+        };
+        let groups = Groups::new(GroupsParts {
+            wal: engine.wal().clone(),
+            executor: raft.handle().runtime().clone(),
+            fatal: fatal.clone(),
+            options: outside.raft,
+            node: node_id,
+            peers: peers.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        });
+        services.set(Service::Consensus, groups.service());
         let compacting = Arc::new(AtomicBool::new(false));
         let page_writer = storage_threads::start_page_writer(
             &*threads,
@@ -191,16 +210,6 @@ impl Node {
         )
         .map_err(StartError::Thread)?;
         let memory = MemoryBudget::new(config.all_queries_bytes);
-        let rpc = threads.executor("cluster").map_err(StartError::Thread)?;
-        let identity =
-            config.cluster_secret.as_ref().map(|secret| Arc::new(Identity::new(node_id, &secret.0, clock.clone())));
-        let (peers, services): (Arc<dyn Peers>, _) = match (outside.peers, &identity) {
-            (Some(Neighbours { peers, services }), _) => (peers, services),
-            (None, Some(identity)) => {
-                (Arc::new(GrpcPeers::new(outside.net, rpc.handle(), identity.clone())), Arc::default())
-            }
-            (None, None) => (Arc::new(NoPeers), Arc::default()),
-        };
         let foundation = Arc::new(Foundation {
             engine,
             groups,

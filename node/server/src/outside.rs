@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use photondb_consensus::OnFatal;
+use photondb_consensus::{OnFatal, Options as RaftOptions};
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Net;
 use photondb_runtime::peers::Peers;
@@ -29,6 +29,8 @@ pub struct Outside {
     pub disk: Option<Arc<dyn Disk>>,
     /// Stands in place of storage's options, which follow from the configuration.
     pub storage: Option<EngineOptions>,
+    /// Timers of Raft groups, and where their snapshots are read.
+    pub raft: RaftOptions,
     /// Stands in place of gRPC between nodes.
     pub peers: Option<Neighbours>,
     /// Ends the node at once, without any cleaning up.
@@ -54,6 +56,7 @@ impl Outside {
             threads: Arc::new(SystemThreads),
             disk: None,
             storage: None,
+            raft: RaftOptions::default(),
             peers: None,
             fatal: Arc::new(end_process),
         }

@@ -56,7 +56,9 @@ fn open(machine: &Arc<List>) -> StateMachine {
         std::thread::spawn(move || wal.step());
     }));
     let fatal = Fatal { group: GroupId(1), member: MemberId(1), end: Arc::new(|why| panic!("{why}")) };
-    StateMachine::open(Arc::clone(machine) as _, Arc::new(Leadership::new(Term(0))), wal, fatal).unwrap()
+    let clock = Arc::new(photondb_runtime::clock::ManualClock::default());
+    let leadership = Arc::new(Leadership::new(fatal.member, clock, crate::limits::LEASE));
+    StateMachine::open(Arc::clone(machine) as _, leadership, wal, Blocking::Here, fatal).unwrap()
 }
 
 fn entry(index: u64, payload: EntryPayload<Command, MemberId, NodeId>) -> Entry {

@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use photondb_consensus::{
-    Applied, ApplyError, CommittedEntry, ConsensusError, Group, Groups, LogPosition, Options, ProposeError, Replicated,
-    Snapshot, Term,
+    Applied, ApplyError, CommittedEntry, ConsensusError, Group, Groups, GroupsParts, LogPosition, OnFatal, Options,
+    ProposeError, Replicated, Snapshot, Term,
 };
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_storage::StorageError;
@@ -128,6 +128,7 @@ pub fn patient() -> Options {
         heartbeat_interval: Duration::from_secs(20),
         election_timeout_min: Duration::from_secs(60),
         election_timeout_max: Duration::from_secs(70),
+        ..Options::default()
     }
 }
 
@@ -169,11 +170,21 @@ impl Node {
         wal.set_waker(Box::new(move || waking.unpark()));
 
         let (handle, raft, stop_raft) = raft_thread();
-        let fatal = Arc::new(Mutex::new(Vec::new()));
-        let report = Arc::clone(&fatal);
-        let groups = Groups::new(Arc::clone(&wal), handle, Arc::new(move |why| report.lock().push(why)), options);
+        let reasons = Arc::new(Mutex::new(Vec::new()));
+        let report = Arc::clone(&reasons);
+        let fatal: OnFatal = Arc::new(move |why| report.lock().push(why));
+        let parts = GroupsParts::alone(Arc::clone(&wal), handle, fatal.clone(), NODE);
+        let groups = Groups::new(GroupsParts { options, ..parts });
         let threads = vec![writer, raft];
-        Ok(Node { groups, wal, fatal, checkpoints: Arc::clone(checkpoints), stop, stop_raft: Some(stop_raft), threads })
+        Ok(Node {
+            groups,
+            wal,
+            fatal: reasons,
+            checkpoints: Arc::clone(checkpoints),
+            stop,
+            stop_raft: Some(stop_raft),
+            threads,
+        })
     }
 
     pub fn machine(&self, group: GroupId) -> Arc<Toy> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use photondb_cluster_state::{ClusterState, Command, Compression, Durability, NewShard, WriteAcks, apply};
-use photondb_consensus::{Groups, Options};
+use photondb_consensus::{Groups, GroupsParts};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{Conflict, ReadMode, Table, TableInfo, Transition, Write, WriteOptions, WriteResult};
 use photondb_replica::{Replicas, ShardTable};
@@ -90,7 +90,7 @@ pub fn start_on(disk: &SimulatedDisk, options: EngineOptions, state: ClusterStat
         eprintln!("a group ended: {reason}");
         std::process::abort();
     });
-    let groups = Groups::new(wal, executor.handle().runtime().clone(), fatal, Options::default());
+    let groups = Groups::new(GroupsParts::alone(wal, executor.handle().runtime().clone(), fatal, NODE));
     let replicas = Replicas::new(NODE, engine.clone(), groups.clone(), executor.handle());
     let parts = Parts { replicas, engine, groups, executor, state, _log_writer: log_writer };
     parts.reconcile();
