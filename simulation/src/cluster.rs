@@ -13,13 +13,14 @@ use std::time::{Duration, SystemTime};
 use photondb_storage::disk::simulated::Latency;
 use turmoil::{Builder, Sim};
 
-use crate::machine::{End, Machine};
+use crate::machine::{CLUSTER_PORT, End, Machine};
 use crate::network::SimulatedNet;
+use crate::peers::Post;
 use crate::random::Random;
 use crate::site::Judge;
 use crate::trace::Trace;
 use fault::{Fault, Place, Timed};
-use plan::ClusterPlan;
+use plan::{ClusterPlan, Transport};
 use wires::Wires;
 
 /// How long one step of virtual time is.
@@ -38,6 +39,7 @@ pub struct Cluster<'a> {
     /// What ends, and when.
     lasting: Vec<(Duration, Fault)>,
     wires: Wires,
+    post: Option<Post>,
     trace: Trace,
     judge: Judge,
     now: Rc<Cell<Duration>>,
@@ -82,13 +84,21 @@ impl<'a> Cluster<'a> {
             .simulation_duration(Duration::MAX)
             .tcp_capacity(1 << 12)
             .build();
+        let post = match plan.transport {
+            Transport::Connections => None,
+            Transport::Messages(manners) => Some(Post::new(random.fork(), manners)),
+        };
         let places: Vec<IpAddr> = (0..plan.machines.len()).map(address).collect();
         let mut machines = Vec::new();
         for (place, machine) in plan.machines.iter().enumerate() {
             let others: Vec<IpAddr> = places.iter().copied().filter(|other| *other != places[place]).collect();
             let net = SimulatedNet::new(plan.write_bytes_max);
             let name = format!("n{}", place + 1);
-            let machine = Machine::new(&name, places[place], &others, machine, net, &mut random);
+            if let Some(post) = &post {
+                post.put_address(format!("{}:{CLUSTER_PORT}", places[place]), place);
+            }
+            let own_post = post.clone().map(|post| (post, place));
+            let machine = Machine::new(&name, places[place], &others, machine, net, own_post, &mut random);
             let software = machine.clone();
             sim.host(places[place], move || {
                 let machine = software.clone();
@@ -107,7 +117,8 @@ impl<'a> Cluster<'a> {
             machines,
             faults,
             lasting: Vec::new(),
-            wires: Wires::new(places),
+            wires: Wires::new(places, post.clone()),
+            post,
             judge: Judge::new(trace.clone()),
             trace,
             now,
@@ -171,6 +182,9 @@ impl<'a> Cluster<'a> {
             if let Power::OffUntil { until: at, .. } = power {
                 *at = until;
             }
+        }
+        if let Some(post) = &self.post {
+            post.calm();
         }
         self.trace.event("everything is healed");
     }

@@ -15,6 +15,7 @@ pub mod history;
 pub mod machine;
 pub mod network;
 mod node;
+pub mod peers;
 pub mod plan;
 pub mod probe;
 pub mod random;

@@ -18,9 +18,11 @@ use photondb_runtime::task::{Blocking, Executor, StepThread, Steps, Threads};
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use tokio::sync::Notify;
 
+use crate::cluster::fault::Place;
 use crate::cluster::plan::MachinePlan;
 use crate::ended::Ended;
 use crate::network::SimulatedNet;
+use crate::peers::Post;
 use crate::random::Random;
 
 /// The port of drivers on each machine.
@@ -59,6 +61,8 @@ struct Inner {
     others: Vec<String>,
     disk: SimulatedDisk,
     net: SimulatedNet,
+    /// Carries what nodes say to each other; `None`: they speak gRPC over the network.
+    post: Option<(Post, Place)>,
     plan: MachinePlan,
     seed: u64,
     lives: Cell<u64>,
@@ -85,6 +89,7 @@ impl Machine {
         others: &[IpAddr],
         plan: &MachinePlan,
         net: SimulatedNet,
+        post: Option<(Post, Place)>,
         random: &mut Random,
     ) -> Machine {
         let options = SimulatedOptions { torn_sectors: plan.torn_sectors, ..SimulatedOptions::default() };
@@ -97,6 +102,7 @@ impl Machine {
             others: others.iter().map(listens).collect(),
             disk,
             net,
+            post,
             plan: plan.clone(),
             seed: random.bits(),
             lives: Cell::new(0),
@@ -175,7 +181,7 @@ impl Machine {
                 blocking: Blocking::Here,
                 ..RaftOptions::default()
             },
-            peers: None,
+            peers: self.inner.post.as_ref().map(|(post, place)| Arc::new(post.letters(*place)) as _),
             storage: Some(self.inner.plan.storage.clone()),
             fatal: Arc::new(move |reason| ended.end(reason)),
         }

@@ -22,7 +22,7 @@ use photondb_query::{Environment, MemoryBudget};
 use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
-use photondb_runtime::peers::{NoPeers, Peers, Service};
+use photondb_runtime::peers::{NoPeers, Peer, Peers, Service};
 use photondb_runtime::random::Random;
 use photondb_runtime::task::{Executor, Handle, StepThread, Threads, sleep, timeout};
 use photondb_storage::disk::Disk;
@@ -44,7 +44,7 @@ use crate::http;
 use crate::limits::{
     ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
 };
-use crate::outside::{Neighbours, Outside};
+use crate::outside::Outside;
 use crate::peers::GrpcPeers;
 use crate::rpc::identity::Identity;
 use crate::rpc::{self, ControlService, LateControl, NodeService};
@@ -180,12 +180,11 @@ impl Node {
         let rpc = threads.executor("cluster").map_err(StartError::Thread)?;
         let identity =
             config.cluster_secret.as_ref().map(|secret| Arc::new(Identity::new(node_id, &secret.0, clock.clone())));
-        let (peers, services): (Arc<dyn Peers>, _) = match (outside.peers, &identity) {
-            (Some(Neighbours { peers, services }), _) => (peers, services),
-            (None, Some(identity)) => {
-                (Arc::new(GrpcPeers::new(outside.net, rpc.handle(), identity.clone())), Arc::default())
-            }
-            (None, None) => (Arc::new(NoPeers), Arc::default()),
+        let services = Arc::<Services>::default();
+        let peers: Arc<dyn Peers> = match (outside.peers, &identity) {
+            (Some(neighbours), _) => neighbours.meet(Peer(node_id.0), services.clone()),
+            (None, Some(identity)) => Arc::new(GrpcPeers::new(outside.net, rpc.handle(), identity.clone())),
+            (None, None) => Arc::new(NoPeers),
         };
         let groups = Groups::new(GroupsParts {
             wal: engine.wal().clone(),

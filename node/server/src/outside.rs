@@ -5,7 +5,7 @@ use std::sync::Arc;
 use photondb_consensus::{OnFatal, Options as RaftOptions};
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Net;
-use photondb_runtime::peers::Peers;
+use photondb_runtime::peers::{Peer, Peers};
 use photondb_runtime::random::Random;
 use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom, SystemThreads};
 use photondb_runtime::task::Threads;
@@ -32,18 +32,16 @@ pub struct Outside {
     /// Timers of Raft groups, and where their snapshots are read.
     pub raft: RaftOptions,
     /// Stands in place of gRPC between nodes.
-    pub peers: Option<Neighbours>,
+    pub peers: Option<Arc<dyn Neighbours>>,
     /// Ends the node at once, without any cleaning up.
     pub fatal: OnFatal,
 }
 
 /// Other nodes, both ways.
-#[derive(Clone)]
-pub struct Neighbours {
-    /// The way to them.
-    pub peers: Arc<dyn Peers>,
-    /// What they are answered by: the node fills it with its parts.
-    pub services: Arc<Services>,
+pub trait Neighbours: Send + Sync {
+    /// The node, which is `me`, is there, and answers with `services`. Gives the way to the others. Called on a thread that
+    /// runs the node's tasks.
+    fn meet(&self, me: Peer, services: Arc<Services>) -> Arc<dyn Peers>;
 }
 
 impl Outside {

@@ -9,6 +9,7 @@ use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
 use crate::machine::Skew;
+use crate::peers::Manners;
 use crate::random::Random;
 
 /// A run.
@@ -28,10 +29,21 @@ pub struct ClusterPlan {
     pub latency_ms: RangeInclusive<u64>,
     /// Bytes that one write to a connection takes at most.
     pub write_bytes_max: usize,
+    /// How nodes speak to each other.
+    pub transport: Transport,
     /// Which kinds of faults there may be.
     pub kinds: Kinds,
     /// What goes wrong.
     pub faults: Vec<Timed>,
+}
+
+/// How nodes speak to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// gRPC over connections, as in the product.
+    Connections,
+    /// Messages that are lost, late and doubled one by one.
+    Messages(Manners),
 }
 
 /// A machine.
@@ -64,10 +76,27 @@ impl ClusterPlan {
             clients: random.within(2..=8),
             think_ms: 0..=random.pick(&[0, 5, 40, 200]),
             latency_ms: 0..=random.pick(&[1, 5, 50]),
+            transport: Transport::draw(&mut random),
             write_bytes_max: random.pick(&[usize::MAX, 1 << 14, 700]),
             kinds,
             faults,
         }
+    }
+}
+
+impl Transport {
+    fn draw(random: &mut Random) -> Transport {
+        if random.once_in(2) {
+            return Transport::Connections;
+        }
+        let micros_min = random.pick(&[50, 500]);
+        Transport::Messages(Manners {
+            micros_min,
+            micros_max: micros_min + random.pick(&[100, 2_000, 40_000]),
+            lost_one_of: random.pick(&[0, 20, 200]),
+            doubled_one_of: random.pick(&[0, 10, 100]),
+            late_one_of: random.pick(&[0, 50]),
+        })
     }
 }
 

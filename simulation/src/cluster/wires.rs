@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use turmoil::Sim;
 
 use super::fault::Fault;
+use crate::peers::{Post, Way};
 
 /// What passes on a link between two hosts, the first of which has the lower number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,12 +24,14 @@ pub(super) struct Wires {
     hosts: Vec<IpAddr>,
     machines: usize,
     links: BTreeMap<(usize, usize), Link>,
+    /// Carries what machines say to each other, if connections do not.
+    post: Option<Post>,
 }
 
 impl Wires {
     /// Whole links between `machines`.
-    pub fn new(machines: Vec<IpAddr>) -> Wires {
-        Wires { machines: machines.len(), hosts: machines, links: BTreeMap::new() }
+    pub fn new(machines: Vec<IpAddr>, post: Option<Post>) -> Wires {
+        Wires { machines: machines.len(), hosts: machines, links: BTreeMap::new(), post }
     }
 
     /// One more client.
@@ -50,6 +53,11 @@ impl Wires {
                 if *link != wanted {
                     change(sim, self.hosts[one], self.hosts[other], *link, wanted);
                     *link = wanted;
+                    if let Some(post) = self.post.as_ref().filter(|_| other < self.machines) {
+                        // What waits in a connection is lost where there is none.
+                        post.set_way(one, other, Way { cut: wanted.cut_there || wanted.held, ..Way::default() });
+                        post.set_way(other, one, Way { cut: wanted.cut_back || wanted.held, ..Way::default() });
+                    }
                 }
             }
         }
