@@ -5,18 +5,25 @@
 //! hash. `README.md` says how to run, repeat and write one.
 
 pub mod checker;
+pub mod client;
 mod clock;
 pub mod disk;
 mod document;
 mod ended;
 pub mod faults;
 pub mod history;
+pub mod ledger;
+pub mod model;
 mod node;
+pub mod observation;
 pub mod plan;
 pub mod probe;
 pub mod random;
 pub mod scenario;
+pub mod shrink;
 mod site;
+pub mod sweep;
+pub mod term;
 mod trace;
 pub mod workload;
 mod world;
