@@ -15,6 +15,11 @@ pub mod raft;
 pub mod storage_verifies;
 pub mod unique_inserts;
 
+#[cfg(test)]
+mod imagined;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 /// A property that does not hold.

@@ -42,15 +42,20 @@ impl Model {
     }
 
     /// Runs a query. Errors: what the server must answer too, or that the model does not know. After an error the database
-    /// is as before.
+    /// is as before; of a query that fails after it has written, the model does not know.
     pub fn run(&mut self, term: &Term) -> Result<Expected, Fault> {
-        let before = self.database.clone();
+        let before = self.database.journal().len();
         let mut evaluation = Evaluation::new(&mut self.database);
         let answered = evaluation.evaluate(term, &Scope::default()).and_then(|thing| evaluation.expected(thing));
-        if answered.is_err() {
-            self.database = before;
+        let has_written = self.database.journal().len() > before;
+        match answered {
+            Ok(expected) => Ok(expected),
+            Err(fault) => {
+                // Names change last, when nothing can fail any more.
+                self.database.rewind(before);
+                Err(if has_written { Fault::undefined("a query that fails after it has written") } else { fault })
+            }
         }
-        answered
     }
 }
 

@@ -78,13 +78,14 @@ impl RaftCheckers {
             self.committed_on_quorum.look(&self.logs, seen)?;
             self.acknowledged.look(&self.logs, seen)?;
         }
-        // A leader of this step is held to what was committed before it, not to what others commit after it.
         for seen in &snapshot.changed {
-            self.leader_completeness.commit(&self.logs, seen);
+            self.leader_completeness.commit(&self.logs, seen)?;
         }
         Ok(())
     }
 }
 
+#[cfg(test)]
+mod ideal;
 #[cfg(test)]
 mod tests;

@@ -72,6 +72,20 @@ impl Database {
         Ok(())
     }
 
+    /// Takes back every change of a document after the first `changes` of the journal.
+    pub fn rewind(&mut self, changes: usize) {
+        for Change { table, old, new } in self.journal.split_off(changes).into_iter().rev() {
+            let key = [&old, &new].into_iter().find_map(|side| side.field("id").ok()).cloned();
+            let documents = self.table_mut(&table).ok().map(|table| &mut table.documents);
+            if let (Some(key), Some(documents)) = (key, documents) {
+                match old {
+                    Value::Null => documents.remove(&key),
+                    old => documents.insert(key, old),
+                };
+            }
+        }
+    }
+
     /// The table.
     pub fn table(&self, name: &TableName) -> Result<&Table, Fault> {
         self.tables(&name.database)?.get(&name.table).ok_or_else(|| no_table(name))

@@ -155,7 +155,8 @@ impl Summary {
             Fate::Unchanged => ("unchanged", None),
             Fate::Skipped => ("skipped", None),
             Fate::Failed(fault) => {
-                self.first_error.get_or_insert_with(|| fault.to_string());
+                let (Fault::Error(_, message) | Fault::Undefined(message)) = fault;
+                self.first_error.get_or_insert(message);
                 ("errors", None)
             }
         };

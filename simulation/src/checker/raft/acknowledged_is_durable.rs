@@ -12,7 +12,7 @@ const PROPERTY: &str = "acknowledged is durable";
 /// What clients were told.
 #[derive(Debug, Default)]
 pub struct Checker {
-    acknowledged: BTreeMap<GroupId, BTreeMap<Index, Term>>,
+    acknowledged: BTreeMap<GroupId, BTreeSet<(Index, Term)>>,
     /// Up to where each member's log has been compared.
     compared: BTreeMap<(GroupId, MemberId), Index>,
 }
@@ -20,7 +20,10 @@ pub struct Checker {
 impl Checker {
     /// A client was told that this entry is done.
     pub fn acknowledged(&mut self, group: GroupId, term: Term, index: Index) {
-        self.acknowledged.entry(group).or_default().insert(index, term);
+        self.acknowledged.entry(group).or_default().insert((index, term));
+        for (_, compared) in self.compared.range_mut((group, MemberId(0))..=(group, MemberId(u64::MAX))) {
+            *compared = index.min(*compared);
+        }
     }
 
     /// Looks at what one member knows to be committed.
@@ -34,7 +37,7 @@ impl Checker {
         let compared = self.compared.entry((seen.group, seen.member)).or_default();
         let from = again.map_or(*compared, |again| again.min(*compared));
         if from <= committed {
-            for (index, term) in acknowledged.range(from..=committed) {
+            for (index, term) in acknowledged.range((from, Term(0))..=(committed, Term(u64::MAX))) {
                 if !log.holds(*index, *term) {
                     let found = log.entry(*index);
                     let evidence = format!(
@@ -46,8 +49,7 @@ impl Checker {
                 }
             }
         }
-        // Acknowledgements for what is committed already may come later, by one step of the run.
-        *compared = acknowledged.last_key_value().map_or(from, |(last, _)| (*last).min(committed));
+        *compared = Index(committed.0 + 1);
         Ok(())
     }
 

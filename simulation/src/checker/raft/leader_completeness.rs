@@ -18,49 +18,58 @@ struct Committed {
     in_term: Term,
 }
 
-/// What is known to be committed.
+/// What is known to be committed, and who leads.
 #[derive(Debug, Default)]
 pub struct Checker {
-    committed: BTreeMap<GroupId, Vec<Committed>>,
-    checked: BTreeMap<GroupId, Term>,
+    /// The newest for each term in which somebody knew of one.
+    committed: BTreeMap<GroupId, BTreeMap<Term, Committed>>,
+    newest_leader: BTreeMap<GroupId, (Term, MemberId)>,
 }
 
 impl Checker {
     /// Looks at a member that leads, once a term.
     pub fn look(&mut self, logs: &Logs, seen: &Observation) -> Result<(), Violation> {
-        if seen.role != Role::Leader || self.checked.get(&seen.group) >= Some(&seen.term) {
+        let newest = self.newest_leader.get(&seen.group);
+        if seen.role != Role::Leader || newest.is_some_and(|(term, _)| *term >= seen.term) {
             return Ok(());
         }
-        self.checked.insert(seen.group, seen.term);
-        let committed = self.committed.get(&seen.group).into_iter().flatten();
-        let Some(newest) =
-            committed.filter(|committed| committed.in_term < seen.term).max_by_key(|newest| newest.index)
-        else {
-            return Ok(());
-        };
-        if logs.log(seen.group, seen.member).is_some_and(|log| log.holds(newest.index, newest.term)) {
-            return Ok(());
+        self.newest_leader.insert(seen.group, (seen.term, seen.member));
+        let before = self.committed.get(&seen.group).into_iter().flat_map(|terms| terms.range(..seen.term));
+        match before.map(|(_, committed)| *committed).max_by_key(|committed| committed.index) {
+            Some(committed) => compare(logs, seen.group, (seen.term, seen.member), committed),
+            None => Ok(()),
         }
-        let evidence = format!(
-            "{:?}: {:?} leads in {:?} with the log {:?} and without {:?} of {:?}, which {:?} \
-             knew in {:?} to be committed",
-            seen.group, seen.member, seen.term, seen.last, newest.index, newest.term, newest.by, newest.in_term
-        );
-        Err(Violation { property: "leader completeness", evidence })
     }
 
-    /// Notes what a member knows to be committed.
-    pub fn commit(&mut self, logs: &Logs, seen: &Observation) {
-        let Some(index) = seen.committed else { return };
+    /// Looks at what a member knows to be committed: a leader of a later term has it already.
+    pub fn commit(&mut self, logs: &Logs, seen: &Observation) -> Result<(), Violation> {
+        let Some(index) = seen.committed else { return Ok(()) };
         let entry = logs.log(seen.group, seen.member).and_then(|log| log.entry(index));
-        let Some(entry) = entry else { return };
+        let Some(entry) = entry else { return Ok(()) };
         let committed = Committed { index, term: entry.term, by: seen.member, in_term: seen.term };
-        let known = self.committed.entry(seen.group).or_default();
-        // One is enough for each term in which somebody said so: the newest.
-        match known.iter_mut().find(|known| known.in_term == seen.term) {
-            Some(known) if known.index >= index => {}
-            Some(known) => *known = committed,
-            None => known.push(committed),
+        let known = self.committed.entry(seen.group).or_default().entry(seen.term).or_insert(committed);
+        if known.index < index {
+            *known = committed;
+        }
+        match self.newest_leader.get(&seen.group) {
+            Some((term, member)) if *term > seen.term => compare(logs, seen.group, (*term, *member), committed),
+            _ => Ok(()),
         }
     }
+}
+
+fn compare(logs: &Logs, group: GroupId, leader: (Term, MemberId), committed: Committed) -> Result<(), Violation> {
+    let log = logs.log(group, leader.1);
+    if log.is_some_and(|log| log.holds(committed.index, committed.term)) {
+        return Ok(());
+    }
+    let Committed { index, term, by, in_term } = committed;
+    let evidence = format!(
+        "{group:?}: {:?} leads in {:?} with a log up to {:?}, and without {index:?} of {term:?}, which {by:?} knew in \
+         {in_term:?} to be committed",
+        leader.1,
+        leader.0,
+        log.and_then(|log| log.last())
+    );
+    Err(Violation { property: "leader completeness", evidence })
 }
