@@ -2,10 +2,23 @@
 //! product came to it.
 
 pub mod acknowledged_is_durable;
+pub mod bank;
+pub mod counter;
 pub mod feed_is_complete;
+pub mod feed_replays_table;
+pub mod index_equals_table;
 pub mod index_matches_table;
 pub mod linearizable;
+pub mod list_append;
+pub mod names_agree;
+pub mod raft;
 pub mod storage_verifies;
+pub mod unique_inserts;
+
+#[cfg(test)]
+mod imagined;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

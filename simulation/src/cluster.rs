@@ -2,10 +2,13 @@
 //! faults, and checks at each step and at the end.
 
 pub mod fault;
+pub mod observe;
 pub mod plan;
+pub mod run;
 mod wires;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -13,13 +16,19 @@ use std::time::{Duration, SystemTime};
 use photondb_storage::disk::simulated::Latency;
 use turmoil::{Builder, Sim};
 
+use crate::checker::raft::RaftCheckers;
+use crate::checker::storage_verifies;
+use crate::client::{Micros, NodeIndex};
 use crate::machine::{CLUSTER_PORT, End, Machine};
 use crate::network::SimulatedNet;
+use crate::observation::Snapshot;
 use crate::peers::Post;
+use crate::probe::Probes;
 use crate::random::Random;
 use crate::site::Judge;
 use crate::trace::Trace;
 use fault::{Fault, Place, Timed};
+use observe::Observer;
 use plan::{ClusterPlan, Transport};
 use wires::Wires;
 
@@ -33,6 +42,8 @@ const RESTART_DELAY: Duration = Duration::from_millis(500);
 pub struct Cluster<'a> {
     sim: Sim<'a>,
     machines: Vec<Machine>,
+    /// The connections of clients to each machine.
+    drivers: Vec<SimulatedNet>,
     power: Vec<Power>,
     /// The faults to come, the last one first.
     faults: Vec<Timed>,
@@ -44,6 +55,12 @@ pub struct Cluster<'a> {
     judge: Judge,
     now: Rc<Cell<Duration>>,
     latency_max: Duration,
+    observers: Vec<Option<Observer>>,
+    raft: RaftCheckers,
+    probes: Probes,
+    struck: BTreeMap<String, u64>,
+    /// Faults wait for the first until then; their times count from there.
+    faults_from: Option<Duration>,
 }
 
 /// Whether a machine's process runs.
@@ -114,6 +131,7 @@ impl<'a> Cluster<'a> {
         Cluster {
             sim,
             power: vec![Power::On; machines.len()],
+            drivers: machines.iter().map(|_| SimulatedNet::new(plan.write_bytes_max)).collect(),
             machines,
             faults,
             lasting: Vec::new(),
@@ -122,6 +140,11 @@ impl<'a> Cluster<'a> {
             judge: Judge::new(trace.clone()),
             trace,
             now,
+            observers: plan.machines.iter().map(|_| None).collect(),
+            raft: RaftCheckers::new(),
+            probes: Probes::default(),
+            struck: BTreeMap::new(),
+            faults_from: Some(Duration::ZERO),
             latency_max: Duration::from_millis(*plan.latency_ms.end()),
         }
     }
@@ -134,6 +157,11 @@ impl<'a> Cluster<'a> {
             client.await;
             Ok(())
         });
+    }
+
+    /// What clients connect to each machine by.
+    pub fn drivers(&self) -> &[SimulatedNet] {
+        &self.drivers
     }
 
     /// The machines.
@@ -159,9 +187,11 @@ impl<'a> Cluster<'a> {
     /// A step of virtual time: faults begin and end, then everybody runs. Gives whether every client is done.
     pub fn step(&mut self) -> bool {
         self.end_faults(false);
-        while self.faults.last().is_some_and(|next| next.at <= self.now()) {
-            if let Some(next) = self.faults.pop() {
-                self.begin(next);
+        if let Some(from) = self.faults_from {
+            while self.faults.last().is_some_and(|next| from + next.at <= self.now()) {
+                if let Some(next) = self.faults.pop() {
+                    self.begin(next);
+                }
             }
         }
         self.look_at_processes();
@@ -170,7 +200,65 @@ impl<'a> Cluster<'a> {
             true
         });
         self.now.set(self.sim.elapsed());
+        self.observe();
         done
+    }
+
+    /// Nothing goes wrong until [`Cluster::release_faults`], if `hold`.
+    pub fn hold_faults(&mut self, hold: bool) {
+        self.faults_from = (!hold).then_some(self.now());
+    }
+
+    /// From here on things go wrong.
+    pub fn release_faults(&mut self) {
+        self.faults_from.get_or_insert(self.now.get());
+    }
+
+    /// How often each kind of fault has struck.
+    pub fn struck(&self) -> BTreeMap<String, u64> {
+        self.struck.clone()
+    }
+
+    /// Rare paths.
+    pub fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    /// Ends every process, and checks what is on the disks.
+    pub fn close(&mut self) {
+        for at in 0..self.machines.len() {
+            self.kill(at, Duration::MAX);
+            match storage_verifies::check(self.machines[at].disk()) {
+                Ok(pages) => self.trace.event(format_args!("{pages} pages of n{} verified", at + 1)),
+                Err(violation) => self.judge.take(Err(violation)),
+            }
+        }
+        if self.judge.is_content() {
+            self.judge.take(self.raft.end());
+        }
+    }
+
+    /// Looks at what the members of Raft groups have come to.
+    fn observe(&mut self) {
+        let mut snapshot =
+            Snapshot { at: Micros(u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX)), changed: Vec::new() };
+        for at in 0..self.machines.len() {
+            if let Some(living) = self.machines[at].take_living() {
+                self.observers[at] = Some(Observer::new(NodeIndex(at), living));
+            }
+            if self.power[at] == Power::On
+                && let Some(observer) = &mut self.observers[at]
+            {
+                snapshot.changed.extend(observer.look());
+            }
+        }
+        if snapshot.changed.is_empty() {
+            return;
+        }
+        for seen in &snapshot.changed {
+            self.trace.event(format_args!("{seen:?}"));
+        }
+        self.judge.take(self.raft.step(&snapshot));
     }
 
     /// No fault any more: links are whole, disks have room, every process runs.
@@ -191,6 +279,7 @@ impl<'a> Cluster<'a> {
 
     fn begin(&mut self, Timed { fault, lasts, .. }: Timed) {
         self.trace.event(format_args!("fault: {fault:?} for {lasts:?}"));
+        *self.struck.entry(fault.kind().to_owned()).or_default() += 1;
         let until = self.now() + lasts;
         match fault {
             Fault::Kill { at } => self.kill(at, until),
@@ -243,6 +332,7 @@ impl<'a> Cluster<'a> {
                 }
                 Fault::SlowDisk { at, .. } => self.machines[at].disk().set_latency(self.machines[at].plan().disk),
                 Fault::FullDisk { at, .. } => self.machines[at].disk().set_capacity(u64::MAX),
+                Fault::Isolate { at } => self.notice_loss(at),
                 _ => {}
             }
         }
@@ -262,13 +352,21 @@ impl<'a> Cluster<'a> {
         self.wires.apply(faults.chain(dead).collect::<Vec<_>>().as_slice(), &self.sim);
     }
 
+    /// What was sent to the machine is lost and not sent again, so that connections of clients to it would wait for ever.
+    /// Keepalive tells a client, and the nodes have it in what they speak.
+    fn notice_loss(&self, at: Place) {
+        self.drivers[at].break_all();
+    }
+
     fn kill(&mut self, at: Place, until: Duration) {
+        self.observers[at] = None;
         self.machines[at].disk().kill();
         self.sim.crash(address(at));
         self.power[at] = Power::OffUntil { until, silent: false };
     }
 
     fn lose_power(&mut self, at: Place, until: Duration) {
+        self.observers[at] = None;
         self.power[at] = Power::OffUntil { until, silent: true };
         self.wire();
         let disk = self.machines[at].disk();
@@ -306,6 +404,7 @@ impl<'a> Cluster<'a> {
                     self.power[at] = Power::On;
                     self.wire();
                     self.trace.event(format_args!("n{} starts", at + 1));
+                    self.notice_loss(at);
                     self.sim.bounce(address(at));
                 }
                 Power::OffUntil { .. } => {}

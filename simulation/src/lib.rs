@@ -5,22 +5,30 @@
 //! hash. `README.md` says how to run, repeat and write one.
 
 pub mod checker;
+pub mod client;
 mod clock;
 pub mod cluster;
+pub mod command;
 pub mod disk;
 mod document;
 pub mod ended;
 pub mod faults;
 pub mod history;
+pub mod ledger;
 pub mod machine;
+pub mod model;
 pub mod network;
 mod node;
+pub mod observation;
 pub mod peers;
 pub mod plan;
 pub mod probe;
 pub mod random;
 pub mod scenario;
+pub mod shrink;
 mod site;
+pub mod sweep;
+pub mod term;
 mod trace;
 pub mod workload;
 mod world;
@@ -35,6 +43,6 @@ impl Report {
     pub fn repeat_command(&self) -> String {
         let Plan { seed, workload, duration, .. } = &self.plan;
         let seconds = duration.as_secs();
-        format!("cargo run -p photondb-simulation -- replay --seed {seed} --scenario {workload} --seconds {seconds}")
+        format!("cargo run -p photondb-simulation -- node {seed} --scenario {workload} --seconds {seconds}")
     }
 }

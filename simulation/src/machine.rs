@@ -8,17 +8,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use photondb::config::{Bind, ClusterSecret, Config, Given};
 use photondb::node::Node;
 use photondb::outside::Outside;
-use photondb_consensus::Options as RaftOptions;
+use photondb_consensus::{Groups, Options as RaftOptions};
 use photondb_runtime::clock::{Clock, Moment, WallTime};
 use photondb_runtime::random::SeededRandom;
 use photondb_runtime::task::{Blocking, Executor, StepThread, Steps, Threads};
+use photondb_storage::Engine;
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use tokio::sync::Notify;
 
 use crate::cluster::fault::Place;
+use crate::cluster::observe::Living;
 use crate::cluster::plan::MachinePlan;
 use crate::ended::Ended;
 use crate::network::SimulatedNet;
@@ -69,6 +72,8 @@ struct Inner {
     stop: Notify,
     /// How the last life ended, until somebody has looked.
     end: RefCell<Option<End>>,
+    /// What runs in a life that has begun, until somebody has looked.
+    living: Arc<Mutex<Option<Living>>>,
 }
 
 /// How a life of a process came to its end, when nobody ended it from outside.
@@ -108,6 +113,7 @@ impl Machine {
             lives: Cell::new(0),
             stop: Notify::new(),
             end: RefCell::new(None),
+            living: Arc::default(),
         };
         Machine { inner: Rc::new(inner) }
     }
@@ -135,6 +141,11 @@ impl Machine {
     /// How its process ended, if it did since this was asked the last time.
     pub fn take_end(&self) -> Option<End> {
         self.inner.end.borrow_mut().take()
+    }
+
+    /// What runs in a life that has begun since this was asked the last time.
+    pub fn take_living(&self) -> Option<Living> {
+        self.inner.living.lock().take()
     }
 
     /// Asks the process to stop as SIGTERM does.
@@ -170,7 +181,11 @@ impl Machine {
 
     fn outside(&self, random: &mut Random, ended: &Ended) -> Outside {
         let ended = ended.clone();
+        let living = self.inner.living.clone();
         Outside {
+            began: Some(Arc::new(move |engine: &Engine, groups: &Groups| {
+                *living.lock() = Some(Living { engine: engine.clone(), groups: groups.clone() });
+            })),
             clock: Arc::new(MachineClock { skew: self.inner.plan.skew }),
             random: Arc::new(SeededRandom::new(random.bits())),
             net: Arc::new(self.inner.net.clone()),

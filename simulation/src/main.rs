@@ -1,17 +1,19 @@
-//! The program `simulation`: runs seeds, and repeats one.
+//! The program `simulation`: runs seeds, repeats one, makes a failing one smaller, and puts records together.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use photondb_simulation::probe;
+use photondb_simulation::cluster::plan::{self, ClusterPlan};
+use photondb_simulation::cluster::run;
+use photondb_simulation::command::{self, Length, Sweeping};
 use photondb_simulation::scenario::Scenario;
-use photondb_simulation::{Plan, Report, Workload, run};
+use photondb_simulation::{Plan, Workload};
 
 #[derive(Parser)]
-#[command(about = "A node under simulated faults, from one seed")]
+#[command(about = "A cluster under simulated faults, from one number")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -19,97 +21,175 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs seeds, and says for each what came out.
+    /// Runs seeds, each in a process of its own, and says what came out.
     Run {
-        /// One seed.
-        #[arg(long, conflicts_with = "seeds")]
-        seed: Option<u64>,
-        /// Seeds A..B, without B.
+        /// How many fresh seeds, or A..B: these, without B.
+        #[arg(long, default_value = "10")]
+        seeds: String,
+        /// Processes at once.
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// Begins no run after so many seconds of real time.
         #[arg(long)]
-        seeds: Option<String>,
+        budget_seconds: Option<u64>,
+        /// Where the records of the runs go, a line each.
+        #[arg(long)]
+        out: Option<PathBuf>,
         #[command(flatten)]
-        length: Length,
+        shape: Shape,
     },
     /// Runs one seed and prints every event.
     Replay {
         /// The seed.
-        #[arg(long)]
         seed: u64,
         #[command(flatten)]
-        length: Length,
+        shape: Shape,
+    },
+    /// Looks for the shortest list of faults with which a seed still fails.
+    Shrink {
+        /// The seed.
+        seed: u64,
+        /// Runs to try at most.
+        #[arg(long, default_value_t = 200)]
+        runs: u64,
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// Puts records of runs together: faults survived, rare paths, virtual hours.
+    Report {
+        /// Files that `run --out` has written.
+        files: Vec<PathBuf>,
+    },
+    /// Runs one node alone, through crashes and full disks, and prints every event.
+    Node {
+        /// The seed.
+        seed: u64,
+        /// Virtual seconds.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// A workload (register, counter, index_agrees, feed_follows), or the name of a scenario, whose own seed and length
+        /// then count. The seed draws a workload when none is given.
+        #[arg(long)]
+        scenario: Option<String>,
+    },
+    /// Runs one seed and prints its record.
+    #[command(hide = true)]
+    One {
+        /// The seed.
+        seed: u64,
+        #[command(flatten)]
+        shape: Shape,
     },
 }
 
-#[derive(clap::Args)]
-struct Length {
-    /// Virtual seconds.
-    #[arg(long, default_value_t = 10)]
+/// What of a run is not left to its seed.
+#[derive(clap::Args, Clone)]
+struct Shape {
+    /// Virtual seconds of load.
+    #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// A workload (register, counter, index_agrees, feed_follows), or the name of a scenario, whose own seed and length
-    /// then count. The seed draws a workload when none is given.
+    /// What clients do; the seed draws it when it is not given.
     #[arg(long)]
-    scenario: Option<String>,
+    workload: Option<String>,
+    /// How many machines; the seed draws it when it is not given.
+    #[arg(long)]
+    machines: Option<usize>,
+    /// Only these of the run's faults, by their numbers from zero, separated by commas; `none`: no fault.
+    #[arg(long)]
+    faults: Option<String>,
 }
 
-impl Length {
-    fn plan(&self, seed: u64) -> anyhow::Result<Plan> {
-        let workload = match &self.scenario {
+impl Shape {
+    fn length(&self) -> anyhow::Result<Length> {
+        if let Some(name) = &self.workload
+            && plan::named(name).is_none()
+        {
+            bail!("there is no workload {name}; there are {}", plan::WORKLOADS.join(", "));
+        }
+        if let Some(machines) = self.machines
+            && !(1..=plan::MACHINES_MAX).contains(&machines)
+        {
+            bail!("a cluster has 1 to {} machines", plan::MACHINES_MAX);
+        }
+        let number = |text: &str| text.trim().parse::<usize>().with_context(|| format!("{text:?} is no number"));
+        let faults = match self.faults.as_deref() {
             None => None,
-            Some(name) => match Scenario::named(name) {
-                Some(scenario) => return Ok(scenario.plan()),
-                None => {
-                    Some(Workload::named(name).with_context(|| format!("there is no workload or scenario {name}"))?)
-                }
-            },
+            Some("none") => Some(Vec::new()),
+            Some(list) => Some(list.split(',').map(number).collect::<anyhow::Result<Vec<_>>>()?),
         };
-        Ok(Plan::draw(seed, workload, Duration::from_secs(self.seconds)))
+        Ok(Length {
+            duration: Duration::from_secs(self.seconds),
+            workload: self.workload.clone(),
+            machines: self.machines,
+            faults,
+        })
     }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let reports = match Arguments::parse().command {
-        Command::Run { seed, seeds, length } => {
-            let seeds = match (seed, seeds) {
-                (Some(seed), _) => seed..seed + 1,
-                (None, Some(range)) => parse_range(&range)?,
-                (None, None) => 0..10,
-            };
-            seeds.map(|seed| Ok(run_one(&length.plan(seed)?, false))).collect::<anyhow::Result<Vec<_>>>()?
+    let good = match Arguments::parse().command {
+        Command::Run { seeds, jobs, budget_seconds, out, shape } => {
+            let budget = budget_seconds.map(Duration::from_secs);
+            let sweeping = Sweeping { seeds: seeds_of(&seeds)?, jobs: jobs.max(1), budget, out };
+            let summary = command::sweep(&sweeping, &shape.length()?)?;
+            print!("{summary}");
+            summary.is_good()
         }
-        Command::Replay { seed, length } => vec![run_one(&length.plan(seed)?, true)],
+        Command::Replay { seed, shape } => {
+            let plan = shape.length()?.plan(seed);
+            print_plan(&plan);
+            let record = run::run(&plan, true);
+            println!("{}", record.to_line());
+            record.violations.is_empty()
+        }
+        Command::Shrink { seed, runs, shape } => {
+            let smallest = command::shrink_faults(seed, &shape.length()?, runs)?;
+            println!("{smallest}");
+            true
+        }
+        Command::Report { files } => {
+            let summary = command::report(&files)?;
+            print!("{summary}");
+            summary.is_good()
+        }
+        Command::Node { seed, seconds, scenario } => {
+            let plan = node_plan(seed, Duration::from_secs(seconds), scenario.as_deref())?;
+            let report = photondb_simulation::run(&plan, true);
+            report.violations.iter().for_each(|violation| println!("FAILED: {violation}"));
+            report.violations.is_empty()
+        }
+        Command::One { seed, shape } => {
+            let record = run::run(&shape.length()?.plan(seed), false);
+            println!("{}", record.to_line());
+            true
+        }
     };
-    let failed = reports.iter().filter(|report| !report.violations.is_empty()).count();
-    let operations: u64 = reports.iter().map(|report| report.operations).sum();
-    let lives: u64 = reports.iter().map(|report| report.lives).sum();
-    let mut reached: BTreeMap<&str, u64> = probe::ALL.iter().map(|name| (*name, 0)).collect();
-    for (name, times) in reports.iter().flat_map(|report| &report.reached) {
-        *reached.entry(name).or_default() += times;
-    }
-    for (name, times) in reached {
-        println!("{times:>10} x {name}");
-    }
-    println!("{} runs, {lives} lives, {operations} operations, {failed} failed", reports.len());
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run_one(plan: &Plan, print: bool) -> Report {
-    let report = run(plan, print);
-    let Report { hash, events, lives, power_losses, operations, unknown, .. } = &report;
-    println!(
-        "seed {} {}: trace {hash:016x} of {events} events, {lives} lives ({power_losses} power losses), \
-         {operations} operations ({unknown} unknown)",
-        plan.seed, plan.workload
-    );
-    for violation in &report.violations {
-        println!("  FAILED: {violation}");
+fn print_plan(plan: &ClusterPlan) {
+    println!("seed {}: {} on {} machines, {:?}", plan.seed, plan.workload, plan.machines.len(), plan.transport);
+    for (number, fault) in plan.faults.iter().enumerate() {
+        println!("  fault {number}: at {:.3} s {fault}", fault.at.as_secs_f64());
     }
-    if !report.violations.is_empty() {
-        println!("  repeat: {}", report.repeat_command());
-    }
-    report
 }
 
-fn parse_range(range: &str) -> anyhow::Result<std::ops::Range<u64>> {
-    let (from, to) = range.split_once("..").context("seeds are given as A..B")?;
-    Ok(from.parse().context("the first seed")?..to.parse().context("the seed after the last")?)
+fn node_plan(seed: u64, duration: Duration, name: Option<&str>) -> anyhow::Result<Plan> {
+    let Some(name) = name else { return Ok(Plan::draw(seed, None, duration)) };
+    if let Some(scenario) = Scenario::named(name) {
+        return Ok(scenario.plan());
+    }
+    let workload = Workload::named(name).with_context(|| format!("there is no workload or scenario {name}"))?;
+    Ok(Plan::draw(seed, Some(workload), duration))
+}
+
+/// So many fresh seeds, or those of a range.
+fn seeds_of(text: &str) -> anyhow::Result<Vec<u64>> {
+    if let Some((from, to)) = text.split_once("..") {
+        let (from, to): (u64, u64) = (from.parse().context("the first seed")?, to.parse().context("the last seed")?);
+        return Ok((from..to).collect());
+    }
+    let count: u64 = text.parse().context("how many seeds")?;
+    let first = command::fresh_seed();
+    Ok((0..count).map(|number| first.wrapping_add(number)).collect())
 }

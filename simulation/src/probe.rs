@@ -6,19 +6,51 @@ use std::rc::Rc;
 
 use photondb_storage::wal::WalMetrics;
 
+/// A rare path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What happens on it.
+    pub name: &'static str,
+    /// Whether a sweep fails that never took it.
+    pub must: bool,
+}
+
+impl Probe {
+    /// A path that every sweep must take.
+    pub const fn must(name: &'static str) -> Probe {
+        Probe { name, must: true }
+    }
+
+    /// A path that a sweep may miss, which its report says.
+    pub const fn may(name: &'static str) -> Probe {
+        Probe { name, must: false }
+    }
+}
+
 /// What is counted.
-pub const ALL: [&str; 10] = [
-    "checkpoint made",
-    "checkpoint failed for lack of space",
-    "changed pages written ahead of a checkpoint",
-    "writer waited for memory",
-    "log segment freed",
-    "log record moved forward",
-    "write refused for lack of space",
-    "power lost before a node had opened",
-    "process ended for lack of space",
-    "index read while another is built",
+pub const PROBES: [Probe; 10] = [
+    Probe::must("checkpoint made"),
+    Probe::must("checkpoint failed for lack of space"),
+    Probe::must("changed pages written ahead of a checkpoint"),
+    Probe::must("writer waited for memory"),
+    Probe::must("log segment freed"),
+    Probe::must("log record moved forward"),
+    Probe::must("write refused for lack of space"),
+    Probe::must("power lost before a node had opened"),
+    Probe::must("process ended for lack of space"),
+    Probe::must("index read while another is built"),
 ];
+
+/// Their names.
+pub const ALL: [&str; PROBES.len()] = {
+    let mut names = [""; PROBES.len()];
+    let mut at = 0;
+    while at < PROBES.len() {
+        names[at] = PROBES[at].name;
+        at += 1;
+    }
+    names
+};
 
 /// Counts. Clones share them.
 #[derive(Clone, Default)]

@@ -1,5 +1,6 @@
 //! What clients do. A workload starts tasks and never judges: that is for the checkers.
 
+pub mod cluster;
 mod counter;
 mod feed_follows;
 mod index_agrees;

@@ -39,7 +39,7 @@ async fn ask(queries: &[&str]) -> std::io::Result<Vec<String>> {
 
 #[test]
 fn queries_are_answered_and_a_restart_finds_what_was_written() {
-    let mut plan = ClusterPlan::draw(7, Some(1), Duration::from_secs(30));
+    let mut plan = ClusterPlan::draw(7, None, Some(1), Duration::from_secs(30));
     plan.faults = vec![
         Timed { at: Duration::from_secs(4), lasts: Duration::from_secs(1), fault: Fault::PowerLoss { at: 0 } },
         Timed { at: Duration::from_secs(12), lasts: Duration::from_secs(1), fault: Fault::Kill { at: 0 } },

@@ -197,6 +197,9 @@ impl Node {
             random: random.clone(),
         });
         services.set(Service::Consensus, groups.service());
+        if let Some(began) = outside.began {
+            began(&engine, &groups);
+        }
         let compacting = Arc::new(AtomicBool::new(false));
         let page_writer = storage_threads::start_page_writer(
             &*threads,

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use photondb_consensus::{OnFatal, Options as RaftOptions};
+use photondb_consensus::{Groups, OnFatal, Options as RaftOptions};
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Net;
 use photondb_runtime::peers::{Peer, Peers};
 use photondb_runtime::random::Random;
 use photondb_runtime::system::{SystemClock, SystemNet, SystemRandom, SystemThreads};
 use photondb_runtime::task::Threads;
-use photondb_storage::EngineOptions;
 use photondb_storage::disk::Disk;
+use photondb_storage::{Engine, EngineOptions};
 
 use crate::services::Services;
 
@@ -33,9 +33,14 @@ pub struct Outside {
     pub raft: RaftOptions,
     /// Stands in place of gRPC between nodes.
     pub peers: Option<Arc<dyn Neighbours>>,
+    /// Told of storage and groups as soon as they are there.
+    pub began: Option<Began>,
     /// Ends the node at once, without any cleaning up.
     pub fatal: OnFatal,
 }
+
+/// Is told of storage and groups.
+pub type Began = Arc<dyn Fn(&Engine, &Groups) + Send + Sync>;
 
 /// Other nodes, both ways.
 pub trait Neighbours: Send + Sync {
@@ -56,6 +61,7 @@ impl Outside {
             storage: None,
             raft: RaftOptions::default(),
             peers: None,
+            began: None,
             fatal: Arc::new(end_process),
         }
     }

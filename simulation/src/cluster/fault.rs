@@ -40,6 +40,27 @@ pub enum Fault {
     FullDisk { at: Place, room_bytes: u64 },
 }
 
+impl Fault {
+    /// What kind it is, for counts.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Fault::Kill { .. } => "process killed",
+            Fault::PowerLoss { .. } => "power lost",
+            Fault::PowerLossAtOperation { .. } => "power lost during a disk operation",
+            Fault::PowerLossEverywhere => "power lost everywhere",
+            Fault::Restart { .. } => "process restarted",
+            Fault::Cut { .. } => "link cut",
+            Fault::CutOneWay { .. } => "link cut one way",
+            Fault::Isolate { .. } => "machine isolated",
+            Fault::Hold { .. } => "link holds",
+            Fault::Slow { .. } => "link slow",
+            Fault::Reset { .. } => "connections broken",
+            Fault::SlowDisk { .. } => "disk slow",
+            Fault::FullDisk { .. } => "disk full",
+        }
+    }
+}
+
 /// A fault with its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timed {

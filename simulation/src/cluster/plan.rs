@@ -17,6 +17,8 @@ use crate::random::Random;
 pub struct ClusterPlan {
     /// What everything is drawn from.
     pub seed: u64,
+    /// What clients do, by name.
+    pub workload: &'static str,
     /// The machines.
     pub machines: Vec<MachinePlan>,
     /// How long clients run and faults begin, in virtual time.
@@ -33,8 +35,32 @@ pub struct ClusterPlan {
     pub transport: Transport,
     /// Which kinds of faults there may be.
     pub kinds: Kinds,
+    /// Whether nothing goes wrong before the clients have what they need.
+    pub quiet_start: bool,
     /// What goes wrong.
     pub faults: Vec<Timed>,
+}
+
+/// Machines of one cluster.
+pub const MACHINES_MAX: usize = 9;
+
+/// The workloads there are.
+pub const WORKLOADS: [&str; 10] = [
+    "register",
+    "list_append",
+    "counter",
+    "bank",
+    "unique_inserts",
+    "index_moves",
+    "feed_replay",
+    "churn",
+    "reconfigure",
+    "random_reql",
+];
+
+/// The workload of this name.
+pub fn named(name: &str) -> Option<&'static str> {
+    WORKLOADS.into_iter().find(|known| *known == name)
 }
 
 /// How nodes speak to each other.
@@ -60,9 +86,12 @@ pub struct MachinePlan {
 }
 
 impl ClusterPlan {
-    /// The run of `seed`, over `machines` machines or as many as the seed draws.
-    pub fn draw(seed: u64, machines: Option<usize>, duration: Duration) -> ClusterPlan {
+    /// The run of `seed`, over `machines` machines or as many as the seed draws; `workload` takes the place of the one that
+    /// the seed would draw.
+    pub fn draw(seed: u64, workload: Option<&str>, machines: Option<usize>, duration: Duration) -> ClusterPlan {
         let mut random = Random::new(seed ^ 0x00c1_0573_5eed);
+        let drawn = random.pick(&WORKLOADS);
+        let workload = workload.and_then(named).unwrap_or(drawn);
         let drawn = random.pick(&[3, 3, 3, 4, 5, 7]);
         let count = machines.unwrap_or(drawn);
         let kinds = Kinds::draw(&mut random);
@@ -71,6 +100,7 @@ impl ClusterPlan {
         let faults = fault::draw(&mut random, kinds, count, duration);
         ClusterPlan {
             seed,
+            workload,
             machines,
             duration,
             clients: random.within(2..=8),
@@ -79,6 +109,7 @@ impl ClusterPlan {
             transport: Transport::draw(&mut random),
             write_bytes_max: random.pick(&[usize::MAX, 1 << 14, 700]),
             kinds,
+            quiet_start: !random.once_in(3),
             faults,
         }
     }

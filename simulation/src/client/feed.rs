@@ -1,0 +1,92 @@
+//! A changefeed, on a connection of its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use photondb_runtime::task;
+use serde_json::Value;
+
+use super::answer::Failure;
+use super::connection::{Connection, Part, Token};
+use crate::term::Term;
+
+/// What comes out of a feed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FeedEvent {
+    /// A document of the initial content.
+    Initial(Value),
+    /// What the document was, and what it is; `Null` for none.
+    Change {
+        /// Before.
+        old: Value,
+        /// After.
+        new: Value,
+    },
+    /// The initial content begins, or is complete.
+    State(String),
+    /// Something else.
+    Strange(Value),
+}
+
+impl FeedEvent {
+    fn of(mut row: Value) -> FeedEvent {
+        if let Some(state) = row.get("state").and_then(Value::as_str) {
+            return FeedEvent::State(state.to_owned());
+        }
+        let Some(fields) = row.as_object_mut() else { return FeedEvent::Strange(row) };
+        match (fields.remove("old_val"), fields.remove("new_val")) {
+            (None, Some(new)) => FeedEvent::Initial(new),
+            (Some(old), Some(new)) => FeedEvent::Change { old, new },
+            _ => FeedEvent::Strange(row),
+        }
+    }
+}
+
+/// An open feed.
+pub struct Feed {
+    connection: Connection,
+    token: Token,
+    arrived: VecDeque<FeedEvent>,
+    /// Whether CONTINUE has been sent and not answered.
+    asked: bool,
+}
+
+impl Feed {
+    pub(super) async fn open(mut connection: Connection, term: &Term) -> Result<Feed, Failure> {
+        let token = connection.start(term).await?;
+        let mut feed = Feed { connection, token, arrived: VecDeque::new(), asked: true };
+        feed.receive().await?;
+        Ok(feed)
+    }
+
+    /// The next event, or `None` when none comes within `wait`. After an error the feed is of no use.
+    pub async fn next(&mut self, wait: Duration) -> Result<Option<FeedEvent>, Failure> {
+        if self.arrived.is_empty() {
+            if !self.asked {
+                self.connection.go_on(self.token).await?;
+                self.asked = true;
+            }
+            match task::timeout(wait, Box::pin(self.receive())).await {
+                Ok(received) => received?,
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(self.arrived.pop_front())
+    }
+
+    /// Ends the feed, as a driver's `close` does.
+    pub async fn close(mut self) -> Result<(), Failure> {
+        self.connection.stop(self.token).await
+    }
+
+    async fn receive(&mut self) -> Result<(), Failure> {
+        match self.connection.part(self.token).await? {
+            Part::Rows { rows, more: true } => {
+                self.asked = false;
+                self.arrived.extend(rows.into_iter().map(FeedEvent::of));
+                Ok(())
+            }
+            other => Err(Failure::Unknown(format!("a feed answered {other:?}"))),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What can be seen of the members of Raft groups between two steps, as the checkers want it: what changed since the last
+//! look, and the entries that are new.
+
+use std::collections::BTreeMap;
+
+use photondb_consensus::{Group, GroupState, Groups, LogPosition, Role as ProductRole};
+use photondb_proto::MemberId as ProductMember;
+use photondb_storage::Engine;
+use photondb_storage::wal::{StreamId, Wal};
+
+use crate::client::NodeIndex;
+use crate::observation::{Boot, Entry, GroupId, Index, MemberId, Observation, Role, Term};
+
+/// Bytes of log entries read at once.
+const READ_BYTES: usize = 8 << 20;
+
+/// What runs in one life of a process.
+#[derive(Clone)]
+pub struct Living {
+    /// Its storage.
+    pub engine: Engine,
+    /// Its groups.
+    pub groups: Groups,
+}
+
+/// Looks at one process for as long as it lives.
+pub struct Observer {
+    node: NodeIndex,
+    living: Living,
+    boot: Boot,
+    seen: BTreeMap<ProductMember, Seen>,
+}
+
+/// A member as it was at the last look.
+struct Seen {
+    state: GroupState,
+    /// The terms of the entries that its log held.
+    terms: BTreeMap<u64, u64>,
+}
+
+impl Observer {
+    /// Of the process that runs on `node` now.
+    pub fn new(node: NodeIndex, living: Living) -> Observer {
+        let boot = Boot(living.engine.identity().boot);
+        Observer { node, living, boot, seen: BTreeMap::new() }
+    }
+
+    /// Members of which something has changed since the last look.
+    pub fn look(&mut self) -> Vec<Observation> {
+        let groups = self.living.groups.list();
+        groups.iter().filter_map(|group| self.look_at(group)).collect()
+    }
+
+    fn look_at(&mut self, group: &Group) -> Option<Observation> {
+        let state = group.observe();
+        if self.seen.get(&state.member).is_some_and(|seen| seen.state == state) {
+            return None;
+        }
+        let before = self.seen.remove(&state.member);
+        let is_new = before.is_none();
+        let mut terms = before.map(|seen| seen.terms).unwrap_or_default();
+        let wal = self.living.engine.wal();
+        let stream = StreamId(state.member.0);
+        let first = state.purged.map_or(0, |purged| purged.index + 1);
+        terms = terms.split_off(&first);
+        let (truncated_from, appended) = changes(wal, stream, &mut terms, first, state.last, is_new)?;
+        let observation = Observation {
+            group: GroupId(state.group.0),
+            member: MemberId(state.member.0),
+            node: self.node,
+            boot: self.boot,
+            term: Term(state.term.0),
+            voted_for: (state.voted_for.0 != 0).then_some(MemberId(state.voted_for.0)),
+            role: match state.role {
+                ProductRole::Leader => Role::Leader,
+                ProductRole::Candidate => Role::Candidate,
+                ProductRole::Learner => Role::Learner,
+                ProductRole::Follower | ProductRole::Idle => Role::Follower,
+            },
+            last: state.last.map(|last| (Term(last.term.0), Index(last.index))),
+            committed: state.committed.map(index),
+            applied: state.applied.map(index),
+            purged: state.purged.map(index),
+            voters: state
+                .members
+                .voters
+                .iter()
+                .map(|set| set.iter().map(|member| MemberId(member.0)).collect())
+                .collect(),
+            digest: None,
+            truncated_from,
+            appended,
+        };
+        self.seen.insert(state.member, Seen { state, terms });
+        Some(observation)
+    }
+}
+
+fn index(position: LogPosition) -> Index {
+    Index(position.index)
+}
+
+/// What happened to a log whose entries had `terms`: from where on it was cut, and what was added. `None`: it cannot be read
+/// now.
+fn changes(
+    wal: &Wal,
+    stream: StreamId,
+    terms: &mut BTreeMap<u64, u64>,
+    first: u64,
+    last: Option<LogPosition>,
+    is_new: bool,
+) -> Option<(Option<Index>, Vec<Entry>)> {
+    let end = last.map_or(first, |last| last.index + 1).max(first);
+    // From the end backwards: entries before one that is as it was are as they were.
+    let unchanged = |(index, term): &(&u64, &u64)| **index < end && wal.term(stream, **index) == Some(**term);
+    let same = terms.iter().rev().find(unchanged).map(|(index, _)| *index);
+    let from = same.map_or(first, |index| index + 1);
+    let cut = terms.split_off(&from);
+    // A start may find less than was there: what had not been synced when the power went.
+    let first_cut = if is_new { Some(first) } else { cut.first_key_value().map(|(index, _)| *index) };
+    let truncated_from = first_cut.map(Index);
+    let mut appended = Vec::new();
+    let mut next = from;
+    while next < end {
+        let entries = wal.read(stream, next, end, READ_BYTES).ok()?;
+        for entry in &entries {
+            terms.insert(entry.index, entry.term);
+            let hash = fnv(&entry.payload);
+            appended.push(Entry { index: Index(entry.index), term: Term(entry.term), hash });
+        }
+        match entries.last() {
+            Some(entry) => next = entry.index + 1,
+            // It was purged meanwhile.
+            None => break,
+        }
+    }
+    Some((truncated_from, appended))
+}
+
+/// FNV-1a.
+pub(super) fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,227 @@
+//! One run: the cluster forms, clients load it while things go wrong, everything is healed, and what is left is looked at.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use photondb_runtime::network::{ByteStream, LocalFuture, Net};
+use tokio::time::sleep;
+
+use super::plan::ClusterPlan;
+use super::{Cluster, address};
+use crate::client::{Client, ClientId, Login, Micros, NodeIndex, Outside};
+use crate::machine::DRIVER_PORT;
+use crate::network::SimulatedNet;
+use crate::random::Random;
+use crate::sweep::{Finding, RunRecord};
+use crate::workload::cluster::{self as workloads, ClusterWorkload};
+
+/// How long a cluster may take to form and to serve its first table, in virtual time.
+const SETUP_MAX: Duration = Duration::from_secs(90);
+
+/// How long clients may take to end once they are asked to, and the last reads to succeed.
+const FINISH_MAX: Duration = Duration::from_secs(150);
+
+/// What a client waits at least between two steps, so that time passes when each is refused at once.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// The first client makes what all need.
+    Setup,
+    /// Clients ask, faults strike.
+    Load,
+    /// Everything is healed: clients end what they are at.
+    Ending,
+    /// The first client looks at what is left.
+    Finish,
+    /// All is done.
+    Done,
+}
+
+/// What clients and the run's driver tell each other.
+struct Shared {
+    phase: Cell<Phase>,
+    /// Clients that have stopped.
+    stopped: Cell<u64>,
+    steps: Cell<u64>,
+    workload: Box<dyn ClusterWorkload>,
+    failed: Cell<Option<String>>,
+}
+
+/// Carries out `plan`. `print` shows every event. A panic anywhere is a violation.
+pub fn run(plan: &ClusterPlan, print: bool) -> RunRecord {
+    let began = cpu_time();
+    let mut record = RunRecord { seed: plan.seed, scenario: plan.workload.to_owned(), ..RunRecord::default() };
+    let ran = catch_unwind(AssertUnwindSafe(|| Run::new(plan, print).go()));
+    match ran {
+        Ok(done) => record = RunRecord { seed: record.seed, scenario: record.scenario, ..done },
+        Err(payload) => {
+            let said = payload.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("see above");
+            record.violations.push(Finding { property: "nothing panics".to_owned(), evidence: said.to_owned() });
+        }
+    }
+    record.took_us = u64::try_from(cpu_time().saturating_sub(began).as_micros()).unwrap_or(u64::MAX);
+    record
+}
+
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
+}
+
+struct Run<'a> {
+    plan: ClusterPlan,
+    cluster: Cluster<'a>,
+    shared: Rc<Shared>,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &ClusterPlan, print: bool) -> Run<'a> {
+        let mut cluster = Cluster::new(plan, print);
+        let mut random = Random::new(plan.seed ^ 0x000c_11e7);
+        let nodes = plan.machines.len();
+        let mut workload =
+            workloads::all(plan.clients, nodes as u64, &mut random).into_iter().find(|one| one.name() == plan.workload);
+        let shared = Rc::new(Shared {
+            phase: Cell::new(Phase::Setup),
+            stopped: Cell::new(0),
+            steps: Cell::new(0),
+            workload: workload.take().expect("a plan names a workload that there is"),
+            failed: Cell::new(None),
+        });
+        for id in 0..plan.clients {
+            let outside = Rc::new(Drivers(cluster.drivers().to_vec()));
+            let client = Client::new(ClientId(id), outside, Login::default(), random.fork());
+            let conduct = Conduct {
+                shared: shared.clone(),
+                think_ms: plan.think_ms.clone(),
+                clients: plan.clients,
+                first: id == 0,
+            };
+            cluster.add_client(conduct.go(client, random.fork()));
+        }
+        Run { plan: plan.clone(), cluster, shared }
+    }
+
+    fn go(mut self) -> RunRecord {
+        self.cluster.hold_faults(self.plan.quiet_start);
+        self.step_until(Phase::Load, SETUP_MAX, "the cluster forms and serves a table");
+        self.cluster.release_faults();
+        let end = self.cluster.now() + self.plan.duration;
+        while self.cluster.now() < end && self.goes_on() {
+            self.cluster.step();
+        }
+        self.shared.phase.set(self.shared.phase.get().max(Phase::Ending));
+        self.cluster.heal();
+        self.step_until(Phase::Done, FINISH_MAX, "clients are answered once everything is healed");
+        if let Some(reason) = self.shared.failed.take() {
+            self.cluster.judge().accuse("what there is can be read", reason);
+        }
+        let mut undecided = 0;
+        for violation in self.shared.workload.check(&mut undecided) {
+            self.cluster.judge().take(Err(violation));
+        }
+        self.cluster.close();
+        self.record(undecided)
+    }
+
+    fn goes_on(&self) -> bool {
+        self.cluster.judge().is_content()
+    }
+
+    fn step_until(&mut self, phase: Phase, time_max: Duration, what: &'static str) {
+        let until = self.cluster.now() + time_max;
+        while self.shared.phase.get() < phase && self.goes_on() {
+            if self.cluster.now() >= until {
+                let at = self.shared.phase.get();
+                self.cluster.judge().accuse(what, format!("not within {time_max:?}: still at {at:?}"));
+                return;
+            }
+            self.cluster.step();
+        }
+    }
+
+    fn record(self, undecided: u64) -> RunRecord {
+        let trace = self.cluster.trace();
+        RunRecord {
+            trace_hash: format!("{:016x}", trace.hash()),
+            events: trace.events(),
+            virtual_us: u64::try_from(self.cluster.now().as_micros()).unwrap_or(u64::MAX),
+            operations: [("steps".to_owned(), self.shared.steps.get())].into(),
+            faults: self.cluster.struck(),
+            probes: self.cluster.probes().counts().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            undecided,
+            violations: self.cluster.judge().violations().iter().map(Finding::from).collect(),
+            ..RunRecord::default()
+        }
+    }
+}
+
+/// How one client goes through the run.
+struct Conduct {
+    shared: Rc<Shared>,
+    think_ms: RangeInclusive<u64>,
+    /// How many there are.
+    clients: u64,
+    /// It makes what all need, and looks at the end.
+    first: bool,
+}
+
+impl Conduct {
+    async fn go(self, mut client: Client, mut random: Random) {
+        let shared = &*self.shared;
+        if self.first {
+            while shared.phase.get() == Phase::Setup {
+                match shared.workload.setup(&mut client).await {
+                    Ok(()) => shared.phase.set(Phase::Load),
+                    Err(_) => sleep(ROUND_TRIP).await,
+                }
+            }
+        }
+        while shared.phase.get() == Phase::Setup {
+            sleep(ROUND_TRIP).await;
+        }
+        while shared.phase.get() == Phase::Load {
+            sleep(ROUND_TRIP + random.millis(self.think_ms.clone())).await;
+            shared.workload.step(&mut client, &mut random).await;
+            shared.steps.set(shared.steps.get() + 1);
+        }
+        shared.stopped.set(shared.stopped.get() + 1);
+        if !self.first {
+            return;
+        }
+        while shared.stopped.get() < self.clients {
+            sleep(ROUND_TRIP).await;
+        }
+        shared.phase.set(Phase::Finish);
+        if let Err(failure) = shared.workload.finish(&mut client).await {
+            shared.failed.set(Some(format!("{failure:?}")));
+        }
+        shared.phase.set(Phase::Done);
+    }
+}
+
+/// The driver ports of all nodes.
+struct Drivers(Vec<SimulatedNet>);
+
+impl Outside for Drivers {
+    fn nodes(&self) -> usize {
+        self.0.len()
+    }
+
+    fn connect(&self, node: NodeIndex) -> LocalFuture<'_, io::Result<Box<dyn ByteStream>>> {
+        self.0[node.0].connect(SocketAddr::new(address(node.0), DRIVER_PORT))
+    }
+
+    fn now(&self) -> Micros {
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        Micros(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
+    }
+}

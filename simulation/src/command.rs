@@ -1,0 +1,191 @@
+//! What the program does with many runs: each is a process of its own, so that nothing of one reaches the next.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use parking_lot::Mutex;
+
+use crate::cluster::plan::ClusterPlan;
+use crate::probe::PROBES;
+use crate::shrink;
+use crate::sweep::{Finding, RunRecord, Summary, Sweep};
+
+/// What of runs is not left to their seeds.
+#[derive(Clone, Debug)]
+pub struct Length {
+    /// Of the load, in virtual time.
+    pub duration: Duration,
+    /// What clients do.
+    pub workload: Option<String>,
+    /// How many machines.
+    pub machines: Option<usize>,
+    /// Only these faults, by number.
+    pub faults: Option<Vec<usize>>,
+}
+
+impl Length {
+    /// The run of `seed`.
+    pub fn plan(&self, seed: u64) -> ClusterPlan {
+        let mut plan = ClusterPlan::draw(seed, self.workload.as_deref(), self.machines, self.duration);
+        if let Some(kept) = &self.faults {
+            plan.faults = kept.iter().filter_map(|number| plan.faults.get(*number).copied()).collect();
+        }
+        plan
+    }
+
+    fn arguments(&self, seed: u64) -> Vec<String> {
+        let mut arguments = vec![seed.to_string(), "--seconds".to_owned(), self.duration.as_secs().to_string()];
+        if let Some(workload) = &self.workload {
+            arguments.extend(["--workload".to_owned(), workload.clone()]);
+        }
+        if let Some(machines) = self.machines {
+            arguments.extend(["--machines".to_owned(), machines.to_string()]);
+        }
+        if let Some(faults) = &self.faults {
+            let list: Vec<String> = faults.iter().map(usize::to_string).collect();
+            let list = if list.is_empty() { "none".to_owned() } else { list.join(",") };
+            arguments.extend(["--faults".to_owned(), list]);
+        }
+        arguments
+    }
+
+    /// The command that repeats a run and prints its events.
+    pub fn repeat_command(&self, seed: u64) -> String {
+        format!("cargo run -p photondb-simulation -- replay {}", self.arguments(seed).join(" "))
+    }
+}
+
+/// Which runs to make.
+#[derive(Clone, Debug)]
+pub struct Sweeping {
+    /// Their seeds.
+    pub seeds: Vec<u64>,
+    /// Processes at once.
+    pub jobs: usize,
+    /// No run begins later than this after the first.
+    pub budget: Option<Duration>,
+    /// Where records go.
+    pub out: Option<PathBuf>,
+}
+
+/// A seed that was probably never used.
+pub fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or_default() << 12
+}
+
+/// Makes runs, says of each that fails how to repeat it, and puts them together. Errors: a process cannot be started, or a
+/// file not be written.
+pub fn sweep(sweeping: &Sweeping, length: &Length) -> anyhow::Result<Summary> {
+    let began = Instant::now();
+    let waiting = Mutex::new(VecDeque::from(sweeping.seeds.clone()));
+    let (sweep, failure) = (Mutex::new(Sweep::default()), Mutex::new(None));
+    let mut out = sweeping.out.as_ref().map(fs::File::create).transpose().context("the file for records")?;
+    let lines = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..sweeping.jobs {
+            scope.spawn(|| {
+                while sweeping.budget.is_none_or(|budget| began.elapsed() < budget) && failure.lock().is_none() {
+                    let Some(seed) = waiting.lock().pop_front() else { return };
+                    match one(seed, length) {
+                        Ok(record) => {
+                            tell(&record, length);
+                            lines.lock().push(record.to_line());
+                            sweep.lock().add(record);
+                        }
+                        Err(error) => *failure.lock() = Some(error),
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = failure.into_inner() {
+        return Err(error);
+    }
+    if let Some(out) = &mut out {
+        for line in lines.into_inner() {
+            writeln!(out, "{line}").context("the file for records")?;
+        }
+    }
+    Ok(sweep.into_inner().summary(&PROBES, u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)))
+}
+
+fn tell(record: &RunRecord, length: &Length) {
+    for Finding { property, evidence } in &record.violations {
+        println!("FAILED: seed {} of {}: {property} does not hold: {evidence}", record.seed, record.scenario);
+    }
+    if !record.violations.is_empty() {
+        println!("  repeat: {}", length.repeat_command(record.seed));
+    }
+}
+
+/// One run in a process of its own. A process that dies is a run that failed.
+pub fn one(seed: u64, length: &Length) -> anyhow::Result<RunRecord> {
+    let program = std::env::current_exe().context("this program's own file")?;
+    let output = Command::new(program)
+        .arg("one")
+        .args(length.arguments(seed))
+        .stdin(Stdio::null())
+        .output()
+        .context("a process for a run")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let record = said.lines().last().and_then(|line| serde_json::from_str::<RunRecord>(line).ok());
+    Ok(record.unwrap_or_else(|| {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let evidence = format!("{}: {}", output.status, complaint.lines().take(20).collect::<Vec<_>>().join(" | "));
+        let property = "the process of a run goes on to its end".to_owned();
+        let scenario = length.plan(seed).workload.to_owned();
+        RunRecord { seed, scenario, violations: vec![Finding { property, evidence }], ..RunRecord::default() }
+    }))
+}
+
+/// The shortest list of faults that was found with which a seed still fails.
+#[derive(Clone, Debug)]
+pub struct Smallest {
+    seed: u64,
+    length: Length,
+    of: usize,
+    runs: u64,
+    is_minimal: bool,
+}
+
+impl fmt::Display for Smallest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = self.length.plan(self.seed);
+        let known = if self.is_minimal { "each is needed" } else { "the runs did not suffice to try each" };
+        writeln!(formatter, "{} of {} faults, after {} runs ({known}):", plan.faults.len(), self.of, self.runs)?;
+        for fault in &plan.faults {
+            writeln!(formatter, "  at {:.3} s {fault}", fault.at.as_secs_f64())?;
+        }
+        write!(formatter, "repeat: {}", self.length.repeat_command(self.seed))
+    }
+}
+
+/// Takes faults away from a failing run for as long as it fails. Errors: it does not fail, or no process can be started.
+pub fn shrink_faults(seed: u64, length: &Length, runs_max: u64) -> anyhow::Result<Smallest> {
+    let of = length.plan(seed).faults.len();
+    let numbers: Vec<usize> = length.faults.clone().unwrap_or_else(|| (0..of).collect());
+    let with = |kept: &[usize]| Length { faults: Some(kept.to_vec()), ..length.clone() };
+    let first = one(seed, &with(&numbers))?;
+    anyhow::ensure!(!first.violations.is_empty(), "seed {seed} does not fail: there is nothing to make smaller");
+    let shrunk = shrink::shrink(&numbers, runs_max, |kept| {
+        one(seed, &with(kept)).is_ok_and(|record| !record.violations.is_empty())
+    });
+    Ok(Smallest { seed, length: with(&shrunk.steps), of, runs: shrunk.tried, is_minimal: shrunk.is_minimal })
+}
+
+/// Puts the records of files together. Errors: a file cannot be read, or holds something else.
+pub fn report(files: &[PathBuf]) -> anyhow::Result<Summary> {
+    let mut sweep = Sweep::default();
+    for file in files {
+        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        sweep.add_lines(&text).with_context(|| format!("{} holds no records of runs", file.display()))?;
+    }
+    Ok(sweep.summary(&PROBES, 0))
+}
