@@ -5,6 +5,7 @@ pub mod fault;
 pub mod observe;
 pub mod plan;
 pub mod run;
+pub mod scenario;
 mod wires;
 
 use std::cell::Cell;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ use crate::shrink;
 use crate::sweep::{Finding, RunRecord, Summary, Sweep};
 
 /// What of runs is not left to their seeds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Length {
     /// Of the load, in virtual time.
     pub duration: Duration,
@@ -64,6 +64,8 @@ impl Length {
 /// Which runs to make.
 #[derive(Clone, Debug)]
 pub struct Sweeping {
+    /// The program `simulation`.
+    pub program: PathBuf,
     /// Their seeds.
     pub seeds: Vec<u64>,
     /// Processes at once.
@@ -93,7 +95,7 @@ pub fn sweep(sweeping: &Sweeping, length: &Length) -> anyhow::Result<Summary> {
             scope.spawn(|| {
                 while sweeping.budget.is_none_or(|budget| began.elapsed() < budget) && failure.lock().is_none() {
                     let Some(seed) = waiting.lock().pop_front() else { return };
-                    match one(seed, length) {
+                    match one(&sweeping.program, seed, length) {
                         Ok(record) => {
                             tell(&record, length);
                             lines.lock().push(record.to_line());
@@ -126,8 +128,7 @@ fn tell(record: &RunRecord, length: &Length) {
 }
 
 /// One run in a process of its own. A process that dies is a run that failed.
-pub fn one(seed: u64, length: &Length) -> anyhow::Result<RunRecord> {
-    let program = std::env::current_exe().context("this program's own file")?;
+pub fn one(program: &Path, seed: u64, length: &Length) -> anyhow::Result<RunRecord> {
     let output = Command::new(program)
         .arg("one")
         .args(length.arguments(seed))
@@ -168,14 +169,14 @@ impl fmt::Display for Smallest {
 }
 
 /// Takes faults away from a failing run for as long as it fails. Errors: it does not fail, or no process can be started.
-pub fn shrink_faults(seed: u64, length: &Length, runs_max: u64) -> anyhow::Result<Smallest> {
+pub fn shrink_faults(program: &Path, seed: u64, length: &Length, runs_max: u64) -> anyhow::Result<Smallest> {
     let of = length.plan(seed).faults.len();
     let numbers: Vec<usize> = length.faults.clone().unwrap_or_else(|| (0..of).collect());
     let with = |kept: &[usize]| Length { faults: Some(kept.to_vec()), ..length.clone() };
-    let first = one(seed, &with(&numbers))?;
+    let first = one(program, seed, &with(&numbers))?;
     anyhow::ensure!(!first.violations.is_empty(), "seed {seed} does not fail: there is nothing to make smaller");
     let shrunk = shrink::shrink(&numbers, runs_max, |kept| {
-        one(seed, &with(kept)).is_ok_and(|record| !record.violations.is_empty())
+        one(program, seed, &with(kept)).is_ok_and(|record| !record.violations.is_empty())
     });
     Ok(Smallest { seed, length: with(&shrunk.steps), of, runs: shrunk.tried, is_minimal: shrunk.is_minimal })
 }

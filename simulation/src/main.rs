@@ -130,7 +130,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let good = match Arguments::parse().command {
         Command::Run { seeds, jobs, budget_seconds, out, shape } => {
             let budget = budget_seconds.map(Duration::from_secs);
-            let sweeping = Sweeping { seeds: seeds_of(&seeds)?, jobs: jobs.max(1), budget, out };
+            let sweeping =
+                Sweeping { program: this_program()?, seeds: seeds_of(&seeds)?, jobs: jobs.max(1), budget, out };
             let summary = command::sweep(&sweeping, &shape.length()?)?;
             print!("{summary}");
             summary.is_good()
@@ -143,7 +144,7 @@ fn main() -> anyhow::Result<ExitCode> {
             record.violations.is_empty()
         }
         Command::Shrink { seed, runs, shape } => {
-            let smallest = command::shrink_faults(seed, &shape.length()?, runs)?;
+            let smallest = command::shrink_faults(&this_program()?, seed, &shape.length()?, runs)?;
             println!("{smallest}");
             true
         }
@@ -165,6 +166,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn this_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("this program's own file")
 }
 
 fn print_plan(plan: &ClusterPlan) {

@@ -96,11 +96,12 @@ impl Parcel {
                     let _ = answer.send(answered);
                 }
             }
-            Content::Exchange(exchange) => match services.get(service) {
-                Ok(serve) => serve.exchange(from, body, exchange).await,
-                // Both halves are dropped here, which is how the other side learns of it.
-                Err(_) => {}
-            },
+            // Otherwise both halves are dropped here, which is how the other side learns of it.
+            Content::Exchange(exchange) => {
+                if let Ok(serve) = services.get(service) {
+                    serve.exchange(from, body, exchange).await;
+                }
+            }
         }
     }
 }

@@ -25,14 +25,14 @@ async fn ask(queries: &[&str]) -> std::io::Result<Vec<String>> {
     let mut answers = vec![String::from_utf8_lossy(&greeting).into_owned()];
     for (token, query) in queries.iter().enumerate() {
         let mut frame = (token as u64).to_le_bytes().to_vec();
-        frame.extend(u32::try_from(query.len()).unwrap().to_le_bytes());
+        frame.extend(u32::try_from(query.len()).expect("queries are short").to_le_bytes());
         frame.extend(query.as_bytes());
         stream.write_all(&frame).await?;
         stream.read_u64_le().await?;
         let length = stream.read_u32_le().await?;
         let mut body = vec![0; length as usize];
         stream.read_exact(&mut body).await?;
-        answers.push(String::from_utf8(body).unwrap());
+        answers.push(String::from_utf8_lossy(&body).into_owned());
     }
     Ok(answers)
 }
