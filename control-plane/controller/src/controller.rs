@@ -64,6 +64,7 @@ impl Controller {
             tags: me.tags.clone(),
             addresses: me.addresses.clone(),
             boots: me.boots,
+            incarnation: Default::default(),
         };
         controller.propose(register).await?;
         controller.keep_ids_apart().await?;
