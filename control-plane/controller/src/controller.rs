@@ -203,8 +203,7 @@ impl Inner {
 
     /// Where this node leads in `term`.
     pub(crate) async fn propose_here(&self, term: Term, command: Bytes) -> Result<Bytes, ControllerError> {
-        let admission =
-            self.parts.engine.admit(command.len(), Purpose::Upkeep).map_err(ControllerError::NoRoom)?;
+        let admission = self.parts.engine.admit(command.len(), Purpose::Upkeep).map_err(ControllerError::NoRoom)?;
         let outcome = self.group()?.propose(term, command).await?;
         drop(admission);
         Ok(outcome)

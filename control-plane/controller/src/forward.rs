@@ -59,6 +59,14 @@ impl Inner {
         self.call(node, 0, Lane::Query, Call::Renew(v1::RenewCall { failed: failed.0 })).await
     }
 
+    /// The newest opening of this node's directory that `node` has heard of; 0: none.
+    pub(crate) async fn call_vouch(&self, node: NodeId) -> Result<u64, PeerError> {
+        match self.call(node, 0, Lane::Query, Call::Vouch(v1::VouchCall {})).await? {
+            Answer::OtherOpening(opening) => Ok(opening.boots),
+            _ => Err(PeerError::Lost("an answer to something else".to_owned())),
+        }
+    }
+
     /// Tells the leader that this node lives. Nobody waits for more than that it is heard.
     pub(crate) async fn call_heartbeat(&self, leader: NodeId) -> Result<(), PeerError> {
         let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots });

@@ -26,7 +26,7 @@ pub(crate) async fn lead(controller: Weak<Inner>) {
         if let Some(term) = led {
             if led_before != led {
                 // What was heard before counts from now on at the earliest: nobody has told this node lately.
-                inner.heard.lock().begin(inner.parts.clock.now());
+                inner.heard.lock().begin();
             }
             states.mark_unchanged();
             step(&inner, term).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use photondb_cluster_state::{ClusterId, Command, Response, StateError};
+use photondb_consensus::{LogPosition, Replicated};
 use photondb_proto::{MemberId, NodeId, v1};
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
 use prost::Message;
@@ -11,6 +12,7 @@ use prost::Message;
 use crate::controller::{Controller, Inner};
 use crate::error::ControllerError;
 use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
+use crate::offline::state_on_disk;
 
 /// The receiving side of the control plane.
 pub(crate) struct ControlPlane {
@@ -50,6 +52,7 @@ impl Inner {
                 self.heard.lock().hear(from, beat.boots, self.parts.clock.now());
                 Ok(Answer::Position(v1::Position::default()))
             }
+            Call::Vouch(_) => Ok(Answer::OtherOpening(v1::OtherOpening { boots: self.registered_boots(from) })),
             Call::Renew(renew) => self.renew(from, MemberId(renew.failed)).await,
             Call::Replicas(body) => {
                 let replicas = self.replicas.get().ok_or("the node is starting")?;
@@ -78,7 +81,7 @@ impl Inner {
     }
 
     fn outcome(&self, outcome: Bytes) -> v1::Outcome {
-        let at = self.group.get().and_then(|group| group.observe().applied);
+        let at = self.applied();
         v1::Outcome { outcome, at: Some(position_message(at)) }
     }
 
@@ -89,7 +92,9 @@ impl Inner {
         if *id != from {
             return Err(format!("node {from} registers node {id}"));
         }
-        let Some(cluster) = self.replicated.state().cluster() else { return Err("there is no cluster here".to_owned()) };
+        let Some(cluster) = self.replicated.state().cluster() else {
+            return Err("there is no cluster here".to_owned());
+        };
         if !join.cluster.is_empty() && id_of(&join.cluster) != Some(cluster.0) {
             let asked = ClusterId(id_of(&join.cluster).unwrap_or_default());
             return Ok(self.refusal(StateError::OtherCluster { is: cluster, asked }));
@@ -104,6 +109,21 @@ impl Inner {
         }
     }
 
+    /// Up to where the state is applied here: what an outcome that was just given is of, at least.
+    fn applied(&self) -> Option<LogPosition> {
+        self.replicated.applied().position().ok().flatten()
+    }
+
+    /// The newest opening of `node` that this node has heard of, be it committed or not.
+    fn registered_boots(&self, node: NodeId) -> u64 {
+        let state = match self.group.get() {
+            Some(_) => self.replicated.state(),
+            // What is in the log is not applied before the group runs.
+            None => state_on_disk(&self.parts.engine).unwrap_or_else(|_| self.replicated.state()),
+        };
+        state.node(node).map_or(0, |known| known.boots)
+    }
+
     fn refusal(&self, refused: StateError) -> Answer {
         Answer::Outcome(self.outcome(Response::encode_outcome(&Err(refused)).into()))
     }
@@ -114,7 +134,7 @@ impl Inner {
             return Ok(not_leading(group.leader().map(|(_, node)| node)));
         }
         group.confirm_leading().await.map_err(|error| error.to_string())?;
-        Ok(Answer::Position(position_message(group.observe().applied)))
+        Ok(Answer::Position(position_message(self.applied())))
     }
 
     async fn renew(&self, from: NodeId, failed: MemberId) -> Result<Answer, String> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use photondb_cluster_state::plan::meta_voters;
 use photondb_cluster_state::{ClusterId, Command, META_FOUNDER, Response, StateError};
 use photondb_consensus::{ConsensusError, Group, Replicated};
 use photondb_proto::{GroupId, MemberId, NodeId};
@@ -32,12 +33,10 @@ impl Controller {
     pub async fn start(&self, begin: Begin) -> Result<(), ControllerError> {
         let inner = &self.inner;
         let contacts = begin.contacts();
+        inner.place_peers();
         let group = match (inner.member_here(), &begin) {
             (Some(member), _) => inner.go_on(member, contacts).await?,
-            (None, Begin::Found) => {
-                let machine: Arc<dyn Replicated> = inner.replicated.clone();
-                inner.parts.groups.initialize(GroupId::META, META_FOUNDER, inner.me.node, machine).await?
-            }
+            (None, Begin::Found) => inner.go_on(META_FOUNDER, contacts).await?,
             (None, Begin::Join(_)) => inner.be_taken_in(contacts).await?,
         };
         let alone = group.membership().is_alone(group.member());
@@ -62,11 +61,8 @@ impl Controller {
 impl Inner {
     /// The member of the state's group that this directory has.
     fn member_here(&self) -> Option<MemberId> {
-        let founder = || self.parts.engine.wal().state(StreamId(META_FOUNDER.0)).is_some_and(|state| !state.erased);
-        match self.replicated.member() {
-            Some(member) => Some(member),
-            None => founder().then_some(META_FOUNDER),
-        }
+        let founder = || self.parts.engine.wal().state(StreamId(META_FOUNDER.0)).map(|_| META_FOUNDER);
+        self.replicated.member().or_else(founder)
     }
 
     /// Starts the member that is here. One whose log is lost or in doubt is no member any more when others have what it had:
@@ -74,10 +70,17 @@ impl Inner {
     async fn go_on(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {
         let machine: Arc<dyn Replicated> = self.replicated.clone();
         let others = self.known_nodes().into_iter().any(|node| node != self.me.node);
-        match self.parts.groups.join(GroupId::META, member, machine).await {
+        self.be_vouched_for(contacts).await?;
+        let started = match member {
+            // Founding is repeated until it is done.
+            META_FOUNDER => self.parts.groups.initialize(GroupId::META, member, self.me.node, machine).await,
+            _ => self.parts.groups.join(GroupId::META, member, machine).await,
+        };
+        match started {
             Ok(group) => Ok(group),
             Err(
                 error @ (ConsensusError::Suspect { .. }
+                | ConsensusError::Erased { .. }
                 | ConsensusError::LogMissing { .. }
                 | ConsensusError::StateMissing { .. }),
             ) if others || !contacts.is_empty() => {
@@ -85,6 +88,30 @@ impl Inner {
                 self.be_renewed(member, contacts).await
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A directory that was copied or set back must not take part even in the state's own group: its log lacks what it has
+    /// acknowledged. So as many others are asked as make a majority with this node, before anything runs. They answer from
+    /// what they have, running or not; after a loss of power on all nodes they ask each other.
+    async fn be_vouched_for(self: &Arc<Self>, contacts: &[String]) -> Result<(), ControllerError> {
+        let wanted = meta_voters(&self.replicated.state(), &BTreeSet::new()).len() / 2;
+        loop {
+            let mut vouched = 0;
+            for node in self.reachable(contacts).await {
+                match self.call_vouch(node).await {
+                    Ok(registered) if registered >= self.me.boots => {
+                        let (id, asked) = (self.me.node, self.me.boots);
+                        return Err(StateError::StaleBoot { id, registered, asked }.into());
+                    }
+                    Ok(_) => vouched += 1,
+                    Err(error) => tracing::debug!(%error, %node, "a node does not vouch for this one yet"),
+                }
+            }
+            if vouched >= wanted {
+                return Ok(());
+            }
+            self.pause(JOIN_RETRY_PERIOD).await;
         }
     }
 
@@ -111,15 +138,16 @@ impl Inner {
             }
             self.pause(JOIN_RETRY_PERIOD).await;
         };
-        // The log of the failed one is given up before what it had applied is: a state without a log is refused, a log
-        // without a state would be applied again from its beginning.
         self.parts.groups.erase(failed).await?;
-        self.replicated.forget()?;
         self.watch_as(member).await
     }
 
     /// Starts a member that waits to be filled by the leader.
     async fn watch_as(self: &Arc<Self>, member: MemberId) -> Result<Group, ControllerError> {
+        if self.parts.engine.wal().state(StreamId(member.0)).is_none() {
+            // What is stored is an earlier member's, whose log is given up already.
+            self.replicated.forget()?;
+        }
         self.replicated.set_member(member)?;
         let machine: Arc<dyn Replicated> = self.replicated.clone();
         Ok(self.parts.groups.join(GroupId::META, member, machine).await?)
@@ -149,9 +177,7 @@ impl Inner {
         };
         states.wait_for(is_here).await.map_err(|_| ControllerError::NotStarted)?;
         match self.replicated.state().cluster() {
-            Some(is) if is.0 != cluster => {
-                Err(StateError::OtherCluster { is, asked: ClusterId(cluster) }.into())
-            }
+            Some(is) if is.0 != cluster => Err(StateError::OtherCluster { is, asked: ClusterId(cluster) }.into()),
             _ => Ok(()),
         }
     }
@@ -194,6 +220,13 @@ impl Inner {
         others(known, self.me.node, self.parts.random.next_u64())
     }
 
+    fn place_peers(&self) {
+        for node in self.replicated.state().nodes().filter(|node| node.id != self.me.node) {
+            let addresses = node.addresses.iter().map(|address| format!("{}:{}", address.host, address.port));
+            self.parts.peers.place(Peer(node.id.0), addresses.collect());
+        }
+    }
+
     fn known_nodes(&self) -> BTreeSet<NodeId> {
         self.replicated.state().nodes().map(|node| node.id).collect()
     }
@@ -221,11 +254,8 @@ async fn place_peers(controller: Controller) {
     loop {
         {
             let Some(inner) = inner.upgrade() else { return };
-            let state = states.borrow_and_update().clone();
-            for node in state.nodes().filter(|node| node.id != inner.me.node) {
-                let addresses = node.addresses.iter().map(|address| format!("{}:{}", address.host, address.port));
-                inner.parts.peers.place(Peer(node.id.0), addresses.collect());
-            }
+            states.mark_unchanged();
+            inner.place_peers();
         }
         if states.changed().await.is_err() {
             return;

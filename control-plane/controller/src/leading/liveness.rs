@@ -10,15 +10,15 @@ use photondb_runtime::clock::Moment;
 /// Whom this node heard as the leader, and when.
 #[derive(Default)]
 pub(crate) struct Heard {
-    /// When it began to listen.
-    since: Moment,
+    /// Since when each opening of a node is known to be one that should be heard.
+    expected: BTreeMap<NodeId, (u64, Moment)>,
     last: BTreeMap<NodeId, (u64, Moment)>,
 }
 
 impl Heard {
     /// This node leads from now on: who was not heard before has time to be heard.
-    pub fn begin(&mut self, now: Moment) {
-        self.since = now;
+    pub fn begin(&mut self) {
+        self.expected.clear();
         self.last.clear();
     }
 
@@ -37,16 +37,25 @@ impl Heard {
         lost_after: Option<Duration>,
     ) -> Vec<Command> {
         self.last.retain(|node, _| state.node(*node).is_some());
+        self.expected.retain(|node, _| state.node(*node).is_some());
         let down_after = Duration::from_secs(state.heartbeat_timeout_secs());
         let mut commands = Vec::new();
         for node in state.nodes() {
             let heard = self.last.get(&node.id).filter(|(boots, _)| *boots == node.boots).map(|(_, at)| *at);
-            let silent = now.since(heard.unwrap_or(self.since));
+            let expected = self.expected.entry(node.id).or_insert((node.boots, now));
+            if expected.0 != node.boots {
+                *expected = (node.boots, now);
+            }
+            let silent = now.since(heard.unwrap_or(expected.1));
             let liveness = match lost_after {
                 _ if node.id == me => Liveness::Up,
                 // Only who was heard is up again; a new leader has heard nobody.
                 _ if silent < down_after => {
-                    if heard.is_some() { Liveness::Up } else { node.liveness }
+                    if heard.is_some() {
+                        Liveness::Up
+                    } else {
+                        node.liveness
+                    }
                 }
                 Some(lost_after) if silent >= down_after.saturating_add(lost_after) => Liveness::Lost,
                 _ => node.liveness.max(Liveness::Down),
@@ -92,7 +101,8 @@ mod tests {
     fn a_silent_node_is_down_then_lost_and_up_when_it_speaks() {
         use Liveness::{Down, Lost, Up};
         let (mut heard, mut state) = (Heard::default(), state());
-        heard.begin(at(50));
+        heard.begin();
+        assert_eq!(look(&mut heard, &mut state, 50), [Up, Up, Up]);
         heard.hear(NodeId(2), 4, at(55));
         assert_eq!(look(&mut heard, &mut state, 59), [Up, Up, Up], "a new leader gives everybody time");
         assert_eq!(look(&mut heard, &mut state, 60), [Up, Up, Down]);
@@ -103,7 +113,7 @@ mod tests {
         assert_eq!(look(&mut heard, &mut state, 67), [Up, Up, Down]);
         assert_eq!(look(&mut heard, &mut state, 160), [Up, Down, Lost]);
         // The next leader knows nothing of anybody, and changes nothing before it does.
-        heard.begin(at(200));
+        heard.begin();
         assert_eq!(look(&mut heard, &mut state, 201), [Up, Down, Lost]);
         heard.hear(NodeId(3), 4, at(202));
         assert_eq!(look(&mut heard, &mut state, 202), [Up, Down, Up]);
