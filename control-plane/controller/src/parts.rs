@@ -32,6 +32,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// What may be chosen.
     pub options: Options,
+    /// Told once which cluster the node is in, before it speaks to any other node as one of it.
+    pub entered: Arc<dyn Fn(ClusterId) + Send + Sync>,
 }
 
 /// What may be chosen.

@@ -68,6 +68,7 @@ impl Inner {
     /// Starts the member that is here. One whose log is lost or in doubt is no member any more when others have what it had:
     /// then the node gets another.
     async fn go_on(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {
+        (self.parts.entered)(ClusterId(self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0)));
         let machine: Arc<dyn Replicated> = self.replicated.clone();
         let others = self.known_nodes().into_iter().any(|node| node != self.me.node);
         self.be_vouched_for(contacts).await?;
@@ -124,6 +125,7 @@ impl Inner {
             self.pause(JOIN_RETRY_PERIOD).await;
         };
         self.parts.engine.set_identity(joined.cluster, self.me.node.0)?;
+        (self.parts.entered)(ClusterId(joined.cluster));
         self.watch_as(joined.member).await
     }
 

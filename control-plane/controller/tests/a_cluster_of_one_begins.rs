@@ -63,6 +63,7 @@ impl Node {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
             options: Options::default(),
+            entered: Arc::new(|_| {}),
         };
         Controller::open(parts, me, Begin::Found).await
     }

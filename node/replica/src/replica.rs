@@ -87,6 +87,16 @@ impl Replica {
         Ok(self.shard.read()?)
     }
 
+    /// Takes writes while this member leads.
+    pub fn proposer(&self) -> &Arc<Proposer> {
+        &self.proposer
+    }
+
+    /// The group.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
     /// The shard itself.
     pub fn shard(&self) -> &Arc<Shard> {
         &self.shard

@@ -100,6 +100,7 @@ impl World {
             clock,
             random,
             options: self.options,
+            entered: Arc::new(|_| {}),
         };
         let me = Registration {
             cluster: CLUSTER,

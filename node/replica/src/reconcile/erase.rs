@@ -18,15 +18,19 @@ use crate::replica::Replica;
 
 impl Replicas {
     pub(super) async fn drop_what_is_gone(&self, state: &ClusterState, failures: &mut Failures) {
-        let tables = self.tables();
-        for (table, replica) in
-            tables.iter().flat_map(|(id, table)| table.shards().iter().map(move |shard| (*id, shard)))
-        {
-            if is_wanted(state, replica) {
-                continue;
-            }
+        let mut gone = Vec::new();
+        for (table, replicas) in self.tables().iter() {
+            gone.extend(
+                replicas
+                    .shards()
+                    .iter()
+                    .filter(|replica| !is_wanted(state, replica))
+                    .map(|replica| (*table, replica.clone())),
+            );
+        }
+        for (table, replica) in gone {
             self.remove(table, replica.id);
-            if let Err(error) = self.drop_member(replica).await {
+            if let Err(error) = self.drop_member(&replica).await {
                 failures.0.push((table, error));
             }
         }
