@@ -60,6 +60,8 @@ pub struct Machine {
 struct Inner {
     name: String,
     address: String,
+    /// Whether it begins the cluster.
+    founds: bool,
     /// Where other machines listen.
     others: Vec<String>,
     disk: SimulatedDisk,
@@ -104,6 +106,7 @@ impl Machine {
         let inner = Inner {
             name: name.to_owned(),
             address: address.to_string(),
+            founds: others.iter().all(|other| address < *other),
             others: others.iter().map(listens).collect(),
             disk,
             net,
@@ -211,6 +214,10 @@ impl Machine {
         for (listen, port) in [(&mut config.driver, DRIVER_PORT), (&mut config.cluster, CLUSTER_PORT)] {
             listen.bind = Bind::Addresses(vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);
             listen.port = port;
+        }
+        // The first machine founds the cluster; the others are taken in by whom they know.
+        if !self.inner.founds {
+            config.join.clone_from(&self.inner.others);
         }
         config.canonical_addresses = vec![self.inner.address.clone()];
         config.cluster_secret = Some(ClusterSecret(b"of the simulation".to_vec()));
