@@ -8,7 +8,7 @@
 mod append;
 mod snapshot;
 
-use std::future::Future;
+use std::future::{self, Future};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,7 +184,14 @@ impl RaftNetworkV2<Types> for Channel {
             let answers = input.then(move |request| channel.beat(request, limit));
             return Box::pin(async move { Ok(Box::pin(answers) as BoxStream<'s, Appended>) });
         }
+        let mut input = input;
         Box::pin(async move {
+            // After a failure openraft waits by holding back the next request: who opens before it came would open and fail
+            // without a pause.
+            let Some(first) = input.next().await else {
+                return Ok(Box::pin(stream::empty()) as BoxStream<'s, Appended>);
+            };
+            let input = stream::once(future::ready(first)).chain(input);
             let session = append::Session::open(self, limit).await?;
             Ok(Box::pin(stream::unfold(Some((session, input)), append::next)) as BoxStream<'s, Appended>)
         })

@@ -29,8 +29,10 @@ pub struct GroupState {
     pub member: MemberId,
     /// The highest term it has seen and voted in.
     pub term: Term,
-    /// For whom it has voted in that term; itself, unless it has heard of another candidate or leader.
+    /// For whom it has voted in that term; itself, unless it has heard of another candidate; the leader, once there is one.
     pub voted_for: MemberId,
+    /// Whether it knows that a leader was elected in that term.
+    pub led: bool,
     /// What it does.
     pub role: Role,
     /// Its log's last entry.

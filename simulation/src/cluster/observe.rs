@@ -70,7 +70,8 @@ impl Observer {
             node: self.node,
             boot: self.boot,
             term: Term(state.term.0),
-            voted_for: (state.voted_for.0 != 0).then_some(MemberId(state.voted_for.0)),
+            // Who has heard of a leader keeps its name in place of whom it had voted for.
+            voted_for: (!state.led).then_some(MemberId(state.voted_for.0)),
             role: match state.role {
                 ProductRole::Leader => Role::Leader,
                 ProductRole::Candidate => Role::Candidate,

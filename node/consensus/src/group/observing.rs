@@ -31,6 +31,7 @@ impl Group {
             member: inner.member,
             term: Term(now.vote.leader_id.term),
             voted_for: now.vote.leader_id.voted_for,
+            led: now.vote.committed,
             role,
             last: inner.log.last(),
             committed: now.local_committed.as_ref().map(position),

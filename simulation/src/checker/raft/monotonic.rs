@@ -56,7 +56,9 @@ fn since(before: &Known, now: &Known) -> Option<&'static str> {
     if now.term < before.term {
         return Some("the term went back");
     }
-    if now.term == before.term && before.voted_for.is_some() && now.voted_for != before.voted_for {
+    // A vote is not remembered beside the leader that it may have been for.
+    let both = before.voted_for.zip(now.voted_for);
+    if now.term == before.term && both.is_some_and(|(before, now)| before != now) {
         return Some("the vote of a term changed");
     }
     // A log that a checkpoint holds does not come back, whatever happens to the node.
