@@ -16,6 +16,18 @@ use crate::probe::PROBES;
 use crate::shrink;
 use crate::sweep::{Finding, RunRecord, Summary, Sweep};
 
+/// Real time that a run may take; one that takes more goes on for ever.
+const RUN_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// What is told of a run that failed; its record has the rest.
+const FINDINGS_TOLD: usize = 3;
+
+/// Characters of a finding.
+const EVIDENCE_TOLD: usize = 600;
+
+/// Between two looks at whether a run has ended.
+const LOOK_PERIOD: Duration = Duration::from_millis(5);
+
 /// What of runs is not left to their seeds.
 #[derive(Clone, Debug, Default)]
 pub struct Length {
@@ -119,8 +131,12 @@ pub fn sweep(sweeping: &Sweeping, length: &Length) -> anyhow::Result<Summary> {
 }
 
 fn tell(record: &RunRecord, length: &Length) {
-    for Finding { property, evidence } in &record.violations {
+    for Finding { property, evidence } in record.violations.iter().take(FINDINGS_TOLD) {
+        let evidence: String = evidence.chars().take(EVIDENCE_TOLD).collect();
         println!("FAILED: seed {} of {}: {property} does not hold: {evidence}", record.seed, record.scenario);
+    }
+    if record.violations.len() > FINDINGS_TOLD {
+        println!("  and {} more", record.violations.len() - FINDINGS_TOLD);
     }
     if !record.violations.is_empty() {
         println!("  repeat: {}", length.repeat_command(record.seed));
@@ -129,12 +145,23 @@ fn tell(record: &RunRecord, length: &Length) {
 
 /// One run in a process of its own. A process that dies is a run that failed.
 pub fn one(program: &Path, seed: u64, length: &Length) -> anyhow::Result<RunRecord> {
-    let output = Command::new(program)
+    let mut child = Command::new(program)
         .arg("one")
         .args(length.arguments(seed))
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .context("a process for a run")?;
+    // A run in which virtual time stands still would never end.
+    let began = Instant::now();
+    while child.try_wait().context("waiting for a run")?.is_none() {
+        if began.elapsed() > RUN_TIME_MAX {
+            child.kill().context("ending a run")?;
+        }
+        std::thread::sleep(LOOK_PERIOD);
+    }
+    let output = child.wait_with_output().context("what a run says")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let record = said.lines().last().and_then(|line| serde_json::from_str::<RunRecord>(line).ok());
     Ok(record.unwrap_or_else(|| {
