@@ -184,8 +184,13 @@ impl RaftNetworkV2<Types> for Channel {
             let answers = input.then(move |request| channel.beat(request, limit));
             return Box::pin(async move { Ok(Box::pin(answers) as BoxStream<'s, Appended>) });
         }
+        let mut input = input;
         Box::pin(async move {
-            let session = append::Session::open(self, limit).await?;
+            // Taken before the exchange is opened: where an earlier failure is to be waited out, openraft waits in it.
+            let Some(first) = input.next().await else {
+                return Ok(Box::pin(stream::empty()) as BoxStream<'s, Appended>);
+            };
+            let session = append::Session::open(self, first, limit).await?;
             Ok(Box::pin(stream::unfold(Some((session, input)), append::next)) as BoxStream<'s, Appended>)
         })
     }
