@@ -370,6 +370,8 @@ impl Cluster {
         self.wait(wait).unwrap().unwrap();
         machine.take_checkpoint();
         self.wait(group.purge_behind()).unwrap();
+        // Asked for, and done by the core a little later.
+        self.run(Duration::from_millis(5));
     }
 
     /// The same, unless the disk fails meanwhile.

@@ -1,18 +1,9 @@
 //! A member that was away gets what it lacks from the log while the log has it, and by a snapshot from then on.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "node/cluster.rs"]
-mod cluster;
-#[path = "node/network.rs"]
-mod network;
-#[path = "node/node.rs"]
-mod node;
-
 use std::time::Duration;
 
-use cluster::{Cluster, member};
-use network::Link;
+use crate::cluster::{Cluster, member};
+use crate::network::Link;
 
 #[test]
 fn by_the_log() {

@@ -1,17 +1,8 @@
 //! Pre-vote: who could not win an election does not begin one.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "node/cluster.rs"]
-mod cluster;
-#[path = "node/network.rs"]
-mod network;
-#[path = "node/node.rs"]
-mod node;
-
 use std::time::Duration;
 
-use cluster::Cluster;
+use crate::cluster::Cluster;
 
 #[test]
 fn a_member_that_was_cut_off_finds_its_leader_as_it_was() {

@@ -1,17 +1,8 @@
 //! A leader hands over at once, and answers no read in its term from the moment it begins to.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "node/cluster.rs"]
-mod cluster;
-#[path = "node/network.rs"]
-mod network;
-#[path = "node/node.rs"]
-mod node;
-
 use std::time::Duration;
 
-use cluster::{Cluster, member};
+use crate::cluster::{Cluster, member};
 use photondb_consensus::ConsensusError;
 
 #[test]

@@ -1,19 +1,10 @@
 //! Members are added as learners, get their vote and lose it by joint consensus, and are removed; whoever finds a change in
 //! its middle completes it.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "node/cluster.rs"]
-mod cluster;
-#[path = "node/network.rs"]
-mod network;
-#[path = "node/node.rs"]
-mod node;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cluster::{Cluster, GROUP, member};
+use crate::cluster::{Cluster, GROUP, member};
 use photondb_consensus::{ConsensusError, Members, Role};
 use photondb_proto::v1::raft_absent::Why;
 use photondb_proto::v1::raft_answer::Answer;

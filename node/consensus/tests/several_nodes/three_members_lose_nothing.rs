@@ -3,19 +3,10 @@
 //!
 //! `PHOTONDB_TESTS=full` tries more moments; `PHOTONDB_SEED` chooses others.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "node/cluster.rs"]
-mod cluster;
-#[path = "node/network.rs"]
-mod network;
-#[path = "node/node.rs"]
-mod node;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::Cluster;
+use crate::cluster::Cluster;
 use parking_lot::Mutex;
 use photondb_runtime::random::{Random, SeededRandom};
 

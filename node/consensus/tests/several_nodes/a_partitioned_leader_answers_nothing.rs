@@ -1,18 +1,9 @@
 //! A leader that nobody hears answers no read once its lease has run out, before anybody else can be elected; and what it
 //! appended alone is gone when it returns.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "node/cluster.rs"]
-mod cluster;
-#[path = "node/network.rs"]
-mod network;
-#[path = "node/node.rs"]
-mod node;
-
 use std::time::Duration;
 
-use cluster::Cluster;
+use crate::cluster::Cluster;
 use photondb_consensus::{ConsensusError, limits};
 
 fn others(leader: u64) -> [u64; 2] {
