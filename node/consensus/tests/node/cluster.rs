@@ -4,14 +4,15 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+#[path = "cluster/group.rs"]
+mod group;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use photondb_consensus::{Group, Groups, GroupsParts, OnFatal, Options, Term};
 use photondb_proto::{GroupId, MemberId, NodeId};
@@ -54,6 +55,8 @@ struct Place {
     disk: SimulatedDisk,
     checkpoints: Checkpoints,
     clock: Arc<ManualClock>,
+    /// Seconds of the node in one of everybody's.
+    rate: f64,
     lives: u64,
     life: Option<Life>,
 }
@@ -75,16 +78,21 @@ fn paused_runtime() -> Runtime {
 impl Cluster {
     /// Nodes 1 to `size`, all up, without groups.
     pub fn new(size: u64, seed: u64) -> Cluster {
+        Cluster::with_rates(&vec![1.0; size as usize], seed)
+    }
+
+    /// As many nodes as clock rates.
+    pub fn with_rates(rates: &[f64], seed: u64) -> Cluster {
         let options = Options { blocking: Blocking::Here, ..Options::default() };
         let network = Arc::new(Network::default());
         let (places, led) = (BTreeMap::new(), BTreeMap::new());
         let mut cluster = Cluster { network, options, seed, places, client: paused_runtime(), led };
-        for node in 1..=size {
+        for (node, rate) in (1..).zip(rates.iter().copied()) {
             let disk = SimulatedDisk::new(seed.wrapping_mul(31).wrapping_add(node));
             let clock = Arc::new(ManualClock::default());
             // No two nodes have the same time.
             clock.advance(Duration::from_secs(1000 * node));
-            let place = Place { disk, checkpoints: Checkpoints::default(), clock, lives: 0, life: None };
+            let place = Place { disk, checkpoints: Checkpoints::default(), clock, rate, lives: 0, life: None };
             cluster.places.insert(node, place);
             cluster.start(node);
         }
@@ -178,7 +186,7 @@ impl Cluster {
             wal: Arc::clone(&wal),
             executor: runtime.handle().clone(),
             fatal,
-            options,
+            options: Options { clock_rate: place.rate, ..options },
             node: NodeId(node.into()),
             peers: Arc::new(Seen { network, from: node.into() }),
             clock: place.clock.clone(),
@@ -217,7 +225,7 @@ impl Cluster {
 
     fn tick(&mut self) {
         for place in self.places.values_mut() {
-            place.clock.advance(TICK);
+            place.clock.advance(TICK.mul_f64(place.rate));
             if let Some(life) = place.life.as_ref().filter(|life| !life.paused) {
                 life.runtime.block_on(async { tokio::time::sleep(TICK).await });
             }
@@ -306,94 +314,5 @@ impl Cluster {
     pub fn restart(&mut self, node: u64) {
         self.crash(node);
         assert!(self.start(node) && self.join(node));
-    }
-
-    /// Who leads and may answer reads, by its own word.
-    pub fn leaders(&self) -> Vec<(u64, Term)> {
-        let lives = self.places.iter().filter_map(|(node, place)| Some((*node, place.life.as_ref()?.group.as_ref()?)));
-        lives.filter_map(|(node, group)| Some((node, group.leading()?))).collect()
-    }
-
-    /// Waits until one of `nodes` leads under a lease, and gives it.
-    pub fn leader_among(&mut self, nodes: &[u64]) -> (u64, Term) {
-        let leads = |cluster: &Cluster| cluster.leaders().into_iter().find(|(node, _)| nodes.contains(node));
-        self.run_until(Duration::from_secs(10), |cluster| leads(cluster).is_some()).expect("somebody leads");
-        leads(self).unwrap()
-    }
-
-    pub fn leader(&mut self) -> (u64, Term) {
-        let all: Vec<u64> = self.places.keys().copied().collect();
-        self.leader_among(&all)
-    }
-
-    /// Proposes at a node and waits for the outcome.
-    pub fn propose(&mut self, node: u64, command: impl Into<Bytes>) -> Bytes {
-        let group = self.group(node);
-        let term = group.led().expect("it leads");
-        self.wait(group.propose(term, command.into())).unwrap()
-    }
-
-    /// Proposes `count` numbered commands, several at a time.
-    pub fn propose_many(&mut self, node: u64, name: &str, count: usize) {
-        let group = self.group(node);
-        let term = group.led().expect("it leads");
-        let proposed: Vec<_> = (0..count).map(|number| group.propose(term, format!("{name}{number}").into())).collect();
-        for outcome in proposed {
-            self.wait(outcome).unwrap();
-        }
-    }
-
-    /// What a node has applied, as texts.
-    pub fn applied(&self, node: u64) -> Vec<String> {
-        let commands = self.machine(node).commands();
-        commands.iter().map(|command| String::from_utf8(command.to_vec()).unwrap()).collect()
-    }
-
-    /// Waits until these nodes have applied the same, and as much as the first.
-    pub fn converge(&mut self, nodes: &[u64]) {
-        let all: Vec<u64> = nodes.to_vec();
-        let same = |cluster: &Cluster| all.windows(2).all(|pair| cluster.applied(pair[0]) == cluster.applied(pair[1]));
-        let took = self.run_until(Duration::from_secs(20), same);
-        let found: Vec<_> = nodes.iter().map(|node| self.applied(*node).len()).collect();
-        assert!(
-            took.is_some(),
-            "{found:?} commands, {:?}",
-            nodes.iter().map(|node| self.group(*node).observe()).collect::<Vec<_>>()
-        );
-    }
-
-    /// A checkpoint of the node's state, and the purge behind it.
-    pub fn checkpoint(&mut self, node: u64) {
-        let (wal, machine, group) = (self.wal(node), self.machine(node), self.group(node));
-        let (done, wait) = tokio::sync::oneshot::channel();
-        wal.barrier(Box::new(move |result| drop(done.send(result))));
-        self.wait(wait).unwrap().unwrap();
-        machine.take_checkpoint();
-        self.wait(group.purge_behind()).unwrap();
-        // Asked for, and done by the core a little later.
-        self.run(Duration::from_millis(5));
-    }
-
-    /// The same, unless the disk fails meanwhile.
-    pub fn try_checkpoint(&mut self, node: u64) {
-        let (wal, machine, group) = (self.wal(node), self.machine(node), self.group(node));
-        let (done, wait) = tokio::sync::oneshot::channel();
-        wal.barrier(Box::new(move |result| drop(done.send(result))));
-        if matches!(self.within(Duration::from_millis(500), wait), Some(Ok(Ok(())))) {
-            machine.take_checkpoint();
-            let _ = self.within(Duration::from_millis(500), group.purge_behind());
-        }
-    }
-
-    pub fn assert_healthy(&self) {
-        for (node, place) in &self.places {
-            if let Some(life) = &place.life {
-                assert!(life.fatal.lock().is_empty(), "node {node}: {:?}", life.fatal.lock());
-            }
-        }
-    }
-
-    pub fn snapshots_sent(&self) -> u64 {
-        self.network.bulk.load(Ordering::Relaxed)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, member};
 use photondb_consensus::{ConsensusError, limits};
 
 fn others(leader: u64) -> [u64; 2] {
@@ -61,6 +61,28 @@ fn a_leader_that_stood_still_serves_no_stale_read() {
             cluster.run(Duration::from_millis(1));
         }
         cluster.converge(&[next, leader]);
+        cluster.assert_healthy();
+    }
+}
+
+#[test]
+fn clocks_that_drift_within_the_bound_change_nothing() {
+    for seed in 0..6 {
+        let mut cluster = Cluster::with_rates(&[0.76, 1.24, 1.24], seed);
+        cluster.found(&[1, 2, 3]);
+        let (first, _) = cluster.leader();
+        if first != 1 {
+            cluster.wait(cluster.group(first).transfer_leadership(member(1))).unwrap();
+        }
+        // The slowest clock leads: its lease lasts longest, and the others' promises are shortest.
+        cluster.leader_among(&[1]);
+        cluster.propose(1, "a");
+        cluster.isolate(1, true);
+        let (next, _) = cluster.leader_among(&[2, 3]);
+        cluster.propose(next, "b");
+        cluster.isolate(1, false);
+        cluster.converge(&[next, 1, 2, 3]);
+        assert_eq!(cluster.applied(1), ["a", "b"]);
         cluster.assert_healthy();
     }
 }
