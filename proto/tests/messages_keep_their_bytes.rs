@@ -71,3 +71,18 @@ fn cut_and_changed_bytes_are_refused_or_read_but_never_panic() {
         }
     }
 }
+
+/// Members of different versions speak to each other while a cluster is upgraded.
+#[test]
+fn entries_between_members_have_the_bytes_of_their_first_version() {
+    let vote = Some(v1::RaftVote { term: 5, member: 7, committed: true });
+    let entry = v1::RaftEntry { term: 5, index: 2, payload: vec![1, 0].into() };
+    let previous = Some(v1::RaftPosition { term: 4, index: 1 });
+    let append = v1::RaftAppend { vote, previous, committed: None, entries: vec![entry] };
+    let mut expected = vec![0x0a, 6, 0x08, 5, 0x10, 7, 0x18, 1];
+    expected.extend([0x12, 4, 0x08, 4, 0x10, 1]);
+    expected.extend([0x22, 8, 0x08, 5, 0x10, 2, 0x1a, 2, 1, 0]);
+    assert_eq!(append.encode_to_vec(), expected);
+    let piece = v1::RaftPiece { bytes: vec![9].into(), crc: 1, chunk_ends: true, snapshot_ends: false };
+    assert_eq!(piece.encode_to_vec(), [0x0a, 1, 9, 0x15, 1, 0, 0, 0, 0x18, 1]);
+}

@@ -67,9 +67,6 @@ pub const APPEND_ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// What a connection between nodes is expected to carry, in bytes per second: large messages are waited for accordingly.
 pub const TRANSFER_RATE_MIN: u64 = 4 << 20;
 
-/// A message to a member that another one sends, besides what its entries have.
-pub const MESSAGE_OVERHEAD_BYTES_MAX: usize = 1 << 20;
-
 /// Bytes of a snapshot in one message. A larger chunk takes several.
 pub const PIECE_BYTES_MAX: usize = 256 << 10;
 

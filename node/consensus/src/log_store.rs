@@ -4,6 +4,8 @@
 //! the WAL, so that its order on disk is the order of the calls (C1, C2; CRATES traps 1, 2 and 4). Completions come back
 //! in that order on the WAL's thread; all they do there is to wake the group's core.
 
+mod entries;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
@@ -20,6 +22,8 @@ use photondb_proto::{MemberId, NodeId};
 use photondb_storage::StorageError;
 use photondb_storage::wal::{Completion, Record, StreamId, Wal};
 use tokio::sync::oneshot;
+
+use entries::Entries;
 
 use crate::error::ConsensusError;
 use crate::fatal::Fatal;
@@ -238,7 +242,7 @@ impl RaftLogReader<Types> for LogStore {
         Range: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
         let (next, end) = self.shared.clamp(&range);
-        stream::iter(Entries { shared: Arc::clone(&self.shared), next, end, read: Vec::new().into_iter() })
+        stream::iter(Entries::new(Arc::clone(&self.shared), next, end))
     }
 
     async fn try_get_log_entries<Range>(&mut self, range: Range) -> Result<Vec<Entry>, io::Error>
@@ -246,7 +250,7 @@ impl RaftLogReader<Types> for LogStore {
         Range: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
         let (next, end) = self.shared.clamp(&range);
-        Entries { shared: Arc::clone(&self.shared), next, end, read: Vec::new().into_iter() }.collect()
+        Entries::new(Arc::clone(&self.shared), next, end).collect()
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
@@ -256,39 +260,6 @@ impl RaftLogReader<Types> for LogStore {
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
         Ok(self.shared.head.lock().vote)
-    }
-}
-
-/// Entries in order, read in pieces of [`READ_BYTES_MAX`].
-struct Entries {
-    shared: Arc<Shared>,
-    next: u64,
-    end: u64,
-    read: std::vec::IntoIter<Entry>,
-}
-
-impl Iterator for Entries {
-    type Item = Result<Entry, io::Error>;
-
-    fn next(&mut self) -> Option<Result<Entry, io::Error>> {
-        if let Some(entry) = self.read.next() {
-            return Some(Ok(entry));
-        }
-        if self.next >= self.end {
-            return None;
-        }
-        let piece = match self.shared.read(self.next, self.end, READ_BYTES_MAX) {
-            Ok(piece) => piece,
-            Err(error) => {
-                self.end = self.next;
-                return Some(Err(error));
-            }
-        };
-        // Nothing: it was truncated or purged meanwhile, which openraft never does to what it is reading.
-        let last = piece.last()?;
-        self.next = last.log_id.index + 1;
-        self.read = piece.into_iter();
-        self.read.next().map(Ok)
     }
 }
 

@@ -8,7 +8,7 @@
 mod append;
 mod snapshot;
 
-use std::future::{self, Future};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,13 +186,11 @@ impl RaftNetworkV2<Types> for Channel {
         }
         let mut input = input;
         Box::pin(async move {
-            // After a failure openraft waits by holding back the next request: who opens before it came would open and fail
-            // without a pause.
+            // Taken before the exchange is opened: where an earlier failure is to be waited out, openraft waits in it.
             let Some(first) = input.next().await else {
                 return Ok(Box::pin(stream::empty()) as BoxStream<'s, Appended>);
             };
-            let input = stream::once(future::ready(first)).chain(input);
-            let session = append::Session::open(self, limit).await?;
+            let session = append::Session::open(self, first, limit).await?;
             Ok(Box::pin(stream::unfold(Some((session, input)), append::next)) as BoxStream<'s, Appended>)
         })
     }

@@ -51,8 +51,9 @@ impl fmt::Debug for Snapshot {
 }
 
 /// The state machine of a group. Deterministic: the same entries give the same state and the same outcomes on every
-/// member. [`apply`](Self::apply), [`leading`](Self::leading) and [`install`](Self::install) are called on the group's
-/// apply task, one call at a time; the others may be called beside them.
+/// member. [`apply`](Self::apply) and [`leading`](Self::leading) are called on the group's apply task,
+/// [`install`](Self::install) where its [`Blocking`](photondb_runtime::task::Blocking) work runs; of these three, one call
+/// at a time. The others may be called beside them.
 pub trait Replicated: Send + Sync + 'static {
     /// Exactly the bytes last passed to [`apply`](Self::apply) or [`install`](Self::install), as part of the state:
     /// after a crash, those of the state that came back.

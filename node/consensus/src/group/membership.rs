@@ -34,7 +34,8 @@ impl Group {
 
     /// Makes `voters` the voters, if the membership in force is still the one at `expected`. Who loses the vote stays as a
     /// learner. Returns when the new voters alone are in force and committed. When a change was left in its middle, this
-    /// one begins there; with the same voters it completes it. Gives where the membership stands.
+    /// one begins there; with the same voters it completes it. A leader that loses its vote hands over then. Gives where the
+    /// membership stands.
     ///
     /// New voters must have been learners. That they have caught up is the caller's care: until then a quorum may wait for
     /// them.
@@ -50,13 +51,28 @@ impl Group {
         if now.position != expected {
             return Err(ConsensusError::MembershipChanged { group: self.id(), found: now.position });
         }
-        if !now.is_joint() && now.voters.first() == Some(&voters) {
-            return Ok(now.position);
+        if now.is_joint() || now.voters.first() != Some(&voters) {
+            let condition = Precondition::LastMembershipLogId { last_membership_log_id: expected.map(log_id) };
+            let changes = ChangeMembers::ReplaceAllVoters(voters);
+            self.change(self.inner.raft.change_membership_if(changes, true, [condition])).await?;
         }
-        let condition = Precondition::LastMembershipLogId { last_membership_log_id: expected.map(log_id) };
-        let changes = ChangeMembers::ReplaceAllVoters(voters);
-        self.change(self.inner.raft.change_membership_if(changes, true, [condition])).await?;
+        self.hand_over_without_vote().await;
         Ok(self.membership().position)
+    }
+
+    /// A leader that has lost its vote would lead on, without a lease for ever: it hands over to the voter that has most.
+    async fn hand_over_without_vote(&self) {
+        let voters = self.membership().all_voters();
+        if self.led().is_none() || voters.contains(&self.member()) {
+            return;
+        }
+        let matched = self.matched();
+        if let Some(to) = voters.into_iter().max_by_key(|voter| matched.get(voter).copied().flatten())
+            && let Err(error) = self.transfer_leadership(to).await
+        {
+            // It stays silent from here on, so that the voters elect one of them.
+            tracing::info!(group = %self.id(), %to, %error, "leadership could not be handed over");
+        }
     }
 
     /// Takes a learner out of the group. Returns when that is committed; the member itself is not told, and must be stopped

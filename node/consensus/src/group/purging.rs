@@ -11,7 +11,7 @@ use crate::types::log_id;
 impl Group {
     /// Purges the log behind what [`Replicated::durable`](crate::Replicated::durable) says a checkpoint holds (C5), but for
     /// what members still need of it, within [`LAG_ENTRIES_MAX`] and [`LAG_BYTES_MAX`]. To be called after each checkpoint.
-    /// Gives the position up to which the log is purged, if it is.
+    /// Gives the position up to which the log is purged, or will be as soon as none of it is being sent, if it is.
     pub async fn purge_behind(&self) -> Result<Option<LogPosition>, ConsensusError> {
         let inner = &*self.inner;
         let durable = inner.machine.durable();

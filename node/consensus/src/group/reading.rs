@@ -13,7 +13,7 @@ use crate::types::log_id;
 
 impl Group {
     /// Confirms with a quorum that this member leads, after this call began, and waits until it has applied everything that
-    /// was committed before. Gives the term: a state taken afterwards is current as of the call (the read index; C9). Calls
+    /// was committed before. Gives the term: a state taken afterwards is current as of the call (the read index; C12). Calls
     /// at about the same time share one round of heartbeats.
     ///
     /// Errors: [`ConsensusError::NotLeader`] when another leads or no quorum answers; `Timeout`; `Fatal`.

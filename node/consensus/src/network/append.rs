@@ -49,16 +49,23 @@ enum Event {
 }
 
 impl<'c> Session<'c> {
-    pub(super) async fn open(channel: &'c Channel, limit: Duration) -> Result<Session<'c>, RPCError<Types>> {
+    /// Opens an exchange that begins with `first`.
+    pub(super) async fn open(
+        channel: &'c Channel,
+        first: AppendEntriesRequest<Types>,
+        limit: Duration,
+    ) -> Result<Session<'c>, RPCError<Types>> {
         let open =
             v1::RaftOpen { address: Some(channel.address.write()), what: Some(What::Appends(v1::RaftAppends {})) };
-        let first = Bytes::from(open.encode_to_vec());
-        let opening = channel.peers.exchange(channel.peer(), Service::Consensus, Lane::Log, first);
+        let about = Bytes::from(open.encode_to_vec());
+        let opening = channel.peers.exchange(channel.peer(), Service::Consensus, Lane::Log, about);
         let exchange = match tokio::time::timeout(limit, opening).await {
             Ok(opened) => opened.map_err(|error| channel.failed(error, RPCTypes::AppendEntries))?,
             Err(_) => return Err(channel.late(RPCTypes::AppendEntries, limit)),
         };
-        Ok(Session { channel, exchange, unanswered: VecDeque::new(), ready: None, input_ended: false })
+        let mut session = Session { channel, exchange, unanswered: VecDeque::new(), ready: None, input_ended: false };
+        session.send(&first);
+        Ok(session)
     }
 
     /// The next thing that happens. Answers come first: they make room.

@@ -58,8 +58,9 @@ impl Channel {
         let opening = self.peers.exchange(self.peer(), Service::Consensus, Lane::Bulk, first);
         let opened = self.in_time(PIECE_WAIT, opening).await?;
         let mut exchange = opened.map_err(|error| self.failed(error, RPCTypes::InstallSnapshot))?;
-        self.send_chunks(&mut exchange, snapshot.chunks).await?;
-        let answer = self.in_time(INSTALL_WAIT, exchange.receive.recv()).await?;
+        // Who has not taken everything has answered already, or is gone.
+        let limit = if self.send_chunks(&exchange, snapshot.chunks).await? { INSTALL_WAIT } else { PIECE_WAIT };
+        let answer = self.in_time(limit, exchange.receive.recv()).await?;
         let bytes = match answer {
             Some(Ok(bytes)) => bytes,
             Some(Err(error)) => return Err(self.failed(error, RPCTypes::InstallSnapshot).into()),
@@ -70,12 +71,12 @@ impl Channel {
         Ok(SnapshotResponse::new(self.read(wire::read_vote(installed.vote))?))
     }
 
-    /// Sends everything, or as much as the receiver takes: it may have answered already.
+    /// Sends everything, or as much as the receiver takes. Gives whether that was everything.
     async fn send_chunks(
         &self,
-        exchange: &mut Exchange,
+        exchange: &Exchange,
         mut chunks: SnapshotChunks,
-    ) -> Result<(), StreamingError<Types>> {
+    ) -> Result<bool, StreamingError<Types>> {
         let mut crc = 0;
         loop {
             let (rest, chunk) = self
@@ -90,12 +91,12 @@ impl Channel {
             let Some(chunk) = chunk.transpose().map_err(|error| self.unread(error))? else { break };
             for piece in pieces(chunk, &mut crc) {
                 if !self.send_piece(exchange, &piece).await? {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
         let end = v1::RaftPiece { crc, snapshot_ends: true, ..v1::RaftPiece::default() };
-        self.send_piece(exchange, &end).await.map(|_taken| ())
+        self.send_piece(exchange, &end).await
     }
 
     async fn send_piece(&self, exchange: &Exchange, piece: &v1::RaftPiece) -> Result<bool, StreamingError<Types>> {

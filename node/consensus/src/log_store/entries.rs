@@ -1,0 +1,47 @@
+//! A long part of the log, read piece by piece.
+
+use std::io;
+use std::sync::Arc;
+
+use super::Shared;
+use crate::limits::READ_BYTES_MAX;
+use crate::types::Entry;
+
+/// Entries in order, read in pieces of [`READ_BYTES_MAX`].
+pub(super) struct Entries {
+    shared: Arc<Shared>,
+    next: u64,
+    end: u64,
+    read: std::vec::IntoIter<Entry>,
+}
+
+impl Entries {
+    pub(super) fn new(shared: Arc<Shared>, next: u64, end: u64) -> Entries {
+        Entries { shared, next, end, read: Vec::new().into_iter() }
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<Entry, io::Error>;
+
+    fn next(&mut self) -> Option<Result<Entry, io::Error>> {
+        if let Some(entry) = self.read.next() {
+            return Some(Ok(entry));
+        }
+        if self.next >= self.end {
+            return None;
+        }
+        let piece = match self.shared.read(self.next, self.end, READ_BYTES_MAX) {
+            Ok(piece) => piece,
+            Err(error) => {
+                self.end = self.next;
+                return Some(Err(error));
+            }
+        };
+        // Nothing: it was truncated or purged meanwhile, which openraft never does to what it is reading.
+        let last = piece.last()?;
+        self.next = last.log_id.index + 1;
+        self.read = piece.into_iter();
+        self.read.next().map(Ok)
+    }
+}

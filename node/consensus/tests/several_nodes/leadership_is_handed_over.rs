@@ -1,0 +1,58 @@
+//! A leader hands over at once, and answers no read in its term from the moment it begins to.
+
+use std::time::Duration;
+
+use crate::cluster::{Cluster, member};
+use photondb_consensus::ConsensusError;
+
+#[test]
+fn the_other_leads_and_the_old_one_has_no_lease_any_more() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, term) = cluster.leader();
+        cluster.propose_many(leader, "a", 20);
+        let (old, to) = (cluster.group(leader), 1 + leader % 3);
+        assert_eq!(old.leading(), Some(term));
+        let handing = old.transfer_leadership(member(to));
+        let mut handing = std::pin::pin!(handing);
+        let begun = cluster.within(Duration::from_millis(1), &mut handing);
+        assert_eq!((old.leading(), old.led()), (None, None));
+        if begun.is_none() {
+            cluster.wait(handing).unwrap();
+        }
+        let took = cluster.run_until(Duration::from_secs(2), |cluster| !cluster.leaders().is_empty()).unwrap();
+        assert!(took < Duration::from_millis(300), "without an election timeout: {took:?}");
+        assert_eq!(cluster.leader().0, to);
+        cluster.propose(to, "b");
+        cluster.converge(&[to, 1, 2, 3]);
+        assert_eq!(cluster.applied(leader).len(), 21);
+        cluster.assert_healthy();
+    }
+}
+
+#[test]
+fn when_the_other_is_gone_somebody_leads_again() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, term) = cluster.leader();
+        let (old, to) = (cluster.group(leader), 1 + leader % 3);
+        cluster.crash(to);
+        // Whoever is left may have been elected in the time that is waited, or not yet.
+        let _ = cluster.wait(old.transfer_leadership(member(to)));
+        let (_, later) = cluster.leader();
+        assert!(later > term);
+    }
+}
+
+#[test]
+fn only_a_leader_hands_over_and_only_to_a_voter() {
+    let mut cluster = Cluster::of_three(1);
+    let (leader, term) = cluster.leader();
+    let follower = cluster.group(1 + leader % 3);
+    let refused = cluster.wait(follower.transfer_leadership(member(leader))).unwrap_err();
+    assert!(matches!(refused, ConsensusError::NotLeader { .. }), "{refused}");
+    let old = cluster.group(leader);
+    let refused = cluster.wait(old.transfer_leadership(member(9))).unwrap_err();
+    assert!(matches!(refused, ConsensusError::NotAMembership { .. }), "{refused}");
+    assert_eq!(old.leading(), Some(term));
+}
