@@ -1,7 +1,9 @@
 //! State and command to state and answer.
 
+mod members;
 mod nodes;
 mod schema;
+mod shards;
 mod users;
 
 use std::sync::Arc;
@@ -43,14 +45,32 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         Command::SetUser { name, credentials } => users::set_user(state, name, credentials.as_ref()),
         Command::DropUser { name } => users::drop_user(state, name),
         Command::Grant { user, scope, change } => users::grant(state, user, *scope, change),
-        Command::RegisterNode { id, name, tags, addresses, boots } => {
-            nodes::register(state, *id, name, tags, addresses, *boots)
+        Command::RegisterNode { id, name, tags, addresses, boots, incarnation } => {
+            let asks = nodes::Asking { name, tags, addresses, boots: *boots, incarnation: *incarnation };
+            nodes::register(state, *id, &asks)
         }
         Command::SetNodeConfig { id, name, tags, cache_size_mb } => {
             nodes::set_config(state, *id, name.as_deref(), tags.as_ref(), *cache_size_mb)
         }
         Command::SetHeartbeatTimeout { seconds } => nodes::set_heartbeat_timeout(state, *seconds),
         Command::SkipIds { next_shard, next_member } => Ok(schema::skip_ids(state, *next_shard, *next_member)),
+        Command::Place { table, shards } => shards::place(state, *table, shards),
+        Command::Substitute { shard, lost, by } => shards::substitute(state, *shard, *lost, *by),
+        Command::AddMember { shard, generation, node, votes, replaces } => {
+            members::add(state, *shard, *generation, *node, *votes, *replaces)
+        }
+        Command::RetireMember { shard, generation, member, restores } => {
+            members::retire(state, *shard, *generation, *member, *restores)
+        }
+        Command::SetRole { shard, generation, member, role } => {
+            members::set_role(state, *shard, *generation, *member, *role)
+        }
+        Command::MembersReached { shard, generation, at, voters, learners } => {
+            members::reached(state, *shard, *generation, *at, voters, learners)
+        }
+        Command::MemberFailed { shard, member } => members::failed(state, *shard, *member),
+        Command::SetLiveness { id, boots, liveness } => nodes::set_liveness(state, *id, *boots, *liveness),
+        Command::RenewMember { id, failed } => nodes::renew_member(state, *id, *failed),
     }
 }
 

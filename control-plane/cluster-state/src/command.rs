@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use photondb_proto::{DatabaseId, IndexId, KeyRange, NodeId, TableId};
+use photondb_proto::{DatabaseId, IndexId, KeyRange, MemberId, NodeId, ShardId, TableId};
 
-use crate::membership::Address;
+use crate::membership::{Address, Incarnation, Liveness};
 use crate::schema::{Compression, Durability, WriteAcks};
+use crate::shard::{Generation, Placement, Reached, Role};
 use crate::state::ClusterId;
 use crate::users::{Credentials, Scope};
 
@@ -14,7 +15,7 @@ use crate::users::{Credentials, Scope};
 pub struct NewShard {
     /// Its keys.
     pub range: KeyRange,
-    /// Where its replicas go; the first is the primary.
+    /// Where its replicas go, all of which vote; the first is the primary.
     pub nodes: Vec<NodeId>,
 }
 
@@ -202,6 +203,8 @@ pub enum Command {
         addresses: Vec<Address>,
         /// Its boot counter.
         boots: u64,
+        /// The process that asks.
+        incarnation: Incarnation,
     },
     /// A change of a node's settings by an administrator.
     SetNodeConfig {
@@ -227,6 +230,94 @@ pub enum Command {
         /// The next member has at least this one.
         next_member: u64,
     },
+    /// Other places for the replicas of a table. The planner takes the members there, a step at a time.
+    Place {
+        /// Which table.
+        table: TableId,
+        /// One for each of its shards, in their order.
+        shards: Vec<Placement>,
+    },
+    /// Another node instead of one that is lost, in the placement of a shard. Nothing when the placement has changed since.
+    Substitute {
+        /// Of which shard.
+        shard: ShardId,
+        /// The one that is lost.
+        lost: NodeId,
+        /// The one that takes its place.
+        by: NodeId,
+    },
+    /// A new member of a shard's group, numbered by the state.
+    AddMember {
+        /// Of which shard.
+        shard: ShardId,
+        /// The one that this was planned for; under another one nothing happens.
+        generation: Generation,
+        /// Where.
+        node: NodeId,
+        /// Whether it will vote.
+        votes: bool,
+        /// Who leaves in the same change.
+        replaces: Option<MemberId>,
+    },
+    /// A member leaves.
+    RetireMember {
+        /// Of which shard.
+        shard: ShardId,
+        /// See `AddMember`.
+        generation: Generation,
+        /// Who.
+        member: MemberId,
+        /// Who was to leave for it, and stays instead.
+        restores: Option<MemberId>,
+    },
+    /// A member is to be something else: [`Role::Joining`] or [`Role::Nonvoting`].
+    SetRole {
+        /// Of which shard.
+        shard: ShardId,
+        /// See `AddMember`.
+        generation: Generation,
+        /// Who.
+        member: MemberId,
+        /// What.
+        role: Role,
+    },
+    /// What a group's leader reports: the committed membership of the group. One that is older than the last reported is not
+    /// taken, nor one by a leader that did not know what the members are told to be now.
+    MembersReached {
+        /// Of which shard.
+        shard: ShardId,
+        /// What the leader went by.
+        generation: Generation,
+        /// Where it stands.
+        at: Reached,
+        /// Who votes.
+        voters: BTreeSet<MemberId>,
+        /// Who is in the group and does not.
+        learners: BTreeSet<MemberId>,
+    },
+    /// What a node reports of a member that it cannot run: its log or state is lost or in doubt.
+    MemberFailed {
+        /// Of which shard.
+        shard: ShardId,
+        /// Who.
+        member: MemberId,
+    },
+    /// What the leader of this state has seen of a node, or of its silence.
+    SetLiveness {
+        /// Which.
+        id: NodeId,
+        /// Of which opening of its directory; nothing happens when it has registered with a later one.
+        boots: u64,
+        /// See [`Liveness`].
+        liveness: Liveness,
+    },
+    /// Another member of the group that holds this state, for a node whose own one cannot go on.
+    RenewMember {
+        /// Which.
+        id: NodeId,
+        /// The member that cannot; nothing happens when the node has another one already.
+        failed: MemberId,
+    },
 }
 
 /// What a command that took effect has to say.
@@ -238,4 +329,6 @@ pub enum Response {
     Index(IndexId),
     /// These tables went.
     Tables(Vec<TableId>),
+    /// The node's member of the group that holds this state.
+    Member(MemberId),
 }

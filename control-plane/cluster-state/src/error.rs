@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use photondb_proto::{DatabaseId, NodeId, TableId};
+use photondb_proto::{DatabaseId, MemberId, NodeId, ShardId, TableId};
 
 use crate::state::ClusterId;
 
@@ -164,5 +164,35 @@ pub enum StateError {
         what: String,
         /// The number.
         found: u64,
+    },
+    /// There is no such shard.
+    #[error("Shard {id} does not exist")]
+    ShardNotFound {
+        /// Its id.
+        id: ShardId,
+    },
+    /// The shard has no such member, or it cannot become that.
+    #[error("member {member} of shard {shard} cannot be changed so")]
+    MemberUnsuitable {
+        /// The shard.
+        shard: ShardId,
+        /// The member.
+        member: MemberId,
+    },
+    /// The members have changed since this was planned.
+    #[error("the members of shard {shard} have changed {is} times; this was planned after {asked}")]
+    OtherGeneration {
+        /// The shard.
+        shard: ShardId,
+        /// Its generation.
+        is: u64,
+        /// The one that was named.
+        asked: u64,
+    },
+    /// A report of a membership that has been overruled.
+    #[error("shard {shard} has reported a later membership already")]
+    StaleReport {
+        /// The shard.
+        shard: ShardId,
     },
 }

@@ -1,5 +1,5 @@
-//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 2 today; an older one is read, a
-//! newer one refused. Version 2 gave tables their compression.
+//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 3 today; an older one is read, a
+//! newer one refused. Version 2 gave tables their compression, version 3 members their roles and nodes their members.
 //!
 //! ```text
 //! u8, u16, u32, u64, u128   as they are            bool     u8 (0, 1)
@@ -23,7 +23,7 @@ use crate::state::ClusterState;
 pub use codec::FormatError;
 use codec::{Input, Stored};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 impl Command {
     /// As bytes, for the log.

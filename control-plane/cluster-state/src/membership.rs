@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use photondb_proto::NodeId;
+use photondb_proto::{MemberId, NodeId};
 
 /// Where a node listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +11,23 @@ pub struct Address {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+/// A process of a node, by a number that it drew when it began. Tells a registration that is sent again, because its answer
+/// was lost, from that of a copied directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incarnation(pub u64);
+
+/// Whether a node is there, as the leader of the cluster state last heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Liveness {
+    /// It tells that it lives.
+    #[default]
+    Up,
+    /// It has not told so for a while.
+    Down,
+    /// It is not waited for any more: others take the places of what it has. It may come back all the same.
+    Lost,
 }
 
 /// A node (RethinkDB's "server").
@@ -28,4 +45,22 @@ pub struct Node {
     pub boots: u64,
     /// Its cache budget in MiB, if the administrator set it; otherwise it decides itself.
     pub cache_size_mb: Option<u64>,
+    /// Its member of the group that holds this state.
+    pub meta: MemberId,
+    /// The process that registered last.
+    pub incarnation: Incarnation,
+    /// See [`Liveness`].
+    pub liveness: Liveness,
+}
+
+impl Node {
+    /// Whether it tells that it lives.
+    pub fn is_up(&self) -> bool {
+        self.liveness == Liveness::Up
+    }
+
+    /// Whether it is not waited for any more.
+    pub fn is_lost(&self) -> bool {
+        self.liveness == Liveness::Lost
+    }
 }

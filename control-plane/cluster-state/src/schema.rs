@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
+use photondb_proto::{DatabaseId, IndexId, SchemaVersion, TableId};
+
+use crate::shard::Shard;
 
 /// A database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,28 +45,6 @@ pub enum Compression {
     Lz4,
     /// Smaller, for more time of the processor.
     Zstd,
-}
-
-/// A replica of a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Fresh for each replica and incarnation.
-    pub id: MemberId,
-    /// Where it lives.
-    pub node: NodeId,
-}
-
-/// A key range of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// Also the number of its Raft group.
-    pub id: ShardId,
-    /// Its primary keys.
-    pub range: KeyRange,
-    /// Counts the changes of its range.
-    pub epoch: Epoch,
-    /// Never empty; the first is the primary replica, where the leader should be.
-    pub members: Vec<Member>,
 }
 
 /// A secondary index.

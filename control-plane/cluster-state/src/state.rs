@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use photondb_proto::{DatabaseId, MemberId, NodeId, TableId};
+use photondb_proto::{DatabaseId, MemberId, NodeId, ShardId, TableId};
 
 use crate::membership::Node;
 use crate::schema::{Database, Table};
+use crate::shard::Shard;
 use crate::users::{ADMIN, Permission, Permissions, Scope, User};
 
 /// The id of a cluster, a UUID.
@@ -130,6 +131,13 @@ impl ClusterState {
     /// A table.
     pub fn table_named(&self, database: DatabaseId, name: &str) -> Option<&Arc<Table>> {
         self.tables.get(self.table_names.get(&database)?.get(name)?)
+    }
+
+    /// A shard and its table.
+    pub fn shard(&self, id: ShardId) -> Option<(&Arc<Table>, &Shard)> {
+        let of = |table: &&Arc<Table>| table.shards.iter().any(|shard| shard.id == id);
+        let table = self.tables.values().find(of)?;
+        Some((table, table.shards.iter().find(|shard| shard.id == id)?))
     }
 
     /// All users, by name.

@@ -19,7 +19,14 @@ fn founded() -> ClusterState {
 }
 
 fn register(id: NodeId, name: &str, boots: u64) -> Command {
-    Command::RegisterNode { id, name: name.into(), tags: Default::default(), addresses: vec![], boots }
+    Command::RegisterNode {
+        id,
+        name: name.into(),
+        tags: Default::default(),
+        addresses: vec![],
+        boots,
+        incarnation: Incarnation(0),
+    }
 }
 
 fn create_table(id: TableId, name: &str) -> Command {

@@ -72,7 +72,7 @@ proptest! {
     #[test]
     fn any_history_is_deterministic_and_keeps_the_names_straight(commands in prop::collection::vec(command(), 0..60)) {
         let node = Command::RegisterNode {
-            id: NodeId(1), name: "n".into(), tags: Default::default(), addresses: vec![], boots: 1,
+            id: NodeId(1), name: "n".into(), tags: Default::default(), addresses: vec![], boots: 1, incarnation: Incarnation(0),
         };
         let mut left = ClusterState::at_birth();
         let mut right = ClusterState::at_birth();

@@ -49,8 +49,14 @@ fn parts() -> Parts {
     let replicas = Replicas::new(NODE, engine, groups, executor.handle());
     let mut state = ClusterState::at_birth();
     let database = state.database_named("test").expect("is there at birth").id;
-    let register =
-        Command::RegisterNode { id: NODE, name: "n".into(), tags: BTreeSet::new(), addresses: Vec::new(), boots: 1 };
+    let register = Command::RegisterNode {
+        id: NODE,
+        name: "n".into(),
+        tags: BTreeSet::new(),
+        addresses: Vec::new(),
+        boots: 1,
+        incarnation: Default::default(),
+    };
     apply(&mut state, &register).expect("the node is new");
     let create = Command::CreateTable {
         id: TABLE,

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use photondb_proto::NodeId;
+use photondb_proto::{MemberId, NodeId};
 
+use super::shards::next_member;
 use crate::command::Response;
 use crate::error::{NameKind, StateError};
-use crate::membership::{Address, Node};
+use crate::limits::NAME_BYTES_MAX;
+use crate::membership::{Address, Incarnation, Liveness, Node};
 use crate::names;
-use crate::state::{ClusterId, ClusterState};
+use crate::state::{ClusterId, ClusterState, META_FOUNDER};
 
 pub(super) fn found(state: &mut ClusterState, cluster: ClusterId) -> Result<Response, StateError> {
     match state.cluster {
@@ -21,34 +23,83 @@ pub(super) fn found(state: &mut ClusterState, cluster: ClusterId) -> Result<Resp
     }
 }
 
-pub(super) fn register(
-    state: &mut ClusterState,
-    id: NodeId,
-    name: &str,
-    tags: &BTreeSet<String>,
-    addresses: &[Address],
-    boots: u64,
-) -> Result<Response, StateError> {
+/// What a node says of itself.
+pub(super) struct Asking<'a> {
+    pub(super) name: &'a str,
+    pub(super) tags: &'a BTreeSet<String>,
+    pub(super) addresses: &'a [Address],
+    pub(super) boots: u64,
+    pub(super) incarnation: Incarnation,
+}
+
+pub(super) fn register(state: &mut ClusterState, id: NodeId, asks: &Asking<'_>) -> Result<Response, StateError> {
+    let (boots, incarnation, addresses) = (asks.boots, asks.incarnation, asks.addresses.to_vec());
     let node = match state.node(id) {
+        // The answer to the first one was lost.
+        Some(known) if known.boots == boots && known.incarnation == incarnation && incarnation != Incarnation(0) => {
+            Node { liveness: Liveness::Up, ..Node::clone(known) }
+        }
         Some(known) if known.boots >= boots => {
             return Err(StateError::StaleBoot { id, registered: known.boots, asked: boots });
         }
-        Some(known) => Node { addresses: addresses.to_vec(), boots, ..Node::clone(known) },
+        Some(known) => Node { addresses, boots, incarnation, liveness: Liveness::Up, ..Node::clone(known) },
         None => {
-            names::check(NameKind::Node, name)?;
-            node_name_is_free(state, id, name)?;
+            names::check(NameKind::Node, asks.name)?;
+            give_up_former_self(state, asks);
+            node_name_is_free(state, id, asks.name)?;
             Node {
                 id,
-                name: name.to_owned(),
-                tags: tags.clone(),
-                addresses: addresses.to_vec(),
+                name: asks.name.to_owned(),
+                tags: asks.tags.clone(),
+                addresses,
                 boots,
                 cache_size_mb: None,
+                meta: if state.nodes.is_empty() { META_FOUNDER } else { next_member(state) },
+                incarnation,
+                liveness: Liveness::Up,
             }
         }
     };
+    let meta = node.meta;
     state.nodes.insert(id, Arc::new(node));
+    Ok(Response::Member(meta))
+}
+
+/// A node that comes with the name and the addresses of another, which nobody hears, is that one with an empty disk: what
+/// the other had is lost, and its name goes to who is there.
+fn give_up_former_self(state: &mut ClusterState, asks: &Asking<'_>) {
+    let same = |node: &&Arc<Node>| node.name == asks.name && node.addresses == asks.addresses && !node.is_up();
+    let Some(former) = state.nodes.values().find(same).filter(|_| !asks.addresses.is_empty()) else { return };
+    let mut former = Node::clone(former);
+    former.name = format!("{}_lost_{:08x}", former.name, former.id.0 >> 96);
+    former.liveness = Liveness::Lost;
+    if former.name.len() <= NAME_BYTES_MAX && node_name_is_free(state, former.id, &former.name).is_ok() {
+        state.nodes.insert(former.id, Arc::new(former));
+    }
+}
+
+pub(super) fn set_liveness(
+    state: &mut ClusterState,
+    id: NodeId,
+    boots: u64,
+    liveness: Liveness,
+) -> Result<Response, StateError> {
+    let node = state.node(id).ok_or(StateError::NodeNotFound { id })?;
+    if node.boots == boots && node.liveness != liveness {
+        let node = Node { liveness, ..Node::clone(node) };
+        state.nodes.insert(id, Arc::new(node));
+    }
     Ok(Response::Done)
+}
+
+pub(super) fn renew_member(state: &mut ClusterState, id: NodeId, failed: MemberId) -> Result<Response, StateError> {
+    let mut node = Node::clone(state.node(id).ok_or(StateError::NodeNotFound { id })?);
+    if node.meta == failed {
+        node.meta = next_member(state);
+    }
+    let meta = node.meta;
+    state.nodes.insert(id, Arc::new(node));
+    Ok(Response::Member(meta))
 }
 
 pub(super) fn set_config(

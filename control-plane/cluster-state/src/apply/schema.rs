@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use photondb_proto::{DatabaseId, Epoch, IndexId, MemberId, SchemaVersion, ShardId, TableId};
+use photondb_proto::{DatabaseId, IndexId, SchemaVersion, TableId};
 
+use super::shards;
 use crate::command::{NewShard, Response, TableSettings};
 use crate::error::{NameKind, StateError};
-use crate::limits::{DEFINITION_BYTES_MAX, REPLICAS_PER_SHARD_MAX, SHARDS_PER_TABLE_MAX};
+use crate::limits::DEFINITION_BYTES_MAX;
 use crate::names;
-use crate::schema::{Compression, Database, Durability, Index, Member, Shard, Table, WriteAcks};
+use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::state::ClusterState;
 use crate::users::Scope;
 
@@ -77,11 +78,7 @@ pub(super) fn create_table(
     if state.tables.contains_key(&id) {
         return Err(StateError::TableExists { database: id.to_string(), table: new.name.to_owned() });
     }
-    check_shards(new.name, new.shards)?;
-    for node in new.shards.iter().flat_map(|shard| &shard.nodes) {
-        state.node(*node).ok_or(StateError::NodeNotFound { id: *node })?;
-    }
-    let shards = new.shards.iter().map(|shard| number_shard(state, shard)).collect();
+    let shards = shards::begin(state, new.name, new.shards)?;
     let table = Table {
         id,
         database,
@@ -252,7 +249,7 @@ pub(super) fn set_write_hook(
     Ok(Response::Done)
 }
 
-fn table_mut(state: &mut ClusterState, id: TableId) -> Result<&mut Table, StateError> {
+pub(super) fn table_mut(state: &mut ClusterState, id: TableId) -> Result<&mut Table, StateError> {
     state.tables.get_mut(&id).map(Arc::make_mut).ok_or(StateError::TableNotFound { id })
 }
 
@@ -271,44 +268,10 @@ fn table_name_is_free(state: &ClusterState, database: DatabaseId, name: &str) ->
     Ok(())
 }
 
-/// Ascending without gap or overlap from the first key to past the last, every one with at least one replica, no two
-/// replicas of one shard on one node.
-fn check_shards(table: &str, shards: &[NewShard]) -> Result<(), StateError> {
-    let invalid = || Err(StateError::ShardsInvalid { table: table.to_owned() });
-    if shards.is_empty() || shards.len() > SHARDS_PER_TABLE_MAX {
-        return invalid();
-    }
-    let mut expected: Option<&[u8]> = Some(&[]);
-    for shard in shards {
-        if expected != Some(shard.range.start()) {
-            return invalid();
-        }
-        expected = shard.range.end();
-        let mut nodes = shard.nodes.clone();
-        nodes.sort_unstable();
-        nodes.dedup();
-        if nodes.is_empty() || nodes.len() != shard.nodes.len() || nodes.len() > REPLICAS_PER_SHARD_MAX {
-            return invalid();
-        }
-    }
-    if expected.is_some() { invalid() } else { Ok(()) }
-}
-
 pub(super) fn skip_ids(state: &mut ClusterState, next_shard: u64, next_member: u64) -> Response {
     state.next_shard = state.next_shard.max(next_shard);
     state.next_member = state.next_member.max(next_member);
     Response::Done
-}
-
-fn number_shard(state: &mut ClusterState, shard: &NewShard) -> Shard {
-    let id = ShardId(state.next_shard);
-    state.next_shard += 1;
-    let mut members = Vec::with_capacity(shard.nodes.len());
-    for node in &shard.nodes {
-        members.push(Member { id: MemberId(state.next_member), node: *node });
-        state.next_member += 1;
-    }
-    Shard { id, range: shard.range.clone(), epoch: Epoch(1), members }
 }
 
 fn check_definition(definition: &[u8]) -> Result<(), StateError> {

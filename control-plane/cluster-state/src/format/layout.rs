@@ -1,30 +1,31 @@
-//! What is written in which order, and every tag. Version 2, and what version 1 had of it.
+//! What is written in which order, and every tag. Version 3, and what versions 1 and 2 had of it.
 
 use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
 use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, structs};
 use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
 use crate::error::{NameKind, StateError};
-use crate::membership::{Address, Node};
-use crate::schema::{Compression, Database, Durability, Index, Member, Shard, Table, WriteAcks};
-use crate::state::{ClusterId, ClusterState};
+use crate::membership::{Address, Incarnation, Liveness, Node};
+use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
+use crate::shard::{Founder, Generation, Member, Placement, Reached, Role, Shard};
+use crate::state::{ClusterId, ClusterState, META_FOUNDER};
 use crate::users::{Credentials, Permissions, Scope, User};
 
-ids!(ClusterId, DatabaseId, Epoch, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
+ids!(ClusterId, DatabaseId, Epoch, Generation, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
 
-lists!(Address, Member, NewShard, NodeId, Shard, TableId);
+lists!(Address, Founder, Member, NewShard, NodeId, Placement, Shard, TableId);
 
 structs! {
     Address { host, port }
     Credentials { salt, iterations, salted_password }
     Database { id, name }
     Index { id, definition, multi, geo }
-    Member { id, node }
+    Founder { id, node }
     NewShard { range, nodes }
-    Node { id, name, tags, addresses, boots, cache_size_mb }
     PermissionChange { read, write, config, connect }
     Permissions { read, write, config, connect }
-    Shard { id, range, epoch, members }
+    Placement { voters, nonvoting }
+    Reached { term, index }
     Table {
         id, database, name, primary_key, durability, write_acks, flush_interval_ms, shards, indexes, write_hook, schema,
         compression,
@@ -37,6 +38,8 @@ enums! {
     WriteAcks { 0 => Majority, 1 => Single }
     Change { 0 => Keep, 1 => Unset, 2 => Set(value) }
     Scope { 0 => Global, 1 => Database(database), 2 => Table(database, table) }
+    Liveness { 0 => Up, 1 => Down, 2 => Lost }
+    Role { 0 => Voter, 1 => Joining, 2 => Nonvoting, 3 => Leaving, 4 => Failed, 5 => Discarded }
     NameKind { 0 => Database, 1 => Table, 2 => Index, 3 => User, 4 => Node }
 
     Command {
@@ -55,14 +58,23 @@ enums! {
         12 => SetUser { name, credentials },
         13 => DropUser { name },
         14 => Grant { user, scope, change },
-        15 => RegisterNode { id, name, tags, addresses, boots },
+        15 => RegisterNode { id, name, tags, addresses, boots, incarnation },
         16 => SetNodeConfig { id, name, tags, cache_size_mb },
         17 => SetHeartbeatTimeout { seconds },
         18 => SkipIds { next_shard, next_member },
         19 => MoveTable { id, database, name },
+        20 => Place { table, shards },
+        21 => Substitute { shard, lost, by },
+        22 => AddMember { shard, generation, node, votes, replaces },
+        23 => RetireMember { shard, generation, member, restores },
+        24 => SetRole { shard, generation, member, role },
+        25 => MembersReached { shard, generation, at, voters, learners },
+        26 => MemberFailed { shard, member },
+        27 => SetLiveness { id, boots, liveness },
+        28 => RenewMember { id, failed },
     }
 
-    Response { 0 => Done, 1 => Index(index), 2 => Tables(tables) }
+    Response { 0 => Done, 1 => Index(index), 2 => Tables(tables), 3 => Member(member) }
 
     StateError {
         0 => InvalidName { kind, name },
@@ -84,6 +96,10 @@ enums! {
         16 => OtherCluster { is, asked },
         17 => DefinitionTooLarge { bytes, max },
         18 => OutOfRange { what, found },
+        19 => ShardNotFound { id },
+        20 => MemberUnsuitable { shard, member },
+        21 => OtherGeneration { shard, is, asked },
+        22 => StaleReport { shard },
     }
 }
 
@@ -125,6 +141,101 @@ impl Stored for TableSettings {
             write_acks: Stored::get(input)?,
             flush_interval_ms: Stored::get(input)?,
             compression: if input.version() < 2 { None } else { Stored::get(input)? },
+        })
+    }
+}
+
+/// Before version 3 nobody said it.
+impl Stored for Incarnation {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        if input.version() < 3 {
+            return Ok(Incarnation::default());
+        }
+        Stored::get(input).map(Incarnation)
+    }
+}
+
+/// Before version 3 every member was the only one of its shard, and voted.
+impl Stored for Member {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.id.put(out);
+        self.node.put(out);
+        self.role.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        let (id, node) = (Stored::get(input)?, Stored::get(input)?);
+        let role = if input.version() < 3 { Role::Voter } else { Stored::get(input)? };
+        Ok(Member { id, node, role })
+    }
+}
+
+/// Before version 3 members did not change: they were the founders, and where they were was where they were wanted.
+impl Stored for Shard {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.id.put(out);
+        self.range.put(out);
+        self.epoch.put(out);
+        self.members.put(out);
+        self.generation.put(out);
+        self.founders.put(out);
+        self.placement.put(out);
+        self.reached.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        let (id, range, epoch) = (Stored::get(input)?, Stored::get(input)?, Stored::get(input)?);
+        let members: Vec<Member> = Stored::get(input)?;
+        if input.version() < 3 {
+            let founders = members.iter().map(|member| Founder { id: member.id, node: member.node }).collect();
+            let voters = members.iter().map(|member| member.node).collect();
+            let placement = Placement { voters, nonvoting: Default::default() };
+            let (generation, reached) = (Generation(1), None);
+            return Ok(Shard { id, range, epoch, generation, founders, members, placement, reached });
+        }
+        Ok(Shard {
+            id,
+            range,
+            epoch,
+            members,
+            generation: Stored::get(input)?,
+            founders: Stored::get(input)?,
+            placement: Stored::get(input)?,
+            reached: Stored::get(input)?,
+        })
+    }
+}
+
+/// Before version 3 there was one node: the founder.
+impl Stored for Node {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.id.put(out);
+        self.name.put(out);
+        self.tags.put(out);
+        self.addresses.put(out);
+        self.boots.put(out);
+        self.cache_size_mb.put(out);
+        self.meta.put(out);
+        self.incarnation.put(out);
+        self.liveness.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        let old = input.version() < 3;
+        Ok(Node {
+            id: Stored::get(input)?,
+            name: Stored::get(input)?,
+            tags: Stored::get(input)?,
+            addresses: Stored::get(input)?,
+            boots: Stored::get(input)?,
+            cache_size_mb: Stored::get(input)?,
+            meta: if old { META_FOUNDER } else { Stored::get(input)? },
+            incarnation: Stored::get(input)?,
+            liveness: if old { Liveness::Up } else { Stored::get(input)? },
         })
     }
 }

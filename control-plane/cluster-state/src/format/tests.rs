@@ -1,12 +1,13 @@
 //! Commands and states as bytes: golden ones, round trips, and what is refused.
 
-use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
+use photondb_proto::{DatabaseId, KeyRange, MemberId, NodeId, ShardId, TableId};
 
 use super::FormatError;
 use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
 use crate::error::StateError;
-use crate::membership::Address;
+use crate::membership::{Address, Incarnation, Liveness};
 use crate::schema::{Compression, Durability, WriteAcks};
+use crate::shard::{Generation, Placement, Reached, Role};
 use crate::state::{ClusterId, ClusterState};
 use crate::users::{Credentials, Scope};
 
@@ -16,7 +17,7 @@ fn range(start: &str, end: Option<&str>) -> KeyRange {
 
 /// One of each, in the order of their tags.
 fn every_command() -> Vec<Command> {
-    let table = TableId(7);
+    let (table, shard, generation) = (TableId(7), ShardId(4), Generation(5));
     let shards = vec![
         NewShard { range: range("", Some("m")), nodes: vec![NodeId(1)] },
         NewShard { range: range("m", None), nodes: vec![NodeId(1)] },
@@ -68,6 +69,7 @@ fn every_command() -> Vec<Command> {
             tags: ["a".to_owned()].into(),
             addresses: vec![address],
             boots: 3,
+            incarnation: Incarnation(8),
         },
         Command::SetNodeConfig {
             id: NodeId(1),
@@ -78,6 +80,21 @@ fn every_command() -> Vec<Command> {
         Command::SetHeartbeatTimeout { seconds: 11 },
         Command::SkipIds { next_shard: 3, next_member: 258 },
         Command::MoveTable { id: table, database: DatabaseId(6), name: "u".into() },
+        Command::Place { table, shards: vec![Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() }] },
+        Command::Substitute { shard, lost: NodeId(1), by: NodeId(2) },
+        Command::AddMember { shard, generation, node: NodeId(2), votes: true, replaces: Some(MemberId(3)) },
+        Command::RetireMember { shard, generation, member: MemberId(3), restores: None },
+        Command::SetRole { shard, generation, member: MemberId(3), role: Role::Nonvoting },
+        Command::MembersReached {
+            shard,
+            generation,
+            at: Reached { term: 2, index: 9 },
+            voters: [MemberId(3)].into(),
+            learners: [MemberId(4)].into(),
+        },
+        Command::MemberFailed { shard, member: MemberId(3) },
+        Command::SetLiveness { id: NodeId(1), boots: 3, liveness: Liveness::Lost },
+        Command::RenewMember { id: NodeId(1), failed: MemberId(3) },
     ]
 }
 
@@ -89,31 +106,51 @@ fn hex(bytes: &[u8]) -> String {
 fn every_command_reads_back_and_has_its_tag() {
     for (tag, command) in every_command().into_iter().enumerate() {
         let bytes = command.encode();
-        assert_eq!(bytes[..2], [2, tag as u8], "{command:?}");
+        assert_eq!(bytes[..2], [3, tag as u8], "{command:?}");
         assert_eq!(Command::decode(&bytes), Ok(command));
     }
 }
 
 #[test]
-fn the_bytes_of_version_2_stay_what_they_are() {
+fn the_bytes_of_version_3_stay_what_they_are() {
     let commands = every_command();
     let id5 = "05".to_owned() + &"00".repeat(15);
     let id7 = "07".to_owned() + &"00".repeat(15);
     let id1 = "01".to_owned() + &"00".repeat(15);
+    let id2 = "02".to_owned() + &"00".repeat(15);
+    let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0800000000000000");
     let create_table = format!(
-        "0204{id7}{id5}010000007402000000696401010200000000000000\
+        "0304{id7}{id5}010000007402000000696401010200000000000000\
          01010000006d01000000{id1}010000006d0001000000{id1}02"
     );
     for (found, expected) in [
-        (&commands[1], format!("0201{id5}0100000064")),
+        (&commands[1], format!("0301{id5}0100000064")),
         (&commands[4], create_table),
-        (&commands[7], format!("0207{id7}01000001000100")),
-        (&commands[10], format!("020a{id7}0100000069010000006a01")),
-        (&commands[12], "020c03000000626f620101000000010010000001000000".to_owned() + "02"),
-        (&commands[14], format!("020e03000000626f6202{id5}{id7}0201010000")),
-        (&commands[18], "021203000000000000000201000000000000".to_owned()),
-        (&commands[19], format!("0213{id7}06{}0100000075", "00".repeat(15))),
-        (&commands[15], format!("020f{id1}010000006e01000000010000006101000000010000006857710300000000000000")),
+        (&commands[7], format!("0307{id7}01000001000100")),
+        (&commands[10], format!("030a{id7}0100000069010000006a01")),
+        (&commands[12], "030c03000000626f620101000000010010000001000000".to_owned() + "02"),
+        (&commands[14], format!("030e03000000626f6202{id5}{id7}0201010000")),
+        (&commands[18], "031203000000000000000201000000000000".to_owned()),
+        (&commands[19], format!("0313{id7}06{}0100000075", "00".repeat(15))),
+        (
+            &commands[15],
+            format!("030f{id1}010000006e01000000010000006101000000010000006857710300000000000000{incarnation}"),
+        ),
+        (&commands[20], format!("0314{id7}0100000001000000{id1}01000000{id2}")),
+        (&commands[21], format!("0315{shard}{id1}{id2}")),
+        (&commands[22], format!("0316{shard}{generation}{id2}01010300000000000000")),
+        (&commands[23], format!("0317{shard}{generation}030000000000000000")),
+        (&commands[24], format!("0318{shard}{generation}030000000000000002")),
+        (
+            &commands[25],
+            format!(
+                "0319{shard}{generation}020000000000000009000000000000000100000003000000000000000100000004{}",
+                "00".repeat(7)
+            ),
+        ),
+        (&commands[26], format!("031a{shard}0300000000000000")),
+        (&commands[27], format!("031b{id1}030000000000000002")),
+        (&commands[28], format!("031c{id1}0300000000000000")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");
     }
@@ -159,14 +196,45 @@ fn what_version_1_wrote_is_read() {
         compression: Compression::Lz4,
     };
     crate::apply(&mut state, &create).unwrap();
-    let today = state.encode();
-    let schema_of_the_table = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
-    let found: Vec<usize> = (0..today.len()).filter(|at| today[*at..].starts_with(&schema_of_the_table)).collect();
-    let [at] = found[..] else { panic!("{found:?}") };
-    let mut old = today.clone();
-    old.remove(at + schema_of_the_table.len() - 1);
-    old[0] = 1;
-    assert_eq!(ClusterState::decode(&old), Ok(state));
+    // What such a state is told of its node is what version 3 says of a lone founder.
+    let register = Command::RegisterNode {
+        id: NodeId(1),
+        name: "n".into(),
+        tags: Default::default(),
+        addresses: vec![],
+        boots: 3,
+        incarnation: Incarnation(0),
+    };
+    let mut at_its_second_start = state.clone();
+    crate::apply(&mut at_its_second_start, &register).unwrap_err();
+    let before = hex(&state.encode());
+    let node_of_today = "0300000000000000000100000000000000080000000000000000";
+    let node_of_old = "030000000000000000";
+    assert_eq!(before.matches(node_of_today).count(), 1, "{before}");
+    let shards_of_today = |first: u64| {
+        let [member, next] = [first, first + 1].map(|number| format!("{number:02x}{}", "00".repeat(7)));
+        let tail =
+            |id: &str| format!("0100000000000000 01000000 {id}{id1} 01000000 {id1} 00000000 00").replace(' ', "");
+        (format!("{member}{id1}00{}", tail(&member)), format!("{next}{id1}00{}", tail(&next)))
+    };
+    let (left, right) = shards_of_today(2);
+    let old_left = format!("02{}{id1}", "00".repeat(7));
+    let old_right = format!("03{}{id1}", "00".repeat(7));
+    assert_eq!((before.matches(&left).count(), before.matches(&right).count()), (1, 1), "{before}");
+    let version_2 = before.replace(node_of_today, node_of_old).replace(&left, &old_left).replace(&right, &old_right);
+    let version_2 = "02".to_owned() + &version_2[2..];
+    let mut expected = state;
+    let node = expected.nodes.get_mut(&NodeId(1)).map(std::sync::Arc::make_mut).unwrap();
+    node.incarnation = Incarnation(0);
+    assert_eq!(ClusterState::decode(&bytes(&version_2)), Ok(expected.clone()));
+
+    // And version 1 had no compression at the table's end.
+    let schema_of_the_table = "0000000000010000000000000001";
+    let found = version_2.match_indices(schema_of_the_table).map(|(at, _)| at).collect::<Vec<_>>();
+    let at = found.iter().copied().find(|at| at % 2 == 0).unwrap_or_else(|| panic!("{version_2}"));
+    let end = at + schema_of_the_table.len();
+    let version_1 = "01".to_owned() + &version_2[2..end - 2] + &version_2[end..];
+    assert_eq!(ClusterState::decode(&bytes(&version_1)), Ok(expected));
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -175,7 +243,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[test]
 fn the_state_at_birth_has_these_bytes() {
-    let expected = "02\
+    let expected = "03\
         00\
         0a00000000000000\
         01000000\
@@ -190,7 +258,7 @@ fn the_state_at_birth_has_these_bytes() {
 fn a_state_that_has_seen_everything_reads_back() {
     let mut state = ClusterState::at_birth();
     let mut commands = every_command();
-    commands.rotate_right(3);
+    commands.rotate_right(14);
     for command in commands {
         // Some drop what others made; that is as good a history as any.
         let _ = crate::apply(&mut state, &command);
@@ -229,6 +297,6 @@ fn damage_is_an_error_wherever_it_is() {
         longer.push(0);
         assert_eq!(Command::decode(&longer), Err(FormatError::Long { extra: 1 }));
     }
-    assert_eq!(Command::decode(&[3, 0]), Err(FormatError::Version { found: 3, newest: 2 }));
-    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 2 }));
+    assert_eq!(Command::decode(&[4, 0]), Err(FormatError::Version { found: 4, newest: 3 }));
+    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 3 }));
 }

@@ -1,0 +1,117 @@
+//! Shards of new tables, and where their replicas are wanted.
+
+use photondb_proto::{Epoch, MemberId, NodeId, ShardId, TableId};
+
+use super::schema::table_mut;
+use crate::command::{NewShard, Response};
+use crate::error::StateError;
+use crate::limits::{REPLICAS_PER_SHARD_MAX, SHARDS_PER_TABLE_MAX};
+use crate::shard::{Founder, Generation, Member, Placement, Role, Shard};
+use crate::state::ClusterState;
+
+/// Numbers the shards of a new table and their members.
+pub(super) fn begin(state: &mut ClusterState, table: &str, new: &[NewShard]) -> Result<Vec<Shard>, StateError> {
+    check_shards(table, new)?;
+    for node in new.iter().flat_map(|shard| &shard.nodes) {
+        state.node(*node).ok_or(StateError::NodeNotFound { id: *node })?;
+    }
+    Ok(new.iter().map(|shard| number_shard(state, shard)).collect())
+}
+
+/// Ascending without gap or overlap from the first key to past the last, every one with at least one replica, no two
+/// replicas of one shard on one node.
+fn check_shards(table: &str, shards: &[NewShard]) -> Result<(), StateError> {
+    let invalid = || Err(StateError::ShardsInvalid { table: table.to_owned() });
+    if shards.is_empty() || shards.len() > SHARDS_PER_TABLE_MAX {
+        return invalid();
+    }
+    let mut expected: Option<&[u8]> = Some(&[]);
+    for shard in shards {
+        if expected != Some(shard.range.start()) {
+            return invalid();
+        }
+        expected = shard.range.end();
+        let mut nodes = shard.nodes.clone();
+        nodes.sort_unstable();
+        nodes.dedup();
+        if nodes.is_empty() || nodes.len() != shard.nodes.len() || nodes.len() > REPLICAS_PER_SHARD_MAX {
+            return invalid();
+        }
+    }
+    if expected.is_some() { invalid() } else { Ok(()) }
+}
+
+fn number_shard(state: &mut ClusterState, new: &NewShard) -> Shard {
+    let id = ShardId(state.next_shard);
+    state.next_shard += 1;
+    let mut members = Vec::with_capacity(new.nodes.len());
+    for node in &new.nodes {
+        members.push(Member { id: next_member(state), node: *node, role: Role::Voter });
+    }
+    Shard {
+        id,
+        range: new.range.clone(),
+        epoch: Epoch(1),
+        generation: Generation(1),
+        founders: members.iter().map(|member| Founder { id: member.id, node: member.node }).collect(),
+        members,
+        placement: Placement { voters: new.nodes.clone(), nonvoting: Default::default() },
+        reached: None,
+    }
+}
+
+/// A number that no member had.
+pub(super) fn next_member(state: &mut ClusterState) -> MemberId {
+    let id = MemberId(state.next_member);
+    state.next_member += 1;
+    id
+}
+
+pub(super) fn place(state: &mut ClusterState, id: TableId, wanted: &[Placement]) -> Result<Response, StateError> {
+    let table = state.table(id).ok_or(StateError::TableNotFound { id })?;
+    let invalid = || StateError::ShardsInvalid { table: table.name.clone() };
+    if wanted.len() != table.shards.len() {
+        return Err(invalid());
+    }
+    for placement in wanted {
+        let mut nodes: Vec<NodeId> = placement.nodes().collect();
+        let count = nodes.len();
+        nodes.sort_unstable();
+        nodes.dedup();
+        if placement.voters.is_empty() || nodes.len() != count || count > REPLICAS_PER_SHARD_MAX {
+            return Err(invalid());
+        }
+        for node in nodes {
+            state.node(node).ok_or(StateError::NodeNotFound { id: node })?;
+        }
+    }
+    for (shard, placement) in table_mut(state, id)?.shards.iter_mut().zip(wanted) {
+        shard.placement.clone_from(placement);
+    }
+    Ok(Response::Done)
+}
+
+pub(super) fn substitute(
+    state: &mut ClusterState,
+    id: ShardId,
+    lost: NodeId,
+    by: NodeId,
+) -> Result<Response, StateError> {
+    state.node(by).ok_or(StateError::NodeNotFound { id: by })?;
+    let placement = &mut shard_mut(state, id)?.placement;
+    if placement.contains(by) {
+        return Ok(Response::Done);
+    }
+    if let Some(voter) = placement.voters.iter_mut().find(|voter| **voter == lost) {
+        *voter = by;
+    } else if placement.nonvoting.remove(&lost) {
+        placement.nonvoting.insert(by);
+    }
+    Ok(Response::Done)
+}
+
+pub(super) fn shard_mut(state: &mut ClusterState, id: ShardId) -> Result<&mut Shard, StateError> {
+    let table = state.shard(id).ok_or(StateError::ShardNotFound { id })?.0.id;
+    let shards = &mut table_mut(state, table)?.shards;
+    shards.iter_mut().find(|shard| shard.id == id).ok_or(StateError::ShardNotFound { id })
+}

@@ -1,0 +1,226 @@
+//! Where the replicas of a table go: spread over nodes, by tag and by what the nodes have to hold already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use photondb_proto::{NodeId, TableId};
+
+use crate::membership::Node;
+use crate::schema::Table;
+use crate::shard::Placement;
+use crate::state::ClusterState;
+
+/// The tag of nodes that were given none.
+pub const DEFAULT_TAG: &str = "default";
+
+/// So many replicas of each shard on nodes of one tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// The tag.
+    pub tag: String,
+    /// How many.
+    pub count: usize,
+    /// Whether they vote.
+    pub votes: bool,
+}
+
+/// How a table is to lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// How many shards.
+    pub shards: usize,
+    /// The replicas of each.
+    pub replicas: Vec<Tagged>,
+    /// On nodes of which tag the primaries are.
+    pub primary: String,
+}
+
+/// Why a table cannot lie so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// There are fewer nodes of the tag than replicas are wanted there.
+    #[error("{wanted} replicas cannot lie on the {there} servers with the tag `{tag}`")]
+    TooFew {
+        /// The tag.
+        tag: String,
+        /// Replicas that were wanted.
+        wanted: usize,
+        /// Nodes that are up and free.
+        there: usize,
+    },
+    /// No replica that votes is wanted where primaries are.
+    #[error("there is no voting replica with the tag `{tag}`")]
+    NoPrimary {
+        /// The tag.
+        tag: String,
+    },
+}
+
+impl Node {
+    /// Whether it has the tag; without any it has the default one.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tags.contains(tag) || self.tags.is_empty() && tag == DEFAULT_TAG
+    }
+}
+
+/// One placement for each shard. Replicas that `table` has stay where they are as long as no node gets more than its share;
+/// the others go where least is. Only nodes that are up get any.
+pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result<Vec<Placement>, PlaceError> {
+    let mut loads = loads(state, table.map(|table| table.id));
+    let mut given = BTreeMap::new();
+    let mut primaries = BTreeMap::new();
+    let mut placements = Vec::with_capacity(wish.shards);
+    for number in 0..wish.shards {
+        let present = table.and_then(|table| table.shards.get(number)).map(|shard| &shard.placement);
+        let mut picked: Vec<(NodeId, &Tagged)> = Vec::new();
+        for tagged in &wish.replicas {
+            let taken: BTreeSet<NodeId> = picked.iter().map(|(node, _)| *node).collect();
+            let mut free: Vec<&Node> =
+                state.nodes().map(|node| &**node).filter(|node| node.is_up() && node.has_tag(&tagged.tag)).collect();
+            free.retain(|node| !taken.contains(&node.id));
+            if free.len() < tagged.count {
+                let (wanted, there) = (tagged.count, free.len());
+                return Err(PlaceError::TooFew { tag: tagged.tag.clone(), wanted, there });
+            }
+            let share = (wish.shards * tagged.count).div_ceil(free.len().max(1));
+            free.sort_by_key(|node| {
+                let has = given.get(&node.id).copied().unwrap_or(0);
+                let stays = present.is_some_and(|present| present.contains(node.id)) && has < share;
+                (!stays, has, loads.get(&node.id).copied().unwrap_or_default(), node.id)
+            });
+            for node in free.into_iter().take(tagged.count) {
+                *given.entry(node.id).or_insert(0) += 1;
+                *loads.entry(node.id).or_default() += 1;
+                picked.push((node.id, tagged));
+            }
+        }
+        placements.push(shape(wish, present, &picked, &mut primaries)?);
+    }
+    Ok(placements)
+}
+
+/// Puts the primary first: the present one, unless others have fewer.
+fn shape(
+    wish: &Wish,
+    present: Option<&Placement>,
+    picked: &[(NodeId, &Tagged)],
+    primaries: &mut BTreeMap<NodeId, usize>,
+) -> Result<Placement, PlaceError> {
+    let has = |primaries: &BTreeMap<NodeId, usize>, node: &NodeId| primaries.get(node).copied().unwrap_or(0);
+    let voters: Vec<NodeId> = picked.iter().filter(|(_, tagged)| tagged.votes).map(|(node, _)| *node).collect();
+    let suitable = picked.iter().filter(|(_, tagged)| tagged.votes && tagged.tag == wish.primary);
+    let primary = suitable
+        .map(|(node, _)| *node)
+        .min_by_key(|node| {
+            let is_present = present.and_then(|present| present.voters.first()) == Some(node);
+            (has(primaries, node), !is_present, *node)
+        })
+        .ok_or_else(|| PlaceError::NoPrimary { tag: wish.primary.clone() })?;
+    *primaries.entry(primary).or_insert(0) += 1;
+    let others = voters.into_iter().filter(|node| *node != primary);
+    let nonvoting = picked.iter().filter(|(_, tagged)| !tagged.votes).map(|(node, _)| *node);
+    Ok(Placement { voters: std::iter::once(primary).chain(others).collect(), nonvoting: nonvoting.collect() })
+}
+
+/// How many replicas are wanted on each node, without those of one table.
+pub(super) fn loads(state: &ClusterState, without: Option<TableId>) -> BTreeMap<NodeId, usize> {
+    let mut loads = BTreeMap::new();
+    for table in state.tables().filter(|table| Some(table.id) != without) {
+        for node in table.shards.iter().flat_map(|shard| shard.placement.nodes()) {
+            *loads.entry(node).or_default() += 1;
+        }
+    }
+    loads
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_proto::KeyRange;
+
+    use super::*;
+    use crate::command::{Command, NewShard};
+    use crate::membership::{Incarnation, Liveness};
+    use crate::schema::{Compression, Durability, WriteAcks};
+
+    fn cluster(tags: &[&[&str]]) -> ClusterState {
+        let mut state = ClusterState::at_birth();
+        for (number, tags) in tags.iter().enumerate() {
+            let register = Command::RegisterNode {
+                id: NodeId(number as u128 + 1),
+                name: format!("n{number}"),
+                tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+                addresses: vec![],
+                boots: 1,
+                incarnation: Incarnation(1),
+            };
+            crate::apply(&mut state, &register).unwrap();
+        }
+        state
+    }
+
+    fn wish(shards: usize, replicas: &[(&str, usize, bool)], primary: &str) -> Wish {
+        let tagged =
+            |(tag, count, votes): &(&str, usize, bool)| Tagged { tag: (*tag).to_owned(), count: *count, votes: *votes };
+        Wish { shards, replicas: replicas.iter().map(tagged).collect(), primary: primary.to_owned() }
+    }
+
+    fn counts<'a>(nodes: impl Iterator<Item = NodeId> + 'a) -> BTreeMap<NodeId, usize> {
+        let mut counts = BTreeMap::new();
+        nodes.for_each(|node| *counts.entry(node).or_default() += 1);
+        counts
+    }
+
+    #[test]
+    fn replicas_and_primaries_are_spread_evenly() {
+        let state = cluster(&[&[], &[], &[], &[]]);
+        let placed = place(&state, &wish(8, &[("default", 3, true)], "default"), None).unwrap();
+        assert_eq!(placed.len(), 8);
+        let replicas = counts(placed.iter().flat_map(Placement::nodes));
+        assert!(replicas.values().all(|count| *count == 6), "{replicas:?}");
+        let primaries = counts(placed.iter().map(|placement| placement.voters[0]));
+        assert!(primaries.values().all(|count| *count == 2), "{primaries:?}");
+    }
+
+    #[test]
+    fn a_table_stays_where_it_is_and_a_node_that_is_down_gets_nothing() {
+        let mut state = cluster(&[&[], &[], &[], &[]]);
+        let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(4), NodeId(2), NodeId(3)] }];
+        let create = Command::CreateTable {
+            id: TableId(1),
+            database: state.database_named("test").unwrap().id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards,
+            compression: Compression::None,
+        };
+        crate::apply(&mut state, &create).unwrap();
+        let three = wish(1, &[("default", 3, true)], "default");
+        let table = state.table(TableId(1)).unwrap().clone();
+        let placed = place(&state, &three, Some(&table)).unwrap();
+        assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [2, 3, 4].map(NodeId).into());
+        assert_eq!(placed[0].voters[0], NodeId(4), "its primary too");
+        // Another table goes where this one is not.
+        let one = place(&state, &wish(1, &[("default", 1, true)], "default"), None).unwrap();
+        assert_eq!(one[0].voters, [NodeId(1)]);
+        let down = Command::SetLiveness { id: NodeId(3), boots: 1, liveness: Liveness::Down };
+        crate::apply(&mut state, &down).unwrap();
+        let placed = place(&state, &three, Some(&table)).unwrap();
+        assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [1, 2, 4].map(NodeId).into());
+        let four = place(&state, &wish(1, &[("default", 4, true)], "default"), None);
+        assert_eq!(four, Err(PlaceError::TooFew { tag: "default".into(), wanted: 4, there: 3 }));
+    }
+
+    #[test]
+    fn tags_say_where_replicas_go_and_which_vote() {
+        let state = cluster(&[&["a"], &["a"], &["b"], &["b", "a"]]);
+        let wanted = wish(2, &[("a", 2, true), ("b", 1, false)], "a");
+        for placement in place(&state, &wanted, None).unwrap() {
+            assert_eq!((placement.voters.len(), placement.nonvoting.len()), (2, 1));
+            assert!(placement.voters.iter().all(|node| state.node(*node).unwrap().has_tag("a")));
+            assert!(placement.nonvoting.iter().all(|node| state.node(*node).unwrap().has_tag("b")));
+        }
+        let primary_elsewhere = place(&state, &wish(1, &[("a", 1, true), ("b", 1, false)], "b"), None);
+        assert_eq!(primary_elsewhere, Err(PlaceError::NoPrimary { tag: "b".into() }));
+    }
+}

@@ -1,0 +1,355 @@
+//! The planner and the leaders of groups together, under any order of events: nodes that go, come back or are lost, members
+//! that fail, places that change, reports and plans that come late or never.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+use std::collections::BTreeSet;
+
+use photondb_cluster_state::plan::{GroupMembers, Order, meta_learners, meta_voters, next_order, plan};
+use photondb_cluster_state::*;
+use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
+use proptest::prelude::*;
+
+const NODES: u128 = 6;
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// The leader of the state plans, and what it proposes is applied.
+    Plan,
+    /// It plans, and what it proposes is applied later, or not.
+    PlanLate,
+    /// What was planned earlier is applied.
+    Late,
+    /// The group's leader carries out one order.
+    Obey,
+    /// A report that was made earlier arrives.
+    LateReport,
+    Down(u128),
+    Up(u128),
+    Lost(u128),
+    Fail(usize),
+    Place(Vec<u128>, Option<u128>),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let node = 1..=NODES;
+    prop_oneof![
+        6 => Just(Event::Plan),
+        2 => Just(Event::PlanLate),
+        2 => Just(Event::Late),
+        12 => Just(Event::Obey),
+        1 => Just(Event::LateReport),
+        2 => node.clone().prop_map(Event::Down),
+        3 => node.clone().prop_map(Event::Up),
+        1 => node.clone().prop_map(Event::Lost),
+        1 => (0usize..5).prop_map(Event::Fail),
+        2 => (prop::sample::subsequence((1..=NODES).collect::<Vec<_>>(), 1..=4), prop::option::of(node))
+            .prop_map(|(voters, nonvoting)| Event::Place(voters, nonvoting)),
+    ]
+}
+
+/// A cluster with one shard: the state, and the group as it is.
+struct World {
+    state: ClusterState,
+    group: GroupMembers,
+    /// Members that were ever in the group, in the order of their ids.
+    seen: BTreeSet<MemberId>,
+    /// Members that can do nothing any more.
+    broken: BTreeSet<MemberId>,
+    /// Nodes that were ever lost.
+    given_up: BTreeSet<NodeId>,
+    /// The fewest voters that were ever wanted.
+    least_wanted: usize,
+    index: u64,
+    late: Vec<Command>,
+    reports: Vec<Command>,
+}
+
+const TABLE: TableId = TableId(5);
+
+impl World {
+    fn new() -> World {
+        let mut state = ClusterState::at_birth();
+        for node in 1..=NODES {
+            let register = Command::RegisterNode {
+                id: NodeId(node),
+                name: format!("n{node}"),
+                tags: Default::default(),
+                addresses: vec![],
+                boots: 1,
+                incarnation: Incarnation(1),
+            };
+            apply(&mut state, &register).unwrap();
+        }
+        let create = Command::CreateTable {
+            id: TABLE,
+            database: state.database_named("test").unwrap().id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(1), NodeId(2), NodeId(3)] }],
+            compression: Compression::Lz4,
+        };
+        apply(&mut state, &create).unwrap();
+        let voters: BTreeSet<MemberId> = state.tables().next().unwrap().shards[0].wanted_voters();
+        let group = GroupMembers { voters: voters.clone(), ..GroupMembers::default() };
+        World {
+            state,
+            group,
+            seen: voters,
+            broken: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            least_wanted: 3,
+            index: 1,
+            late: Vec::new(),
+            reports: Vec::new(),
+        }
+    }
+
+    fn shard(&self) -> &Shard {
+        &self.state.tables().next().unwrap().shards[0]
+    }
+
+    fn id(&self) -> ShardId {
+        self.shard().id
+    }
+
+    fn node_of(&self, member: MemberId) -> Option<NodeId> {
+        self.shard().member(member).map(|member| member.node)
+    }
+
+    fn is_up(&self, node: NodeId) -> bool {
+        self.state.node(node).unwrap().is_up()
+    }
+
+    fn plan(&self) -> Vec<Command> {
+        plan(&self.state)
+    }
+
+    fn apply(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            let _ = apply(&mut self.state, &command);
+            self.check();
+        }
+    }
+
+    /// Learners on nodes that are up are taken to be caught up by the time they are looked at.
+    fn obey(&mut self) -> bool {
+        let shard = self.shard().clone();
+        // A group that has lost its majority does nothing.
+        let live = |member: &&MemberId| {
+            !self.broken.contains(*member) && shard.member(**member).is_some_and(|found| self.is_up(found.node))
+        };
+        if self.group.voters.iter().filter(live).count() * 2 <= self.group.voters.len() {
+            return false;
+        }
+        let mut group = self.group.clone();
+        group.caught_up = group.learners.iter().filter(live).copied().collect();
+        let Some(order) = next_order(&shard, &group) else { return false };
+        self.index += 1;
+        match order {
+            Order::AddLearner(member, node) => {
+                assert_eq!(Some(node), self.node_of(member));
+                self.seen.insert(member);
+                self.group.learners.insert(member);
+            }
+            Order::ChangeVoters(voters) => {
+                assert!(!voters.is_empty());
+                let gone: Vec<MemberId> = self.group.voters.difference(&voters).copied().collect();
+                // K3: as many healthy ones vote as were ever wanted, or as there were.
+                // A failure in the moment in which a voter is told to vote no more costs that one as well.
+                let demotes = shard
+                    .members
+                    .iter()
+                    .any(|member| member.role == Role::Nonvoting && self.group.voters.contains(&member.id));
+                // Nobody is kept for the sake of one that was given up and came back.
+                let is_lost =
+                    |member: &MemberId| shard.member(*member).is_none_or(|member| self.given_up.contains(&member.node));
+                let healthy = |voters: &BTreeSet<MemberId>| voters.difference(&self.broken).count();
+                let mut before = self.group.voters.clone();
+                before.retain(|member| voters.contains(member) || !is_lost(member));
+                assert!(
+                    demotes || healthy(&voters) >= self.least_wanted.min(healthy(&before)),
+                    "{voters:?} of {:?} for {shard:?}",
+                    self.group.voters
+                );
+                self.group.learners.extend(gone);
+                self.group.learners.retain(|member| !voters.contains(member));
+                self.group.voters = voters;
+            }
+            Order::RemoveLearner(member) => {
+                self.group.learners.remove(&member);
+            }
+            Order::Report => {
+                let report = Command::MembersReached {
+                    shard: self.id(),
+                    generation: shard.generation,
+                    at: Reached { term: 1, index: self.index },
+                    voters: self.group.voters.clone(),
+                    learners: self.group.learners.clone(),
+                };
+                self.reports.push(report.clone());
+                apply(&mut self.state, &report).unwrap();
+            }
+        }
+        self.check();
+        true
+    }
+
+    /// A node that is told to run a member which it cannot run says so, however often it is told.
+    fn report_failures(&mut self) {
+        for member in self.broken.clone() {
+            let told = self.shard().member(member).is_some_and(|member| !member.role.is_broken());
+            if told {
+                self.apply(vec![Command::MemberFailed { shard: self.id(), member }]);
+            }
+        }
+    }
+
+    fn check(&self) {
+        let shard = self.shard();
+        let stays = |member: &Member| matches!(member.role, Role::Voter | Role::Joining | Role::Leaving);
+        assert!(shard.members.iter().any(stays), "K4: somebody votes");
+        // K5: who is erased is in the group no more.
+        for member in self.group.voters.union(&self.group.learners) {
+            assert!(shard.member(*member).is_some(), "{member} is in the group and was forgotten: {shard:?}");
+        }
+        let mut ids: Vec<MemberId> = shard.members.iter().map(|member| member.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), shard.members.len());
+        for node in 1..=NODES {
+            let useful = shard
+                .members
+                .iter()
+                .filter(|member| member.node == NodeId(node))
+                .filter(|member| !member.role.leaves() && member.role != Role::Failed);
+            assert!(useful.count() <= 1, "two members of a shard on one node: {shard:?}");
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Plan => {
+                let commands = self.plan();
+                assert!(commands.len() <= 1, "K2: {commands:?}");
+                self.apply(commands);
+            }
+            Event::PlanLate => self.late.extend(self.plan()),
+            Event::Late => {
+                if let Some(command) = self.late.pop() {
+                    self.apply(vec![command]);
+                }
+            }
+            Event::Obey => {
+                self.obey();
+            }
+            Event::LateReport => {
+                if let Some(report) = self.reports.first().cloned() {
+                    let before = self.shard().clone();
+                    let _ = apply(&mut self.state, &report);
+                    let newest = self.reports.last() == Some(&report);
+                    assert!(newest || *self.shard() == before, "an old report changed something");
+                }
+            }
+            Event::Down(node) => self.liveness(node, Liveness::Down),
+            Event::Up(node) => self.liveness(node, Liveness::Up),
+            Event::Lost(node) => self.liveness(node, Liveness::Lost),
+            Event::Fail(number) => {
+                let members = &self.shard().members;
+                let member = members[number % members.len()].id;
+                // As long as a majority is left, before and after the change under way; without one, people must decide.
+                let left = |voters: &BTreeSet<MemberId>| {
+                    voters.iter().filter(|voter| **voter != member && !self.broken.contains(voter)).count()
+                };
+                let wanted = self.shard().wanted_voters();
+                let of_all = self.group.voters.union(&wanted).copied().collect::<BTreeSet<_>>();
+                if [&self.group.voters, &of_all].into_iter().all(|voters| left(voters) * 2 > voters.len()) {
+                    let failed = Command::MemberFailed { shard: self.id(), member };
+                    if apply(&mut self.state, &failed).is_ok() {
+                        self.broken.insert(member);
+                    }
+                    self.check();
+                }
+            }
+            Event::Place(voters, nonvoting) => {
+                let voters: Vec<NodeId> = voters.into_iter().map(NodeId).collect();
+                self.least_wanted = self.least_wanted.min(voters.len());
+                let nonvoting = nonvoting.map(NodeId).filter(|node| !voters.contains(node)).into_iter().collect();
+                let place = Command::Place { table: TABLE, shards: vec![Placement { voters, nonvoting }] };
+                apply(&mut self.state, &place).unwrap();
+            }
+        }
+    }
+
+    fn liveness(&mut self, node: u128, liveness: Liveness) {
+        if liveness == Liveness::Lost {
+            self.given_up.insert(NodeId(node));
+        }
+        self.apply(vec![Command::SetLiveness { id: NodeId(node), boots: 1, liveness }]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn members_become_what_is_wanted_once_nodes_stay(events in prop::collection::vec(event(), 0..120)) {
+        let mut world = World::new();
+        for event in events {
+            world.happen(event);
+        }
+        for node in 1..=NODES {
+            world.liveness(node, Liveness::Up);
+        }
+        // Every round plans one step and obeys it to its end.
+        for _ in 0..60 {
+            let commands = world.plan();
+            world.apply(commands);
+            world.report_failures();
+            while world.obey() {}
+        }
+        prop_assert!(world.plan().is_empty(), "{:?} for {:?}", world.plan(), world.shard());
+        let shard = world.shard();
+        let on = |role: Role| shard.members.iter().filter(|member| member.role == role).map(|member| member.node).collect();
+        let voting: BTreeSet<NodeId> = on(Role::Voter);
+        let nonvoting: BTreeSet<NodeId> = on(Role::Nonvoting);
+        prop_assert_eq!(voting, shard.placement.voters.iter().copied().collect::<BTreeSet<_>>(), "{:?}", shard);
+        prop_assert_eq!(nonvoting, shard.placement.nonvoting.clone());
+        prop_assert_eq!(&world.group.voters, &shard.wanted_voters());
+        prop_assert_eq!(&world.group.learners, &shard.wanted_learners());
+    }
+
+    #[test]
+    fn the_voters_of_the_state_are_few_odd_and_stay(
+        nodes in 1u128..12,
+        away in prop::collection::vec((1u128..12, 0u8..3), 0..12),
+    ) {
+        let mut state = ClusterState::at_birth();
+        let mut voters: BTreeSet<MemberId> = [META_FOUNDER].into();
+        for node in 1..=nodes {
+            let register = Command::RegisterNode {
+                id: NodeId(node), name: format!("n{node}"), tags: Default::default(), addresses: vec![], boots: 1,
+                incarnation: Incarnation(1),
+            };
+            apply(&mut state, &register).unwrap();
+            voters = meta_voters(&state, &voters);
+        }
+        prop_assert_eq!(voters.len() % 2, 1);
+        prop_assert_eq!(voters.len(), [0, 1, 1, 3, 3, 5, 5, 7, 7, 7, 7, 7][nodes as usize]);
+        for (node, liveness) in away {
+            let liveness = [Liveness::Up, Liveness::Down, Liveness::Lost][liveness as usize];
+            let was_up = state.node(NodeId(node)).is_some_and(|node| node.is_up());
+            let _ = apply(&mut state, &Command::SetLiveness { id: NodeId(node), boots: 1, liveness });
+            let next = meta_voters(&state, &voters);
+            prop_assert!(!next.is_empty());
+            prop_assert_eq!(&meta_voters(&state, &next), &next, "asked again, it answers the same");
+            prop_assert!(meta_learners(&state, &next).is_disjoint(&next));
+            if liveness == Liveness::Down && was_up {
+                prop_assert!(voters.len() != next.len() || voters == next, "one that is away stays");
+            }
+            voters = next;
+        }
+    }
+}
