@@ -2,14 +2,17 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=photondb");
-    let files =
-        protox::compile(["photondb/v1/control.proto", "photondb/v1/peers.proto", "photondb/v1/raft.proto"], ["."])?;
+    let files = ["cluster", "control", "peers", "raft"].map(|name| format!("photondb/v1/{name}.proto"));
+    let files = protox::compile(files, ["."])?;
     // What carries documents is not copied on its way.
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".photondb.v1.CarryRequest")
         .bytes(".photondb.v1.CarryResponse")
         .bytes(".photondb.v1.ExchangeMessage")
+        .bytes(".photondb.v1.ControlCall")
+        .bytes(".photondb.v1.ControlAnswer")
+        .bytes(".photondb.v1.Outcome")
         .bytes(".photondb.v1.RaftEntry")
         .bytes(".photondb.v1.RaftSnapshot")
         .bytes(".photondb.v1.RaftPiece")

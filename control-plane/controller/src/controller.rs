@@ -1,116 +1,242 @@
-//! The door to the cluster state: read it, change it, watch it; and how a cluster begins.
+//! The door to the cluster state: read it, change it, watch it.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
-use photondb_cluster_state::{
-    Address, ClusterId, ClusterState, Command, FormatError, META_FOUNDER, Response, StateError,
-};
-use photondb_consensus::{Group, Groups};
-use photondb_proto::{GroupId, NodeId};
-use photondb_storage::Engine;
+use parking_lot::Mutex;
+use photondb_cluster_state::{ClusterState, Command, FormatError, Incarnation, Response, StateError};
+use photondb_consensus::{Group, LogPosition, Term};
+use photondb_proto::NodeId;
+use photondb_runtime::peers::{PeerError, Serve};
+use photondb_runtime::task;
 use photondb_storage::wal::Purpose;
 use tokio::sync::watch;
 
 use crate::error::ControllerError;
-use crate::limits::{BOOTSTRAP_WAIT, LEADER_WAIT};
+use crate::leading::Heard;
+use crate::limits::{FOLLOW_WAIT, LEADER_WAIT, RETRY_PERIOD};
+use crate::messages::Call;
+use crate::once::CarriedOut;
+use crate::parts::{Begin, Parts, Registration};
 use crate::replicated_state::ReplicatedState;
-
-/// Who this node is, and what it says of itself at a start. Cluster, node and boot counter are those of its directory,
-/// durable before this is used (DESIGN section 4, "Identity").
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// The directory's cluster.
-    pub cluster: ClusterId,
-    /// The directory's node.
-    pub node: NodeId,
-    /// Raised at each opening of the directory.
-    pub boots: u64,
-    /// The name it asks for. A node that is known keeps its name.
-    pub name: String,
-    /// The tags it asks for. A node that is known keeps its tags.
-    pub tags: BTreeSet<String>,
-    /// Where it listens.
-    pub addresses: Vec<Address>,
-}
+use crate::service::ControlPlane;
 
 /// The cluster state of this node. Clones share it.
 #[derive(Clone)]
 pub struct Controller {
-    group: Group,
-    replicated: Arc<ReplicatedState>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) parts: Parts,
+    pub(crate) me: Registration,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) replicated: Arc<ReplicatedState>,
+    /// This node's member of the state's group, once it runs.
+    pub(crate) group: OnceLock<Group>,
+    /// The number of the last call to another node.
+    serials: AtomicU64,
+    pub(crate) carried_out: Mutex<CarriedOut>,
+    pub(crate) heard: Mutex<Heard>,
+    /// What answers for this node's replicas.
+    pub(crate) replicas: OnceLock<Arc<dyn Serve>>,
+}
+
+/// What one attempt came to.
+pub(crate) enum Attempt<T> {
+    /// It is done.
+    Done(T),
+    /// Nothing was done: for want of a leader, or because somebody else leads.
+    Nothing(String),
+    /// It makes no sense to try again.
+    Failed(ControllerError),
 }
 
 impl Controller {
-    /// Starts this node's member of the cluster state's group, founding a cluster of one when there is none, and
-    /// registers the node. When this returns the state is complete: everything acknowledged earlier is applied.
-    ///
-    /// Errors: [`StateError::OtherCluster`] when the state is another cluster's, [`StateError::StaleBoot`] when the
-    /// directory is a copy or was set back.
-    pub async fn open(groups: &Groups, engine: Engine, me: &Registration) -> Result<Controller, ControllerError> {
-        let replicated = Arc::new(ReplicatedState::open(engine)?);
-        let machine = Arc::clone(&replicated);
-        let group = groups.initialize(GroupId::META, META_FOUNDER, me.node, machine).await?;
-        group.wait_leading(BOOTSTRAP_WAIT).await?;
-        let controller = Controller { group, replicated };
-        // Found answers both questions: a new cluster gets this id, an old one is compared with it.
-        if controller.state().cluster() != Some(me.cluster) {
-            controller.propose(Command::Found { cluster: me.cluster }).await?;
-        }
-        let register = Command::RegisterNode {
-            id: me.node,
-            name: me.name.clone(),
-            tags: me.tags.clone(),
-            addresses: me.addresses.clone(),
-            boots: me.boots,
+    /// The state as the directory has it. Nothing runs before [`start`](Self::start); but other nodes may be answered from
+    /// here on ([`service`](Self::service)), which those need who start at the same time.
+    pub fn new(parts: Parts, me: Registration) -> Result<Controller, ControllerError> {
+        let replicated = Arc::new(ReplicatedState::open(parts.engine.clone())?);
+        // Zero is for those who do not say.
+        let incarnation = Incarnation(parts.random.next_u64() | 1);
+        let inner = Inner {
+            parts,
+            me,
+            incarnation,
+            replicated,
+            group: OnceLock::new(),
+            serials: AtomicU64::new(0),
+            carried_out: Mutex::default(),
+            heard: Mutex::default(),
+            replicas: OnceLock::new(),
         };
-        controller.propose(register).await?;
-        controller.keep_ids_apart().await?;
+        Ok(Controller { inner: Arc::new(inner) })
+    }
+
+    /// [`new`](Self::new) and [`start`](Self::start).
+    pub async fn open(parts: Parts, me: Registration, begin: Begin) -> Result<Controller, ControllerError> {
+        let controller = Controller::new(parts, me)?;
+        controller.start(begin).await?;
         Ok(controller)
     }
 
-    /// What is in this directory has numbers that the state has given. It no longer knows all of them when a loss of its log
-    /// was accepted; given again, they would meet tombstones (C7) and other tables' trees.
-    async fn keep_ids_apart(&self) -> Result<(), ControllerError> {
-        let (engine, state) = (self.replicated.engine(), self.state());
-        let members = engine.wal().states().into_keys().map(|stream| stream.0);
-        let shards = engine.tree_sets().into_iter().map(|set| set.0);
-        let next_member = members.max().map_or(0, |last| last + 1).max(state.next_member());
-        let next_shard = shards.max().map_or(0, |last| last + 1).max(state.next_shard());
-        if (next_member, next_shard) != (state.next_member(), state.next_shard()) {
-            self.propose(Command::SkipIds { next_shard, next_member }).await?;
-        }
-        Ok(())
+    /// What answers other nodes: `photondb_runtime::peers::Service::Control`.
+    pub fn service(&self) -> Arc<dyn Serve> {
+        Arc::new(ControlPlane { controller: self.clone() })
     }
 
-    /// Proposes a change and gives the state's answer, once it is applied here: [`state`](Self::state) shows it.
+    /// What other nodes [`ask`](Self::ask) of this node's replicas is answered by `replicas` from here on.
+    pub fn answer_for_replicas(&self, replicas: Arc<dyn Serve>) {
+        let is_new = self.inner.replicas.set(replicas).is_ok();
+        assert!(is_new, "replicas are there once");
+    }
+
+    /// Asks the replicas of another node something that may be asked twice.
+    pub async fn ask(&self, node: NodeId, body: Bytes, time_max: Duration) -> Result<Bytes, PeerError> {
+        self.inner.ask_replicas(node, body, time_max).await
+    }
+
+    /// Changes the state and gives its answer, once it is applied here: [`state`](Self::state) shows it. Where this node does
+    /// not lead, the leader is asked to; the command is sent again only if it is known not to have been proposed.
     pub async fn propose(&self, command: Command) -> Result<Response, ControllerError> {
-        let term = match self.group.leading() {
-            Some(term) => term,
-            None => self.group.wait_leading(LEADER_WAIT).await?,
-        };
-        let command: Bytes = command.encode().into();
-        let admission =
-            self.replicated.engine().admit(command.len(), Purpose::Upkeep).map_err(ControllerError::NoRoom)?;
-        let outcome = self.group.propose(term, command).await?;
-        drop(admission);
-        let outcome: Result<Result<Response, StateError>, FormatError> = Response::decode_outcome(&outcome);
-        Ok(outcome??)
+        self.inner.propose(&command).await
+    }
+
+    /// The state with everything that was acknowledged, by whatever node, before this call.
+    pub async fn confirm(&self) -> Result<Arc<ClusterState>, ControllerError> {
+        let inner = &*self.inner;
+        let mut waited = Duration::ZERO;
+        loop {
+            match inner.try_confirm().await {
+                Attempt::Done(at) => {
+                    inner.follow(at).await?;
+                    return Ok(self.state());
+                }
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Nothing(why) if waited >= LEADER_WAIT => return Err(ControllerError::NoLeader(why)),
+                Attempt::Nothing(_) => waited += inner.pause(RETRY_PERIOD).await,
+            }
+        }
     }
 
     /// The state now.
     pub fn state(&self) -> Arc<ClusterState> {
-        self.replicated.state()
+        self.inner.replicated.state()
     }
 
     /// Holds the newest state, and tells when there is a newer one. A slow watcher sees the newest, not each.
     pub fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
-        self.replicated.watch()
+        self.inner.replicated.watch()
     }
 
-    /// The group of the cluster state, for purging its log behind checkpoints.
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.inner.me.node
+    }
+
+    /// The group of the cluster state, for purging its log behind checkpoints. Panics before [`start`](Self::start) is done.
     pub fn group(&self) -> &Group {
-        &self.group
+        self.inner.group.get().expect("a controller that was started has its group")
+    }
+}
+
+impl Inner {
+    pub(crate) fn group(&self) -> Result<&Group, ControllerError> {
+        self.group.get().ok_or(ControllerError::NotStarted)
+    }
+
+    /// A number that no other call of this process has.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serials.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) async fn propose(&self, command: &Command) -> Result<Response, ControllerError> {
+        let encoded: Bytes = command.encode().into();
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.try_propose(&encoded).await {
+                Attempt::Done(response) => return Ok(response),
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Nothing(why) if waited >= LEADER_WAIT => return Err(ControllerError::NoLeader(why)),
+                Attempt::Nothing(_) => waited += self.pause(RETRY_PERIOD).await,
+            }
+        }
+    }
+
+    /// Here if this node leads, at the leader otherwise.
+    pub(crate) async fn try_propose(&self, command: &Bytes) -> Attempt<Response> {
+        let group = match self.group() {
+            Ok(group) => group,
+            Err(error) => return Attempt::Failed(error),
+        };
+        let outcome = match group.led() {
+            Some(term) => match self.propose_here(term, command.clone()).await {
+                Ok(outcome) => outcome,
+                Err(ControllerError::NotProposed(error)) if error.is_known_not_proposed() => {
+                    return Attempt::Nothing(error.to_string());
+                }
+                Err(error) => return Attempt::Failed(error),
+            },
+            None => {
+                let Some((_, leader)) = group.leader() else { return Attempt::Nothing("none is known".to_owned()) };
+                match self.call_once(leader, Call::Propose(command.clone())).await {
+                    Attempt::Done((outcome, at)) => {
+                        if let Err(error) = self.follow(at).await {
+                            tracing::warn!(%error, "a change of the cluster state is not applied here yet");
+                        }
+                        outcome
+                    }
+                    Attempt::Nothing(why) => return Attempt::Nothing(why),
+                    Attempt::Failed(error) => return Attempt::Failed(error),
+                }
+            }
+        };
+        let outcome: Result<Result<Response, StateError>, FormatError> = Response::decode_outcome(&outcome);
+        match outcome {
+            Ok(Ok(response)) => Attempt::Done(response),
+            Ok(Err(refused)) => Attempt::Failed(refused.into()),
+            Err(error) => Attempt::Failed(error.into()),
+        }
+    }
+
+    /// Where this node leads in `term`.
+    pub(crate) async fn propose_here(&self, term: Term, command: Bytes) -> Result<Bytes, ControllerError> {
+        let admission = self.parts.engine.admit(command.len(), Purpose::Upkeep).map_err(ControllerError::NoRoom)?;
+        let outcome = self.group()?.propose(term, command).await?;
+        drop(admission);
+        Ok(outcome)
+    }
+
+    async fn try_confirm(&self) -> Attempt<Option<LogPosition>> {
+        let group = match self.group() {
+            Ok(group) => group,
+            Err(error) => return Attempt::Failed(error),
+        };
+        if group.led().is_some() {
+            return match group.confirm_leading().await {
+                Ok(_) => Attempt::Done(None),
+                Err(error) => Attempt::Nothing(error.to_string()),
+            };
+        }
+        let Some((_, leader)) = group.leader() else { return Attempt::Nothing("none is known".to_owned()) };
+        self.call_confirm(leader).await
+    }
+
+    /// Waits until what the leader had applied is applied here.
+    async fn follow(&self, at: Option<LogPosition>) -> Result<(), ControllerError> {
+        match at {
+            Some(at) => Ok(self.group()?.wait_applied(at, FOLLOW_WAIT).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for `period`, and a random time up to as much more; gives how long.
+    pub(crate) async fn pause(&self, period: Duration) -> Duration {
+        let micros = u64::try_from(period.as_micros()).unwrap_or(u64::MAX).max(1);
+        let time = period + Duration::from_micros(self.parts.random.next_u64() % micros);
+        task::sleep(time).await;
+        time
     }
 }

@@ -13,6 +13,12 @@ pub enum ControllerError {
     /// The command did not enter the log ([`ProposeError::is_known_not_proposed`]), or its fate is not known.
     #[error("the cluster state could not be changed: {0}")]
     NotProposed(#[from] ProposeError),
+    /// Nobody leads the cluster state, as far as this node knows; nothing was done.
+    #[error("the cluster state was not changed: no node leads it ({0})")]
+    NoLeader(String),
+    /// The command went to the leader, and its fate is not known.
+    #[error("the cluster state may or may not have been changed: {0}")]
+    Unknown(String),
     /// The group of the cluster state does not start, or does not lead in time.
     #[error("the cluster state is not available: {0}")]
     Consensus(#[from] ConsensusError),
@@ -25,6 +31,9 @@ pub enum ControllerError {
     /// Stored bytes cannot be read.
     #[error("the cluster state could not be read: {0}")]
     Format(#[from] FormatError),
+    /// The controller has not been started, or its node is stopping.
+    #[error("the cluster state is not there yet")]
+    NotStarted,
 }
 
 impl ControllerError {
@@ -32,11 +41,13 @@ impl ControllerError {
     pub fn is_known_without_effect(&self) -> bool {
         match self {
             ControllerError::NotProposed(error) => error.is_known_not_proposed(),
-            ControllerError::Format(_) => false,
+            ControllerError::Format(_) | ControllerError::Unknown(_) => false,
             ControllerError::Refused(_)
+            | ControllerError::NoLeader(_)
             | ControllerError::Consensus(_)
             | ControllerError::NoRoom(_)
-            | ControllerError::Storage(_) => true,
+            | ControllerError::Storage(_)
+            | ControllerError::NotStarted => true,
         }
     }
 }

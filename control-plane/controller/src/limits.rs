@@ -2,12 +2,39 @@
 
 use std::time::Duration;
 
-/// How long the start of a node waits until its member of the cluster state's group leads. Founding takes milliseconds;
-/// a start with a long log to re-apply takes longer.
+/// How long the start of a node waits until its member of the cluster state's group leads, when nobody else votes. Founding
+/// takes milliseconds; a start with a long log to re-apply takes longer.
 pub const BOOTSTRAP_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a change waits for a leader before it is refused.
 pub const LEADER_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one call to another node may take.
+pub const CALL_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a change that is made elsewhere may take to be applied here too. After that it is answered all the same.
+pub const FOLLOW_WAIT: Duration = Duration::from_secs(5);
+
+/// Between two attempts at something that nobody can do now: at least, and at most as much more.
+pub const RETRY_PERIOD: Duration = Duration::from_millis(20);
+
+/// Between two attempts of a node that is not taken in, or not registered: at least, and at most as much more.
+pub const JOIN_RETRY_PERIOD: Duration = Duration::from_millis(200);
+
+/// How often a node tells the leader that it lives.
+pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(1);
+
+/// How often the leader looks whether something is to be done, when nothing tells it.
+pub const LOOK_PERIOD: Duration = Duration::from_millis(500);
+
+/// How long a node may be down until others take the places of what it has, unless something else is chosen.
+pub const NODE_LOST_AFTER: Duration = Duration::from_secs(600);
+
+/// A member that lacks so many entries at most has caught up: it may vote.
+pub const CAUGHT_UP_ENTRIES: u64 = 64;
+
+/// Calls of one sender that are remembered as carried out.
+pub const CALLS_REMEMBERED_MAX: usize = 4096;
 
 /// Bytes of the whole encoded cluster state, which is one value of a tree. A change that would make it larger is refused:
 /// one that could not be stored would end every node, and again at each start.

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use photondb_cluster_state::{ClusterState, Command, Response, StateError};
 use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
-use photondb_proto::GroupId;
+use photondb_proto::{GroupId, MemberId};
 use photondb_storage::{Engine, StorageError, Transaction, TreeId, TreeSet, TreeSetId};
 use tokio::sync::watch;
 
@@ -23,6 +23,8 @@ pub const CLUSTER_STATE_SET: TreeSetId = TreeSetId(GroupId::META.0);
 
 const TREE: TreeId = TreeId(0);
 const KEY: &[u8] = b"state";
+/// This node's own affair: no part of the state, nor of its snapshots.
+const KEY_MEMBER: &[u8] = b"member";
 
 /// The state machine. Readers take the state by `Arc`; there is one writer, the group's apply task.
 pub struct ReplicatedState {
@@ -50,9 +52,42 @@ impl ReplicatedState {
         Ok(ReplicatedState { engine, set, state: ArcSwap::new(state), changes })
     }
 
-    /// Where it is kept.
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    /// The member of the group that this directory was given when its node was taken in; `None`: it was not, or founded the
+    /// cluster.
+    pub(crate) fn member(&self) -> Option<MemberId> {
+        let snapshot = self.set().snapshot();
+        let stored = if snapshot.has_tree(TREE) { snapshot.get(TREE, KEY_MEMBER) } else { Ok(None) };
+        let stored = stored.inspect_err(|error| tracing::warn!(%error, "the node's own member cannot be read"));
+        let bytes: [u8; 8] = stored.ok()??.as_ref().try_into().ok()?;
+        Some(MemberId(u64::from_le_bytes(bytes)))
+    }
+
+    /// Keeps the member's number, durably.
+    pub(crate) fn set_member(&self, member: MemberId) -> Result<(), StorageError> {
+        let mut transaction = self.set().begin();
+        if !transaction.has_tree(TREE) {
+            transaction.create_tree(TREE)?;
+        }
+        transaction.put(TREE, KEY_MEMBER, &member.0.to_le_bytes())?;
+        transaction.commit()?;
+        self.engine.checkpoint().map(|_| ())
+    }
+
+    /// Gives up everything that is stored: a member that follows begins with nothing. What readers see stays until then.
+    pub(crate) fn forget(&self) -> Result<(), StorageError> {
+        let set = self.set();
+        let mut transaction = set.begin();
+        if transaction.has_tree(TREE) {
+            transaction.delete(TREE, KEY)?;
+            transaction.delete(TREE, KEY_MEMBER)?;
+        }
+        transaction.set_meta(Bytes::new())?;
+        transaction.commit()?;
+        self.engine.checkpoint().map(|_| ())
+    }
+
+    fn set(&self) -> &TreeSet {
+        &self.set
     }
 
     /// The state now.

@@ -8,22 +8,24 @@ use std::thread::JoinHandle;
 
 use photondb_cluster_state::{ClusterId, Command, Compression, Durability, NewShard, StateError, WriteAcks};
 use photondb_consensus::{Groups, GroupsParts, Replicated};
-use photondb_controller::{Controller, ControllerError, Registration, ReplicatedState};
+use photondb_controller::{Begin, Controller, ControllerError, Options, Parts, Registration, ReplicatedState};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
+use photondb_runtime::peers::NoPeers;
+use photondb_runtime::system::{SystemClock, SystemRandom};
+use photondb_runtime::task::Executor;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::{Engine, EngineOptions};
-use tokio::sync::oneshot;
 
 struct Node {
     engine: Option<Engine>,
     groups: Groups,
     stop: Arc<AtomicBool>,
-    stop_raft: Option<oneshot::Sender<()>>,
+    raft: Option<Executor>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Node {
-    fn open(disk: &SimulatedDisk) -> Node {
+    fn start(disk: &SimulatedDisk) -> Node {
         Node::of(Engine::open(Arc::new(disk.clone()), EngineOptions::default()).unwrap())
     }
 
@@ -42,18 +44,28 @@ impl Node {
         };
         let waking = writer.thread().clone();
         wal.set_waker(Box::new(move || waking.unpark()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let handle = runtime.handle().clone();
-        let (stop_raft, stopped) = oneshot::channel::<()>();
-        let raft = std::thread::spawn(move || {
-            let _ = runtime.block_on(stopped);
-        });
+        let raft = Executor::start("raft").unwrap();
+        let handle = raft.handle().runtime().clone();
         let groups = Groups::new(GroupsParts::alone(wal, handle, Arc::new(|why| panic!("{why}")), NodeId(22)));
-        Node { engine: Some(engine), groups, stop, stop_raft: Some(stop_raft), threads: vec![writer, raft] }
+        Node { engine: Some(engine), groups, stop, raft: Some(raft), threads: vec![writer] }
     }
 
     fn engine(&self) -> Engine {
         self.engine.clone().unwrap()
+    }
+
+    async fn open(&self, me: Registration) -> Result<Controller, ControllerError> {
+        let parts = Parts {
+            groups: self.groups.clone(),
+            engine: self.engine(),
+            executor: self.raft.as_ref().unwrap().handle(),
+            peers: Arc::new(NoPeers),
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            options: Options::default(),
+            entered: Arc::new(|_| {}),
+        };
+        Controller::open(parts, me, Begin::Found).await
     }
 
     fn me(&self) -> Registration {
@@ -71,7 +83,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        drop(self.stop_raft.take());
+        drop(self.raft.take());
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
             thread.join().unwrap();
@@ -91,9 +103,9 @@ fn create(id: u128, name: &str) -> Command {
 fn an_empty_node_is_a_cluster_of_one_and_stays_it() {
     let disk = SimulatedDisk::new(1);
     for life in 1..=4 {
-        let node = Node::open(&disk);
+        let node = Node::start(&disk);
         block_on(async {
-            let controller = Controller::open(&node.groups, node.engine(), &node.me()).await.unwrap();
+            let controller = node.open(node.me()).await.unwrap();
             let state = controller.state();
             assert_eq!(state.cluster(), Some(ClusterId(11)));
             assert_eq!(state.node(NodeId(22)).unwrap().boots, node.engine().identity().boot);
@@ -119,7 +131,7 @@ fn an_empty_node_is_a_cluster_of_one_and_stays_it() {
 fn a_refused_command_is_an_answer() {
     let node = Node::of(Engine::in_memory(EngineOptions::default()));
     block_on(async {
-        let controller = Controller::open(&node.groups, node.engine(), &node.me()).await.unwrap();
+        let controller = node.open(node.me()).await.unwrap();
         let error = controller.propose(create(1, "test")).await.unwrap_err();
         assert!(error.is_known_without_effect());
         let ControllerError::Refused(error) = error else { panic!("{error}") };
@@ -131,19 +143,19 @@ fn a_refused_command_is_an_answer() {
 fn a_copied_directory_or_another_cluster_is_refused() {
     let disk = SimulatedDisk::new(2);
     let boots = {
-        let node = Node::open(&disk);
+        let node = Node::start(&disk);
         let me = node.me();
-        block_on(Controller::open(&node.groups, node.engine(), &me)).unwrap();
+        block_on(node.open(me.clone())).unwrap();
         me.boots
     };
-    let node = Node::open(&disk);
+    let node = Node::start(&disk);
     let stale = Registration { boots, ..node.me() };
-    let error = block_on(Controller::open(&node.groups, node.engine(), &stale)).err().unwrap();
+    let error = block_on(node.open(stale.clone())).err().unwrap();
     assert!(matches!(error, ControllerError::Refused(StateError::StaleBoot { .. })), "{error}");
     drop(node);
-    let node = Node::open(&disk);
+    let node = Node::start(&disk);
     let other = Registration { cluster: ClusterId(12), ..node.me() };
-    let error = block_on(Controller::open(&node.groups, node.engine(), &other)).err().unwrap();
+    let error = block_on(node.open(other.clone())).err().unwrap();
     assert!(matches!(error, ControllerError::Refused(StateError::OtherCluster { .. })), "{error}");
 }
 
@@ -151,7 +163,7 @@ fn a_copied_directory_or_another_cluster_is_refused() {
 fn a_snapshot_of_the_state_fills_another_node() {
     let node = Node::of(Engine::in_memory(EngineOptions::default()));
     let snapshot = block_on(async {
-        let controller = Controller::open(&node.groups, node.engine(), &node.me()).await.unwrap();
+        let controller = node.open(node.me()).await.unwrap();
         controller.propose(create(1, "db")).await.unwrap();
         controller
     });
@@ -170,7 +182,7 @@ fn a_snapshot_of_the_state_fills_another_node() {
 fn a_state_too_large_to_be_stored_is_refused_and_the_group_goes_on() {
     let node = Node::of(Engine::in_memory(EngineOptions::default()));
     block_on(async {
-        let controller = Controller::open(&node.groups, node.engine(), &node.me()).await.unwrap();
+        let controller = node.open(node.me()).await.unwrap();
         let database = controller.state().database_named("test").unwrap().id;
         let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![node.me().node] }];
         let (durability, write_acks) = (Durability::Hard, WriteAcks::Majority);

@@ -1,0 +1,29 @@
+//! Each node tells the leader of the cluster state that it lives.
+
+use std::sync::{Arc, Weak};
+
+use photondb_runtime::task;
+
+use crate::controller::Inner;
+use crate::limits::HEARTBEAT_PERIOD;
+
+/// Tells it for as long as the controller lives.
+pub(crate) async fn beat(controller: Weak<Inner>) {
+    loop {
+        {
+            let Some(inner) = controller.upgrade() else { return };
+            tell(&inner).await;
+        }
+        task::sleep(HEARTBEAT_PERIOD).await;
+    }
+}
+
+async fn tell(inner: &Arc<Inner>) {
+    let Some((_, leader)) = inner.group.get().and_then(|group| group.leader()) else { return };
+    if leader == inner.me.node {
+        inner.heard.lock().hear(leader, inner.me.boots, inner.parts.clock.now());
+    } else if let Err(error) = inner.call_heartbeat(leader).await {
+        // The leader draws its conclusions from silence alone.
+        tracing::debug!(%error, %leader, "the leader of the cluster state did not hear this node");
+    }
+}

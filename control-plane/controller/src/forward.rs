@@ -1,0 +1,91 @@
+//! Calls to other nodes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use photondb_consensus::LogPosition;
+use photondb_proto::{MemberId, NodeId, v1};
+use photondb_runtime::peers::{Lane, Peer, PeerError, Service};
+
+use crate::controller::{Attempt, Inner};
+use crate::error::ControllerError;
+use crate::limits::CALL_TIME_MAX;
+use crate::messages::{Answer, Call, decode_answer, encode_call, position_of};
+
+/// What a node that asks to be taken in is told.
+pub(crate) struct Joined {
+    pub cluster: u128,
+    pub member: MemberId,
+}
+
+impl Inner {
+    /// Has the leader carry out a command, once. Gives the state's answer and where it was applied.
+    pub(crate) async fn call_once(&self, leader: NodeId, call: Call) -> Attempt<(Bytes, Option<LogPosition>)> {
+        let mut boots = self.replicated.state().node(leader).map_or(0, |node| node.boots);
+        // A second time only when the leader says that it has been opened again since it registered.
+        for _ in 0..2 {
+            match self.call(leader, boots, Lane::Query, call.clone()).await {
+                Ok(Answer::Outcome(outcome)) => return Attempt::Done((outcome.outcome, position_of(outcome.at))),
+                Ok(Answer::OtherOpening(opening)) if opening.boots != boots => boots = opening.boots,
+                Ok(Answer::OtherOpening(_)) => return Attempt::Nothing("the leader takes no calls".to_owned()),
+                Ok(Answer::NotLeading(_)) => return Attempt::Nothing(format!("node {leader} does not lead")),
+                Ok(Answer::Unknown(why)) => return Attempt::Failed(ControllerError::Unknown(why)),
+                Ok(_) => return Attempt::Failed(ControllerError::Unknown("an answer to something else".to_owned())),
+                Err(error) if error.is_harmless() => return Attempt::Nothing(error.to_string()),
+                Err(error) => return Attempt::Failed(ControllerError::Unknown(error.to_string())),
+            }
+        }
+        Attempt::Nothing("the leader was opened again".to_owned())
+    }
+
+    /// Where the leader stands, confirmed by a quorum after this call began.
+    pub(crate) async fn call_confirm(&self, leader: NodeId) -> Attempt<Option<LogPosition>> {
+        match self.call(leader, 0, Lane::Query, Call::Confirm(v1::ConfirmCall {})).await {
+            Ok(Answer::Position(at)) => Attempt::Done(position_of(Some(at))),
+            Ok(_) => Attempt::Nothing(format!("node {leader} does not lead")),
+            Err(error) => Attempt::Nothing(error.to_string()),
+        }
+    }
+
+    /// Asks `node` to take this one in, or to hear that it is there again. `Ok(Err)`: the cluster refuses.
+    pub(crate) async fn call_join(&self, node: NodeId, cluster: Option<u128>) -> Result<Answer, PeerError> {
+        let register = self.me.command(self.incarnation).encode();
+        let cluster = cluster.map(crate::messages::id_bytes).unwrap_or_default();
+        self.call(node, 0, Lane::Query, Call::Join(v1::JoinCall { cluster, register })).await
+    }
+
+    /// Asks for another member, because the one of the state's group cannot go on.
+    pub(crate) async fn call_renew(&self, node: NodeId, failed: MemberId) -> Result<Answer, PeerError> {
+        self.call(node, 0, Lane::Query, Call::Renew(v1::RenewCall { failed: failed.0 })).await
+    }
+
+    /// The newest opening of this node's directory that `node` has heard of; 0: none.
+    pub(crate) async fn call_vouch(&self, node: NodeId) -> Result<u64, PeerError> {
+        match self.call(node, 0, Lane::Query, Call::Vouch(v1::VouchCall {})).await? {
+            Answer::OtherOpening(opening) => Ok(opening.boots),
+            _ => Err(PeerError::Lost("an answer to something else".to_owned())),
+        }
+    }
+
+    /// Tells the leader that this node lives. Nobody waits for more than that it is heard.
+    pub(crate) async fn call_heartbeat(&self, leader: NodeId) -> Result<(), PeerError> {
+        let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots });
+        self.call(leader, 0, Lane::Urgent, call).await.map(|_| ())
+    }
+
+    pub(crate) async fn ask_replicas(&self, node: NodeId, body: Bytes, time_max: Duration) -> Result<Bytes, PeerError> {
+        let call = encode_call(self.me.boots, 0, self.serial(), Call::Replicas(body));
+        let peers = &self.parts.peers;
+        let answer = peers.request(Peer(node.0), Service::Control, Lane::Query, call, time_max).await?;
+        match decode_answer(answer) {
+            Some(Answer::Replicas(body)) => Ok(body),
+            _ => Err(PeerError::Lost("an answer to something else".to_owned())),
+        }
+    }
+
+    async fn call(&self, node: NodeId, receiver_boots: u64, lane: Lane, call: Call) -> Result<Answer, PeerError> {
+        let body = encode_call(self.me.boots, receiver_boots, self.serial(), call);
+        let answer = self.parts.peers.request(Peer(node.0), Service::Control, lane, body, CALL_TIME_MAX).await?;
+        decode_answer(answer).ok_or_else(|| PeerError::Lost("an answer that cannot be read".to_owned()))
+    }
+}

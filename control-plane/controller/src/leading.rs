@@ -1,0 +1,69 @@
+//! What the leader of the cluster state does: it hears who lives, keeps the state's own group on enough nodes, and plans. It
+//! stops at once when it leads no more; whoever leads next begins by looking, and nothing else.
+
+mod liveness;
+mod members;
+
+use std::sync::Weak;
+
+use photondb_cluster_state::Command;
+use photondb_cluster_state::plan::plan;
+use photondb_consensus::Term;
+use photondb_runtime::task;
+
+pub(crate) use liveness::Heard;
+
+use crate::controller::Inner;
+use crate::limits::LOOK_PERIOD;
+
+/// Leads whenever this node's member does, for as long as the controller lives.
+pub(crate) async fn lead(controller: Weak<Inner>) {
+    let mut led_before = None;
+    loop {
+        let Some(inner) = controller.upgrade() else { return };
+        let mut states = inner.replicated.watch();
+        let led = inner.group.get().and_then(|group| group.led());
+        if let Some(term) = led {
+            if led_before != led {
+                // What was heard before counts from now on at the earliest: nobody has told this node lately.
+                inner.heard.lock().begin();
+            }
+            states.mark_unchanged();
+            step(&inner, term).await;
+        }
+        led_before = led;
+        drop(inner);
+        // A change of the state, a change of the leader, or a node's silence: the last two nobody tells.
+        let _ = task::timeout(LOOK_PERIOD, states.changed()).await;
+    }
+}
+
+/// One look at everything.
+async fn step(inner: &Inner, term: Term) {
+    let state = inner.replicated.state();
+    let now = inner.parts.clock.now();
+    let seen = inner.heard.lock().judge(&state, inner.me.node, now, inner.parts.options.lost_after);
+    for command in seen.into_iter().chain(plan(&state)) {
+        if !propose(inner, term, command).await {
+            return;
+        }
+    }
+    if let Err(error) = members::keep(inner, &state).await {
+        tracing::debug!(%error, "the members of the cluster state's group are not what they should be; trying again");
+    }
+}
+
+/// Whether to go on. A command that is refused was planned for a state that is no more.
+async fn propose(inner: &Inner, term: Term, command: Command) -> bool {
+    if inner.group.get().and_then(|group| group.led()) != Some(term) {
+        return false;
+    }
+    tracing::debug!(?command, "planned");
+    match inner.propose_here(term, command.encode().into()).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%error, ?command, "what was planned could not be proposed");
+            false
+        }
+    }
+}

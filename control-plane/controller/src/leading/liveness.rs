@@ -1,0 +1,121 @@
+//! Who lives, as the leader hears it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use photondb_cluster_state::{ClusterState, Command, Liveness};
+use photondb_proto::NodeId;
+use photondb_runtime::clock::Moment;
+
+/// Whom this node heard as the leader, and when.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// Since when each opening of a node is known to be one that should be heard.
+    expected: BTreeMap<NodeId, (u64, Moment)>,
+    last: BTreeMap<NodeId, (u64, Moment)>,
+}
+
+impl Heard {
+    /// This node leads from now on: who was not heard before has time to be heard.
+    pub fn begin(&mut self) {
+        self.expected.clear();
+        self.last.clear();
+    }
+
+    /// A node says that it lives, in that opening of its directory.
+    pub fn hear(&mut self, node: NodeId, boots: u64, now: Moment) {
+        self.last.insert(node, (boots, now));
+    }
+
+    /// What the state should say of nodes and does not. A node is down after the state's heartbeat timeout without a word, and
+    /// lost when it has been silent for `lost_after` beyond that.
+    pub fn judge(
+        &mut self,
+        state: &ClusterState,
+        me: NodeId,
+        now: Moment,
+        lost_after: Option<Duration>,
+    ) -> Vec<Command> {
+        self.last.retain(|node, _| state.node(*node).is_some());
+        self.expected.retain(|node, _| state.node(*node).is_some());
+        let down_after = Duration::from_secs(state.heartbeat_timeout_secs());
+        let mut commands = Vec::new();
+        for node in state.nodes() {
+            let heard = self.last.get(&node.id).filter(|(boots, _)| *boots == node.boots).map(|(_, at)| *at);
+            let expected = self.expected.entry(node.id).or_insert((node.boots, now));
+            if expected.0 != node.boots {
+                *expected = (node.boots, now);
+            }
+            let silent = now.since(heard.unwrap_or(expected.1));
+            let liveness = match lost_after {
+                _ if node.id == me => Liveness::Up,
+                // Only who was heard is up again; a new leader has heard nobody.
+                _ if silent < down_after => {
+                    if heard.is_some() {
+                        Liveness::Up
+                    } else {
+                        node.liveness
+                    }
+                }
+                Some(lost_after) if silent >= down_after.saturating_add(lost_after) => Liveness::Lost,
+                _ => node.liveness.max(Liveness::Down),
+            };
+            if liveness != node.liveness {
+                commands.push(Command::SetLiveness { id: node.id, boots: node.boots, liveness });
+            }
+        }
+        commands
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_cluster_state::{Incarnation, apply};
+
+    use super::*;
+
+    fn state() -> ClusterState {
+        let mut state = ClusterState::at_birth();
+        for id in 1..=3 {
+            let name = format!("n{id}");
+            let (tags, incarnation) = (Default::default(), Incarnation(1));
+            let register =
+                Command::RegisterNode { id: NodeId(id), name, tags, addresses: vec![], boots: 4, incarnation };
+            apply(&mut state, &register).unwrap();
+        }
+        state
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_start(Duration::from_secs(seconds))
+    }
+
+    fn look(heard: &mut Heard, state: &mut ClusterState, seconds: u64) -> Vec<Liveness> {
+        for command in heard.judge(state, NodeId(1), at(seconds), Some(Duration::from_secs(100))) {
+            apply(state, &command).unwrap();
+        }
+        state.nodes().map(|node| node.liveness).collect()
+    }
+
+    #[test]
+    fn a_silent_node_is_down_then_lost_and_up_when_it_speaks() {
+        use Liveness::{Down, Lost, Up};
+        let (mut heard, mut state) = (Heard::default(), state());
+        heard.begin();
+        assert_eq!(look(&mut heard, &mut state, 50), [Up, Up, Up]);
+        heard.hear(NodeId(2), 4, at(55));
+        assert_eq!(look(&mut heard, &mut state, 59), [Up, Up, Up], "a new leader gives everybody time");
+        assert_eq!(look(&mut heard, &mut state, 60), [Up, Up, Down]);
+        assert_eq!(look(&mut heard, &mut state, 65), [Up, Down, Down]);
+        heard.hear(NodeId(2), 3, at(66));
+        assert_eq!(look(&mut heard, &mut state, 66), [Up, Down, Down], "an earlier opening of it is not the node");
+        heard.hear(NodeId(2), 4, at(67));
+        assert_eq!(look(&mut heard, &mut state, 67), [Up, Up, Down]);
+        assert_eq!(look(&mut heard, &mut state, 160), [Up, Down, Lost]);
+        // The next leader knows nothing of anybody, and changes nothing before it does.
+        heard.begin();
+        assert_eq!(look(&mut heard, &mut state, 201), [Up, Down, Lost]);
+        heard.hear(NodeId(3), 4, at(202));
+        assert_eq!(look(&mut heard, &mut state, 202), [Up, Down, Up]);
+    }
+}

@@ -1,0 +1,69 @@
+//! Keeps the group of the cluster state itself on enough nodes: everybody who is not lost has a member, a few vote.
+
+use std::collections::BTreeSet;
+
+use photondb_cluster_state::ClusterState;
+use photondb_cluster_state::plan::{meta_learners, meta_voters};
+use photondb_consensus::{ConsensusError, Group};
+use photondb_proto::MemberId;
+
+use crate::controller::Inner;
+use crate::limits::CAUGHT_UP_ENTRIES;
+
+/// One change of the group, if one is due. Each may be repeated, by this leader or the next.
+pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), ConsensusError> {
+    let Some(group) = inner.group.get() else { return Ok(()) };
+    let members = group.membership();
+    let voting = members.all_voters();
+    let wanted = meta_voters(state, &voting);
+    let learning = meta_learners(state, &wanted);
+    // Nobody is registered yet, not even this node.
+    if wanted.is_empty() || state.node(inner.me.node).is_none() {
+        return Ok(());
+    }
+    if members.is_joint() {
+        return group.change_voters(wanted, members.position).await.map(|_| ());
+    }
+    for node in state.nodes().filter(|node| !node.is_lost()) {
+        if !members.nodes.contains_key(&node.meta) {
+            tracing::info!(node = %node.name, member = %node.meta, "a node begins to watch the cluster state");
+            return group.add_learner(node.meta, node.id).await;
+        }
+    }
+    let ready = wanted.difference(&voting).all(|member| has_caught_up(group, *member));
+    if wanted != voting && ready {
+        if !wanted.contains(&group.member()) {
+            return hand_over(group, &wanted, &voting).await;
+        }
+        tracing::info!(?wanted, "the voters of the cluster state change");
+        return group.change_voters(wanted, members.position).await.map(|_| ());
+    }
+    let gone = members.learners.iter().find(|member| !learning.contains(member) && !wanted.contains(member));
+    match gone {
+        Some(gone) => group.remove_learner(*gone).await,
+        None => Ok(()),
+    }
+}
+
+/// Whether a member lacks so little that it may vote.
+fn has_caught_up(group: &Group, member: MemberId) -> bool {
+    let last = group.observe().last.map_or(0, |last| last.index);
+    let matched = group.matched().get(&member).copied().flatten();
+    matched.is_some_and(|matched| matched.index + CAUGHT_UP_ENTRIES >= last)
+}
+
+/// Another makes the change in which this member loses its vote.
+async fn hand_over(
+    group: &Group,
+    wanted: &BTreeSet<MemberId>,
+    voting: &BTreeSet<MemberId>,
+) -> Result<(), ConsensusError> {
+    match wanted.intersection(voting).next() {
+        Some(to) => group.transfer_leadership(*to).await,
+        // Nobody who stays votes yet: those who come do, beside those who go, and then one of them takes over.
+        None => {
+            let all = wanted.union(voting).copied().collect();
+            group.change_voters(all, group.membership().position).await.map(|_| ())
+        }
+    }
+}

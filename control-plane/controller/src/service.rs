@@ -1,0 +1,160 @@
+//! What a node answers to the control planes of others.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use photondb_cluster_state::{ClusterId, Command, Response, StateError};
+use photondb_consensus::{LogPosition, Replicated};
+use photondb_proto::{MemberId, NodeId, v1};
+use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
+use prost::Message;
+
+use crate::controller::{Controller, Inner};
+use crate::error::ControllerError;
+use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
+use crate::offline::state_on_disk;
+
+/// The receiving side of the control plane.
+pub(crate) struct ControlPlane {
+    pub(crate) controller: Controller,
+}
+
+impl Serve for ControlPlane {
+    fn request(&self, from: Peer, body: Bytes) -> SendFuture<'static, Result<Bytes, String>> {
+        let controller = self.controller.clone();
+        // On the executor: whoever asked may go away in the middle of it.
+        let executor = controller.inner.parts.executor.clone();
+        let answering = executor.spawn(async move {
+            let call = v1::ControlCall::decode(body).map_err(|error| format!("a call that cannot be read: {error}"))?;
+            controller.inner.answer(NodeId(from.0), call).await.map(encode_answer)
+        });
+        Box::pin(async move {
+            // What ended in the middle may have been done: that is no refusal, and nobody is left to say more.
+            answering.await.unwrap_or_else(|error| Ok(encode_answer(Answer::Unknown(error.to_string()))))
+        })
+    }
+
+    fn exchange(&self, _from: Peer, _first: Bytes, exchange: Exchange) -> SendFuture<'static, ()> {
+        // The control plane has no exchanges.
+        drop(exchange);
+        Box::pin(async {})
+    }
+}
+
+impl Inner {
+    /// An error says that nothing was done.
+    async fn answer(&self, from: NodeId, call: v1::ControlCall) -> Result<Answer, String> {
+        match call.what.clone().ok_or("a call for nothing")? {
+            Call::Propose(command) => self.take_command(from, &call, command).await,
+            Call::Join(join) => self.take_in(from, &join).await,
+            Call::Confirm(_) => self.confirm_for_another().await,
+            Call::Heartbeat(beat) => {
+                self.heard.lock().hear(from, beat.boots, self.parts.clock.now());
+                Ok(Answer::Position(v1::Position::default()))
+            }
+            Call::Vouch(_) => Ok(Answer::OtherOpening(v1::OtherOpening { boots: self.registered_boots(from) })),
+            Call::Renew(renew) => self.renew(from, MemberId(renew.failed)).await,
+            Call::Replicas(body) => {
+                let replicas = self.replicas.get().ok_or("the node is starting")?;
+                replicas.request(Peer(from.0), body).await.map(Answer::Replicas)
+            }
+        }
+    }
+
+    async fn take_command(&self, from: NodeId, call: &v1::ControlCall, command: Bytes) -> Result<Answer, String> {
+        if call.receiver_boots != self.me.boots {
+            return Ok(Answer::OtherOpening(v1::OtherOpening { boots: self.me.boots }));
+        }
+        let group = self.group().map_err(|error| error.to_string())?;
+        let Some(term) = group.led() else { return Ok(not_leading(group.leader().map(|(_, node)| node))) };
+        if self.replicated.state().node(from).is_none() {
+            return Err(format!("node {from} does not belong to this cluster"));
+        }
+        if !self.carried_out.lock().is_first(from, call.sender_boots, call.serial) {
+            return Err("this call was carried out before, or is too old for anybody to know".to_owned());
+        }
+        match self.propose_here(term, command).await {
+            Ok(outcome) => Ok(Answer::Outcome(self.outcome(outcome))),
+            Err(error) if error.is_known_without_effect() => Err(error.to_string()),
+            Err(error) => Ok(Answer::Unknown(error.to_string())),
+        }
+    }
+
+    fn outcome(&self, outcome: Bytes) -> v1::Outcome {
+        let at = self.applied();
+        v1::Outcome { outcome, at: Some(position_message(at)) }
+    }
+
+    /// Registers whoever asks. May be repeated: the same process is answered the same.
+    async fn take_in(&self, from: NodeId, join: &v1::JoinCall) -> Result<Answer, String> {
+        let register = Command::decode(&join.register).map_err(|error| error.to_string())?;
+        let Command::RegisterNode { id, .. } = &register else { return Err("this registers nobody".to_owned()) };
+        if *id != from {
+            return Err(format!("node {from} registers node {id}"));
+        }
+        let Some(cluster) = self.replicated.state().cluster() else {
+            return Err("there is no cluster here".to_owned());
+        };
+        if !join.cluster.is_empty() && id_of(&join.cluster) != Some(cluster.0) {
+            let asked = ClusterId(id_of(&join.cluster).unwrap_or_default());
+            return Ok(self.refusal(StateError::OtherCluster { is: cluster, asked }));
+        }
+        match self.propose(&register).await {
+            Ok(Response::Member(member)) => {
+                Ok(Answer::Joined(v1::Joined { cluster: id_bytes(cluster.0), member: member.0 }))
+            }
+            Ok(_) => Err("a registration without a member".to_owned()),
+            Err(ControllerError::Refused(refused)) => Ok(self.refusal(refused)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Up to where the state is applied here: what an outcome that was just given is of, at least.
+    fn applied(&self) -> Option<LogPosition> {
+        self.replicated.applied().position().ok().flatten()
+    }
+
+    /// The newest opening of `node` that this node has heard of, be it committed or not.
+    fn registered_boots(&self, node: NodeId) -> u64 {
+        let state = match self.group.get() {
+            Some(_) => self.replicated.state(),
+            // What is in the log is not applied before the group runs.
+            None => state_on_disk(&self.parts.engine).unwrap_or_else(|_| self.replicated.state()),
+        };
+        state.node(node).map_or(0, |known| known.boots)
+    }
+
+    fn refusal(&self, refused: StateError) -> Answer {
+        Answer::Outcome(self.outcome(Response::encode_outcome(&Err(refused)).into()))
+    }
+
+    async fn confirm_for_another(&self) -> Result<Answer, String> {
+        let group = self.group().map_err(|error| error.to_string())?;
+        if group.led().is_none() {
+            return Ok(not_leading(group.leader().map(|(_, node)| node)));
+        }
+        group.confirm_leading().await.map_err(|error| error.to_string())?;
+        Ok(Answer::Position(position_message(self.applied())))
+    }
+
+    async fn renew(&self, from: NodeId, failed: MemberId) -> Result<Answer, String> {
+        match self.propose(&Command::RenewMember { id: from, failed }).await {
+            Ok(Response::Member(member)) => {
+                let cluster = self.replicated.state().cluster().map(|cluster| id_bytes(cluster.0)).unwrap_or_default();
+                Ok(Answer::Joined(v1::Joined { cluster, member: member.0 }))
+            }
+            Ok(_) => Err("a node without a member".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// The nodes among `known` but `me`, in an order that differs from caller to caller.
+pub(crate) fn others(known: BTreeSet<NodeId>, me: NodeId, turn: u64) -> Vec<NodeId> {
+    let mut others: Vec<NodeId> = known.into_iter().filter(|node| *node != me).collect();
+    if !others.is_empty() {
+        let first = usize::try_from(turn % others.len() as u64).unwrap_or_default();
+        others.rotate_left(first);
+    }
+    others
+}

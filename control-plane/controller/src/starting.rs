@@ -1,0 +1,266 @@
+//! How a node's part of the cluster state begins: it founds a cluster, is taken in by one, or goes on where it was.
+//!
+//! Everything here may be interrupted and repeated. A directory belongs to a cluster from the moment that its identity says
+//! so; a member is this node's from the moment that its number is stored, which is before it has ever answered anything.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use photondb_cluster_state::plan::meta_voters;
+use photondb_cluster_state::{ClusterId, Command, META_FOUNDER, Response, StateError};
+use photondb_consensus::{ConsensusError, Group, Replicated};
+use photondb_proto::{GroupId, MemberId, NodeId};
+use photondb_runtime::peers::{Peer, PeerError};
+use photondb_storage::wal::StreamId;
+
+use crate::beating;
+use crate::controller::{Attempt, Controller, Inner};
+use crate::error::ControllerError;
+use crate::forward::Joined;
+use crate::leading;
+use crate::limits::{BOOTSTRAP_WAIT, CALL_TIME_MAX, JOIN_RETRY_PERIOD};
+use crate::messages::{Answer, id_of};
+use crate::parts::Begin;
+use crate::service::others;
+
+impl Controller {
+    /// Starts this node's member of the cluster state's group and registers the node. When this returns the state has
+    /// everything that was acknowledged before the registration. Waits for as long as nobody can register it: until then
+    /// a node must show its data to nobody, for its directory may be a copy (DESIGN section 4, "Identity").
+    ///
+    /// Errors: [`StateError::OtherCluster`] when the state is another cluster's, [`StateError::StaleBoot`] when the
+    /// directory is a copy or was set back; of a node that is alone, that its log is damaged.
+    pub async fn start(&self, begin: Begin) -> Result<(), ControllerError> {
+        let inner = &self.inner;
+        let contacts = begin.contacts();
+        inner.place_peers();
+        let group = match (inner.member_here(), &begin) {
+            (Some(member), _) => inner.go_on(member, contacts).await?,
+            (None, Begin::Found) => inner.go_on(META_FOUNDER, contacts).await?,
+            (None, Begin::Join(_)) => inner.be_taken_in(contacts).await?,
+        };
+        let alone = group.membership().is_alone(group.member());
+        let is_new = inner.group.set(group.clone()).is_ok();
+        assert!(is_new, "a controller is started once");
+        inner.parts.executor.spawn(leading::lead(Arc::downgrade(inner)));
+        inner.parts.executor.spawn(beating::beat(Arc::downgrade(inner)));
+        inner.parts.executor.spawn(place_peers(self.clone()));
+        if alone {
+            group.wait_leading(BOOTSTRAP_WAIT).await?;
+            let cluster = inner.me.cluster;
+            // Found answers both questions: a new cluster gets this id, an old one is compared with it.
+            if matches!(begin, Begin::Found) && self.state().cluster() != Some(cluster) {
+                self.propose(Command::Found { cluster }).await?;
+            }
+        }
+        inner.register(contacts).await?;
+        inner.keep_ids_apart().await
+    }
+}
+
+impl Inner {
+    /// The member of the state's group that this directory has.
+    fn member_here(&self) -> Option<MemberId> {
+        let founder = || self.parts.engine.wal().state(StreamId(META_FOUNDER.0)).map(|_| META_FOUNDER);
+        self.replicated.member().or_else(founder)
+    }
+
+    /// Starts the member that is here. One whose log is lost or in doubt is no member any more when others have what it had:
+    /// then the node gets another.
+    async fn go_on(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {
+        (self.parts.entered)(ClusterId(self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0)));
+        let machine: Arc<dyn Replicated> = self.replicated.clone();
+        let others = self.known_nodes().into_iter().any(|node| node != self.me.node);
+        self.be_vouched_for(contacts).await?;
+        let started = match member {
+            // Founding is repeated until it is done.
+            META_FOUNDER => self.parts.groups.initialize(GroupId::META, member, self.me.node, machine).await,
+            _ => self.parts.groups.join(GroupId::META, member, machine).await,
+        };
+        match started {
+            Ok(group) => Ok(group),
+            Err(
+                error @ (ConsensusError::Suspect { .. }
+                | ConsensusError::Erased { .. }
+                | ConsensusError::LogMissing { .. }
+                | ConsensusError::StateMissing { .. }),
+            ) if others || !contacts.is_empty() => {
+                tracing::warn!(%error, "this node's member of the cluster state cannot go on; the others give it another");
+                self.be_renewed(member, contacts).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A directory that was copied or set back must not take part even in the state's own group: its log lacks what it has
+    /// acknowledged. So as many others are asked as make a majority with this node, before anything runs. They answer from
+    /// what they have, running or not; after a loss of power on all nodes they ask each other.
+    async fn be_vouched_for(self: &Arc<Self>, contacts: &[String]) -> Result<(), ControllerError> {
+        let wanted = meta_voters(&self.replicated.state(), &BTreeSet::new()).len() / 2;
+        loop {
+            let mut vouched = 0;
+            for node in self.reachable(contacts).await {
+                match self.call_vouch(node).await {
+                    Ok(registered) if registered >= self.me.boots => {
+                        let (id, asked) = (self.me.node, self.me.boots);
+                        return Err(StateError::StaleBoot { id, registered, asked }.into());
+                    }
+                    Ok(_) => vouched += 1,
+                    Err(error) => tracing::debug!(%error, %node, "a node does not vouch for this one yet"),
+                }
+            }
+            if vouched >= wanted {
+                return Ok(());
+            }
+            self.pause(JOIN_RETRY_PERIOD).await;
+        }
+    }
+
+    /// Asks, for ever, until some node of a cluster takes this one in.
+    async fn be_taken_in(self: &Arc<Self>, contacts: &[String]) -> Result<Group, ControllerError> {
+        let joined = loop {
+            if let Some(joined) = self.ask_everybody(contacts, None).await? {
+                break joined;
+            }
+            self.pause(JOIN_RETRY_PERIOD).await;
+        };
+        self.parts.engine.set_identity(joined.cluster, self.me.node.0)?;
+        (self.parts.entered)(ClusterId(joined.cluster));
+        self.watch_as(joined.member).await
+    }
+
+    async fn be_renewed(self: &Arc<Self>, failed: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {
+        let member = 'asking: loop {
+            for node in self.reachable(contacts).await {
+                match self.call_renew(node, failed).await {
+                    Ok(Answer::Joined(joined)) => break 'asking MemberId(joined.member),
+                    Ok(_) => {}
+                    Err(error) => tracing::debug!(%error, %node, "no other member for this node yet"),
+                }
+            }
+            self.pause(JOIN_RETRY_PERIOD).await;
+        };
+        self.parts.groups.erase(failed).await?;
+        self.watch_as(member).await
+    }
+
+    /// Starts a member that waits to be filled by the leader.
+    async fn watch_as(self: &Arc<Self>, member: MemberId) -> Result<Group, ControllerError> {
+        if self.parts.engine.wal().state(StreamId(member.0)).is_none() {
+            // What is stored is an earlier member's, whose log is given up already.
+            self.replicated.forget()?;
+        }
+        self.replicated.set_member(member)?;
+        let machine: Arc<dyn Replicated> = self.replicated.clone();
+        Ok(self.parts.groups.join(GroupId::META, member, machine).await?)
+    }
+
+    /// Registers the node, however long it takes until somebody can.
+    async fn register(self: &Arc<Self>, contacts: &[String]) -> Result<(), ControllerError> {
+        let register = self.me.command(self.incarnation).encode().into();
+        let cluster = self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0);
+        loop {
+            match self.try_propose(&register).await {
+                Attempt::Done(Response::Member(_)) => break,
+                Attempt::Failed(error @ ControllerError::Refused(_)) => return Err(error),
+                Attempt::Done(_) | Attempt::Nothing(_) | Attempt::Failed(_) => {}
+            }
+            // Nobody is known to lead, or not to this node: it is asked for everywhere, under its newest address.
+            if self.ask_everybody(contacts, Some(cluster)).await?.is_some() {
+                break;
+            }
+            self.pause(JOIN_RETRY_PERIOD).await;
+        }
+        // The registration may have been made elsewhere; what it followed is here when it is.
+        let mut states = self.replicated.watch();
+        let (node, boots) = (self.me.node, self.me.boots);
+        let is_here = |state: &Arc<photondb_cluster_state::ClusterState>| {
+            state.node(node).is_some_and(|known| known.boots == boots)
+        };
+        states.wait_for(is_here).await.map_err(|_| ControllerError::NotStarted)?;
+        match self.replicated.state().cluster() {
+            Some(is) if is.0 != cluster => Err(StateError::OtherCluster { is, asked: ClusterId(cluster) }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// One round through everybody that this node can find. `None`: nobody could take it in now.
+    async fn ask_everybody(
+        self: &Arc<Self>,
+        contacts: &[String],
+        cluster: Option<u128>,
+    ) -> Result<Option<Joined>, ControllerError> {
+        for node in self.reachable(contacts).await {
+            match self.call_join(node, cluster).await {
+                Ok(Answer::Joined(joined)) => {
+                    let Some(cluster) = id_of(&joined.cluster) else { continue };
+                    return Ok(Some(Joined { cluster, member: MemberId(joined.member) }));
+                }
+                Ok(Answer::Outcome(outcome)) => match Response::decode_outcome(&outcome.outcome)? {
+                    Ok(_) => {}
+                    Err(refused) => return Err(refused.into()),
+                },
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, %node, "this node is not taken in yet"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nodes that may know the way: those of the state that is here, and those that listen where one was told to look.
+    async fn reachable(self: &Arc<Self>, contacts: &[String]) -> Vec<NodeId> {
+        let mut known = self.known_nodes();
+        for contact in contacts {
+            match self.parts.peers.find(contact, CALL_TIME_MAX).await {
+                Ok(Peer(found)) => {
+                    known.insert(NodeId(found));
+                }
+                Err(error @ PeerError::Refused(_)) => tracing::warn!(%error, contact, "a node refuses this one"),
+                Err(error) => tracing::debug!(%error, contact, "nobody is found there"),
+            }
+        }
+        others(known, self.me.node, self.parts.random.next_u64())
+    }
+
+    fn place_peers(&self) {
+        for node in self.replicated.state().nodes().filter(|node| node.id != self.me.node) {
+            let addresses = node.addresses.iter().map(|address| format!("{}:{}", address.host, address.port));
+            self.parts.peers.place(Peer(node.id.0), addresses.collect());
+        }
+    }
+
+    fn known_nodes(&self) -> BTreeSet<NodeId> {
+        self.replicated.state().nodes().map(|node| node.id).collect()
+    }
+
+    /// What is in this directory has numbers that the state has given. It no longer knows all of them when a loss of its log
+    /// was accepted; given again, they would meet tombstones (C7) and other tables' trees.
+    async fn keep_ids_apart(&self) -> Result<(), ControllerError> {
+        let (engine, state) = (&self.parts.engine, self.replicated.state());
+        let members = engine.wal().states().into_keys().map(|stream| stream.0);
+        let shards = engine.tree_sets().into_iter().map(|set| set.0);
+        let next_member = members.max().map_or(0, |last| last + 1).max(state.next_member());
+        let next_shard = shards.max().map_or(0, |last| last + 1).max(state.next_shard());
+        if (next_member, next_shard) != (state.next_member(), state.next_shard()) {
+            self.propose(&Command::SkipIds { next_shard, next_member }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the way to other nodes where each of them listens, as the state has it.
+async fn place_peers(controller: Controller) {
+    let inner = Arc::downgrade(&controller.inner);
+    let mut states = controller.watch();
+    drop(controller);
+    loop {
+        {
+            let Some(inner) = inner.upgrade() else { return };
+            states.mark_unchanged();
+            inner.place_peers();
+        }
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Three and more nodes: taken in, registered once, heard, and changing one state from everywhere.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+#[path = "world/world.rs"]
+mod world;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use photondb_cluster_state::{Command, Liveness, StateError};
+use photondb_controller::ControllerError;
+use photondb_proto::{DatabaseId, NodeId};
+use photondb_runtime::peers::Service;
+use photondb_storage::disk::simulated::SimulatedDisk;
+use world::{Node, World, in_a_world, until};
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn create(id: u128) -> Command {
+    Command::CreateDatabase { id: DatabaseId(id), name: format!("db{id}") }
+}
+
+fn voters(node: &Node) -> BTreeSet<u64> {
+    node.controller.group().membership().all_voters().into_iter().map(|member| member.0).collect()
+}
+
+async fn three(world: &World, disks: &[SimulatedDisk]) -> Vec<Node> {
+    let mut nodes = vec![world.found(1, &disks[0]).await];
+    for id in 2..=3 {
+        nodes.push(world.join(id, &disks[id as usize - 1], 1).await);
+    }
+    until("three vote", SOON, || nodes.iter().all(|node| voters(node).len() == 3)).await;
+    nodes
+}
+
+fn disks(count: u64) -> Vec<SimulatedDisk> {
+    (1..=count).map(SimulatedDisk::new).collect()
+}
+
+#[test]
+fn nodes_are_taken_in_and_any_of_them_changes_the_state() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(4));
+        let mut nodes = vec![world.found(1, &disks[0]).await];
+        nodes.push(world.join(2, &disks[1], 1).await);
+        assert_eq!(voters(&nodes[1]), BTreeSet::from([1]), "of two nodes one votes");
+        nodes.push(world.join(3, &disks[2], 2).await);
+        until("of three nodes three vote", SOON, || nodes.iter().all(|node| voters(node).len() == 3)).await;
+        nodes.push(world.join(4, &disks[3], 3).await);
+        for (number, node) in nodes.iter().enumerate() {
+            node.controller.propose(create(10 + number as u128)).await.unwrap();
+            assert!(node.state().database(DatabaseId(10 + number as u128)).is_some(), "applied before it is answered");
+        }
+        until("all have the same state", SOON, || nodes.iter().all(|node| *node.state() == *nodes[0].state())).await;
+        assert_eq!(nodes[0].state().databases().count(), 5);
+        assert_eq!(voters(&nodes[3]).len(), 3, "the fourth only watches");
+        let refused = nodes[3].controller.propose(create(10)).await;
+        refused.expect("the same again is the same");
+        let taken = Command::CreateDatabase { id: DatabaseId(99), name: "db10".into() };
+        let error = nodes[3].controller.propose(taken).await.unwrap_err();
+        assert!(matches!(error, ControllerError::Refused(StateError::DatabaseExists { .. })), "{error}");
+    });
+}
+
+#[test]
+fn the_state_goes_on_without_its_leader_and_after_a_restart_of_everybody() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let nodes = three(&world, &disks).await;
+        nodes[1].controller.propose(create(20)).await.unwrap();
+        world.network.isolate(1, 1..=3);
+        nodes[1].controller.propose(create(21)).await.unwrap();
+        assert!(nodes[0].state().database(DatabaseId(21)).is_none());
+        until("the silent node is down", SOON, || nodes[1].state().node(NodeId(1)).unwrap().liveness == Liveness::Down)
+            .await;
+        assert_eq!(voters(&nodes[1]).len(), 3, "one that is only away keeps its vote");
+        world.network.heal();
+        until("it is heard again", SOON, || nodes[1].state().node(NodeId(1)).unwrap().is_up()).await;
+        until("it has what it missed", SOON, || nodes[0].state().database(DatabaseId(21)).is_some()).await;
+
+        for (node, disk) in nodes.into_iter().zip(&disks) {
+            node.crash(disk).await;
+        }
+        // Each waits for a majority to register it, so they must begin together.
+        let (first, second, third) =
+            tokio::join!(world.found(1, &disks[0]), world.join(2, &disks[1], 9), world.join(3, &disks[2], 9));
+        for node in [&first, &second, &third] {
+            let state = node.controller.confirm().await.unwrap();
+            assert!(state.database(DatabaseId(20)).is_some() && state.database(DatabaseId(21)).is_some());
+            assert_eq!(state.node(NodeId(node.id)).unwrap().boots, 2);
+        }
+    });
+}
+
+#[test]
+fn a_lost_node_gives_its_vote_to_another_and_a_wiped_one_is_a_new_one() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(4));
+        let mut nodes = three(&world, &disks).await;
+        nodes.push(world.join(4, &disks[3], 1).await);
+        let second = nodes.remove(1);
+        second.crash(&disks[1]).await;
+        until("it is lost", Duration::from_secs(120), || nodes[0].state().node(NodeId(2)).unwrap().is_lost()).await;
+        let fourth = nodes[2].controller.group().member().0;
+        until("the fourth votes instead", SOON, || voters(&nodes[0]).contains(&fourth) && voters(&nodes[0]).len() == 3)
+            .await;
+        // The same machine with an empty disk: another id, the same name and address.
+        let empty = SimulatedDisk::new(99);
+        let wiped = world.parts_of(5, 2, &empty);
+        wiped.controller.start(photondb_controller::Begin::Join(vec!["1:1".into()])).await.unwrap();
+        let state = wiped.state();
+        let (new, old) = (state.node(NodeId(5)).unwrap(), state.node(NodeId(2)).unwrap());
+        assert!(new.is_up() && old.is_lost());
+        assert_eq!(new.name, "n2");
+        assert_ne!(new.meta, old.meta);
+        // The lost one comes back with its disk, and is itself.
+        let back = world.join(2, &disks[1], 1).await;
+        assert!(back.state().node(NodeId(2)).unwrap().is_up());
+    });
+}
+
+#[test]
+fn a_copied_directory_is_refused() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let mut nodes = three(&world, &disks).await;
+        let third = nodes.pop().unwrap();
+        third.crash(&disks[2]).await;
+        let copy = disks[2].fork(7);
+        let third = world.join(3, &disks[2], 1).await;
+        third.crash(&disks[2]).await;
+        let refused = world.try_join(3, &copy, 1).await.err().expect("the copy has the same counter");
+        assert!(matches!(refused, ControllerError::Refused(StateError::StaleBoot { .. })), "{refused}");
+    });
+}
+
+#[test]
+fn a_change_whose_answer_is_lost_is_unknown_and_never_made_twice() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let nodes = three(&world, &disks).await;
+        let leader = nodes.iter().position(|node| node.controller.group().led().is_some()).unwrap();
+        let other = &nodes[(leader + 1) % 3];
+        world.network.lose_answers(Some(Service::Control));
+        let error = other.controller.propose(create(30)).await.unwrap_err();
+        assert!(!error.is_known_without_effect(), "{error}");
+        world.network.lose_answers(None);
+        until("it was made", SOON, || other.state().database(DatabaseId(30)).is_some()).await;
+        // Each registration of a node gives a member id: twice the same call must not give two.
+        world.network.double(true);
+        let before = other.state().next_member();
+        for id in 31..40 {
+            // The second of two equal calls is the one that is answered here; it is refused, and sent again as another call.
+            let _ = other.controller.propose(create(id)).await;
+        }
+        world.network.double(false);
+        let state = other.controller.confirm().await.unwrap();
+        assert_eq!(state.next_member(), before);
+        for id in 31..40 {
+            assert!(state.database(DatabaseId(id)).is_some());
+        }
+    });
+}
+
+#[test]
+fn a_node_without_a_majority_changes_nothing_and_confirms_nothing() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let nodes = three(&world, &disks).await;
+        let leader = nodes.iter().position(|node| node.controller.group().led().is_some()).unwrap();
+        world.network.isolate(nodes[leader].id, 1..=3);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        nodes[leader].controller.confirm().await.unwrap_err();
+        // What it had proposed meanwhile may be committed by nobody: its fate is not known to be none.
+        let lost = tokio::time::timeout(Duration::from_secs(60), nodes[leader].controller.propose(create(40))).await;
+        assert!(!matches!(lost, Ok(Ok(_))));
+        world.network.heal();
+        let state = nodes[(leader + 1) % 3].controller.confirm().await.unwrap();
+        assert!(state.database(DatabaseId(40)).is_none());
+    });
+}
