@@ -20,7 +20,7 @@ fn edges() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("control-plane/cluster-state", "proto"),
         (
             "node/replica",
-            "node/shard node/consensus node/query control-plane/cluster-state node/runtime storage proto node/reql",
+            "node/shard node/consensus node/query control-plane/cluster-state control-plane/controller node/runtime storage proto node/reql",
         ),
         ("control-plane/controller", "control-plane/cluster-state node/consensus storage proto node/runtime"),
         ("node/server", all_below_server),
