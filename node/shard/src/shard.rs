@@ -37,6 +37,8 @@ pub mod trees {
     pub const SCHEMA: TreeId = TreeId(3);
     /// The first tree of an index.
     pub const INDEXES_FROM: u32 = 16;
+    /// The first tree of an index that one replica builds again by itself. No index that the log makes comes so far.
+    pub const BUILT_AGAIN_FROM: u32 = 1 << 31;
 }
 
 /// The index of an entry in the shard's log.

@@ -7,7 +7,7 @@ use photondb_proto::{Epoch, SchemaVersion};
 use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::{Transaction, TreeId, TreeSet};
 
-use super::{Position, View};
+use super::{Position, View, trees};
 use crate::command::{Fence, Skipped};
 use crate::error::ShardError;
 use crate::format;
@@ -62,7 +62,7 @@ impl State {
         if !outdated.is_empty() {
             let mut transaction = set.begin();
             for index in outdated {
-                let index = state.build_again(&index, &mut transaction)?;
+                let index = State::build_again(&index, &mut transaction)?;
                 schema.indexes.insert(index.id, Arc::new(index));
             }
             transaction.set_meta(state.encode())?;
@@ -73,10 +73,12 @@ impl State {
     }
 
     /// The index with nothing in it. It has another tree, so that no reader takes what is there for all there is (S8).
-    fn build_again(&mut self, index: &Index, transaction: &mut Transaction) -> Result<Index, ShardError> {
+    fn build_again(index: &Index, transaction: &mut Transaction) -> Result<Index, ShardError> {
+        let last =
+            transaction.trees().into_iter().map(|tree| tree.0).filter(|tree| *tree >= trees::BUILT_AGAIN_FROM).max();
         transaction.drop_tree(index.tree)?;
-        let tree = TreeId(self.next_tree);
-        self.next_tree += 1;
+        // This is this replica's affair: the numbers that the log gives out stay those of every replica.
+        let tree = TreeId(last.map_or(trees::BUILT_AGAIN_FROM, |last| last + 1));
         transaction.create_tree(tree)?;
         let evaluator = EvaluatorVersion::CURRENT;
         let index = Index { tree, built: Built::Nothing, evaluator, outdated: true, ..index.clone() };
