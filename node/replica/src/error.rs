@@ -1,6 +1,7 @@
 //! What can go wrong between a query and its shard.
 
 use photondb_consensus::{ConsensusError, ProposeError};
+use photondb_controller::ControllerError;
 use photondb_reql::error::Error as QueryError;
 use photondb_shard::ShardError;
 use photondb_storage::StorageError;
@@ -32,6 +33,9 @@ pub enum ReplicaError {
     /// The shard did not take a command.
     #[error(transparent)]
     Propose(#[from] ProposeError),
+    /// The cluster state could not be asked or told.
+    #[error(transparent)]
+    Control(#[from] ControllerError),
     /// A command of the shard was skipped for good.
     #[error("the shard did not apply the command")]
     Skipped,

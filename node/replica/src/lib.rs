@@ -15,6 +15,7 @@ pub mod reconcile;
 pub mod replica;
 pub mod replicated_shard;
 pub mod scan;
+pub mod status;
 pub mod table;
 
 pub use error::ReplicaError;

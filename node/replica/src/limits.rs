@@ -20,6 +20,21 @@ pub const WRITES_UNDER_WAY_MAX: usize = 4096;
 /// How long a new shard may take to lead, and an index to be built, before the waiting request is told so.
 pub const LEADER_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How often the leader of a shard looks whether something is to be done, when nothing tells it.
+pub const LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// The same while something is on its way that nobody tells of: a member catches up, an index is built elsewhere.
+pub const LOOK_PERIOD_BUSY: Duration = Duration::from_millis(50);
+
+/// How long a member leads before it gives way to the one that should.
+pub const PREFER_AFTER: Duration = Duration::from_secs(2);
+
+/// How long the replicas of another node may take to say how they are.
+pub const STATUS_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A member that lacks so many entries at most has caught up: it may vote.
+pub const CAUGHT_UP_ENTRIES: u64 = 256;
+
 /// Documents indexed in one turn of an index builder.
 pub const BUILD_STEP_DOCUMENTS: usize = 128;
 

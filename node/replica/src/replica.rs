@@ -1,24 +1,24 @@
 //! One member of one shard on this node, and the members of a table together.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use photondb_consensus::Group;
 use photondb_proto::{KeyRange, MemberId, ShardId, TableId};
-use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_command};
-use photondb_shard::shard::BuildStep;
 use photondb_shard::{Command, Outcome, Reader, Shard};
 use photondb_storage::wal::Purpose;
+use tokio::sync::Notify;
 
 use crate::error::ReplicaError;
-use crate::limits::{BUILD_RETRY_PERIOD, BUILD_STEP_DOCUMENTS};
-use crate::pressure;
 use crate::proposer::Proposer;
 
 /// One member of one shard.
 pub struct Replica {
     /// The shard; its group has the same number.
     pub id: ShardId,
+    /// Its table.
+    pub table: TableId,
     /// This node's member of the group.
     pub member: MemberId,
     /// The keys it holds.
@@ -26,6 +26,44 @@ pub struct Replica {
     pub(crate) shard: Arc<Shard>,
     pub(crate) group: Group,
     pub(crate) proposer: Arc<Proposer>,
+    pub(crate) duty: Duty,
+}
+
+/// What goes on in the background for a member.
+pub(crate) struct Duty {
+    /// It is being stopped.
+    pub stopping: AtomicBool,
+    /// The shard's schema may have changed: there may be something to build.
+    pub schema_changed: Arc<Notify>,
+    /// Something may be to do for a leader.
+    pub look: Arc<Notify>,
+    /// One at a time changes schema or members.
+    pub turn: tokio::sync::Mutex<()>,
+    /// The version of the table's schema that this member, leading, has brought the shard to.
+    pub schema: AtomicU64,
+}
+
+impl Duty {
+    pub fn new(schema_changed: Arc<Notify>) -> Duty {
+        Duty {
+            stopping: AtomicBool::new(false),
+            schema_changed,
+            look: Arc::default(),
+            turn: tokio::sync::Mutex::new(()),
+            schema: AtomicU64::new(0),
+        }
+    }
+
+    /// What goes on ends at its next step.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.schema_changed.notify_one();
+        self.look.notify_one();
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
 }
 
 /// The members of a table's shards that run on this node, in the order of their key ranges.
@@ -51,6 +89,16 @@ impl Replica {
         Ok(self.shard.read()?)
     }
 
+    /// Takes writes while this member leads.
+    pub fn proposer(&self) -> &Arc<Proposer> {
+        &self.proposer
+    }
+
+    /// The group.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
     /// The shard itself.
     pub fn shard(&self) -> &Arc<Shard> {
         &self.shard
@@ -63,7 +111,7 @@ impl Replica {
 
     /// Proposes a change of the shard's schema and waits until it is applied.
     pub(crate) async fn change(&self, command: &Command) -> Result<(), ReplicaError> {
-        let term = self.group.leading().ok_or(ReplicaError::NotLeading)?;
+        let term = self.group.led().ok_or(ReplicaError::NotLeading)?;
         let command = encode_command(command);
         let admission = self.proposer.engine().admit(command.len(), Purpose::Upkeep)?;
         let outcome = self.group.propose(term, command).await?;
@@ -71,28 +119,6 @@ impl Replica {
         match decode_outcome(&outcome)? {
             Outcome::Applied => Ok(()),
             Outcome::Skipped(_) => Err(ReplicaError::Skipped),
-        }
-    }
-
-    /// Builds what indexes are not built, turn by turn, and proposes each as ready. Ends when nothing is left.
-    pub(crate) async fn build_indexes(self: Arc<Self>) -> Result<(), ReplicaError> {
-        loop {
-            if let Err(error) = pressure::wait_for_memory(self.proposer.engine()).await {
-                // A full disk is no reason to give up; that the index or the shard is gone is.
-                if error.is_fatal() || self.shard.tree_set().is_dropped() {
-                    return Err(error.into());
-                }
-                task::sleep(BUILD_RETRY_PERIOD).await;
-                continue;
-            }
-            let step = self.shard.build_step(BUILD_STEP_DOCUMENTS)?;
-            for id in self.shard.built_not_ready() {
-                self.change(&Command::IndexReady { id }).await?;
-            }
-            if step == BuildStep::Idle {
-                return Ok(());
-            }
-            task::yield_now().await;
         }
     }
 }

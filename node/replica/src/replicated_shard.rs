@@ -8,6 +8,7 @@ use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapsh
 use photondb_shard::format::encode_outcome;
 use photondb_shard::{Entry, Position, Shard};
 use photondb_storage::Engine;
+use tokio::sync::Notify;
 
 use crate::pressure;
 use crate::proposer::Proposer;
@@ -21,12 +22,25 @@ pub struct ReplicatedShard {
     proposer: OnceLock<Weak<Proposer>>,
     /// Whether what is applied comes from writers here, who have waited for memory.
     leads: AtomicBool,
+    /// Told whenever the schema may have become another.
+    schema_changed: Arc<Notify>,
 }
 
 impl ReplicatedShard {
     /// The state machine around `shard`, which is kept in `engine`.
     pub fn new(shard: Arc<Shard>, engine: Engine) -> ReplicatedShard {
-        ReplicatedShard { shard, engine, proposer: OnceLock::new(), leads: AtomicBool::new(false) }
+        ReplicatedShard {
+            shard,
+            engine,
+            proposer: OnceLock::new(),
+            leads: AtomicBool::new(false),
+            schema_changed: Arc::default(),
+        }
+    }
+
+    /// Told whenever the schema may have become another: indexes may have to be built.
+    pub fn schema_changed(&self) -> Arc<Notify> {
+        self.schema_changed.clone()
     }
 
     /// Connects the proposer, which is told of leadership from here on.
@@ -57,7 +71,11 @@ impl Replicated for ReplicatedShard {
                 command: entry.command,
             })
             .collect();
+        let before = self.shard.view().version;
         let outcomes = self.shard.apply(&entries, consensus).map_err(ApplyError::new)?;
+        if self.shard.view().version != before {
+            self.schema_changed.notify_one();
+        }
         Ok(outcomes.into_iter().map(encode_outcome).collect())
     }
 
@@ -84,6 +102,8 @@ impl Replicated for ReplicatedShard {
     fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError> {
         let mut chunks = snapshot.chunks;
         photondb_shard::snapshot::install(&self.shard, &mut chunks, ApplyError::new)?;
+        // What another member was building is to be gone on with here.
+        self.schema_changed.notify_one();
         self.engine.checkpoint().map_err(ApplyError::new)?;
         Ok(())
     }

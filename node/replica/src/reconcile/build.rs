@@ -1,0 +1,55 @@
+//! Building what indexes are not built, on every member by itself. That an index is ready is said by the leader, when every
+//! voter has built it.
+
+use std::sync::{Arc, Weak};
+
+use photondb_runtime::task;
+use photondb_shard::shard::BuildStep;
+
+use crate::error::ReplicaError;
+use crate::limits::{BUILD_RETRY_PERIOD, BUILD_STEP_DOCUMENTS, LOOK_PERIOD};
+use crate::pressure;
+use crate::replica::Replica;
+
+/// Builds whenever there is something to build, for as long as the member runs.
+pub(super) async fn build(replica: Weak<Replica>) {
+    loop {
+        let changed = {
+            let Some(replica) = replica.upgrade().filter(|replica| !replica.duty.is_stopping()) else { return };
+            if let Err(error) = build_all(&replica).await {
+                if replica.shard.tree_set().is_dropped() {
+                    return;
+                }
+                tracing::warn!(shard = %replica.id, %error, "building indexes stopped; it goes on in a while");
+                task::sleep(BUILD_RETRY_PERIOD).await;
+            }
+            replica.duty.schema_changed.clone()
+        };
+        let _ = task::timeout(LOOK_PERIOD, changed.notified()).await;
+    }
+}
+
+/// Turn by turn, until nothing is left.
+async fn build_all(replica: &Arc<Replica>) -> Result<(), ReplicaError> {
+    while !replica.duty.is_stopping()
+        && replica.shard.view().schema.indexes.values().any(|index| index.needs_building())
+    {
+        if let Err(error) = pressure::wait_for_memory(replica.proposer.engine()).await {
+            // A full disk is no reason to give up; that the index or the shard is gone is.
+            if error.is_fatal() || replica.shard.tree_set().is_dropped() {
+                return Err(error.into());
+            }
+            task::sleep(BUILD_RETRY_PERIOD).await;
+            continue;
+        }
+        match replica.shard.build_step(BUILD_STEP_DOCUMENTS)? {
+            BuildStep::Progress => task::yield_now().await,
+            BuildStep::Built(_) => replica.duty.look.notify_one(),
+            BuildStep::Idle => break,
+        }
+    }
+    if !replica.shard.built_not_ready().is_empty() {
+        replica.duty.look.notify_one();
+    }
+    Ok(())
+}

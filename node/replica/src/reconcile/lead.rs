@@ -1,0 +1,132 @@
+//! What the leader of a shard's group does besides serving: schema, indexes, members, and giving way to who should lead.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use photondb_cluster_state::{ClusterState, Shard as StoredShard};
+use photondb_consensus::Term;
+use photondb_proto::{IndexId, MemberId};
+use photondb_runtime::task;
+use photondb_shard::Command;
+use photondb_shard::schema::IndexState;
+
+use super::Replicas;
+use crate::error::ReplicaError;
+use crate::limits::{LOOK_PERIOD, LOOK_PERIOD_BUSY, PREFER_AFTER};
+use crate::replica::Replica;
+
+/// Looks whenever something may be to do, for as long as the member runs.
+pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
+    let mut led_for = (None, Duration::ZERO);
+    loop {
+        let (look, mut led, period) = {
+            let Some(replicas) = replicas.upgrade() else { return };
+            let Some(replica) = replica.upgrade().filter(|replica| !replica.duty.is_stopping()) else { return };
+            let led = replica.group.led();
+            if led_for.0 != led {
+                led_for = (led, Duration::ZERO);
+            }
+            let busy = match led {
+                None => Ok(false),
+                Some(term) => replicas.lead(&replica, term, led_for.1).await,
+            };
+            let busy = busy.unwrap_or_else(|error| {
+                tracing::debug!(shard = %replica.id, %error, "a shard is not as its leader was told to make it; trying again");
+                true
+            });
+            let period = if busy { LOOK_PERIOD_BUSY } else { LOOK_PERIOD };
+            (replica.duty.look.clone(), replica.group.watch_led(), period)
+        };
+        led_for.1 += period;
+        led.mark_unchanged();
+        let told = async {
+            tokio::select! {
+                biased;
+                () = look.notified() => {}
+                _ = led.changed() => {}
+            }
+        };
+        let _ = task::timeout(period, told).await;
+    }
+}
+
+impl Replicas {
+    /// One look, as the leader in `term`. Whether something is on its way that nobody will tell of.
+    async fn lead(
+        self: &Arc<Self>,
+        replica: &Arc<Replica>,
+        term: Term,
+        led_for: Duration,
+    ) -> Result<bool, ReplicaError> {
+        let state = self.state();
+        let Some(table) = state.table(replica.table) else { return Ok(false) };
+        let Some(shard) = table.shards.iter().find(|shard| shard.id == replica.id) else { return Ok(false) };
+        self.keep_schema(replica, table).await?;
+        let mut busy = self.say_what_is_ready(replica, &state, shard).await?;
+        busy |= self.keep_members(replica, term, shard).await?;
+        if !busy && led_for >= PREFER_AFTER {
+            self.give_way(replica, &state, shard).await?;
+        }
+        Ok(busy)
+    }
+
+    /// An index is ready when every voter has built it. Whether one is not.
+    async fn say_what_is_ready(
+        &self,
+        replica: &Arc<Replica>,
+        state: &ClusterState,
+        shard: &StoredShard,
+    ) -> Result<bool, ReplicaError> {
+        let built: Vec<IndexId> = replica.shard.built_not_ready();
+        if !built.is_empty() {
+            let elsewhere = self.built_by_others(replica, state, shard).await;
+            for id in built.iter().filter(|id| elsewhere.as_ref().is_none_or(|built| built.contains(id))) {
+                replica.change(&Command::IndexReady { id: *id }).await?;
+            }
+        }
+        let schema = replica.shard.view().schema.clone();
+        // Those that are not built here will be told of.
+        Ok(schema.indexes.values().any(|index| index.state == IndexState::Building && built.contains(&index.id)))
+    }
+
+    /// What all other voters have built; `None`: there are no others.
+    async fn built_by_others(
+        &self,
+        replica: &Arc<Replica>,
+        state: &ClusterState,
+        shard: &StoredShard,
+    ) -> Option<BTreeSet<IndexId>> {
+        let voters: BTreeSet<MemberId> = replica.group.membership().all_voters();
+        let mut everywhere: Option<BTreeSet<IndexId>> = None;
+        for voter in voters.into_iter().filter(|voter| *voter != replica.member) {
+            let node = replica.group.membership().nodes.get(&voter).copied();
+            let Some(node) = node.filter(|node| state.node(*node).is_some()) else { return Some(BTreeSet::new()) };
+            let told = self.ask(node, vec![shard.id]).await.unwrap_or_default();
+            let built = told.into_iter().find(|told| told.member == voter).map(|told| told.built).unwrap_or_default();
+            everywhere = Some(match everywhere {
+                Some(known) => known.intersection(&built).copied().collect(),
+                None => built,
+            });
+        }
+        everywhere
+    }
+
+    /// Lets another lead that should, if it can at once.
+    async fn give_way(
+        &self,
+        replica: &Arc<Replica>,
+        state: &ClusterState,
+        shard: &StoredShard,
+    ) -> Result<(), ReplicaError> {
+        let Some(preferred) = shard.preferred_leader().filter(|preferred| preferred.id != replica.member) else {
+            return Ok(());
+        };
+        let is_up = state.node(preferred.node).is_some_and(|node| node.is_up());
+        if is_up && self.has_caught_up(replica, preferred.id) {
+            tracing::info!(shard = %replica.id, to = %preferred.id, "another member leads from now on");
+            replica.group.transfer_leadership(preferred.id).await?;
+        }
+        Ok(())
+    }
+}

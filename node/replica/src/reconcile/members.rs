@@ -1,0 +1,91 @@
+//! Changing who belongs to a shard's group, a step at a time, as its leader.
+
+use std::sync::Arc;
+
+use photondb_cluster_state::plan::{GroupMembers, Order, next_order};
+use photondb_cluster_state::{Command, Reached, Shard as StoredShard};
+use photondb_consensus::{LogPosition, Members, Term};
+use photondb_proto::MemberId;
+
+use super::Replicas;
+use crate::error::ReplicaError;
+use crate::limits::CAUGHT_UP_ENTRIES;
+use crate::replica::Replica;
+
+impl Replicas {
+    /// The next step towards what the state says of the shard's members. Whether a step was made, or one is waited for.
+    ///
+    /// A state that is behind may name members that are erased by now (K6): before a step is made the newest one is asked
+    /// for, and the step is bound to the membership that was there before that.
+    pub(super) async fn keep_members(
+        &self,
+        replica: &Arc<Replica>,
+        term: Term,
+        shard: &StoredShard,
+    ) -> Result<bool, ReplicaError> {
+        let Some(controller) = self.controller() else { return Ok(false) };
+        let members = replica.group.membership();
+        let view = self.seen_by_leader(replica, &members);
+        let Some(order) = next_order(shard, &view) else { return Ok(shard.is_changing()) };
+        let _turn = replica.duty.turn.lock().await;
+        let newest = controller.confirm().await?;
+        let is_newest = newest.shard(replica.id).is_some_and(|(_, newest)| newest.generation == shard.generation);
+        if !is_newest || replica.group.led() != Some(term) {
+            return Ok(true);
+        }
+        match order {
+            Order::AddLearner(member, node) => replica.group.add_learner(member, node).await?,
+            Order::ChangeVoters(voters) if !voters.contains(&replica.member) => {
+                // Whoever stays makes the change in which this member goes.
+                let stays = voters.iter().find(|voter| view.voters.contains(voter));
+                if let Some(to) = stays {
+                    replica.group.transfer_leadership(*to).await?;
+                } else {
+                    let all = voters.union(&view.voters).copied().collect();
+                    replica.group.change_voters(all, members.position).await?;
+                }
+            }
+            Order::ChangeVoters(voters) => {
+                replica.group.change_voters(voters, members.position).await?;
+            }
+            Order::RemoveLearner(member) => replica.group.remove_learner(member).await?,
+            Order::Report => self.report(replica, shard).await?,
+        }
+        Ok(true)
+    }
+
+    /// Tells the state what is committed.
+    async fn report(&self, replica: &Arc<Replica>, shard: &StoredShard) -> Result<(), ReplicaError> {
+        let (members, committed) = (replica.group.membership(), replica.group.committed_membership());
+        let Some(controller) = self.controller() else { return Ok(()) };
+        let Some(LogPosition { term, index }) = committed.position.filter(|at| Some(*at) == members.position) else {
+            return Ok(());
+        };
+        let report = Command::MembersReached {
+            shard: replica.id,
+            generation: shard.generation,
+            at: Reached { term: term.0, index },
+            voters: committed.all_voters(),
+            learners: committed.learners,
+        };
+        controller.propose(report).await?;
+        Ok(())
+    }
+
+    fn seen_by_leader(&self, replica: &Arc<Replica>, members: &Members) -> GroupMembers {
+        let caught_up = members.learners.iter().copied().filter(|member| self.has_caught_up(replica, *member));
+        GroupMembers {
+            voters: members.all_voters(),
+            learners: members.learners.clone(),
+            joint: members.is_joint(),
+            caught_up: caught_up.collect(),
+        }
+    }
+
+    /// Whether a member lacks so little of the log that it may vote, or lead.
+    pub(super) fn has_caught_up(&self, replica: &Arc<Replica>, member: MemberId) -> bool {
+        let last = replica.group.observe().last.map_or(0, |last| last.index);
+        let matched = replica.group.matched().get(&member).copied().flatten();
+        matched.is_some_and(|matched| matched.index + CAUGHT_UP_ENTRIES >= last)
+    }
+}

@@ -1,0 +1,116 @@
+//! Starting a member: one of the founders of its group, or one that the group's leader fills.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use photondb_cluster_state::{Command, Role, Shard as StoredShard, Table};
+use photondb_consensus::ConsensusError;
+use photondb_proto::{GroupId, MemberId};
+use photondb_shard::Shard;
+use photondb_storage::wal::StreamId;
+use photondb_storage::{TreeSet, TreeSetId, TreeSetOptions};
+
+use super::{Replicas, stored_as};
+use crate::error::ReplicaError;
+use crate::limits::LEADER_WAIT_MAX;
+use crate::proposer::Proposer;
+use crate::replica::{Duty, Replica};
+use crate::replicated_shard::ReplicatedShard;
+
+impl Replicas {
+    pub(super) async fn start_member(
+        &self,
+        table: &Table,
+        shard: &StoredShard,
+        member: MemberId,
+    ) -> Result<Replica, ReplicaError> {
+        let group_id = GroupId::from(shard.id);
+        let set = self.tree_set(table, shard, member)?;
+        let state = Arc::new(Shard::open(set)?);
+        let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
+        let group = match shard.is_founder(member) {
+            true => {
+                let founders: BTreeMap<_, _> =
+                    shard.founders.iter().map(|founder| (founder.id, founder.node)).collect();
+                self.groups.found(group_id, member, founders, machine.clone()).await?
+            }
+            false => self.groups.join(group_id, member, machine.clone()).await?,
+        };
+        let proposer = Proposer::new(state.clone(), group.clone(), self.engine.clone(), self.executor.clone());
+        machine.connect(&proposer);
+        if group.membership().is_alone(member) {
+            match group.wait_leading(LEADER_WAIT_MAX).await {
+                // A long log may still be re-applied: the member serves when it is done.
+                Ok(_) | Err(ConsensusError::Timeout { .. }) => {}
+                Err(error) => {
+                    let _ = self.groups.stop(group_id).await;
+                    return Err(error.into());
+                }
+            }
+        }
+        // Leadership may have come before the proposer was connected. It may also change while this is said: then what was
+        // said is said again. Being told twice does no harm.
+        loop {
+            let led = group.led();
+            proposer.leading(led);
+            if group.led() == led {
+                break;
+            }
+        }
+        let duty = Duty::new(machine.schema_changed());
+        Ok(Replica {
+            id: shard.id,
+            table: table.id,
+            member,
+            range: shard.range.clone(),
+            shard: state,
+            group,
+            proposer,
+            duty,
+        })
+    }
+
+    /// Where the member's state is kept. What another member of the shard left there goes: a member that joins and has no log
+    /// has never held anything.
+    fn tree_set(&self, table: &Table, shard: &StoredShard, member: MemberId) -> Result<TreeSet, ReplicaError> {
+        let id = TreeSetId(shard.id.0);
+        let joins_blank = !shard.is_founder(member) && self.engine.wal().state(StreamId(member.0)).is_none();
+        if let Some(set) = self.engine.tree_set(id) {
+            if !joins_blank {
+                return Ok(set);
+            }
+            let group = GroupId::from(shard.id);
+            if self.engine.wal().may_lack_streams() {
+                // Its log may be among what damage took; then it has held something, and must not begin again (C7).
+                let applied = "an unknown position".to_owned();
+                return Err(ConsensusError::LogMissing { group, member, applied }.into());
+            }
+            drop(set);
+            self.engine.drop_tree_set(id)?;
+        }
+        let options = TreeSetOptions { compression: stored_as(table.compression) };
+        Ok(self.engine.create_tree_set_with(id, options)?)
+    }
+
+    /// Whether the error says that the member can never go on, and others have what it had: then they are told, and give its
+    /// place to another. What only this member has is a matter for people.
+    pub(super) async fn report_broken(&self, shard: &StoredShard, member: MemberId, error: &ReplicaError) -> bool {
+        let ReplicaError::Consensus(
+            ConsensusError::Suspect { .. } | ConsensusError::LogMissing { .. } | ConsensusError::StateMissing { .. },
+        ) = error
+        else {
+            return false;
+        };
+        let others = shard.members.iter().any(|other| other.id != member && other.role == Role::Voter);
+        let Some(controller) = self.controller().filter(|_| others) else { return false };
+        tracing::warn!(shard = %shard.id, %member, %error, "a member cannot go on; another takes its place");
+        let report = Command::MemberFailed { shard: shard.id, member };
+        match controller.propose(report).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(shard = %shard.id, %error, "the failure of a member could not be reported yet");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! How the members of shards are, here and on other nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use photondb_cluster_state::{ClusterState, Table};
+use photondb_proto::{IndexId, MemberId, NodeId, SchemaVersion, ShardId, v1};
+use photondb_runtime::peers::{Exchange, Peer, PeerError, SendFuture, Serve};
+use prost::Message;
+
+use crate::limits::STATUS_TIME_MAX;
+use crate::reconcile::Replicas;
+use crate::replica::Replica;
+
+/// How one member is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Of which shard.
+    pub shard: ShardId,
+    /// Which.
+    pub member: MemberId,
+    /// Whether it leads its group.
+    pub leads: bool,
+    /// Whether it knows a leader, and belongs to the group.
+    pub ready: bool,
+    /// Up to where it has applied the shard's log.
+    pub applied: u64,
+    /// The version of the table's schema that it has brought the shard to, when it led.
+    pub schema: SchemaVersion,
+    /// The indexes that are built to their end there.
+    pub built: BTreeSet<IndexId>,
+}
+
+impl Replica {
+    /// How this member is.
+    pub fn status(&self) -> MemberStatus {
+        let view = self.shard.view();
+        let whole = |index: &IndexId| view.schema.indexes[index].built == photondb_shard::schema::Built::Whole;
+        MemberStatus {
+            shard: self.id,
+            member: self.member,
+            leads: self.group.led().is_some(),
+            ready: self.group.leader().is_some() && self.group.membership().nodes.contains_key(&self.member),
+            applied: self.shard.position().0,
+            schema: SchemaVersion(self.duty.schema.load(Ordering::Acquire)),
+            built: view.schema.indexes.keys().copied().filter(whole).collect(),
+        }
+    }
+}
+
+impl Replicas {
+    /// How the members of a table are, on every node that can be asked. A member that is missing was not heard of.
+    pub async fn statuses(&self, state: &ClusterState, table: &Table) -> BTreeMap<MemberId, MemberStatus> {
+        let mut wanted: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
+        for (shard, member) in
+            table.shards.iter().flat_map(|shard| shard.members.iter().map(move |member| (shard, member)))
+        {
+            wanted.entry(member.node).or_default().push(shard.id);
+        }
+        let mut found = BTreeMap::new();
+        let mut asking = Vec::new();
+        for (node, shards) in wanted {
+            if node == self.node {
+                let running = self.table(table.id);
+                let running = running.iter().flat_map(|replicas| replicas.shards());
+                let wanted = running.filter(|replica| shards.contains(&replica.id));
+                found.extend(wanted.map(|replica| (replica.member, replica.status())));
+            } else if state.node(node).is_some_and(|node| node.is_up())
+                && let Some(controller) = self.controller().cloned()
+            {
+                asking.push(self.executor().spawn(async move { ask(&controller, node, shards).await }));
+            }
+        }
+        for asked in asking {
+            if let Ok(Ok(told)) = asked.await {
+                found.extend(told.into_iter().map(|status| (status.member, status)));
+            }
+        }
+        found
+    }
+
+    /// Whether each shard of the table has a leader that has brought it to the table's schema.
+    pub async fn is_served(&self, state: &ClusterState, table: &Table) -> bool {
+        let running = self.table(table.id);
+        let serves_here = |shard: &photondb_cluster_state::Shard| {
+            let replica = running.iter().flat_map(|replicas| replicas.shards()).find(|replica| replica.id == shard.id);
+            replica.is_some_and(|replica| serves(&replica.status(), table))
+        };
+        if table.shards.iter().all(serves_here) {
+            return true;
+        }
+        let statuses = self.statuses(state, table).await;
+        table
+            .shards
+            .iter()
+            .all(|shard| statuses.values().any(|status| status.shard == shard.id && serves(status, table)))
+    }
+
+    /// How the members of some shards are that another node holds.
+    pub(crate) async fn ask(&self, node: NodeId, shards: Vec<ShardId>) -> Result<Vec<MemberStatus>, PeerError> {
+        match self.controller() {
+            Some(controller) => ask(controller, node, shards).await,
+            None => Err(PeerError::NotSent("this node speaks to no other".to_owned())),
+        }
+    }
+}
+
+fn serves(status: &MemberStatus, table: &Table) -> bool {
+    status.leads && status.schema >= table.schema
+}
+
+async fn ask(
+    controller: &photondb_controller::Controller,
+    node: NodeId,
+    shards: Vec<ShardId>,
+) -> Result<Vec<MemberStatus>, PeerError> {
+    let call = v1::ReplicasCall { shards: shards.into_iter().map(|shard| shard.0).collect() };
+    let answer = controller.ask(node, call.encode_to_vec().into(), STATUS_TIME_MAX).await?;
+    let answer = v1::ReplicasAnswer::decode(answer).map_err(|error| PeerError::Lost(error.to_string()))?;
+    Ok(answer.replicas.into_iter().map(status_of).collect())
+}
+
+fn status_of(message: v1::ReplicaState) -> MemberStatus {
+    MemberStatus {
+        shard: ShardId(message.shard),
+        member: MemberId(message.member),
+        leads: message.leads,
+        ready: message.ready,
+        applied: message.applied,
+        schema: SchemaVersion(message.schema),
+        built: message.built.into_iter().map(IndexId).collect(),
+    }
+}
+
+/// Answers other nodes for the replicas of this one.
+pub(crate) struct ReplicaAnswers {
+    replicas: Weak<Replicas>,
+}
+
+impl ReplicaAnswers {
+    pub fn of(replicas: &Arc<Replicas>) -> ReplicaAnswers {
+        ReplicaAnswers { replicas: Arc::downgrade(replicas) }
+    }
+
+    fn answer(&self, body: Bytes) -> Result<Bytes, String> {
+        let call = v1::ReplicasCall::decode(body).map_err(|error| format!("a call that cannot be read: {error}"))?;
+        let replicas = self.replicas.upgrade().ok_or("the node is stopping")?;
+        let found = call.shards.into_iter().filter_map(|id| replicas.shard(ShardId(id)));
+        let states = found.map(|replica| {
+            let status = replica.status();
+            v1::ReplicaState {
+                shard: status.shard.0,
+                member: status.member.0,
+                leads: status.leads,
+                ready: status.ready,
+                applied: status.applied,
+                schema: status.schema.0,
+                built: status.built.into_iter().map(|index| index.0).collect(),
+            }
+        });
+        Ok(v1::ReplicasAnswer { replicas: states.collect() }.encode_to_vec().into())
+    }
+}
+
+impl Serve for ReplicaAnswers {
+    fn request(&self, _from: Peer, body: Bytes) -> SendFuture<'static, Result<Bytes, String>> {
+        let answer = self.answer(body);
+        Box::pin(async move { answer })
+    }
+
+    fn exchange(&self, _from: Peer, _first: Bytes, exchange: Exchange) -> SendFuture<'static, ()> {
+        drop(exchange);
+        Box::pin(async {})
+    }
+}

@@ -1,0 +1,293 @@
+//! Shards with members on several nodes: founded together, filled, replaced, moved, and erased where they are not wanted any
+//! more; with crashes in the middle.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+#[path = "../../../control-plane/controller/tests/world/world.rs"]
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use photondb_cluster_state::{Command, Compression, Durability, NewShard, Placement, Role, Shard, WriteAcks};
+use photondb_proto::{KeyRange, NodeId, TableId};
+use photondb_replica::proposer::{Planned, Settled};
+use photondb_replica::{Replica, Replicas};
+use photondb_reql::datum::{Datum, Object};
+use photondb_reql::key::PrimaryKey;
+use photondb_runtime::task::Handle;
+use photondb_shard::Effect;
+use photondb_storage::TreeSetId;
+use photondb_storage::disk::simulated::SimulatedDisk;
+use tokio::task::JoinHandle;
+use world::{Node, World, in_a_world, until};
+
+const SOON: Duration = Duration::from_secs(60);
+const TABLE: TableId = TableId(42);
+
+/// A node with its replicas.
+struct Whole {
+    node: Node,
+    replicas: Arc<Replicas>,
+    obeying: JoinHandle<()>,
+}
+
+impl Whole {
+    async fn over(node: Node) -> Whole {
+        let handle = Handle::of_current();
+        let replicas = Replicas::new(NodeId(node.id), node.engine.clone(), node.groups.clone(), handle);
+        replicas.connect(node.controller.clone());
+        let obeying = {
+            let (replicas, mut states) = (replicas.clone(), node.controller.watch());
+            tokio::spawn(async move {
+                loop {
+                    let state = states.borrow_and_update().clone();
+                    if !replicas.reconcile(&state).await.0.is_empty() {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    } else if states.changed().await.is_err() {
+                        return;
+                    }
+                }
+            })
+        };
+        Whole { node, replicas, obeying }
+    }
+
+    fn replica(&self) -> Option<Arc<Replica>> {
+        self.replicas.table(TABLE).and_then(|table| table.shards().first().cloned())
+    }
+
+    fn shard(&self) -> Shard {
+        self.node.state().table(TABLE).unwrap().shards[0].clone()
+    }
+
+    fn documents(&self) -> Option<Vec<(Bytes, Bytes)>> {
+        self.replica()?.shard().read().ok()?.all_documents().ok()
+    }
+
+    async fn crash(self, disk: &SimulatedDisk) {
+        self.obeying.abort();
+        drop(self.replicas);
+        self.node.crash(disk).await;
+    }
+}
+
+struct Cluster {
+    world: World,
+    disks: Vec<SimulatedDisk>,
+    nodes: Vec<Option<Whole>>,
+}
+
+impl Cluster {
+    async fn of(count: u128) -> Cluster {
+        let world = World::new();
+        let disks: Vec<SimulatedDisk> = (1..=count as u64).map(SimulatedDisk::new).collect();
+        let mut nodes = vec![Some(Whole::over(world.found(1, &disks[0]).await).await)];
+        for id in 2..=count {
+            nodes.push(Some(Whole::over(world.join(id, &disks[id as usize - 1], 1).await).await));
+        }
+        Cluster { world, disks, nodes }
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Whole> {
+        self.nodes.iter().flatten()
+    }
+
+    fn any(&self) -> &Whole {
+        self.live().next().unwrap()
+    }
+
+    async fn create(&self, nodes: &[u128]) {
+        let database = self.any().node.state().database_named("test").unwrap().id;
+        let create = Command::CreateTable {
+            id: TABLE,
+            database,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards: vec![NewShard { range: KeyRange::all(), nodes: nodes.iter().map(|id| NodeId(*id)).collect() }],
+            compression: Compression::Lz4,
+        };
+        self.any().node.controller.propose(create).await.unwrap();
+    }
+
+    async fn place(&self, nodes: &[u128]) {
+        let voters = nodes.iter().map(|id| NodeId(*id)).collect();
+        let shards = vec![Placement { voters, nonvoting: BTreeSet::new() }];
+        self.any().node.controller.propose(Command::Place { table: TABLE, shards }).await.unwrap();
+    }
+
+    fn leader(&self) -> Option<Arc<Replica>> {
+        self.live().filter_map(Whole::replica).find(|replica| replica.is_leading())
+    }
+
+    /// Writes through whoever leads, until it is acknowledged.
+    async fn write(&self, id: u64) {
+        let key = PrimaryKey::new(&Datum::Number(id as f64)).unwrap().bytes();
+        let document = document(id);
+        let deadline = tokio::time::Instant::now() + SOON;
+        loop {
+            assert!(tokio::time::Instant::now() < deadline, "write {id} is not taken");
+            let Some(leader) = self.leader() else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let Ok((ticket, found)) = leader.proposer().read(std::slice::from_ref(&key)).await else { continue };
+            if found[0].as_ref() == Some(&document) {
+                return;
+            }
+            let effect = Effect::Put { key: key.clone(), document: document.clone() };
+            let planned = Planned { key: key.clone(), expected: found[0].clone(), effect: Some(effect) };
+            let Ok(submitted) = leader.proposer().submit(&ticket, vec![planned]) else { continue };
+            let taken = submitted.taken[0];
+            if let (true, Ok(Settled::Applied)) = (taken, submitted.settle().await) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everybody wanted holds `count` documents, votes, and nobody else holds anything.
+    async fn settled(&self, nodes: &[u128], count: usize) {
+        let wanted: BTreeSet<NodeId> = nodes.iter().map(|id| NodeId(*id)).collect();
+        let holds = || {
+            let shard = self.any().shard();
+            let members: BTreeSet<NodeId> = shard.members.iter().map(|member| member.node).collect();
+            let settled = members == wanted
+                && shard.members.iter().all(|member| member.role == Role::Voter)
+                && shard.members.len() == wanted.len();
+            settled
+                && self.live().all(|whole| {
+                    let is_wanted = wanted.contains(&NodeId(whole.node.id));
+                    match is_wanted {
+                        true => whole.documents().is_some_and(|documents| documents.len() == count),
+                        false => {
+                            whole.replica().is_none() && whole.node.engine.tree_set(TreeSetId(shard.id.0)).is_none()
+                        }
+                    }
+                })
+        };
+        until(&format!("members on {nodes:?}: {:?}", self.any().shard()), SOON, holds).await;
+        let documents: Vec<_> =
+            self.live().filter(|whole| wanted.contains(&NodeId(whole.node.id))).map(Whole::documents).collect();
+        assert!(documents.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    async fn crash(&mut self, id: u128) {
+        let whole = self.nodes[id as usize - 1].take().unwrap();
+        whole.crash(&self.disks[id as usize - 1]).await;
+    }
+
+    async fn restart(&mut self, id: u128) {
+        let contact = self.any().node.id;
+        let node = self.world.join(id, &self.disks[id as usize - 1], contact).await;
+        self.nodes[id as usize - 1] = Some(Whole::over(node).await);
+    }
+}
+
+/// An encoded document `{id}`.
+fn document(id: u64) -> Bytes {
+    let mut encoded = Vec::new();
+    Datum::Object(Object::from([("id", Datum::Number(id as f64))])).encode(&mut encoded);
+    encoded.into()
+}
+
+#[test]
+fn a_table_of_three_replicas_is_served_and_its_members_hold_the_same() {
+    in_a_world(async {
+        let cluster = Cluster::of(3).await;
+        cluster.create(&[1, 2, 3]).await;
+        for id in 0..20 {
+            cluster.write(id).await;
+        }
+        cluster.settled(&[1, 2, 3], 20).await;
+        // The primary leads in the end, whoever was elected first.
+        let primary = || cluster.leader().is_some_and(|leader| leader.member == cluster.any().shard().members[0].id);
+        until("the primary leads", SOON, primary).await;
+    });
+}
+
+#[test]
+fn an_index_is_ready_when_every_voter_has_built_it() {
+    in_a_world(async {
+        let cluster = Cluster::of(3).await;
+        cluster.create(&[1, 2, 3]).await;
+        for id in 0..300 {
+            cluster.write(id).await;
+        }
+        let name = "i".to_owned();
+        let create = Command::CreateIndex { table: TABLE, name, definition: index_by_id(), multi: false, geo: false };
+        cluster.any().node.controller.propose(create).await.unwrap();
+        let usable = |whole: &Whole| {
+            whole.replica().unwrap().shard().read().unwrap().index("i").is_ok_and(|index| index.is_usable())
+        };
+        until("every member answers by it", SOON, || cluster.live().all(usable)).await;
+        for whole in cluster.live() {
+            let (state, mut served) = (whole.node.state(), false);
+            let table = state.table(TABLE).unwrap();
+            for _ in 0..100 {
+                // Whoever has just begun to lead looks first.
+                served = served || whole.replicas.is_served(&state, table).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(served, "any node knows that the shards follow");
+        }
+    });
+}
+
+#[test]
+fn a_member_on_a_lost_node_is_replaced_and_erased_when_the_node_comes_back() {
+    in_a_world(async {
+        let mut cluster = Cluster::of(4).await;
+        cluster.create(&[1, 2, 3]).await;
+        for id in 0..10 {
+            cluster.write(id).await;
+        }
+        cluster.settled(&[1, 2, 3], 10).await;
+        cluster.crash(3).await;
+        for id in 10..20 {
+            cluster.write(id).await;
+        }
+        let limit = Duration::from_secs(120);
+        until("it is lost", limit, || cluster.any().node.state().node(NodeId(3)).unwrap().is_lost()).await;
+        cluster.settled(&[1, 2, 4], 20).await;
+        cluster.restart(3).await;
+        cluster.settled(&[1, 2, 4], 20).await;
+    });
+}
+
+#[test]
+fn a_shard_moves_whatever_node_crashes_at_whatever_step() {
+    for crashing in 1..=4u128 {
+        for step in 0..6u64 {
+            in_a_world(async move {
+                let mut cluster = Cluster::of(4).await;
+                cluster.create(&[1, 2, 3]).await;
+                for id in 0..10 {
+                    cluster.write(id).await;
+                }
+                cluster.settled(&[1, 2, 3], 10).await;
+                cluster.place(&[2, 3, 4]).await;
+                // Some milliseconds each: a learner is added, filled, voters change, a learner goes, a member is erased.
+                tokio::time::sleep(Duration::from_millis(step * step * 15)).await;
+                cluster.crash(crashing).await;
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                cluster.restart(crashing).await;
+                cluster.write(10).await;
+                cluster.settled(&[2, 3, 4], 11).await;
+            });
+        }
+    }
+}
+
+/// `row => row("id")`, as stored.
+fn index_by_id() -> Vec<u8> {
+    use photondb_reql::eval::Cx;
+    use photondb_reql::eval::stored::{compile_term, encode_function};
+    use photondb_reql::term::{Message, parse};
+    let Ok(Message::Start(start)) = parse(br#"[1,[69,[[2,[1]],[170,[[10,[1]],"id"]]]]]"#) else { panic!("a query") };
+    encode_function(&compile_term(&start.term).unwrap(), &Cx::pure()).unwrap()
+}
