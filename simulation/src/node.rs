@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use photondb_cluster_state::{ClusterId, ClusterState, Command, Compression, Durability, NewShard, WriteAcks};
 use photondb_consensus::{Groups, GroupsParts, Options};
-use photondb_controller::{Controller, Registration};
+use photondb_controller::{Begin, Controller, Parts, Registration};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::TableInfo;
 use photondb_replica::{Replica, Replicas, ShardTable};
@@ -129,7 +129,17 @@ impl Node {
             tags: BTreeSet::new(),
             addresses: Vec::new(),
         };
-        let controller = Controller::open(&groups, engine.clone(), &me)
+        let parts = Parts {
+            groups: groups.clone(),
+            engine: engine.clone(),
+            executor: handle.clone(),
+            peers: Arc::new(NoPeers),
+            clock: Arc::new(ManualClock::default()),
+            random: Arc::new(SeededRandom::new(random.clone().bits())),
+            options: Default::default(),
+            entered: Arc::new(|_| {}),
+        };
+        let controller = Controller::open(parts, me, Begin::Found)
             .await
             .map_err(|error| format!("opening the cluster state: {error}"))?;
         let replicas = Replicas::new(NodeId(NODE), engine.clone(), groups.clone(), handle);

@@ -4,11 +4,13 @@
 //! holds it, so that the next query finds what it made.
 
 mod compression;
+mod cuts;
 mod documents;
 mod facts;
 mod ground;
 mod layout;
 mod scope;
+mod status;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use photondb_cluster_state::{
-    ClusterState, Command, Durability, NewShard, StateError, Table as StoredTable, TableSettings, WriteAcks,
+    ClusterState, Command, Durability, StateError, Table as StoredTable, TableSettings, WriteAcks,
 };
-use photondb_proto::{DatabaseId, KeyRange, TableId};
+use photondb_proto::{DatabaseId, TableId};
 use photondb_query::catalog::{
     Catalog, Dropped, EmergencyRepair, Grants, IndexSpec, Layout, PermissionChange, PermissionScope, Readiness,
     Rebalanced, Reconfigured, SYSTEM_DATABASE, TableOptions, TableSpec, UserPermissions, WriteHook,
@@ -35,11 +37,14 @@ use crate::node::{Cluster, Foundation};
 use crate::tables::{self, UserTable};
 
 pub(crate) use compression::{shown_compression, stored_compression};
-pub(crate) use documents::{database, db_config, server, status_of, table_config};
+pub(crate) use cuts::new_shards;
+pub(crate) use documents::{database, db_config, server, table_config};
 pub(crate) use facts::Scratch;
 pub use facts::ServerFacts;
 pub(crate) use ground::{Failure, Ground};
+pub(crate) use layout::{check_shards, place};
 pub(crate) use scope::{grants, shown_scope, stored_change, stored_scope};
+pub(crate) use status::{Overview, status_of};
 
 /// The id of the database of system tables; RethinkDB derives it from the name.
 pub(crate) const SYSTEM_DATABASE_ID: &str = "b99b9572-8e53-5fef-9a2b-5e6aba3edf1c";
@@ -88,7 +93,18 @@ impl NodeCatalog {
         }
         let missing = || no_table(&db.name, name);
         let database: DatabaseId = db.id.parse().map_err(|_| missing())?;
-        let stored = state.table_named(database, name).ok_or_else(missing)?.clone();
+        let stored = match state.table_named(database, name) {
+            Some(stored) => stored.clone(),
+            // Another node may have made it since.
+            None => {
+                let state = self.ground.newest_state()?;
+                let stored = state.table_named(database, name).ok_or_else(missing)?.clone();
+                let id = stored.id;
+                self.ground.settle(|state| state.table(id).is_some())?;
+                stored
+            }
+        };
+        let state = self.ground.state();
         let table = Rc::new(UserTable::open(&self.ground, &state, &stored)?);
         self.opened.borrow_mut().keep(state, db.id.clone(), Str::from(name), table.clone());
         Ok(table)
@@ -182,7 +198,7 @@ impl Catalog for NodeCatalog {
         if state.table_named(database, name).is_some() {
             return Err(Error::op_failed(format!("Table `{}.{name}` already exists.", db.name)));
         }
-        layout::check(&state, &spec.layout)?;
+        let placements = layout::place(&state, &spec.layout, None)?;
         let id = TableId(self.ground.random_id());
         self.ground.propose(Command::CreateTable {
             id,
@@ -191,12 +207,13 @@ impl Catalog for NodeCatalog {
             primary_key: spec.primary_key.to_string(),
             durability: if spec.soft { Durability::Soft } else { Durability::Hard },
             write_acks: WriteAcks::Majority,
-            // A table begins as one shard, however many were asked for; shards cannot be cut yet.
-            shards: vec![NewShard { range: KeyRange::all(), nodes: vec![self.ground.node()] }],
+            shards: cuts::new_shards(&placements),
             compression: stored_compression(spec.compression),
         })?;
-        self.ground.settle(|state| state.table(id).is_some())?;
-        self.ground.wait_for_replicas(id, None)?;
+        if placements.iter().any(|placement| !placement.nonvoting.is_empty()) {
+            self.ground.propose(Command::Place { table: id, shards: placements })?;
+        }
+        self.ground.settle_table(id, |state| state.table(id).is_some())?;
         Ok(self.config_of(id))
     }
 
@@ -211,11 +228,16 @@ impl Catalog for NodeCatalog {
 
     fn reconfigure(&self, table: &TableInfo, layout: &Layout, dry_run: bool) -> Result<Reconfigured> {
         let (state, stored) = self.stored(table)?;
-        layout::check(&state, layout)?;
+        let placements = layout::place(&state, layout, Some(&stored))?;
+        layout::check_shards(&stored, placements.len())?;
         let id = stored.id;
         let config = table_config(&state, &stored, Default::default());
         if dry_run {
-            return Ok(Reconfigured { config: (config.clone(), config), status: None });
+            let planned = state.applied(&Command::Place { table: id, shards: placements });
+            let planned = planned
+                .ok()
+                .and_then(|(state, _)| state.table(id).map(|table| table_config(&state, table, Default::default())));
+            return Ok(Reconfigured { config: (config.clone(), planned.unwrap_or(config)), status: None });
         }
         let before = status_of(&self.ground, &state, &stored, Default::default());
         // As in RethinkDB, a reconfiguration takes these back to what is safe.
@@ -226,6 +248,9 @@ impl Catalog for NodeCatalog {
             compression: None,
         };
         self.ground.propose(Command::SetTableConfig { id, settings })?;
+        if stored.shards.iter().map(|shard| &shard.placement).ne(placements.iter()) {
+            self.ground.propose(Command::Place { table: id, shards: placements })?;
+        }
         let (state, stored) = self.stored(table)?;
         let after = status_of(&self.ground, &state, &stored, Default::default());
         Ok(Reconfigured { config: (config, self.config_of(id)), status: Some((before, after)) })
@@ -242,9 +267,9 @@ impl Catalog for NodeCatalog {
         Ok(Rebalanced { status: (status.clone(), status) })
     }
 
-    fn wait(&self, table: &TableInfo, _readiness: Readiness, timeout_seconds: Option<u64>) -> Result<()> {
+    fn wait(&self, table: &TableInfo, readiness: Readiness, timeout_seconds: Option<u64>) -> Result<()> {
         let (_, stored) = self.stored(table)?;
-        self.ground.wait_for_replicas(stored.id, timeout_seconds.map(Duration::from_secs))
+        self.ground.wait_for_replicas(stored.id, readiness, timeout_seconds.map(Duration::from_secs))
     }
 
     fn create_index(&self, table: &TableInfo, index: &IndexSpec) -> Result<()> {
@@ -257,14 +282,16 @@ impl Catalog for NodeCatalog {
             multi: index.multi,
             geo: index.geo,
         })?;
-        self.ground.settle(|state| state.table(id).is_none_or(|table| table.index(&name).is_some()))
+        self.ground.settle_table(id, |state| state.table(id).is_none_or(|table| table.index(&name).is_some()))
     }
 
     fn drop_index(&self, table: &TableInfo, name: &str) -> Result<()> {
         let (_, stored) = self.stored(table)?;
         let id = stored.id;
         match self.ground.propose_raw(Command::DropIndex { table: id, name: name.to_owned() }) {
-            Ok(_) => self.ground.settle(|state| state.table(id).is_none_or(|table| table.index(name).is_none())),
+            Ok(_) => {
+                self.ground.settle_table(id, |state| state.table(id).is_none_or(|table| table.index(name).is_none()))
+            }
             Err(Failure::Refused(StateError::IndexNotFound { .. })) => {
                 let (db, table) = (&table.db_name, &table.name);
                 Err(Error::op_failed(format!("Index `{name}` does not exist on table `{db}.{table}`.")))
@@ -281,7 +308,7 @@ impl Catalog for NodeCatalog {
         let id = stored.id;
         let command = Command::RenameIndex { table: id, from: old.to_owned(), to: new.to_owned(), overwrite };
         match self.ground.propose_raw(command) {
-            Ok(_) => self.ground.settle(|state| {
+            Ok(_) => self.ground.settle_table(id, |state| {
                 state.table(id).is_none_or(|table| table.index(old).is_none() && table.index(new).is_some())
             }),
             Err(Failure::Refused(StateError::IndexNotFound { .. } | StateError::IndexExists { .. })) => {
@@ -307,7 +334,7 @@ impl Catalog for NodeCatalog {
         let before = stored.write_hook.clone().map(|definition| WriteHook { definition });
         let (id, wanted) = (stored.id, hook.map(|hook| hook.definition));
         self.ground.propose(Command::SetWriteHook { table: id, hook: wanted.clone() })?;
-        self.ground.settle(|state| state.table(id).is_none_or(|table| table.write_hook == wanted))?;
+        self.ground.settle_table(id, |state| state.table(id).is_none_or(|table| table.write_hook == wanted))?;
         Ok(before)
     }
 

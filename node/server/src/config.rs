@@ -69,6 +69,8 @@ pub struct Config {
     pub http: Option<Listen>,
     /// What this node calls itself to others.
     pub canonical_addresses: Vec<String>,
+    /// Where nodes of a cluster listen that is to take this one in, "host:port" each; empty: the node founds one of its own.
+    pub join: Vec<String>,
     /// What the nodes of a cluster share; `None`: this node is alone, and other nodes get no answer.
     pub cluster_secret: Option<ClusterSecret>,
     /// Memory for pages and changes that wait for a checkpoint, in bytes.
@@ -186,6 +188,7 @@ impl Config {
             cluster: listen("bind-cluster", "cluster-port", 29015)?,
             http: (!value::flag(given, "no-http-admin")?).then_some(http),
             canonical_addresses: given.all("canonical-address").to_vec(),
+            join: Vec::new(),
             cluster_secret: None,
             cache_bytes,
             query_bytes: value::query_bytes(cache_bytes),

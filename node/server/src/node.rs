@@ -176,7 +176,8 @@ impl Node {
         let log_writer =
             storage_threads::start_log_writer(&*threads, &engine, fatal.clone()).map_err(StartError::Thread)?;
         let raft = threads.executor(storage_threads::RAFT).map_err(StartError::Thread)?;
-        let node_id = identify(&engine, &*random).map_err(|source| StartError::storage(&config, source))?;
+        let node_id = identify(&engine, &*random, config.join.is_empty())
+            .map_err(|source| StartError::storage(&config, source))?;
         let rpc = threads.executor("cluster").map_err(StartError::Thread)?;
         let identity =
             config.cluster_secret.as_ref().map(|secret| Arc::new(Identity::new(node_id, &secret.0, clock.clone())));
@@ -451,12 +452,17 @@ fn engine_options(cache_bytes: usize) -> EngineOptions {
 }
 
 /// Who this directory is; a new one becomes somebody.
-fn identify(engine: &Engine, random: &dyn Random) -> Result<NodeId, StorageError> {
+///
+/// A node that is to be taken in by others belongs to no cluster until they have done so; until then it has another number
+/// at each start.
+fn identify(engine: &Engine, random: &dyn Random, founds: bool) -> Result<NodeId, StorageError> {
     if let Some(node) = engine.identity().node {
         return Ok(NodeId(node));
     }
     let (cluster, node) = (random_uuid(random), random_uuid(random));
-    engine.set_identity(cluster, node)?;
+    if founds {
+        engine.set_identity(cluster, node)?;
+    }
     Ok(NodeId(node))
 }
 

@@ -1,11 +1,9 @@
-//! The documents of `db_config`, `table_config` and `table_status`, which DDL answers too.
+//! The documents of `db_config` and `table_config`, which DDL answers too.
 
 use photondb_cluster_state::{ClusterState, Durability, Shard, Table, WriteAcks};
 use photondb_proto::NodeId;
 use photondb_query::catalog::{IdentifierFormat, WriteHook};
 use photondb_reql::datum::{Datum, Object};
-
-use super::Ground;
 
 /// A row of `db_config`.
 pub(crate) fn db_config(id: &str, name: &str) -> Datum {
@@ -32,16 +30,14 @@ pub(crate) fn database(state: &ClusterState, table: &Table, format: IdentifierFo
     }
 }
 
-fn servers(state: &ClusterState, shard: &Shard, format: IdentifierFormat) -> Vec<Datum> {
-    shard.members.iter().map(|member| server(state, member.node, format)).collect()
-}
-
 /// A row of `table_config`.
 pub(crate) fn table_config(state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
     let shard = |shard: &Shard| {
-        let replicas = servers(state, shard, format);
+        let shown = |node| server(state, node, format);
+        let replicas: Vec<Datum> = shard.placement.nodes().map(shown).collect();
+        let nonvoting: Vec<Datum> = shard.placement.nonvoting.iter().copied().map(shown).collect();
         Datum::Object(Object::from([
-            ("nonvoting_replicas", Datum::from(Vec::new())),
+            ("nonvoting_replicas", Datum::from(nonvoting)),
             ("primary_replica", replicas.first().cloned().unwrap_or(Datum::Null)),
             ("replicas", Datum::from(replicas)),
         ]))
@@ -73,31 +69,4 @@ fn write_acks(acks: WriteAcks) -> &'static str {
         WriteAcks::Majority => "majority",
         WriteAcks::Single => "single",
     }
-}
-
-/// A row of `table_status`.
-pub(crate) fn status_of(ground: &Ground, state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
-    let ready = ground.is_ready(table.id);
-    let shard = |shard: &Shard| {
-        let replicas = servers(state, shard, format);
-        let shown = |server: &Datum| {
-            let state = if ready { "ready" } else { "transitioning" };
-            Datum::Object(Object::from([("server", server.clone()), ("state", Datum::from(state))]))
-        };
-        let primaries: Vec<Datum> = replicas.iter().take(usize::from(ready)).cloned().collect();
-        Datum::Object(Object::from([
-            ("primary_replicas", Datum::from(primaries)),
-            ("replicas", Datum::from(replicas.iter().map(shown).collect::<Vec<_>>())),
-        ]))
-    };
-    let leader = table.shards.first().and_then(|shard| shard.members.first()).filter(|_| ready);
-    let levels = ["all_replicas_ready", "ready_for_outdated_reads", "ready_for_reads", "ready_for_writes"];
-    Datum::Object(Object::from([
-        ("db", database(state, table, format)),
-        ("id", Datum::from(table.id.to_string())),
-        ("name", Datum::from(table.name.as_str())),
-        ("raft_leader", leader.map_or(Datum::Null, |member| server(state, member.node, format))),
-        ("shards", Datum::from(table.shards.iter().map(shard).collect::<Vec<_>>())),
-        ("status", Datum::Object(levels.into_iter().map(|level| (level, ready)).collect())),
-    ]))
 }

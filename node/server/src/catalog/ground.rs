@@ -4,21 +4,25 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Command, Response, StateError};
+use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table};
 use photondb_controller::ControllerError;
 use photondb_proto::{NodeId, TableId};
+use photondb_query::catalog::Readiness;
 use photondb_replica::TableReplicas;
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::{fiber, task};
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
-use super::{LOOK_EVERY, ServerFacts};
+use super::{LOOK_EVERY, Overview, ServerFacts};
 use crate::node::activity::{TableCounts, Totals};
 use crate::node::{Cluster, Foundation};
 
 /// How long DDL waits until this node serves what it made.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The longest pause between two looks.
+const LOOK_EVERY_MAX: Duration = Duration::from_millis(50);
 
 /// The node and its cluster, as one client thread uses them.
 pub(crate) struct Ground {
@@ -130,26 +134,61 @@ impl Ground {
         }
     }
 
-    /// Waits until every replica of a table that belongs here runs and leads.
-    pub fn wait_for_replicas(&self, table: TableId, limit: Option<Duration>) -> Result<()> {
+    /// As [`Ground::settle`], and then until every shard of the table, wherever it is led, has followed.
+    pub fn settle_table(&self, table: TableId, holds: impl Fn(&ClusterState) -> bool) -> Result<()> {
+        self.settle(holds)?;
+        let served = fiber::wait(task::timeout(SETTLE_TIME_MAX, async {
+            let mut pause = LOOK_EVERY;
+            loop {
+                let state = self.state();
+                let Some(stored) = state.table(table) else { return };
+                if self.cluster.replicas.is_served(&state, stored).await {
+                    return;
+                }
+                task::sleep(pause).await;
+                pause = (pause * 2).min(LOOK_EVERY_MAX);
+            }
+        }));
+        served.map_err(|_| {
+            Error::op_indeterminate("The change was accepted, but not every shard of the table follows it yet.")
+        })
+    }
+
+    /// The state with everything that was acknowledged before, by whatever node.
+    pub fn newest_state(&self) -> Result<Arc<ClusterState>> {
+        fiber::wait(self.cluster.controller.confirm()).map_err(|error| Error::op_failed(error.to_string()))
+    }
+
+    /// How the members of a table are.
+    pub fn overview(&self, state: &ClusterState, table: &Table) -> Overview {
+        Overview(fiber::wait(self.cluster.replicas.statuses(state, table)))
+    }
+
+    /// Waits until a table is as ready as asked for.
+    pub fn wait_for_replicas(&self, table: TableId, readiness: Readiness, limit: Option<Duration>) -> Result<()> {
         let clock = &self.foundation.clock;
         let began = clock.now();
+        let mut pause = LOOK_EVERY;
         loop {
-            if self.is_ready(table) {
-                return Ok(());
-            }
-            if self.state().table(table).is_none() {
+            let state = self.state();
+            let Some(stored) = state.table(table) else {
                 return Err(Error::op_failed("The table was dropped meanwhile."));
+            };
+            if self.overview(&state, stored).readiness(stored).is_some_and(|is| is >= readiness) {
+                return Ok(());
             }
             if limit.is_some_and(|limit| clock.now().since(began) >= limit) {
                 return Err(Error::op_failed("Timed out while waiting for tables."));
             }
-            fiber::wait(task::sleep(LOOK_EVERY));
+            fiber::wait(task::sleep(pause));
+            pause = (pause * 2).min(LOOK_EVERY_MAX);
         }
     }
 
-    /// Whether every replica of a table that belongs here runs and leads.
+    /// Whether the table can be read and written.
     pub fn is_ready(&self, table: TableId) -> bool {
-        self.replicas(table).is_some_and(|replicas| replicas.shards().iter().all(|replica| replica.is_leading()))
+        let state = self.state();
+        let ready = |stored| self.overview(&state, stored).readiness(stored) >= Some(Readiness::Writes);
+        state.table(table).is_some_and(|stored| ready(stored))
     }
 }

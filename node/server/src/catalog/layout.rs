@@ -1,43 +1,58 @@
-//! Whether there are servers for the replicas that are asked for.
+//! Where the replicas lie that are asked for, in RethinkDB's words when they cannot.
 
-use photondb_cluster_state::{ClusterState, Node};
+use photondb_cluster_state::plan::{self, DEFAULT_TAG, PlaceError, Tagged, Wish};
+use photondb_cluster_state::{ClusterState, Placement, Table};
 use photondb_query::catalog::{Layout, Replicas};
 use photondb_reql::error::{Error, Result};
 
-/// The tag of servers that were given none.
-const DEFAULT_TAG: &str = "default";
+/// Replicas of a shard when the user leaves it to the cluster, and servers from which on there are as many: two bear the loss
+/// of none.
+const REPLICAS_DEFAULT: usize = 3;
 
 /// RethinkDB's limit.
 const SHARDS_MAX: u32 = 64;
 
-/// Checks it against the servers there are.
-pub(super) fn check(state: &ClusterState, layout: &Layout) -> Result<()> {
+/// A placement for each shard.
+pub(crate) fn place(state: &ClusterState, layout: &Layout, table: Option<&Table>) -> Result<Vec<Placement>> {
     if layout.shards > SHARDS_MAX {
         return Err(Error::op_failed(format!("Maximum number of shards is {SHARDS_MAX}.")));
     }
-    match &layout.replicas {
-        Replicas::Default => {}
-        Replicas::Count(count) => enough(state, DEFAULT_TAG, *count)?,
-        Replicas::Tagged { counts, .. } => counts.iter().try_for_each(|(tag, count)| enough(state, tag, *count))?,
-    }
-    if layout.shards > 1 {
-        return Err(Error::op_failed(format!(
-            "{} shards are not supported yet: a table has one shard. Leave out `shards`, or set it to 1.",
-            layout.shards
-        )));
-    }
-    Ok(())
+    let tagged = |tag: &str, count: u64, votes: bool| {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        Tagged { tag: tag.to_owned(), count, votes }
+    };
+    let (replicas, primary) = match &layout.replicas {
+        Replicas::Default => {
+            let servers = state.nodes().filter(|node| node.is_up() && node.has_tag(DEFAULT_TAG)).count();
+            let count = if servers < REPLICAS_DEFAULT { 1 } else { REPLICAS_DEFAULT };
+            (vec![tagged(DEFAULT_TAG, count as u64, true)], DEFAULT_TAG.to_owned())
+        }
+        Replicas::Count(count) => (vec![tagged(DEFAULT_TAG, *count, true)], DEFAULT_TAG.to_owned()),
+        Replicas::Tagged { counts, primary, nonvoting } => {
+            let of_tag = |(tag, count): &(photondb_reql::Str, u64)| tagged(tag, *count, !nonvoting.contains(tag));
+            (counts.iter().map(of_tag).collect(), primary.to_string())
+        }
+    };
+    let wish = Wish { shards: layout.shards as usize, replicas, primary };
+    plan::place(state, &wish, table).map_err(|error| match error {
+        PlaceError::TooFew { tag, wanted, there } => Error::op_failed(format!(
+            "Can't put {wanted} replicas on servers with the tag `{tag}` because there are only {there} servers with the \
+             tag `{tag}`. It's impossible to have more replicas of the data than there are servers."
+        )),
+        PlaceError::NoPrimary { tag } => Error::op_failed(format!(
+            "Can't use server tag `{tag}` for primary replicas because you specified no replicas in server tag `{tag}`."
+        )),
+    })
 }
 
-fn enough(state: &ClusterState, tag: &str, wanted: u64) -> Result<()> {
-    // A server without any tag counts as one with the default tag.
-    let tagged = |node: &Node| node.tags.contains(tag) || (node.tags.is_empty() && tag == DEFAULT_TAG);
-    let servers = state.nodes().filter(|node| tagged(node)).count() as u64;
-    if wanted <= servers {
+/// A table keeps its number of shards: they cannot be cut or joined yet.
+pub(crate) fn check_shards(table: &Table, wanted: usize) -> Result<()> {
+    if table.shards.len() == wanted {
         return Ok(());
     }
     Err(Error::op_failed(format!(
-        "Can't put {wanted} replicas on servers with the tag `{tag}` because there are only {servers} servers with the \
-         tag `{tag}`. It's impossible to have more replicas of the data than there are servers."
+        "The table has {} shards; the number of shards of a table cannot be changed to {wanted} yet. Make a table with \
+         {wanted} shards and copy the documents.",
+        table.shards.len()
     )))
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER};
 use photondb_consensus::ConsensusError;
-use photondb_controller::{Controller, ControllerError, Registration};
+use photondb_controller::{Begin, Controller, ControllerError, Options, Parts, Registration};
 use photondb_replica::reconcile::Failures;
 use photondb_replica::{ReplicaError, Replicas};
+use photondb_runtime::peers::Service;
 use photondb_runtime::random::Random;
 use photondb_runtime::task::sleep;
 use photondb_storage::wal::{StreamId, StreamState, Wal};
@@ -35,32 +36,38 @@ impl Cluster {
     /// Joins, or founds a cluster of one; returns when the replicas that the state orders are running.
     pub(super) async fn join(foundation: &Arc<Foundation>, config: &Config) -> Result<Arc<Cluster>, StartError> {
         let registration = registration(foundation, config);
-        if let Some(identity) = &foundation.identity {
-            identity.enter(registration.cluster.0);
-        }
+        let begin = match config.join.as_slice() {
+            [] => Begin::Found,
+            contacts => Begin::Join(contacts.to_vec()),
+        };
+        let parts = parts(foundation);
         let own = foundation.clone();
         let initial_password = config.initial_password.clone();
         let directory = config.directory.clone();
         let joining = foundation.raft.spawn(async move {
-            let controller = Controller::open(&own.groups, own.engine.clone(), &registration).await.map_err(
-                |error| match error {
-                    ControllerError::Consensus(ConsensusError::Suspect { lost, .. }) => {
-                        let mut losses = vec![(cluster_state_name(), lost)];
-                        losses.extend(other_streams(own.engine.wal()));
-                        StartError::loss(&directory, losses)
-                    }
-                    error => StartError::Cluster(error.to_string()),
-                },
-            )?;
+            let failed = |error: ControllerError| match error {
+                ControllerError::Consensus(ConsensusError::Suspect { lost, .. }) => {
+                    let mut losses = vec![(cluster_state_name(), lost)];
+                    losses.extend(other_streams(own.engine.wal()));
+                    StartError::loss(&directory, losses)
+                }
+                error => StartError::Cluster(error.to_string()),
+            };
+            let (boots, founds) = (registration.boots, matches!(begin, Begin::Found));
+            let controller = Controller::new(parts, registration).map_err(&failed)?;
+            // Others may have to be answered before this one can be registered.
+            own.services.set(Service::Control, controller.service());
+            controller.start(begin).await.map_err(&failed)?;
             // Only a directory that is opened for the first time: later the password is the administrator's affair.
-            let made_password = match registration.boots {
-                1 => set_initial_password(&controller, initial_password, &*own.random).await?,
+            let made_password = match boots {
+                1 if founds => set_initial_password(&controller, initial_password, &*own.random).await?,
                 _ => None,
             };
             for damage in own.engine.wal().damage() {
                 tracing::warn!("{damage}");
             }
             let replicas = Replicas::new(own.node_id, own.engine.clone(), own.groups.clone(), own.raft.clone());
+            replicas.connect(controller.clone());
             let states = controller.watch();
             let (announce, reconciled) = watch::channel(Arc::new(ClusterState::at_birth()));
             let first = controller.state();
@@ -137,6 +144,24 @@ fn lost_tables(failures: &Failures, state: &ClusterState) -> Option<Vec<(String,
     });
     let lost = lost.collect::<Vec<_>>();
     (!lost.is_empty()).then_some(lost)
+}
+
+fn parts(foundation: &Foundation) -> Parts {
+    let identity = foundation.identity.clone();
+    Parts {
+        groups: foundation.groups.clone(),
+        engine: foundation.engine.clone(),
+        executor: foundation.raft.clone(),
+        peers: foundation.peers.clone(),
+        clock: foundation.clock.clone(),
+        random: foundation.random.clone(),
+        options: Options::default(),
+        entered: Arc::new(move |cluster| {
+            if let Some(identity) = &identity {
+                identity.enter(cluster.0);
+            }
+        }),
+    }
 }
 
 fn registration(foundation: &Foundation, config: &Config) -> Registration {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
+use photondb_query::catalog::Readiness;
 use photondb_query::table::{
     Access, Glanced, IndexInfo, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions,
     WriteResult,
@@ -33,7 +34,7 @@ impl UserTable {
         let db = state.database(stored.database);
         let db_name = db.map_or("__deleted_database__", |database| database.name.as_str());
         if ground.replicas(stored.id).is_none() {
-            ground.wait_for_replicas(stored.id, Some(OPEN_TIME_MAX)).map_err(|_| {
+            ground.wait_for_replicas(stored.id, Readiness::Writes, Some(OPEN_TIME_MAX)).map_err(|_| {
                 Error::op_failed(format!(
                     "Cannot open table `{db_name}.{}`: primary replica for shard [\"\", +inf) not available.",
                     stored.name

@@ -71,8 +71,12 @@ impl Contents for TableConfig {
         if database != table.database {
             viewer.require_config(Scope::Database(database))?;
         }
-        if !same("shards")? {
-            shards::check(viewer, &required("shards")?)?;
+        let placements = match same("shards")? {
+            true => None,
+            false => Some(shards::read(viewer, &required("shards")?)?),
+        };
+        if let Some(placements) = &placements {
+            catalog::check_shards(table, placements.len())?;
         }
         if *name != *table.name || database != table.database {
             let named = |id| viewer.state.database(id).map_or("", |database| database.name.as_str());
@@ -92,6 +96,9 @@ impl Contents for TableConfig {
             let (durability, write_acks) = (Some(durability), Some(write_acks));
             let settings = TableSettings { durability, write_acks, ..TableSettings::default() };
             viewer.ground.propose(Command::SetTableConfig { id, settings })?;
+        }
+        if let Some(shards) = placements {
+            viewer.ground.propose(Command::Place { table: id, shards })?;
         }
         let state = viewer.ground.state();
         Ok(state.table(id).map_or(Datum::Null, |table| catalog::table_config(&state, table, viewer.format)))

@@ -1,7 +1,7 @@
 //! Creating a table by inserting its row. Name and database are enough; the rest is as `table_create` has it.
 
-use photondb_cluster_state::{Command, NewShard, Scope};
-use photondb_proto::{DatabaseId, KeyRange, TableId};
+use photondb_cluster_state::{Command, Scope};
+use photondb_proto::{DatabaseId, TableId};
 use photondb_query::catalog::IdentifierFormat;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
@@ -42,9 +42,10 @@ pub(super) fn create(viewer: &Viewer<'_>, key: &Datum, new: &Datum) -> Result<Da
             return Err(wrong(viewer, &format!("In `primary_key`: Expected a string; got {}", other.print())));
         }
     };
-    if let Some(wanted) = row.get("shards") {
-        shards::check(viewer, &wanted)?;
-    }
+    let placements = match row.get("shards") {
+        Some(wanted) => shards::read(viewer, &wanted)?,
+        None => catalog::place(&viewer.state, &Default::default(), None)?,
+    };
     let write_acks = write_acks(viewer, &row.get("write_acks").unwrap_or(Datum::from("majority")))?;
     let durability = durability(viewer, &row.get("durability").unwrap_or(Datum::from("hard")))?;
     let unknown = fields::unknown(row, FIELDS);
@@ -63,11 +64,13 @@ pub(super) fn create(viewer: &Viewer<'_>, key: &Datum, new: &Datum) -> Result<Da
         primary_key,
         durability,
         write_acks,
-        shards: vec![NewShard { range: KeyRange::all(), nodes: vec![viewer.ground.node()] }],
+        shards: catalog::new_shards(&placements),
         compression: catalog::stored_compression(Default::default()),
     })?;
-    viewer.ground.settle(|state| state.table(id).is_some())?;
-    viewer.ground.wait_for_replicas(id, None)?;
+    if placements.iter().any(|placement| !placement.nonvoting.is_empty()) {
+        viewer.ground.propose(Command::Place { table: id, shards: placements })?;
+    }
+    viewer.ground.settle_table(id, |state| state.table(id).is_some())?;
     let state = viewer.ground.state();
     Ok(state.table(id).map_or(Datum::Null, |table| catalog::table_config(&state, table, viewer.format)))
 }

@@ -1,8 +1,9 @@
-//! What somebody writes into the field `shards`. There is one node, so that only one layout can be meant; what is meant is
-//! checked all the same, and said in RethinkDB's words.
+//! What somebody writes into the field `shards`, and what is wrong with it in RethinkDB's words.
 
 use std::collections::BTreeSet;
 
+use photondb_cluster_state::Placement;
+use photondb_cluster_state::limits::SHARDS_PER_TABLE_MAX;
 use photondb_proto::NodeId;
 use photondb_query::catalog::IdentifierFormat;
 use photondb_reql::datum::{Datum, Object};
@@ -11,24 +12,23 @@ use photondb_reql::error::{Error, Result};
 use super::wrong;
 use crate::tables::system::{Viewer, fields};
 
-/// Checks that the table can lie as `wanted` says.
-pub(super) fn check(viewer: &Viewer<'_>, wanted: &Datum) -> Result<()> {
+/// Where the replicas of each shard are to be, as `wanted` says.
+pub(super) fn read(viewer: &Viewer<'_>, wanted: &Datum) -> Result<Vec<Placement>> {
     let Datum::Array(shards) = wanted else {
         return Err(wrong(viewer, &format!("In `shards`: Expected an array, got {}", wanted.print())));
     };
     if shards.is_empty() {
         return Err(wrong(viewer, "In `shards`: You must specify at least one shard."));
     }
-    for shard in shards.iter() {
-        check_shard(viewer, &shard).map_err(|what| wrong(viewer, &format!("In `shards`: {what}")))?;
+    let read = |shard| read_shard(viewer, &shard).map_err(|what| wrong(viewer, &format!("In `shards`: {what}")));
+    let placements: Vec<Placement> = shards.iter().map(read).collect::<Result<_>>()?;
+    if placements.len() > SHARDS_PER_TABLE_MAX {
+        return Err(Error::op_failed(format!("Maximum number of shards is {SHARDS_PER_TABLE_MAX}.")));
     }
-    if shards.len() > 1 {
-        return Err(Error::op_failed(format!("{} shards are not supported yet: a table has one shard.", shards.len())));
-    }
-    Ok(())
+    Ok(placements)
 }
 
-fn check_shard(viewer: &Viewer<'_>, shard: &Datum) -> std::result::Result<(), String> {
+fn read_shard(viewer: &Viewer<'_>, shard: &Datum) -> std::result::Result<Placement, String> {
     let Datum::Object(shard) = shard else { return Err(format!("Expected an object, got {}", shard.print())) };
     let replicas = servers(viewer, shard, "replicas")?.ok_or("Expected a field named `replicas`.")?;
     if replicas.is_empty() {
@@ -50,7 +50,11 @@ fn check_shard(viewer: &Viewer<'_>, shard: &Datum) -> std::result::Result<(), St
         return Err(format!("The primary replica (`{shown}`) must not be a nonvoting replica."));
     }
     let unknown = fields::unknown(shard, &["replicas", "nonvoting_replicas", "primary_replica"]);
-    if unknown.is_empty() { Ok(()) } else { Err(format!("Unexpected key(s): {}", unknown.join(", "))) }
+    if !unknown.is_empty() {
+        return Err(format!("Unexpected key(s): {}", unknown.join(", ")));
+    }
+    let others = replicas.difference(&nonvoting).copied().filter(|replica| *replica != server);
+    Ok(Placement { voters: std::iter::once(server).chain(others).collect(), nonvoting })
 }
 
 fn servers(viewer: &Viewer<'_>, shard: &Object, field: &str) -> std::result::Result<Option<BTreeSet<NodeId>>, String> {
