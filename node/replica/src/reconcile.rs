@@ -118,7 +118,9 @@ impl Replicas {
         let mut outcome = Ok(());
         for shard in &table.shards {
             let Some(member) = shard.member_on(self.node).filter(|member| !member.role.is_broken()) else { continue };
-            if self.shard(shard.id).is_some_and(|replica| replica.member == member.id) {
+            let running = self.table(table.id);
+            let runs = |replicas: &TableReplicas| replicas.shards().iter().any(|replica| replica.member == member.id);
+            if running.is_some_and(|replicas| runs(&replicas)) {
                 continue;
             }
             match self.start_member(table, shard, member.id).await {

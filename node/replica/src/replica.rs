@@ -17,6 +17,8 @@ use crate::proposer::Proposer;
 pub struct Replica {
     /// The shard; its group has the same number.
     pub id: ShardId,
+    /// Its table.
+    pub table: TableId,
     /// This node's member of the group.
     pub member: MemberId,
     /// The keys it holds.

@@ -63,12 +63,10 @@ impl Replicas {
         let mut asking = Vec::new();
         for (node, shards) in wanted {
             if node == self.node {
-                found.extend(
-                    shards
-                        .into_iter()
-                        .filter_map(|id| self.shard(id))
-                        .map(|replica| (replica.member, replica.status())),
-                );
+                let running = self.table(table.id);
+                let running = running.iter().flat_map(|replicas| replicas.shards());
+                let wanted = running.filter(|replica| shards.contains(&replica.id));
+                found.extend(wanted.map(|replica| (replica.member, replica.status())));
             } else if state.node(node).is_some_and(|node| node.is_up())
                 && let Some(controller) = self.controller().cloned()
             {
@@ -85,10 +83,12 @@ impl Replicas {
 
     /// Whether each shard of the table has a leader that has brought it to the table's schema.
     pub async fn is_served(&self, state: &ClusterState, table: &Table) -> bool {
-        let here = |shard: &photondb_cluster_state::Shard| {
-            self.shard(shard.id).is_some_and(|replica| serves(&replica.status(), table))
+        let running = self.table(table.id);
+        let serves_here = |shard: &photondb_cluster_state::Shard| {
+            let replica = running.iter().flat_map(|replicas| replicas.shards()).find(|replica| replica.id == shard.id);
+            replica.is_some_and(|replica| serves(&replica.status(), table))
         };
-        if table.shards.iter().all(here) {
+        if table.shards.iter().all(serves_here) {
             return true;
         }
         let statuses = self.statuses(state, table).await;

@@ -168,6 +168,23 @@ fn it_is_refused_until_it_is_built_and_holds_nothing_old_then() {
 }
 
 #[test]
+fn building_it_again_changes_nothing_that_replicas_must_agree_on() {
+    let engine = Engine::in_memory(EngineOptions::default());
+    let set = old_shard(&engine);
+    // A replica that lives on has all indexes as the log made them.
+    let mut living = Fed::of(engine.create_tree_set(TreeSetId(2)).expect("a new tree set"));
+    for (id, name) in [(1, "printed"), (2, "field"), (3, "place")] {
+        living.create_index(id, name, FIELD, false);
+    }
+    let mut restarted = Fed { position: 100, ..Fed::of(set) };
+    assert!(index_of(&restarted.shard, "printed").tree.0 >= trees::BUILT_AGAIN_FROM);
+    for fed in [&mut living, &mut restarted] {
+        fed.create_index(4, "next", FIELD, false);
+    }
+    assert_eq!(index_of(&living.shard, "next").tree, index_of(&restarted.shard, "next").tree);
+}
+
+#[test]
 fn it_is_built_again_also_when_it_comes_with_a_snapshot() {
     let (old, new) = (Engine::in_memory(EngineOptions::default()), Engine::in_memory(EngineOptions::default()));
     let set = old_shard(&old);

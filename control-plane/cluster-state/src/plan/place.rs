@@ -131,3 +131,96 @@ pub(super) fn loads(state: &ClusterState, without: Option<TableId>) -> BTreeMap<
     }
     loads
 }
+
+#[cfg(test)]
+mod tests {
+    use photondb_proto::KeyRange;
+
+    use super::*;
+    use crate::command::{Command, NewShard};
+    use crate::membership::{Incarnation, Liveness};
+    use crate::schema::{Compression, Durability, WriteAcks};
+
+    fn cluster(tags: &[&[&str]]) -> ClusterState {
+        let mut state = ClusterState::at_birth();
+        for (number, tags) in tags.iter().enumerate() {
+            let register = Command::RegisterNode {
+                id: NodeId(number as u128 + 1),
+                name: format!("n{number}"),
+                tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+                addresses: vec![],
+                boots: 1,
+                incarnation: Incarnation(1),
+            };
+            crate::apply(&mut state, &register).unwrap();
+        }
+        state
+    }
+
+    fn wish(shards: usize, replicas: &[(&str, usize, bool)], primary: &str) -> Wish {
+        let tagged =
+            |(tag, count, votes): &(&str, usize, bool)| Tagged { tag: (*tag).to_owned(), count: *count, votes: *votes };
+        Wish { shards, replicas: replicas.iter().map(tagged).collect(), primary: primary.to_owned() }
+    }
+
+    fn counts<'a>(nodes: impl Iterator<Item = NodeId> + 'a) -> BTreeMap<NodeId, usize> {
+        let mut counts = BTreeMap::new();
+        nodes.for_each(|node| *counts.entry(node).or_default() += 1);
+        counts
+    }
+
+    #[test]
+    fn replicas_and_primaries_are_spread_evenly() {
+        let state = cluster(&[&[], &[], &[], &[]]);
+        let placed = place(&state, &wish(8, &[("default", 3, true)], "default"), None).unwrap();
+        assert_eq!(placed.len(), 8);
+        let replicas = counts(placed.iter().flat_map(Placement::nodes));
+        assert!(replicas.values().all(|count| *count == 6), "{replicas:?}");
+        let primaries = counts(placed.iter().map(|placement| placement.voters[0]));
+        assert!(primaries.values().all(|count| *count == 2), "{primaries:?}");
+    }
+
+    #[test]
+    fn a_table_stays_where_it_is_and_a_node_that_is_down_gets_nothing() {
+        let mut state = cluster(&[&[], &[], &[], &[]]);
+        let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(4), NodeId(2), NodeId(3)] }];
+        let create = Command::CreateTable {
+            id: TableId(1),
+            database: state.database_named("test").unwrap().id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards,
+            compression: Compression::None,
+        };
+        crate::apply(&mut state, &create).unwrap();
+        let three = wish(1, &[("default", 3, true)], "default");
+        let table = state.table(TableId(1)).unwrap().clone();
+        let placed = place(&state, &three, Some(&table)).unwrap();
+        assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [2, 3, 4].map(NodeId).into());
+        assert_eq!(placed[0].voters[0], NodeId(4), "its primary too");
+        // Another table goes where this one is not.
+        let one = place(&state, &wish(1, &[("default", 1, true)], "default"), None).unwrap();
+        assert_eq!(one[0].voters, [NodeId(1)]);
+        let down = Command::SetLiveness { id: NodeId(3), boots: 1, liveness: Liveness::Down };
+        crate::apply(&mut state, &down).unwrap();
+        let placed = place(&state, &three, Some(&table)).unwrap();
+        assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [1, 2, 4].map(NodeId).into());
+        let four = place(&state, &wish(1, &[("default", 4, true)], "default"), None);
+        assert_eq!(four, Err(PlaceError::TooFew { tag: "default".into(), wanted: 4, there: 3 }));
+    }
+
+    #[test]
+    fn tags_say_where_replicas_go_and_which_vote() {
+        let state = cluster(&[&["a"], &["a"], &["b"], &["b", "a"]]);
+        let wanted = wish(2, &[("a", 2, true), ("b", 1, false)], "a");
+        for placement in place(&state, &wanted, None).unwrap() {
+            assert_eq!((placement.voters.len(), placement.nonvoting.len()), (2, 1));
+            assert!(placement.voters.iter().all(|node| state.node(*node).unwrap().has_tag("a")));
+            assert!(placement.nonvoting.iter().all(|node| state.node(*node).unwrap().has_tag("b")));
+        }
+        let primary_elsewhere = place(&state, &wish(1, &[("a", 1, true), ("b", 1, false)], "b"), None);
+        assert_eq!(primary_elsewhere, Err(PlaceError::NoPrimary { tag: "b".into() }));
+    }
+}

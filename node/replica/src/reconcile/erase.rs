@@ -105,6 +105,7 @@ fn is_held(role: photondb_cluster_state::Role) -> bool {
 }
 
 fn is_wanted(state: &ClusterState, replica: &Replica) -> bool {
-    let member = state.shard(replica.id).and_then(|(_, shard)| shard.member(replica.member));
+    let mut shards = state.table(replica.table).into_iter().flat_map(|table| &table.shards);
+    let member = shards.find(|shard| shard.id == replica.id).and_then(|shard| shard.member(replica.member));
     member.is_some_and(|member| !member.role.is_broken())
 }

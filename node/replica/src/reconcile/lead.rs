@@ -60,7 +60,8 @@ impl Replicas {
         led_for: Duration,
     ) -> Result<bool, ReplicaError> {
         let state = self.state();
-        let Some((table, shard)) = state.shard(replica.id) else { return Ok(false) };
+        let Some(table) = state.table(replica.table) else { return Ok(false) };
+        let Some(shard) = table.shards.iter().find(|shard| shard.id == replica.id) else { return Ok(false) };
         self.keep_schema(replica, table).await?;
         let mut busy = self.say_what_is_ready(replica, &state, shard).await?;
         busy |= self.keep_members(replica, term, shard).await?;

@@ -58,7 +58,16 @@ impl Replicas {
             }
         }
         let duty = Duty::new(machine.schema_changed());
-        Ok(Replica { id: shard.id, member, range: shard.range.clone(), shard: state, group, proposer, duty })
+        Ok(Replica {
+            id: shard.id,
+            table: table.id,
+            member,
+            range: shard.range.clone(),
+            shard: state,
+            group,
+            proposer,
+            duty,
+        })
     }
 
     /// Where the member's state is kept. What another member of the shard left there goes: a member that joins and has no log
