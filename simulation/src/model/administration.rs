@@ -19,7 +19,11 @@ impl Evaluation<'_> {
                 self.names(names.into_iter().chain(["rethinkdb".to_owned()]))
             }
             number::DB_CREATE | number::DB_DROP => {
-                let name = self.value(call.argument(0)?, scope)?.string()?.to_owned();
+                call.takes(1)?;
+                let Value::String(name) = self.value(call.argument(0)?, scope)? else {
+                    return Err(Fault::undefined("a name that is no string"));
+                };
+                is_name(&name)?;
                 let databases = self.database.databases_mut();
                 if call.number == number::DB_DROP {
                     let tables = databases.remove(&name).ok_or_else(|| is_not_there("Database", &name))?;
@@ -33,6 +37,7 @@ impl Evaluation<'_> {
             }
             number::TABLE_CREATE | number::TABLE_DROP => {
                 let TableName { database, table } = self.table_name(call, scope)?;
+                is_name(&table)?;
                 let tables = self.database.tables_mut(&database)?;
                 if call.number == number::TABLE_DROP {
                     tables.remove(&table).ok_or_else(|| is_not_there("Table", &table))?;
@@ -60,9 +65,9 @@ impl Evaluation<'_> {
         let Thing::Table(name) = self.evaluate(call.argument(0)?, scope)? else {
             return Err(Fault::undefined("administration of no table"));
         };
-        if matches!(call.number, number::WAIT | number::RECONFIGURE) {
-            let what = if call.number == number::WAIT { "ready" } else { "reconfigured" };
-            return self.done(&[(what, 1)]);
+        if call.number == number::WAIT {
+            call.knows(&["timeout"])?;
+            return self.done(&[("ready", 1)]);
         }
         let arguments = self.values(&call.arguments[1..], scope)?;
         let index = arguments.first().map(|index| index.string().map(str::to_owned)).transpose()?;
@@ -71,12 +76,6 @@ impl Evaluation<'_> {
             (number::INDEX_LIST, None) => {
                 let names: Vec<_> = indexes.iter().cloned().collect();
                 self.names(names)
-            }
-            (number::INDEX_WAIT, index) => {
-                if let Some(index) = index.filter(|index| !indexes.contains(index)) {
-                    return Err(is_not_there("Index", &index));
-                }
-                self.done(&[])
             }
             (number::INDEX_CREATE, Some(index)) => {
                 call.takes(2)?;
@@ -106,6 +105,15 @@ impl Evaluation<'_> {
         self.writes = true;
         let count = |(name, count): &(&str, usize)| ((*name).to_owned(), Value::Number(*count as f64));
         Ok(Thing::Value(Value::Object(counts.iter().map(count).collect())))
+    }
+}
+
+/// Errors: it has signs that a server may refuse.
+fn is_name(name: &str) -> Result<(), Fault> {
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
+    match !name.is_empty() && name.chars().all(is_plain) {
+        true => Ok(()),
+        false => Err(Fault::undefined(format_args!("the name {name:?}"))),
     }
 }
 

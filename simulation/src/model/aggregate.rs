@@ -61,7 +61,7 @@ impl Evaluation<'_> {
         let found = match term.as_str() {
             Some(name) => row.field(name).cloned(),
             None => {
-                let function = self.function(term, scope)?;
+                let function = self.explicit_function(term, scope)?;
                 self.apply(&function, std::slice::from_ref(row))
             }
         };
@@ -78,7 +78,10 @@ impl Evaluation<'_> {
                 call.takes(1)?;
                 Ok(Value::Number(rows.len() as f64))
             }
-            number::IS_EMPTY => Ok(Value::Bool(rows.is_empty())),
+            number::IS_EMPTY => {
+                call.takes(1)?;
+                Ok(Value::Bool(rows.is_empty()))
+            }
             number::CONTAINS => {
                 call.takes(2)?;
                 let wanted = self.value(call.argument(1)?, scope)?;
@@ -88,7 +91,7 @@ impl Evaluation<'_> {
                 if order == Order::Fixed && rows.len() > 1 {
                     return Err(Fault::undefined("the order of a reduction"));
                 }
-                let function = self.function(call.argument(1)?, scope)?;
+                let function = self.explicit_function(call.argument(1)?, scope)?;
                 let mut rows = rows.into_iter();
                 let first = rows.next().ok_or_else(|| Fault::missing("cannot reduce over an empty stream"))?;
                 rows.try_fold(first, |sum, row| self.apply(&function, &[sum, row]))

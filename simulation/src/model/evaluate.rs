@@ -87,6 +87,7 @@ impl Evaluation<'_> {
                 Value::Object(_) if !self.any_order => Ok(Expected::Summary(value)),
                 other => Err(Fault::undefined(format_args!("{other:?} made of writes"))),
             },
+            Thing::Value(value) if value.has_bounds() => Err(Fault::undefined("a bound as an answer")),
             Thing::Value(value) | Thing::One { row: value, .. } => Ok(Expected::Value(value, order)),
             Thing::Database(_) | Thing::Groups(_) => Err(Fault::undefined("an answer that is no value")),
             sequence => {
@@ -147,6 +148,14 @@ impl Evaluation<'_> {
                 })
             }
             _ => Ok(Function { parameters: Vec::new(), body: term, scope: scope.clone() }),
+        }
+    }
+
+    /// `term`, which must be a function and no value in the place of one.
+    pub fn explicit_function<'a>(&self, term: &'a Term, scope: &Scope) -> Result<Function<'a>, Fault> {
+        match Call::of(term)? {
+            Some(call) if call.number == number::FUNC => self.function(term, scope),
+            _ => Err(Fault::undefined("a value in the place of a function")),
         }
     }
 
@@ -238,7 +247,7 @@ impl Evaluation<'_> {
                 self.write(call, scope).map(Thing::Value)
             }
             DB_CREATE | DB_DROP | DB_LIST | TABLE_CREATE | TABLE_DROP | TABLE_LIST | INDEX_CREATE | INDEX_DROP
-            | INDEX_LIST | INDEX_WAIT | WAIT | RECONFIGURE => self.administer(call, scope),
+            | INDEX_LIST | WAIT => self.administer(call, scope),
             other => Err(Fault::undefined(format_args!("term {other}"))),
         }
     }

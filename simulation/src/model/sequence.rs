@@ -138,7 +138,7 @@ impl Evaluation<'_> {
         let (rows, order, keeps_documents) = match call.number {
             number::MAP | number::CONCAT_MAP => {
                 call.takes(2)?;
-                let function = self.function(call.argument(1)?, scope)?;
+                let function = self.explicit_function(call.argument(1)?, scope)?;
                 (self.mapped(rows, &function, call.number == number::CONCAT_MAP)?, order, false)
             }
             number::ORDER_BY => {
@@ -208,7 +208,7 @@ impl Evaluation<'_> {
                 let part = match term.as_str() {
                     Some(name) => row.field(name).cloned(),
                     None => {
-                        let function = self.function(term, scope)?;
+                        let function = self.explicit_function(term, scope)?;
                         self.apply(&function, std::slice::from_ref(&row))
                     }
                 };

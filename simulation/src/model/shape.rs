@@ -10,7 +10,12 @@ use crate::term::number;
 
 impl Evaluation<'_> {
     pub(super) fn shape(&mut self, call: &Call<'_>, scope: &Scope) -> Result<Thing, Fault> {
+        call.knows(&[])?;
         let subject = self.evaluate(call.argument(0)?, scope)?;
+        if matches!(call.number, number::PLUCK | number::WITHOUT | number::HAS_FIELDS) {
+            // Also where there is no row to look at.
+            self.field_names(&call.arguments[1..], scope)?;
+        }
         if let Thing::Groups(_) = subject {
             return Err(Fault::undefined("fields of groups"));
         }
@@ -81,10 +86,15 @@ impl Evaluation<'_> {
                 for term in rest {
                     let function = self.function(term, scope)?;
                     let other = self.apply(&function, std::slice::from_ref(&merged))?;
-                    other.fields()?;
+                    if !matches!(other, Value::Object(_)) {
+                        return Err(Fault::undefined("an object merged with something else"));
+                    }
                     merged = merged.merged(&other);
                 }
                 merged
+            }
+            number::KEYS | number::VALUES if call.arguments.len() != 1 || value == Value::Null => {
+                return Err(Fault::undefined("such keys or values"));
             }
             number::KEYS => Value::Array(value.fields()?.keys().map(|name| Value::String(name.clone())).collect()),
             number::VALUES => Value::Array(value.fields()?.values().cloned().collect()),

@@ -143,6 +143,16 @@ impl Value {
         Value::Object(merged)
     }
 
+    /// Whether there is a bound anywhere in it, which has no JSON.
+    pub fn has_bounds(&self) -> bool {
+        match self {
+            Value::MinVal | Value::MaxVal => true,
+            Value::Array(elements) => elements.iter().any(Value::has_bounds),
+            Value::Object(fields) => fields.values().any(Value::has_bounds),
+            _ => false,
+        }
+    }
+
     fn rank(&self) -> u8 {
         // By the names of the types.
         match self {

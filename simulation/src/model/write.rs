@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::evaluate::{Call, Evaluation, Function, Scope};
+use super::evaluate::{Call, Evaluation, Function, Scope, contains};
 use super::fault::Fault;
 use super::shape::pair;
 use super::thing::{TableName, Thing};
@@ -10,6 +10,9 @@ use super::value::Value;
 use crate::term::{Term, number};
 
 const PRIMARY_KEY: &str = "id";
+
+/// Longer keys are refused by the server.
+const KEY_BYTES_MAX: usize = 100;
 
 /// What became of one document.
 enum Fate {
@@ -44,12 +47,19 @@ impl Evaluation<'_> {
                 option.as_bool().ok_or_else(|| Fault::undefined("return_changes neither true nor false"))?
             }
         };
+        if call.option("durability").is_some_and(|option| *option != "hard" && *option != "soft") {
+            return Err(Fault::undefined("such a durability"));
+        }
         let subject = self.evaluate(call.argument(0)?, scope)?;
         if call.number == number::INSERT {
             let Thing::Table(table) = subject else { return Err(Fault::undefined("insert into no table")) };
             let summary = self.insert(call, &table, scope)?;
             return Ok(summary.value(returns_changes));
         }
+        if call.arguments[1..].iter().any(|argument| contains(argument, number::TABLE)) {
+            return Err(Fault::undefined("a write that reads tables"));
+        }
+        call.takes(if call.number == number::DELETE { 1 } else { 2 })?;
         let change = match call.number {
             number::UPDATE => Change::Update(self.function(call.argument(1)?, scope)?),
             number::REPLACE => Change::Replace(self.function(call.argument(1)?, scope)?),
@@ -91,7 +101,10 @@ impl Evaluation<'_> {
         let mut summary = Summary::default();
         for document in documents {
             let key = match document.field(PRIMARY_KEY) {
-                Ok(key @ (Value::Number(_) | Value::String(_))) => key.clone(),
+                Ok(key @ Value::Number(_)) => key.clone(),
+                Ok(Value::String(key)) if key.len() <= KEY_BYTES_MAX && !key.contains('\0') => {
+                    Value::String(key.clone())
+                }
                 _ => return Err(Fault::undefined("a document with a key of the server's, or with a strange one")),
             };
             let old = self.database.document(table, &key)?;
