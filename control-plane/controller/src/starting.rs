@@ -198,6 +198,10 @@ impl Inner {
                 }
                 Ok(Answer::Outcome(outcome)) => match Response::decode_outcome(&outcome.outcome)? {
                     Ok(_) => {}
+                    // Perhaps this node's own former self, with another disk: it gives way once it is known to be down.
+                    Err(taken @ StateError::NodeNameTaken { .. }) => {
+                        tracing::warn!("this node is not taken in yet: {taken}");
+                    }
                     Err(refused) => return Err(refused.into()),
                 },
                 Ok(_) => {}

@@ -121,6 +121,22 @@ fn a_lost_node_gives_its_vote_to_another_and_a_wiped_one_is_a_new_one() {
 }
 
 #[test]
+fn a_node_that_comes_back_at_once_with_an_empty_disk_waits_until_its_former_self_is_down() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let mut nodes = three(&world, &disks).await;
+        let third = nodes.pop().unwrap();
+        third.crash(&disks[2]).await;
+        let empty = SimulatedDisk::new(98);
+        let wiped = world.parts_of(6, 3, &empty);
+        wiped.controller.start(photondb_controller::Begin::Join(vec!["1:1".into()])).await.unwrap();
+        assert!(wiped.state().node(NodeId(3)).unwrap().is_lost());
+        let member = wiped.controller.group().member().0;
+        until("it votes in place of the former", SOON, || voters(&nodes[0]).contains(&member)).await;
+    });
+}
+
+#[test]
 fn a_copied_directory_is_refused() {
     in_a_world(async {
         let (world, disks) = (World::new(), disks(3));
