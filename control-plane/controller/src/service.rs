@@ -52,7 +52,10 @@ impl Inner {
                 self.heard.lock().hear(from, beat.boots, self.parts.clock.now());
                 Ok(Answer::Position(v1::Position::default()))
             }
-            Call::Vouch(_) => Ok(Answer::OtherOpening(v1::OtherOpening { boots: self.registered_boots(from) })),
+            Call::Vouch(_) => {
+                let boots = self.registered_boots(from).ok_or("there is no cluster here")?;
+                Ok(Answer::OtherOpening(v1::OtherOpening { boots }))
+            }
             Call::Renew(renew) => self.renew(from, MemberId(renew.failed)).await,
             Call::Replicas(body) => {
                 let replicas = self.replicas.get().ok_or("the node is starting")?;
@@ -114,14 +117,16 @@ impl Inner {
         self.replicated.applied().position().ok().flatten()
     }
 
-    /// The newest opening of `node` that this node has heard of, be it committed or not.
-    fn registered_boots(&self, node: NodeId) -> u64 {
+    /// The newest opening of `node` that this node has heard of, be it committed or not; 0: none. `None`: this node knows of no
+    /// cluster, and so can say nothing.
+    fn registered_boots(&self, node: NodeId) -> Option<u64> {
         let state = match self.group.get() {
             Some(_) => self.replicated.state(),
             // What is in the log is not applied before the group runs.
             None => state_on_disk(&self.parts.engine).unwrap_or_else(|_| self.replicated.state()),
         };
-        state.node(node).map_or(0, |known| known.boots)
+        state.cluster()?;
+        Some(state.node(node).map_or(0, |known| known.boots))
     }
 
     fn refusal(&self, refused: StateError) -> Answer {
