@@ -88,6 +88,8 @@ pub enum OwnAnswer<'a> {
     TooManyCursors,
     /// The frame is longer than one may be; the connection is closed after this answer.
     FrameTooLong(FrameError),
+    /// The rest of the frame did not come in time; the connection is closed after this answer.
+    FrameTooSlow,
     /// There is no memory for the message.
     NoMemory(&'a Error),
     /// The query panicked: our fault.

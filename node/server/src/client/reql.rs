@@ -18,7 +18,7 @@ use photondb_runtime::random::Random;
 
 use super::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
 use super::running::{Facts, Job, RunningQueries, Shelf};
-use crate::limits::QUERIES_IN_FLIGHT_MAX;
+use crate::limits::{FRAME_BYTES_PER_PERIOD_MIN, FRAME_PERIOD, QUERIES_IN_FLIGHT_MAX};
 
 /// What a client is told about the server. The number is that of the RethinkDB whose language and protocol we speak.
 pub const SERVER_VERSION: &str = concat!("2.4.4-photondb-", env!("CARGO_PKG_VERSION"));
@@ -175,6 +175,10 @@ impl Database for ReqlDatabase {
                 Error::resource("Too many results are open on this connection; read or close some of them.")
             }
             OwnAnswer::FrameTooLong(error) => Error::client(error.to_string()),
+            OwnAnswer::FrameTooSlow => Error::client(format!(
+                "Query received in part only: fewer than {FRAME_BYTES_PER_PERIOD_MIN} bytes of it arrived within {} seconds.",
+                FRAME_PERIOD.as_secs()
+            )),
             OwnAnswer::NoMemory(error) => error.clone(),
             OwnAnswer::Panicked(message) => Error::internal(format!("Unexpected exception: {message}")),
         };

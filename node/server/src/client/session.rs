@@ -128,6 +128,7 @@ impl<D: Database> Session<D> {
             }
             if held_up && self.inbox.len() > READ_AHEAD_BYTES_MAX {
                 // A query that ends, or room in the output, wakes this task.
+                self.inbox.pause();
                 return Poll::Pending;
             }
             match self.inbox.poll_read(&mut self.stream, cx)? {
@@ -151,6 +152,10 @@ impl<D: Database> Session<D> {
                 Ok(Some(frame)) => self.queries.accept(frame.token.0, &frame.body, cx, &mut self.output),
                 Err(InboxError::NoMemory(token, error)) => {
                     self.queries.answer(token.0, OwnAnswer::NoMemory(&error), &mut self.output);
+                }
+                Err(InboxError::TooSlow(token)) => {
+                    self.queries.answer(token.0, OwnAnswer::FrameTooSlow, &mut self.output);
+                    self.broken = true;
                 }
                 Err(InboxError::TooLong(error)) => {
                     self.queries.answer(error.token.0, OwnAnswer::FrameTooLong(error), &mut self.output);
