@@ -13,7 +13,7 @@ use photondb_reql::wire::credentials::Credentials;
 use photondb_reql::wire::handshake::{Accounts, Handshake, Progress, Version};
 use photondb_reql::wire::query;
 use photondb_reql::wire::response::{Note, Response, ResponseType, write_error};
-use photondb_runtime::fiber::StackSize;
+use photondb_runtime::fiber::{self, StackSize};
 use photondb_runtime::random::Random;
 
 use super::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
@@ -96,7 +96,7 @@ impl Database for ReqlDatabase {
         };
         let memory = MemoryShare::of(&self.environment.memory, query::memory_of(body));
         let memory = memory.map_err(|error| error_body(&error, &[]))?;
-        match query::parse(body) {
+        match query::parse(body, &mut fiber::yield_now) {
             Ok(WireMessage::Start(start)) => {
                 let noreply = start.flag("noreply");
                 match prepare(*start) {
