@@ -30,6 +30,11 @@ impl IndexFunction {
         Ok(IndexFunction { what: What::Function(function), multi: index.multi, geo: index.geo })
     }
 
+    /// Whether a document may have several values.
+    pub fn is_multi(&self) -> bool {
+        self.multi
+    }
+
     /// The values; none when the function fails or gives what cannot be a key.
     pub fn values(&self, document: &Datum, cx: &Cx) -> Vec<Datum> {
         let function = match &self.what {

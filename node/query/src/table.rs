@@ -164,6 +164,11 @@ pub trait Rows {
 
     /// Whether it is known that no row comes behind the last batch: what is written later than its snapshot is not given.
     fn is_at_end(&self) -> bool;
+
+    /// About how many bytes of memory it keeps between two batches, if that is more than a little.
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// What a glance at some rows left.

@@ -229,6 +229,33 @@ fn no_gap_and_no_double_while_initial_content_is_read() {
     }
 }
 
+/// A document that stands at several places of a selection is in the feed as often, whatever is written between two looks.
+#[test]
+fn initial_content_has_a_document_as_often_as_the_selection() {
+    const DOCUMENTS: usize = 700;
+    let keys: Vec<String> = (0..DOCUMENTS).flat_map(|id| [id, id, id + 1_000_000]).map(|id| id.to_string()).collect();
+    for selection in [r#"[182,[$T,0,2000000],{"index":"m"}]"#.to_owned(), format!("[78,[$T,{}]]", keys.join(","))] {
+        let session = Session::of(&Rc::default(), "admin");
+        run(&session, r#"[75,[$T,"m"],{"multi":true}]"#);
+        let document = |id| format!(r#"{{"id":{id},"m":[2,[{id},{}]]}}"#, 1_000_000 + id);
+        let documents: Vec<String> = (0..DOCUMENTS).map(document).collect();
+        run(&session, &format!("[56,[$T,[2,[{}]]]]", documents.join(",")));
+        let mut feed = feed(&session, &format!(r#"[152,[{selection}],{{"include_initial":true}}]"#));
+        let mut seen = std::collections::BTreeMap::new();
+        for round in 0..20 {
+            run(&session, &format!(r#"[56,[$T,{{"id":{}}}]]"#, 5_000_000 + round));
+            for row in feed.step() {
+                let new = row.field("new_val").expect("every row has a new value");
+                *seen.entry(new.field("id").expect("nothing is deleted")).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(seen.len(), DOCUMENTS, "{selection:.20}");
+        assert!(seen.values().all(|often| *often == 2), "{selection:.20}: {seen:?}");
+        run(&session, r#"[54,[[16,[$T,7]]]]"#);
+        assert_eq!(feed.step().len(), 2, "{selection:.20}");
+    }
+}
+
 /// Between the last chunk of initial content and the first change behind it the query may have to wait.
 #[test]
 fn what_is_added_behind_the_last_chunk_is_no_gap() {

@@ -44,6 +44,9 @@ pub const BUILD_RETRY_PERIOD: Duration = Duration::from_secs(1);
 /// Index entries that are looked at at once where those that begin alike are put in order.
 pub const ALIKE_ENTRIES_AT_ONCE: usize = 1_000;
 
+/// Of those that come behind a batch as many are remembered as take so many bytes, for the batches that follow.
+pub const ALIKE_AHEAD_BYTES: usize = 8 << 20;
+
 /// How often a write that was not applied, because its shard changed under it, is evaluated again.
 pub const ATTEMPTS_MAX: usize = 32;
 

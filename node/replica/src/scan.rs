@@ -210,6 +210,10 @@ impl Rows for TableScan {
     fn is_at_end(&self) -> bool {
         self.parts.is_empty()
     }
+
+    fn held_bytes(&self) -> usize {
+        self.geo.bytes()
+    }
 }
 
 /// Looks at documents found by an index, but for those outside of `exact`.

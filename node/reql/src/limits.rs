@@ -81,3 +81,6 @@ pub const GEOMETRY_ENTRY_CELLS_MAX: usize = 8;
 
 /// Cells that hold the geometry of a query, as in RethinkDB.
 pub const GEOMETRY_QUERY_CELLS_MAX: usize = 16;
+
+/// Bytes of a message that are parsed between two pauses.
+pub const PARSED_BYTES_BETWEEN_PAUSES: usize = 64 * 1024;

@@ -15,7 +15,7 @@ use std::fmt;
 
 pub use backtrace::{BacktraceId, Frame, Registry, write_frames};
 pub use kind::{TermKind, UnknownTerm};
-pub use parse::{Message, Refusal, Start, parse};
+pub use parse::{Message, Refusal, Start, parse, parse_with_pauses};
 pub use placement::is_write_or_meta;
 
 use crate::datum::{Datum, Str};

@@ -14,6 +14,16 @@ pub const READ_BYTES: usize = 16 * 1024;
 /// How much room is made at once for the rest of a long frame, in bytes.
 pub const INBOX_BYTES_GROWTH_MAX: usize = 1024 * 1024;
 
+/// A client that has begun a frame is given up when, in a period of so long ...
+pub const FRAME_PERIOD: Duration = Duration::from_secs(300);
+
+/// ... fewer bytes arrive of it than these and it is not whole either: what arrived is taken from the memory for all queries.
+pub const FRAME_BYTES_PER_PERIOD_MIN: usize = 1024 * 1024;
+
+/// Messages of so many bytes are parsed on a fiber, so that the thread's other queries have their turn in between; shorter ones
+/// at once.
+pub const LONG_MESSAGE_BYTES: usize = 256 * 1024;
+
 /// What is read ahead while the connection's queries are at their maximum, in bytes; it shows whether the client is gone.
 pub const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
 

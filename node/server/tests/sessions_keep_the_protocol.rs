@@ -13,7 +13,7 @@ use photondb::client::listener;
 use photondb::client::running::Reason;
 use photondb::client::worker::Workers;
 use photondb::config::{Bind, Listen};
-use photondb::limits::{OUTPUT_BYTES_MAX, QUERIES_IN_FLIGHT_MAX};
+use photondb::limits::{LONG_MESSAGE_BYTES, OUTPUT_BYTES_MAX, QUERIES_IN_FLIGHT_MAX};
 use photondb_reql::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX};
 use photondb_runtime::system::{SystemNet, SystemThreads};
 use photondb_runtime::task::Executor;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 #[path = "support/scripted.rs"]
 mod scripted;
 
-use scripted::{Counts, Scripted};
+use scripted::{Counts, LONG_PARSE_TIME, Scripted};
 
 /// A server of scripted queries. Dropping it ends its threads.
 struct Server {
@@ -118,6 +118,37 @@ fn eventually(what: &str, holds: impl Fn() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn a_long_message_holds_up_nothing_but_what_is_behind_it() {
+    let server = Server::start();
+    let mut long = server.log_in();
+    long.send(1, &format!("bytes 1{}", " ".repeat(LONG_MESSAGE_BYTES)));
+    long.send(2, "bytes 2");
+    let sent = Instant::now();
+    // Of so many some are on the same thread.
+    for _ in 0..4 {
+        server.log_in().ask(1, "bytes 3", "xxx");
+    }
+    if sent.elapsed() < LONG_PARSE_TIME / 2 {
+        assert_eq!(server.begun(), 4);
+    }
+    long.expect(1, "x");
+    assert!(sent.elapsed() >= LONG_PARSE_TIME);
+    long.expect(2, "xx");
+    // Whoever does not wait for the answer may go, and a node that stops waits for it.
+    let mut gone = server.log_in();
+    gone.send(1, &format!("noreply bytes 1{}", " ".repeat(LONG_MESSAGE_BYTES)));
+    drop(gone);
+    eventually("it is run all the same", || server.begun() == 7);
+    let mut last = server.log_in();
+    last.send(1, &format!("bytes 1{}", " ".repeat(LONG_MESSAGE_BYTES)));
+    std::thread::sleep(LONG_PARSE_TIME / 3);
+    server.drain.send(true).unwrap();
+    last.expect(1, "x");
+    last.expect_end();
+    assert_eq!(server.begun(), 8);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //!
 //! A selection by primary key is read in key order, and what is remembered is for each chunk its last key and its
 //! position. A selection by an index is read in the order of the index, in which documents can move; there the position
-//! is remembered for each document that was given. What meets a geometry is read in an order in which a document may stand at
-//! several places: it is given once, at the first of them, and a change of one that was not given yet is shown at once instead
-//! of it. All that is forgotten when a change arrives that is younger than all of it.
+//! is remembered for each document that was given. A document that stands at several places is given at the first of them, for
+//! all: at the next one the snapshot may be another. What meets a geometry is read in no order; there a change of a document
+//! that was not given yet is shown at once instead of it. All that is forgotten when a change arrives that is younger than all of
+//! it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -71,6 +72,7 @@ impl Initial {
             // In the order of the index, like everything else.
             Keys::Each(mut keys) => {
                 keys.sort();
+                keys.dedup();
                 (Keys::Each(keys), Order::Any)
             }
             cells @ Keys::Cells(_) => (cells, Order::Any),
@@ -101,7 +103,7 @@ impl Initial {
         Ok(rows)
     }
 
-    /// The next rows; none at the end.
+    /// The next rows, each document once, however often it stands in the selection; none at the end.
     pub fn next(&mut self, cx: &Cx) -> Result<Vec<Row>> {
         loop {
             let batch = self.next_chunk(cx)?;
@@ -137,24 +139,11 @@ impl Initial {
                     let place = last.index_value.as_ref().unwrap_or(&key).detach();
                     chunks.push(((place, key), position));
                 }
-                // A document may stand in an index several times; what moved ahead of the reading is not given again.
-                batch.retain(|row| match documents.entry(key_of(row)) {
-                    Entry::Occupied(given) => *given.get() >= position || position.0 == 0,
-                    Entry::Vacant(place) => {
-                        bytes += remembered(place.key());
-                        place.insert(position);
-                        true
-                    }
-                });
+                batch.retain(|row| first_of_its_document(documents, key_of(row), position, &mut bytes));
             }
-            Given::ByDocument(documents) => batch.retain(|row| match documents.entry(key_of(row)) {
-                Entry::Occupied(_) => false,
-                Entry::Vacant(place) => {
-                    bytes += remembered(place.key());
-                    place.insert(position);
-                    true
-                }
-            }),
+            Given::ByDocument(documents) => {
+                batch.retain(|row| first_of_its_document(documents, key_of(row), position, &mut bytes));
+            }
             Given::Nothing => {}
         }
         cx.hold(bytes)?;
@@ -219,6 +208,19 @@ impl Initial {
             }
         }
     }
+}
+
+/// Whether nothing was given of a document before; then it is remembered, and `bytes` grows by what that takes.
+fn first_of_its_document(
+    documents: &mut BTreeMap<Datum, Position>,
+    key: Datum,
+    position: Position,
+    bytes: &mut usize,
+) -> bool {
+    let Entry::Vacant(place) = documents.entry(key) else { return false };
+    *bytes += remembered(place.key());
+    place.insert(position);
+    true
 }
 
 /// What a document in `given` takes, in bytes.

@@ -39,6 +39,11 @@ impl Members {
         Ok(Members { by: IndexFunction::of(table, &index)?, which, transforms })
     }
 
+    /// Whether a document may have several places.
+    pub fn may_repeat(&self) -> bool {
+        self.by.is_multi() || !matches!(self.which, Which::Range(_))
+    }
+
     /// The places that the document has in the order of the index, within the selection.
     pub fn places(&self, document: &Datum, cx: &Cx) -> Result<Vec<Datum>> {
         let values = self.by.values(document, cx);

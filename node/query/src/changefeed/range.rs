@@ -82,10 +82,9 @@ impl RangeFeed {
             return Ok(false);
         }
         for row in rows {
-            // Of documents found by their geometries each comes once, for all that it has in the selection.
-            let often = match self.table.access() {
-                Some(_) => 1,
-                None => self.members.places(&row.document, cx)?.len(),
+            let often = match self.members.may_repeat() {
+                false => 1,
+                true => self.members.places(&row.document, cx)?.len(),
             };
             if often > 0
                 && let Some(shown) = self.members.show(&row.document, cx)?

@@ -49,6 +49,8 @@ pub(super) struct Intersecting {
     rows: RowStream,
     shape: Shape,
     given: usize,
+    /// What is counted for the scan, in bytes.
+    held: usize,
 }
 
 impl Intersecting {
@@ -57,7 +59,7 @@ impl Intersecting {
         require_geo(table, index, "get_intersecting")?;
         let shape = Shape::of(geometry, &mut Effort::new(cx))?;
         let rows = table.table.scan(&by_cells(index, geometry, cx), table.mode)?;
-        Ok(Intersecting { rows: RowStream::by_cells(rows, table), shape, given: 0 })
+        Ok(Intersecting { rows: RowStream::by_cells(rows, table), shape, given: 0, held: 0 })
     }
 }
 
@@ -66,8 +68,10 @@ impl Stream for Intersecting {
         loop {
             let rows = self.rows.next_rows(want)?;
             if rows.is_empty() {
+                cx.release(std::mem::take(&mut self.held));
                 return Ok(Batch::new());
             }
+            cx.hold_instead(&mut self.held, self.rows.held_bytes())?;
             let mut batch = Batch::new();
             for row in rows {
                 if let Some(value) = &row.index_value

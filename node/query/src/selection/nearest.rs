@@ -103,14 +103,20 @@ impl Search<'_> {
     fn run(&self, cx: &Cx) -> Result<Vec<(f64, Datum)>> {
         let mut found: Vec<(f64, Datum)> = Vec::new();
         let (mut ahead, mut heavy) = (Ahead::default(), Heavy::default());
+        // What is counted for these two.
+        let mut held = 0;
         let (mut reached, mut radius) = (None, self.distance_max.min(FIRST_RADIUS * self.ellipsoid.equator));
         loop {
             let known = found.len();
             let corners = self.corners(radius)?;
             if !ahead.reaches(radius) {
-                ahead = self.look((reached, radius), corners, known, &mut heavy, cx)?;
+                // What is left of the look before lies within the new one, and is found again.
+                drop(std::mem::take(&mut ahead));
+                ahead = self.look((reached, radius), corners, known, (&mut heavy, &mut held), cx)?;
             }
-            for (distance, document) in ahead.take_within(radius) {
+            let taken = ahead.take_within(radius);
+            cx.hold_instead(&mut held, ahead.bytes() + heavy.bytes())?;
+            for (distance, document) in taken {
                 if found.len() >= cx.limits().array {
                     return Err(too_many());
                 }
@@ -118,6 +124,7 @@ impl Search<'_> {
                 found.push((distance, document));
             }
             if radius >= self.distance_max || found.len() >= self.results_max {
+                cx.release(held);
                 return Ok(found);
             }
             let wider = next_radius(found.len() - known, reached.unwrap_or(0.0), radius);
@@ -140,13 +147,13 @@ impl Search<'_> {
     }
 
     /// The rows farther away than `reached` and no farther than `radius`, whose circle has these corners; and once many have
-    /// been found, some that are farther away.
+    /// been found, some that are farther away. `held` are the bytes that are counted for all that is kept.
     fn look(
         &self,
         (reached, radius): (Option<f64>, f64),
         corners: Datum,
         known: usize,
-        heavy: &mut Heavy,
+        (heavy, held): (&mut Heavy, &mut usize),
         cx: &Cx,
     ) -> Result<Ahead> {
         let (mut reach, mut corners) = (radius, corners);
@@ -171,7 +178,7 @@ impl Search<'_> {
                     if known + ahead.needed() > cx.limits().array {
                         return Err(too_many());
                     }
-                    cx.check_room(ahead.needed_bytes())?;
+                    cx.hold_instead(held, ahead.bytes() + heavy.bytes() + rows.held_bytes())?;
                 }
             }
         }
@@ -191,7 +198,9 @@ impl Search<'_> {
         let distance = indexed(geometry, cx)
             .map(|shape| shape.distance(self.from, &self.ellipsoid, &mut Effort::new(cx)))
             .transpose()?;
-        if let Some(key) = key {
+        if let Some(key) = key
+            && geometry.footprint() <= cx.room() / 2
+        {
             heavy.put(key, geometry.clone(), distance);
         }
         Ok(distance)

@@ -42,6 +42,11 @@ impl RowStream {
         Ok(batch)
     }
 
+    /// What the scan keeps between two batches, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.rows.held_bytes()
+    }
+
     /// Reads, and counts the rows that were looked at when somebody wants to know.
     fn count<T>(
         &mut self,

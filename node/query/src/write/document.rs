@@ -67,32 +67,43 @@ pub(crate) fn check_storable(document: &Datum) -> Result<()> {
 
 /// About how many bytes it takes when it is stored; never too few. Errors: it holds what cannot be stored.
 fn weigh(root: Node<'_>) -> Result<usize> {
-    let mut weight = 0;
-    let mut pending = vec![root];
-    while let Some(node) = pending.pop() {
-        weight += VALUE_BYTES;
+    let (mut weight, mut pending) = (0, Vec::new());
+    let mut next = Some(root);
+    while let Some(node) = next {
+        weight += weigh_alone(&node)?;
         match node {
-            Node::MinVal | Node::MaxVal => {
-                return Err(Error::logic("`r.minval` and `r.maxval` cannot be written to disk."));
-            }
-            Node::Null | Node::Bool(_) | Node::Number(_) => {}
-            Node::String(text) => weight += text.len(),
-            Node::Binary(data) => weight += data.len(),
-            Node::Array(items) => {
-                if items.len() > STORED_ARRAY_ELEMENTS_MAX {
-                    return Err(Error::logic("Array too large for disk writes (limit 100,000 elements)."));
-                }
-                pending.extend(items.iter());
-            }
-            Node::Object(fields) => {
-                for (name, value) in fields.iter() {
-                    weight += name.len();
-                    pending.push(value);
-                }
-            }
+            Node::Array(items) => items.iter().try_for_each(|item| put_by(item, &mut weight, &mut pending))?,
+            Node::Object(fields) => fields.iter().try_for_each(|(name, value)| {
+                weight += name.len();
+                put_by(value, &mut weight, &mut pending)
+            })?,
+            _ => {}
         }
+        next = pending.pop();
     }
     Ok(weight)
+}
+
+/// Weighs a scalar at once, and puts anything else by.
+fn put_by<'a>(node: Node<'a>, weight: &mut usize, pending: &mut Vec<Node<'a>>) -> Result<()> {
+    match node {
+        Node::Array(_) | Node::Object(_) => pending.push(node),
+        scalar => *weight += weigh_alone(&scalar)?,
+    }
+    Ok(())
+}
+
+/// What it takes without its elements or fields.
+fn weigh_alone(node: &Node<'_>) -> Result<usize> {
+    match node {
+        Node::MinVal | Node::MaxVal => Err(Error::logic("`r.minval` and `r.maxval` cannot be written to disk.")),
+        Node::Array(items) if items.len() > STORED_ARRAY_ELEMENTS_MAX => {
+            Err(Error::logic("Array too large for disk writes (limit 100,000 elements)."))
+        }
+        Node::String(text) => Ok(VALUE_BYTES + text.len()),
+        Node::Binary(data) => Ok(VALUE_BYTES + data.len()),
+        _ => Ok(VALUE_BYTES),
+    }
 }
 
 /// About how many bytes it takes on the wire between nodes.

@@ -1,10 +1,14 @@
 //! Entries that are alike as far as an index keeps their values, in the order of the whole values.
 //!
 //! Of a long value a key holds only the beginning, so entries with the same beginning stand in the order of their primary
-//! keys. They are put in order here: each batch walks all of them and takes the first ones behind the batch before. What
-//! is held at once is one batch, however many are alike.
+//! keys. They are put in order here: a walk over all of them takes the first ones behind the batch before, and remembers as
+//! many of those that follow as [`ALIKE_AHEAD_BYTES`] hold, for the next batches. What is remembered holds for one snapshot: once
+//! the shard has been written to, the next batch walks again.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -12,13 +16,13 @@ use photondb_query::table::DatumRange;
 use photondb_reql::datum::Datum;
 use photondb_reql::key::IndexKey;
 use photondb_runtime::fiber;
-use photondb_shard::Reader;
 use photondb_shard::limits::READ_BYTES_MAX;
 use photondb_shard::read::{IndexRow, KeyBounds};
+use photondb_shard::{Position, Reader};
 use photondb_storage::Direction;
 
 use crate::error::ReplicaError;
-use crate::limits::ALIKE_ENTRIES_AT_ONCE;
+use crate::limits::{ALIKE_AHEAD_BYTES, ALIKE_ENTRIES_AT_ONCE};
 
 /// The entries of one beginning, as far as they lie within a scan.
 pub(super) struct Alike {
@@ -27,10 +31,21 @@ pub(super) struct Alike {
     span: (Bytes, Bytes),
     /// The place of the entry that was given last.
     last: Option<Place>,
+    ahead: Option<Ahead>,
 }
 
 /// Whole value and key: the order of entries.
 type Place = (Datum, Bytes);
+
+/// Entries behind the last one that was given, in the order of the scan.
+struct Ahead {
+    /// The snapshot that they were found in.
+    position: Position,
+    /// With the primary keys of their documents.
+    places: VecDeque<(Place, Bytes)>,
+    /// Whether there are more behind these.
+    more: bool,
+}
 
 impl Alike {
     /// The entries that begin as `entry` does, if it is cut. Nothing is read yet.
@@ -45,7 +60,7 @@ impl Alike {
         if !matches!(&bounds.end, Bound::Included(high) | Bound::Excluded(high) if *high < behind) {
             bounds.end = Bound::Excluded(behind.clone());
         }
-        Some(Alike { bounds, span: (start, behind), last: None })
+        Some(Alike { bounds, span: (start, behind), last: None, ahead: None })
     }
 
     /// The next rows, about `want` of them within `exact`, and whether there are more.
@@ -57,9 +72,38 @@ impl Alike {
         exact: Option<&DatumRange>,
         want: usize,
     ) -> Result<(Vec<IndexRow>, bool), ReplicaError> {
+        let mut ahead = match self.ahead.take() {
+            Some(ahead) if ahead.position == reader.position() && !ahead.places.is_empty() => ahead,
+            _ => self.walk(reader, index, direction, exact, want)?,
+        };
+        let mut rows = Vec::with_capacity(want.min(ahead.places.len()));
+        let mut bytes = 0;
+        while rows.len() < want && bytes < READ_BYTES_MAX {
+            let Some(((value, entry), primary_key)) = ahead.places.pop_front() else { break };
+            let document = reader.indexed_document(&primary_key)?;
+            bytes += document.len();
+            rows.push(IndexRow { entry, value, primary_key, document });
+        }
+        if let Some(row) = rows.last() {
+            self.last = Some((row.value.clone(), row.entry.clone()));
+        }
+        let more = ahead.more || !ahead.places.is_empty();
+        self.ahead = Some(ahead);
+        Ok((rows, more))
+    }
+
+    /// Looks at all of them, and takes those that come next: `want`, and more as far as they may be remembered.
+    fn walk(
+        &self,
+        reader: &Reader,
+        index: &str,
+        direction: Direction,
+        exact: Option<&DatumRange>,
+        want: usize,
+    ) -> Result<Ahead, ReplicaError> {
         let mut first: BTreeMap<Place, Bytes> = BTreeMap::new();
         let mut bounds = self.bounds.clone();
-        let mut more = false;
+        let (mut bytes, mut more) = (0, false);
         loop {
             let (entries, _) = reader.index_entries(index, &bounds, Direction::Forward, ALIKE_ENTRIES_AT_ONCE)?;
             let Some(last) = entries.last() else { break };
@@ -75,33 +119,23 @@ impl Alike {
                 if passed || exact.is_some_and(|range| !range.contains(&place.0)) {
                     continue;
                 }
+                bytes += remembered(&place, &entry.primary_key);
                 first.insert(place, entry.primary_key);
-                if first.len() > want {
+                while first.len() > want && bytes > ALIKE_AHEAD_BYTES {
                     more = true;
-                    match direction {
+                    let farthest = match direction {
                         Direction::Forward => first.pop_last(),
                         Direction::Backward => first.pop_first(),
                     };
+                    bytes -= farthest.map_or(0, |(place, primary_key)| remembered(&place, &primary_key));
                 }
             }
         }
-        let mut places: Vec<(Place, Bytes)> = first.into_iter().collect();
-        if direction == Direction::Backward {
-            places.reverse();
-        }
-        let mut rows = Vec::with_capacity(places.len());
-        let mut bytes = 0;
-        for ((value, entry), primary_key) in places {
-            if bytes >= READ_BYTES_MAX {
-                more = true;
-                break;
-            }
-            let document = reader.indexed_document(&primary_key)?;
-            bytes += document.len();
-            self.last = Some((value.clone(), entry.clone()));
-            rows.push(IndexRow { entry, value, primary_key, document });
-        }
-        Ok((rows, more))
+        let places = match direction {
+            Direction::Forward => first.into_iter().collect(),
+            Direction::Backward => first.into_iter().rev().collect(),
+        };
+        Ok(Ahead { position: reader.position(), places, more })
     }
 
     /// What is left of the scan's bounds behind all of these.
@@ -111,4 +145,9 @@ impl Alike {
             Direction::Backward => bounds.end = Bound::Excluded(self.span.0),
         }
     }
+}
+
+/// What an entry takes while it is remembered, in bytes; its document is read when it is given.
+fn remembered((value, entry): &Place, primary_key: &Bytes) -> usize {
+    size_of::<(Place, Bytes)>() + value.footprint() + entry.len() + primary_key.len()
 }

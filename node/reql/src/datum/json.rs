@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub(crate) mod find;
 pub mod parse;
 pub mod scan;
 
@@ -97,30 +98,23 @@ fn no_json(name: &str) -> Error {
     Error::logic(format!("Cannot convert `r.{name}` to JSON."))
 }
 
-/// Which ASCII bytes cannot stand in a JSON string as they are.
-const ESCAPED: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = true;
-        byte += 1;
-    }
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    table
-};
+/// Whether a byte cannot stand in a JSON string as it is.
+fn is_escaped(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
 
 /// Appends a JSON string; `text` is UTF-8 and goes out as it is but for quotes, backslashes and control characters.
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
-    while let Some(plain) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
-        out.extend_from_slice(&rest[..plain]);
-        write_escape(rest[plain], out);
-        rest = &rest[plain + 1..];
+    loop {
+        let (plain, escaped) = rest.split_at(find::bytes_before(rest, is_escaped));
+        out.extend_from_slice(plain);
+        let Some((byte, behind)) = escaped.split_first() else { break };
+        write_escape(*byte, out);
+        rest = behind;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

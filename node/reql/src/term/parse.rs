@@ -9,12 +9,13 @@ mod shape;
 use super::backtrace::{BacktraceId, Frame, Registry};
 use super::placement;
 use super::{Call, Term, TermKind};
-use crate::datum::json::parse::{first_duplicate, value};
+use crate::datum::json::find::bytes_before;
+use crate::datum::json::parse::{Progress, first_duplicate, value, value_watched};
 use crate::datum::json::scan::{Kind, Scanner};
 use crate::datum::json::{JsonError, ParseError};
 use crate::datum::{Array, Datum, Object, PTYPE_FIELD, Str};
 use crate::error::{Error, Result};
-use crate::limits::{ARRAY_ELEMENTS_MAX, CHAIN_MAX, NESTING_MAX};
+use crate::limits::{ARRAY_ELEMENTS_MAX, CHAIN_MAX, NESTING_MAX, PARSED_BYTES_BETWEEN_PAUSES};
 
 /// A message of a client.
 #[derive(Debug)]
@@ -57,8 +58,15 @@ pub struct Refusal {
 
 /// Reads a message `[type, term, global options]`.
 pub fn parse(body: &[u8]) -> std::result::Result<Message, Box<Refusal>> {
+    parse_with_pauses(body, &mut || ())
+}
+
+/// The same; each [`PARSED_BYTES_BETWEEN_PAUSES`] it makes a pause, in which others may have their turn.
+pub fn parse_with_pauses(body: &[u8], pause: &mut dyn FnMut()) -> std::result::Result<Message, Box<Refusal>> {
     let mut parser = Parser {
         body,
+        pause,
+        paused_at: 0,
         scanner: Scanner::new(body),
         registry: Registry::new(),
         silent: false,
@@ -77,8 +85,15 @@ pub fn parse(body: &[u8]) -> std::result::Result<Message, Box<Refusal>> {
 
 /// Whether the query may set a limit on arrays. A false alarm only costs the folding of arrays.
 fn mentions_array_limit(body: &[u8]) -> bool {
-    let underscores = body.iter().enumerate().filter(|(_, byte)| **byte == b'_');
-    underscores.into_iter().any(|(at, _)| body[..at].ends_with(b"array") && body[at..].starts_with(b"_limit"))
+    let mut rest = body;
+    loop {
+        let (before, from) = rest.split_at(bytes_before(rest, |byte| byte == b'_'));
+        let Some((_, behind)) = from.split_first() else { return false };
+        if before.ends_with(b"array") && behind.starts_with(b"limit") {
+            return true;
+        }
+        rest = behind;
+    }
 }
 
 /// The answer to text that is not JSON.
@@ -160,8 +175,21 @@ impl Place {
     }
 }
 
+/// Long constants are parsed with pauses as well.
+struct Pauses<'a>(&'a mut dyn FnMut());
+
+impl Progress for Pauses<'_> {
+    fn look(&mut self, _values: usize, _bytes: usize) -> Result<()> {
+        (self.0)();
+        Ok(())
+    }
+}
+
 struct Parser<'a> {
     body: &'a [u8],
+    pause: &'a mut dyn FnMut(),
+    /// Where the last pause was.
+    paused_at: usize,
     scanner: Scanner<'a>,
     registry: Registry,
     /// Ids are not recorded: these are global options.
@@ -252,6 +280,7 @@ impl Parser<'_> {
     fn tree(&mut self) -> Parse<Term> {
         let (mut parent, mut frame, mut place) = (BacktraceId::NONE, Frame::Arg(0), Place::ROOT);
         loop {
+            self.rest();
             let id = self.add(parent, frame);
             let mut done = self.open_term(id, place).map_err(|fault| blame(fault, id))?;
             // Hand finished terms to what they belong to, until something still wants a part.
@@ -263,6 +292,15 @@ impl Parser<'_> {
                 Some(open) => open.wants(),
                 None => return Err(Fault::Term(undecodable())),
             };
+        }
+    }
+
+    /// Makes a pause, when it is time for one.
+    fn rest(&mut self) {
+        let at = self.scanner.offset();
+        if at - self.paused_at >= PARSED_BYTES_BETWEEN_PAUSES {
+            self.paused_at = at;
+            (self.pause)();
         }
     }
 
@@ -331,7 +369,7 @@ impl Parser<'_> {
         if !self.scanner.take(b',') {
             return Err(Fault::Term(Error::compile("Expected 3 items in array, but found 2.")));
         }
-        let datum = match value(&mut self.scanner, NESTING_MAX, raw_fields) {
+        let datum = match value_watched(&mut self.scanner, NESTING_MAX, raw_fields, &mut Pauses(self.pause)) {
             Ok(datum) => datum,
             Err(ParseError::Json(_)) => return Err(Fault::Json),
             Err(ParseError::Datum(error)) => return Err(Fault::Term(Error::compile(error.message))),

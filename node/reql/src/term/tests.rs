@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::{ErrorKind, Result};
-use crate::limits::{CHAIN_MAX, NESTING_MAX};
+use crate::limits::{CHAIN_MAX, NESTING_MAX, PARSED_BYTES_BETWEEN_PAUSES};
 
 fn start(body: &str) -> Box<Start> {
     match parse(body.as_bytes()) {
@@ -169,4 +169,16 @@ fn recorded_messages() -> Result<()> {
     }
     assert!(judged > 40, "{judged}");
     Ok(())
+}
+
+#[test]
+fn a_long_message_is_parsed_with_pauses() {
+    let documents = vec![r#"{"id":1,"text":"of no interest","list":[2,[1,2,[88,[]]]]}"#; 20_000].join(",");
+    let constants = vec![r#"{"id":1,"text":"of no interest","list":[1,2,3]}"#; 20_000].join(",");
+    for body in [format!("[1,[2,[{documents}]]]"), format!("[1,[1,[{constants}]]]"), "[1,1]".to_owned()] {
+        let mut pauses = 0;
+        assert!(parse_with_pauses(body.as_bytes(), &mut || pauses += 1).is_ok());
+        assert!(pauses >= body.len() / PARSED_BYTES_BETWEEN_PAUSES * 3 / 4, "{pauses} pauses in {} bytes", body.len());
+        assert!(pauses == 0 || body.len() > PARSED_BYTES_BETWEEN_PAUSES);
+    }
 }

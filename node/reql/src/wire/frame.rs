@@ -67,6 +67,13 @@ impl FrameDecoder {
         Some(token)
     }
 
+    /// The token of the frame whose header is there, while the rest is not.
+    pub fn begun(&mut self) -> Option<Token> {
+        self.skip_unwanted();
+        let (token, body) = self.header()?;
+        (self.buffer.len() < HEADER_BYTES.saturating_add(body as usize)).then_some(token)
+    }
+
     fn header(&self) -> Option<(Token, u32)> {
         let [a, b, c, d, e, f, g, h, length @ ..] = *self.buffer.first_chunk::<HEADER_BYTES>()?;
         Some((Token(u64::from_le_bytes([a, b, c, d, e, f, g, h])), u32::from_le_bytes(length)))
@@ -133,6 +140,7 @@ mod tests {
             let mut decoder = FrameDecoder::new();
             decoder.push(&stream[..begun]);
             assert_eq!(decoder.next_frame(), Ok(None));
+            assert_eq!(decoder.begun(), Some(Token(1)));
             assert_eq!(decoder.throw_away(), Some(Token(1)));
             let mut frames = Vec::new();
             for piece in stream[begun..].chunks(step) {
@@ -153,8 +161,9 @@ mod tests {
         let mut decoder = FrameDecoder::new();
         assert_eq!(decoder.throw_away(), None);
         decoder.push(&stream[..11]);
-        assert_eq!(decoder.throw_away(), None);
+        assert_eq!((decoder.begun(), decoder.throw_away()), (None, None));
         decoder.push(&stream[11..112]);
+        assert_eq!(decoder.begun(), None);
         assert_eq!(decoder.throw_away(), None, "it is whole");
     }
 

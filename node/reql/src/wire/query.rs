@@ -1,5 +1,6 @@
 //! What a client can ask: run a query, go on with one, stop one, wait for what was not answered, say who you are.
 
+use crate::datum::json::find::bytes_before;
 use crate::term::{self, Message, Refusal};
 
 /// The number that opens a message.
@@ -27,9 +28,13 @@ impl QueryType {
 /// What the parts of a message take of memory in the end, as term, in the compiled query, and in the registry of places, in
 /// bytes: whatever stands before a comma, a term or an array, an object. Found by measuring; the vectors that grow while a
 /// message is read take half as much again for a moment.
-const VALUE_BYTES: usize = 160;
-const ARRAY_BYTES: usize = 190;
-const OBJECT_BYTES: usize = 480;
+const PART_BYTES: [u16; 256] = {
+    let mut bytes = [0; 256];
+    bytes[b',' as usize] = 160;
+    bytes[b'[' as usize] = 190;
+    bytes[b'{' as usize] = 480;
+    bytes
+};
 
 /// Messages shorter than this are taken for the worst, and not looked at.
 const SHORT_BYTES: usize = 128;
@@ -40,35 +45,40 @@ pub fn memory_of(body: &[u8]) -> usize {
     if body.len() < SHORT_BYTES {
         return body.len() * SHORT_BYTES_FACTOR;
     }
-    let (mut bytes, mut in_text, mut escaped) = (body.len(), false, false);
-    for byte in body {
-        let part = match byte {
-            _ if escaped => {
-                escaped = false;
-                0
-            }
-            b'\\' if in_text => {
-                escaped = true;
-                0
-            }
-            b'"' => {
-                in_text = !in_text;
-                0
-            }
-            _ if in_text => 0,
-            b',' => VALUE_BYTES,
-            b'[' => ARRAY_BYTES,
-            b'{' => OBJECT_BYTES,
-            _ => 0,
-        };
-        bytes = bytes.saturating_add(part);
+    let (mut bytes, mut rest) = (body.len(), body);
+    loop {
+        let outside = bytes_before_text(rest, &mut bytes);
+        let Some((_, text)) = rest.split_at(outside).1.split_first() else { return bytes };
+        rest = behind_text(text);
     }
-    bytes
 }
 
-/// Reads the body of a frame.
-pub fn parse(body: &[u8]) -> Result<Message, Box<Refusal>> {
-    term::parse(body)
+/// How many bytes come before the next text. `memory` grows by what their values take.
+fn bytes_before_text(rest: &[u8], memory: &mut usize) -> usize {
+    let mut parts = 0usize;
+    let quote = rest.iter().position(|byte| {
+        parts = parts.saturating_add(PART_BYTES[usize::from(*byte)].into());
+        *byte == b'"'
+    });
+    *memory = memory.saturating_add(parts);
+    quote.unwrap_or(rest.len())
+}
+
+/// What stands behind a text that has begun, its quote taken.
+fn behind_text(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    loop {
+        rest = match &rest[bytes_before(rest, |byte| (byte == b'"') | (byte == b'\\'))..] {
+            [b'"', behind @ ..] => return behind,
+            [_, _, behind @ ..] => behind,
+            _ => return &[],
+        };
+    }
+}
+
+/// Reads the body of a frame. `pause` is called now and then, when it is long.
+pub fn parse(body: &[u8], pause: &mut dyn FnMut()) -> Result<Message, Box<Refusal>> {
+    term::parse_with_pauses(body, pause)
 }
 
 #[cfg(test)]
@@ -82,6 +92,8 @@ mod tests {
             let foretold = memory_of(numbers(count).as_bytes());
             assert!((100 * count..400 * count).contains(&foretold), "{count} numbers take {foretold} bytes");
         }
+        let fields = format!("[{}]", vec![r#"{"a\\\"[":"\\\\","b":[1,2]}"#; 100].join(","));
+        assert_eq!(memory_of(fields.as_bytes()), fields.len() + 100 * (480 + 3 * 160 + 190) - 160 + 190);
         for text in ["x".repeat(1_000_000), "[{,\"\\".repeat(200_000)] {
             let text = format!("[1,{text:?}]");
             assert!((text.len()..text.len() + 10_000).contains(&memory_of(text.as_bytes())));

@@ -23,7 +23,7 @@ pub trait Database: 'static {
     /// What all queries may take of memory together.
     fn memory(&self) -> &Arc<MemoryBudget>;
 
-    /// Reads the body of a frame. The error is the body of the answer.
+    /// Reads the body of a frame; on a fiber it may give the thread to others in between. The error is the body of the answer.
     fn parse(&self, body: &[u8]) -> Result<Message<Self::Query>, Vec<u8>>;
 
     /// The stack that the query needs.
@@ -88,6 +88,8 @@ pub enum OwnAnswer<'a> {
     TooManyCursors,
     /// The frame is longer than one may be; the connection is closed after this answer.
     FrameTooLong(FrameError),
+    /// The rest of the frame did not come in time; the connection is closed after this answer.
+    FrameTooSlow,
     /// There is no memory for the message.
     NoMemory(&'a Error),
     /// The query panicked: our fault.

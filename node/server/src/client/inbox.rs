@@ -1,5 +1,7 @@
 //! Frames out of a connection. The decoder grows with what arrives; an idle connection holds next to nothing.
 
+mod patience;
+
 use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
@@ -14,15 +16,16 @@ use photondb_runtime::network::ByteStream;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::limits::{INBOX_BYTES_GROWTH_MAX, READ_BYTES};
+use patience::Patience;
 
 /// What has arrived and is not yet taken.
-#[derive(Debug)]
 pub(super) struct Inbox {
     decoder: FrameDecoder,
     /// Of the memory for queries: what is in the decoder, and in the frame that was taken last.
     memory: MemoryShare,
-    /// The frame that was thrown away because there was no memory for it, until somebody tells its client.
-    refused: Option<(Token, Error)>,
+    /// Why the frame that had begun was given up, until somebody tells its client.
+    refused: Option<InboxError>,
+    patience: Patience,
 }
 
 /// Why there is no frame.
@@ -32,6 +35,8 @@ pub(super) enum InboxError {
     TooLong(FrameError),
     /// There was no memory for it. What follows can be read.
     NoMemory(Token, Error),
+    /// Its client has stopped in the middle of it; nothing after it can be read.
+    TooSlow(Token),
 }
 
 impl Inbox {
@@ -39,15 +44,18 @@ impl Inbox {
     pub(super) fn with(bytes: &[u8], memory: MemoryShare) -> Self {
         let mut decoder = FrameDecoder::new();
         decoder.push(bytes);
-        Self { decoder, memory, refused: None }
+        Self { decoder, memory, refused: None, patience: Patience::default() }
     }
 
     /// The next frame, when it is whole. The frame before it is counted no more.
     pub(super) fn take(&mut self) -> Result<Option<Frame>, InboxError> {
-        if let Some((token, error)) = self.refused.take() {
-            return Err(InboxError::NoMemory(token, error));
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
         }
         let frame = self.decoder.next_frame().map_err(InboxError::TooLong)?;
+        if frame.is_some() {
+            self.patience.finished();
+        }
         let rest = self.decoder.buffer();
         match &frame {
             // What is left shares its memory with the frame, and would keep it.
@@ -64,6 +72,11 @@ impl Inbox {
     /// Bytes that wait.
     pub(super) fn len(&mut self) -> usize {
         self.decoder.buffer().len()
+    }
+
+    /// The session does not read at the moment, so nobody can say that the client is slow.
+    pub(super) fn pause(&mut self) {
+        self.patience.forget();
     }
 
     /// Reads once. `Ok(false)`: the other side sends no more.
@@ -87,13 +100,20 @@ impl Inbox {
                 && let Some(token) = self.decoder.throw_away()
             {
                 self.memory.shrink_to(0);
-                self.refused = Some((token, error));
+                self.refused = Some(InboxError::NoMemory(token, error));
                 return Poll::Ready(Ok(true));
             }
             let bytes = self.decoder.buffer();
             bytes.reserve(more);
-            let count = ready!(pin!(stream.read_buf(bytes)).poll(cx))?;
-            return Poll::Ready(Ok(count > 0));
+            if let Poll::Ready(count) = pin!(stream.read_buf(bytes)).poll(cx) {
+                let count = count?;
+                self.patience.received(count);
+                return Poll::Ready(Ok(count > 0));
+            }
+            let Some(token) = self.decoder.begun() else { return Poll::Pending };
+            ready!(self.patience.poll_is_over(cx));
+            self.refused = Some(InboxError::TooSlow(token));
+            return Poll::Ready(Ok(true));
         }
         // Most reads find whole frames, and most waits find nothing: through a buffer on the stack, so that a connection
         // that waits for its client owns no memory.
@@ -111,13 +131,17 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::future::poll_fn;
     use std::task::Waker;
+    use std::time::Duration;
 
     use photondb_query::MemoryBudget;
     use photondb_reql::wire::frame::write_frame;
-    use tokio::io::AsyncWrite;
+    use photondb_runtime::task::{sleep, timeout};
+    use tokio::io::{AsyncWrite, AsyncWriteExt};
 
     use super::*;
+    use crate::limits::{FRAME_BYTES_PER_PERIOD_MIN, FRAME_PERIOD};
 
     /// Gives these pieces, one a read.
     struct Pieces(VecDeque<Vec<u8>>);
@@ -196,5 +220,93 @@ mod tests {
                 assert_eq!((frames[0].0, &*frames[0].1), (Token(2), &b"[5]"[..]), "{sizes:?} {held_up}");
             }
         }
+    }
+
+    /// Sends a frame of `length` bytes through a pipe, a piece of `piece` bytes each `pause`, but for the last byte; then what
+    /// the inbox says of it within `wait`, and the memory that it holds afterwards.
+    async fn unfinished(length: usize, piece: usize, pause: Duration, wait: Duration) -> (Option<InboxError>, usize) {
+        let budget = MemoryBudget::new(1 << 30);
+        let mut inbox = Inbox::with(&[], MemoryShare::new(&budget));
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut server: Box<dyn ByteStream> = Box::new(server);
+        let mut frame = Vec::new();
+        write_frame(Token(7), &mut frame, |out| out.resize(12 + length, b' '));
+        frame.pop();
+        let sends = async {
+            for piece in frame.chunks(piece) {
+                client.write_all(piece).await.unwrap();
+                sleep(pause).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let reads = async {
+            loop {
+                match inbox.take() {
+                    Ok(None) => {}
+                    Ok(Some(_)) => panic!("it is not whole"),
+                    Err(error) => return error,
+                }
+                poll_fn(|cx| inbox.poll_read(&mut server, cx)).await.unwrap();
+            }
+        };
+        let said = timeout(wait, async {
+            tokio::select! {
+                error = reads => error,
+                () = sends => unreachable!("it never ends"),
+            }
+        });
+        let said = said.await.ok();
+        (said, budget.taken())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_within_a_frame_is_given_up() {
+        for length in [1, 1_000, 10_000_000] {
+            let (said, _) = unfinished(length, 1 << 20, Duration::ZERO, 2 * FRAME_PERIOD).await;
+            assert!(matches!(said, Some(InboxError::TooSlow(Token(7)))), "{length}: {said:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_too_little_is_given_up_and_a_slow_one_is_not() {
+        let (wait, pieces) = (20 * FRAME_PERIOD, 60);
+        let piece = FRAME_BYTES_PER_PERIOD_MIN / 10 + 1;
+        let (said, taken) = unfinished(pieces * piece, piece, FRAME_PERIOD / 12, 4 * FRAME_PERIOD).await;
+        assert!(said.is_none(), "{said:?}");
+        assert!(taken > 3 * FRAME_BYTES_PER_PERIOD_MIN, "what has come is held: {taken}");
+        let (said, _) = unfinished(pieces * piece, piece, FRAME_PERIOD / 8, wait).await;
+        assert!(matches!(said, Some(InboxError::TooSlow(Token(7)))), "{said:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_not_to_blame_for_what_nobody_reads() {
+        let budget = MemoryBudget::new(1 << 30);
+        let mut inbox = Inbox::with(&[7; 11], MemoryShare::new(&budget));
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut server: Box<dyn ByteStream> = Box::new(server);
+        // Not even the header is there, then only that; a whole frame waits as long as it must.
+        let mut idle = async |inbox: &mut Inbox| {
+            timeout(3 * FRAME_PERIOD, poll_fn(|cx| inbox.poll_read(&mut server, cx))).await.map(Result::unwrap)
+        };
+        assert!(idle(&mut inbox).await.is_err());
+        client.write_all(&[0]).await.unwrap();
+        assert_eq!(idle(&mut inbox).await, Ok(true));
+        inbox.decoder = FrameDecoder::new();
+        let mut frame = Vec::new();
+        write_frame(Token(1), &mut frame, |out| out.extend_from_slice(b"[5]"));
+        client.write_all(&frame).await.unwrap();
+        assert_eq!(idle(&mut inbox).await, Ok(true));
+        assert!(idle(&mut inbox).await.is_err(), "a whole frame waits");
+        assert!(matches!(inbox.take(), Ok(Some(_))));
+        // A part of a frame, and the session does not read for two periods.
+        client.write_all(&frame[..13]).await.unwrap();
+        assert_eq!(idle(&mut inbox).await, Ok(true));
+        let once = timeout(FRAME_PERIOD / 2, poll_fn(|cx| inbox.poll_read(&mut server, cx))).await;
+        assert!(once.is_err());
+        inbox.pause();
+        sleep(2 * FRAME_PERIOD).await;
+        let once = timeout(FRAME_PERIOD / 2, poll_fn(|cx| inbox.poll_read(&mut server, cx))).await;
+        assert!(once.is_err());
+        assert!(matches!(inbox.take(), Ok(None)));
     }
 }

@@ -13,12 +13,12 @@ use photondb_reql::wire::credentials::Credentials;
 use photondb_reql::wire::handshake::{Accounts, Handshake, Progress, Version};
 use photondb_reql::wire::query;
 use photondb_reql::wire::response::{Note, Response, ResponseType, write_error};
-use photondb_runtime::fiber::StackSize;
+use photondb_runtime::fiber::{self, StackSize};
 use photondb_runtime::random::Random;
 
 use super::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
 use super::running::{Facts, Job, RunningQueries, Shelf};
-use crate::limits::QUERIES_IN_FLIGHT_MAX;
+use crate::limits::{FRAME_BYTES_PER_PERIOD_MIN, FRAME_PERIOD, QUERIES_IN_FLIGHT_MAX};
 
 /// What a client is told about the server. The number is that of the RethinkDB whose language and protocol we speak.
 pub const SERVER_VERSION: &str = concat!("2.4.4-photondb-", env!("CARGO_PKG_VERSION"));
@@ -96,7 +96,7 @@ impl Database for ReqlDatabase {
         };
         let memory = MemoryShare::of(&self.environment.memory, query::memory_of(body));
         let memory = memory.map_err(|error| error_body(&error, &[]))?;
-        match query::parse(body) {
+        match query::parse(body, &mut fiber::yield_now) {
             Ok(WireMessage::Start(start)) => {
                 let noreply = start.flag("noreply");
                 match prepare(*start) {
@@ -175,6 +175,10 @@ impl Database for ReqlDatabase {
                 Error::resource("Too many results are open on this connection; read or close some of them.")
             }
             OwnAnswer::FrameTooLong(error) => Error::client(error.to_string()),
+            OwnAnswer::FrameTooSlow => Error::client(format!(
+                "Query received in part only: fewer than {FRAME_BYTES_PER_PERIOD_MIN} bytes of it arrived within {} seconds.",
+                FRAME_PERIOD.as_secs()
+            )),
             OwnAnswer::NoMemory(error) => error.clone(),
             OwnAnswer::Panicked(message) => Error::internal(format!("Unexpected exception: {message}")),
         };

@@ -237,7 +237,9 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        let Ok(Message::Start(start)) = photondb_reql::wire::query::parse(b"[1,1]") else { panic!("is a query") };
+        let Ok(Message::Start(start)) = photondb_reql::wire::query::parse(b"[1,1]", &mut || ()) else {
+            panic!("is a query")
+        };
         let query = Arc::new(photondb_query::prepare(*start).expect("compiles"));
         let peer = "127.0.0.1:4".parse().expect("is an address");
         Facts { query, user: Str::from("admin"), peer, began: Moment::default() }

@@ -22,8 +22,10 @@ use tokio::sync::watch;
 use super::database::{Database, Login, LoginState, OwnAnswer, Welcome};
 use super::inbox::{Inbox, InboxError};
 use super::output::Output;
-use crate::limits::{DRAIN_TIME_MAX, LOGIN_TIME_MAX, OUTPUT_BYTES_MAX, READ_AHEAD_BYTES_MAX, REFUSAL_TIME_MAX};
-use queries::Queries;
+use crate::limits::{
+    DRAIN_TIME_MAX, LOGIN_TIME_MAX, LONG_MESSAGE_BYTES, OUTPUT_BYTES_MAX, READ_AHEAD_BYTES_MAX, REFUSAL_TIME_MAX,
+};
+use queries::{Queries, Reading};
 
 /// Serves one connection until the client leaves, breaks the protocol, or `draining` becomes true and the running queries
 /// are done.
@@ -50,6 +52,7 @@ pub async fn serve<D: Database>(
         output: Output::new(share()),
         queries: Queries::new(database, welcome.user, welcome.in_flight_max),
         stream,
+        reading: None,
         broken: false,
     };
     let drained = tokio::select! {
@@ -107,6 +110,8 @@ struct Session<D: Database> {
     output: Output,
     queries: Queries<D>,
     stream: Box<dyn ByteStream>,
+    /// The long message that is being parsed. What comes behind it waits.
+    reading: Option<Reading<D>>,
     /// The client broke the protocol: nothing more is read, what is in the output goes out.
     broken: bool,
 }
@@ -116,6 +121,7 @@ impl<D: Database> Session<D> {
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             self.queries.poll_running(cx, &mut self.output);
+            self.poll_reading(cx);
             self.start_arrived(cx);
             let held_up = !self.may_start();
             let written = self.output.poll_write(&mut self.stream, cx)?;
@@ -126,8 +132,10 @@ impl<D: Database> Session<D> {
                 // The write made room: frames that have arrived may start now, and nothing else would wake us for them.
                 continue;
             }
-            if held_up && self.inbox.len() > READ_AHEAD_BYTES_MAX {
-                // A query that ends, or room in the output, wakes this task.
+            // That the client has gone is not for us to see before its message is read: it may be one with `noreply`.
+            if self.reading.is_some() || (held_up && self.inbox.len() > READ_AHEAD_BYTES_MAX) {
+                // A query that ends, room in the output, or the message wakes this task.
+                self.inbox.pause();
                 return Poll::Pending;
             }
             match self.inbox.poll_read(&mut self.stream, cx)? {
@@ -140,7 +148,15 @@ impl<D: Database> Session<D> {
 
     /// Whether another query may start: enough of the earlier ones are done, and the client reads its answers.
     fn may_start(&mut self) -> bool {
-        self.output.len() <= OUTPUT_BYTES_MAX && self.queries.has_room()
+        self.reading.is_none() && self.output.len() <= OUTPUT_BYTES_MAX && self.queries.has_room()
+    }
+
+    fn poll_reading(&mut self, cx: &mut Context<'_>) {
+        if let Some(reading) = &mut self.reading
+            && self.queries.poll_reading(reading, cx, &mut self.output).is_ready()
+        {
+            self.reading = None;
+        }
     }
 
     /// Starts every query that has arrived.
@@ -148,9 +164,17 @@ impl<D: Database> Session<D> {
         while !self.broken && self.may_start() {
             match self.inbox.take() {
                 Ok(None) => return,
+                Ok(Some(frame)) if frame.body.len() >= LONG_MESSAGE_BYTES => {
+                    self.reading = Some(self.queries.read(frame.token.0, frame.body));
+                    self.poll_reading(cx);
+                }
                 Ok(Some(frame)) => self.queries.accept(frame.token.0, &frame.body, cx, &mut self.output),
                 Err(InboxError::NoMemory(token, error)) => {
                     self.queries.answer(token.0, OwnAnswer::NoMemory(&error), &mut self.output);
+                }
+                Err(InboxError::TooSlow(token)) => {
+                    self.queries.answer(token.0, OwnAnswer::FrameTooSlow, &mut self.output);
+                    self.broken = true;
                 }
                 Err(InboxError::TooLong(error)) => {
                     self.queries.answer(error.token.0, OwnAnswer::FrameTooLong(error), &mut self.output);
@@ -163,8 +187,9 @@ impl<D: Database> Session<D> {
     /// Ready when what runs is done and its answers are out.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.queries.poll_running(cx, &mut self.output);
+        self.poll_reading(cx);
         match self.output.poll_write(&mut self.stream, cx)? {
-            Poll::Ready(()) if self.queries.is_idle() => Poll::Ready(Ok(())),
+            Poll::Ready(()) if self.reading.is_none() && self.queries.is_idle() => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use photondb::client::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
 use photondb::client::running::{Ending, Job};
-use photondb::limits::QUERIES_IN_FLIGHT_MAX;
+use photondb::limits::{LONG_MESSAGE_BYTES, QUERIES_IN_FLIGHT_MAX};
 use photondb_query::MemoryBudget;
 use photondb_reql::limits::HANDSHAKE_BYTES_MAX;
 use photondb_runtime::fiber::{StackSize, wait};
@@ -23,6 +23,9 @@ pub struct Counts {
     pub endings: Mutex<Vec<Arc<Ending>>>,
     pub memory: Arc<MemoryBudget>,
 }
+
+/// What it takes to parse a long message.
+pub const LONG_PARSE_TIME: Duration = Duration::from_millis(300);
 
 /// What messages and answers may take together.
 pub const MEMORY_MAX: usize = 256 << 20;
@@ -95,7 +98,10 @@ impl Database for Scripted {
     }
 
     fn parse(&self, body: &[u8]) -> Result<Message<String>, Vec<u8>> {
-        match std::str::from_utf8(body) {
+        if body.len() >= LONG_MESSAGE_BYTES {
+            wait(sleep(LONG_PARSE_TIME));
+        }
+        match std::str::from_utf8(body).map(str::trim_end) {
             Ok("continue") => Ok(Message::Continue),
             Ok("stop") => Ok(Message::Stop),
             Ok("wait") => Ok(Message::NoreplyWait),

@@ -124,6 +124,11 @@ impl Reader {
 }
 
 impl GeoScan {
+    /// What is kept, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn keep(&mut self, primary_key: Bytes, evaluated: Evaluated) {
         if let Some(old) = self.documents.remove(&primary_key) {
             self.bytes -= old.bytes();

@@ -50,22 +50,26 @@ impl Ahead {
         self.rows.len()
     }
 
-    pub fn needed_bytes(&self) -> usize {
-        self.bytes
+    /// What all its rows take of memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.beyond_bytes
     }
 
     /// Puts all rows in order, once all are here.
     pub fn sorted(mut self) -> Ahead {
         self.rows.append(&mut self.beyond);
+        self.bytes += std::mem::take(&mut self.beyond_bytes);
         self.rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         self.rows.reverse();
         self
     }
 
     /// Takes the rows up to a distance, nearest first.
-    pub fn take_within(&mut self, radius: f64) -> impl Iterator<Item = (f64, Datum)> {
+    pub fn take_within(&mut self, radius: f64) -> impl Iterator<Item = (f64, Datum)> + use<> {
         let count = self.rows.iter().rev().take_while(|(distance, _)| *distance <= radius).count();
-        self.rows.split_off(self.rows.len() - count).into_iter().rev()
+        let taken = self.rows.split_off(self.rows.len() - count);
+        self.bytes -= taken.iter().map(|(_, document)| document.footprint()).sum::<usize>();
+        taken.into_iter().rev()
     }
 
     /// Forgets the farther half of what is beyond the circle: of rows and of bytes.
@@ -114,7 +118,9 @@ mod tests {
         assert!(ahead.reaches(10.0) && !ahead.reaches(10.1));
         assert_eq!(distances(ahead.take_within(8.0)), [7.0]);
         assert_eq!(distances(ahead.take_within(8.0)), [] as [f64; 0]);
+        assert_ne!(ahead.bytes(), 0);
         assert_eq!(distances(ahead.take_within(10.0)), [9.0]);
+        assert_eq!(ahead.bytes(), 0);
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Heavy {
         of_document.iter().find(|(known, _)| known == geometry).map(|(_, distance)| *distance)
     }
 
+    /// What is remembered, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Remembers it, while there is room.
     pub fn put(&mut self, key: Datum, geometry: Datum, distance: Option<f64>) {
         let bytes = geometry.footprint();

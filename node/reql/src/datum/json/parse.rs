@@ -111,7 +111,8 @@ pub fn value(scanner: &mut Scanner<'_>, levels: usize, finish: Finish) -> std::r
     value_watched(scanner, levels, finish, &mut Unwatched)
 }
 
-fn value_watched<P: Progress>(
+/// The same, while somebody looks on.
+pub fn value_watched<P: Progress>(
     scanner: &mut Scanner<'_>,
     levels: usize,
     finish: Finish,

@@ -202,8 +202,7 @@ impl<'a> Scanner<'a> {
 
     /// Moves to the next quote, backslash or control character.
     fn plain_run(&mut self) {
-        let rest = &self.input[self.at..];
-        self.at += rest.iter().position(|byte| super::ESCAPED[usize::from(*byte)]).unwrap_or(rest.len());
+        self.at += super::find::bytes_before(&self.input[self.at..], super::is_escaped);
     }
 
     fn utf8<'b>(&self, bytes: &'b [u8], start: usize) -> Scan<&'b str> {

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod parked;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -22,8 +23,10 @@ use crate::client::running::{Job, Reason};
 use crate::limits::{CONTINUES_WAITING_MAX, DRAIN_TIME_MAX, OPEN_CURSORS_MAX, QUERY_BYTES_IN_FLIGHT_MAX};
 use alarm::Alarm;
 use parked::{Answer, Finished, Running, Start};
+pub(super) use reading::Reading;
 
 type User<D> = <<D as Database>::Login as Login>::User;
+type Parsed<D> = Result<Message<<D as Database>::Query>, Vec<u8>>;
 
 pub(super) struct Queries<D: Database> {
     database: Rc<D>,
@@ -91,10 +94,12 @@ impl<D: Database> Queries<D> {
 
     /// Does what a frame asks for.
     pub(super) fn accept(&mut self, token: u64, body: &[u8], cx: &mut Context<'_>, output: &mut Output) {
-        match self.database.parse(body) {
-            Ok(Message::Start { query, noreply }) => {
-                self.start(token, query, noreply, Start { bytes: body.len() }, cx, output);
-            }
+        self.act(token, body.len(), self.database.parse(body), cx, output);
+    }
+
+    fn act(&mut self, token: u64, bytes: usize, parsed: Parsed<D>, cx: &mut Context<'_>, output: &mut Output) {
+        match parsed {
+            Ok(Message::Start { query, noreply }) => self.start(token, query, noreply, Start { bytes }, cx, output),
             Ok(Message::Continue) => self.resume(token, cx, output),
             Ok(Message::Stop) => self.stop(token, output),
             Ok(Message::NoreplyWait) => self.wait_for_noreply(token, output),
@@ -386,7 +391,7 @@ impl<D: Database> Queries<D> {
     }
 }
 
-fn report_panic(token: u64, result: &Result<Answer, Panicked>) {
+fn report_panic<T>(token: u64, result: &Result<T, Panicked>) {
     if let Err(panicked) = result {
         counter!("photondb_query_panics_total").increment(1);
         tracing::error!(token, message = panicked.message, "a query panicked");
