@@ -2,8 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=photondb");
-    let files =
-        protox::compile(["photondb/v1/control.proto", "photondb/v1/peers.proto", "photondb/v1/raft.proto"], ["."])?;
+    let files = ["control", "peers", "raft", "shard"].map(|name| format!("photondb/v1/{name}.proto"));
+    let files = protox::compile(files, ["."])?;
     // What carries documents is not copied on its way.
     tonic_prost_build::configure()
         .build_transport(false)
@@ -13,6 +13,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".photondb.v1.RaftEntry")
         .bytes(".photondb.v1.RaftSnapshot")
         .bytes(".photondb.v1.RaftPiece")
+        .bytes(".photondb.v1.shard")
+        // Much larger than what else an answer may be.
+        .boxed(".photondb.v1.shard.Answer.told.scanned")
         .compile_fds(files)?;
     Ok(())
 }
