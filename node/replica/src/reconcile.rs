@@ -130,9 +130,9 @@ impl Replicas {
         // Leadership may have come before the proposer was connected. It may also change while this is said: then what was
         // said is said again. Being told twice does no harm.
         loop {
-            let led = group.leading();
+            let led = group.led();
             proposer.leading(led);
-            if group.leading() == led {
+            if group.led() == led {
                 break;
             }
         }

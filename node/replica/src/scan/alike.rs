@@ -21,16 +21,17 @@ use crate::error::ReplicaError;
 use crate::limits::ALIKE_ENTRIES_AT_ONCE;
 
 /// The entries of one beginning, as far as they lie within a scan.
-pub(super) struct Alike {
-    bounds: KeyBounds,
+#[derive(Clone, Debug)]
+pub(crate) struct Alike {
+    pub bounds: KeyBounds,
     /// The key of the beginning alone, and the first one behind everything that begins so.
-    span: (Bytes, Bytes),
+    pub span: (Bytes, Bytes),
     /// The place of the entry that was given last.
-    last: Option<Place>,
+    pub last: Option<Place>,
 }
 
 /// Whole value and key: the order of entries.
-type Place = (Datum, Bytes);
+pub(crate) type Place = (Datum, Bytes);
 
 impl Alike {
     /// The entries that begin as `entry` does, if it is cut. Nothing is read yet.

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Command, Response, StateError};
+use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table as StoredTable};
 use photondb_controller::ControllerError;
 use photondb_proto::{NodeId, TableId};
-use photondb_replica::TableReplicas;
+use photondb_replica::{TableReplicas, TableRoutes};
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::{fiber, task};
 use rustc_hash::FxHashMap;
@@ -100,6 +100,11 @@ impl Ground {
     /// The replicas of a table that run here, if they do.
     pub fn replicas(&self, table: TableId) -> Option<Arc<TableReplicas>> {
         self.cluster.replicas.table(table)
+    }
+
+    /// The way to the shards of a table.
+    pub fn routes(&self, table: &Arc<StoredTable>) -> Arc<TableRoutes> {
+        self.cluster.router.routes(table)
     }
 
     /// Changes the state.
