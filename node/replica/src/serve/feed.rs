@@ -116,6 +116,11 @@ impl Subscriber {
                 self.changes(position, first, &of_entry, whole).await?;
             }
             if !logged.more {
+                // Its last changes were sent before it was known that they are; a subscriber that does not hear of it would
+                // ask for the entry again.
+                if self.cursor.given > 0 {
+                    self.changes(self.cursor.position, self.cursor.given, &[], true).await?;
+                }
                 self.cursor = self.cursor.max(up_to);
             }
         }
