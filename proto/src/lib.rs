@@ -12,4 +12,9 @@ pub use key_range::KeyRange;
 #[allow(missing_docs, clippy::all, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("photondb.v1");
+
+    /// What nodes ask of each other's shards.
+    pub mod shard {
+        tonic::include_proto!("photondb.v1.shard");
+    }
 }

@@ -11,7 +11,7 @@ use photondb_consensus::{Groups, GroupsParts, Options};
 use photondb_controller::{Begin, Controller, Parts, Registration};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::TableInfo;
-use photondb_replica::{Replica, Replicas, ShardTable};
+use photondb_replica::{Replica, Replicas, ShardTable, TableRoutes};
 use photondb_runtime::clock::ManualClock;
 use photondb_runtime::peers::NoPeers;
 use photondb_runtime::random::SeededRandom;
@@ -201,7 +201,8 @@ impl Node {
             write_hook: None,
             system: false,
         };
-        ShardTable::new(info, self.replicas.table(TABLE).expect("a node is open when its table serves"))
+        let replicas = self.replicas.table(TABLE).expect("a node is open when its table serves");
+        ShardTable::new(info, TableRoutes::here(&replicas))
     }
 
     /// The table's only shard.

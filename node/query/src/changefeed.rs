@@ -1,8 +1,8 @@
 //! Results that do not end: the changes of a selection.
 //!
 //! A feed subscribes before it reads anything. Initial content is read in chunks, each from a snapshot that knows its
-//! position in the log. A change whose position the snapshot of its document includes is dropped, every other one is
-//! given: no gap, no double ([`initial`]).
+//! position in the log of its shard. A change whose position the snapshot of its document includes is dropped, every other
+//! one is given: no gap, no double ([`initial`]).
 
 mod change;
 mod initial;
@@ -13,7 +13,18 @@ mod queue;
 mod range;
 mod union;
 
+use crate::table::ReadMode;
+
 pub(crate) use limit::LimitFeed;
 pub(crate) use options::{FeedOptions, Squash};
 pub(crate) use range::RangeFeed;
 pub(crate) use union::{of_feeds, union};
+
+/// How a feed reads its table. What lags behind may be older than where the feed began to listen, and what came between would
+/// be missing from both.
+fn current(mode: ReadMode) -> ReadMode {
+    match mode {
+        ReadMode::Outdated => ReadMode::Single,
+        mode => mode,
+    }
+}

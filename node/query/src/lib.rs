@@ -34,4 +34,5 @@ pub mod write;
 
 pub use environment::Environment;
 pub use memory::{MemoryBudget, MemoryShare};
+pub use pace::Pace;
 pub use run::{Answer, Cursor, CursorBatch, Outcome, Prepared, prepare, start};

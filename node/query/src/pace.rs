@@ -14,7 +14,7 @@ use photondb_runtime::fiber;
 use crate::limits::{FIRST_GRANT_STEPS, GRANT_STEPS_MAX, LOOK_PERIOD, TURN_STEPS_MAX, TURN_TIME_MAX};
 
 /// The pace of one query.
-pub(crate) struct Pace {
+pub struct Pace {
     clock: Arc<dyn Clock>,
     /// When it got its turn.
     turn_began: Cell<Moment>,
@@ -26,6 +26,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
+    /// The query begins now.
     pub fn new(clock: Arc<dyn Clock>) -> Pace {
         let now = clock.now();
         Pace {

@@ -96,6 +96,8 @@ pub enum Order {
     Ascending,
     /// Highest key first.
     Descending,
+    /// Lowest key first within each shard, one shard after the other as it comes, and nothing read ahead of what is given.
+    AscendingInShards,
 }
 
 /// Which rows, by which tree.
@@ -159,8 +161,8 @@ pub trait Rows {
         Ok(Glanced { rows, examined })
     }
 
-    /// The position of the snapshot that the last batch was read from: changes at or before it are in the batch.
-    fn position(&self) -> Position;
+    /// How far each shard has been read that was read at all.
+    fn progress(&self) -> &[Progress];
 
     /// Whether it is known that no row comes behind the last batch: what is written later than its snapshot is not given.
     fn is_at_end(&self) -> bool;
@@ -187,11 +189,35 @@ pub struct Row {
     pub document: Datum,
     /// The value it has in the index it was found by; `None` for the primary key.
     pub index_value: Option<Datum>,
+    /// The snapshot that it was read from.
+    pub position: Position,
 }
 
-/// How far a shard has applied its log. Positions of one shard are ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position(pub u64);
+/// A shard, by a number that no other shard ever has. What has no shards is one of number zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardNumber(pub u64);
+
+/// How far a shard has applied its log. Indexes of one shard are ordered; those of two have nothing to do with each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Whose log.
+    pub shard: ShardNumber,
+    /// The last entry.
+    pub index: u64,
+}
+
+/// How far a scan has read one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Which one.
+    pub shard: ShardNumber,
+    /// The index of the first snapshot it was read from.
+    pub first: u64,
+    /// The index of the last one. All rows that come are of no older one.
+    pub last: u64,
+    /// Nothing more of it is given.
+    pub ended: bool,
+}
 
 /// One document's write.
 #[derive(Clone)]

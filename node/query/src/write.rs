@@ -3,54 +3,58 @@
 pub(crate) mod document;
 pub(crate) mod stats;
 
+use photondb_reql::Str;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, Func, merge};
 
 use crate::table::{Conflict, TableInfo, Transition, WriteOptions};
 
+/// What each write of a table must keep to.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// The field that is the primary key.
+    pub primary_key: &'a Str,
+    /// The write hook, unless the write is not to call it.
+    pub hook: Option<&'a Func>,
+}
+
+impl TableInfo {
+    /// The rules for writes with `options`.
+    pub fn rules(&self, options: &WriteOptions) -> Rules<'_> {
+        let hook = self.write_hook.as_ref().filter(|_| !options.ignore_write_hook);
+        Rules { primary_key: &self.primary_key, hook }
+    }
+}
+
 /// The document that takes the place of `old`; `Null` stands for none, before and after.
 ///
 /// `key` is the primary key that the write is for. Errors concern this document alone: they are counted into `errors`
 /// and the first one becomes `first_error`; the document stays as it was. `cx` gives the write hook its time.
-pub fn apply(
-    transition: &Transition,
-    old: &Datum,
-    table: &TableInfo,
-    key: &Datum,
-    options: &WriteOptions,
-    cx: &Cx,
-) -> Result<Datum> {
+pub fn apply(transition: &Transition, old: &Datum, rules: Rules<'_>, key: &Datum, cx: &Cx) -> Result<Datum> {
     let wanted = match transition {
-        Transition::Insert { document, conflict } => insert(document, conflict, old, table, key, cx)?,
+        Transition::Insert { document, conflict } => insert(document, conflict, old, rules, key, cx)?,
         Transition::Update(_) if old.is_null() => Datum::Null,
         Transition::Update(function) => merge::merge(old, &function.apply(old.clone(), cx)?)?,
         Transition::Replace(function) => function.apply(old.clone(), cx)?,
         Transition::Delete => Datum::Null,
     };
-    let new = match &table.write_hook {
-        Some(hook) if !options.ignore_write_hook => call_hook(hook, old, wanted, table, cx)?,
-        _ => wanted,
+    let new = match rules.hook {
+        Some(hook) => call_hook(hook, old, wanted, rules.primary_key, cx)?,
+        None => wanted,
     };
-    document::check_replacement(old, &new, &table.primary_key, key)?;
+    document::check_replacement(old, &new, rules.primary_key, key)?;
     Ok(new)
 }
 
-fn insert(
-    document: &Datum,
-    conflict: &Conflict,
-    old: &Datum,
-    table: &TableInfo,
-    key: &Datum,
-    cx: &Cx,
-) -> Result<Datum> {
+fn insert(document: &Datum, conflict: &Conflict, old: &Datum, rules: Rules<'_>, key: &Datum, cx: &Cx) -> Result<Datum> {
     if old.is_null() {
         return Ok(document.clone());
     }
     match conflict {
         Conflict::Error => Err(Error::op_failed(format!(
             "Duplicate primary key `{}`:\n{}\n{}",
-            table.primary_key,
+            rules.primary_key,
             old.print(),
             document.print()
         ))),
@@ -64,8 +68,8 @@ fn insert(
     }
 }
 
-fn call_hook(hook: &Func, old: &Datum, new: Datum, table: &TableInfo, cx: &Cx) -> Result<Datum> {
-    let key_of = |document: &Datum| document.as_object().ok().and_then(|fields| fields.get(&table.primary_key));
+fn call_hook(hook: &Func, old: &Datum, new: Datum, primary_key: &str, cx: &Cx) -> Result<Datum> {
+    let key_of = |document: &Datum| document.as_object().ok().and_then(|fields| fields.get(primary_key));
     let key = key_of(&new).or_else(|| key_of(old)).unwrap_or(Datum::Null);
     let context =
         Object::from([("primary_key", key), ("timestamp", crate::times::from_micros(cx.world().now_micros()))]);

@@ -256,6 +256,23 @@ fn initial_content_has_a_document_as_often_as_the_selection() {
     }
 }
 
+/// A position of one shard says nothing of another, and what is behind the end of one is not ahead of the reading.
+#[test]
+fn no_gap_and_no_double_over_several_shards() {
+    for shards in [2, 3, 7] {
+        table::SHARDS.set(shards);
+        for case in 0..3 {
+            let seed = seed() + shards * 10 + case;
+            follows("$T", seed);
+            follows("[182,[$T,200,1500]]", seed);
+            follows(r#"[182,[$T,10,80],{"index":"a"}]"#, seed);
+            let around = "[161,[[2,[10,-1]],[2,[45,-1]],[2,[80,-1]],[2,[80,1]],[2,[10,1]]]]";
+            follows(&format!("[166,[$T,{around}],{{\"index\":\"g\"}}]"), seed);
+        }
+    }
+    table::SHARDS.set(1);
+}
+
 /// Between the last chunk of initial content and the first change behind it the query may have to wait.
 #[test]
 fn what_is_added_behind_the_last_chunk_is_no_gap() {

@@ -12,7 +12,7 @@ use photondb_cluster_state::{ClusterState, Command, Compression, Durability, New
 use photondb_consensus::{Groups, GroupsParts};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{Conflict, ReadMode, Table, TableInfo, Transition, Write, WriteOptions};
-use photondb_replica::{Replicas, ShardTable};
+use photondb_replica::{Replicas, ShardTable, TableRoutes};
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::eval::Cx;
 use photondb_runtime::fiber::{self, StackSize};
@@ -91,7 +91,7 @@ fn open(replicas: &Replicas) -> ShardTable {
         write_hook: None,
         system: false,
     };
-    ShardTable::new(info, replicas.table(TABLE).expect("the table runs"))
+    ShardTable::new(info, TableRoutes::here(&replicas.table(TABLE).expect("the table runs")))
 }
 
 /// A document of about 200 bytes.

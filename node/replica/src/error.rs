@@ -2,9 +2,13 @@
 
 use photondb_consensus::{ConsensusError, ProposeError};
 use photondb_controller::ControllerError;
+use photondb_proto::KeyRange;
 use photondb_reql::error::Error as QueryError;
 use photondb_shard::ShardError;
 use photondb_storage::StorageError;
+
+use crate::message::Malformed;
+use crate::router::describe;
 
 /// An error of a replica.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +16,12 @@ pub enum ReplicaError {
     /// This member does not lead its group now; nothing was done.
     #[error("primary replica for shard [\"\", +inf) not available")]
     NotLeading,
+    /// Nobody who leads the shard was found in the time there is; nothing was done.
+    #[error("primary replica for shard {} not available", describe(range))]
+    Unavailable {
+        /// Its keys.
+        range: KeyRange,
+    },
     /// The write was proposed and its fate is not known.
     #[error("the outcome of the write is not known: {0}")]
     Unknown(String),
@@ -39,23 +49,59 @@ pub enum ReplicaError {
     /// A command of the shard was skipped for good.
     #[error("the shard did not apply the command")]
     Skipped,
+    /// Another node has no space for it; nothing was done.
+    #[error("{0}")]
+    Full(String),
+    /// The query's own.
+    #[error(transparent)]
+    Query(QueryError),
+    /// A message of another node cannot be read.
+    #[error(transparent)]
+    Message(#[from] Malformed),
+    /// Another node failed.
+    #[error("{0}")]
+    Elsewhere(String),
+}
+
+/// What was tried, as errors name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Listening to changes.
+    Subscribe,
 }
 
 impl ReplicaError {
     /// As a client of table `name` is told.
-    pub fn for_query(self, table: &str) -> QueryError {
+    pub fn for_query(self, table: &str, doing: Doing) -> QueryError {
+        let what = match doing {
+            Doing::Read => "Cannot perform read".to_owned(),
+            Doing::Write => "Cannot perform write".to_owned(),
+            Doing::Subscribe => format!("cannot subscribe to table `{table}`"),
+        };
+        let full = |reason: String| {
+            QueryError::op_failed(format!(
+                "Cannot perform write: The disk of the server is full; nothing was written ({reason})."
+            ))
+        };
         match self {
+            ReplicaError::Query(error) => error,
+            ReplicaError::Full(reason) => full(reason),
             ReplicaError::Storage(error) | ReplicaError::Shard(ShardError::Storage(error)) if error.is_full() => {
-                QueryError::op_failed(format!(
-                    "Cannot perform write: The disk of the server is full; nothing was written ({error})."
-                ))
+                full(error.to_string())
             }
             ReplicaError::Unknown(reason) => QueryError::op_indeterminate(format!(
                 "Cannot perform write: The primary replica's answer was lost; the write may or may not have been performed ({reason})."
             )),
-            ReplicaError::NotLeading | ReplicaError::Unsettled { .. } => {
-                QueryError::op_failed(format!("Cannot perform write: {self}"))
+            ReplicaError::NotLeading | ReplicaError::Unavailable { .. } | ReplicaError::Unsettled { .. } => {
+                QueryError::op_failed(format!("{what}: {self}"))
             }
+            ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => QueryError::op_failed(
+                "Changefeed aborted: it was interrupted, and the changes since then are no longer kept.",
+            ),
             ReplicaError::Shard(ShardError::NoIndex(index)) => {
                 QueryError::op_failed(format!("Index `{index}` was not found on table `{table}`."))
             }

@@ -63,3 +63,55 @@ const _: () = assert!(
 
 /// Looks of a scan that find nothing, one behind the other, before other queries have their turn.
 pub const LOOKS_BETWEEN_YIELDS: u32 = 64;
+
+/// How long somebody who leads a shard is looked for, before the query is told that there is nobody: longer than an election
+/// takes.
+pub const ROUTE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// After all members of a shard were asked in vain, the time until they are asked again; it doubles each time,
+pub const ROUTE_PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// up to this.
+pub const ROUTE_PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// How long another node may take to answer a read, before others are asked.
+pub const READ_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long another node may take to answer a write, before the query is told that its fate is not known.
+pub const WRITE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How often a request is sent that was meant for another life of its receiver.
+pub const BOOT_ATTEMPTS_MAX: usize = 3;
+
+/// Numbers of requests of one sender that are remembered, counted back from the newest one.
+pub const SERIALS_REMEMBERED: u64 = 1 << 16;
+
+/// Senders of which numbers are remembered.
+pub const SENDERS_MAX: usize = 1024;
+
+/// Requests of other nodes that are being carried out; more are refused.
+pub const REQUESTS_UNDER_WAY_MAX: usize = 4096;
+
+/// Subscriptions of other nodes; more are refused.
+pub const REMOTE_FEEDS_MAX: usize = 4096;
+
+/// Bytes of changes in one message to another node, and one change more.
+pub const FEED_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Changes in one message to another node.
+pub const FEED_MESSAGE_CHANGES_MAX: usize = 4096;
+
+/// How often a subscription of another node is looked at when nothing happens: whether its member leads still.
+pub const FEED_LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// Rows that a merged scan reads of a shard at once, if it wants no fewer.
+pub const MERGE_ROWS_MIN: usize = 16;
+
+/// Rows that another node may ask for at once; it is given fewer when they are large.
+pub const LOOK_ROWS_MAX: usize = 16_384;
+
+/// How deep a write hook may be evaluated for another node.
+pub const HOOK_DEPTH: usize = 256;
+
+/// Changes that a subscription takes at once, unless one entry has more; the rest waits where it comes from.
+pub const FEED_CHANGES_AT_ONCE: usize = 4096;

@@ -16,6 +16,9 @@
 //! - R6. A write is evaluated only when changes may take memory, and so many are under way at most: what is evaluated will be
 //!   applied, and apply waits for nobody.
 
+mod hook;
+mod under_way;
+
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -33,6 +36,8 @@ use tokio::sync::{Notify, oneshot};
 use crate::error::ReplicaError;
 use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_EFFECTS_BYTES_MAX, PENDING_BYTES_MAX, WRITES_UNDER_WAY_MAX};
 use crate::pressure;
+use hook::HookCache;
+use under_way::UnderWay;
 
 /// One shard's proposer. Lives as long as its replica; idle unless its member leads.
 pub struct Proposer {
@@ -43,6 +48,7 @@ pub struct Proposer {
     inner: Mutex<Inner>,
     /// Notified when writers that had to wait may try again.
     settled: Notify,
+    hook: HookCache,
     me: Weak<Proposer>,
 }
 
@@ -98,26 +104,6 @@ pub struct Ticket {
     _under_way: UnderWay,
 }
 
-/// R6: so many writes that have been let in.
-struct UnderWay {
-    proposer: Weak<Proposer>,
-    keys: usize,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let Some(proposer) = self.proposer.upgrade() else { return };
-        let mut inner = proposer.inner.lock();
-        let was_full = inner.under_way >= WRITES_UNDER_WAY_MAX;
-        inner.under_way -= self.keys;
-        let has_room = was_full && inner.under_way < WRITES_UNDER_WAY_MAX;
-        drop(inner);
-        if has_room {
-            proposer.settled.notify_waiters();
-        }
-    }
-}
-
 /// One evaluated write.
 pub struct Planned {
     /// The encoded primary key.
@@ -165,6 +151,7 @@ impl Proposer {
                 broken: false,
             }),
             settled: Notify::new(),
+            hook: HookCache::default(),
             me: me.clone(),
         })
     }

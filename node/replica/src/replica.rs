@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use photondb_consensus::Group;
-use photondb_proto::{KeyRange, MemberId, ShardId, TableId};
+use photondb_consensus::{ConsensusError, Group};
+use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
+use photondb_query::table::ReadMode;
 use photondb_shard::format::{decode_outcome, encode_command};
 use photondb_shard::{Command, Outcome, Reader, Shard};
 use photondb_storage::wal::Purpose;
@@ -84,6 +85,32 @@ impl Replica {
         Ok(reader)
     }
 
+    /// As [`Replica::read`]; when the lease has run out, after a majority has confirmed that this member leads still.
+    pub async fn read_confirmed(&self) -> Result<Reader, ReplicaError> {
+        match self.read() {
+            Err(ReplicaError::NotLeading) => {}
+            reader => return reader,
+        }
+        match self.group.confirm_leading().await {
+            Ok(_) => Ok(self.shard.read()?),
+            Err(ConsensusError::NotLeader { .. } | ConsensusError::Timeout { .. }) => Err(ReplicaError::NotLeading),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A view as fresh as `mode` asks.
+    pub(crate) async fn read_in(&self, mode: ReadMode) -> Result<Reader, ReplicaError> {
+        match mode {
+            ReadMode::Single | ReadMode::Majority => self.read_confirmed().await,
+            ReadMode::Outdated => self.read_outdated(),
+        }
+    }
+
+    /// The node whose member leads the group, as far as this one knows.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.group.leader().map(|(_, node)| node)
+    }
+
     /// What the member holds, which may lag behind.
     pub fn read_outdated(&self) -> Result<Reader, ReplicaError> {
         Ok(self.shard.read()?)
@@ -109,6 +136,11 @@ impl Replica {
         self.group.leading().is_some()
     }
 
+    /// Whether this member leads, or does so if its lease comes back.
+    pub(crate) fn leads_or_may(&self) -> bool {
+        self.group.led().is_some()
+    }
+
     /// Proposes a change of the shard's schema and waits until it is applied.
     pub(crate) async fn change(&self, command: &Command) -> Result<(), ReplicaError> {
         let term = self.group.led().ok_or(ReplicaError::NotLeading)?;
@@ -124,11 +156,6 @@ impl Replica {
 }
 
 impl TableReplicas {
-    /// The member that holds this encoded key.
-    pub fn for_key(&self, key: &[u8]) -> Result<&Arc<Replica>, ReplicaError> {
-        self.shards.iter().find(|replica| replica.range.contains(key)).ok_or(ReplicaError::NotLeading)
-    }
-
     /// All members, in the order of their key ranges.
     pub fn shards(&self) -> &[Arc<Replica>] {
         &self.shards

@@ -1,114 +1,149 @@
-//! Scans over a table's shards. Each batch is read from a fresh snapshot and the next one goes on after its last key, so
+//! Reading a table's shards. Each batch is read from a fresh snapshot and the next one goes on after its last key, so
 //! that a long scan pins nothing.
+//!
+//! By the primary key, shards follow each other. By an index, each has entries of the whole range: where the order matters
+//! they are merged.
 
 mod alike;
+mod elsewhere;
+mod merge;
+mod part;
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use photondb_query::table::{Access, DatumRange, Glanced, Keys, Order, Position, ReadMode, Row, Rows};
+use photondb_query::table::{Access, DatumRange, Glanced, Keys, Order, Position, Progress, ReadMode, Row, Rows};
 use photondb_reql::datum::format::document_node;
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::Result;
 use photondb_reql::eval::Glance;
-use photondb_reql::geo::CellRanges;
 use photondb_runtime::fiber;
 use photondb_shard::Reader;
 use photondb_shard::read::{GeoScan, IndexRow, IndexRows, KeyBounds};
 use photondb_shard::secondary::decode_datum;
 use photondb_storage::Direction;
+use smallvec::SmallVec;
 
-use crate::error::ReplicaError;
+use crate::error::{Doing, ReplicaError};
 use crate::keys;
-use crate::limits::LOOKS_BETWEEN_YIELDS;
-use crate::replica::{Replica, TableReplicas};
-use alike::Alike;
+use crate::limits::{LOOKS_BETWEEN_YIELDS, MERGE_ROWS_MIN};
+use crate::replica::Replica;
+use crate::routes::TableRoutes;
+use merge::Merge;
+
+pub(crate) use alike::Alike;
+pub(crate) use part::{Look, Part};
 
 /// A scan in progress.
 pub struct TableScan {
     table: Str,
-    replicas: Arc<TableReplicas>,
+    routes: Arc<TableRoutes>,
     mode: ReadMode,
-    index: Option<Str>,
-    /// What is asked of a geospatial index.
-    cells: Option<Arc<CellRanges>>,
-    /// What looks into it keep for the next ones.
+    look: Look,
+    /// Whether somebody counts on an order that its shards have only together.
+    merges: bool,
+    /// What looks into a geospatial index keep for the next ones.
     geo: GeoScan,
-    direction: Direction,
-    /// Whether somebody counts on the order.
-    ordered: bool,
     /// What is still to be read, the next one last.
-    parts: Vec<Part>,
-    position: Position,
+    stages: Vec<Stage>,
+    /// Of each shard, how many parts are not read to their ends.
+    left: SmallVec<[usize; 1]>,
+    progress: SmallVec<[Progress; 1]>,
 }
 
-/// A range of one tree of one shard.
-struct Part {
-    shard: usize,
-    bounds: KeyBounds,
-    /// The range as the query put it: a key in the tree may be a truncated index value.
-    exact: Option<DatumRange>,
-    /// The entries at the front of `bounds` that are alike in their keys and are being read in the order of their values.
-    alike: Option<Alike>,
+#[expect(clippy::large_enum_variant, reason = "nearly all are parts, which nobody wants to look for elsewhere")]
+enum Stage {
+    /// Of one shard, by its place among the table's.
+    Part(usize, Part),
+    /// Of several, in the order of an index.
+    Merge(Merge),
 }
 
 impl TableScan {
     /// Prepares a scan; nothing is read yet. Errors: a bound or a key that cannot be one.
-    pub fn new(table: Str, replicas: Arc<TableReplicas>, access: &Access, mode: ReadMode) -> Result<TableScan> {
+    pub fn new(table: Str, routes: Arc<TableRoutes>, access: &Access, mode: ReadMode) -> Result<TableScan> {
         let direction = if access.order == Order::Descending { Direction::Backward } else { Direction::Forward };
-        let mut ranges = Vec::new();
-        let mut cells = None;
-        match (&access.keys, &access.index) {
-            (Keys::Range(range), None) => ranges.extend(keys::primary_bounds(range)?.map(|bounds| (bounds, None))),
-            (Keys::Range(range), Some(_)) => {
-                ranges.extend(keys::index_bounds(range)?.map(|(bounds, cut)| (bounds, cut.then(|| range.clone()))));
-            }
-            (Keys::Cells(wanted), _) => {
-                ranges.extend(wanted.iter().map(|range| (keys::cell_bounds(range), None)));
-                cells = Some(wanted.clone());
-            }
-            (Keys::Each(each), index) => {
-                for key in each {
-                    if index.is_none() {
-                        let key = keys::primary(key)?;
-                        let key = Bound::Included(key);
-                        ranges.push((KeyBounds::new(key.clone(), key), None));
-                    } else {
-                        let range = point(key);
-                        ranges.extend(keys::index_bounds(&range)?.map(|(bounds, cut)| (bounds, cut.then_some(range))));
-                    }
-                }
-            }
-        }
-        let mut parts = Vec::new();
-        for (bounds, exact) in ranges {
-            for shard in 0..replicas.shards().len() {
-                parts.push(Part { shard, bounds: bounds.clone(), exact: exact.clone(), alike: None });
-            }
-        }
+        let cells = match &access.keys {
+            Keys::Cells(wanted) => Some(wanted.clone()),
+            _ => None,
+        };
+        let look = Look { index: access.index.clone(), cells, direction, ordered: access.order != Order::Any };
+        let left = SmallVec::from_elem(0, routes.all().len());
+        let merges = look.index.is_some() && routes.all().len() > 1;
+        let merges = merges && matches!(access.order, Order::Ascending | Order::Descending);
+        let (geo, stages, progress) = (GeoScan::default(), Vec::new(), SmallVec::new());
+        let mut scan = TableScan { table, routes, mode, look, merges, geo, stages, left, progress };
+        scan.plan(&access.keys)?;
         if direction == Direction::Forward {
-            parts.reverse();
+            scan.stages.reverse();
         }
-        let index = access.index.clone();
-        let geo = GeoScan::default();
-        let ordered = access.order != Order::Any;
-        Ok(TableScan { table, replicas, mode, index, cells, geo, direction, ordered, parts, position: Position(0) })
+        Ok(scan)
+    }
+
+    fn plan(&mut self, keys: &Keys) -> Result<()> {
+        let by_index = self.look.index.is_some();
+        let range = |scan: &mut TableScan, range: &DatumRange| -> Result<()> {
+            if by_index {
+                if let Some((bounds, cut)) = keys::index_bounds(range)? {
+                    scan.add(Part::of(bounds, cut.then(|| range.clone())));
+                }
+            } else if let Some(bounds) = keys::primary_bounds(range)? {
+                scan.add(Part::of(bounds, None));
+            }
+            Ok(())
+        };
+        match keys {
+            Keys::Range(all) => range(self, all),
+            Keys::Cells(cells) => {
+                cells.iter().for_each(|range| self.add(Part::of(keys::cell_bounds(range), None)));
+                Ok(())
+            }
+            Keys::Each(each) if by_index => each.iter().try_for_each(|key| range(self, &point(key))),
+            Keys::Each(each) => each.iter().try_for_each(|key| {
+                let key = Bound::Included(keys::primary(key)?);
+                self.add(Part::of(KeyBounds::new(key.clone(), key), None));
+                Ok(())
+            }),
+        }
+    }
+
+    /// One range, at all shards that can have some of it.
+    fn add(&mut self, part: Part) {
+        let routes = self.routes.clone();
+        let shards = routes.all();
+        if self.merges {
+            self.left.iter_mut().for_each(|left| *left += 1);
+            self.stages.push(Stage::Merge(Merge::of((0..shards.len()).map(|shard| (shard, part.clone())))));
+            return;
+        }
+        for (shard, route) in shards.iter().enumerate() {
+            if self.look.index.is_some() || route.overlaps(&part.bounds) {
+                self.left[shard] += 1;
+                self.stages.push(Stage::Part(shard, part.clone()));
+            }
+        }
     }
 
     fn batch(&mut self, want: usize, glance: &mut Glance<'_>) -> std::result::Result<Glanced, ReplicaError> {
         for looks in 1.. {
-            let Some(mut part) = self.parts.pop() else { break };
-            let reader = read(&self.replicas.shards()[part.shard], self.mode)?;
-            self.position = Position(reader.position().0);
-            let (found, more) = match (self.index.clone(), self.cells.clone()) {
-                (None, _) => self.primary(&reader, &mut part, want, glance)?,
-                (Some(index), Some(cells)) => self.geo(&reader, &index, &cells, &mut part, want, glance)?,
-                (Some(index), None) => self.secondary(&reader, &index, &mut part, want, glance)?,
+            let found = match self.stages.pop() {
+                None => break,
+                Some(Stage::Part(shard, mut part)) => {
+                    let (found, more) = self.glance_at(shard, &mut part, want, glance)?;
+                    match more {
+                        true => self.stages.push(Stage::Part(shard, part)),
+                        false => self.end_of_part(shard),
+                    }
+                    found
+                }
+                Some(Stage::Merge(mut merge)) => {
+                    let found = self.merged(&mut merge, want, glance)?;
+                    if !merge.lanes.is_empty() {
+                        self.stages.push(Stage::Merge(merge));
+                    }
+                    found
+                }
             };
-            if more {
-                self.parts.push(part);
-            }
             if found.examined > 0 {
                 return Ok(found);
             }
@@ -120,76 +155,126 @@ impl TableScan {
         Ok(Glanced::default())
     }
 
-    fn primary(
-        &self,
-        reader: &Reader,
+    /// Some rows of one part, and whether there may be more.
+    fn glance_at(
+        &mut self,
+        shard: usize,
         part: &mut Part,
         want: usize,
         glance: &mut Glance<'_>,
     ) -> std::result::Result<(Glanced, bool), ReplicaError> {
-        let glance = |document: &[u8]| document_node(document).is_some_and(&mut *glance);
-        let documents = reader.documents(&part.bounds, self.direction, want, glance)?;
-        let row = |(_, document): &(Bytes, Bytes)| Ok(Row { document: decode_datum(document)?, index_value: None });
-        let rows = documents.rows.iter().map(row).collect::<std::result::Result<_, ReplicaError>>()?;
-        let found = Glanced { rows, examined: documents.examined };
-        let more = documents.last.is_some();
-        if let Some(last) = documents.last {
-            self.go_on_after(part, last);
+        if self.look.index.is_some() {
+            let (IndexRows { rows, more }, position) = self.index_rows(shard, part, want)?;
+            return Ok((look(rows.into_iter().map(|row| (row, position)), glance)?, more));
         }
-        Ok((found, more))
+        let reader = match &self.routes.all()[shard].here {
+            Some(replica) => match read(replica, self.mode) {
+                Err(ReplicaError::NotLeading) => None,
+                reader => Some(reader?),
+            },
+            None => None,
+        };
+        match reader {
+            Some(reader) => self.documents(&reader, shard, part, want, glance),
+            None => self.documents_elsewhere(shard, part, want, glance),
+        }
     }
 
-    fn secondary(
-        &self,
-        reader: &Reader,
-        index: &str,
-        part: &mut Part,
-        want: usize,
-        glance: &mut Glance<'_>,
-    ) -> std::result::Result<(Glanced, bool), ReplicaError> {
-        if let Some(mut alike) = part.alike.take() {
-            let (rows, more) = alike.next(reader, index, self.direction, part.exact.as_ref(), want)?;
-            match more {
-                true => part.alike = Some(alike),
-                false => alike.pass(&mut part.bounds, self.direction),
-            }
-            return Ok((look(rows, None, glance)?, true));
-        }
-        let IndexRows { mut rows, mut more } = reader.index_rows(index, &part.bounds, self.direction, want)?;
-        if self.ordered {
-            let cut = rows.iter().enumerate().find_map(|(at, row)| Some((at, Alike::to(&row.entry, &part.bounds)?)));
-            if let Some((at, alike)) = cut {
-                part.alike = Some(alike);
-                rows.truncate(at);
-                more = true;
-            }
-        }
-        if let Some(last) = rows.last() {
-            self.go_on_after(part, last.entry.clone());
-        }
-        Ok((look(rows, part.exact.as_ref(), glance)?, more))
-    }
-
-    fn geo(
+    fn documents(
         &mut self,
         reader: &Reader,
-        index: &str,
-        cells: &CellRanges,
+        shard: usize,
         part: &mut Part,
         want: usize,
         glance: &mut Glance<'_>,
     ) -> std::result::Result<(Glanced, bool), ReplicaError> {
-        let rows = reader.geo_rows(index, cells, &part.bounds, want, &mut self.geo)?;
-        if let Some(last) = rows.last {
-            self.go_on_after(part, last);
-        }
-        Ok((look(rows.rows, None, glance)?, rows.more))
+        let position = self.looked(shard, reader.position().0);
+        let glance = |document: &[u8]| document_node(document).is_some_and(&mut *glance);
+        let found = self.look.documents(reader, part, want, glance)?;
+        let row = |(_, document): &(_, _)| Ok(Row { document: decode_datum(document)?, index_value: None, position });
+        let rows = found.rows.iter().map(row).collect::<std::result::Result<_, ReplicaError>>()?;
+        Ok((Glanced { rows, examined: found.examined }, found.last.is_some()))
     }
 
-    fn go_on_after(&self, part: &mut Part, last: Bytes) {
-        match self.direction {
-            Direction::Forward => part.bounds.start = Bound::Excluded(last),
-            Direction::Backward => part.bounds.end = Bound::Excluded(last),
+    /// Some rows of a part of an index.
+    fn index_rows(
+        &mut self,
+        shard: usize,
+        part: &mut Part,
+        want: usize,
+    ) -> std::result::Result<(IndexRows, Position), ReplicaError> {
+        if let Some(replica) = &self.routes.all()[shard].here {
+            match read(replica, self.mode) {
+                Err(ReplicaError::NotLeading) => {}
+                reader => return self.index_rows_of(&reader?, shard, part, want),
+            }
+        }
+        self.index_rows_elsewhere(shard, part, want)
+    }
+
+    fn index_rows_of(
+        &mut self,
+        reader: &Reader,
+        shard: usize,
+        part: &mut Part,
+        want: usize,
+    ) -> std::result::Result<(IndexRows, Position), ReplicaError> {
+        let index = self.look.index.clone().expect("asked of an index only");
+        let found = self.look.by_index(&index, reader, part, want, &mut self.geo)?;
+        Ok((found, self.looked(shard, reader.position().0)))
+    }
+
+    /// Some rows of several shards, in order.
+    fn merged(
+        &mut self,
+        merge: &mut Merge,
+        want: usize,
+        glance: &mut Glance<'_>,
+    ) -> std::result::Result<Glanced, ReplicaError> {
+        let each = want.div_ceil(merge.lanes.len().max(1)).max(MERGE_ROWS_MIN).min(want);
+        let mut looks = 0;
+        while let Some(empty) = merge.empty_lane() {
+            let lane = &mut merge.lanes[empty];
+            let Some(mut part) = lane.part.take() else { continue };
+            let (IndexRows { rows, more }, position) = self.index_rows(lane.shard, &mut part, each)?;
+            lane.part = more.then_some(part);
+            lane.position = position;
+            lane.rows.extend(rows);
+            looks += 1;
+            if looks % LOOKS_BETWEEN_YIELDS == 0 {
+                fiber::yield_now();
+            }
+        }
+        let direction = self.look.direction;
+        let mut next = 0;
+        let rows = std::iter::from_fn(|| {
+            // What a lane has next must be known before the next of all is.
+            let known = next < want && (next == 0 || merge.empty_lane().is_none());
+            next += 1;
+            if known { merge.pop(direction) } else { None }
+        });
+        let found = look(rows, glance)?;
+        merge.take_ended().for_each(|shard| self.end_of_part(shard));
+        Ok(found)
+    }
+
+    /// A shard was read at this index.
+    fn looked(&mut self, shard: usize, index: u64) -> Position {
+        let number = self.routes.all()[shard].number();
+        match self.progress.iter_mut().find(|progress| progress.shard == number) {
+            Some(progress) => progress.last = index,
+            None => self.progress.push(Progress { shard: number, first: index, last: index, ended: false }),
+        }
+        Position { shard: number, index }
+    }
+
+    fn end_of_part(&mut self, shard: usize) {
+        self.left[shard] -= 1;
+        let number = self.routes.all()[shard].number();
+        if self.left[shard] == 0
+            && let Some(progress) = self.progress.iter_mut().find(|progress| progress.shard == number)
+        {
+            progress.ended = true;
         }
     }
 }
@@ -200,15 +285,15 @@ impl Rows for TableScan {
     }
 
     fn glance_batch(&mut self, want: usize, glance: &mut Glance<'_>) -> Result<Glanced> {
-        self.batch(want.max(1), glance).map_err(|error| error.for_query(&self.table))
+        self.batch(want.max(1), glance).map_err(|error| error.for_query(&self.table, Doing::Read))
     }
 
-    fn position(&self) -> Position {
-        self.position
+    fn progress(&self) -> &[Progress] {
+        &self.progress
     }
 
     fn is_at_end(&self) -> bool {
-        self.parts.is_empty()
+        self.stages.is_empty()
     }
 
     fn held_bytes(&self) -> usize {
@@ -216,20 +301,17 @@ impl Rows for TableScan {
     }
 }
 
-/// Looks at documents found by an index, but for those outside of `exact`.
+/// Looks at documents found by an index, in their order.
 fn look(
-    rows: Vec<IndexRow>,
-    exact: Option<&DatumRange>,
+    rows: impl Iterator<Item = (IndexRow, Position)>,
     glance: &mut Glance<'_>,
 ) -> std::result::Result<Glanced, ReplicaError> {
     let mut found = Glanced::default();
-    for row in rows {
-        if exact.is_some_and(|range| !range.contains(&row.value)) {
-            continue;
-        }
+    for (row, position) in rows {
         found.examined += 1;
         if !document_node(&row.document).is_some_and(&mut *glance) {
-            found.rows.push(Row { document: decode_datum(&row.document)?, index_value: Some(row.value) });
+            let document = decode_datum(&row.document)?;
+            found.rows.push(Row { document, index_value: Some(row.value), position });
         }
     }
     Ok(found)

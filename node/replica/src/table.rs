@@ -1,128 +1,144 @@
-//! `query::Table` over the shards of one table.
+//! `query::Table` over the shards of one table, wherever they are.
+//!
+//! What this node leads is read and written here, without a detour. For the rest somebody who leads is looked for, and asked.
 
-use std::ops::Bound;
+mod elsewhere;
+pub(crate) mod indexes;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
+use photondb_proto::v1::shard as wire;
+use photondb_proto::v1::shard::request::Ask;
 use photondb_query::table::{
     Access, IndexInfo, Keys, ReadMode, Rows, Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
 };
-use photondb_query::write;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{ErrorKind, Result};
 use photondb_reql::eval::Cx;
-use photondb_runtime::fiber;
 use photondb_shard::read::KeyBounds;
-use photondb_shard::schema::Built;
-use photondb_shard::{Effect, ShardError};
+use photondb_shard::secondary::decode_datum;
+use photondb_shard::{Reader, ShardError};
 
-use crate::error::ReplicaError;
-use crate::feed::{TableFeed, document_or_null};
+use crate::error::{Doing, ReplicaError};
+use crate::feed::TableFeed;
+use crate::forward::Told;
 use crate::keys;
-use crate::limits::ATTEMPTS_MAX;
-use crate::proposer::{Planned, Proposer, Settled};
-use crate::replica::TableReplicas;
+use crate::message::{self, Malformed};
+use crate::replica::Replica;
+use crate::routes::{Route, TableRoutes};
 use crate::scan::{TableScan, point, read};
+use crate::writer::{KeyedWrite, Request, write_shard};
+
+type ReplicaResult<T> = std::result::Result<T, ReplicaError>;
 
 /// A user's table, as queries see it.
 pub struct ShardTable {
     info: TableInfo,
-    replicas: Arc<TableReplicas>,
+    routes: Arc<TableRoutes>,
 }
 
 impl ShardTable {
-    /// The table described by `info`, whose shards are `replicas`.
-    pub fn new(info: TableInfo, replicas: Arc<TableReplicas>) -> ShardTable {
-        ShardTable { info, replicas }
+    /// The table described by `info`, whose shards are reached by `routes`.
+    pub fn new(info: TableInfo, routes: Arc<TableRoutes>) -> ShardTable {
+        ShardTable { info, routes }
     }
 
-    /// The shards.
-    pub fn replicas(&self) -> &Arc<TableReplicas> {
-        &self.replicas
+    fn explain(&self, error: ReplicaError, doing: Doing) -> photondb_reql::error::Error {
+        error.for_query(&self.name(), doing)
     }
 
-    fn explain(&self, error: ReplicaError) -> photondb_reql::error::Error {
-        error.for_query(&format!("{}.{}", &*self.info.db_name, &*self.info.name))
+    fn name(&self) -> String {
+        format!("{}.{}", &*self.info.db_name, &*self.info.name)
     }
 
-    /// Writes to one shard: `indexes` name the writes of `all` that belong to it.
-    fn write_shard(
+    /// Does something with a view of a shard that is as fresh as `mode` asks, or asks another node for the same.
+    fn read<T>(
         &self,
-        proposer: &Proposer,
-        all: &[KeyedWrite],
-        indexes: Vec<usize>,
-        options: &WriteOptions,
-        cx: &Cx,
-        results: &mut [Option<WriteResult>],
-    ) -> Result<()> {
-        let mut open = indexes;
-        let mut attempts = 0;
-        while !open.is_empty() {
-            let keys: Vec<Bytes> = open.iter().map(|index| all[*index].key.clone()).collect();
-            let (ticket, documents) = fiber::wait(proposer.read(&keys)).map_err(|error| self.explain(error))?;
-            let mut planned = Vec::with_capacity(open.len());
-            let mut evaluated = Vec::with_capacity(open.len());
-            for (index, document) in open.iter().zip(documents) {
-                let KeyedWrite { key, write } = &all[*index];
-                let old = document_or_null(document.as_ref()).map_err(|error| self.explain(error))?;
-                let (effect, result) = self.evaluate(key, write, old, options, cx);
-                planned.push(Planned { key: key.clone(), expected: document, effect });
-                evaluated.push(result);
-            }
-            let submitted = proposer.submit(&ticket, planned).map_err(|error| self.explain(error))?;
-            let (taken, full) = (submitted.taken.clone(), submitted.full);
-            match fiber::wait(submitted.settle()).map_err(|error| self.explain(error))? {
-                Settled::Applied if taken.contains(&true) => {
-                    let mut rest = Vec::new();
-                    for ((index, result), taken) in open.iter().zip(evaluated).zip(taken) {
-                        if taken { results[*index] = Some(result) } else { rest.push(*index) }
-                    }
-                    open = rest;
-                }
-                Settled::Applied if full => fiber::yield_now(),
-                _ => {
-                    attempts += 1;
-                    if attempts == ATTEMPTS_MAX {
-                        return Err(self.explain(ReplicaError::Unsettled { attempts }));
-                    }
-                    fiber::yield_now();
-                }
+        route: &Arc<Route>,
+        mode: ReadMode,
+        here: impl Fn(&Reader) -> ReplicaResult<T>,
+        ask: impl FnOnce() -> Ask,
+        told: impl FnOnce(Told) -> ReplicaResult<T>,
+    ) -> ReplicaResult<T> {
+        if let Some(replica) = &route.here {
+            match read(replica, mode) {
+                Err(ReplicaError::NotLeading) => {}
+                reader => return here(&reader?),
             }
         }
-        Ok(())
+        self.read_elsewhere(route, mode, here, &ask(), told)
     }
 
-    /// The document as this node has it; `Null` for none.
-    fn document_now(&self, key: &Bytes) -> Result<Datum> {
-        let read = || document_or_null(self.replicas.for_key(key)?.shard.get(key)?.as_ref());
-        read().map_err(|error| self.explain(error))
-    }
-
-    fn evaluate(
+    fn count_in(
         &self,
-        key: &Bytes,
-        write: &Write,
-        old: Datum,
-        options: &WriteOptions,
-        cx: &Cx,
-    ) -> (Option<Effect>, WriteResult) {
-        match write::apply(&write.transition, &old, &self.info, &write.key, options, cx) {
-            Err(error) => (None, WriteResult::Refused { error, old }),
-            Ok(new) if new == old => (None, WriteResult::Done { old, new }),
-            Ok(Datum::Null) => (Some(Effect::Delete { key: key.clone() }), WriteResult::Done { old, new: Datum::Null }),
-            Ok(new) => {
-                let mut document = Vec::with_capacity(256);
-                new.encode(&mut document);
-                let effect = Effect::Put { key: key.clone(), document: Bytes::from(document) };
-                (Some(effect), WriteResult::Done { old, new })
+        route: &Arc<Route>,
+        index: Option<&str>,
+        ranges: &[KeyBounds],
+        mode: ReadMode,
+    ) -> ReplicaResult<u64> {
+        let count = |reader: &Reader| {
+            let count = |bounds| match index {
+                None => reader.count_documents(bounds),
+                Some(index) => reader.count_index(index, bounds),
+            };
+            Ok(ranges.iter().map(count).sum::<std::result::Result<u64, ShardError>>()?)
+        };
+        let ask = || {
+            Ask::Count(wire::Count {
+                mode: message::mode(mode),
+                index: index.map(str::to_owned),
+                ranges: ranges.iter().map(message::scan::bounds).collect(),
+            })
+        };
+        let told = |told| match told {
+            Told::Counted(wire::Counted { count: Some(count) }) => Ok(count),
+            _ => Err(Malformed("no count where one was asked for").into()),
+        };
+        self.read(route, mode, count, ask, told)
+    }
+
+    /// Whether an index can be read.
+    fn check_index(&self, route: &Arc<Route>, index: &str, mode: ReadMode) -> ReplicaResult<()> {
+        match &route.here {
+            Some(replica) if mode == ReadMode::Outdated || replica.is_leading() => {
+                replica.read_outdated()?.index(index)?;
+                Ok(())
             }
+            // An index that cannot be read cannot be counted either.
+            _ => self.count_in(route, Some(index), &[], mode).map(|_| ()),
+        }
+    }
+
+    /// The document as this node has it; `Null` for none, and where it has nothing of the shard.
+    fn document_here(&self, key: &Bytes) -> Datum {
+        let here = self.routes.for_key(key).ok().and_then(|route| route.here.as_ref());
+        let found = here.map(|replica| get_here(replica, key, ReadMode::Outdated));
+        found.and_then(|found| found.ok().flatten()).unwrap_or(Datum::Null)
+    }
+
+    fn get_in(&self, route: &Arc<Route>, key: &Bytes, mode: ReadMode) -> ReplicaResult<Option<Datum>> {
+        match &route.here {
+            Some(replica) => match get_here(replica, key, mode) {
+                Err(ReplicaError::NotLeading) => self.get_elsewhere(route, key, mode),
+                found => found,
+            },
+            None => self.get_elsewhere(route, key, mode),
         }
     }
 }
 
-struct KeyedWrite {
-    key: Bytes,
-    write: Write,
+/// Without a snapshot, which a single document does not need.
+fn get_here(replica: &Replica, key: &Bytes, mode: ReadMode) -> ReplicaResult<Option<Datum>> {
+    let term = replica.group.leading();
+    if term.is_none() && mode != ReadMode::Outdated {
+        return Err(ReplicaError::NotLeading);
+    }
+    let document = replica.shard.get(key)?;
+    if replica.group.leading() != term && mode != ReadMode::Outdated {
+        return Err(ReplicaError::NotLeading);
+    }
+    Ok(document.as_ref().map(decode_datum).transpose()?)
 }
 
 impl Table for ShardTable {
@@ -132,30 +148,17 @@ impl Table for ShardTable {
 
     fn get(&self, key: &Datum, mode: ReadMode) -> Result<Option<Datum>> {
         let key = keys::primary(key)?;
-        let read = || {
-            let replica = self.replicas.for_key(&key)?;
-            let term = replica.group.leading();
-            if term.is_none() && mode != ReadMode::Outdated {
-                return Err(ReplicaError::NotLeading);
-            }
-            let document = replica.shard.get(&key)?;
-            if replica.group.leading() != term && mode != ReadMode::Outdated {
-                return Err(ReplicaError::NotLeading);
-            }
-            Ok(document.as_ref().map(photondb_shard::secondary::decode_datum).transpose()?)
-        };
-        read().map_err(|error| self.explain(error))
+        let found = self.routes.for_key(&key).and_then(|route| self.get_in(route, &key, mode));
+        found.map_err(|error| self.explain(error, Doing::Read))
     }
 
     fn scan(&self, access: &Access, mode: ReadMode) -> Result<Box<dyn Rows>> {
         if let Some(index) = &access.index {
-            for replica in self.replicas.shards() {
-                let reader = read(replica, mode).map_err(|error| self.explain(error))?;
-                reader.index(index).map_err(|error| self.explain(error.into()))?;
+            for route in self.routes.all() {
+                self.check_index(route, index, mode).map_err(|error| self.explain(error, Doing::Read))?;
             }
         }
-        let name = format!("{}.{}", &*self.info.db_name, &*self.info.name).as_str().into();
-        Ok(Box::new(TableScan::new(name, self.replicas.clone(), access, mode)?))
+        Ok(Box::new(TableScan::new(self.name().as_str().into(), self.routes.clone(), access, mode)?))
     }
 
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
@@ -165,7 +168,7 @@ impl Table for ShardTable {
             // Which geometries are meant is seen only by looking at them.
             Keys::Cells(_) => return Ok(None),
         };
-        let mut total = 0;
+        let mut all = Vec::with_capacity(ranges.len());
         for range in &ranges {
             // A truncated index value says nothing exact about its row.
             let bounds = match &access.index {
@@ -175,51 +178,68 @@ impl Table for ShardTable {
                     exact => exact.map(|(bounds, _)| bounds),
                 },
             };
-            let Some(bounds) = bounds else { continue };
-            for replica in self.replicas.shards() {
-                let reader = read(replica, mode).map_err(|error| self.explain(error))?;
-                total += match &access.index {
-                    None => reader.count_documents(&bounds),
-                    Some(index) => reader.count_index(index, &bounds),
-                }
-                .map_err(|error| self.explain(error.into()))?;
-            }
+            all.extend(bounds);
+        }
+        let mut total = 0;
+        for route in self.routes.all() {
+            let count = self.count_in(route, access.index.as_deref(), &all, mode);
+            total += count.map_err(|error| self.explain(error, Doing::Read))?;
         }
         Ok(Some(total))
     }
 
     fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>> {
-        let mut left_out = 0;
-        for replica in self.replicas.shards() {
-            let reader = read(replica, mode).map_err(|error| self.explain(error))?;
-            let multi = reader.index(index).map_err(|error| self.explain(error.into()))?.multi;
-            if multi {
-                return Ok(None);
-            }
-            let count = || {
-                let documents = reader.count_documents(&KeyBounds::all())?;
-                Ok(documents.saturating_sub(reader.count_index(index, &KeyBounds::all())?))
+        let mut total = 0;
+        for route in self.routes.all() {
+            let ask = || Ask::LeftOut(wire::LeftOut { mode: message::mode(mode), index: index.to_owned() });
+            let told = |told| match told {
+                Told::Counted(counted) => Ok(counted.count),
+                _ => Err(Malformed("no count where one was asked for").into()),
             };
-            left_out += count().map_err(|error: ShardError| self.explain(error.into()))?;
+            let left_out = self.read(route, mode, |reader| indexes::left_out(reader, index), ask, told);
+            match left_out.map_err(|error| self.explain(error, Doing::Read))? {
+                Some(left_out) => total += left_out,
+                None => return Ok(None),
+            }
         }
-        Ok(Some(left_out))
+        Ok(Some(total))
     }
 
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
         let mut results: Vec<Option<WriteResult>> = vec![None; writes.len()];
         let mut keyed = Vec::with_capacity(writes.len());
-        let mut by_shard = vec![Vec::new(); self.replicas.shards().len()];
+        let mut by_shard = vec![Vec::new(); self.routes.all().len()];
         for write in writes {
             let key = keys::primary(&write.key)?;
-            let shard = self.replicas.shards().iter().position(|replica| replica.range.contains(&key));
-            let shard = shard.ok_or_else(|| self.explain(ReplicaError::NotLeading))?;
+            let shard = self.routes.place_of(&key).map_err(|error| self.explain(error, Doing::Write))?;
             by_shard[shard].push(keyed.len());
             keyed.push(KeyedWrite { key, write });
         }
-        for (replica, indexes) in self.replicas.shards().iter().zip(by_shard) {
-            let Err(error) = self.write_shard(&replica.proposer, &keyed, indexes, options, cx, &mut results) else {
+        let request = Request { primary_key: &self.info.primary_key, options, cx };
+        let mut elsewhere = Vec::new();
+        let mut failure = None;
+        for (route, indexes) in self.routes.all().iter().zip(by_shard) {
+            if indexes.is_empty() {
                 continue;
+            }
+            let written = match &route.here {
+                Some(replica) => write_shard(&replica.proposer, &keyed, indexes, &request, &mut results),
+                None => Err(ReplicaError::NotLeading),
             };
+            match written {
+                Ok(()) => {}
+                Err(ReplicaError::NotLeading) => elsewhere.push(route),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if failure.is_none() && !elsewhere.is_empty() {
+            failure = self.write_elsewhere(&elsewhere, &keyed, &request, &mut results).err();
+        }
+        if let Some(failure) = failure {
+            let error = self.explain(failure, Doing::Write);
             // What this request has written already stays written, so it cannot be said of the whole that it failed: the
             // writes that were not taken are refused one by one.
             if error.kind != ErrorKind::OpFailed || results.iter().all(Option::is_none) {
@@ -227,11 +247,9 @@ impl Table for ShardTable {
             }
             for (result, KeyedWrite { key, .. }) in results.iter_mut().zip(&keyed) {
                 if result.is_none() {
-                    let old = self.document_now(key)?;
-                    *result = Some(WriteResult::Refused { error: error.clone(), old });
+                    *result = Some(WriteResult::Refused { error: error.clone(), old: self.document_here(key) });
                 }
             }
-            break;
         }
         Ok(results
             .into_iter()
@@ -241,55 +259,27 @@ impl Table for ShardTable {
 
     fn sync(&self) -> Result<()> {
         // An acknowledged write is durable already; a leader is still needed to say so.
-        for replica in self.replicas.shards() {
-            replica.read().map_err(|error| self.explain(error))?;
+        for route in self.routes.all() {
+            let told = |told| match told {
+                Told::Synced(_) => Ok(()),
+                _ => Err(Malformed("another answer than to `sync`").into()),
+            };
+            let synced = self.read(route, ReadMode::Single, |_| Ok(()), || Ask::Sync(wire::Sync {}), told);
+            synced.map_err(|error| self.explain(error, Doing::Write))?;
         }
         Ok(())
     }
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
-        let name = format!("{}.{}", &*self.info.db_name, &*self.info.name);
-        Ok(Box::new(TableFeed::open(&name, &self.replicas)))
+        let feed = TableFeed::open(&self.name(), &self.routes);
+        Ok(Box::new(feed.map_err(|error| self.explain(error, Doing::Subscribe))?))
     }
 
     fn indexes(&self) -> Result<Vec<IndexInfo>> {
-        let Some(first) = self.replicas.shards().first() else { return Ok(Vec::new()) };
-        let mut indexes = Vec::new();
-        for index in first.shard.view().schema.indexes.values() {
-            let (mut ready, mut outdated, mut progress) = (true, false, 1.0f64);
-            for replica in self.replicas.shards() {
-                let view = replica.shard.view();
-                if let Some(here) = view.schema.indexes.get(&index.id) {
-                    ready &= here.is_usable();
-                    outdated |= here.outdated;
-                    progress = progress.min(part_built(replica, &here.built));
-                }
-            }
-            indexes.push(IndexInfo {
-                name: index.name.as_str().into(),
-                ready,
-                progress,
-                multi: index.multi,
-                geo: index.geo,
-                outdated,
-                definition: index.definition.to_vec(),
-                query: String::new(),
-            });
+        let mut shards = Vec::with_capacity(self.routes.all().len());
+        for route in self.routes.all() {
+            shards.push(self.indexes_in(route).map_err(|error| self.explain(error, Doing::Read))?);
         }
-        indexes.sort_by(|left, right| left.name.cmp(&right.name));
-        Ok(indexes)
-    }
-}
-
-/// Which part of its documents an index covers, from 0 to 1.
-fn part_built(replica: &crate::replica::Replica, built: &Built) -> f64 {
-    match built {
-        Built::Whole => 1.0,
-        Built::Nothing => 0.0,
-        Built::UpTo(mark) => {
-            let below = KeyBounds::new(Bound::Unbounded, Bound::Included(mark.clone()));
-            let count = |bounds| replica.shard.read().and_then(|reader| reader.count_documents(bounds)).unwrap_or(0);
-            count(&below) as f64 / count(&KeyBounds::all()).max(1) as f64
-        }
+        Ok(indexes::together(shards))
     }
 }

@@ -11,7 +11,7 @@ use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{
     Access, Conflict, DatumRange, Keys, Order, ReadMode, Table, TableInfo, Transition, Write, WriteOptions, WriteResult,
 };
-use photondb_replica::{Replicas, ShardTable};
+use photondb_replica::{Replicas, ShardTable, TableRoutes};
 use photondb_reql::datum::Datum;
 use photondb_reql::eval::stored::{compile_term, encode_function};
 use photondb_reql::eval::{Cx, Func};
@@ -109,7 +109,7 @@ impl TableHandle {
             write_hook: None,
             system: false,
         };
-        ShardTable::new(info, self.replicas.table(TABLE).expect("the table runs"))
+        ShardTable::new(info, TableRoutes::here(&self.replicas.table(TABLE).expect("the table runs")))
     }
 }
 

@@ -156,6 +156,7 @@ impl Node {
         control.set(ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory));
         if let Some(workers) = &node.workers {
             let _ = facts.connections.set(workers.connections());
+            cluster.answer_for_shards(&node.foundation, workers.handles());
         }
         node.foundation.raft.spawn(sample(node.foundation.clone(), facts));
         node.cluster = Some(cluster);

@@ -1,11 +1,14 @@
 //! The ordered changes of a shard, bounded by bytes, so that a feed can resume after a reconnect.
 //!
-//! Part of the shard's state: checkpointed, in snapshots, trimmed by a rule of apply.
+//! Part of the shard's state: checkpointed, in snapshots, trimmed by a rule of apply. The state says up to which position changes
+//! may be missing.
 //!
 //! ```text
 //! key    position u64 big-endian, number within the entry u32 big-endian
 //! value  version u8 = 1, key length u16, primary key, flags u8 (bit 0: old, bit 1: new), [old length u32, old], [new length u32, new]
 //! ```
+
+use std::ops::Bound;
 
 use bytes::{BufMut, Bytes};
 use photondb_storage::{Direction, KeyRange, Transaction};
@@ -14,53 +17,114 @@ use crate::error::ShardError;
 use crate::format::{Reader, put_bytes};
 use crate::limits::CHANGE_LOG_BYTES_MAX;
 use crate::publish::DocumentChange;
-use crate::shard::trees;
+use crate::read::Reader as ShardReader;
+use crate::shard::{Position, trees};
 
 const VERSION: u8 = 1;
 
-/// Appends one change to a log of `bytes`; gives the bytes it has then.
+/// Where somebody stands in a shard's changes: everything before is known there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The entry to go on with.
+    pub position: Position,
+    /// How many of its changes are known already.
+    pub given: u32,
+}
+
+impl Cursor {
+    /// Behind all changes of the entry.
+    pub fn after(position: Position) -> Cursor {
+        Cursor { position: Position(position.0 + 1), given: 0 }
+    }
+}
+
+/// Changes read from the log.
+#[derive(Clone, Debug, Default)]
+pub struct LoggedChanges {
+    /// Each with its entry and its number in it, in order.
+    pub changes: Vec<(Position, u32, DocumentChange)>,
+    /// Whether there may be more behind them.
+    pub more: bool,
+}
+
+/// How much of a log there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Bytes of keys and values.
+    pub bytes: u64,
+    /// Changes of entries up to here may be missing.
+    pub floor: u64,
+}
+
+impl ShardReader {
+    /// The changes from `cursor` to this snapshot, in order, until they take `bytes_max`. Errors:
+    /// [`ShardError::ChangesTrimmed`] when some of them are no longer there.
+    pub fn changes(&self, cursor: Cursor, bytes_max: usize) -> Result<LoggedChanges, ShardError> {
+        let floor = Position(self.state()?.log.floor);
+        if floor >= cursor.position {
+            return Err(ShardError::ChangesTrimmed { floor });
+        }
+        let mut found = LoggedChanges::default();
+        let start = Bound::Included(Bytes::copy_from_slice(&key(cursor.position.0, cursor.given)));
+        let range = KeyRange::new(start, Bound::Unbounded);
+        let mut stored = self.snapshot.cursor(trees::CHANGE_LOG, range, Direction::Forward)?;
+        let mut bytes = 0;
+        while let Some((key, value)) = stored.next()? {
+            let (position, number) = place(&key)?;
+            bytes += value.len();
+            found.changes.push((position, number, decode(&value)?));
+            if bytes >= bytes_max {
+                found.more = true;
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Appends one change to a log; gives what it has then.
 ///
 /// A change larger than the whole log may be is not written: it would be trimmed with everything before it in any case, and
 /// two of the largest documents do not fit into one value. Its place is a log that begins after it.
-pub fn append(
+pub(crate) fn append(
     transaction: &mut Transaction,
-    bytes: u64,
+    log: Extent,
     position: u64,
     number: u32,
     change: &DocumentChange,
-) -> Result<u64, ShardError> {
+) -> Result<Extent, ShardError> {
     let key = key(position, number);
     if (key.len() + encoded_bytes(change)) as u64 > CHANGE_LOG_BYTES_MAX {
-        return trim(transaction, bytes, 0);
+        let log = trim(transaction, log, 0)?;
+        return Ok(Extent { floor: position, ..log });
     }
     let value = encode(change);
     transaction.put(trees::CHANGE_LOG, &key, &value)?;
-    Ok(bytes + (key.len() + value.len()) as u64)
+    Ok(Extent { bytes: log.bytes + (key.len() + value.len()) as u64, ..log })
 }
 
-/// Removes the oldest changes until at most `keep_bytes` of `bytes` remain; gives what remains.
-pub fn trim(transaction: &mut Transaction, mut bytes: u64, keep_bytes: u64) -> Result<u64, ShardError> {
-    while bytes > keep_bytes {
+/// Removes the oldest changes until at most `keep_bytes` remain; gives what remains.
+pub(crate) fn trim(transaction: &mut Transaction, mut log: Extent, keep_bytes: u64) -> Result<Extent, ShardError> {
+    while log.bytes > keep_bytes {
         let mut cursor = transaction.cursor(trees::CHANGE_LOG, KeyRange::all(), Direction::Forward)?;
         let mut oldest = Vec::new();
         let mut freed = 0;
         while let Some((key, value)) = cursor.next()? {
             freed += (key.len() + value.len()) as u64;
             oldest.push(key);
-            if bytes.saturating_sub(freed) <= keep_bytes || oldest.len() == 64 {
+            if log.bytes.saturating_sub(freed) <= keep_bytes || oldest.len() == 64 {
                 break;
             }
         }
         drop(cursor);
-        if oldest.is_empty() {
-            return Ok(0);
-        }
+        let Some(last) = oldest.last() else { return Ok(Extent { bytes: 0, ..log }) };
+        log.floor = log.floor.max(place(last)?.0.0);
         for key in oldest {
             transaction.delete(trees::CHANGE_LOG, &key)?;
         }
-        bytes = bytes.saturating_sub(freed);
+        log.bytes = log.bytes.saturating_sub(freed);
     }
-    Ok(bytes)
+    Ok(log)
 }
 
 /// A change from its stored bytes.
@@ -91,6 +155,13 @@ fn encode(change: &DocumentChange) -> Vec<u8> {
         put_bytes(&mut value, document);
     }
     value
+}
+
+fn place(key: &[u8]) -> Result<(Position, u32), ShardError> {
+    let malformed = ShardError::Format { what: "a key of the change log", offset: 0, reason: "of the wrong length" };
+    let (position, number) = key.split_first_chunk::<8>().ok_or(malformed.clone())?;
+    let number = number.try_into().map_err(|_| malformed)?;
+    Ok((Position(u64::from_be_bytes(*position)), u32::from_be_bytes(number)))
 }
 
 fn key(position: u64, number: u32) -> [u8; 12] {

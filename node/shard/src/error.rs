@@ -2,6 +2,8 @@
 
 use photondb_storage::error::StorageError;
 
+use crate::shard::Position;
+
 /// An error of a shard. None of them leaves a half-applied entry.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ShardError {
@@ -47,6 +49,15 @@ pub enum ShardError {
     ListenerBehind {
         /// How many.
         skipped: u64,
+    },
+    /// A listener was not given what a snapshot holds that has taken the place of the whole shard.
+    #[error("the shard was replaced by a snapshot, and the listener must go on from the change log")]
+    Replaced,
+    /// The change log no longer holds what somebody wants to go on with.
+    #[error("changes up to {floor:?} are no longer in the change log")]
+    ChangesTrimmed {
+        /// Changes up to here may be missing.
+        floor: Position,
     },
     /// The table was dropped.
     #[error("the shard is gone")]

@@ -11,8 +11,8 @@
 //!   5 index ready   id u64
 //!   6 write hook    present u8, [definition length u32, definition]
 //! outcome   kind u8: 0 applied, 1 skipped for term, 2 epoch, 3 schema, 4 chain
-//! state     version u8 = 1, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
-//!           log bytes u64, consensus length u32, consensus
+//! state     version u8 = 2, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
+//!           log bytes u64, log floor u64 (not in version 1), consensus length u32, consensus
 //! value     kind u8 (1 document, 2 index entry, 3 entry of a geospatial index), flags u8 = 0, position u64 (of the entry that wrote it), body
 //! ```
 

@@ -18,6 +18,7 @@ pub mod secondary;
 pub mod shard;
 pub mod snapshot;
 
+pub use change_log::{Cursor, LoggedChanges};
 pub use command::{Command, Effect, Fence, Outcome, Skipped};
 pub use error::ShardError;
 pub use publish::{ChangeBatch, DocumentChange, Listener};

@@ -46,13 +46,20 @@ struct Inner {
     batches: VecDeque<ChangeBatch>,
     bytes: usize,
     skipped: u64,
+    replaced: bool,
     gone: bool,
 }
 
 impl Listener {
-    /// What has come since the last call; may be nothing. Errors: some were skipped because the queue was full (told once), or the shard is gone.
+    /// What has come since the last call; may be nothing. Errors: some were skipped because the queue was full, or are in a
+    /// snapshot that has taken the place of the shard (both told once); the shard is gone.
     pub fn take(&self) -> Result<Vec<ChangeBatch>, ShardError> {
         let mut inner = self.0.inner.lock();
+        if std::mem::take(&mut inner.replaced) {
+            inner.batches.clear();
+            (inner.bytes, inner.skipped) = (0, 0);
+            return Err(ShardError::Replaced);
+        }
         if !inner.batches.is_empty() {
             inner.bytes = 0;
             return Ok(inner.batches.drain(..).collect());
@@ -104,6 +111,11 @@ impl Publisher {
                 inner.skipped += batch.changes.len() as u64;
             }
         });
+    }
+
+    /// Tells every listener that it was not given what has changed.
+    pub fn replaced(&self) {
+        self.for_each(|queue| queue.inner.lock().replaced = true);
     }
 
     /// Tells every listener that the shard is gone, those that come later too.

@@ -15,7 +15,7 @@ use crate::limits::{READ_BYTES_MAX, ROWS_BUFFER_BYTES};
 use crate::primary;
 use crate::schema::{Index, Schema};
 use crate::secondary;
-use crate::shard::{Position, trees};
+use crate::shard::{Position, State, trees};
 pub use geo::{GeoRows, GeoScan};
 
 /// Bounds of encoded keys of one tree. (A `KeyRange` of `proto` is a shard's part of its table.)
@@ -76,6 +76,11 @@ impl Reader {
     /// The last entry whose effects it holds.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    pub(crate) fn state(&self) -> Result<State, ShardError> {
+        let meta = self.snapshot.meta();
+        if meta.is_empty() { Ok(State::default()) } else { State::decode(&meta) }
     }
 
     /// The indexes as they were.

@@ -23,7 +23,7 @@ use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
 use crate::snapshot::{Chunk, decode_chunk};
 use crate::{change_log, primary, secondary};
-use state::State;
+pub(crate) use state::State;
 
 /// The trees of a shard. Indexes take numbers from `INDEXES_FROM` on, never twice.
 pub mod trees {
@@ -148,6 +148,11 @@ impl Shard {
         self.publisher.listen(wake)
     }
 
+    /// Whether anybody listened when something was published last.
+    pub fn is_listened_to(&self) -> bool {
+        !self.publisher.is_idle()
+    }
+
     /// Ends every listener: the shard is being dropped.
     pub fn close(&self) {
         self.publisher.close();
@@ -168,7 +173,7 @@ impl Shard {
             outcomes.push(work.entry(entry)?);
         }
         work.state.consensus = consensus;
-        work.state.log_bytes = change_log::trim(&mut work.transaction, work.state.log_bytes, CHANGE_LOG_BYTES_MAX)?;
+        work.state.log = change_log::trim(&mut work.transaction, work.state.log, CHANGE_LOG_BYTES_MAX)?;
         work.transaction.set_meta(work.state.encode())?;
         let Work { transaction, state: next, published, .. } = work;
         transaction.commit()?;
@@ -274,6 +279,7 @@ impl Replacement<'_> {
         self.transaction.commit()?;
         *self.state = State::load(&self.shard.set, &received)?;
         self.shard.view.store(Arc::new(self.state.view()));
+        self.shard.publisher.replaced();
         Ok(())
     }
 }
@@ -319,8 +325,8 @@ impl Work {
                 secondary::maintain(&mut self.transaction, index, &change, entry.position.0, &self.cx)?;
             }
             let number = u32::try_from(changes.len()).expect("an entry's effects are bounded by its bytes");
-            let (log_bytes, position) = (self.state.log_bytes, entry.position.0);
-            self.state.log_bytes = change_log::append(&mut self.transaction, log_bytes, position, number, &change)?;
+            let (log, position) = (self.state.log, entry.position.0);
+            self.state.log = change_log::append(&mut self.transaction, log, position, number, &change)?;
             changes.push(change);
         }
         self.published.push(ChangeBatch { position: entry.position, changes: changes.into() });

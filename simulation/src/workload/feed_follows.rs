@@ -89,7 +89,7 @@ fn listen(mut subscription: Box<dyn Subscription>, site: &Site, feed: &RefCell<F
             let (Some(key), Ok(old), Ok(new)) = (key, value(&change.old), value(&change.new)) else {
                 return site.judge.accuse("documents are whole", format!("{change:?}"));
             };
-            let change = FeedChange { key: key.unsigned_abs(), old, new, position: change.position.0 };
+            let change = FeedChange { key: key.unsigned_abs(), old, new, position: change.position.index };
             site.trace.event(format_args!("feed {change:?}"));
             feed.borrow_mut().changes.push(change);
         }

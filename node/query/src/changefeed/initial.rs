@@ -1,11 +1,10 @@
 //! Initial content, and which changes it includes already.
 //!
-//! A selection by primary key is read in key order, and what is remembered is for each chunk its last key and its
+//! What was given is remembered of each shard by itself, because a position tells something of its own shard only. A selection by primary key is read in key order, and what is remembered is for each chunk its last key and its
 //! position. A selection by an index is read in the order of the index, in which documents can move; there the position
-//! is remembered for each document that was given. A document that stands at several places is given at the first of them, for
-//! all: at the next one the snapshot may be another. What meets a geometry is read in no order; there a change of a document
-//! that was not given yet is shown at once instead of it. All that is forgotten when a change arrives that is younger than all of
-//! it.
+//! is remembered for each document that was given. What meets a geometry is read in an order in which a document may stand at
+//! several places: it is given once, at the first of them, and a change of one that was not given yet is shown at once instead
+//! of it. All that is forgotten when a change of the same shard arrives that is younger than all of it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,26 +15,42 @@ use photondb_reql::eval::Cx;
 
 use crate::limits::INITIAL_CHUNK_ROWS;
 use crate::selection::{Part, TableRef, by_cells};
-use crate::table::{Access, Change, Keys, Order, Position, Row, Rows};
+use crate::table::{Access, Change, Keys, Order, Progress, Row, Rows, ShardNumber};
 
 /// The initial content of one feed.
 pub(super) struct Initial {
     rows: Option<Box<dyn Rows>>,
-    given: Given,
-    /// The position of the newest chunk.
-    newest: Position,
+    kind: Kind,
+    shards: BTreeMap<ShardNumber, Reading>,
     primary_key: photondb_reql::Str,
+}
+
+/// In which order content is read, and so what is to be remembered of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Keys,
+    Index,
+    Documents,
+}
+
+/// What was given of one shard. Positions are indexes of its log.
+struct Reading {
+    given: Given,
+    /// The newest snapshot it was read from.
+    newest: u64,
+    /// Nothing more of it is to come.
+    ended: bool,
     /// What is counted for the documents in `given`, in bytes.
     held: usize,
 }
 
 enum Given {
     /// The last key of each chunk with the chunk's position; ascending.
-    ByKey(Vec<(Datum, Position)>),
+    ByKey(Vec<(Datum, u64)>),
     /// The place in the index and the key up to which was read, with positions; and each document that was given.
-    ByIndex { chunks: Vec<((Datum, Datum), Position)>, documents: BTreeMap<Datum, Position> },
+    ByIndex { chunks: Vec<((Datum, Datum), u64)>, documents: BTreeMap<Datum, u64> },
     /// Each document that was given or shown, with the position of what was.
-    ByDocument(BTreeMap<Datum, Position>),
+    ByDocument(BTreeMap<Datum, u64>),
     /// Everything that could matter is long past.
     Nothing,
 }
@@ -55,14 +70,9 @@ impl Initial {
     /// Begins to read. Without `include`, nothing is given, and every change is shown.
     pub fn open(table: &TableRef, include: bool, cx: &Cx) -> Result<Initial> {
         let primary_key = table.info().primary_key.clone();
+        let shards = BTreeMap::new();
         if !include {
-            return Ok(Initial {
-                rows: None,
-                given: Given::Nothing,
-                newest: Position::default(),
-                primary_key,
-                held: 0,
-            });
+            return Ok(Initial { rows: None, kind: Kind::Keys, shards, primary_key });
         }
         let access = match &table.part {
             Part::Intersecting { index, geometry } => by_cells(index, geometry, cx),
@@ -76,17 +86,18 @@ impl Initial {
                 (Keys::Each(keys), Order::Any)
             }
             cells @ Keys::Cells(_) => (cells, Order::Any),
-            range @ Keys::Range(_) => (range, Order::Ascending),
+            range @ Keys::Range(_) => (range, Order::AscendingInShards),
         };
-        let given = if matches!(keys, Keys::Cells(_)) {
-            Given::ByDocument(BTreeMap::new())
+        let kind = if matches!(keys, Keys::Cells(_)) {
+            Kind::Documents
         } else if access.index.is_some() || matches!(keys, Keys::Each(_)) {
-            Given::ByIndex { chunks: Vec::new(), documents: BTreeMap::new() }
+            Kind::Index
         } else {
-            Given::ByKey(Vec::new())
+            Kind::Keys
         };
-        let rows = table.table.scan(&Access { index: access.index, keys, order }, table.mode)?;
-        Ok(Initial { rows: Some(rows), given, newest: Position::default(), primary_key, held: 0 })
+        let access = Access { index: access.index, keys, order };
+        let rows = table.table.scan(&access, super::current(table.mode))?;
+        Ok(Initial { rows: Some(rows), kind, shards, primary_key })
     }
 
     /// Whether everything was given.
@@ -118,56 +129,99 @@ impl Initial {
         let Some(rows) = &mut self.rows else { return Ok(Vec::new()) };
         let mut batch = rows.next_batch(INITIAL_CHUNK_ROWS)?;
         cx.steps_of(batch.len());
-        let position = rows.position();
         let at_end = batch.is_empty() || rows.is_at_end();
-        self.newest = self.newest.max(position);
+        for progress in rows.progress() {
+            let reading = self.shards.entry(progress.shard).or_insert_with(|| Reading::new(self.kind));
+            reading.has_read(progress, at_end);
+        }
         if at_end {
             self.rows = None;
         }
-        // What is remembered outlives the documents it comes from.
-        let key_of = |row: &Row| row.document.field(&self.primary_key).unwrap_or(Datum::Null).detach();
+        for run in batch.chunk_by(|left, right| left.position == right.position) {
+            let reading = reading_of(&mut self.shards, &run[0], self.kind);
+            if let Some(last) = run.last() {
+                reading.given_up_to(last, &self.primary_key);
+            }
+        }
         let mut bytes = 0;
-        match &mut self.given {
-            Given::ByKey(chunks) => {
-                if let Some(last) = batch.last() {
-                    chunks.push((key_of(last), position));
-                }
-            }
-            Given::ByIndex { chunks, documents } => {
-                if let Some(last) = batch.last() {
-                    let key = key_of(last);
-                    let place = last.index_value.as_ref().unwrap_or(&key).detach();
-                    chunks.push(((place, key), position));
-                }
-                batch.retain(|row| first_of_its_document(documents, key_of(row), position, &mut bytes));
-            }
-            Given::ByDocument(documents) => {
-                batch.retain(|row| first_of_its_document(documents, key_of(row), position, &mut bytes));
-            }
-            Given::Nothing => {}
+        if self.kind != Kind::Keys {
+            batch.retain(|row| {
+                let key = key_of(row, &self.primary_key);
+                reading_of(&mut self.shards, row, self.kind).gives(key, row.position.index, &mut bytes)
+            });
         }
         cx.hold(bytes)?;
-        self.held += bytes;
         Ok(batch)
     }
 
     /// What becomes of a change. `places` are the places of the new document in the order that is read.
     pub fn fate(&mut self, key: &Datum, places: &[Datum], change: &Change, cx: &Cx) -> Result<Fate> {
-        if self.is_complete() && change.position > self.newest {
-            self.given = Given::Nothing;
-            cx.release(std::mem::take(&mut self.held));
+        let index = change.position.index;
+        let Some(reading) = self.shards.get_mut(&change.position.shard) else {
+            // A shard of which nothing was read is all ahead, or outside of what is given.
+            return Ok(if self.rows.is_some() { Fate::Drop } else { Fate::Show });
+        };
+        if reading.ended && index > reading.newest {
+            reading.given = Given::Nothing;
+            cx.release(std::mem::take(&mut reading.held));
         }
-        let fate = self.fate_of(key, places, change);
+        let fate = reading.fate_of(key, places, index);
         if fate == Fate::ShowAsNew {
             cx.hold(remembered(key))?;
-            self.held += remembered(key);
+            reading.held += remembered(key);
         }
         Ok(fate)
     }
+}
 
-    fn fate_of(&mut self, key: &Datum, places: &[Datum], change: &Change) -> Fate {
-        let reading = self.rows.is_some();
-        let by_position = |position: Position| if change.position > position { Fate::Show } else { Fate::Drop };
+impl Reading {
+    fn new(kind: Kind) -> Reading {
+        let given = match kind {
+            Kind::Keys => Given::ByKey(Vec::new()),
+            Kind::Index => Given::ByIndex { chunks: Vec::new(), documents: BTreeMap::new() },
+            Kind::Documents => Given::ByDocument(BTreeMap::new()),
+        };
+        Reading { given, newest: 0, ended: false, held: 0 }
+    }
+
+    fn has_read(&mut self, progress: &Progress, at_end: bool) {
+        self.newest = self.newest.max(progress.last);
+        self.ended |= progress.ended || at_end;
+    }
+
+    /// A chunk ends with `row`.
+    fn given_up_to(&mut self, row: &Row, primary_key: &str) {
+        let index = row.position.index;
+        match &mut self.given {
+            Given::ByKey(chunks) => extend(chunks, key_of(row, primary_key), index),
+            Given::ByIndex { chunks, .. } => {
+                let key = key_of(row, primary_key);
+                let place = row.index_value.as_ref().unwrap_or(&key).detach();
+                extend(chunks, (place, key), index);
+            }
+            Given::ByDocument(_) | Given::Nothing => {}
+        }
+    }
+
+    /// Whether a row is given; `bytes` grows by what is remembered of it.
+    fn gives(&mut self, key: Datum, index: u64, bytes: &mut usize) -> bool {
+        match &mut self.given {
+            // It may stand at several places, and is given at the first of them, for all: at the next one the snapshot may be
+            // another.
+            Given::ByIndex { documents, .. } | Given::ByDocument(documents) => {
+                let Entry::Vacant(place) = documents.entry(key) else { return false };
+                *bytes += remembered(place.key());
+                self.held += remembered(place.key());
+                place.insert(index);
+                true
+            }
+            Given::ByKey(_) | Given::Nothing => true,
+        }
+    }
+
+    fn fate_of(&mut self, key: &Datum, places: &[Datum], index: u64) -> Fate {
+        let reading = !self.ended;
+        let by_position = |position: u64| if index > position { Fate::Show } else { Fate::Drop };
         match &mut self.given {
             Given::Nothing => Fate::Show,
             Given::ByKey(chunks) => {
@@ -183,7 +237,7 @@ impl Initial {
                 Some(position) => by_position(*position),
                 None if places.is_empty() => Fate::Drop,
                 None => {
-                    documents.insert(key.detach(), before(change.position));
+                    documents.insert(key.detach(), before(index));
                     Fate::ShowAsNew
                 }
             },
@@ -199,8 +253,8 @@ impl Initial {
                     chunks.get(chunk).map(|(_, position)| *position).or(behind_the_end)
                 });
                 match passed {
-                    Some(position) if change.position > position => {
-                        documents.insert(key.detach(), before(change.position));
+                    Some(position) if index > position => {
+                        documents.insert(key.detach(), before(index));
                         Fate::ShowAsNew
                     }
                     _ => Fate::Drop,
@@ -210,25 +264,29 @@ impl Initial {
     }
 }
 
-/// Whether nothing was given of a document before; then it is remembered, and `bytes` grows by what that takes.
-fn first_of_its_document(
-    documents: &mut BTreeMap<Datum, Position>,
-    key: Datum,
-    position: Position,
-    bytes: &mut usize,
-) -> bool {
-    let Entry::Vacant(place) = documents.entry(key) else { return false };
-    *bytes += remembered(place.key());
-    place.insert(position);
-    true
+fn reading_of<'a>(shards: &'a mut BTreeMap<ShardNumber, Reading>, row: &Row, kind: Kind) -> &'a mut Reading {
+    shards.entry(row.position.shard).or_insert_with(|| Reading::new(kind))
+}
+
+/// What is remembered outlives the documents it comes from.
+fn key_of(row: &Row, primary_key: &str) -> Datum {
+    row.document.field(primary_key).unwrap_or(Datum::Null).detach()
+}
+
+/// Chunks that end at `last` now. What follows from the same snapshot is one chunk with what was before.
+fn extend<T>(chunks: &mut Vec<(T, u64)>, last: T, index: u64) {
+    match chunks.last_mut() {
+        Some((end, of)) if *of == index => *end = last,
+        _ => chunks.push((last, index)),
+    }
 }
 
 /// What a document in `given` takes, in bytes.
 fn remembered(key: &Datum) -> usize {
-    key.footprint() + size_of::<Position>()
+    key.footprint() + size_of::<u64>()
 }
 
 /// The last position before one: several changes of a document may have one position, and the first of them was shown.
-fn before(position: Position) -> Position {
-    Position(position.0.saturating_sub(1))
+fn before(index: u64) -> u64 {
+    index.saturating_sub(1)
 }

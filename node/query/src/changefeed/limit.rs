@@ -4,6 +4,7 @@
 //! place are they read again, and changes which that snapshot includes are then left out.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
@@ -17,7 +18,7 @@ use super::queue::{self, Queue};
 use crate::catalog::Permission;
 use crate::limits::SCAN_BATCH_ROWS;
 use crate::selection::TableRef;
-use crate::table::{Change, Order, Position, Subscription};
+use crate::table::{Change, Order, ShardNumber, Subscription};
 
 /// A feed that is open.
 pub(crate) struct LimitFeed {
@@ -36,8 +37,9 @@ struct State {
     items: Vec<Item>,
     /// Bytes that are counted of those that were read.
     held: usize,
-    /// The snapshot that the elements were last read from.
-    position: Position,
+    /// Of each shard the oldest snapshot that the elements were last read from: a change that a later one includes is only
+    /// applied once more.
+    positions: BTreeMap<ShardNumber, u64>,
 }
 
 /// One element.
@@ -61,8 +63,8 @@ impl LimitFeed {
         let members = Members::of(&table, transforms, cx)?;
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
         let subscription = table.table.subscribe()?;
-        let mut state =
-            State { table, members, descending, limit, items: Vec::new(), held: 0, position: Position::default() };
+        let (items, positions) = (Vec::new(), BTreeMap::new());
+        let mut state = State { table, members, descending, limit, items, held: 0, positions };
         state.read(cx)?;
         Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false })
     }
@@ -87,16 +89,12 @@ impl State {
         if let Some(index) = &access.index {
             self.table.ordinary_index(index)?;
         }
-        let mut rows = self.table.table.scan(&access, self.table.mode)?;
-        let mut first = true;
+        let mut rows = self.table.table.scan(&access, super::current(self.table.mode))?;
+        self.positions.clear();
         let mut bytes = 0usize;
         while self.items.len() < self.limit {
             let batch = rows.next_batch((self.limit - self.items.len()).clamp(1, SCAN_BATCH_ROWS))?;
-            // The oldest snapshot: a change that a later one includes is only applied once more.
-            if first {
-                self.position = rows.position();
-                first = false;
-            }
+            self.positions.extend(rows.progress().iter().map(|progress| (progress.shard, progress.first)));
             if batch.is_empty() {
                 break;
             }
@@ -119,7 +117,8 @@ impl State {
 
     /// Applies a change and says what became of the elements.
     fn apply(&mut self, change: &Change, queue: &mut Queue, cx: &Cx) -> Result<()> {
-        if change.position <= self.position && self.position != Position::default() {
+        let read = self.positions.get(&change.position.shard);
+        if read.is_some_and(|first| change.position.index <= *first) {
             return Ok(());
         }
         let Some(document) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };

@@ -78,7 +78,7 @@ pub(super) fn access(table: &TableRef) -> Result<Access> {
         index: secondary.unwrap_or_else(|| table.info().primary_key.clone()).to_string(),
         keys,
         order: match order {
-            Order::Any => None,
+            Order::Any | Order::AscendingInShards => None,
             Order::Ascending => Some("ascending"),
             Order::Descending => Some("descending"),
         },

@@ -95,7 +95,7 @@ fn selection(of: &TableRef) -> Result<Datum> {
 fn slice_fields(of: &TableRef, slice: &Slice, fields: &mut ObjectBuilder) {
     fields.insert("index", slice.index.clone().unwrap_or_else(|| of.info().primary_key.clone()));
     let sorting = match slice.order {
-        Order::Any => "UNORDERED",
+        Order::Any | Order::AscendingInShards => "UNORDERED",
         Order::Ascending => "ASCENDING",
         Order::Descending => "DESCENDING",
     };

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use photondb_query::table::{
-    Access, Change, IndexInfo, Keys, Order, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write,
-    WriteOptions, WriteResult,
+    Access, Change, IndexInfo, Keys, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber, Subscription, Table,
+    TableInfo, Write, WriteOptions, WriteResult,
 };
 use photondb_query::write;
 use photondb_reql::Str;
@@ -20,6 +20,8 @@ use photondb_runtime::fiber;
 thread_local! {
     /// Rows that the scans of this thread have given.
     pub static ROWS_GIVEN: Cell<usize> = const { Cell::new(0) };
+    /// How many shards the tables of this thread have. Keys take turns.
+    pub static SHARDS: Cell<u64> = const { Cell::new(1) };
 }
 
 /// What all handles of one table share.
@@ -27,7 +29,8 @@ thread_local! {
 pub struct Contents {
     documents: BTreeMap<Datum, Datum>,
     pub indexes: BTreeMap<Str, IndexInfo>,
-    position: u64,
+    /// How far each shard is.
+    positions: BTreeMap<ShardNumber, u64>,
     listeners: Vec<Weak<RefCell<VecDeque<Change>>>>,
 }
 
@@ -100,7 +103,8 @@ impl Table for MemoryTable {
     fn scan(&self, access: &Access, _mode: ReadMode) -> Result<Box<dyn Rows>> {
         self.found(access)?;
         let (table, access) = (self.clone(), access.clone());
-        Ok(Box::new(MemoryRows { table, access, last: None, position: Position::default(), ended: false }))
+        let shard = ShardNumber(0);
+        Ok(Box::new(MemoryRows { table, access, shard, last: None, progress: Vec::new(), ended: false }))
     }
 
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
@@ -119,7 +123,7 @@ impl Table for MemoryTable {
         let mut results = Vec::new();
         for write in writes {
             let old = self.get(&write.key, ReadMode::Single)?.unwrap_or(Datum::Null);
-            let new = match write::apply(&write.transition, &old, &self.info, &write.key, options, cx) {
+            let new = match write::apply(&write.transition, &old, self.info.rules(options), &write.key, cx) {
                 Ok(new) => new,
                 Err(error) => {
                     results.push(WriteResult::Refused { error, old });
@@ -152,9 +156,9 @@ impl Table for MemoryTable {
 impl MemoryTable {
     fn put(&self, key: &Datum, old: &Datum, new: &Datum) {
         let mut contents = self.contents.borrow_mut();
-        contents.position += 1;
+        *contents.positions.entry(shard_of(key)).or_default() += 1;
         let some = |document: &Datum| (!document.is_null()).then(|| document.clone());
-        let change = Change { old: some(old), new: some(new), position: Position(contents.position) };
+        let change = Change { old: some(old), new: some(new), position: contents.position_of(shard_of(key)) };
         match new {
             Datum::Null => contents.documents.remove(key),
             new => contents.documents.insert(key.clone(), new.clone()),
@@ -169,41 +173,88 @@ impl MemoryTable {
     }
 }
 
-/// Each batch is of the table as it is then; a descending scan and one of single keys are one batch.
+/// Each batch is of the table as it is then; a descending scan and one of single keys are one batch. Where only the order within
+/// shards is wanted, they come one after the other.
 struct MemoryRows {
     table: MemoryTable,
     access: Access,
+    /// The shard that is being read.
+    shard: ShardNumber,
     /// The place behind which the next batch begins.
     last: Option<(Datum, Datum)>,
-    position: Position,
+    progress: Vec<Progress>,
     ended: bool,
+}
+
+fn shard_of(key: &Datum) -> ShardNumber {
+    let number = key.as_number().map_or(0, |number| number.abs() as u64);
+    ShardNumber(number % SHARDS.get())
+}
+
+fn shards() -> impl Iterator<Item = ShardNumber> {
+    (0..SHARDS.get()).map(ShardNumber)
+}
+
+impl Contents {
+    fn position_of(&self, shard: ShardNumber) -> Position {
+        Position { shard, index: self.positions.get(&shard).copied().unwrap_or_default() }
+    }
+}
+
+impl MemoryRows {
+    fn looked(&mut self, shard: ShardNumber, ended: bool) {
+        let index = self.table.contents.borrow().position_of(shard).index;
+        match self.progress.iter_mut().find(|progress| progress.shard == shard) {
+            Some(progress) => (progress.last, progress.ended) = (index, ended),
+            None => self.progress.push(Progress { shard, first: index, last: index, ended }),
+        }
+    }
+
+    fn next_entries(&mut self, want: usize) -> Result<Vec<Entry>> {
+        let in_shards = self.access.order == Order::AscendingInShards;
+        let mut found = self.table.found(&self.access)?;
+        let whole = self.access.order == Order::Descending || matches!(self.access.keys, Keys::Each(_));
+        if !whole {
+            let shard = self.shard;
+            found.retain(|(_, key, _)| !in_shards || shard_of(key) == shard);
+            found.retain(|(value, key, _)| self.last.as_ref().is_none_or(|last| (value, key) > (&last.0, &last.1)));
+            found.truncate(want);
+            self.last = found.last().map(|(value, key, _)| (value.clone(), key.clone()));
+        }
+        // As of a table: who gets less than was asked for knows that it was the last.
+        let ended = whole || found.len() < want;
+        if in_shards {
+            self.looked(self.shard, ended);
+            self.ended = ended && self.shard.0 + 1 == SHARDS.get();
+            if ended && !self.ended {
+                (self.shard, self.last) = (ShardNumber(self.shard.0 + 1), None);
+            }
+        } else {
+            shards().for_each(|shard| self.looked(shard, ended));
+            self.ended = ended;
+        }
+        Ok(found)
+    }
 }
 
 impl Rows for MemoryRows {
     fn next_batch(&mut self, want: usize) -> Result<Vec<Row>> {
-        if self.ended {
-            return Ok(Vec::new());
-        }
-        self.position = Position(self.table.contents.borrow().position);
-        let mut found = self.table.found(&self.access)?;
-        let whole = self.access.order == Order::Descending || matches!(self.access.keys, Keys::Each(_));
-        if whole {
-            self.ended = true;
-        } else {
-            found.retain(|(value, key, _)| self.last.as_ref().is_none_or(|last| (value, key) > (&last.0, &last.1)));
-            found.truncate(want.max(1));
-            self.last = found.last().map(|(value, key, _)| (value.clone(), key.clone()));
-            // As of a table: who gets less than was asked for knows that it was the last.
-            self.ended = found.len() < want.max(1);
+        let mut found = Vec::new();
+        while found.is_empty() && !self.ended {
+            found = self.next_entries(want.max(1))?;
         }
         ROWS_GIVEN.set(ROWS_GIVEN.get() + found.len());
         let secondary = self.access.index.is_some();
-        let row = |(value, _, document)| Row { document, index_value: secondary.then_some(value) };
+        let contents = self.table.contents.borrow();
+        let row = |(value, key, document)| {
+            let position = contents.position_of(shard_of(&key));
+            Row { document, index_value: secondary.then_some(value), position }
+        };
         Ok(found.into_iter().map(row).collect())
     }
 
-    fn position(&self) -> Position {
-        self.position
+    fn progress(&self) -> &[Progress] {
+        &self.progress
     }
 
     fn is_at_end(&self) -> bool {

@@ -25,20 +25,22 @@ use crate::error::ReplicaError;
 use crate::limits::{ALIKE_AHEAD_BYTES, ALIKE_ENTRIES_AT_ONCE};
 
 /// The entries of one beginning, as far as they lie within a scan.
-pub(super) struct Alike {
-    bounds: KeyBounds,
+#[derive(Clone, Debug)]
+pub(crate) struct Alike {
+    pub bounds: KeyBounds,
     /// The key of the beginning alone, and the first one behind everything that begins so.
-    span: (Bytes, Bytes),
+    pub span: (Bytes, Bytes),
     /// The place of the entry that was given last.
-    last: Option<Place>,
-    ahead: Option<Ahead>,
+    pub last: Option<Place>,
+    pub ahead: Option<Ahead>,
 }
 
 /// Whole value and key: the order of entries.
-type Place = (Datum, Bytes);
+pub(crate) type Place = (Datum, Bytes);
 
 /// Entries behind the last one that was given, in the order of the scan.
-struct Ahead {
+#[derive(Clone, Debug)]
+pub(crate) struct Ahead {
     /// The snapshot that they were found in.
     position: Position,
     /// With the primary keys of their documents.

@@ -9,7 +9,7 @@ use photondb_cluster_state::{ClusterState, Command, Compression, Durability, New
 use photondb_consensus::{Groups, GroupsParts};
 use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
 use photondb_query::table::{Conflict, ReadMode, Table, TableInfo, Transition, Write, WriteOptions, WriteResult};
-use photondb_replica::{Replicas, ShardTable};
+use photondb_replica::{Replicas, ShardTable, TableRoutes};
 use photondb_reql::datum::Datum;
 use photondb_reql::eval::Cx;
 use photondb_reql::term;
@@ -158,7 +158,7 @@ pub fn open(replicas: &Arc<Replicas>) -> ShardTable {
         write_hook: None,
         system: false,
     };
-    ShardTable::new(info, replicas.table(TABLE).expect("the table runs"))
+    ShardTable::new(info, TableRoutes::here(&replicas.table(TABLE).expect("the table runs")))
 }
 
 pub fn datum(json: &str) -> Datum {

@@ -30,10 +30,12 @@ pub fn compile(term: &Term) -> Result<Query> {
     Ok(Query { root: node, depth })
 }
 
-/// Compiles a `FUNC` term that sees no variables but its own.
-pub(crate) fn compile_function_term(term: &Term) -> Result<Arc<Function>> {
-    match Compiler::default().term(term, true)?.node {
-        Node::Function(function) => Ok(function),
+/// Compiles a `FUNC` term that sees no variables but its own; its result may be a literal, or have some in it, if `literal_ok`.
+/// With it, how deep its evaluation goes.
+pub(crate) fn compile_function_term(term: &Term, literal_ok: bool) -> Result<(Arc<Function>, usize)> {
+    let Compiled { node, depth } = Compiler::default().term(term, literal_ok)?;
+    match node {
+        Node::Function(function) => Ok((function, depth)),
         _ => Err(Error::internal("a stored function is not a function")),
     }
 }

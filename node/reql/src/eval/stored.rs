@@ -33,7 +33,35 @@ pub fn compile_function(bytes: &[u8]) -> Result<Func> {
 
 /// The function that a `FUNC` term without outer variables stands for.
 pub fn compile_term(term: &Term) -> Result<Func> {
-    Ok(Func::Closure(Closure { function: compile_function_term(term)?, scope: Scope::empty() }))
+    compile_where(term, Literals::Allowed).map(|compiled| compiled.function)
+}
+
+/// A function that has come from elsewhere to be called here.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// What is to be called.
+    pub function: Func,
+    /// How many calls of the evaluator may be inside one another: what the stack must hold.
+    pub depth: usize,
+}
+
+/// Whether a function's result may be a `literal`, or have some in it: where it is merged into something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Literals {
+    /// It is merged.
+    Allowed,
+    /// It is not.
+    Refused,
+}
+
+/// As [`compile_function`], for a function that a query has sent.
+pub fn compile_arrived(bytes: &[u8], literals: Literals) -> Result<Arrived> {
+    compile_where(&decode_function(bytes)?, literals)
+}
+
+fn compile_where(term: &Term, literals: Literals) -> Result<Arrived> {
+    let (function, depth) = compile_function_term(term, literals == Literals::Allowed)?;
+    Ok(Arrived { function: Func::Closure(Closure { function, scope: Scope::empty() }), depth })
 }
 
 /// The `FUNC` term that bytes stand for.

@@ -180,6 +180,13 @@ impl CellRanges {
         CellRanges(apart)
     }
 
+    /// The ranges that [`CellRanges::iter`] gave; `None`: they do not ascend apart.
+    pub fn of(ranges: Vec<(u64, u64)>) -> Option<CellRanges> {
+        let whole = ranges.iter().all(|(low, high)| low <= high);
+        let apart = ranges.windows(2).all(|pair| pair[0].1 < pair[1].0);
+        (whole && apart).then_some(CellRanges(ranges))
+    }
+
     /// The ranges, each with its first and last id.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.0.iter().copied()
@@ -249,6 +256,9 @@ mod tests {
         assert!(!ranges.contains(far));
         assert!(ranges.iter().count() <= 21);
         assert_eq!(CellRanges::meeting(&[cell, leaf]), ranges);
+        assert_eq!(CellRanges::of(ranges.iter().collect()), Some(ranges));
+        assert_eq!(CellRanges::of(vec![(3, 4), (4, 5)]), None);
+        assert_eq!(CellRanges::of(vec![(4, 3)]), None);
     }
 
     #[test]

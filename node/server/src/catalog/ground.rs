@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table};
+use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table as StoredTable};
 use photondb_controller::ControllerError;
 use photondb_proto::{NodeId, TableId};
 use photondb_query::catalog::Readiness;
-use photondb_replica::TableReplicas;
+use photondb_replica::{TableReplicas, TableRoutes};
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::{fiber, task};
 use rustc_hash::FxHashMap;
@@ -106,6 +106,11 @@ impl Ground {
         self.cluster.replicas.table(table)
     }
 
+    /// The way to the shards of a table.
+    pub fn routes(&self, table: &Arc<StoredTable>) -> Arc<TableRoutes> {
+        self.cluster.router.routes(table)
+    }
+
     /// Changes the state.
     pub fn propose(&self, command: Command) -> Result<Response> {
         self.propose_raw(command).map_err(Failure::into_error)
@@ -160,7 +165,7 @@ impl Ground {
     }
 
     /// How the members of a table are.
-    pub fn overview(&self, state: &ClusterState, table: &Table) -> Overview {
+    pub fn overview(&self, state: &ClusterState, table: &StoredTable) -> Overview {
         Overview(fiber::wait(self.cluster.replicas.statuses(state, table)))
     }
 

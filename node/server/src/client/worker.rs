@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use photondb_runtime::network::Incoming;
-use photondb_runtime::task::{Executor, Threads, spawn_local};
+use photondb_runtime::task::{Executor, Handle, Threads, spawn_local};
 use tokio::sync::{mpsc, watch};
 
 use super::database::Database;
@@ -34,6 +34,11 @@ impl Connections {
 }
 
 impl Workers {
+    /// Their threads.
+    pub fn handles(&self) -> Vec<Handle> {
+        self.executors.iter().map(Executor::handle).collect()
+    }
+
     /// Starts `count` threads. `make_database` runs once on each of them.
     pub fn start<D: Database>(
         threads: &dyn Threads,

@@ -1,15 +1,15 @@
 //! The node's place in its cluster: the cluster state, and the replicas that it orders.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER};
 use photondb_consensus::ConsensusError;
 use photondb_controller::{Begin, Controller, ControllerError, Options, Parts, Registration};
 use photondb_replica::reconcile::Failures;
-use photondb_replica::{ReplicaError, Replicas};
+use photondb_replica::{ReplicaError, Replicas, Router, RouterParts, ServiceParts, ShardService};
 use photondb_runtime::peers::Service;
 use photondb_runtime::random::Random;
-use photondb_runtime::task::sleep;
+use photondb_runtime::task::{Handle, sleep};
 use photondb_storage::wal::{StreamId, StreamState, Wal};
 use tokio::sync::watch;
 
@@ -25,6 +25,8 @@ pub struct Cluster {
     pub controller: Controller,
     /// What this node holds of the tables.
     pub replicas: Arc<Replicas>,
+    /// The way to all shards, here and elsewhere.
+    pub router: Arc<Router>,
     /// The newest state that this node's replicas have been brought to. DDL waits on it: a table can be used once the
     /// state that holds it has come by here.
     pub reconciled: watch::Receiver<Arc<ClusterState>>,
@@ -69,6 +71,14 @@ impl Cluster {
             let replicas = Replicas::new(own.node_id, own.engine.clone(), own.groups.clone(), own.raft.clone());
             replicas.connect(controller.clone());
             let states = controller.watch();
+            let router = Router::new(RouterParts {
+                node: own.node_id,
+                boot: boots,
+                replicas: replicas.clone(),
+                peers: own.peers.clone(),
+                states: states.clone(),
+                clock: own.clock.clone(),
+            });
             let (announce, reconciled) = watch::channel(Arc::new(ClusterState::at_birth()));
             let first = controller.state();
             let failures = replicas.reconcile(&first).await;
@@ -77,10 +87,18 @@ impl Cluster {
             }
             settle(&failures, &own);
             announce.send_replace(first);
-            own.raft.spawn(obey(own.clone(), replicas.clone(), states, announce));
-            Ok(Arc::new(Cluster { controller, replicas, reconciled, made_password }))
+            own.raft.spawn(obey(own.clone(), replicas.clone(), Arc::downgrade(&router), states, announce));
+            Ok(Arc::new(Cluster { controller, replicas, router, reconciled, made_password }))
         });
         joining.await.unwrap_or_else(|error| Err(StartError::Cluster(format!("the Raft thread has ended: {error}"))))
+    }
+
+    /// Others may ask for what this node holds of the tables; `workers` do what they ask for.
+    pub(super) fn answer_for_shards(&self, foundation: &Foundation, workers: Vec<Handle>) {
+        let boot = foundation.engine.identity().boot;
+        let (replicas, clock) = (self.replicas.clone(), foundation.clock.clone());
+        let service = ShardService::new(ServiceParts { boot, replicas, workers, clock });
+        foundation.services.set(Service::Shards, Arc::new(service));
     }
 
     /// What the cluster calls this node.
@@ -93,6 +111,7 @@ impl Cluster {
 async fn obey(
     foundation: Arc<Foundation>,
     replicas: Arc<Replicas>,
+    router: Weak<Router>,
     mut states: watch::Receiver<Arc<ClusterState>>,
     announce: watch::Sender<Arc<ClusterState>>,
 ) {
@@ -100,6 +119,9 @@ async fn obey(
         let state = states.borrow_and_update().clone();
         let complete = settle(&replicas.reconcile(&state).await, &foundation);
         announce.send_replace(state);
+        if let Some(router) = router.upgrade() {
+            router.forget_dropped();
+        }
         if complete {
             if states.changed().await.is_err() {
                 return;

@@ -26,8 +26,8 @@ use std::sync::Arc;
 use photondb_cluster_state::{ClusterState, Permission, Scope};
 use photondb_query::catalog::{IdentifierFormat, SYSTEM_DATABASE, TableOptions};
 use photondb_query::table::{
-    Access, IndexInfo, Keys, Order, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions,
-    WriteResult,
+    Access, IndexInfo, Keys, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber, Subscription, Table,
+    TableInfo, Write, WriteOptions, WriteResult,
 };
 use photondb_query::write;
 use photondb_reql::Str;
@@ -241,7 +241,10 @@ impl Table for SystemTable {
         if access.order == Order::Descending {
             rows.reverse();
         }
-        let rows = rows.into_iter().map(|(_, document)| Row { document, index_value: None });
+        let rows = rows.into_iter().map(|(_, document)| {
+            // Below every position of [`SystemFeed`].
+            Row { document, index_value: None, position: Position::default() }
+        });
         Ok(Box::new(Listing(rows.collect())))
     }
 
@@ -257,12 +260,13 @@ impl Table for SystemTable {
         let mut results = Vec::with_capacity(writes.len());
         for write in writes {
             let old = self.source.row(&write.key)?.unwrap_or(Datum::Null);
-            let done = write::apply(&write.transition, &old, &self.info, &write.key, options, cx).and_then(|new| {
-                if new == old && !old.is_null() {
-                    return Ok(new);
-                }
-                self.source.entry.contents.write(&self.source.viewer(), &write.key, &old, &new)
-            });
+            let done =
+                write::apply(&write.transition, &old, self.info.rules(options), &write.key, cx).and_then(|new| {
+                    if new == old && !old.is_null() {
+                        return Ok(new);
+                    }
+                    self.source.entry.contents.write(&self.source.viewer(), &write.key, &old, &new)
+                });
             results.push(match done {
                 Ok(new) => WriteResult::Done { old, new },
                 Err(error) if error.kind == ErrorKind::Permission => return Err(error),
@@ -294,9 +298,8 @@ impl Rows for Listing {
         Ok(std::mem::take(&mut self.0))
     }
 
-    /// Below every position of [`SystemFeed`].
-    fn position(&self) -> Position {
-        Position::default()
+    fn progress(&self) -> &[Progress] {
+        &[Progress { shard: ShardNumber(0), first: 0, last: 0, ended: true }]
     }
 
     fn is_at_end(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
 use photondb_query::catalog::Readiness;
 use photondb_query::table::{
-    Access, Glanced, IndexInfo, Position, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions,
+    Access, Glanced, IndexInfo, Progress, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions,
     WriteResult,
 };
 use photondb_replica::ShardTable;
@@ -33,7 +33,8 @@ impl UserTable {
     pub fn open(ground: &Ground, state: &ClusterState, stored: &Arc<StoredTable>) -> Result<UserTable> {
         let db = state.database(stored.database);
         let db_name = db.map_or("__deleted_database__", |database| database.name.as_str());
-        if ground.replicas(stored.id).is_none() {
+        let is_here = stored.shards.iter().flat_map(|shard| &shard.members).any(|member| member.node == ground.node());
+        if is_here && ground.replicas(stored.id).is_none() {
             ground.wait_for_replicas(stored.id, Readiness::Writes, Some(OPEN_TIME_MAX)).map_err(|_| {
                 Error::op_failed(format!(
                     "Cannot open table `{db_name}.{}`: primary replica for shard [\"\", +inf) not available.",
@@ -41,9 +42,9 @@ impl UserTable {
                 ))
             })?;
         }
-        let Some(replicas) = ground.replicas(stored.id) else {
+        if is_here && ground.replicas(stored.id).is_none() {
             return Err(Error::op_failed(format!("Table `{db_name}.{}` does not exist.", stored.name)));
-        };
+        }
         let hook = stored.write_hook.as_ref().map(|definition| compile_function(definition)).transpose()?;
         let info = TableInfo {
             id: Str::from(stored.id.to_string()),
@@ -55,7 +56,7 @@ impl UserTable {
             system: false,
         };
         let counts = ground.counts(stored.id);
-        Ok(UserTable { shards: ShardTable::new(info, replicas), stored: stored.clone(), counts })
+        Ok(UserTable { shards: ShardTable::new(info, ground.routes(stored)), stored: stored.clone(), counts })
     }
 }
 
@@ -126,8 +127,8 @@ impl Rows for Counted {
         Ok(found)
     }
 
-    fn position(&self) -> Position {
-        self.rows.position()
+    fn progress(&self) -> &[Progress] {
+        self.rows.progress()
     }
 
     fn is_at_end(&self) -> bool {

@@ -8,6 +8,7 @@ use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::{Transaction, TreeId, TreeSet};
 
 use super::{Position, View, trees};
+use crate::change_log::Extent;
 use crate::command::{Fence, Skipped};
 use crate::error::ShardError;
 use crate::format;
@@ -15,7 +16,7 @@ use crate::schema::{self, Built, Index, Schema};
 
 /// The small state that is stored with every entry.
 #[derive(Clone, Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     pub applied: Position,
     pub epoch: Epoch,
     pub version: SchemaVersion,
@@ -24,12 +25,15 @@ pub(super) struct State {
     pub chain: u64,
     pub number: u64,
     pub next_tree: u32,
-    pub log_bytes: u64,
+    /// The change log.
+    pub log: Extent,
     pub consensus: Bytes,
     pub schema: Arc<Schema>,
 }
 
-const STATE_VERSION: u8 = 1;
+const STATE_VERSION: u8 = 2;
+/// From this one on it says from where on the change log is whole.
+const STATE_VERSION_WITH_FLOOR: u8 = 2;
 
 impl State {
     pub fn view(&self) -> View {
@@ -93,15 +97,16 @@ impl State {
             out.put_u64_le(number);
         }
         out.put_u32_le(self.next_tree);
-        out.put_u64_le(self.log_bytes);
+        out.put_u64_le(self.log.bytes);
+        out.put_u64_le(self.log.floor);
         format::put_bytes(&mut out, &self.consensus);
         Bytes::from(out)
     }
 
     pub fn decode(bytes: &Bytes) -> Result<State, ShardError> {
         let mut reader = format::Reader::new("a shard's state", bytes);
-        reader.version(STATE_VERSION)?;
-        let state = State {
+        let version = reader.version(STATE_VERSION)?;
+        let mut state = State {
             applied: Position(reader.u64()?),
             epoch: Epoch(reader.u64()?),
             version: SchemaVersion(reader.u64()?),
@@ -109,10 +114,13 @@ impl State {
             chain: reader.u64()?,
             number: reader.u64()?,
             next_tree: reader.u32()?,
-            log_bytes: reader.u64()?,
-            consensus: reader.bytes()?,
+            log: Extent { bytes: reader.u64()?, floor: 0 },
+            consensus: Bytes::new(),
             schema: Arc::default(),
         };
+        // What nobody has noted may be missing.
+        state.log.floor = if version >= STATE_VERSION_WITH_FLOOR { reader.u64()? } else { state.applied.0 };
+        state.consensus = reader.bytes()?;
         reader.end()?;
         Ok(state)
     }
@@ -124,5 +132,37 @@ impl State {
         let mut reader = format::Reader::new("a shard's state", meta);
         reader.version(STATE_VERSION)?;
         Ok(Position(reader.u64()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_bytes_of_a_state() {
+        let state = State {
+            applied: Position(9),
+            epoch: Epoch(2),
+            version: SchemaVersion(3),
+            term: 4,
+            chain: 5,
+            number: 6,
+            next_tree: 17,
+            log: Extent { bytes: 300, floor: 7 },
+            consensus: Bytes::from_static(b"raft"),
+            schema: Arc::default(),
+        };
+        let numbers: Vec<u8> = [9u64, 2, 3, 4, 5, 6].into_iter().flat_map(u64::to_le_bytes).collect();
+        let (log_bytes, floor) = (300u64.to_le_bytes(), 7u64.to_le_bytes());
+        let rest = b"\x04\0\0\0raft".as_slice();
+        let expected = [&[2], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, rest].concat();
+        assert_eq!(state.encode(), expected);
+        let read = State::decode(&Bytes::from(expected)).expect("decodes");
+        assert_eq!((read.applied, read.log, read.consensus), (state.applied, state.log, state.consensus.clone()));
+        // Before it said from where on the log is whole, nothing of it could be counted on.
+        let old = [&[1], &numbers[..], &[17, 0, 0, 0], &log_bytes, rest].concat();
+        let read = State::decode(&Bytes::from(old)).expect("decodes");
+        assert_eq!((read.log, read.consensus), (Extent { bytes: 300, floor: 9 }, state.consensus));
     }
 }

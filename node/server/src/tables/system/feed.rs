@@ -72,7 +72,11 @@ impl Subscription for SystemFeed {
         let mut changes = Vec::new();
         let mut change = |old: Option<&Datum>, new: Option<&Datum>| {
             self.position += 1;
-            changes.push(Change { old: old.cloned(), new: new.cloned(), position: Position(self.position) });
+            changes.push(Change {
+                old: old.cloned(),
+                new: new.cloned(),
+                position: Position { index: self.position, ..Position::default() },
+            });
         };
         for (key, old) in &self.known {
             match now.get(key) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use photondb_cluster_state::ADMIN;
 use photondb_query::catalog::IdentifierFormat;
 use photondb_query::table::{Table, TableInfo};
-use photondb_replica::ShardTable;
+use photondb_replica::{ShardTable, TableRoutes};
 use photondb_reql::Str;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
@@ -152,7 +152,9 @@ fn index_constructions(viewer: &Viewer<'_>, rows: &mut Vec<Datum>) -> Result<()>
             IdentifierFormat::Name => Datum::from(table.name.as_str()),
             IdentifierFormat::Uuid => Datum::from(table.id.to_string()),
         };
-        for index in ShardTable::new(info, replicas).indexes()?.into_iter().filter(|index| !index.ready) {
+        for index in
+            ShardTable::new(info, TableRoutes::here(&replicas)).indexes()?.into_iter().filter(|index| !index.ready)
+        {
             let id = Uuid::new_v5(&INDEX_CONSTRUCTION_BASE, format!("{}{}", table.id, index.name).as_bytes());
             let info = Object::from([
                 ("db", catalog::database(&viewer.state, table, viewer.format)),

@@ -1,0 +1,205 @@
+//! Changes of a shard that has no member here, as its leader sends them.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use photondb_proto::NodeId;
+use photondb_proto::v1::shard as wire;
+use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
+use photondb_proto::v1::shard::request::Ask;
+use photondb_query::table::Change;
+use photondb_runtime::peers::{Exchange, SendFuture};
+use photondb_runtime::{fiber, task};
+use photondb_shard::{Cursor, DocumentChange, Position};
+use prost::Message;
+use tokio::sync::Notify;
+
+use super::here::Here;
+use super::{decode, pass};
+use crate::error::ReplicaError;
+use crate::limits::{FEED_CHANGES_AT_ONCE, READ_TIME_MAX, ROUTE_PAUSE_MAX};
+use crate::message::{Failure, Malformed, failure, read_datum};
+use crate::replica::Replica;
+use crate::router::{Place, Router, Search};
+use crate::routes::Route;
+
+/// One shard, listened to at another node.
+pub(super) struct There {
+    router: Arc<Router>,
+    route: Arc<Route>,
+    cursor: Cursor,
+    state: State,
+    /// Something has come since the exchange was opened.
+    has_come: bool,
+}
+
+enum State {
+    /// Somebody to listen to is looked for.
+    Opening(SendFuture<'static, Result<Opened, ReplicaError>>),
+    Open(Exchange),
+}
+
+enum Opened {
+    There(Exchange, Cursor),
+    /// This node has a member now.
+    Here(Arc<Replica>),
+}
+
+/// What has happened beside changes.
+pub(super) enum News {
+    None,
+    /// This node has a member now, which is to be listened to.
+    IsHere(Arc<Replica>),
+}
+
+impl There {
+    /// Listens to everything committed from now on. Called on a fiber.
+    pub fn open(router: &Arc<Router>, route: &Arc<Route>) -> Result<There, ReplicaError> {
+        match fiber::wait(look_for(router.clone(), route.clone(), None, None, false))? {
+            Opened::There(exchange, cursor) => {
+                let (router, route, state) = (router.clone(), route.clone(), State::Open(exchange));
+                Ok(There { router, route, cursor, state, has_come: false })
+            }
+            Opened::Here(_) => Err(ReplicaError::Unavailable { range: route.range.clone() }),
+        }
+    }
+
+    /// Goes on at `cursor`, wherever the shard is now; `None`: it is nowhere.
+    pub fn resume(router: &Arc<Router>, route: &Arc<Route>, cursor: Cursor) -> Option<There> {
+        let routes = router.newest(route.table)?;
+        let route = routes.all().iter().find(|newer| newer.id == route.id)?.clone();
+        let state = State::Opening(Box::pin(look_for(router.clone(), route.clone(), Some(cursor), None, false)));
+        Some(There { router: router.clone(), route, cursor, state, has_come: false })
+    }
+
+    /// The same shard, listened to at this node's member.
+    pub fn here(&self, replica: &Arc<Replica>, arrived: &Arc<Notify>) -> Here {
+        Here::resume(replica, &self.route, &self.router, self.cursor, arrived)
+    }
+
+    /// Takes what has come.
+    pub fn collect(&mut self, ready: &mut Vec<Change>, cx: &mut Context<'_>) -> Result<News, ReplicaError> {
+        while ready.len() < FEED_CHANGES_AT_ONCE {
+            match &mut self.state {
+                State::Opening(opening) => match opening.as_mut().poll(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(opened) => match opened? {
+                        Opened::Here(replica) => return Ok(News::IsHere(replica)),
+                        Opened::There(exchange, _) => {
+                            self.state = State::Open(exchange);
+                            self.has_come = false;
+                        }
+                    },
+                },
+                State::Open(exchange) => match exchange.receive.poll_recv(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Some(Ok(body))) => self.message(body, ready)?,
+                    Poll::Ready(Some(Err(error))) => {
+                        tracing::debug!(shard = %self.route.id, %error, "a subscription broke; it goes on elsewhere");
+                        self.look_again(None);
+                    }
+                    Poll::Ready(None) => self.look_again(None),
+                },
+            }
+        }
+        Ok(News::None)
+    }
+
+    fn message(&mut self, body: Bytes, ready: &mut Vec<Change>) -> Result<(), ReplicaError> {
+        match read(body)?.message {
+            Some(FeedMessage::Changes(changes)) => {
+                self.has_come = true;
+                let wire::Changes { position, first, changes, whole } = changes;
+                let count = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+                let known = pass(&mut self.cursor, position, first, count, whole);
+                for change in changes.into_iter().skip(known as usize) {
+                    for document in [&change.old, &change.new].into_iter().flatten() {
+                        read_datum(document.clone())?;
+                    }
+                    let change = DocumentChange { key: Bytes::new(), old: change.old, new: change.new };
+                    ready.push(decode(self.route.number(), position, &change)?);
+                }
+            }
+            Some(FeedMessage::Ended(failed)) => match failure(failed) {
+                Failure::Elsewhere { leader } => self.look_again(leader),
+                Failure::Error(error) => return Err(error),
+            },
+            _ => return Err(Malformed("no changes where they were subscribed to").into()),
+        }
+        Ok(())
+    }
+
+    fn look_again(&mut self, hint: Option<NodeId>) {
+        let (router, route) = (self.router.clone(), self.route.clone());
+        // Whoever takes a subscription and ends it at once is not to be asked without a pause.
+        self.state = State::Opening(Box::pin(look_for(router, route, Some(self.cursor), hint, !self.has_come)));
+    }
+}
+
+/// Looks for somebody to listen to.
+async fn look_for(
+    router: Arc<Router>,
+    route: Arc<Route>,
+    cursor: Option<Cursor>,
+    hint: Option<NodeId>,
+    pause: bool,
+) -> Result<Opened, ReplicaError> {
+    if pause {
+        task::sleep(ROUTE_PAUSE_MAX).await;
+    }
+    let from = cursor.map(|cursor| wire::Cursor { position: cursor.position.0, given: cursor.given });
+    let ask = Ask::Subscribe(wire::Subscribe { from });
+    let mut search = Search::new(&router, &route);
+    search.redirected(hint);
+    loop {
+        let node = match search.next().await {
+            None => return Err(search.failure()),
+            Some(Place::Here(replica)) if cursor.is_some() => return Ok(Opened::Here(replica)),
+            Some(Place::Here(_)) => continue,
+            Some(Place::Node(node)) => node,
+        };
+        match begin(&router, search.route(), node, &ask).await? {
+            Begun::At(exchange, cursor) => {
+                search.found();
+                return Ok(Opened::There(exchange, cursor));
+            }
+            Begun::Elsewhere(leader) => search.redirected(leader),
+            Begun::InAnotherLife => search.again(),
+            Begun::No => {}
+        }
+    }
+}
+
+enum Begun {
+    At(Exchange, Cursor),
+    Elsewhere(Option<NodeId>),
+    InAnotherLife,
+    No,
+}
+
+async fn begin(router: &Router, route: &Route, node: NodeId, ask: &Ask) -> Result<Begun, ReplicaError> {
+    let Ok(mut exchange) = router.caller().exchange(node, route, ask, READ_TIME_MAX).await else {
+        return Ok(Begun::No);
+    };
+    let Ok(Some(Ok(first))) = task::timeout(READ_TIME_MAX, exchange.receive.recv()).await else { return Ok(Begun::No) };
+    let first = read(first)?;
+    match first.message {
+        Some(FeedMessage::Started(at)) => {
+            Ok(Begun::At(exchange, Cursor { position: Position(at.position), given: at.given }))
+        }
+        Some(FeedMessage::OtherBoot(_)) => {
+            router.caller().is_in(node, first.boot);
+            Ok(Begun::InAnotherLife)
+        }
+        Some(FeedMessage::Ended(failed)) => match failure(failed) {
+            Failure::Elsewhere { leader } => Ok(Begun::Elsewhere(leader)),
+            Failure::Error(error) => Err(error),
+        },
+        _ => Ok(Begun::No),
+    }
+}
+
+fn read(body: Bytes) -> Result<wire::FeedMessage, Malformed> {
+    wire::FeedMessage::decode(body).map_err(|_| Malformed("a message of a subscription cannot be read"))
+}

@@ -1,0 +1,154 @@
+//! Where the shards of a table are, as the cluster state has it.
+
+use std::sync::{Arc, Weak};
+
+use photondb_cluster_state::{Member, Table as StoredTable};
+use photondb_proto::{KeyRange, ShardId, TableId};
+use photondb_query::table::ShardNumber;
+use photondb_shard::read::KeyBounds;
+
+use crate::error::ReplicaError;
+use crate::replica::{Replica, TableReplicas};
+use crate::router::Router;
+
+/// One shard, and who has it.
+pub struct Route {
+    /// Its table.
+    pub table: TableId,
+    /// The shard.
+    pub id: ShardId,
+    /// Its primary keys.
+    pub range: KeyRange,
+    /// Its members.
+    pub members: Vec<Member>,
+    /// This node's member, if it has one that runs.
+    pub here: Option<Arc<Replica>>,
+}
+
+/// All shards of a table, in the order of their key ranges.
+pub struct TableRoutes {
+    routes: Vec<Arc<Route>>,
+    /// It keeps these, and not the other way round.
+    router: Weak<Router>,
+    /// What they were made of.
+    stored: Option<Arc<StoredTable>>,
+    replicas: Option<Arc<TableReplicas>>,
+}
+
+impl Route {
+    /// As queries know it.
+    pub fn number(&self) -> ShardNumber {
+        ShardNumber(self.id.0)
+    }
+
+    /// Whether keys within `bounds` can be in it.
+    pub(crate) fn overlaps(&self, bounds: &KeyBounds) -> bool {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let above = match (&bounds.start, self.range.end()) {
+            (Included(low) | Excluded(low), Some(end)) => low.as_ref() < end,
+            _ => true,
+        };
+        let below = match &bounds.end {
+            Included(high) => self.range.start() <= high.as_ref(),
+            Excluded(high) => self.range.start() < high.as_ref(),
+            Unbounded => true,
+        };
+        above && below
+    }
+}
+
+impl TableRoutes {
+    /// Those of `stored`, of which `replicas` run here; what is not here is reached by `router`.
+    pub(crate) fn new(
+        stored: &Arc<StoredTable>,
+        replicas: Option<Arc<TableReplicas>>,
+        router: &Arc<Router>,
+    ) -> TableRoutes {
+        let of = |id: ShardId| replicas.as_ref()?.shards().iter().find(|replica| replica.id == id).cloned();
+        let route = |shard: &photondb_cluster_state::Shard| {
+            Arc::new(Route {
+                table: stored.id,
+                id: shard.id,
+                range: shard.range.clone(),
+                members: shard.members.clone(),
+                here: of(shard.id),
+            })
+        };
+        let routes = stored.shards.iter().map(route).collect();
+        TableRoutes { routes, router: Arc::downgrade(router), stored: Some(stored.clone()), replicas }
+    }
+
+    /// What runs here, and nothing else.
+    pub fn here(replicas: &TableReplicas) -> Arc<TableRoutes> {
+        let route = |replica: &Arc<Replica>| {
+            Arc::new(Route {
+                table: replicas.id,
+                id: replica.id,
+                range: replica.range.clone(),
+                members: Vec::new(),
+                here: Some(replica.clone()),
+            })
+        };
+        let routes = replicas.shards().iter().map(route).collect();
+        Arc::new(TableRoutes { routes, router: Weak::new(), stored: None, replicas: None })
+    }
+
+    /// Whether they are still those of `stored` and `replicas`.
+    pub(crate) fn are_of(&self, stored: &Arc<StoredTable>, replicas: Option<&Arc<TableReplicas>>) -> bool {
+        let same_replicas = match (&self.replicas, replicas) {
+            (None, None) => true,
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            _ => false,
+        };
+        same_replicas && self.stored.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, stored))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// Which of [`TableRoutes::all`] has this encoded key.
+    pub(crate) fn place_of(&self, key: &[u8]) -> Result<usize, ReplicaError> {
+        let behind = self.routes.partition_point(|route| route.range.start() <= key);
+        let place = behind.checked_sub(1).ok_or(ReplicaError::NotLeading)?;
+        if self.routes[place].range.contains(key) { Ok(place) } else { Err(ReplicaError::NotLeading) }
+    }
+
+    /// The shard that has this encoded key.
+    pub fn for_key(&self, key: &[u8]) -> Result<&Arc<Route>, ReplicaError> {
+        self.place_of(key).map(|place| &self.routes[place])
+    }
+
+    /// The way to other nodes; `None`: there is none.
+    pub(crate) fn router(&self) -> Option<Arc<Router>> {
+        self.router.upgrade()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Bound;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_shard_overlaps_bounds_that_can_hold_a_key_of_it() {
+        let range = KeyRange::new(b"d".to_vec(), Some(b"m".to_vec())).expect("not empty");
+        let route = Route { table: TableId(1), id: ShardId(1), range, members: Vec::new(), here: None };
+        let key = |text: &'static str| Bytes::from_static(text.as_bytes());
+        for (start, end, overlaps) in [
+            (Bound::Unbounded, Bound::Unbounded, true),
+            (Bound::Included(key("m")), Bound::Unbounded, false),
+            (Bound::Excluded(key("l")), Bound::Unbounded, true),
+            (Bound::Unbounded, Bound::Excluded(key("d")), false),
+            (Bound::Unbounded, Bound::Included(key("d")), true),
+            (Bound::Included(key("a")), Bound::Included(key("c")), false),
+        ] {
+            let bounds = KeyBounds::new(start, end);
+            assert_eq!(route.overlaps(&bounds), overlaps, "{bounds:?}");
+        }
+    }
+}
