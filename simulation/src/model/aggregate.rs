@@ -28,6 +28,10 @@ impl Evaluation<'_> {
                 let mut reduced = Vec::new();
                 for (group, rows) in groups {
                     let (rows, order) = self.rows(*rows)?;
+                    if call.number == number::SUM && !self.any_counts(call, &rows, scope)? {
+                        // A group of which nothing was added up does not come to be.
+                        continue;
+                    }
                     reduced.push((group, Box::new(Thing::Value(self.reduced(call, rows, order, scope)?))));
                 }
                 Ok(Thing::Groups(reduced))
@@ -70,6 +74,15 @@ impl Evaluation<'_> {
             Err(fault) if fault.is_missing() => Ok(None),
             Err(fault) => Err(fault),
         }
+    }
+
+    fn any_counts(&mut self, call: &Call<'_>, rows: &[Value], scope: &Scope) -> Result<bool, Fault> {
+        for row in rows {
+            if self.of_row(call, row, scope)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn reduced(&mut self, call: &Call<'_>, rows: Vec<Value>, order: Order, scope: &Scope) -> Result<Value, Fault> {

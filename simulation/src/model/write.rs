@@ -182,7 +182,8 @@ impl Summary {
         let count = |name: &str| Value::Number(self.counts.get(name).copied().unwrap_or(0) as f64);
         let mut fields: BTreeMap<String, Value> = names.iter().map(|name| ((*name).to_owned(), count(name))).collect();
         fields.extend(self.first_error.map(|error| ("first_error".to_owned(), Value::String(error))));
-        if returns_changes {
+        // A write that met no row says nothing of changes.
+        if returns_changes && !self.counts.is_empty() {
             fields.insert("changes".to_owned(), Value::Array(self.changes));
         }
         Value::Object(fields)
