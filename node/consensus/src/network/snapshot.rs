@@ -129,3 +129,27 @@ fn pieces(mut chunk: Bytes, crc: &mut u32) -> Vec<v1::RaftPiece> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_cut_into_pieces_that_say_where_it_ends() {
+        let check = |bytes: usize, count: usize| {
+            let (chunk, mut crc) = (Bytes::from(vec![7; bytes]), 3);
+            let cut = pieces(chunk.clone(), &mut crc);
+            assert_eq!(cut.len(), count, "{bytes} bytes");
+            let ends: Vec<bool> = cut.iter().map(|piece| piece.chunk_ends).collect();
+            assert_eq!(ends.iter().position(|ends| *ends), Some(count - 1));
+            assert_eq!(cut.iter().map(|piece| piece.bytes.len()).sum::<usize>(), bytes);
+            assert_eq!(crc, continued_crc(3, &chunk), "the checksum runs on over the pieces");
+            assert_eq!(cut.last().map(|piece| piece.crc), Some(crc));
+        };
+        check(0, 1);
+        check(1, 1);
+        check(PIECE_BYTES_MAX, 1);
+        check(PIECE_BYTES_MAX + 1, 2);
+        check(3 * PIECE_BYTES_MAX, 3);
+    }
+}
