@@ -43,8 +43,10 @@ impl Cursor {
 pub struct LoggedChanges {
     /// Each with its entry and its number in it, in order.
     pub changes: Vec<(Position, u32, DocumentChange)>,
-    /// Whether there may be more behind them.
+    /// Whether there are more behind them.
     pub more: bool,
+    /// Whether the next one is of the same entry as the last one here.
+    pub goes_on: bool,
 }
 
 /// How much of a log there is.
@@ -74,7 +76,9 @@ impl ShardReader {
             bytes += value.len();
             found.changes.push((position, number, decode(&value)?));
             if bytes >= bytes_max {
-                found.more = true;
+                let next = stored.next()?.map(|(key, _)| place(&key)).transpose()?;
+                found.more = next.is_some();
+                found.goes_on = next.is_some_and(|(of, _)| of == position);
                 break;
             }
         }

@@ -74,7 +74,7 @@ fn they_are_those_that_a_listener_was_given() {
             (0u32..).zip(batch.changes.iter()).map(|(number, change)| (batch.position, number, change.clone()))
         })
         .collect();
-    assert_eq!(given.len(), 74);
+    assert_eq!(given.len(), 73);
     for bytes in [1, 200, usize::MAX] {
         for (place, (position, number, _)) in given.iter().enumerate() {
             let from = changes(&written.0, at(position.0, *number), bytes).expect("nothing is trimmed");

@@ -111,8 +111,8 @@ impl Subscriber {
                 while let Some((_, _, change)) = changes.next_if(|(next, _, _)| *next == position) {
                     of_entry.push(change);
                 }
-                // Whether more of the entry follows is seen at the next piece of the log.
-                let whole = changes.peek().is_some() || !logged.more;
+                // A subscriber that does not hear that it knows all of an entry would ask for the entry again.
+                let whole = changes.peek().is_some() || !logged.goes_on;
                 self.changes(position, first, &of_entry, whole).await?;
             }
             if !logged.more {
