@@ -117,8 +117,8 @@ fn only_stubs_and_programs_name_tonic() {
         assert!(!manifest.contains(&format!("\"{feature}\"")), "proto asks tonic for `{feature}`");
     }
     assert_eq!(names("proto", "tonic::transport", &[]), Vec::<String>::new());
-    let beyond_rpc = names("node/server", "tonic::", &["node/server/src/rpc"]);
-    assert_eq!(beyond_rpc, Vec::<String>::new(), "in the server only rpc names tonic");
+    let beyond_rpc = names("node/server", "tonic::", &["node/server/src/rpc", "node/server/src/peers"]);
+    assert_eq!(beyond_rpc, Vec::<String>::new(), "in the server only rpc and peers name tonic");
 }
 
 #[test]
