@@ -51,10 +51,12 @@ fn queries_are_answered_and_a_restart_finds_what_was_written() {
     cluster.add_client(async move {
         sleep(Duration::from_secs(2)).await;
         let create = [r#"[1,[60,["t"]]]"#, r#"[1,[56,[[15,["t"]],{"id":1,"a":2}]]]"#];
-        heard.borrow_mut().extend(ask(&create).await.unwrap());
+        let made = ask(&create).await.unwrap();
+        heard.borrow_mut().extend(made);
         for at in [8, 16, 24] {
             sleep(Duration::from_secs(at).saturating_sub(turmoil::sim_elapsed().unwrap())).await;
-            heard.borrow_mut().extend(ask(&[r#"[1,[43,[[15,["t"]]]]]"#]).await.unwrap());
+            let counted = ask(&[r#"[1,[43,[[15,["t"]]]]]"#]).await.unwrap();
+            heard.borrow_mut().extend(counted);
         }
     });
     while !cluster.step() {

@@ -97,7 +97,8 @@ pub fn state_of(ids: &[NodeId], splits: &[i32]) -> ClusterState {
     let mut state = ClusterState::at_birth();
     for id in ids {
         let (name, tags) = (format!("n{}", id.0), BTreeSet::new());
-        let register = Command::RegisterNode { id: *id, name, tags, addresses: Vec::new(), boots: 1 };
+        let (addresses, incarnation) = (Vec::new(), Default::default());
+        let register = Command::RegisterNode { id: *id, name, tags, addresses, boots: 1, incarnation };
         apply(&mut state, &register).expect("the node is new");
     }
     for command in [create(SPREAD, "t", splits, ids, &state), create(TOGETHER, "u", &[], ids, &state)] {
