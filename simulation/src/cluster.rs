@@ -4,6 +4,7 @@
 pub mod fault;
 pub mod observe;
 pub mod plan;
+pub mod rare;
 pub mod run;
 pub mod scenario;
 mod wires;
@@ -24,13 +25,13 @@ use crate::machine::{CLUSTER_PORT, End, Machine};
 use crate::network::SimulatedNet;
 use crate::observation::Snapshot;
 use crate::peers::Post;
-use crate::probe::Probes;
 use crate::random::Random;
 use crate::site::Judge;
 use crate::trace::Trace;
 use fault::{Fault, Place, Timed};
 use observe::Observer;
 use plan::{ClusterPlan, Transport};
+use rare::Rare;
 use wires::Wires;
 
 /// How long one step of virtual time is.
@@ -58,7 +59,7 @@ pub struct Cluster<'a> {
     latency_max: Duration,
     observers: Vec<Option<Observer>>,
     raft: RaftCheckers,
-    probes: Probes,
+    rare: Rare,
     struck: BTreeMap<String, u64>,
     /// Faults wait for the first until then; their times count from there.
     faults_from: Option<Duration>,
@@ -143,7 +144,7 @@ impl<'a> Cluster<'a> {
             now,
             observers: plan.machines.iter().map(|_| None).collect(),
             raft: RaftCheckers::new(),
-            probes: Probes::default(),
+            rare: Rare::default(),
             struck: BTreeMap::new(),
             faults_from: Some(Duration::ZERO),
             latency_max: Duration::from_millis(*plan.latency_ms.end()),
@@ -220,9 +221,9 @@ impl<'a> Cluster<'a> {
         self.struck.clone()
     }
 
-    /// Rare paths.
-    pub fn probes(&self) -> &Probes {
-        &self.probes
+    /// Rare paths, and how often they were taken.
+    pub fn reached(&self) -> BTreeMap<String, u64> {
+        self.rare.counts()
     }
 
     /// Ends every process, and checks what is on the disks.
@@ -258,6 +259,7 @@ impl<'a> Cluster<'a> {
         }
         for seen in &snapshot.changed {
             self.trace.event(format_args!("{seen:?}"));
+            self.rare.look(seen);
         }
         self.judge.take(self.raft.step(&snapshot));
     }

@@ -12,7 +12,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 
 use crate::cluster::plan::ClusterPlan;
-use crate::probe::PROBES;
+use crate::cluster::rare::PROBES;
 use crate::shrink;
 use crate::sweep::{Finding, RunRecord, Summary, Sweep};
 

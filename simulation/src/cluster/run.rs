@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
             virtual_us: u64::try_from(self.cluster.now().as_micros()).unwrap_or(u64::MAX),
             operations: [("steps".to_owned(), self.shared.steps.get())].into(),
             faults: self.cluster.struck(),
-            probes: self.cluster.probes().counts().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            probes: self.cluster.reached(),
             undecided,
             violations: self.cluster.judge().violations().iter().map(Finding::from).collect(),
             ..RunRecord::default()
