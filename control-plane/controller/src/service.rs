@@ -13,6 +13,7 @@ use crate::controller::{Controller, Inner};
 use crate::error::ControllerError;
 use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
 use crate::offline::state_on_disk;
+use crate::once::{Outcome, Turn};
 
 /// The receiving side of the control plane.
 pub(crate) struct ControlPlane {
@@ -68,14 +69,29 @@ impl Inner {
         if call.receiver_boots != self.me.boots {
             return Ok(Answer::OtherOpening(v1::OtherOpening { boots: self.me.boots }));
         }
-        let group = self.group().map_err(|error| error.to_string())?;
-        let Some(term) = group.led() else { return Ok(not_leading(group.leader().map(|(_, node)| node))) };
         if self.replicated.state().node(from).is_none() {
             return Err(format!("node {from} does not belong to this cluster"));
         }
-        if !self.carried_out.lock().is_first(from, call.sender_boots, call.serial) {
-            return Err("this call was carried out before, or is too old for anybody to know".to_owned());
+        let turn = self.carried_out.lock().arrives(from, call.sender_boots, call.serial);
+        match turn {
+            Turn::First(tell) => {
+                let outcome = self.carry_out(command).await;
+                tell.send_replace(Some(outcome.clone()));
+                outcome
+            }
+            Turn::Again(mut told) => {
+                let told = told.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+                told.unwrap_or_else(|| Ok(Answer::Unknown("this call ended in the middle".to_owned())))
+            }
+            Turn::Forgotten => {
+                Ok(Answer::Unknown("this call is too old to know whether it was carried out".to_owned()))
+            }
         }
+    }
+
+    async fn carry_out(&self, command: Bytes) -> Outcome {
+        let group = self.group().map_err(|error| error.to_string())?;
+        let Some(term) = group.led() else { return Ok(not_leading(group.leader().map(|(_, node)| node))) };
         match self.propose_here(term, command).await {
             Ok(outcome) => Ok(Answer::Outcome(self.outcome(outcome))),
             Err(error) if error.is_known_without_effect() => Err(error.to_string()),

@@ -167,9 +167,14 @@ fn a_change_whose_answer_is_lost_is_unknown_and_never_made_twice() {
         world.network.double(true);
         let before = other.state().next_member();
         for id in 31..40 {
-            // The second of two equal calls is the one that is answered here; it is refused, and sent again as another call.
-            let _ = other.controller.propose(create(id)).await;
+            // The second of two equal calls is the one that is answered here.
+            other.controller.propose(create(id)).await.unwrap();
         }
+        other
+            .controller
+            .propose(Command::DropDatabase { id: DatabaseId(30) })
+            .await
+            .expect("it was there, and is dropped once");
         world.network.double(false);
         let state = other.controller.confirm().await.unwrap();
         assert_eq!(state.next_member(), before);
