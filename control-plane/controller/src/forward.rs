@@ -10,13 +10,7 @@ use photondb_runtime::peers::{Lane, Peer, PeerError, Service};
 use crate::controller::{Attempt, Inner};
 use crate::error::ControllerError;
 use crate::limits::CALL_TIME_MAX;
-use crate::messages::{Answer, Call, decode_answer, encode_call, position_of};
-
-/// What a node that asks to be taken in is told.
-pub(crate) struct Joined {
-    pub cluster: u128,
-    pub member: MemberId,
-}
+use crate::messages::{Answer, Call, decode_answer, encode_call, id_bytes, id_of, position_of};
 
 impl Inner {
     /// Has the leader carry out a command, once. Gives the state's answer and where it was applied.
@@ -47,11 +41,18 @@ impl Inner {
         }
     }
 
-    /// Asks `node` to take this one in, or to hear that it is there again. `Ok(Err)`: the cluster refuses.
-    pub(crate) async fn call_join(&self, node: NodeId, cluster: Option<u128>) -> Result<Answer, PeerError> {
-        let register = self.me.command(self.incarnation).encode();
-        let cluster = cluster.map(crate::messages::id_bytes).unwrap_or_default();
+    /// Asks `node` to take this one in, or to hear that it is there again.
+    pub(crate) async fn call_join(&self, node: NodeId, cluster: u128) -> Result<Answer, PeerError> {
+        let (cluster, register) = (id_bytes(cluster), self.me.command(self.incarnation).encode());
         self.call(node, 0, Lane::Query, Call::Join(v1::JoinCall { cluster, register })).await
+    }
+
+    /// Which cluster `node` is in.
+    pub(crate) async fn call_for_cluster(&self, node: NodeId) -> Result<Option<u128>, PeerError> {
+        match self.call(node, 0, Lane::Query, Call::Join(v1::JoinCall::default())).await? {
+            Answer::Joined(joined) => Ok(id_of(&joined.cluster)),
+            _ => Ok(None),
+        }
     }
 
     /// Asks for another member, because the one of the state's group cannot go on.

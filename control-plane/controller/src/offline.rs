@@ -20,7 +20,8 @@ pub fn accept_loss(engine: &Engine) -> Result<Option<AcceptedLoss>, ControllerEr
 pub fn state_on_disk(engine: &Engine) -> Result<Arc<ClusterState>, ControllerError> {
     let replicated = ReplicatedState::open(engine.clone())?;
     let mut state = replicated.state();
-    for entry in photondb_consensus::entries_not_applied(engine.wal(), META_FOUNDER, &replicated.applied())? {
+    let member = replicated.member().unwrap_or(META_FOUNDER);
+    for entry in photondb_consensus::entries_not_applied(engine.wal(), member, &replicated.applied())? {
         let Some(command) = entry.command else { continue };
         // What the state refuses, it refused then too.
         if let Ok((next, _)) = state.applied(&Command::decode(&command)?) {

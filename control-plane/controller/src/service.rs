@@ -12,7 +12,7 @@ use prost::Message;
 use crate::controller::{Controller, Inner};
 use crate::error::ControllerError;
 use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
-use crate::offline::state_on_disk;
+use crate::once::{Outcome, Turn};
 
 /// The receiving side of the control plane.
 pub(crate) struct ControlPlane {
@@ -68,14 +68,29 @@ impl Inner {
         if call.receiver_boots != self.me.boots {
             return Ok(Answer::OtherOpening(v1::OtherOpening { boots: self.me.boots }));
         }
-        let group = self.group().map_err(|error| error.to_string())?;
-        let Some(term) = group.led() else { return Ok(not_leading(group.leader().map(|(_, node)| node))) };
         if self.replicated.state().node(from).is_none() {
             return Err(format!("node {from} does not belong to this cluster"));
         }
-        if !self.carried_out.lock().is_first(from, call.sender_boots, call.serial) {
-            return Err("this call was carried out before, or is too old for anybody to know".to_owned());
+        let turn = self.carried_out.lock().arrives(from, call.sender_boots, call.serial);
+        match turn {
+            Turn::First(tell) => {
+                let outcome = self.carry_out(command).await;
+                tell.send_replace(Some(outcome.clone()));
+                outcome
+            }
+            Turn::Again(mut told) => {
+                let told = told.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+                told.unwrap_or_else(|| Ok(Answer::Unknown("this call ended in the middle".to_owned())))
+            }
+            Turn::Forgotten => {
+                Ok(Answer::Unknown("this call is too old to know whether it was carried out".to_owned()))
+            }
         }
+    }
+
+    async fn carry_out(&self, command: Bytes) -> Outcome {
+        let group = self.group().map_err(|error| error.to_string())?;
+        let Some(term) = group.led() else { return Ok(not_leading(group.leader().map(|(_, node)| node))) };
         match self.propose_here(term, command).await {
             Ok(outcome) => Ok(Answer::Outcome(self.outcome(outcome))),
             Err(error) if error.is_known_without_effect() => Err(error.to_string()),
@@ -88,16 +103,19 @@ impl Inner {
         v1::Outcome { outcome, at: Some(position_message(at)) }
     }
 
-    /// Registers whoever asks. May be repeated: the same process is answered the same.
+    /// Registers whoever asks, or only says where that would be. May be repeated: the same process is answered the same.
     async fn take_in(&self, from: NodeId, join: &v1::JoinCall) -> Result<Answer, String> {
+        let Some(cluster) = self.replicated.state().cluster() else {
+            return Err("there is no cluster here".to_owned());
+        };
+        if join.register.is_empty() {
+            return Ok(Answer::Joined(v1::Joined { cluster: id_bytes(cluster.0), member: 0 }));
+        }
         let register = Command::decode(&join.register).map_err(|error| error.to_string())?;
         let Command::RegisterNode { id, .. } = &register else { return Err("this registers nobody".to_owned()) };
         if *id != from {
             return Err(format!("node {from} registers node {id}"));
         }
-        let Some(cluster) = self.replicated.state().cluster() else {
-            return Err("there is no cluster here".to_owned());
-        };
         if !join.cluster.is_empty() && id_of(&join.cluster) != Some(cluster.0) {
             let asked = ClusterId(id_of(&join.cluster).unwrap_or_default());
             return Ok(self.refusal(StateError::OtherCluster { is: cluster, asked }));
@@ -120,13 +138,11 @@ impl Inner {
     /// The newest opening of `node` that this node has heard of, be it committed or not; 0: none. `None`: this node knows of no
     /// cluster, and so can say nothing.
     fn registered_boots(&self, node: NodeId) -> Option<u64> {
-        let state = match self.group.get() {
-            Some(_) => self.replicated.state(),
-            // What is in the log is not applied before the group runs.
-            None => state_on_disk(&self.parts.engine).unwrap_or_else(|_| self.replicated.state()),
-        };
-        state.cluster()?;
-        Some(state.node(node).map_or(0, |known| known.boots))
+        // What is in the log is not applied while nobody leads; and the one who would lead may be the one who asks. What was
+        // applied while the log was read may be missing from it.
+        let states = [self.known_state(), self.replicated.state()];
+        let known = states.iter().filter(|state| state.cluster().is_some());
+        known.map(|state| state.node(node).map_or(0, |known| known.boots)).max()
     }
 
     fn refusal(&self, refused: StateError) -> Answer {

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use photondb_cluster_state::plan::meta_voters;
-use photondb_cluster_state::{ClusterId, Command, META_FOUNDER, Response, StateError};
-use photondb_consensus::{ConsensusError, Group, Replicated};
+use photondb_cluster_state::{ClusterId, ClusterState, Command, META_FOUNDER, Response, StateError};
+use photondb_consensus::{ConsensusError, Group, Replicated, members_on_disk};
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_runtime::peers::{Peer, PeerError};
 use photondb_storage::wal::StreamId;
@@ -16,10 +16,10 @@ use photondb_storage::wal::StreamId;
 use crate::beating;
 use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
-use crate::forward::Joined;
 use crate::leading;
 use crate::limits::{BOOTSTRAP_WAIT, CALL_TIME_MAX, JOIN_RETRY_PERIOD};
-use crate::messages::{Answer, id_of};
+use crate::messages::Answer;
+use crate::offline::state_on_disk;
 use crate::parts::Begin;
 use crate::service::others;
 
@@ -33,7 +33,7 @@ impl Controller {
     pub async fn start(&self, begin: Begin) -> Result<(), ControllerError> {
         let inner = &self.inner;
         let contacts = begin.contacts();
-        inner.place_peers();
+        inner.place_peers(&inner.known_state());
         let group = match (inner.member_here(), &begin) {
             (Some(member), _) => inner.go_on(member, contacts).await?,
             (None, Begin::Found) => inner.go_on(META_FOUNDER, contacts).await?,
@@ -71,7 +71,7 @@ impl Inner {
         (self.parts.entered)(ClusterId(self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0)));
         let machine: Arc<dyn Replicated> = self.replicated.clone();
         let others = self.known_nodes().into_iter().any(|node| node != self.me.node);
-        self.be_vouched_for(contacts).await?;
+        self.be_vouched_for(member, contacts).await?;
         let started = match member {
             // Founding is repeated until it is done.
             META_FOUNDER => self.parts.groups.initialize(GroupId::META, member, self.me.node, machine).await,
@@ -94,9 +94,18 @@ impl Inner {
 
     /// A directory that was copied or set back must not take part even in the state's own group: its log lacks what it has
     /// acknowledged. So as many others are asked as make a majority with this node, before anything runs. They answer from
-    /// what they have, running or not; after a loss of power on all nodes they ask each other.
-    async fn be_vouched_for(self: &Arc<Self>, contacts: &[String]) -> Result<(), ControllerError> {
-        let wanted = meta_voters(&self.replicated.state(), &BTreeSet::new()).len() / 2;
+    /// what they have, running or not; after a loss of power on all nodes they ask each other. Those count who vote, not who
+    /// should: nodes that were just registered may have nothing to answer from before the only voter runs.
+    async fn be_vouched_for(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<(), ControllerError> {
+        let members = members_on_disk(self.parts.engine.wal(), member, &self.replicated.applied());
+        let wanted = match members {
+            Ok(members) => members.voters.iter().map(|set| set.len() / 2).max().unwrap_or(0),
+            // Its start will say what is wrong with its log.
+            Err(error) => {
+                tracing::warn!(%error, "this node's log does not say who votes on the cluster state");
+                meta_voters(&self.replicated.state(), &BTreeSet::new()).len() / 2
+            }
+        };
         loop {
             let mut vouched = 0;
             for node in self.reachable(contacts).await {
@@ -116,17 +125,36 @@ impl Inner {
         }
     }
 
-    /// Asks, for ever, until some node of a cluster takes this one in.
+    /// Asks, for ever, until some node of a cluster takes this one in. Who it is must be stored before it is registered: a
+    /// loss of power would else leave a node in the state that is nobody, and perhaps the only replica of a table there.
     async fn be_taken_in(self: &Arc<Self>, contacts: &[String]) -> Result<Group, ControllerError> {
-        let joined = loop {
-            if let Some(joined) = self.ask_everybody(contacts, None).await? {
-                break joined;
+        let cluster = match self.parts.engine.identity().cluster {
+            Some(cluster) => cluster,
+            None => self.find_cluster(contacts).await,
+        };
+        self.parts.engine.set_identity(cluster, self.me.node.0)?;
+        (self.parts.entered)(ClusterId(cluster));
+        let member = loop {
+            if let Some(member) = self.ask_everybody(contacts, cluster).await? {
+                break member;
             }
             self.pause(JOIN_RETRY_PERIOD).await;
         };
-        self.parts.engine.set_identity(joined.cluster, self.me.node.0)?;
-        (self.parts.entered)(ClusterId(joined.cluster));
-        self.watch_as(joined.member).await
+        self.watch_as(member).await
+    }
+
+    /// The cluster of the first node that belongs to one.
+    async fn find_cluster(self: &Arc<Self>, contacts: &[String]) -> u128 {
+        loop {
+            for node in self.reachable(contacts).await {
+                match self.call_for_cluster(node).await {
+                    Ok(Some(cluster)) => return cluster,
+                    Ok(None) => {}
+                    Err(error) => tracing::debug!(%error, %node, "a node does not say which cluster it is in"),
+                }
+            }
+            self.pause(JOIN_RETRY_PERIOD).await;
+        }
     }
 
     async fn be_renewed(self: &Arc<Self>, failed: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {
@@ -166,7 +194,7 @@ impl Inner {
                 Attempt::Done(_) | Attempt::Nothing(_) | Attempt::Failed(_) => {}
             }
             // Nobody is known to lead, or not to this node: it is asked for everywhere, under its newest address.
-            if self.ask_everybody(contacts, Some(cluster)).await?.is_some() {
+            if self.ask_everybody(contacts, cluster).await?.is_some() {
                 break;
             }
             self.pause(JOIN_RETRY_PERIOD).await;
@@ -174,9 +202,7 @@ impl Inner {
         // The registration may have been made elsewhere; what it followed is here when it is.
         let mut states = self.replicated.watch();
         let (node, boots) = (self.me.node, self.me.boots);
-        let is_here = |state: &Arc<photondb_cluster_state::ClusterState>| {
-            state.node(node).is_some_and(|known| known.boots == boots)
-        };
+        let is_here = |state: &Arc<ClusterState>| state.node(node).is_some_and(|known| known.boots == boots);
         states.wait_for(is_here).await.map_err(|_| ControllerError::NotStarted)?;
         match self.replicated.state().cluster() {
             Some(is) if is.0 != cluster => Err(StateError::OtherCluster { is, asked: ClusterId(cluster) }.into()),
@@ -184,18 +210,15 @@ impl Inner {
         }
     }
 
-    /// One round through everybody that this node can find. `None`: nobody could take it in now.
+    /// One round through everybody that this node can find, for the number of its member. `None`: nobody could take it in now.
     async fn ask_everybody(
         self: &Arc<Self>,
         contacts: &[String],
-        cluster: Option<u128>,
-    ) -> Result<Option<Joined>, ControllerError> {
+        cluster: u128,
+    ) -> Result<Option<MemberId>, ControllerError> {
         for node in self.reachable(contacts).await {
             match self.call_join(node, cluster).await {
-                Ok(Answer::Joined(joined)) => {
-                    let Some(cluster) = id_of(&joined.cluster) else { continue };
-                    return Ok(Some(Joined { cluster, member: MemberId(joined.member) }));
-                }
+                Ok(Answer::Joined(joined)) => return Ok(Some(MemberId(joined.member))),
                 Ok(Answer::Outcome(outcome)) => match Response::decode_outcome(&outcome.outcome)? {
                     Ok(_) => {}
                     // Perhaps this node's own former self, with another disk: it gives way once it is known to be down.
@@ -226,15 +249,23 @@ impl Inner {
         others(known, self.me.node, self.parts.random.next_u64())
     }
 
-    fn place_peers(&self) {
-        for node in self.replicated.state().nodes().filter(|node| node.id != self.me.node) {
+    fn place_peers(&self, state: &ClusterState) {
+        for node in state.nodes().filter(|node| node.id != self.me.node) {
             let addresses = node.addresses.iter().map(|address| format!("{}:{}", address.host, address.port));
             self.parts.peers.place(Peer(node.id.0), addresses.collect());
         }
     }
 
     fn known_nodes(&self) -> BTreeSet<NodeId> {
-        self.replicated.state().nodes().map(|node| node.id).collect()
+        self.known_state().nodes().map(|node| node.id).collect()
+    }
+
+    /// What is here, committed or not: until somebody leads, the way to others may stand in the log alone.
+    pub(crate) fn known_state(&self) -> Arc<ClusterState> {
+        state_on_disk(&self.parts.engine).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what the log adds to the cluster state cannot be read");
+            self.replicated.state()
+        })
     }
 
     /// What is in this directory has numbers that the state has given. It no longer knows all of them when a loss of its log
@@ -261,7 +292,7 @@ async fn place_peers(controller: Controller) {
         {
             let Some(inner) = inner.upgrade() else { return };
             states.mark_unchanged();
-            inner.place_peers();
+            inner.place_peers(&inner.replicated.state());
         }
         if states.changed().await.is_err() {
             return;

@@ -8,8 +8,8 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use photondb_cluster_state::{Command, Liveness, StateError};
-use photondb_controller::ControllerError;
+use photondb_cluster_state::{Command, Incarnation, Liveness, StateError};
+use photondb_controller::{Begin, ControllerError};
 use photondb_proto::{DatabaseId, NodeId};
 use photondb_runtime::peers::Service;
 use photondb_storage::disk::simulated::SimulatedDisk;
@@ -108,7 +108,7 @@ fn a_lost_node_gives_its_vote_to_another_and_a_wiped_one_is_a_new_one() {
         // The same machine with an empty disk: another id, the same name and address.
         let empty = SimulatedDisk::new(99);
         let wiped = world.parts_of(5, 2, &empty);
-        wiped.controller.start(photondb_controller::Begin::Join(vec!["1:1".into()])).await.unwrap();
+        wiped.controller.start(Begin::Join(vec!["1:1".into()])).await.unwrap();
         let state = wiped.state();
         let (new, old) = (state.node(NodeId(5)).unwrap(), state.node(NodeId(2)).unwrap());
         assert!(new.is_up() && old.is_lost());
@@ -129,7 +129,7 @@ fn a_node_that_comes_back_at_once_with_an_empty_disk_waits_until_its_former_self
         third.crash(&disks[2]).await;
         let empty = SimulatedDisk::new(98);
         let wiped = world.parts_of(6, 3, &empty);
-        wiped.controller.start(photondb_controller::Begin::Join(vec!["1:1".into()])).await.unwrap();
+        wiped.controller.start(Begin::Join(vec!["1:1".into()])).await.unwrap();
         assert!(wiped.state().node(NodeId(3)).unwrap().is_lost());
         let member = wiped.controller.group().member().0;
         until("it votes in place of the former", SOON, || voters(&nodes[0]).contains(&member)).await;
@@ -152,6 +152,75 @@ fn a_copied_directory_is_refused() {
 }
 
 #[test]
+fn a_node_has_stored_who_it_is_before_it_is_registered() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(2));
+        let first = world.found(1, &disks[0]).await;
+        let second = world.parts(2, &disks[1]);
+        let (starting, engine) = (second.controller.clone(), second.engine.clone());
+        let started = tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()])).await });
+        let mut states = first.controller.watch();
+        states.wait_for(|state| state.node(NodeId(2)).is_some()).await.unwrap();
+        assert_eq!(engine.identity().node, Some(2), "after a loss of power now it would be somebody else");
+        started.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn the_only_voter_goes_on_though_more_should_vote() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(1));
+        let first = world.found(1, &disks[0]).await;
+        for id in 2..=3 {
+            // Taken in, and gone before any of the log came to it.
+            let (name, incarnation) = (format!("n{id}"), Incarnation(id));
+            let (id, tags, addresses) = (NodeId(id.into()), BTreeSet::new(), vec![]);
+            let register = Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation };
+            first.controller.propose(register).await.unwrap();
+        }
+        first.engine.checkpoint().unwrap();
+        first.crash(&disks[0]).await;
+        let again = tokio::time::timeout(SOON, world.found(1, &disks[0])).await.expect("nobody else has a vote");
+        again.controller.propose(create(50)).await.unwrap();
+    });
+}
+
+#[test]
+fn nodes_that_were_taken_in_go_on_without_the_founder() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let nodes = three(&world, &disks).await;
+        nodes[1].controller.propose(create(60)).await.unwrap();
+        for (node, disk) in nodes.into_iter().zip(&disks) {
+            node.crash(disk).await;
+        }
+        let both = async { tokio::join!(world.join(2, &disks[1], 3), world.join(3, &disks[2], 2)) };
+        let (second, _third) = tokio::time::timeout(SOON, both).await.expect("two of three are a majority");
+        assert!(second.controller.confirm().await.unwrap().database(DatabaseId(60)).is_some());
+    });
+}
+
+#[test]
+fn one_that_runs_vouches_by_its_log_before_anybody_leads() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let nodes = three(&world, &disks).await;
+        for (node, disk) in nodes.into_iter().zip(&disks) {
+            node.crash(disk).await;
+        }
+        // The second is vouched for by the third, which goes away before it has started anything.
+        let third = world.parts(3, &disks[2]);
+        let (beginning, disk) = (world.clone(), disks[1].clone());
+        let starting = tokio::task::spawn_local(async move { beginning.join(2, &disk, 3).await });
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        third.crash(&disks[2]).await;
+        let first = tokio::time::timeout(SOON, world.found(1, &disks[0])).await.expect("the second vouches for it");
+        starting.await.unwrap();
+        assert!(first.state().node(NodeId(2)).is_some());
+    });
+}
+
+#[test]
 fn a_change_whose_answer_is_lost_is_unknown_and_never_made_twice() {
     in_a_world(async {
         let (world, disks) = (World::new(), disks(3));
@@ -167,9 +236,14 @@ fn a_change_whose_answer_is_lost_is_unknown_and_never_made_twice() {
         world.network.double(true);
         let before = other.state().next_member();
         for id in 31..40 {
-            // The second of two equal calls is the one that is answered here; it is refused, and sent again as another call.
-            let _ = other.controller.propose(create(id)).await;
+            // The second of two equal calls is the one that is answered here.
+            other.controller.propose(create(id)).await.unwrap();
         }
+        other
+            .controller
+            .propose(Command::DropDatabase { id: DatabaseId(30) })
+            .await
+            .expect("it was there, and is dropped once");
         world.network.double(false);
         let state = other.controller.confirm().await.unwrap();
         assert_eq!(state.next_member(), before);

@@ -32,7 +32,7 @@ pub use fatal::OnFatal;
 pub use format::FormatError;
 pub use group::Group;
 pub use groups::{Groups, GroupsParts};
-pub use loss::{AcceptedLoss, accept_loss, entries_not_applied};
+pub use loss::{AcceptedLoss, accept_loss, entries_not_applied, members_on_disk};
 pub use members::Members;
 pub use observation::{GroupState, Role};
 pub use options::Options;

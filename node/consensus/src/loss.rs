@@ -13,9 +13,10 @@ use photondb_storage::wal::{Record, StreamId, StreamState, Wal};
 
 use crate::error::ConsensusError;
 use crate::format::{self, FormatError};
+use crate::members::Members;
 use crate::position::{LogPosition, Term};
 use crate::replicated::{Applied, CommittedEntry};
-use crate::types::{LeaderId, LogId, Vote, log_id, position};
+use crate::types::{Entry, LeaderId, LogId, StoredMembership, Vote, log_id, position};
 use openraft::EntryPayload;
 use openraft::vote::RaftVote;
 
@@ -96,6 +97,30 @@ pub fn entries_not_applied(
     member: MemberId,
     applied: &Applied,
 ) -> Result<Vec<CommittedEntry>, ConsensusError> {
+    let entries = log_not_applied(wal, member, applied)?;
+    let entry = |entry: Entry| {
+        let command = match entry.payload {
+            EntryPayload::Normal(command) => Some(command.0),
+            EntryPayload::Blank | EntryPayload::Membership(_) => None,
+        };
+        CommittedEntry { position: position(&entry.log_id), command }
+    };
+    Ok(entries.into_iter().map(entry).collect())
+}
+
+/// The membership in force at the member, committed or not, as its next start will find it: the newest in its log, else the
+/// one that the state machine keeps.
+pub fn members_on_disk(wal: &Wal, member: MemberId, applied: &Applied) -> Result<Members, ConsensusError> {
+    let (_, kept) =
+        format::decode_applied(&applied.consensus).map_err(|source| ConsensusError::Format { member, source })?;
+    let newest = log_not_applied(wal, member, applied)?.into_iter().rev().find_map(|entry| match entry.payload {
+        EntryPayload::Membership(membership) => Some(StoredMembership::new(Some(entry.log_id), membership)),
+        EntryPayload::Normal(_) | EntryPayload::Blank => None,
+    });
+    Ok(Members::of(&newest.unwrap_or(kept)))
+}
+
+fn log_not_applied(wal: &Wal, member: MemberId, applied: &Applied) -> Result<Vec<Entry>, ConsensusError> {
     let unreadable = |source| ConsensusError::Format { member, source };
     let from = applied.position().map_err(unreadable)?.map_or(0, |at| at.index + 1);
     let found = wal
@@ -103,11 +128,7 @@ pub fn entries_not_applied(
         .map_err(|source| ConsensusError::Storage { member, source })?;
     let decoded = found.into_iter().map(|entry| {
         let at = LogPosition { term: Term(entry.term), index: entry.index };
-        let command = match format::decode_entry(at, entry.payload)?.payload {
-            EntryPayload::Normal(command) => Some(command.0),
-            EntryPayload::Blank | EntryPayload::Membership(_) => None,
-        };
-        Ok(CommittedEntry { position: at, command })
+        format::decode_entry(at, entry.payload)
     });
     decoded.collect::<Result<_, FormatError>>().map_err(unreadable)
 }

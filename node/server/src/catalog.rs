@@ -1,7 +1,9 @@
 //! `query::Catalog` over the cluster state.
 //!
 //! DDL is a command to the cluster state. It is acknowledged when this node's replicas have been brought to a state that
-//! holds it, so that the next query finds what it made.
+//! holds it, so that the next query finds what it made. Another node may be behind: it has the leader confirm its state before
+//! it lists names, shows how something is configured, changes anything, or says that there is nothing of a name. Only a name
+//! that it finds is taken as it stands, for reads and writes of documents would else all wait for that leader.
 
 mod compression;
 mod cuts;
@@ -110,9 +112,9 @@ impl NodeCatalog {
         Ok(table)
     }
 
-    /// The table as the cluster state has it now.
+    /// The table as it was acknowledged last.
     fn stored(&self, table: &TableInfo) -> Result<(Arc<ClusterState>, Arc<StoredTable>)> {
-        let state = self.ground.state();
+        let state = self.ground.newest_state()?;
         let id: Option<TableId> = table.id.parse().ok();
         match id.and_then(|id| state.table(id).cloned()) {
             Some(stored) => Ok((state, stored)),
@@ -130,8 +132,12 @@ fn no_table(db: &str, name: &str) -> Error {
     Error::op_failed(format!("Table `{db}.{name}` does not exist."))
 }
 
+fn no_database(name: &str) -> Error {
+    Error::op_failed(format!("Database `{name}` does not exist."))
+}
+
 fn database_id(db: &Db) -> Result<DatabaseId> {
-    db.id.parse().map_err(|_| Error::op_failed(format!("Database `{}` does not exist.", db.name)))
+    db.id.parse().map_err(|_| no_database(&db.name))
 }
 
 fn system_database() -> Db {
@@ -140,7 +146,7 @@ fn system_database() -> Db {
 
 impl Catalog for NodeCatalog {
     fn databases(&self) -> Result<Vec<Db>> {
-        let state = self.ground.state();
+        let state = self.ground.newest_state()?;
         let mut found: Vec<Db> = state
             .databases()
             .map(|database| Db { id: Str::from(database.id.to_string()), name: Str::from(database.name.as_str()) })
@@ -154,10 +160,12 @@ impl Catalog for NodeCatalog {
         if name == SYSTEM_DATABASE {
             return Ok(system_database());
         }
-        match self.ground.state().database_named(name) {
-            Some(found) => Ok(Db { id: Str::from(found.id.to_string()), name: Str::from(name) }),
-            None => Err(Error::op_failed(format!("Database `{name}` does not exist."))),
-        }
+        let id = match self.ground.state().database_named(name) {
+            Some(found) => found.id,
+            // Another node may have made it since.
+            None => self.ground.newest_state()?.database_named(name).ok_or_else(|| no_database(name))?.id,
+        };
+        Ok(Db { id: Str::from(id.to_string()), name: Str::from(name) })
     }
 
     fn tables(&self, db: &Db) -> Result<Vec<Str>> {
@@ -165,7 +173,11 @@ impl Catalog for NodeCatalog {
             return Ok(tables::system::listed().map(Str::from).collect());
         }
         let id = database_id(db)?;
-        Ok(self.ground.state().tables_of(id).map(|table| Str::from(table.name.as_str())).collect())
+        let state = self.ground.newest_state()?;
+        if state.database(id).is_none() {
+            return Err(no_database(&db.name));
+        }
+        Ok(state.tables_of(id).map(|table| Str::from(table.name.as_str())).collect())
     }
 
     fn table(&self, db: &Db, name: &str, options: &TableOptions) -> Result<Rc<dyn Table>> {
@@ -186,7 +198,11 @@ impl Catalog for NodeCatalog {
 
     fn drop_database(&self, db: &Db) -> Result<Dropped> {
         let id = database_id(db)?;
-        let tables = self.ground.state().tables_of(id).count() as u64;
+        let state = self.ground.newest_state()?;
+        if state.database(id).is_none() {
+            return Err(no_database(&db.name));
+        }
+        let tables = state.tables_of(id).count() as u64;
         self.ground.propose(Command::DropDatabase { id })?;
         self.ground.settle(|state| state.database(id).is_none())?;
         Ok(Dropped { config: db_config(&db.id, &db.name), tables })
@@ -194,7 +210,7 @@ impl Catalog for NodeCatalog {
 
     fn create_table(&self, db: &Db, name: &str, spec: &TableSpec) -> Result<Datum> {
         let database = database_id(db)?;
-        let state = self.ground.state();
+        let state = self.ground.newest_state()?;
         if state.table_named(database, name).is_some() {
             return Err(Error::op_failed(format!("Table `{}.{name}` already exists.", db.name)));
         }
@@ -324,7 +340,10 @@ impl Catalog for NodeCatalog {
     }
 
     fn wait_for_index_progress(&self, table: &TableInfo) -> Result<()> {
-        self.stored(table)?;
+        let id: Option<TableId> = table.id.parse().ok();
+        if id.is_none_or(|id| self.ground.state().table(id).is_none()) {
+            return Err(no_table(&table.db_name, &table.name));
+        }
         fiber::wait(task::sleep(LOOK_EVERY));
         Ok(())
     }
@@ -347,7 +366,7 @@ impl Catalog for NodeCatalog {
     }
 
     fn permissions(&self, user: &str) -> Result<UserPermissions> {
-        let state = self.ground.state();
+        let state = self.ground.newest_state()?;
         if state.user(user).is_none() {
             return Err(Error::op_failed(format!("User `{user}` not found.")));
         }
@@ -371,7 +390,7 @@ impl Catalog for NodeCatalog {
     ) -> Result<(Option<Grants>, Option<Grants>)> {
         let stored = stored_scope(scope)?;
         let at = |state: &ClusterState| Some(grants(state.permissions_at(user, stored))).filter(|at| !at.is_empty());
-        let before = at(&self.ground.state());
+        let before = at(&*self.ground.newest_state()?);
         self.ground.propose(Command::Grant { user: user.to_owned(), scope: stored, change: stored_change(change) })?;
         Ok((before, at(&self.ground.state())))
     }

@@ -454,7 +454,7 @@ fn engine_options(cache_bytes: usize) -> EngineOptions {
 
 /// Who this directory is; a new one becomes somebody.
 ///
-/// A node that is to be taken in by others belongs to no cluster until they have done so; until then it has another number
+/// A node that is to be taken in by others belongs to no cluster until it has found them; until then it has another number
 /// at each start.
 fn identify(engine: &Engine, random: &dyn Random, founds: bool) -> Result<NodeId, StorageError> {
     if let Some(node) = engine.identity().node {

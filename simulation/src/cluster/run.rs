@@ -52,6 +52,8 @@ struct Shared {
     steps: Cell<u64>,
     workload: Box<dyn ClusterWorkload>,
     failed: Cell<Option<String>>,
+    /// Why the setup did not succeed the last time.
+    set_back: Cell<Option<String>>,
 }
 
 /// Carries out `plan`. `print` shows every event. A panic anywhere is a violation.
@@ -95,6 +97,7 @@ impl<'a> Run<'a> {
             steps: Cell::new(0),
             workload: workload.take().expect("a plan names a workload that there is"),
             failed: Cell::new(None),
+            set_back: Cell::new(None),
         });
         for id in 0..plan.clients {
             let outside = Rc::new(Drivers(cluster.drivers().to_vec()));
@@ -141,7 +144,9 @@ impl<'a> Run<'a> {
         while self.shared.phase.get() < phase && self.goes_on() {
             if self.cluster.now() >= until {
                 let at = self.shared.phase.get();
-                self.cluster.judge().accuse(what, format!("not within {time_max:?}: still at {at:?}"));
+                let why = self.shared.set_back.take().unwrap_or_default();
+                let evidence = format!("not within {time_max:?}: still at {at:?} {why}");
+                self.cluster.judge().accuse(what, evidence.trim_end().to_owned());
                 return;
             }
             self.cluster.step();
@@ -180,8 +185,14 @@ impl Conduct {
         if self.first {
             while shared.phase.get() == Phase::Setup {
                 match shared.workload.setup(&mut client).await {
-                    Ok(()) => shared.phase.set(Phase::Load),
-                    Err(_) => sleep(ROUND_TRIP).await,
+                    Ok(()) => {
+                        shared.set_back.set(None);
+                        shared.phase.set(Phase::Load);
+                    }
+                    Err(failure) => {
+                        shared.set_back.set(Some(format!("{failure:?}")));
+                        sleep(ROUND_TRIP).await;
+                    }
                 }
             }
         }

@@ -56,6 +56,12 @@ trait Contents {
         true
     }
 
+    /// Whether rows show what was agreed upon, and so must hold every change that any node has acknowledged. Others tell how
+    /// things are, which has to be seen most of all while nobody leads.
+    fn is_agreed(&self) -> bool {
+        false
+    }
+
     /// How a feed learns that rows may have changed.
     fn news(&self) -> News {
         News::OfTheState
@@ -188,6 +194,14 @@ impl Source {
         }
     }
 
+    /// Brings this node's state to what was acknowledged before, where the table promises that.
+    fn catch_up(&self) -> Result<()> {
+        if self.entry.contents.is_agreed() {
+            self.ground.newest_state()?;
+        }
+        Ok(())
+    }
+
     /// All documents, by key.
     fn rows(&self) -> Result<Vec<(Datum, Datum)>> {
         let mut rows = Vec::new();
@@ -218,6 +232,7 @@ impl Table for SystemTable {
     }
 
     fn get(&self, key: &Datum, _mode: ReadMode) -> Result<Option<Datum>> {
+        self.source.catch_up()?;
         self.source.row(key)
     }
 
@@ -225,6 +240,7 @@ impl Table for SystemTable {
         if let Some(index) = &access.index {
             return Err(self.info.no_such_index(index));
         }
+        self.source.catch_up()?;
         let mut rows = self.source.rows()?;
         match &access.keys {
             Keys::Range(range) => rows.retain(|(key, _)| range.contains(key)),
@@ -258,6 +274,7 @@ impl Table for SystemTable {
 
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
         let mut results = Vec::with_capacity(writes.len());
+        self.source.catch_up()?;
         for write in writes {
             let old = self.source.row(&write.key)?.unwrap_or(Datum::Null);
             let done =
@@ -281,6 +298,7 @@ impl Table for SystemTable {
     }
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
+        self.source.catch_up()?;
         Ok(Box::new(SystemFeed::open(self.source.clone())?))
     }
 

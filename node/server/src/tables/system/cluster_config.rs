@@ -13,6 +13,10 @@ const TIMEOUT: &str = "heartbeat_timeout_secs";
 pub(super) struct ClusterConfig;
 
 impl Contents for ClusterConfig {
+    fn is_agreed(&self) -> bool {
+        true
+    }
+
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         let seconds = viewer.state.heartbeat_timeout_secs();
         Ok(vec![Datum::Object(Object::from([("id", Datum::from(HEARTBEAT)), (TIMEOUT, Datum::from(seconds))]))])

@@ -13,6 +13,10 @@ use crate::catalog;
 pub(super) struct DbConfig;
 
 impl Contents for DbConfig {
+    fn is_agreed(&self) -> bool {
+        true
+    }
+
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         let row =
             |database: &photondb_cluster_state::Database| catalog::db_config(&database.id.to_string(), &database.name);

@@ -15,6 +15,10 @@ use crate::catalog::{self, SYSTEM_DATABASE_ID};
 pub(super) struct PermissionRows;
 
 impl Contents for PermissionRows {
+    fn is_agreed(&self) -> bool {
+        true
+    }
+
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         let mut rows = vec![row(viewer, ADMIN, &PermissionScope::Global, &Grants::all())];
         let system = PermissionScope::Database(photondb_reql::Str::from_static(SYSTEM_DATABASE_ID));

@@ -23,6 +23,10 @@ fn row(viewer: &Viewer<'_>, table: &Table, compression: Compression) -> Datum {
 }
 
 impl Contents for PhotonTables {
+    fn is_agreed(&self) -> bool {
+        true
+    }
+
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         Ok(viewer.state.tables().map(|table| row(viewer, table, table.compression)).collect())
     }

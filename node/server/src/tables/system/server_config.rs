@@ -16,6 +16,10 @@ const DEFAULT_TAG: &str = "default";
 pub(super) struct ServerConfig;
 
 impl Contents for ServerConfig {
+    fn is_agreed(&self) -> bool {
+        true
+    }
+
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         Ok(viewer.state.nodes().map(|node| row(viewer, node)).collect())
     }

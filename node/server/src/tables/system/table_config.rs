@@ -19,6 +19,10 @@ const FIELDS: &[&str] =
 pub(super) struct TableConfig;
 
 impl Contents for TableConfig {
+    fn is_agreed(&self) -> bool {
+        true
+    }
+
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         let row = |table: &_| catalog::table_config(&viewer.state, table, viewer.format);
         Ok(viewer.state.tables().map(|table| row(table)).collect())

@@ -12,6 +12,10 @@ use crate::node::accounts::store_password_with;
 pub(super) struct Users;
 
 impl Contents for Users {
+    fn is_agreed(&self) -> bool {
+        true
+    }
+
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
         let row = |user: &User| shown(&user.name, user.credentials.is_some());
         Ok(viewer.state.users().map(|user| row(user)).collect())
