@@ -1,6 +1,8 @@
 //! Messages between simulated nodes, without gRPC: each is lost, late, doubled or overtaken as the run wants it. Cheaper than
 //! connections, and worse: a connection loses nothing in its middle and keeps the order.
 
+mod one_way;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -249,36 +251,6 @@ impl Letters {
         let content = Content::Exchange(Exchange { send: answer, receive: delivered });
         inbox.parcels.send(Parcel { delay, from, service, body, content }).map_err(|_| nobody())?;
         Ok(Exchange { send, receive })
-    }
-
-    /// Hands on the messages of one direction, in order; a lost one breaks the connection.
-    async fn forward(
-        self,
-        from: Place,
-        to: Place,
-        mut taken: mpsc::Receiver<Bytes>,
-        given: mpsc::Sender<Result<Bytes, PeerError>>,
-    ) {
-        loop {
-            let message = tokio::select! {
-                biased;
-                () = given.closed() => return,
-                message = taken.recv() => message,
-            };
-            let Some(message) = message else { return };
-            let delay = self.post.0.lock().delay(from, to);
-            let item = match delay {
-                Some(delay) => {
-                    sleep(delay).await;
-                    Ok(message)
-                }
-                None => Err(PeerError::Lost("the connection broke".to_owned())),
-            };
-            let last = item.is_err();
-            if given.send(item).await.is_err() || last {
-                return;
-            }
-        }
     }
 }
 

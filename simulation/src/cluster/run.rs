@@ -206,6 +206,11 @@ impl Conduct {
         }
         shared.stopped.set(shared.stopped.get() + 1);
         if !self.first {
+            // Nothing is delivered to the host of a client that has ended: what it has open would go silent.
+            while shared.phase.get() < Phase::Done {
+                shared.workload.linger(&mut client).await;
+                sleep(ROUND_TRIP).await;
+            }
             return;
         }
         while shared.stopped.get() < self.clients {

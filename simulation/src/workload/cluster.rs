@@ -35,6 +35,12 @@ pub trait ClusterWorkload {
     /// One step of one client: a query or a few. Steps of one client come one after the other.
     fn step<'a>(&'a self, client: &'a mut Client, random: &'a mut Random) -> LocalFuture<'a, ()>;
 
+    /// Goes on for a moment with what a client has open, which has stopped: called again and again until `finish` is done. What
+    /// comes over a connection reaches only who opened it.
+    fn linger<'a>(&'a self, _client: &'a mut Client) -> LocalFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Clients have stopped and faults have healed: reads what there is, as one more step. Errors: it could not be read for
     /// as long as one may wait.
     fn finish<'a>(&'a self, client: &'a mut Client) -> LocalFuture<'a, Result<(), Failure>>;

@@ -12,17 +12,11 @@ use super::limits::{FEED_SETTLES, LISTEN};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
 use crate::checker::feed_replays_table::{Documents, Replay};
-use crate::client::{Client, ClientId, Failure, Feed};
+use crate::client::{Client, ClientId, Failure, Feed, FeedEvent};
 use crate::random::Random;
 use crate::term::{self, Term};
 
 const TABLE: &str = "feed_replay";
-
-/// An open feed and what it has shown.
-struct Follower {
-    feed: Feed,
-    replay: Replay,
-}
 
 /// The workload.
 pub struct FeedReplay {
@@ -30,7 +24,10 @@ pub struct FeedReplay {
     /// Clients below this number follow, the others write.
     followers_max: u64,
     next_version: Cell<u64>,
-    followers: RefCell<BTreeMap<ClientId, Follower>>,
+    /// Open feeds that nobody is reading from at the moment.
+    feeds: RefCell<BTreeMap<ClientId, Feed>>,
+    /// What each open feed has shown.
+    replays: RefCell<BTreeMap<ClientId, Replay>>,
     opened: Cell<u64>,
     found: Found,
 }
@@ -42,7 +39,8 @@ impl FeedReplay {
             keys,
             followers_max: followers,
             next_version: Cell::new(1),
-            followers: RefCell::default(),
+            feeds: RefCell::default(),
+            replays: RefCell::default(),
             opened: Cell::new(0),
             found: Found::default(),
         }
@@ -69,38 +67,56 @@ impl FeedReplay {
 
     /// Listens for `LISTEN`, or until nothing more comes within `quiet`.
     async fn follow(&self, client: &mut Client, until_quiet: bool) {
-        let open = self.followers.borrow_mut().remove(&client.id);
-        let mut follower = match open {
-            Some(follower) => follower,
+        let open = self.feeds.borrow_mut().remove(&client.id);
+        let mut feed = match open {
+            Some(feed) => feed,
             None => match client.feed(&term::changes(term::table(TABLE), true)).await {
                 Ok(feed) => {
                     self.opened.set(self.opened.get() + 1);
-                    Follower { feed, replay: Replay::default() }
+                    self.replays.borrow_mut().insert(client.id, Replay::default());
+                    feed
                 }
                 Err(_) => return,
             },
         };
+        let wait = if until_quiet { FEED_SETTLES } else { LISTEN };
         let began = client.now();
         loop {
-            let wait = if until_quiet { FEED_SETTLES } else { LISTEN };
-            match follower.feed.next(wait).await {
+            match feed.next(wait).await {
                 Ok(Some(event)) => {
-                    let result = follower.replay.take(&event);
-                    let is_over = result.is_err();
-                    self.found.take(result);
-                    if is_over {
+                    if !self.replay(client.id, &event) {
                         return;
                     }
                 }
                 Ok(None) => break,
                 // It ends with its connection, or with the leader it followed.
-                Err(_) => return,
+                Err(_) => {
+                    self.replays.borrow_mut().remove(&client.id);
+                    return;
+                }
             }
             if !until_quiet && client.now().0 - began.0 > LISTEN.as_micros() as u64 {
                 break;
             }
         }
-        self.followers.borrow_mut().insert(client.id, follower);
+        self.feeds.borrow_mut().insert(client.id, feed);
+    }
+
+    /// Whether the event follows what the client's feed has shown; if not, the feed is given up.
+    fn replay(&self, of: ClientId, event: &FeedEvent) -> bool {
+        let mut replays = self.replays.borrow_mut();
+        let result = replays.entry(of).or_default().take(event);
+        let follows = result.is_ok();
+        if !follows {
+            replays.remove(&of);
+        }
+        self.found.take(result);
+        follows
+    }
+
+    /// Compares every open feed with the table.
+    fn ends(&self, table: &Documents) -> Vec<Result<(), Violation>> {
+        self.replays.borrow().values().map(|replay| replay.check_end(table)).collect()
     }
 }
 
@@ -127,42 +143,38 @@ impl ClusterWorkload for FeedReplay {
         })
     }
 
+    fn linger<'a>(&'a self, client: &'a mut Client) -> LocalFuture<'a, ()> {
+        Box::pin(async move {
+            if client.id.0 < self.followers_max {
+                self.follow(client, false).await;
+            }
+        })
+    }
+
     fn finish<'a>(&'a self, client: &'a mut Client) -> LocalFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             let whole: Term = term::table(TABLE);
             insist(client, &whole).await?;
-            // Feeds that are open go on to the end; one more is opened by whoever looks.
-            let own = client.id;
-            let mut ids: Vec<ClientId> = self.followers.borrow().keys().copied().collect();
-            ids.push(own);
+            let wanted = self.followers_max + u64::from(client.id.0 >= self.followers_max);
             for _ in 0..3 {
-                for id in &ids {
-                    client.id = *id;
-                    self.follow(client, true).await;
-                }
+                // The other followers listen meanwhile.
+                self.follow(client, true).await;
                 // A feed that broke just now is opened once more; those that stay have to be right.
-                let table = documents(insist(client, &whole).await?.into_rows());
-                let Some(table) = table else {
+                let Some(table) = documents(insist(client, &whole).await?.into_rows()) else {
                     self.found.strange("a read of the table without documents in it");
                     break;
                 };
-                let ends = |followers: &BTreeMap<ClientId, Follower>| -> Vec<Result<(), Violation>> {
-                    followers.values().map(|follower| follower.replay.check_end(&table)).collect()
-                };
-                let ends = ends(&self.followers.borrow());
-                if ends.iter().all(Result::is_ok) && ends.len() == ids.len() {
-                    client.id = own;
+                let ends = self.ends(&table);
+                if ends.iter().all(Result::is_ok) && ends.len() as u64 == wanted {
                     return Ok(());
                 }
                 task::sleep(FEED_SETTLES).await;
             }
-            client.id = own;
             let table = documents(insist(client, &whole).await?.into_rows()).unwrap_or_default();
-            let followers = self.followers.borrow();
-            for follower in followers.values() {
-                self.found.take(follower.replay.check_end(&table));
-            }
-            match followers.is_empty() {
+            let ends = self.ends(&table);
+            let none = ends.is_empty();
+            ends.into_iter().for_each(|end| self.found.take(end));
+            match none {
                 true => Err(Failure::Unknown("no feed stays open".to_owned())),
                 false => Ok(()),
             }

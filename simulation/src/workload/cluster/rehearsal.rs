@@ -246,9 +246,11 @@ pub fn rehearse(
         let mut client = |id| Client::new(ClientId(id), port.clone(), Login::default(), random.fork());
         let mut observer = client(clients);
         workload.setup(&mut observer).await.unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
+        let (stopped, done) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
         let tasks: Vec<_> = (0..clients)
             .map(|id| {
                 let (mut client, workload, server) = (client(id), workload.clone(), server.clone());
+                let (stopped, done) = (stopped.clone(), done.clone());
                 let mut random = Random::new(seed.rotate_left(32) ^ id);
                 task::spawn_local(async move {
                     client.set_answer_wait(Duration::from_millis(400));
@@ -256,15 +258,25 @@ pub fn rehearse(
                         workload.step(&mut client, &mut random).await;
                         task::sleep(random.millis(0..=3)).await;
                     }
+                    stopped.set(stopped.get() + 1);
+                    while !done.get() {
+                        workload.linger(&mut client).await;
+                        task::sleep(Duration::from_millis(1)).await;
+                    }
                 })
             })
             .collect();
-        for task in tasks {
-            task.await.unwrap();
+        while stopped.get() < clients {
+            assert!(!tasks.iter().any(|task| task.is_finished()), "seed {seed}: a client panicked");
+            task::sleep(Duration::from_millis(1)).await;
         }
         server.trouble_in.set(0);
         task::sleep(Duration::from_secs(1)).await;
         let finished = workload.finish(&mut observer).await.is_ok();
+        done.set(true);
+        for task in tasks {
+            task.await.unwrap();
+        }
         let mut undecided = 0;
         let violations = workload.check(&mut undecided);
         Rehearsed { violations, finished, undecided }
