@@ -106,6 +106,7 @@ mod tests {
             bounds: KeyBounds::new(Bound::Included(key(b"b")), Bound::Excluded(key(b"c"))),
             span: (key(b"b"), key(b"b\xff")),
             last: Some((Datum::from("bb"), key(b"b1"))),
+            ahead: None,
         };
         for (exact, alike) in [(None, None), (Some(range), None), (None, Some(alike))] {
             let there = Part { bounds: bounds.clone(), exact, alike };

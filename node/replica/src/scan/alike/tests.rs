@@ -1,7 +1,5 @@
 //! Entries that are alike, in a shard of their own.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 use photondb_proto::IndexId;
 use photondb_reql::eval::Cx;
 use photondb_reql::eval::stored::{compile_term, encode_function};
