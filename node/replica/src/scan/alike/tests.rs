@@ -1,5 +1,4 @@
 //! Entries that are alike, in a shard of their own.
-
 use photondb_proto::IndexId;
 use photondb_reql::eval::Cx;
 use photondb_reql::eval::stored::{compile_term, encode_function};
