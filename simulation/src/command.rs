@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -153,6 +154,8 @@ pub fn one(program: &Path, seed: u64, length: &Length) -> anyhow::Result<RunReco
         .stderr(Stdio::piped())
         .spawn()
         .context("a process for a run")?;
+    // Read while it runs: a pipe that is full would stop it.
+    let (said, complaint) = (child.stdout.take().map(read), child.stderr.take().map(read));
     // A run in which virtual time stands still would never end.
     let began = Instant::now();
     while child.try_wait().context("waiting for a run")?.is_none() {
@@ -161,16 +164,28 @@ pub fn one(program: &Path, seed: u64, length: &Length) -> anyhow::Result<RunReco
         }
         std::thread::sleep(LOOK_PERIOD);
     }
-    let output = child.wait_with_output().context("what a run says")?;
-    let said = String::from_utf8_lossy(&output.stdout);
+    let status = child.wait().context("waiting for a run")?;
+    let text = |reader: Option<JoinHandle<Vec<u8>>>| {
+        let bytes = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let (said, complaint) = (text(said), text(complaint));
     let record = said.lines().last().and_then(|line| serde_json::from_str::<RunRecord>(line).ok());
     Ok(record.unwrap_or_else(|| {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let evidence = format!("{}: {}", output.status, complaint.lines().take(20).collect::<Vec<_>>().join(" | "));
+        let evidence = format!("{status}: {}", complaint.lines().take(20).collect::<Vec<_>>().join(" | "));
         let property = "the process of a run goes on to its end".to_owned();
         let scenario = length.plan(seed).workload.to_owned();
         RunRecord { seed, scenario, violations: vec![Finding { property, evidence }], ..RunRecord::default() }
     }))
+}
+
+fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is what there is to tell.
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
 }
 
 /// The shortest list of faults that was found with which a seed still fails.
