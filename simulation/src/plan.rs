@@ -45,15 +45,7 @@ impl Plan {
         let mut random = Random::new(seed);
         let drawn = random.pick(&Workload::ALL);
         let workload = workload.unwrap_or(drawn);
-        let segment_bytes = random.pick(&[256 << 10, 512 << 10, 1 << 20]);
-        let wal = WalOptions {
-            segment_bytes,
-            first_segment_bytes: random.pick(&[64 << 10, 256 << 10]),
-            incarnation_seed: random.bits(),
-            recycle_max: random.below(4) as usize,
-            reclaim_slack_bytes: 2 * segment_bytes,
-            cache_bytes: random.pick(&[0, 16 << 10, 1 << 20]),
-        };
+        let wal = small_wal(&mut random);
         let engine = EngineOptions {
             cache_bytes: random.pick(&[0, 64 << 10, 1 << 20, 16 << 20]),
             dirty_bytes: random.pick(&[64 << 10, 512 << 10]),
@@ -82,5 +74,18 @@ impl Plan {
             torn_sectors: random.once_in(3),
             engine,
         }
+    }
+}
+
+/// A log of small segments, so that little data reaches every part of it.
+pub(crate) fn small_wal(random: &mut Random) -> WalOptions {
+    let segment_bytes = random.pick(&[256 << 10, 512 << 10, 1 << 20]);
+    WalOptions {
+        segment_bytes,
+        first_segment_bytes: random.pick(&[64 << 10, 256 << 10]),
+        incarnation_seed: random.bits(),
+        recycle_max: random.below(4) as usize,
+        reclaim_slack_bytes: 2 * segment_bytes,
+        cache_bytes: random.pick(&[0, 16 << 10, 1 << 20]),
     }
 }

@@ -63,7 +63,7 @@ pub struct Config {
     pub server_tags: Vec<String>,
     /// The ReQL port.
     pub driver: Listen,
-    /// The port between nodes, where this version answers photonctl alone.
+    /// The port between nodes: photonctl is answered there, and other nodes if this one has a secret to know them by.
     pub cluster: Listen,
     /// The HTTP port; `None`: no HTTP.
     pub http: Option<Listen>,

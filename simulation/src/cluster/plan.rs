@@ -4,12 +4,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use photondb_storage::disk::simulated::Latency;
-use photondb_storage::wal::WalOptions;
 use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
 use crate::machine::Skew;
 use crate::peers::Manners;
+use crate::plan::small_wal;
 use crate::random::Random;
 
 /// A run.
@@ -141,15 +141,7 @@ impl MachinePlan {
             },
             false => Skew::NONE,
         };
-        let segment_bytes = random.pick(&[256 << 10, 512 << 10, 1 << 20]);
-        let wal = WalOptions {
-            segment_bytes,
-            first_segment_bytes: random.pick(&[64 << 10, 256 << 10]),
-            incarnation_seed: random.bits(),
-            recycle_max: random.below(4) as usize,
-            reclaim_slack_bytes: 2 * segment_bytes,
-            cache_bytes: random.pick(&[0, 16 << 10, 1 << 20]),
-        };
+        let wal = small_wal(random);
         let storage = EngineOptions {
             cache_bytes: random.pick(&[64 << 10, 1 << 20, 16 << 20]),
             dirty_bytes: random.pick(&[512 << 10, 4 << 20]),

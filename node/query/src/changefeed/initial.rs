@@ -1,9 +1,10 @@
 //! Initial content, and which changes it includes already.
 //!
-//! What was given is remembered of each shard by itself, because a position tells something of its own shard only. A selection by primary key is read in key order, and what is remembered is for each chunk its last key and its
-//! position. A selection by an index is read in the order of the index, in which documents can move; there the position
-//! is remembered for each document that was given. What meets a geometry is read in an order in which a document may stand at
-//! several places: it is given once, at the first of them, and a change of one that was not given yet is shown at once instead
+//! What was given is remembered of each shard by itself, because a position tells something of its own shard only. A selection
+//! by primary key is read in key order, and what is remembered is for each chunk its last key and its position. A selection by an
+//! index is read in the order of the index, in which documents can move; there the position is remembered for each document that
+//! was given. A document that stands at several places is given at the first of them, for all: at the next one the snapshot may be
+//! another. What meets a geometry is read in no order; there a change of a document that was not given yet is shown at once instead
 //! of it. All that is forgotten when a change of the same shard arrives that is younger than all of it.
 
 use std::collections::BTreeMap;
