@@ -194,7 +194,8 @@ fn seeds_of(text: &str) -> anyhow::Result<Vec<u64>> {
         let (from, to): (u64, u64) = (from.parse().context("the first seed")?, to.parse().context("the last seed")?);
         return Ok((from..to).collect());
     }
-    let count: u64 = text.parse().context("how many seeds")?;
+    let count: u64 =
+        text.parse().with_context(|| format!("--seeds takes a number of fresh seeds, or A..B, not {text:?}"))?;
     let first = command::fresh_seed();
     Ok((0..count).map(|number| first.wrapping_add(number)).collect())
 }
