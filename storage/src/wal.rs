@@ -141,7 +141,7 @@ impl WalOptions {
     }
 
     /// What one submission may take in the log.
-    fn submission_bytes_max(&self) -> u64 {
+    pub fn submission_bytes_max(&self) -> u64 {
         self.segment_bytes - format::SEGMENT_HEADER_BYTES - 2 * format::room_bytes_max(format::BATCH_DATA_BYTES)
     }
 }
@@ -176,6 +176,13 @@ pub enum Record {
     },
     /// The stream is gone for good. Only a tombstone remains, for ever.
     Erased,
+}
+
+impl Record {
+    /// The most room that it can take in the log, wherever it lands: what [`Wal::submission_bytes_max`] bounds the sum of.
+    pub fn room_bytes_max(&self) -> u64 {
+        format::room_bytes_max(shared::data_bytes(self))
+    }
 }
 
 /// What a stream is now, records still waiting to be written included.
@@ -429,6 +436,11 @@ impl Wal {
             Ok(false) => {}
             Err((completion, error)) => complete(completion, Err(error)),
         }
+    }
+
+    /// The most room ([`Record::room_bytes_max`]) that the records of one submission may take together.
+    pub fn submission_bytes_max(&self) -> u64 {
+        self.options.submission_bytes_max()
     }
 
     /// `completion` is called when everything submitted before is durable.

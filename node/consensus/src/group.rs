@@ -47,6 +47,8 @@ pub(crate) struct GroupParts {
     pub(crate) log: LogStore,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) machine: Arc<dyn Replicated>,
+    /// Closes when the apply task has ended.
+    pub(crate) applying: watch::Receiver<()>,
     pub(crate) executor: Handle,
 }
 
@@ -169,6 +171,12 @@ impl Group {
     /// The end of the core is wanted from now on.
     pub(crate) fn set_stopping(&self) {
         self.inner.stopping.store(true, Ordering::Release);
+    }
+
+    /// Waits until nothing is applied any more; the core has ended already, or ends.
+    pub(crate) async fn applying_ended(&self) {
+        let closed = self.inner.applying.clone().changed().await;
+        debug_assert!(closed.is_err(), "nothing is ever sent");
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -20,8 +20,11 @@ pub const CLOCK_DRIFT_MAX: f64 = 0.25;
 /// Entries appended by one storage call, and sent in one message.
 pub const APPEND_ENTRIES_MAX: u64 = 4096;
 
-/// Payload bytes given to the WAL at once, unless one entry alone is larger.
-pub const APPEND_BYTES_MAX: usize = 8 << 20;
+/// Room in the log, in bytes, of entries given to the WAL at once, unless one entry alone is larger. The WAL may take less.
+pub const APPEND_BYTES_MAX: u64 = 8 << 20;
+
+/// The most room that a committed position takes in the log.
+pub const COMMITTED_ROOM_MAX: u64 = 256;
 
 /// Proposals of one group that wait to be taken by its core. One more is refused as [`Busy`](crate::ProposeError::Busy).
 pub const PROPOSALS_WAITING_MAX: u64 = 16_384;

@@ -29,7 +29,7 @@ use crate::error::ConsensusError;
 use crate::fatal::Fatal;
 use crate::format;
 use crate::leadership::Leadership;
-use crate::limits::{APPEND_BYTES_MAX, READ_BYTES_MAX};
+use crate::limits::{APPEND_BYTES_MAX, COMMITTED_ROOM_MAX, READ_BYTES_MAX};
 use crate::loss::NO_RECORD_LEFT;
 use crate::position::{LogPosition, Term};
 use crate::types::{Entry, LogId, Membership, Types, Vote, log_id, position};
@@ -321,23 +321,26 @@ impl RaftLogStorage<Types> for LogStore {
         let shared = &*self.shared;
         let mut head = shared.head.lock();
         let mut records: Vec<Record> = Vec::new();
-        let mut bytes = 0;
+        // What goes before the first of them comes on top.
+        let room_max = APPEND_BYTES_MAX.min(shared.wal.submission_bytes_max().saturating_sub(COMMITTED_ROOM_MAX));
+        let mut room = 0;
         for entry in entries {
             let at = position(&entry.log_id);
             assert!(at.index == next_index(&head.last), "C2: the log has no gap");
             let payload = format::encode_payload(&entry.payload);
-            if bytes + payload.len() > APPEND_BYTES_MAX && !records.is_empty() {
+            let record = Record::Entry { index: at.index, term: at.term.0, payload };
+            if room + record.room_bytes_max() > room_max && !records.is_empty() {
                 // The WAL takes only so much at once. Were one part refused, the next would not follow the log's end
                 // and be refused as well, so that the last part's completion speaks for all.
                 shared.submit(&mut head, records.drain(..), None);
-                bytes = 0;
+                room = 0;
             }
-            bytes += payload.len();
+            room += record.room_bytes_max();
             if let EntryPayload::Membership(membership) = &entry.payload {
                 // Before anybody else can see it: a lease counts by the membership in force (C9).
                 shared.leadership.appending(entry.log_id, membership);
             }
-            records.push(Record::Entry { index: at.index, term: at.term.0, payload });
+            records.push(record);
             head.last = Some(entry.log_id);
         }
         let fatal = shared.fatal.clone();

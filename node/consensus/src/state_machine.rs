@@ -10,6 +10,7 @@ use openraft::type_config::alias::SnapshotOf;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use photondb_runtime::task::Blocking;
 use photondb_storage::wal::Wal;
+use tokio::sync::watch;
 
 use crate::error::ApplyError;
 use crate::fatal::Fatal;
@@ -32,6 +33,8 @@ pub(crate) struct StateMachine {
     membership: StoredMembership,
     /// What the machine was last told by [`Replicated::leading`].
     announced: Option<Term>,
+    /// Goes with this, which the apply task drops at its end.
+    at_work: watch::Sender<()>,
 }
 
 impl StateMachine {
@@ -46,7 +49,13 @@ impl StateMachine {
         if let Some(applied) = &applied {
             leadership.applied(Term(applied.leader_id.term));
         }
-        Ok(StateMachine { machine, leadership, wal, blocking, fatal, applied, membership, announced: None })
+        let (announced, at_work) = (None, watch::Sender::new(()));
+        Ok(StateMachine { machine, leadership, wal, blocking, fatal, applied, membership, announced, at_work })
+    }
+
+    /// Tells when the apply task has ended: the core's end only closes its queue, and what is in there is applied still.
+    pub(crate) fn watch_end(&self) -> watch::Receiver<()> {
+        self.at_work.subscribe()
     }
 
     /// Whether anything has been applied.

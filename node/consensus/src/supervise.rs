@@ -99,5 +99,6 @@ pub(crate) async fn stop(group: &Group) -> Result<(), ConsensusError> {
     let _ = announce(group.raft()).await;
     let ended = |reason: String| ConsensusError::Fatal { group: group.id(), reason };
     group.raft().shutdown().await.map_err(|error| ended(error.to_string()))?;
+    group.applying_ended().await;
     group.log().close().await.map_err(|source| ConsensusError::Storage { member: group.member(), source })
 }

@@ -75,6 +75,26 @@ fn a_stale_term_is_refused_and_nothing_is_appended() {
 }
 
 #[test]
+fn what_comes_together_may_be_more_than_the_log_takes_at_once() {
+    let (disk, checkpoints) = fresh();
+    let node = Node::open(&disk, &checkpoints).unwrap();
+    block_on(async {
+        let (group, machine, term) = node.lead(1).await;
+        // The group's thread waits for the machine, while more comes than a segment of the log holds.
+        let held = machine.state.lock();
+        let mut proposed = vec![group.propose(term, "first".into())];
+        std::thread::sleep(Duration::from_millis(50));
+        proposed.extend((0..600).map(|_| group.propose(term, vec![b'x'; 1 << 10].into())));
+        drop(held);
+        for outcome in tokio::time::timeout(node::PATIENCE, join_all(proposed)).await.unwrap() {
+            outcome.unwrap();
+        }
+        assert_eq!(machine.commands().len(), 601);
+        assert!(node.fatal.lock().is_empty(), "{:?}", node.fatal.lock());
+    });
+}
+
+#[test]
 fn proposals_enter_the_log_in_the_order_of_the_calls_and_share_syncs() {
     let (disk, checkpoints) = fresh();
     let node = Node::open(&disk, &checkpoints).unwrap();
@@ -114,6 +134,25 @@ fn groups_share_the_log_and_keep_apart() {
         }
         assert_eq!(node.groups.list().len(), 20);
     });
+}
+
+#[test]
+fn nothing_is_applied_once_a_group_has_stopped() {
+    for pause in 0..60 {
+        let (disk, checkpoints) = fresh();
+        let node = Node::open_with(&disk, &checkpoints, node::patient(), Duration::from_micros(200)).unwrap();
+        block_on(async {
+            let (group, machine, term) = node.lead(1).await;
+            let proposed: Vec<_> = (0..4_000).map(|_| group.propose(term, "x".into())).collect();
+            std::thread::sleep(Duration::from_micros(100 * pause));
+            node.groups.stop(GroupId(1)).await.unwrap();
+            let applied = machine.commands().len();
+            node.groups.erase(MemberId(1)).await.unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+            assert_eq!(machine.commands().len(), applied, "stopped after {pause} pauses");
+            drop(proposed);
+        });
+    }
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Shared {
         completion: Option<Completion>,
         room_max: u64,
     ) -> Result<bool, (Option<Completion>, StorageError)> {
-        let room = records.iter().map(|record| room_bytes_max(data_bytes(record))).sum();
+        let room = records.iter().map(Record::room_bytes_max).sum();
         if let Err(error) = self.check(stream, &records, room, room_max) {
             return Err((completion, error));
         }
@@ -433,7 +433,8 @@ fn effect_on(stream: &Stream, record: Record) -> Option<Content> {
     })
 }
 
-fn data_bytes(record: &Record) -> usize {
+/// The data of a record, its header included.
+pub(super) fn data_bytes(record: &Record) -> usize {
     RECORD_HEADER_BYTES
         + match record {
             Record::Entry { payload, .. } => 16 + payload.len(),

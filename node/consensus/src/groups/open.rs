@@ -56,6 +56,7 @@ impl Shared {
             log.found(&founders);
         }
 
+        let applying = state_machine.watch_end();
         let network = Network {
             group,
             member,
@@ -68,7 +69,7 @@ impl Shared {
             .map_err(|error| ended(error.to_string()))?;
         raft.run();
         let executor = self.executor.clone();
-        let opened = Group::new(GroupParts { group, member, raft, log, leadership, machine, executor });
+        let opened = Group::new(GroupParts { group, member, raft, log, leadership, machine, applying, executor });
         supervise::spawn(opened.clone(), fatal);
         let wait = self.options.election_timeout_max;
         supervise::let_take_part(&opened, pristine, wait).await.map_err(|error| ended(error.to_string()))?;

@@ -38,8 +38,13 @@ impl Iterator for Entries {
                 return Some(Err(error));
             }
         };
-        // Nothing: it was truncated or purged meanwhile, which openraft never does to what it is reading.
-        let last = piece.last()?;
+        let Some(last) = piece.last() else {
+            // openraft neither truncates nor purges what it is reading. So the log has refused what openraft holds for
+            // appended, and the core has not heard of it yet: an end of the stream here would be taken for success.
+            let error = format!("entries {}..{} are not in the log", self.next, self.end);
+            self.end = self.next;
+            return Some(Err(io::Error::new(io::ErrorKind::NotFound, error)));
+        };
         self.next = last.log_id.index + 1;
         self.read = piece.into_iter();
         self.read.next().map(Ok)
