@@ -1,5 +1,5 @@
-//! Nothing goes back that must not: the term and the vote never, what is applied and committed not within a life of the
-//! node; and what is applied is committed, what is purged applied.
+//! Nothing goes back that must not: the term and the vote never, what is applied, committed and purged not within a life of
+//! the node; and what is applied is committed, what is purged applied.
 
 use std::collections::BTreeMap;
 
@@ -61,15 +61,32 @@ fn since(before: &Known, now: &Known) -> Option<&'static str> {
     if now.term == before.term && both.is_some_and(|(before, now)| before != now) {
         return Some("the vote of a term changed");
     }
-    // A log that a checkpoint holds does not come back, whatever happens to the node.
-    if now.purged < before.purged {
-        return Some("what was purged is back");
-    }
+    // A purge is a record like others: power that is lost before it is synced brings back entries that a checkpoint holds too.
     if now.boot > before.boot {
         return None;
+    }
+    if now.purged < before.purged {
+        return Some("what was purged is back");
     }
     if now.committed < before.committed {
         return Some("what is committed went back");
     }
     (now.applied < before.applied).then_some("what is applied went back")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(boot: u64, purged: u64) -> Known {
+        let (committed, applied) = (Some(Index(9)), Some(Index(9)));
+        Known { boot: Boot(boot), term: Term(2), voted_for: None, committed, applied, purged: Some(Index(purged)) }
+    }
+
+    #[test]
+    fn a_purge_that_was_not_synced_may_be_lost_with_the_power_and_not_otherwise() {
+        assert_eq!(since(&known(1, 7), &known(2, 5)), None);
+        assert_eq!(since(&known(1, 7), &known(1, 5)), Some("what was purged is back"));
+        assert_eq!(since(&known(1, 5), &known(1, 7)), None);
+    }
 }
