@@ -22,6 +22,7 @@ use crate::once::CarriedOut;
 use crate::parts::{Begin, Parts, Registration};
 use crate::replicated_state::ReplicatedState;
 use crate::service::ControlPlane;
+use crate::waiting::Waiting;
 
 /// The cluster state of this node. Clones share it.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) heard: Mutex<Heard>,
     /// What answers for this node's replicas.
     pub(crate) replicas: OnceLock<Arc<dyn Serve>>,
+    /// What its start waits for.
+    pub(crate) waiting: Waiting,
 }
 
 /// What one attempt came to.
@@ -71,6 +74,7 @@ impl Controller {
             carried_out: Mutex::default(),
             heard: Mutex::default(),
             replicas: OnceLock::new(),
+            waiting: Waiting::default(),
         };
         Ok(Controller { inner: Arc::new(inner) })
     }

@@ -19,6 +19,7 @@ mod parts;
 mod replicated_state;
 mod service;
 mod starting;
+mod waiting;
 
 pub use controller::Controller;
 pub use error::ControllerError;

@@ -21,6 +21,9 @@ pub const RETRY_PERIOD: Duration = Duration::from_millis(20);
 /// Between two attempts of a node that is not taken in, or not registered: at least, and at most as much more.
 pub const JOIN_RETRY_PERIOD: Duration = Duration::from_millis(200);
 
+/// How often a node that waits for others says so.
+pub const WAITING_SAID_PERIOD: Duration = Duration::from_secs(5);
+
 /// How often a node tells the leader that it lives.
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(1);
 

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use photondb_cluster_state::plan::meta_voters;
-use photondb_cluster_state::{ClusterId, ClusterState, Command, META_FOUNDER, Response, StateError};
+use photondb_cluster_state::{Address, ClusterId, ClusterState, Command, META_FOUNDER, Response, StateError};
 use photondb_consensus::{ConsensusError, Group, Replicated, members_on_disk};
 use photondb_proto::{GroupId, MemberId, NodeId};
-use photondb_runtime::peers::{Peer, PeerError};
+use photondb_runtime::peers::Peer;
 use photondb_storage::wal::StreamId;
 
 use crate::beating;
@@ -54,6 +54,7 @@ impl Controller {
             }
         }
         inner.register(contacts).await?;
+        inner.waiting.end();
         inner.keep_ids_apart().await
     }
 }
@@ -115,13 +116,13 @@ impl Inner {
                         return Err(StateError::StaleBoot { id, registered, asked }.into());
                     }
                     Ok(_) => vouched += 1,
-                    Err(error) => tracing::debug!(%error, %node, "a node does not vouch for this one yet"),
+                    Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
             if vouched >= wanted {
                 return Ok(());
             }
-            self.pause(JOIN_RETRY_PERIOD).await;
+            self.wait_until("a majority of the nodes vouches for this directory").await;
         }
     }
 
@@ -138,7 +139,7 @@ impl Inner {
             if let Some(member) = self.ask_everybody(contacts, cluster).await? {
                 break member;
             }
-            self.pause(JOIN_RETRY_PERIOD).await;
+            self.wait_until("it is taken in").await;
         };
         self.watch_as(member).await
     }
@@ -149,11 +150,11 @@ impl Inner {
             for node in self.reachable(contacts).await {
                 match self.call_for_cluster(node).await {
                     Ok(Some(cluster)) => return cluster,
-                    Ok(None) => {}
-                    Err(error) => tracing::debug!(%error, %node, "a node does not say which cluster it is in"),
+                    Ok(None) => self.waiting.note(format_args!("node {node}"), "it is in no cluster yet"),
+                    Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
-            self.pause(JOIN_RETRY_PERIOD).await;
+            self.wait_until("it finds a node of a cluster").await;
         }
     }
 
@@ -163,10 +164,10 @@ impl Inner {
                 match self.call_renew(node, failed).await {
                     Ok(Answer::Joined(joined)) => break 'asking MemberId(joined.member),
                     Ok(_) => {}
-                    Err(error) => tracing::debug!(%error, %node, "no other member for this node yet"),
+                    Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
-            self.pause(JOIN_RETRY_PERIOD).await;
+            self.wait_until("it is given another member of the cluster state").await;
         };
         self.parts.groups.erase(failed).await?;
         self.watch_as(member).await
@@ -197,7 +198,7 @@ impl Inner {
             if self.ask_everybody(contacts, cluster).await?.is_some() {
                 break;
             }
-            self.pause(JOIN_RETRY_PERIOD).await;
+            self.wait_until("it is registered").await;
         }
         // The registration may have been made elsewhere; what it followed is here when it is.
         let mut states = self.replicated.watch();
@@ -223,12 +224,12 @@ impl Inner {
                     Ok(_) => {}
                     // Perhaps this node's own former self, with another disk: it gives way once it is known to be down.
                     Err(taken @ StateError::NodeNameTaken { .. }) => {
-                        tracing::warn!("this node is not taken in yet: {taken}");
+                        self.waiting.note(format_args!("node {node}"), taken);
                     }
                     Err(refused) => return Err(refused.into()),
                 },
                 Ok(_) => {}
-                Err(error) => tracing::debug!(%error, %node, "this node is not taken in yet"),
+                Err(error) => self.waiting.note(format_args!("node {node}"), error),
             }
         }
         Ok(None)
@@ -242,16 +243,26 @@ impl Inner {
                 Ok(Peer(found)) => {
                     known.insert(NodeId(found));
                 }
-                Err(error @ PeerError::Refused(_)) => tracing::warn!(%error, contact, "a node refuses this one"),
-                Err(error) => tracing::debug!(%error, contact, "nobody is found there"),
+                Err(error) => self.waiting.note(contact, error),
             }
         }
         others(known, self.me.node, self.parts.random.next_u64())
     }
 
+    /// Waits before the next attempt, and says now and then that the node waits, until what.
+    async fn wait_until(&self, what: &'static str) {
+        if let Some(reasons) = self.waiting.due(self.parts.clock.now()) {
+            tracing::info!("this node waits until {what} ({reasons})");
+        }
+        self.pause(JOIN_RETRY_PERIOD).await;
+    }
+
     fn place_peers(&self, state: &ClusterState) {
         for node in state.nodes().filter(|node| node.id != self.me.node) {
-            let addresses = node.addresses.iter().map(|address| format!("{}:{}", address.host, address.port));
+            let addresses = node.addresses.iter().map(|Address { host, port }| match host.contains(':') {
+                true if !host.starts_with('[') => format!("[{host}]:{port}"),
+                _ => format!("{host}:{port}"),
+            });
             self.parts.peers.place(Peer(node.id.0), addresses.collect());
         }
     }

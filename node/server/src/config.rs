@@ -18,6 +18,7 @@ use std::path::PathBuf;
 pub use error::ConfigError;
 
 use crate::fetch::Reach;
+use crate::limits::CLUSTER_PORT;
 use crate::scripts::ScriptProgram;
 
 /// Values by option name, as text, from one source. An option without a value has the text `true`.
@@ -180,16 +181,21 @@ impl Config {
         let memory = value::flag(given, "memory")?;
         let cache_bytes = value::cache_bytes(given)?;
         let http = listen("bind-http", "http-port", 8080)?;
+        let join = value::contacts(given, "join")?;
+        let cluster_secret = value::cluster_secret(given)?;
+        if !join.is_empty() && cluster_secret.is_none() {
+            return Err(ConfigError::JoinWithoutSecret);
+        }
         Ok(Config {
             directory: (!memory).then(|| PathBuf::from(given.last("directory").unwrap_or("photondb_data"))),
             server_name: value::server_name(given)?,
             server_tags: value::tags(given)?,
             driver: listen("bind-driver", "driver-port", 28015)?,
-            cluster: listen("bind-cluster", "cluster-port", 29015)?,
+            cluster: listen("bind-cluster", "cluster-port", CLUSTER_PORT)?,
             http: (!value::flag(given, "no-http-admin")?).then_some(http),
             canonical_addresses: given.all("canonical-address").to_vec(),
-            join: Vec::new(),
-            cluster_secret: None,
+            join,
+            cluster_secret,
             cache_bytes,
             query_bytes: value::query_bytes(cache_bytes),
             all_queries_bytes: value::all_queries_bytes(cache_bytes),

@@ -123,6 +123,14 @@ pub const MEMORY_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
 /// In a small limit the reserve is the limit divided by this.
 pub const MEMORY_RESERVE_SHARE: u64 = 2;
 
+/// Where nodes listen for each other, unless something else is said.
+pub const CLUSTER_PORT: u16 = 29015;
+
+/// The shortest secret that nodes know each other by, in bytes, and the longest.
+pub const CLUSTER_SECRET_BYTES_MIN: usize = 16;
+/// See [`CLUSTER_SECRET_BYTES_MIN`].
+pub const CLUSTER_SECRET_BYTES_MAX: usize = 4096;
+
 /// The longest server name or tag, in bytes.
 pub const SERVER_NAME_BYTES_MAX: usize = 127;
 

@@ -139,8 +139,10 @@ fn failed(status: tonic::Status) -> PeerError {
     let said = || status.message().to_owned();
     match status.code() {
         // Said by the other node before it looked at what was asked.
-        Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
-            PeerError::Refused(said())
+        Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition => PeerError::Refused(said()),
+        // By the library: that service is not offered.
+        Code::Unimplemented => {
+            PeerError::Refused("it answers no other nodes, for it has no secret to know them by".to_owned())
         }
         _ => PeerError::Lost(format!("{}: {}", status.code(), said())),
     }

@@ -136,7 +136,7 @@ fn a_cache_size_is_mebibytes_or_has_a_unit() {
 
 #[test]
 fn what_is_not_there_yet_says_so() {
-    for option in ["join", "driver-tls-key", "cluster-tls-ca"] {
+    for option in ["driver-tls-key", "cluster-tls-ca"] {
         let refused = load(&[(option, "x")], &[]).unwrap_err();
         assert!(refused.starts_with(&format!("option `{option}` is not supported yet")), "{refused}");
     }

@@ -105,7 +105,10 @@ fn without_a_subcommand_it_prints_help() {
 #[test]
 fn what_it_cannot_do_is_refused_with_a_reason() {
     for (arguments, reason) in [
-        (&["serve", "--join", "other:29015"][..], "option `join` is not supported yet: this version runs one node"),
+        (&["serve", "--join", "other:29015"][..], "`join` needs a secret that all nodes of the cluster share"),
+        (&["serve", "--join", "[::1]x"], "option `join`: `[::1]x` is not HOST or HOST:PORT"),
+        (&["serve", "--cluster-secret-file", "/nowhere"], "the cluster's secret in /nowhere: No such file"),
+        (&["serve", "--cluster-secret-file", "/dev/null"], "16 to 4096 bytes are wanted, it has 0"),
         (&["serve", "--driver-tls-key", "key.pem"], "option `driver-tls-key` is not supported yet"),
         (&["serve", "--driver-prot", "1"], "--driver-port"),
         (&["serve", "--driver-port", "many"], "`many` is not a number in range"),

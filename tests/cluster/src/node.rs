@@ -151,6 +151,11 @@ impl Node {
         }
     }
 
+    /// Starts the process and waits for nothing.
+    pub fn begin(&mut self) {
+        self.spawn();
+    }
+
     /// Gives how much was in the log before.
     fn spawn(&mut self) -> usize {
         assert!(self.process.is_none(), "the node runs");

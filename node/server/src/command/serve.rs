@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::options::OPTIONS;
 use crate::config::{Config, ConfigError, Given};
 use crate::node::{Node, StartError};
+use crate::outside::Outside;
 use crate::scripts::ScriptProgram;
 use crate::telemetry;
 
@@ -55,7 +56,19 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<(), ServeError> {
         let _inside = runtime.enter();
         Signals::new().map_err(ServeError::Signals)?
     };
-    let node = Node::start(config)?;
+    let starting = Node::open(config, Outside::system());
+    let node = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            node = starting => node.map(Some),
+            signal = signals.next() => {
+                tracing::info!("{signal} received before the node was in its cluster");
+                Ok(None)
+            }
+        }
+    })?;
+    // Nothing was acknowledged, and what its threads are at the next start takes up again.
+    let Some(node) = node else { std::process::exit(0) };
     print!("{}", node.banner());
     let first = runtime.block_on(signals.next());
     tracing::info!("{first} received: no new connections; running queries may finish");

@@ -14,6 +14,15 @@ pub enum ConfigError {
     /// The option exists in RethinkDB or is planned.
     #[error("option `{option}` is not supported yet{}", hint(option))]
     NotSupported { option: &'static str },
+    /// Other nodes are named, and there is nothing to know them by.
+    #[error(
+        "`join` needs a secret that all nodes of the cluster share: make one, as with `openssl rand -hex 32 > FILE`, copy it to \
+         each, and give `cluster-secret-file` FILE to all of them"
+    )]
+    JoinWithoutSecret,
+    /// The secret of the cluster cannot be used.
+    #[error("the cluster's secret in {}: {reason}", path.display())]
+    Secret { path: PathBuf, reason: String },
     /// The file cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
@@ -26,9 +35,7 @@ pub enum ConfigError {
 }
 
 fn hint(option: &str) -> &'static str {
-    if option == "join" {
-        ": this version runs one node"
-    } else if option.contains("tls") {
+    if option.contains("tls") {
         ": put a TLS proxy in front of the port, or bind it to a trusted network only"
     } else {
         ""

@@ -1,5 +1,6 @@
 //! The node's place in its cluster: the cluster state, and the replicas that it orders.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER};
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use super::accounts::store_password;
 use super::{Foundation, StartError, random_uuid};
 use crate::command::check::cluster_state_name;
-use crate::config::{Config, InitialPassword};
+use crate::config::{Bind, Config, InitialPassword};
 use crate::limits::{RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
 
 /// The cluster as this node sees it.
@@ -188,12 +189,17 @@ fn parts(foundation: &Foundation) -> Parts {
 
 fn registration(foundation: &Foundation, config: &Config) -> Registration {
     let identity = foundation.engine.identity();
-    let hosts = match config.canonical_addresses.as_slice() {
-        [] => vec!["127.0.0.1".to_owned()],
-        given => given.to_vec(),
+    let hosts = match (config.canonical_addresses.as_slice(), &config.cluster.bind) {
+        ([], Bind::Loopback) => vec!["127.0.0.1".to_owned()],
+        // The machine's own addresses mean something else to others, if they listen there.
+        ([], Bind::Addresses(bound)) => {
+            bound.iter().filter(|address| !address.is_loopback()).map(IpAddr::to_string).collect()
+        }
+        ([], Bind::All) => vec![rustix::system::uname().nodename().to_string_lossy().into_owned()],
+        (given, _) => given.to_vec(),
     };
     let address = |host: String| match host.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
-        Some((host, Ok(port))) => Address { host: host.to_owned(), port },
+        Some((name, Ok(port))) if !name.contains(':') || name.ends_with(']') => Address { host: name.to_owned(), port },
         _ => Address { host, port: config.cluster.port },
     };
     Registration {

@@ -1,0 +1,166 @@
+//! Nodes that are started with `--join` become one database: any of them answers, one of three may die at any moment, and who
+//! may not come in is told why.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use photondb_test_cluster::terms::{count, insert, table};
+use photondb_test_cluster::{Connection, Node};
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with the secret of a cluster.
+struct Secret {
+    folder: TempDir,
+}
+
+impl Secret {
+    fn new(text: &str) -> Secret {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), text).unwrap();
+        Secret { folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("secret")
+    }
+
+    /// A node with it that joins `contacts`; it founds a cluster when there are none.
+    fn node(&self, contacts: &[&Node]) -> Node {
+        let secret = format!("--cluster-secret-file={}", self.path().display());
+        let joins: Vec<_> = contacts.iter().map(|node| format!("--join=127.0.0.1:{}", node.ports().cluster)).collect();
+        let flags: Vec<&str> = [secret.as_str()].into_iter().chain(joins.iter().map(String::as_str)).collect();
+        Node::stopped(&flags)
+    }
+}
+
+fn three(secret: &Secret) -> [Node; 3] {
+    let mut first = secret.node(&[]);
+    first.restart();
+    let mut second = secret.node(&[&first]);
+    second.restart();
+    let mut third = secret.node(&[&first, &second]);
+    third.restart();
+    [first, second, third]
+}
+
+/// Makes a table with a replica on each node, and waits until it can be used.
+fn make_table(connection: &mut Connection) {
+    let begun = Instant::now();
+    loop {
+        // Right after a node has come the planner may not know it yet.
+        let made = connection.run(r#"[1,[60,[[14,["test"]],"t"],{"replicas":3,"shards":2}]]"#).unwrap();
+        if made["t"] == 1 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{made}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let ready = connection.value(&format!("[177,[{}]]", table("t")));
+    assert_eq!(ready["ready"], 1, "{ready}");
+}
+
+/// Inserts until it is told to stop; gives the longest time without an acknowledged one.
+fn write(nodes: &[u16], writer: u64, stop: &AtomicBool, acknowledged: &Mutex<BTreeSet<u64>>) -> Duration {
+    let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+    let mut open: Option<Connection> = None;
+    for serial in 0.. {
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+        let port = nodes[(writer + serial) as usize % nodes.len()];
+        let Some(connection) = &mut open else {
+            open = Connection::try_open(port);
+            continue;
+        };
+        let id = writer << 32 | serial;
+        match connection.run(&format!("[1,{}]", insert("t", &[format!(r#"{{"id":{id}}}"#)]))) {
+            Ok(answer) if answer["t"] == 1 && answer["r"][0]["inserted"] == 1 => {
+                acknowledged.lock().unwrap().insert(id);
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+            }
+            // It says that it could not, or does not know: this document is not acknowledged.
+            Ok(_) => {}
+            Err(_) => open = None,
+        }
+    }
+    longest.max(last.elapsed())
+}
+
+#[test]
+fn one_of_three_may_die_at_any_moment_and_nothing_acknowledged_is_lost() {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef\n");
+    let mut nodes = three(&secret);
+    make_table(&mut nodes[1].connect());
+    let acknowledged = Mutex::new(BTreeSet::new());
+    for victim in [0, 1, 2] {
+        let ports: Vec<u16> = (0..3).filter(|node| *node != victim).map(|node| nodes[node].ports().driver).collect();
+        let stop = AtomicBool::new(false);
+        let before = acknowledged.lock().unwrap().len();
+        std::thread::scope(|scope| {
+            let (ports, stop, acknowledged) = (&ports, &stop, &acknowledged);
+            let writers: Vec<_> = (0..4)
+                .map(|writer| scope.spawn(move || write(ports, victim as u64 * 10 + writer, stop, acknowledged)))
+                .collect();
+            std::thread::sleep(Duration::from_millis(500));
+            nodes[victim].kill();
+            let dead = acknowledged.lock().unwrap().len();
+            let begun = Instant::now();
+            while acknowledged.lock().unwrap().len() < dead + 200 {
+                assert!(begun.elapsed() < PATIENCE, "nothing is written without node {victim}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            stop.store(true, Ordering::Release);
+            for writer in writers {
+                println!("node {victim} died: at most {:?} without a write", writer.join().unwrap());
+            }
+        });
+        assert!(acknowledged.lock().unwrap().len() > before);
+        nodes[victim].restart();
+        // Whoever is asked, all of it is there.
+        for node in &nodes {
+            let stored = node.connect().value(&count(&table("t"))).as_u64().unwrap();
+            assert!(stored >= acknowledged.lock().unwrap().len() as u64, "{stored} after node {victim} came back");
+        }
+    }
+    for id in acknowledged.into_inner().unwrap() {
+        let node = &nodes[id as usize % 3];
+        let found = node.connect().value(&format!("[16,[{},{id}]]", table("t")));
+        assert_eq!(found["id"], id);
+    }
+    for node in &mut nodes {
+        node.assert_well();
+        assert_eq!(node.terminate().code(), Some(0), "{}", node.log());
+        node.check();
+    }
+}
+
+#[test]
+fn who_may_not_come_in_says_why_and_can_be_stopped() {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef");
+    let mut first = secret.node(&[]);
+    first.restart();
+    let other = Secret::new("another secret of enough bytes!!");
+    let alone = Node::start();
+    for (mut node, reason) in
+        [(other.node(&[&first]), "do not have the same secret"), (secret.node(&[&alone]), "it answers no other nodes")]
+    {
+        node.begin();
+        let begun = Instant::now();
+        while !node.log().contains("this node waits until it finds a node of a cluster") {
+            assert!(begun.elapsed() < PATIENCE && node.is_running(), "{}", node.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(node.log().contains(reason), "{}", node.log());
+        assert_eq!(node.terminate().code(), Some(0), "{}", node.log());
+    }
+    first.assert_well();
+}
