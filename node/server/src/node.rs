@@ -146,7 +146,7 @@ impl Node {
         let (mut node, driver_listeners) = Node::found(config, outside)?;
         let control = LateControl::default();
         node.answer_nodes(cluster_listeners, &control);
-        let cluster = Cluster::join(&node.foundation, &node.config).await?;
+        let cluster = Cluster::join(&node.foundation, &node.config, control.clone()).await?;
         node.status.set_name(cluster.name_of(&node.foundation));
         let facts = ServerFacts::gather(&node.config, node.ports(), &*node.foundation.clock, &*node.foundation.random);
         let facts = Arc::new(facts);

@@ -38,7 +38,7 @@ pub(crate) fn start(
 ) {
     let places = Arc::new(Semaphore::new(CLUSTER_CONNECTIONS_MAX));
     let late = control.clone();
-    let login = Login::new(Arc::new(move || Ok(late.get()?.users())));
+    let login = Login::new(Arc::new(move || late.users()));
     let control = ControlServer::new(control.clone()).max_decoding_message_size(RPC_REQUEST_BYTES_MAX);
     // Who asks is checked before anything of what is asked is read.
     let control = InterceptedService::new(control, login);
