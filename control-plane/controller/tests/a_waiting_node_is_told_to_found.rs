@@ -95,7 +95,8 @@ fn power_lost_while_it_founds_changes_nothing_for_who_tells_it_again() {
             let controller = node.controller.clone();
             let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
             tokio::time::sleep(Duration::from_micros(micros)).await;
-            (starting.abort(), told.abort());
+            starting.abort();
+            told.abort();
             node.crash(&disk).await;
 
             let node = world.parts(1, &disk);
