@@ -66,16 +66,25 @@ impl Observer {
     }
 
     fn look_at(&mut self, group: &Group, now: Micros) -> Option<Observation> {
-        let state = group.observe();
-        let known = self.seen.get_mut(&state.member);
-        let mut digested = known.as_ref().map_or_else(Freshness::default, |seen| seen.digested);
-        let digest = digested.digest(&self.living.engine, &state, now);
-        if let Some(seen) = known
-            && seen.state == state
-        {
-            seen.digested = digested;
-            digest?;
-        }
+        let engine = &self.living.engine;
+        let (state, digested, digest) = match self.seen.get_mut(&group.member()) {
+            None => {
+                let (state, mut digested) = (group.observe(), Freshness::default());
+                let digest = digested.digest(engine, &state, now);
+                (state, digested, digest)
+            }
+            Some(seen) => match group.observe_change(&seen.state) {
+                None => {
+                    let digest = seen.digested.digest(engine, &seen.state, now);
+                    digest?;
+                    (seen.state.clone(), seen.digested, digest)
+                }
+                Some(state) => {
+                    let digest = seen.digested.digest(engine, &state, now);
+                    (state, seen.digested, digest)
+                }
+            },
+        };
         let before = self.seen.remove(&state.member);
         let is_new = before.is_none();
         let mut terms = before.map(|seen| seen.terms).unwrap_or_default();
