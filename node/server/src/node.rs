@@ -251,10 +251,10 @@ impl Node {
 
     /// The cluster port is answered, as far as there is something to say.
     fn answer_nodes(&self, listeners: Vec<Box<dyn Listener>>, control: &LateControl) {
-        let Foundation { identity, services, .. } = &*self.foundation;
+        let Foundation { identity, services, clock, .. } = &*self.foundation;
         let service = identity.clone().map(|identity| NodeService::new(identity, services.clone()));
         if let Some(executor) = &self.rpc {
-            rpc::start(&executor.handle(), listeners, service, control);
+            rpc::start(&executor.handle(), listeners, service, control, clock);
         }
     }
 
