@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use photondb_proto::NodeId;
+use photondb_runtime::clock::Clock;
 use photondb_runtime::peers::Serve;
 use photondb_runtime::system::{SystemClock, SystemNet};
 use photondb_runtime::task::{Executor, sleep};
@@ -61,7 +62,8 @@ fn answering(node: u128, port: u16) -> (Executor, u16) {
     services.set(Service::Shards, Arc::new(Echo));
     services.set(Service::Control, Arc::new(Echo));
     let service = NodeService::new(identity(node, b"secret", Some(CLUSTER)), Arc::new(services));
-    start(&executor.handle(), vec![listener], Some(service), &LateControl::default());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    start(&executor.handle(), vec![listener], Some(service), &LateControl::default(), &clock);
     (executor, port)
 }
 
