@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 use photondb_proto::MemberId;
+use photondb_runtime::clock::Moment;
 
 use super::Group;
 use crate::members::Members;
@@ -39,6 +40,12 @@ impl Group {
             purged: inner.log.purged(),
             members: Members::of(&now.membership_config),
         }
+    }
+
+    /// In which term this member answers reads by itself, and until when by the clock of its node; `None`: it does not. What
+    /// [`leading`](Self::leading) asks.
+    pub fn lease(&self) -> Option<(Term, Moment)> {
+        self.leadership().lease()
     }
 
     /// The membership in force here: the newest in the log, committed or not.
