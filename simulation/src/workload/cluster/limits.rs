@@ -8,6 +8,12 @@ pub const INSIST_MAX: Duration = Duration::from_secs(60);
 /// Between two tries of it.
 pub const INSIST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Replicas of a table, where there are nodes for so many.
+pub const REPLICAS: u64 = 3;
+
+/// How long nodes are waited for that are to hold them.
+pub const JOINING_MAX: Duration = Duration::from_secs(20);
+
 /// For the events of a feed that are still under way when nobody writes any more.
 pub const FEED_SETTLES: Duration = Duration::from_secs(5);
 
