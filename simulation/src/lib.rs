@@ -17,6 +17,7 @@ pub mod history;
 pub mod ledger;
 pub mod machine;
 pub mod model;
+pub mod mutant;
 pub mod network;
 mod node;
 pub mod observation;
