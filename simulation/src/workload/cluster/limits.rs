@@ -26,5 +26,8 @@ pub const LIST_ELEMENTS_MAX: i64 = 400;
 /// Operations on one key of a register: the search for an order grows with them.
 pub const OPERATIONS_PER_KEY_MAX: usize = 500;
 
+/// The same in a second, so that they are not all over before anything goes wrong.
+pub const OPERATIONS_PER_KEY_SECOND: u64 = 35;
+
 /// Tables, databases or indexes that one client has at once.
 pub const NAMES_PER_CLIENT: u64 = 3;
