@@ -113,8 +113,7 @@ impl Checkpointer {
         if unchanged && self.both_same && !clean {
             return Ok(CheckpointReport { generation: self.newest.generation, ..CheckpointReport::default() });
         }
-        let synced = if fault_point!("checkpoint-ahead-of-log") { Ok(()) } else { sync_log(wal) };
-        let outcome = synced.and_then(|()| self.write_trees(&mut pinned, ambient, compression));
+        let outcome = sync_log(wal).and_then(|()| self.write_trees(&mut pinned, ambient, compression));
         let outcome = outcome.and_then(|written| {
             let (books, buried) = (self.free_set.clone(), self.graveyard.len());
             self.write(&pinned, written, ambient, wal, compression, clean).inspect_err(|_| {
