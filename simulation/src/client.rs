@@ -79,6 +79,11 @@ impl Client {
         self.outside.now()
     }
 
+    /// How many nodes there are.
+    pub fn nodes(&self) -> usize {
+        self.outside.nodes()
+    }
+
     /// The node that it is connected to, or tries next.
     pub fn node(&self) -> NodeIndex {
         self.node

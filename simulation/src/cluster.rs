@@ -280,14 +280,23 @@ impl<'a> Cluster<'a> {
                 snapshot.unread.extend(observer.take_unread());
             }
         }
-        if snapshot.changed.is_empty() && snapshot.unread.is_empty() {
-            return;
+        if !snapshot.changed.is_empty() || !snapshot.unread.is_empty() {
+            self.take(&snapshot);
         }
+        for at in 0..self.machines.len() {
+            let Some(observer) = self.observers[at].as_ref().filter(|_| self.power[at] == Power::On) else { continue };
+            for lease in observer.leases(self.machines[at].plan().skew.moment(self.now())) {
+                self.judge.take(self.raft.lease(snapshot.at, &lease));
+            }
+        }
+    }
+
+    fn take(&mut self, snapshot: &Snapshot) {
         for seen in &snapshot.changed {
             self.trace.note(seen, format_args!("{seen:?}"));
             self.rare.look(seen);
         }
-        self.judge.take(self.raft.step(&snapshot));
+        self.judge.take(self.raft.step(snapshot));
         for seen in snapshot.changed.iter().filter(|seen| seen.role == Role::Leader) {
             // A leader that has applied an entry has answered for it.
             if let Some((term, index)) =
@@ -327,6 +336,11 @@ impl<'a> Cluster<'a> {
             Fault::Reset { at } => self.machines[at].net().break_all(),
             Fault::Cut { .. } | Fault::CutOneWay { .. } | Fault::Isolate { .. } | Fault::Hold { .. } => {
                 self.lasting.push((until, fault));
+                self.wire();
+            }
+            Fault::Sever { at } => {
+                let at = self.raft.leader().map_or(at, |node| node.0);
+                self.lasting.push((until, Fault::Sever { at }));
                 self.wire();
             }
             Fault::Slow { between: (one, other), millis } => {

@@ -1,5 +1,7 @@
 //! What the program does with many runs: each is a process of its own, so that nothing of one reaches the next.
 
+pub mod mutants;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
@@ -50,6 +52,8 @@ pub struct Length {
     pub machines: Option<usize>,
     /// Only these faults, by number.
     pub faults: Option<Vec<usize>>,
+    /// A deliberate bug that the processes of runs have.
+    pub mutant: Option<String>,
 }
 
 impl Length {
@@ -74,6 +78,9 @@ impl Length {
             let list: Vec<String> = faults.iter().map(usize::to_string).collect();
             let list = if list.is_empty() { "none".to_owned() } else { list.join(",") };
             arguments.extend(["--faults".to_owned(), list]);
+        }
+        if let Some(mutant) = &self.mutant {
+            arguments.extend(["--mutant".to_owned(), mutant.clone()]);
         }
         arguments
     }

@@ -14,6 +14,7 @@ pub mod judge;
 pub mod ledger;
 pub mod machine;
 pub mod model;
+pub mod mutant;
 pub mod network;
 pub mod observation;
 pub mod peers;

@@ -50,6 +50,14 @@ pub struct Skew {
 impl Skew {
     /// No difference.
     pub const NONE: Skew = Skew { offset_micros: 0, rate_ppm: 0 };
+
+    /// What the machine's clock shows when this true time has passed since the beginning of the run: a machine's boot time
+    /// goes on while its processes come and go.
+    pub fn moment(self, elapsed: Duration) -> Moment {
+        let nanos = i128::try_from(elapsed.as_nanos()).unwrap_or(i128::MAX);
+        let skewed = nanos + nanos * i128::from(self.rate_ppm) / 1_000_000;
+        Moment::from_start(Duration::from_nanos(u64::try_from(skewed).unwrap_or(u64::MAX)))
+    }
 }
 
 /// A machine. Clones are the same one.
@@ -235,11 +243,7 @@ struct MachineClock {
 
 impl Clock for MachineClock {
     fn now(&self) -> Moment {
-        // Counted from the beginning of the run: a machine's boot time goes on while its processes come and go.
-        let elapsed = turmoil::sim_elapsed().unwrap_or_default();
-        let micros = i128::try_from(elapsed.as_nanos()).unwrap_or(i128::MAX);
-        let skewed = micros + micros * i128::from(self.skew.rate_ppm) / 1_000_000;
-        Moment::from_start(Duration::from_nanos(u64::try_from(skewed).unwrap_or(u64::MAX)))
+        self.skew.moment(turmoil::sim_elapsed().unwrap_or_default())
     }
 
     fn wall(&self) -> WallTime {

@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use photondb_simulation::cluster::plan::{self, ClusterPlan};
 use photondb_simulation::cluster::run;
+use photondb_simulation::command::mutants::{self, Hunt};
 use photondb_simulation::command::{self, Length, Sweeping, say};
+use photondb_simulation::mutant;
 
 #[derive(Parser)]
 #[command(about = "A cluster under simulated faults, from one number")]
@@ -59,6 +61,26 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Looks, for each deliberate bug, for a seed that shows it, and prints the score.
+    Mutants {
+        /// These bugs only; `list` prints all names.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// A bug that so many seeds do not show is not found.
+        #[arg(long, default_value_t = 2_000)]
+        seeds_max: u64,
+        /// The first seed of each search.
+        #[arg(long, default_value_t = 1)]
+        first: u64,
+        /// Processes at once.
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// Clients do what each seed draws, wherever a bug would be looked for first.
+        #[arg(long)]
+        unpinned: bool,
+        #[command(flatten)]
+        shape: Shape,
+    },
     /// Runs one seed and prints its record.
     #[command(hide = true)]
     One {
@@ -84,9 +106,20 @@ struct Shape {
     /// Only these of the run's faults, by their numbers from zero, separated by commas; `none`: no fault.
     #[arg(long)]
     faults: Option<String>,
+    /// A deliberate bug that is on.
+    #[arg(long)]
+    mutant: Option<String>,
 }
 
 impl Shape {
+    /// This process has the deliberate bug from here on.
+    fn switch_on(&self) -> anyhow::Result<()> {
+        match &self.mutant {
+            Some(name) if !mutant::switch_on(name) => bail!("the bug {name} cannot be switched on"),
+            _ => Ok(()),
+        }
+    }
+
     fn length(&self) -> anyhow::Result<Length> {
         if let Some(name) = &self.workload
             && plan::named(name).is_none()
@@ -108,11 +141,17 @@ impl Shape {
             Some("none") => Some(Vec::new()),
             Some(list) => Some(list.split(',').map(number).collect::<anyhow::Result<Vec<_>>>()?),
         };
+        if let Some(name) = &self.mutant
+            && mutant::named(name).is_none()
+        {
+            bail!("there is no bug {name}; `mutants --only list` names them");
+        }
         Ok(Length {
             duration: Duration::from_secs(self.seconds),
             workload: self.workload.clone(),
             machines: self.machines,
             faults,
+            mutant: self.mutant.clone(),
         })
     }
 }
@@ -142,6 +181,7 @@ fn carry_out() -> anyhow::Result<bool> {
         }
         Command::Replay { seed, shape } => {
             let plan = shape.length()?.plan(seed);
+            shape.switch_on()?;
             print_plan(&plan);
             let record = run::run(&plan, true);
             say(record.to_line());
@@ -157,13 +197,43 @@ fn carry_out() -> anyhow::Result<bool> {
             say(summary.to_string().trim_end());
             summary.is_good()
         }
+        Command::Mutants { only, seeds_max, first, jobs, unpinned, shape } => {
+            let (program, length) = (this_program()?, shape.length()?);
+            hunt_all(&only, &Hunt { program, first, seeds_max, jobs: jobs.max(1), unpinned, length })?
+        }
         Command::One { seed, shape } => {
+            shape.switch_on()?;
             let record = run::run(&shape.length()?.plan(seed), false);
             say(record.to_line());
             true
         }
     };
     Ok(good)
+}
+
+/// Whether every bug was found.
+fn hunt_all(only: &[String], hunt: &Hunt) -> anyhow::Result<bool> {
+    let all: Vec<_> = match only.is_empty() {
+        true => mutant::all(),
+        false => mutant::all().into_iter().chain(mutant::OPEN.iter().copied()).collect(),
+    };
+    if only.iter().any(|name| name == "list") {
+        all.iter().for_each(|mutant| println!("{}: {}", mutant.name, mutant.what));
+        return Ok(true);
+    }
+    if let Some(unknown) = only.iter().find(|name| mutant::named(name).is_none()) {
+        bail!("there is no bug {unknown}; `--only list` names them");
+    }
+    let chosen = all.iter().filter(|mutant| only.is_empty() || only.iter().any(|name| name == mutant.name));
+    let (mut found, mut tried) = (0, 0);
+    for mutant in chosen {
+        let hunted = mutants::hunt(hunt, mutant)?;
+        print!("{hunted}");
+        tried += 1;
+        found += u64::from(hunted.found.is_some());
+    }
+    println!("{found} of {tried} deliberate bugs were found");
+    Ok(found == tried)
 }
 
 fn this_program() -> anyhow::Result<PathBuf> {

@@ -84,6 +84,19 @@ pub struct Observation {
     pub appended: Vec<Entry>,
 }
 
+/// A member answers reads by itself at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Of which group.
+    pub group: GroupId,
+    /// Which member.
+    pub member: MemberId,
+    /// On which node.
+    pub node: NodeIndex,
+    /// As the leader of which term.
+    pub term: Term,
+}
+
 /// The cluster after a step: members that run. What is not here is as it was, and not reachable.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {

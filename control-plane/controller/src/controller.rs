@@ -11,6 +11,7 @@ use photondb_consensus::{Group, LogPosition, Term};
 use photondb_proto::NodeId;
 use photondb_runtime::peers::{PeerError, Serve};
 use photondb_runtime::task;
+use photondb_storage::fault::fault_point;
 use photondb_storage::wal::Purpose;
 use tokio::sync::watch;
 
@@ -114,6 +115,9 @@ impl Controller {
     /// The state with everything that was acknowledged, by whatever node, before this call.
     pub async fn confirm(&self) -> Result<Arc<ClusterState>, ControllerError> {
         let inner = &*self.inner;
+        if fault_point!("state-not-confirmed") {
+            return Ok(self.state());
+        }
         let mut waited = Duration::ZERO;
         loop {
             match inner.try_confirm().await {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use photondb_proto::NodeId;
+use photondb_storage::fault::fault_point;
 use tokio::sync::watch;
 
 use crate::limits::CALLS_REMEMBERED_MAX;
@@ -49,7 +50,7 @@ impl CarriedOut {
         if boots < window.boots || serial <= window.floor {
             return Turn::Forgotten;
         }
-        if let Some(first) = window.seen.get(&serial) {
+        if let Some(first) = window.seen.get(&serial).filter(|_| !fault_point!("call-carried-out-twice")) {
             photondb_storage::probe!("call of the control plane came twice");
             return Turn::Again(first.clone());
         }

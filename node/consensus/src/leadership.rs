@@ -17,6 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use photondb_proto::MemberId;
 use photondb_runtime::clock::{Clock, Moment};
+use photondb_storage::fault::fault_point;
 use tokio::sync::watch;
 
 use crate::lease::{self, Held};
@@ -90,6 +91,13 @@ impl Leadership {
         }
     }
 
+    /// The term of the cell and the end of the lease, whether or not it has come; `None`: no lease.
+    pub(crate) fn lease(&self) -> Option<(Term, Moment)> {
+        let expiry = self.expiry.load(Ordering::Acquire);
+        let led = self.led()?;
+        (expiry > 0).then(|| (led, Moment::from_start(Duration::from_nanos(expiry))))
+    }
+
     /// The clock that the lease is counted on.
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
@@ -142,6 +150,9 @@ impl Leadership {
 
     /// Leadership in `term` is about to be handed over: the cell stays empty for the rest of the term.
     pub(crate) fn cede(&self, term: Term) {
+        if fault_point!("lease-kept-at-transfer") {
+            return;
+        }
         let mut known = self.known.lock();
         known.ceded = known.ceded.max(term);
         if self.led().is_some_and(|led| led <= term) {
@@ -152,6 +163,7 @@ impl Leadership {
 
     /// `member` has answered, in `term`, what was sent to it at `sent`.
     pub(crate) fn answered(&self, member: MemberId, term: Term, sent: Moment) {
+        let sent = if fault_point!("lease-from-answer") { self.clock.now() } else { sent };
         let mut known = self.known.lock();
         if term > known.answered_in {
             known.answered_in = term;
@@ -181,7 +193,7 @@ impl Leadership {
     pub(crate) fn announce(&self) -> Option<Term> {
         let known = self.known.lock();
         if let Some(term) = known.led
-            && known.applied == term
+            && (known.applied == term || fault_point!("led-before-applied"))
             && known.voted == term
             && known.ceded < term
             && self.led() != Some(term)
@@ -207,6 +219,7 @@ impl Leadership {
                 let answered = if known.answered_in == led { &known.answered } else { &none };
                 match lease::held(self.member, &voters.sets, answered) {
                     Held::Alone => NEVER,
+                    Held::Since(sent) if fault_point!("lease-too-long") => self.nanos(sent + self.lease * 4),
                     Held::Since(sent) => self.nanos(sent + self.lease),
                     Held::Nothing => 0,
                 }

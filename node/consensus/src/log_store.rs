@@ -20,6 +20,7 @@ use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 use photondb_proto::{MemberId, NodeId};
 use photondb_storage::StorageError;
+use photondb_storage::fault::fault_point;
 use photondb_storage::wal::{Completion, Record, StreamId, Wal};
 use tokio::sync::oneshot;
 
@@ -292,6 +293,9 @@ impl RaftLogStorage<Types> for LogStore {
             });
             self.shared.submit(&mut head, [record], Some(completion));
         }
+        if fault_point!("vote-not-synced") {
+            return Ok(());
+        }
         match wait.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.shared.fatal.storage(error)),
@@ -342,6 +346,11 @@ impl RaftLogStorage<Types> for LogStore {
             }
             records.push(record);
             head.last = Some(entry.log_id);
+        }
+        if fault_point!("append-acknowledged-early") {
+            shared.submit(&mut head, records, None);
+            callback.io_completed(Ok(()));
+            return Ok(());
         }
         let fatal = shared.fatal.clone();
         let completion: Completion =

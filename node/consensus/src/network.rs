@@ -30,6 +30,7 @@ use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_runtime::clock::Moment;
 use photondb_runtime::peers::{Lane, Peer, PeerError, Peers, Service};
 use photondb_runtime::task::Blocking;
+use photondb_storage::fault::fault_point;
 use prost::Message;
 
 use crate::leadership::Leadership;
@@ -202,6 +203,9 @@ impl RaftNetworkV2<Types> for Channel {
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         let asked = self.ask(Ask::Vote(wire::election(&request)), RPCTypes::Vote, option.soft_ttl()).await?;
         let Answer::Elected(elected) = asked else { return self.other(asked) };
+        if fault_point!("answer-taken-for-vote") {
+            return Ok(VoteResponse::new(request.vote, None, true));
+        }
         self.read(wire::read_elected(elected))
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
 use photondb_runtime::task::Blocking;
+use photondb_storage::fault::fault_point;
 
 use crate::lease;
 use crate::limits;
@@ -64,7 +65,7 @@ impl Options {
             // Given when a member may take part (C10).
             enable_elect: false,
             // A restarted leader is elected again (CRATES trap 8).
-            enable_leader_restore: Some(false),
+            enable_leader_restore: Some(fault_point!("leader-restored")),
             enable_pre_vote: Some(true),
             ..Config::default()
         };

@@ -9,6 +9,7 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use photondb_runtime::task::Blocking;
+use photondb_storage::fault::fault_point;
 use photondb_storage::wal::Wal;
 use tokio::sync::watch;
 
@@ -211,7 +212,8 @@ impl RaftSnapshotBuilder<Types> for Checkpoint {
     type SnapshotData = Snapshot;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<Types, Snapshot>, io::Error> {
-        let applied = self.machine.durable();
+        let purges_all = fault_point!("purged-past-checkpoint");
+        let applied = if purges_all { self.machine.applied() } else { self.machine.durable() };
         let chunks = Box::new(std::iter::empty());
         pinned(Snapshot { applied, chunks }).map_err(io::Error::other)
     }

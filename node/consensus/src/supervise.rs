@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{AsyncRuntime, ServerState};
+use photondb_storage::fault::fault_point;
 
 use crate::error::ConsensusError;
 use crate::fatal::Fatal;
@@ -76,6 +77,10 @@ pub(crate) async fn let_take_part(
         })
         .await?;
     if !alone && !pristine {
+        if fault_point!("part-taken-at-once") {
+            group.take_part();
+            return Ok(());
+        }
         photondb_storage::probe!("restarted member waits before it takes part");
         let held = group.clone();
         Runtime::spawn(async move {

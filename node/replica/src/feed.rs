@@ -18,6 +18,7 @@ use photondb_reql::error::Result;
 use photondb_runtime::fiber;
 use photondb_shard::secondary::decode_datum;
 use photondb_shard::{Cursor, DocumentChange, ShardError};
+use photondb_storage::fault::fault_point;
 use tokio::sync::Notify;
 
 use crate::error::{Doing, ReplicaError};
@@ -127,11 +128,11 @@ fn decode(shard: ShardNumber, index: u64, change: &DocumentChange) -> std::resul
 /// and behind the entry if these are the `last` ones of it.
 fn pass(cursor: &mut Cursor, index: u64, first: u32, count: u32, last: bool) -> u32 {
     let entry = photondb_shard::Position(index);
-    if entry < cursor.position {
+    if entry < cursor.position && !fault_point!("feed-tells-again") {
         return count;
     }
     let given = if entry == cursor.position { cursor.given } else { 0 };
-    let known = given.saturating_sub(first).min(count);
+    let known = if fault_point!("feed-tells-again") { 0 } else { given.saturating_sub(first).min(count) };
     *cursor = match last {
         true => Cursor::after(entry),
         false => Cursor { position: entry, given: given.max(first.saturating_add(count)) },

@@ -28,6 +28,7 @@ use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_write};
 use photondb_shard::shard::View;
 use photondb_shard::{Effect, Fence, Outcome, Shard, Skipped};
+use photondb_storage::fault::fault_point;
 use photondb_storage::wal::Purpose;
 use photondb_storage::{Engine, StorageError};
 use rustc_hash::FxHashMap;
@@ -181,7 +182,8 @@ impl Proposer {
                     inner.under_way += keys.len();
                     let under_way = UnderWay { proposer: self.me.clone(), keys: keys.len() };
                     let ticket = Ticket { term, view: self.shard.view(), _under_way: under_way };
-                    let newest = |key| inner.overlay.get(key).map(|in_flight: &InFlight| in_flight.document.clone());
+                    let blind = fault_point!("overlay-ignored");
+                    let newest = |key| if blind { None } else { inner.newest(key) };
                     break (ticket, keys.iter().map(newest).collect::<Vec<_>>());
                 }
             }
@@ -219,7 +221,8 @@ impl Proposer {
         let mut waits = false;
         for (write, found) in planned.into_iter().zip(found) {
             // An earlier write of this submission may have taken the key since.
-            let now = inner.overlay.get(&write.key).map_or(&found, |in_flight| &in_flight.document);
+            let overlay = inner.overlay.get(&write.key).filter(|_| !fault_point!("overlay-ignored"));
+            let now = overlay.map_or(&found, |in_flight| &in_flight.document);
             let holds = *now == write.expected;
             let fits = write.effect.as_ref().is_none_or(|effect| inner.pending.has_room(effect));
             full |= holds && !fits;
@@ -251,7 +254,10 @@ impl Proposer {
         while inner.in_flight < ENTRIES_IN_FLIGHT_MAX && !inner.pending.waiters.is_empty() && !inner.broken {
             let Some(term) = inner.term else { return };
             let serial = inner.pending.serial + 1;
-            let batch = std::mem::replace(&mut inner.pending, Batch { serial, ..Batch::default() });
+            let mut batch = std::mem::replace(&mut inner.pending, Batch { serial, ..Batch::default() });
+            if fault_point!("acknowledged-when-proposed") {
+                batch.waiters.drain(..).for_each(|waiter| drop(waiter.send(Answer::Applied)));
+            }
             let admission = match self.engine.admit(batch.bytes, Purpose::Write) {
                 Ok(admission) => admission,
                 Err(error) => {
@@ -290,6 +296,7 @@ impl Proposer {
         let answer = match outcome {
             Ok(bytes) => match decode_outcome(&bytes) {
                 Ok(Outcome::Applied) => Answer::Applied,
+                Ok(Outcome::Skipped(_)) if fault_point!("skipped-taken-for-applied") => Answer::Applied,
                 Ok(Outcome::Skipped(why)) => {
                     note_skip(why);
                     Answer::NotApplied
@@ -300,6 +307,7 @@ impl Proposer {
                 photondb_storage::probe!("proposal refused before it entered the log");
                 Answer::NotApplied
             }
+            Err(_) if fault_point!("unknown-taken-for-nothing") => Answer::NotApplied,
             Err(error) => {
                 photondb_storage::probe!("fate of an entry unknown to its proposer");
                 Answer::Unknown(error.to_string())
@@ -313,7 +321,7 @@ impl Proposer {
                     inner.overlay.remove(effect.key());
                 }
             }
-        } else {
+        } else if !fault_point!("chain-not-checked") {
             self.break_chain(&mut inner);
         }
         photondb_storage::probe!("chain broken with entries in flight", inner.broken && inner.in_flight > 0);
@@ -356,8 +364,8 @@ impl Proposer {
     }
 
     fn current(&self, inner: &Inner, key: &Bytes) -> Result<Option<Bytes>, ReplicaError> {
-        match inner.overlay.get(key) {
-            Some(in_flight) => Ok(in_flight.document.clone()),
+        match inner.newest(key).filter(|_| !fault_point!("overlay-ignored")) {
+            Some(document) => Ok(document),
             None => Ok(self.shard.get(key)?),
         }
     }
@@ -373,6 +381,11 @@ fn note_skip(why: Skipped) {
 }
 
 impl Inner {
+    /// What the key will have by an entry in flight; `None`: no entry touches it.
+    fn newest(&self, key: &Bytes) -> Option<Option<Bytes>> {
+        self.overlay.get(key).map(|in_flight| in_flight.document.clone())
+    }
+
     fn take(&mut self, effect: Effect) {
         let document = match &effect {
             Effect::Put { document, .. } => Some(document.clone()),

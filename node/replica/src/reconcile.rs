@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use photondb_cluster_state::{ClusterState, Compression as TableCompression, Table};
+use photondb_cluster_state::{ClusterState, Compression as TableCompression, Role, Table};
 use photondb_consensus::Groups;
 use photondb_controller::Controller;
 use photondb_proto::{NodeId, ShardId, TableId};
 use photondb_runtime::task;
+use photondb_storage::fault::fault_point;
 use photondb_storage::{Compression, Engine};
 
 use crate::error::ReplicaError;
@@ -117,7 +118,8 @@ impl Replicas {
     async fn start_missing(self: &Arc<Self>, table: &Arc<Table>) -> Result<(), ReplicaError> {
         let mut outcome = Ok(());
         for shard in &table.shards {
-            let Some(member) = shard.member_on(self.node).filter(|member| !member.role.is_broken()) else { continue };
+            let starts = |role: Role| !(role.is_broken() || role.leaves() && fault_point!("leaving-member-dropped"));
+            let Some(member) = shard.member_on(self.node).filter(|member| starts(member.role)) else { continue };
             let running = self.table(table.id);
             let runs = |replicas: &TableReplicas| replicas.shards().iter().any(|replica| replica.member == member.id);
             if running.is_some_and(|replicas| runs(&replicas)) {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use photondb_consensus::{ConsensusError, Group};
+use photondb_consensus::{ConsensusError, Group, Term};
 use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
 use photondb_shard::format::{decode_outcome, encode_command};
 use photondb_shard::{Command, Outcome, Reader, Shard};
+use photondb_storage::fault::fault_point;
 use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
 
@@ -77,14 +78,19 @@ pub struct TableReplicas {
 impl Replica {
     /// A linearizable view: this member leads, and leads still after the snapshot was taken (DESIGN section 3, "Read").
     pub fn read(&self) -> Result<Reader, ReplicaError> {
-        let leading = self.group.leading();
-        photondb_storage::probe!("read refused after losing the lease", leading.is_none() && self.leads_or_may());
-        let term = leading.ok_or(ReplicaError::NotLeading)?;
+        let answers = self.answers_in();
+        photondb_storage::probe!("read refused after losing the lease", answers.is_none() && self.leads_or_may());
+        let term = answers.ok_or(ReplicaError::NotLeading)?;
         let reader = self.shard.read()?;
-        if self.group.leading() != Some(term) {
+        if self.answers_in() != Some(term) {
             return Err(ReplicaError::NotLeading);
         }
         Ok(reader)
+    }
+
+    /// The term in which this member answers reads by itself at the moment.
+    pub(crate) fn answers_in(&self) -> Option<Term> {
+        if fault_point!("read-without-lease") { self.group.led() } else { self.group.leading() }
     }
 
     /// As [`Replica::read`]; when the lease has run out, after a majority has confirmed that this member leads still.
@@ -106,6 +112,7 @@ impl Replica {
     /// A view as fresh as `mode` asks.
     pub(crate) async fn read_in(&self, mode: ReadMode) -> Result<Reader, ReplicaError> {
         match mode {
+            _ if fault_point!("read-anywhere") => self.read_outdated(),
             ReadMode::Single | ReadMode::Majority => self.read_confirmed().await,
             ReadMode::Outdated => self.read_outdated(),
         }

@@ -22,6 +22,7 @@ use photondb_shard::Reader;
 use photondb_shard::read::{GeoScan, IndexRow, IndexRows, KeyBounds};
 use photondb_shard::secondary::decode_datum;
 use photondb_storage::Direction;
+use photondb_storage::fault::fault_point;
 use smallvec::SmallVec;
 
 use crate::error::{Doing, ReplicaError};
@@ -260,6 +261,7 @@ impl TableScan {
 
     /// A shard was read at this index.
     fn looked(&mut self, shard: usize, index: u64) -> Position {
+        let index = if fault_point!("feed-without-position") { 0 } else { index };
         let number = self.routes.all()[shard].number();
         match self.progress.iter_mut().find(|progress| progress.shard == number) {
             Some(progress) => progress.last = index,

@@ -16,14 +16,17 @@ use photondb_query::table::{
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{ErrorKind, Result};
 use photondb_reql::eval::Cx;
+use photondb_runtime::{fiber, task};
 use photondb_shard::read::KeyBounds;
 use photondb_shard::secondary::decode_datum;
 use photondb_shard::{Reader, ShardError};
+use photondb_storage::fault::fault_point;
 
 use crate::error::{Doing, ReplicaError};
 use crate::feed::TableFeed;
 use crate::forward::Told;
 use crate::keys;
+use crate::limits::READ_TIME_MAX;
 use crate::message::{self, Malformed};
 use crate::replica::Replica;
 use crate::routes::{Route, TableRoutes};
@@ -130,12 +133,16 @@ impl ShardTable {
 
 /// Without a snapshot, which a single document does not need.
 fn get_here(replica: &Replica, key: &Bytes, mode: ReadMode) -> ReplicaResult<Option<Datum>> {
-    let term = replica.group.leading();
+    let term = replica.answers_in();
     if term.is_none() && mode != ReadMode::Outdated {
         return Err(ReplicaError::NotLeading);
     }
+    if fault_point!("lease-not-asked-again") {
+        fiber::wait(task::sleep(READ_TIME_MAX / 4));
+        return Ok(replica.shard.get(key)?.as_ref().map(decode_datum).transpose()?);
+    }
     let document = replica.shard.get(key)?;
-    if replica.group.leading() != term && mode != ReadMode::Outdated {
+    if replica.answers_in() != term && mode != ReadMode::Outdated {
         return Err(ReplicaError::NotLeading);
     }
     Ok(document.as_ref().map(decode_datum).transpose()?)

@@ -11,6 +11,7 @@
 use std::ops::Bound;
 
 use bytes::{BufMut, Bytes};
+use photondb_storage::fault::fault_point;
 use photondb_storage::{Direction, KeyRange, Transaction};
 
 use crate::error::ShardError;
@@ -98,6 +99,9 @@ pub(crate) fn append(
     number: u32,
     change: &DocumentChange,
 ) -> Result<Extent, ShardError> {
+    if fault_point!("change-not-logged") {
+        return Ok(log);
+    }
     let key = key(position, number);
     if (key.len() + encoded_bytes(change)) as u64 > CHANGE_LOG_BYTES_MAX {
         let log = trim(transaction, log, 0)?;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes};
 use photondb_proto::IndexId;
 use photondb_reql::eval::stored::EvaluatorVersion;
+use photondb_storage::fault::fault_point;
 use photondb_storage::{Direction, KeyRange, Snapshot, Transaction, TreeId};
 
 use crate::error::ShardError;
@@ -97,7 +98,7 @@ impl Index {
     /// Whether queries at this replica may use it. Ready is not enough: the entry that says so comes back with the log
     /// after a crash, what was built since the last checkpoint does not.
     pub fn is_usable(&self) -> bool {
-        self.state == IndexState::Ready && self.built == Built::Whole
+        (self.state == IndexState::Ready && self.built == Built::Whole) || fault_point!("index-used-unbuilt")
     }
 
     /// Whether its entries may be others than its function gives now. Such an index must not be read, and must not be

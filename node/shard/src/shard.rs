@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use photondb_proto::{Epoch, IndexId, SchemaVersion};
 use photondb_reql::eval::Cx;
 use photondb_reql::eval::stored::EvaluatorVersion;
+use photondb_storage::fault::fault_point;
 use photondb_storage::limits::TREES_PER_SET_MAX;
 use photondb_storage::{Direction, Transaction, TreeId, TreeSet};
 
@@ -174,7 +175,8 @@ impl Shard {
         }
         work.state.consensus = consensus;
         work.state.log = change_log::trim(&mut work.transaction, work.state.log, CHANGE_LOG_BYTES_MAX)?;
-        work.transaction.set_meta(work.state.encode())?;
+        let stored = if fault_point!("position-stored-late") { &*state } else { &work.state };
+        work.transaction.set_meta(stored.encode())?;
         let Work { transaction, state: next, published, .. } = work;
         transaction.commit()?;
         let schema_changed = next.version != state.version || next.epoch != state.epoch;
@@ -263,7 +265,9 @@ impl Replacement<'_> {
                     self.transaction.create_tree(tree)?;
                     self.trees.push(tree);
                 }
-                for (key, value) in rows {
+                let whole = rows.len();
+                let taken = if fault_point!("snapshot-switched-early") { whole.div_ceil(2) } else { whole };
+                for (key, value) in rows.into_iter().take(taken) {
                     self.transaction.put(tree, &key, &value)?;
                 }
             }
@@ -321,7 +325,9 @@ impl Work {
                 Effect::Put { key, document } => DocumentChange { key, old, new: Some(document) },
                 Effect::Delete { key } => DocumentChange { key, old, new: None },
             };
-            for index in schema.indexes.values().filter(|index| index.built.covers(&change.key)) {
+            let replaces = change.old.is_some() && change.new.is_some();
+            let maintained = !(replaces && fault_point!("index-not-maintained"));
+            for index in schema.indexes.values().filter(|index| maintained && index.built.covers(&change.key)) {
                 secondary::maintain(&mut self.transaction, index, &change, entry.position.0, &self.cx)?;
             }
             let number = u32::try_from(changes.len()).expect("an entry's effects are bounded by its bytes");

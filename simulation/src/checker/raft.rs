@@ -9,6 +9,7 @@ pub mod committed_on_quorum;
 pub mod digests_equal;
 pub mod election_safety;
 pub mod leader_completeness;
+pub mod lease_is_exclusive;
 pub mod limits;
 pub mod log_matching;
 pub mod monotonic;
@@ -17,7 +18,8 @@ pub mod replica_ids;
 mod logs;
 
 use crate::checker::Violation;
-use crate::observation::{GroupId, Index, MemberId, Snapshot, Term};
+use crate::client::{Micros, NodeIndex};
+use crate::observation::{GroupId, Index, Lease, MemberId, Snapshot, Term};
 
 pub use logs::{Log, Logs};
 
@@ -33,6 +35,7 @@ pub struct RaftCheckers {
     digests_equal: digests_equal::Checker,
     replica_ids: replica_ids::Checker,
     acknowledged: acknowledged_is_durable::Checker,
+    leases: lease_is_exclusive::Checker,
 }
 
 impl RaftCheckers {
@@ -61,6 +64,16 @@ impl RaftCheckers {
         self.digests_equal.compared()
     }
 
+    /// Looks at a lease that a member holds after a step.
+    pub fn lease(&mut self, at: Micros, lease: &Lease) -> Result<(), Violation> {
+        self.leases.held(at, lease)
+    }
+
+    /// Where the newest of the groups is led, as far as it was seen.
+    pub fn leader(&self) -> Option<NodeIndex> {
+        self.leases.leader()
+    }
+
     /// A client was told that the entry at this place is done.
     pub fn acknowledged(&mut self, group: GroupId, term: Term, index: Index) {
         self.acknowledged.acknowledged(group, term, index);
@@ -87,6 +100,7 @@ impl RaftCheckers {
         }
         for seen in &snapshot.changed {
             self.election_safety.look(seen)?;
+            self.leases.look(seen);
             self.log_matching.look(&self.logs, seen)?;
             self.digests_equal.look(seen)?;
             self.leader_completeness.look(&self.logs, seen)?;

@@ -28,6 +28,9 @@ pub enum Fault {
     CutOneWay { from: Place, to: Place },
     /// Nothing passes between the machine and all others, clients included.
     Isolate { at: Place },
+    /// Nothing passes between the others and who leads the newest group (as long as nobody does, this machine); clients reach
+    /// it. Who does not know yet that it leads no more is who may answer wrongly.
+    Sever { at: Place },
     /// What is sent between the two arrives when it is over.
     Hold { between: (Place, Place) },
     /// What is sent between the two takes up to so many milliseconds.
@@ -52,6 +55,7 @@ impl Fault {
             Fault::Cut { .. } => "link cut",
             Fault::CutOneWay { .. } => "link cut one way",
             Fault::Isolate { .. } => "machine isolated",
+            Fault::Sever { .. } => "leader cut off from the others",
             Fault::Hold { .. } => "link holds",
             Fault::Slow { .. } => "link slow",
             Fault::Reset { .. } => "connections broken",
@@ -116,6 +120,13 @@ pub fn draw(random: &mut Random, kinds: Kinds, machines: usize, until: Duration)
                 1 | 2 => random.millis(100..=1_500),
                 _ => random.millis(1_000..=6_000),
             };
+            let lasts = match fault {
+                // Before it lasts as long as an election, nobody else leads.
+                Fault::Sever { .. } => lasts + ELECTION,
+                // What has died is mostly started again at once, while others still count on what it said.
+                Fault::Kill { .. } if random.once_in(2) => random.millis(0..=50),
+                _ => lasts,
+            };
             faults.push(Timed { at, lasts, fault });
         }
         // Often one comes on the heels of another: transitions are where things go wrong.
@@ -123,6 +134,9 @@ pub fn draw(random: &mut Random, kinds: Kinds, machines: usize, until: Duration)
     }
     faults
 }
+
+/// How long it takes about until another leads.
+const ELECTION: Duration = Duration::from_millis(1_200);
 
 fn one(random: &mut Random, kinds: Kinds, machines: usize) -> Option<Fault> {
     let at = random.below(machines as u64) as usize;
@@ -143,7 +157,8 @@ fn one(random: &mut Random, kinds: Kinds, machines: usize) -> Option<Fault> {
             let (from, to) = pair(random);
             Some(Fault::CutOneWay { from, to })
         }
-        9 | 10 if kinds.cuts && linked => Some(Fault::Isolate { at }),
+        9 if kinds.cuts && linked => Some(Fault::Isolate { at }),
+        10 if kinds.cuts && linked => Some(Fault::Sever { at }),
         11 if kinds.delays && linked => Some(Fault::Hold { between: (at, other()) }),
         12 if kinds.delays && linked => {
             Some(Fault::Slow { between: pair(random), millis: random.pick(&[20, 150, 600, 2_000]) })

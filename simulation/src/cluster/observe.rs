@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use photondb_consensus::{Group, GroupState, Groups, LogPosition, Role as ProductRole};
 use photondb_proto::MemberId as ProductMember;
+use photondb_runtime::clock::Moment;
 use photondb_storage::Engine;
 use photondb_storage::wal::{StreamId, Wal};
 
 use super::digest::Freshness;
 use crate::client::{Micros, NodeIndex};
-use crate::observation::{Boot, Entry, GroupId, Index, MemberId, Observation, Role, Term};
+use crate::observation::{Boot, Entry, GroupId, Index, Lease, MemberId, Observation, Role, Term};
 
 /// Bytes of log entries read at once.
 const READ_BYTES: usize = 8 << 20;
@@ -63,6 +64,16 @@ impl Observer {
     pub fn look(&mut self, now: Micros) -> Vec<Observation> {
         let groups = self.living.groups.list();
         groups.iter().filter_map(|group| self.look_at(group, now)).collect()
+    }
+
+    /// The leases that have not run out when the node's clock shows `now`.
+    pub fn leases(&self, now: Moment) -> impl Iterator<Item = Lease> {
+        let groups = self.living.groups.list();
+        let node = self.node;
+        groups.into_iter().filter_map(move |group| {
+            let (term, _) = group.lease().filter(|(_, end)| *end > now)?;
+            Some(Lease { group: GroupId(group.id().0), member: MemberId(group.member().0), node, term: Term(term.0) })
+        })
     }
 
     fn look_at(&mut self, group: &Group, now: Micros) -> Option<Observation> {

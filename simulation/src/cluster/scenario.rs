@@ -71,7 +71,7 @@ impl Scenario {
             duration: Duration::from_secs(self.seconds),
             workload: Some(self.workload.to_owned()),
             machines: self.machines,
-            faults: None,
+            ..Length::default()
         }
     }
 }

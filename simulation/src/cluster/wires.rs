@@ -48,7 +48,9 @@ impl Wires {
     pub fn apply(&mut self, faults: &[Fault], sim: &Sim<'_>) {
         for one in 0..self.machines {
             for other in one + 1..self.hosts.len() {
-                let wanted = faults.iter().fold(Link::default(), |link, fault| link.with(fault, one, other));
+                let wanted = faults
+                    .iter()
+                    .fold(Link::default(), |link, fault| link.with(fault, one, other, other < self.machines));
                 let link = self.links.entry((one, other)).or_default();
                 if *link != wanted {
                     change(sim, self.hosts[one], self.hosts[other], *link, wanted);
@@ -65,11 +67,15 @@ impl Wires {
 }
 
 impl Link {
-    fn with(mut self, fault: &Fault, one: usize, other: usize) -> Link {
+    /// `between`: both are machines.
+    fn with(mut self, fault: &Fault, one: usize, other: usize, between: bool) -> Link {
         let joins = |(a, b): (usize, usize)| (a, b) == (one, other) || (b, a) == (one, other);
         match *fault {
             Fault::Cut { between } if joins(between) => (self.cut_there, self.cut_back) = (true, true),
             Fault::Isolate { at } if at == one || at == other => (self.cut_there, self.cut_back) = (true, true),
+            Fault::Sever { at } if between && (at == one || at == other) => {
+                (self.cut_there, self.cut_back) = (true, true);
+            }
             Fault::CutOneWay { from, to } => {
                 self.cut_there |= (from, to) == (one, other);
                 self.cut_back |= (from, to) == (other, one);

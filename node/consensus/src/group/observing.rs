@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{RaftMetrics, ServerState};
 use photondb_proto::MemberId;
+use photondb_runtime::clock::Moment;
 
 use super::Group;
 use crate::members::Members;
@@ -60,6 +61,12 @@ impl Group {
             purged: inner.log.purged(),
             members: Members::default(),
         }
+    }
+
+    /// In which term this member answers reads by itself, and until when by the clock of its node; `None`: it does not. What
+    /// [`leading`](Self::leading) asks.
+    pub fn lease(&self) -> Option<(Term, Moment)> {
+        self.leadership().lease()
     }
 
     /// The membership in force here: the newest in the log, committed or not.

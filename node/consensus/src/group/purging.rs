@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use photondb_storage::fault::fault_point;
+
 use super::{Group, Inner};
 use crate::error::ConsensusError;
 use crate::limits::{LAG_BYTES_MAX, LAG_ENTRIES_MAX, PURGE_WAIT};
@@ -14,7 +16,8 @@ impl Group {
     /// Gives the position up to which the log is purged, or will be as soon as none of it is being sent, if it is.
     pub async fn purge_behind(&self) -> Result<Option<LogPosition>, ConsensusError> {
         let inner = &*self.inner;
-        let durable = inner.machine.durable();
+        let purges_all = fault_point!("purged-past-checkpoint");
+        let durable = if purges_all { inner.machine.applied() } else { inner.machine.durable() };
         let unreadable = |source| ConsensusError::Format { member: inner.member, source };
         let Some(durable) = durable.position().map_err(unreadable)? else { return Ok(None) };
         let upto = self.needed_after(durable).unwrap_or(durable);

@@ -3,6 +3,7 @@
 use openraft::raft::{AppendEntriesRequest, StreamAppendError};
 use photondb_proto::v1;
 use photondb_proto::v1::raft_appended::Result as Outcome;
+use photondb_storage::fault::fault_point;
 
 use super::{WireError, place, read_own_vote, read_place, read_vote, vote};
 use crate::format;
@@ -63,6 +64,7 @@ pub(crate) fn appended(result: &Appended) -> v1::RaftAppended {
 pub(crate) fn read_appended(message: v1::RaftAppended) -> Result<Appended, WireError> {
     Ok(match message.result.ok_or(WireError::Lacks("result"))? {
         Outcome::Matched(matched) => Ok(matched.upto.map(read_place)),
+        Outcome::Conflict(at) if fault_point!("conflict-taken-for-match") => Ok(Some(read_place(at))),
         Outcome::Conflict(at) => Err(StreamAppendError::Conflict(read_place(at))),
         Outcome::Higher(higher) => Err(StreamAppendError::HigherVote(read_vote(Some(higher))?)),
     })

@@ -12,6 +12,7 @@ use photondb_query::table::Change;
 use photondb_runtime::peers::{Exchange, SendFuture};
 use photondb_runtime::{fiber, task};
 use photondb_shard::{Cursor, DocumentChange, Position};
+use photondb_storage::fault::fault_point;
 use prost::Message;
 use tokio::sync::Notify;
 
@@ -153,7 +154,8 @@ async fn look_for(
     if pause {
         task::sleep(ROUTE_PAUSE_MAX).await;
     }
-    let from = cursor.map(|cursor| wire::Cursor { position: cursor.position.0, given: cursor.given });
+    let late = u64::from(fault_point!("feed-resumed-late"));
+    let from = cursor.map(|cursor| wire::Cursor { position: cursor.position.0 + late, given: cursor.given });
     let ask = Ask::Subscribe(wire::Subscribe { from });
     let mut search = Search::new(&router, &route);
     search.redirected(hint);

@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use photondb_cluster_state::ClusterState;
+use photondb_cluster_state::{ClusterState, Role};
 use photondb_consensus::ConsensusError;
 use photondb_proto::{GroupId, MemberId, TableId};
 use photondb_storage::TreeSetId;
+use photondb_storage::fault::fault_point;
 
 use super::{Failures, Replicas};
 use crate::error::ReplicaError;
@@ -101,12 +102,14 @@ fn members_here(state: &ClusterState, replicas: &Replicas) -> impl Iterator<Item
     })
 }
 
-fn is_held(role: photondb_cluster_state::Role) -> bool {
-    role != photondb_cluster_state::Role::Discarded
+fn is_held(role: Role) -> bool {
+    let leaves = role.leaves() && fault_point!("leaving-member-dropped");
+    role != Role::Discarded && !leaves
 }
 
 fn is_wanted(state: &ClusterState, replica: &Replica) -> bool {
     let mut shards = state.table(replica.table).into_iter().flat_map(|table| &table.shards);
     let member = shards.find(|shard| shard.id == replica.id).and_then(|shard| shard.member(replica.member));
-    member.is_some_and(|member| !member.role.is_broken())
+    let leaves = |role: Role| role.leaves() && fault_point!("leaving-member-dropped");
+    member.is_some_and(|member| !member.role.is_broken() && !leaves(member.role))
 }

@@ -11,6 +11,7 @@ use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
 use photondb_runtime::peers::Exchange;
 use photondb_runtime::task;
 use photondb_shard::{ChangeBatch, Cursor, DocumentChange, Listener, Position, ShardError};
+use photondb_storage::fault::fault_point;
 use prost::Message;
 use tokio::sync::Notify;
 
@@ -131,7 +132,7 @@ impl Subscriber {
     }
 
     async fn batch(&mut self, batch: &ChangeBatch) -> Result<(), End> {
-        if batch.position < self.cursor.position {
+        if batch.position < self.cursor.position && !fault_point!("feed-tells-again") {
             return Ok(());
         }
         let given = if batch.position == self.cursor.position { self.cursor.given } else { 0 };

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use photondb_proto::NodeId;
+use photondb_storage::fault::fault_point;
 use rustc_hash::FxHashMap;
 
 use crate::limits::{SENDERS_MAX, SERIALS_REMEMBERED};
@@ -49,7 +50,8 @@ impl Windows {
         if boot > window.boot {
             *window = Window::of(boot);
         }
-        if window.take(serial) { Verdict::New } else { Verdict::Repeated }
+        let is_new = window.take(serial) || fault_point!("request-taken-twice");
+        if is_new { Verdict::New } else { Verdict::Repeated }
     }
 }
 

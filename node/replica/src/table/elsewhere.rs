@@ -11,6 +11,7 @@ use photondb_reql::datum::Datum;
 use photondb_runtime::fiber;
 use photondb_shard::Reader;
 use photondb_shard::secondary::decode_datum;
+use photondb_storage::fault::fault_point;
 
 use super::{ReplicaResult, ShardTable};
 use crate::error::ReplicaError;
@@ -145,7 +146,7 @@ async fn send(router: &Router, search: &mut Search, ask: &Ask) -> ReplicaResult<
             Ok(Asked::Written(written))
         }
         Ok(_) => Err(ReplicaError::Unknown("another answer than to a write".to_owned())),
-        Err(error) if error.is_harmless() => {
+        Err(error) if error.is_harmless() || fault_point!("unknown-sent-again") => {
             photondb_storage::probe!("write sent again, nobody had got it");
             Ok(Asked::NotSent)
         }

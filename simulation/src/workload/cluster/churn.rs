@@ -147,6 +147,10 @@ impl ClusterWorkload for Churn {
         Box::pin(async move {
             let kind = random.pick(&Kind::ALL);
             if random.once_in(3) {
+                if random.once_in(2) {
+                    // What one node has acknowledged, every other says as well.
+                    client.leave();
+                }
                 // What cannot be listed now is listed at another step.
                 drop(self.list(client, client.id, kind).await);
                 return;

@@ -1,4 +1,4 @@
-//! One document that everybody increments and reads.
+//! One document that everybody increments and reads, while an index of its table comes and goes.
 
 use std::cell::RefCell;
 
@@ -12,9 +12,15 @@ use crate::checker::counter::{CounterInput, check};
 use crate::client::{Client, Failure};
 use crate::ledger::Ledger;
 use crate::random::Random;
-use crate::term::{self, Term, add, field, func, var};
+use crate::term::{self, Term, add, call, field, func, number, var};
 
 const TABLE: &str = "counter";
+
+/// An index that comes and goes.
+const INDEX: &str = "n";
+
+/// A step in so many changes the schema as well.
+const SCHEMA_CHANGES_ONE_OF: u64 = 30;
 
 /// The workload.
 #[derive(Default)]
@@ -33,6 +39,16 @@ impl Counter {
         }
         heard.is_ok()
     }
+}
+
+/// Whatever becomes of it: entries that were evaluated before are skipped, and must not be counted.
+async fn change_schema(client: &mut Client, random: &mut Random) {
+    let table = term::table(TABLE);
+    let change = match random.once_in(2) {
+        true => term::index_create(table, INDEX),
+        false => call(number::INDEX_DROP, [table, json!(INDEX)]),
+    };
+    drop(client.query(&change).await);
 }
 
 fn query(input: CounterInput) -> Term {
@@ -65,8 +81,12 @@ impl ClusterWorkload for Counter {
     }
 
     fn step<'a>(&'a self, client: &'a mut Client, random: &'a mut Random) -> LocalFuture<'a, ()> {
+        let changes_schema = random.once_in(SCHEMA_CHANGES_ONE_OF);
         let input = if random.once_in(4) { CounterInput::Read } else { CounterInput::Increment };
         Box::pin(async move {
+            if changes_schema {
+                change_schema(client, random).await;
+            }
             self.ask(client, input).await;
         })
     }

@@ -12,10 +12,13 @@ use crate::checker::Violation;
 use crate::checker::index_equals_table::{Row, check_part, check_still, check_whole};
 use crate::client::{Client, Failure};
 use crate::random::Random;
-use crate::term::{self, Term, number};
+use crate::term::{self, Term, call, number};
 
 const TABLE: &str = "index_moves";
 const INDEX: &str = "place";
+
+/// Another index by the same values, which comes and goes: whoever may read it at all reads all of it.
+const AGAIN: &str = "again";
 
 /// Places of the index: few, so that documents share them.
 const PLACES: u64 = 40;
@@ -39,8 +42,8 @@ impl IndexMoves {
         }
     }
 
-    async fn read_whole(&self, client: &mut Client) {
-        if let Ok(answer) = client.query(&whole_index()).await {
+    async fn read_whole(&self, client: &mut Client, index: &str) {
+        if let Ok(answer) = client.query(&whole_index(index)).await {
             match rows(answer.into_rows()) {
                 Some(rows) => self.found.take(check_whole(&self.keys, &rows)),
                 None => self.found.strange("a read of the index without documents in it"),
@@ -60,9 +63,9 @@ impl IndexMoves {
     }
 }
 
-fn whole_index() -> Term {
+fn whole_index(index: &str) -> Term {
     let (low, high) = (term::call(number::MINVAL, []), term::call(number::MAXVAL, []));
-    term::between(term::table(TABLE), low, high, INDEX)
+    term::between(term::table(TABLE), low, high, index)
 }
 
 fn rows(documents: Option<Vec<Value>>) -> Option<Vec<Row>> {
@@ -78,7 +81,8 @@ impl ClusterWorkload for IndexMoves {
     fn setup<'a>(&'a self, client: &'a mut Client) -> LocalFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             insist_on_table(client, TABLE).await?;
-            let documents: Vec<Term> = self.keys.iter().map(|key| json!({ "id": key, INDEX: key % PLACES })).collect();
+            let documents: Vec<Term> =
+                self.keys.iter().map(|key| json!({ "id": key, INDEX: key % PLACES, AGAIN: key % PLACES })).collect();
             let documents = term::make_array(documents);
             insist(client, &term::insert(term::table(TABLE), documents, "error", false)).await?;
             insist_to_create(client, &term::index_create(term::table(TABLE), INDEX)).await?;
@@ -88,12 +92,21 @@ impl ClusterWorkload for IndexMoves {
 
     fn step<'a>(&'a self, client: &'a mut Client, random: &'a mut Random) -> LocalFuture<'a, ()> {
         Box::pin(async move {
-            match random.below(6) {
-                0 => self.read_whole(client).await,
+            match random.below(9) {
+                0 => self.read_whole(client, INDEX).await,
+                6 | 7 => self.read_whole(client, AGAIN).await,
+                8 => {
+                    let (table, create) = (term::table(TABLE), random.once_in(2));
+                    let drop_index = || call(number::INDEX_DROP, [term::table(TABLE), json!(AGAIN)]);
+                    let change = if create { term::index_create(table, AGAIN) } else { drop_index() };
+                    // Whatever becomes of it, and whether or not it was there.
+                    drop(client.query(&change).await);
+                }
                 1 => self.read_part(client, random).await,
                 _ => {
                     let document = term::get(term::table(TABLE), random.below(self.keys.len() as u64));
-                    let change = json!({ INDEX: random.below(PLACES) });
+                    let place = random.below(PLACES);
+                    let change = json!({ INDEX: place, AGAIN: place });
                     if client.query(&term::update(document, change, false)).await.is_ok() {
                         self.moved.set(self.moved.get() + 1);
                     }
@@ -108,7 +121,7 @@ impl ClusterWorkload for IndexMoves {
             let mut last = None;
             for _ in 0..5 {
                 let table = rows(insist(client, &term::table(TABLE)).await?.into_rows());
-                let index = rows(insist(client, &whole_index()).await?.into_rows());
+                let index = rows(insist(client, &whole_index(INDEX)).await?.into_rows());
                 let (Some(table), Some(index)) = (table, index) else {
                     self.found.strange("a read of all without documents in it");
                     return Ok(());

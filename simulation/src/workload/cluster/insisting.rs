@@ -2,7 +2,7 @@
 
 use photondb_runtime::task;
 
-use super::limits::{INSIST_MAX, INSIST_PAUSE};
+use super::limits::{INSIST_MAX, INSIST_PAUSE, JOINING_MAX, REPLICAS};
 use crate::client::{Answer, Client, ErrorKind, Failure, ServerError};
 use crate::term::{self, Term};
 
@@ -39,8 +39,21 @@ pub async fn insist_to_create(client: &mut Client, query: &Term) -> Result<(), F
     }
 }
 
-/// Makes a table and waits until it serves.
+/// Makes a table of several replicas and waits until it serves. A table that is made before the other nodes have been taken in
+/// has one for ever: only when they do not come for long is that taken instead.
 pub async fn insist_on_table(client: &mut Client, name: &str) -> Result<(), Failure> {
+    let spread = term::table_create_with(name, 1, REPLICAS.min(client.nodes() as u64));
+    let began = client.now();
+    while client.now().0 - began.0 < JOINING_MAX.as_micros() as u64 {
+        match client.query(&spread).await {
+            Ok(_) => break,
+            Err(failure) if is_there_already(&failure) => break,
+            Err(_) => {
+                task::sleep(INSIST_PAUSE).await;
+                client.leave();
+            }
+        }
+    }
     insist_to_create(client, &term::table_create(name)).await?;
     insist(client, &term::wait(term::table(name), 10)).await.map(drop)
 }

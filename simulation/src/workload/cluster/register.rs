@@ -6,11 +6,11 @@ use photondb_runtime::network::LocalFuture;
 use serde_json::{Value, json};
 
 use super::insisting::{insist, insist_on_table};
-use super::limits::OPERATIONS_PER_KEY_MAX;
+use super::limits::{OPERATIONS_PER_KEY_MAX, OPERATIONS_PER_KEY_SECOND};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
 use crate::checker::linearizable::{Object, STEPS_MAX, Verdict, check_object};
-use crate::client::{Client, Failure};
+use crate::client::{Client, Failure, Micros};
 use crate::ledger::Ledger;
 use crate::random::Random;
 use crate::term::{self, Term, branch, eq, field, func, var};
@@ -80,6 +80,8 @@ pub struct Register {
     /// The last value that anybody read of each, which compare-and-set is worth trying with.
     seen: Vec<Cell<Option<i64>>>,
     next_value: Cell<i64>,
+    /// When the first step was taken.
+    began: Cell<Option<Micros>>,
     found: Found,
 }
 
@@ -90,8 +92,18 @@ impl Register {
             ledgers: (0..keys).map(|_| RefCell::default()).collect(),
             seen: (0..keys).map(|_| Cell::new(None)).collect(),
             next_value: Cell::new(1),
+            began: Cell::new(None),
             found: Found::default(),
         }
+    }
+
+    /// Whether one more operation on the key is not too many, and not too early: those there may be are to last for the run.
+    fn has_room(&self, key: usize, now: Micros) -> bool {
+        let began = self.began.get().unwrap_or(now);
+        self.began.set(Some(began));
+        let grown = OPERATIONS_PER_KEY_SECOND * (now.0 - began.0) / 1_000_000;
+        let allowed = OPERATIONS_PER_KEY_MAX.min(usize::try_from(grown).unwrap_or(usize::MAX).saturating_add(1));
+        self.ledgers[key].borrow().calls().len() < allowed
     }
 
     fn fresh_value(&self) -> i64 {
@@ -172,8 +184,10 @@ impl ClusterWorkload for Register {
     fn step<'a>(&'a self, client: &'a mut Client, random: &'a mut Random) -> LocalFuture<'a, ()> {
         Box::pin(async move {
             let key = random.below(self.ledgers.len() as u64) as usize;
-            if self.ledgers[key].borrow().calls().len() < OPERATIONS_PER_KEY_MAX {
-                let ask = self.choose(key, random);
+            if self.has_room(key, client.now()) {
+                // A writer waits for long at a node that is cut off; who only reads is there to be told what is old.
+                let only_reads = client.id.0 % 3 == 1;
+                let ask = if only_reads { Ask::Read } else { self.choose(key, random) };
                 self.ask(client, key, ask).await;
             }
         })

@@ -117,6 +117,9 @@ impl Replay {
             line.lost.get_or_insert(evidence.unwrap_or(damage));
         }
         line.last = at;
+        if record.moved_from.is_some() && fault_point!("moved-not-replayed") {
+            return;
+        }
         line.apply(record.content, place);
     }
 
@@ -239,8 +242,9 @@ impl Line {
                 self.purged = Some((upto, payload));
             }
             Content::Erased => {
-                let erased = self.marks[Mark::Erased as usize];
-                *self = Self { erased: true, first_link: self.first_link, last: self.last, ..Self::default() };
+                let erased = self.marks[Mark::Erased as usize].filter(|_| !fault_point!("tombstone-forgotten"));
+                *self =
+                    Self { erased: erased.is_some(), first_link: self.first_link, last: self.last, ..Self::default() };
                 self.marks[Mark::Erased as usize] = erased;
             }
             Content::Suspect { segment, offset } => self.recorded_suspect = Some(Suspicion { segment, offset }),

@@ -1,0 +1,99 @@
+//! Deliberate bugs of the product, each a `fault_point!` that is switched on at run time: they show that runs of clusters
+//! would notice a real one. `command/mutants.rs` looks for a seed that does; `README.md` says which sentence of the design
+//! each of them breaks.
+
+use photondb_storage::fault;
+
+/// A deliberate bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mutant {
+    /// What the fault point asks for.
+    pub name: &'static str,
+    /// What is wrong while it is on.
+    pub what: &'static str,
+    /// Where it is looked for first: what clients do. `None`: whatever the seed draws.
+    pub workload: Option<&'static str>,
+}
+
+const fn mutant(name: &'static str, workload: Option<&'static str>, what: &'static str) -> Mutant {
+    Mutant { name, what, workload }
+}
+
+/// Every one that runs of clusters find.
+pub const MUTANTS: &[Mutant] = &[
+    // The log.
+    mutant("moved-not-replayed", None, "recovery passes over what was moved forward"),
+    // Consensus.
+    mutant("vote-not-synced", None, "a vote is given before it is durable"),
+    mutant("append-acknowledged-early", None, "entries count as durable before they are synced"),
+    mutant("answer-taken-for-vote", None, "a candidate takes every answer for a vote"),
+    mutant("conflict-taken-for-match", None, "a leader takes a conflict for a match"),
+    mutant("leader-restored", None, "a leader that was restarted leads on without an election"),
+    mutant("led-before-applied", None, "a leader serves before it has applied everything of earlier terms"),
+    mutant("lease-too-long", None, "a lease is longer than the promise it rests on"),
+    mutant("lease-kept-at-transfer", None, "a leader keeps its lease while it hands over"),
+    mutant("quorum-not-asked", Some("register"), "a read index is given without asking the others"),
+    mutant("purged-past-checkpoint", None, "the log is purged up to what is applied, not to what a checkpoint holds"),
+    // The shard.
+    mutant("index-not-maintained", Some("index_moves"), "an index keeps what it had when a document is replaced"),
+    mutant("index-used-unbuilt", Some("index_moves"), "queries are answered by an index that is not built"),
+    mutant("position-stored-late", Some("feed_replay"), "a commit stores the position of the one before"),
+    mutant("change-not-logged", Some("feed_replay"), "applied changes are not in the change log"),
+    mutant("chain-not-checked", Some("counter"), "after a skipped entry the ones evaluated on it go on"),
+    // Replicas: proposer, reads, routing, feeds, members.
+    mutant("overlay-ignored", Some("counter"), "a write does not see those in flight"),
+    mutant("acknowledged-when-proposed", None, "a write is acknowledged before it is committed"),
+    mutant("skipped-taken-for-applied", Some("counter"), "an entry that was skipped is acknowledged"),
+    mutant("unknown-sent-again", Some("counter"), "a request of unknown fate is sent again"),
+    mutant("request-taken-twice", Some("counter"), "a request that comes twice is carried out twice"),
+    mutant("read-anywhere", Some("register"), "whoever is asked answers, whether or not it leads"),
+    mutant("feed-resumed-late", Some("feed_replay"), "a feed goes on one position too late"),
+    mutant("feed-without-position", Some("feed_replay"), "a feed forgets of which position its initial content is"),
+    mutant("leaving-member-dropped", Some("reconfigure"), "a member is dropped before its group is without it"),
+    // The control plane.
+    mutant(
+        "ddl-acknowledged-by-one",
+        Some("churn"),
+        "a change of the schema is acknowledged before every shard has it",
+    ),
+    mutant("state-not-confirmed", Some("churn"), "lists are answered from whatever state a node has"),
+];
+
+/// Those of storage's own that runs of clusters find too; `tests/storage` finds all.
+pub const OF_STORAGE: &[&str] = &["skip-one-sync", "wrong-count", "free-too-early"];
+
+/// Those that no run has shown yet: a hundred seeds or fewer were tried for each. `README.md` has them under "Not simulated yet".
+pub const OPEN: &[Mutant] = &[
+    mutant("part-taken-at-once", None, "a restarted member votes although its last life promised not to"),
+    mutant("lease-from-answer", None, "a lease counts from when the answer came, not from when the beat was sent"),
+    mutant("tombstone-forgotten", Some("reconfigure"), "a member that was erased may come back"),
+    mutant(
+        "snapshot-switched-early",
+        Some("reconfigure"),
+        "a snapshot takes the shard's place with a part of its rows",
+    ),
+    mutant("unknown-taken-for-nothing", Some("counter"), "a write of unknown fate is evaluated again"),
+    mutant("read-without-lease", Some("register"), "a leader answers reads without a lease"),
+    mutant("lease-not-asked-again", Some("register"), "after the state is taken nobody asks whether the lease holds"),
+    mutant("feed-tells-again", Some("feed_replay"), "a feed tells again what it has told"),
+    mutant("call-carried-out-twice", Some("churn"), "a command that comes twice is proposed twice"),
+];
+
+/// All that are found.
+pub fn all() -> Vec<Mutant> {
+    let stored = OF_STORAGE.iter().map(|name| {
+        let known = fault::MUTANTS.iter().find(|known| known.name == *name).expect("storage lists it");
+        mutant(known.name, None, known.what)
+    });
+    MUTANTS.iter().copied().chain(stored).collect()
+}
+
+/// The one of this name.
+pub fn named(name: &str) -> Option<Mutant> {
+    all().into_iter().chain(OPEN.iter().copied()).find(|mutant| mutant.name == name)
+}
+
+/// Whether this process has the bug from here on.
+pub fn switch_on(name: &str) -> bool {
+    fault::switch_on(name)
+}
