@@ -4,6 +4,7 @@
 //! A run is a function of the commit and its [`Plan`], which is a function of a seed: [`run`] twice gives the same trace
 //! hash. `README.md` says how to run, repeat and write one.
 
+pub mod buggify;
 pub mod checker;
 pub mod client;
 mod clock;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use photondb_simulation::buggify;
 use photondb_simulation::cluster::plan::{self, ClusterPlan};
 use photondb_simulation::cluster::run;
 use photondb_simulation::command::{self, Length, Sweeping};
@@ -97,6 +98,9 @@ struct Shape {
     /// Only these of the run's faults, by their numbers from zero, separated by commas; `none`: no fault.
     #[arg(long)]
     faults: Option<String>,
+    /// Of what is rare in the product only these happen often, by their names, separated by commas; `none`, `all`.
+    #[arg(long)]
+    points: Option<String>,
 }
 
 impl Shape {
@@ -117,11 +121,19 @@ impl Shape {
             Some("none") => Some(Vec::new()),
             Some(list) => Some(list.split(',').map(number).collect::<anyhow::Result<Vec<_>>>()?),
         };
+        let point = |name: &str| buggify::named(name.trim()).with_context(|| format!("there is no point {name:?}"));
+        let points = match self.points.as_deref() {
+            None => None,
+            Some("none") => Some(Vec::new()),
+            Some("all") => Some(buggify::POINTS.iter().collect()),
+            Some(list) => Some(list.split(',').map(point).collect::<anyhow::Result<Vec<_>>>()?),
+        };
         Ok(Length {
             duration: Duration::from_secs(self.seconds),
             workload: self.workload.clone(),
             machines: self.machines,
             faults,
+            points,
         })
     }
 }
@@ -174,6 +186,9 @@ fn this_program() -> anyhow::Result<PathBuf> {
 
 fn print_plan(plan: &ClusterPlan) {
     println!("seed {}: {} on {} machines, {:?}", plan.seed, plan.workload, plan.machines.len(), plan.transport);
+    for point in &plan.points {
+        println!("  often: {} ({})", point.what, point.name);
+    }
     for (number, fault) in plan.faults.iter().enumerate() {
         println!("  fault {number}: at {:.3} s {fault}", fault.at.as_secs_f64());
     }

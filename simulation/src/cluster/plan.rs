@@ -7,6 +7,7 @@ use photondb_storage::disk::simulated::Latency;
 use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
+use crate::buggify::{self, Point};
 use crate::machine::Skew;
 use crate::peers::Manners;
 use crate::plan::small_wal;
@@ -39,6 +40,8 @@ pub struct ClusterPlan {
     pub quiet_start: bool,
     /// What goes wrong.
     pub faults: Vec<Timed>,
+    /// What is rare in the product and happens often.
+    pub points: Vec<&'static Point>,
 }
 
 /// Machines of one cluster.
@@ -111,6 +114,7 @@ impl ClusterPlan {
             kinds,
             quiet_start: !random.once_in(3),
             faults,
+            points: buggify::draw(seed),
         }
     }
 }

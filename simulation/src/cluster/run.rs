@@ -161,6 +161,7 @@ impl<'a> Run<'a> {
             virtual_us: u64::try_from(self.cluster.now().as_micros()).unwrap_or(u64::MAX),
             operations: [("steps".to_owned(), self.shared.steps.get())].into(),
             faults: self.cluster.struck(),
+            points: self.cluster.points(),
             probes: self.cluster.reached(),
             undecided,
             violations: self.cluster.judge().violations().iter().map(Finding::from).collect(),

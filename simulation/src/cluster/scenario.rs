@@ -40,6 +40,7 @@ impl Scenario {
             workload: Some(self.workload.to_owned()),
             machines: self.machines,
             faults: None,
+            points: None,
         }
     }
 }
