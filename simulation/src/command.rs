@@ -60,7 +60,7 @@ impl Length {
             plan.faults = kept.iter().filter_map(|number| plan.faults.get(*number).copied()).collect();
         }
         if let Some(points) = &self.points {
-            plan.points.clone_from(points);
+            plan.points = points.iter().copied().filter(|point| point.fits(plan.workload)).collect();
         }
         plan
     }

@@ -123,6 +123,10 @@ impl Inner {
         if *id != from {
             return Err(format!("node {from} registers node {id}"));
         }
+        // The first to be registered gets the founder's member, which runs already where the cluster was founded.
+        if self.replicated.state().nodes().next().is_none() {
+            return Err("the node that founded this cluster is not registered yet".to_owned());
+        }
         if !join.cluster.is_empty() && id_of(&join.cluster) != Some(cluster.0) {
             let asked = ClusterId(id_of(&join.cluster).unwrap_or_default());
             return Ok(self.refusal(StateError::OtherCluster { is: cluster, asked }));

@@ -114,7 +114,7 @@ impl ClusterPlan {
             kinds,
             quiet_start: !random.once_in(3),
             faults,
-            points: buggify::draw(seed),
+            points: buggify::draw(seed, workload),
         }
     }
 }
