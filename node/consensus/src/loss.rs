@@ -188,3 +188,24 @@ fn store(wal: &Wal, stream: StreamId, known: bool, records: Vec<Record>, from: u
     while wal.step()? {}
     outcome.recv().expect("the WAL completes everything submitted")
 }
+
+#[cfg(test)]
+mod tests {
+    use photondb_storage::fault::set_dice;
+
+    use super::*;
+
+    #[test]
+    fn the_whole_log_is_read_in_however_many_pieces() {
+        let (wal, member) = (Wal::in_memory(), MemberId(7));
+        for index in 0..5 {
+            let payload = format::encode_payload(&EntryPayload::Blank);
+            wal.submit(StreamId(member.0), vec![Record::Entry { index, term: 1, payload }], None);
+        }
+        set_dice(Some(Box::new(|name| name == "storage/log-read-short")));
+        let found = entries_not_applied(&wal, member, &Applied::default());
+        set_dice(None);
+        let indexes: Vec<u64> = found.expect("it can be read").iter().map(|entry| entry.position.index).collect();
+        assert_eq!(indexes, [0, 1, 2, 3, 4]);
+    }
+}

@@ -65,7 +65,7 @@ pub const POINTS: [Point; 108] = [
     Point { name: "storage/reclaimed-by-one", what: "one page of a dropped tree is freed at once", one_of: 3 },
     Point { name: "storage/segment-not-recycled", what: "a segment given back is removed", one_of: 2 },
     Point { name: "storage/value-kept-apart", what: "a small value has a page of its own", one_of: 40 },
-    Point { name: "consensus/append-answered-late", what: "a follower answers entries late", one_of: 40 },
+    Point { name: "consensus/append-answered-late", what: "a follower answers entries late", one_of: 60 },
     Point { name: "consensus/append-broken-off", what: "the exchange with a follower is broken off", one_of: 80 },
     Point {
         name: "consensus/append-in-parts",
@@ -78,7 +78,7 @@ pub const POINTS: [Point; 108] = [
         one_of: 3,
     },
     Point { name: "consensus/applied-one-by-one", what: "an entry is applied in a transaction of its own", one_of: 3 },
-    Point { name: "consensus/apply-late", what: "what is committed is applied late", one_of: 30 },
+    Point { name: "consensus/apply-late", what: "what is committed is applied late", one_of: 60 },
     Point {
         name: "consensus/apply-pauses",
         what: "there is a pause between two transactions of a long apply",
@@ -144,7 +144,7 @@ pub const POINTS: [Point; 108] = [
         one_of: 3,
     },
     Point { name: "replica/remote-feed-read-one-by-one", what: "the same for another node's feed", one_of: 2 },
-    Point { name: "replica/request-begun-late", what: "a request of another node is carried out late", one_of: 20 },
+    Point { name: "replica/request-begun-late", what: "a request of another node is carried out late", one_of: 40 },
     Point {
         name: "replica/request-refused",
         what: "a request of another node is refused before anything is done",
@@ -192,7 +192,7 @@ pub const POINTS: [Point; 108] = [
     Point { name: "server/link-opened-anew", what: "a connection to another node is opened again", one_of: 100 },
     Point { name: "server/log-not-purged", what: "the log is left as it is after a checkpoint", one_of: 3 },
     Point { name: "server/log-shrunk-early", what: "the log takes its smallest form after a short rest", one_of: 3 },
-    Point { name: "server/log-written-late", what: "the log is written late", one_of: 10 },
+    Point { name: "server/log-written-late", what: "the log is written late", one_of: 30 },
     Point { name: "server/name-looked-up-at-leader", what: "a database's name is looked up at the leader", one_of: 10 },
     Point { name: "server/obeyed-late", what: "a new cluster state is obeyed late", one_of: 4 },
     Point { name: "server/obeyed-twice", what: "a new cluster state is obeyed twice", one_of: 3 },
@@ -200,7 +200,7 @@ pub const POINTS: [Point; 108] = [
     Point { name: "server/query-counted-large", what: "a query counts against the memory of all", one_of: 20 },
     Point { name: "server/query-gives-way", what: "others have their turn before a query begins", one_of: 6 },
     Point { name: "server/query-read-in-pieces", what: "some bytes of a query are read", one_of: 20 },
-    Point { name: "server/request-sent-late", what: "a request to another node is sent late", one_of: 40 },
+    Point { name: "server/request-sent-late", what: "a request to another node is sent late", one_of: 80 },
     Point { name: "server/session-gives-way", what: "other sessions have their turn", one_of: 8 },
     Point {
         name: "server/state-announced-late",
