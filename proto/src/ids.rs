@@ -60,6 +60,10 @@ uuid_id!(
     TableId
 );
 uuid_id!(
+    /// A cluster: chosen once, when it is founded.
+    ClusterId
+);
+uuid_id!(
     /// A node (RethinkDB's "server").
     NodeId
 );

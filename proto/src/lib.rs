@@ -5,7 +5,7 @@ pub mod convert;
 pub mod ids;
 pub mod key_range;
 
-pub use ids::{DatabaseId, Epoch, GroupId, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId};
+pub use ids::{ClusterId, DatabaseId, Epoch, GroupId, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 pub use key_range::KeyRange;
 
 /// The messages and services of `photondb/v1/*.proto`.

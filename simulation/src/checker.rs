@@ -1,13 +1,10 @@
 //! What must hold: one property per file. A checker looks at what clients saw or at what is stored, never at how the
 //! product came to it.
 
-pub mod acknowledged_is_durable;
 pub mod bank;
 pub mod counter;
-pub mod feed_is_complete;
 pub mod feed_replays_table;
 pub mod index_equals_table;
-pub mod index_matches_table;
 pub mod linearizable;
 pub mod list_append;
 pub mod names_agree;

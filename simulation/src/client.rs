@@ -30,7 +30,7 @@ use crate::term::Term;
 pub struct Micros(pub u64);
 
 /// One of the nodes a client may connect to, counted from zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeIndex(pub usize);
 
 /// A client of the run.

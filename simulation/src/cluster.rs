@@ -1,33 +1,38 @@
 //! A run of a cluster: whole nodes on simulated machines, stepped by turmoil on one thread and on virtual time, with clients,
 //! faults, and checks at each step and at the end.
 
+mod digest;
+mod disks;
+pub mod ending;
 pub mod fault;
 pub mod observe;
 pub mod plan;
+pub mod probes;
 pub mod rare;
 pub mod run;
 pub mod scenario;
 mod wires;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use photondb_storage::disk::simulated::Latency;
+use photondb_storage::fault::probe::take_reached;
 use turmoil::{Builder, Sim};
 
 use crate::buggify::Dice;
 use crate::checker::raft::RaftCheckers;
 use crate::checker::storage_verifies;
 use crate::client::{Micros, NodeIndex};
+use crate::judge::Judge;
 use crate::machine::{CLUSTER_PORT, End, Machine};
 use crate::network::SimulatedNet;
-use crate::observation::Snapshot;
+use crate::observation::{Role, Snapshot};
 use crate::peers::Post;
 use crate::random::Random;
-use crate::site::Judge;
 use crate::trace::Trace;
 use fault::{Fault, Place, Timed};
 use observe::Observer;
@@ -59,7 +64,10 @@ pub struct Cluster<'a> {
     post: Option<Post>,
     trace: Trace,
     judge: Judge,
-    now: Rc<Cell<Duration>>,
+    /// The virtual time, in microseconds.
+    now: Arc<AtomicU64>,
+    /// What each disk had been asked at the last step.
+    disks: Vec<u64>,
     latency_max: Duration,
     observers: Vec<Option<Observer>>,
     raft: RaftCheckers,
@@ -94,13 +102,21 @@ fn client_address(client: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1 + u8::try_from(client).expect("a run has a few clients")))
 }
 
+/// The clients' ends of connections to a machine.
+fn clients_of(machine: &Machine, plan: &ClusterPlan, trace: &Trace) -> SimulatedNet {
+    SimulatedNet::new(&format!("client of {}", machine.name()), plan.write_bytes_max, trace.clone())
+}
+
 impl<'a> Cluster<'a> {
     /// All machines started, with empty disks.
     pub fn new(plan: &ClusterPlan, print: bool) -> Cluster<'a> {
+        // Another run of this process may have left some.
+        drop(take_reached());
         let mut random = Random::new(plan.seed);
-        let now = Rc::new(Cell::new(Duration::ZERO));
+        let now = Arc::new(AtomicU64::new(0));
         let stepped = now.clone();
-        let trace = Trace::new(move || turmoil::sim_elapsed().unwrap_or_else(|| stepped.get()), print);
+        let between_steps = move || Duration::from_micros(stepped.load(Ordering::Relaxed));
+        let trace = Trace::new(move || turmoil::sim_elapsed().unwrap_or_else(&between_steps), print);
         let mut sim = Builder::new()
             .rng_seed(random.bits())
             .epoch(SystemTime::UNIX_EPOCH)
@@ -113,19 +129,22 @@ impl<'a> Cluster<'a> {
             .build();
         let post = match plan.transport {
             Transport::Connections => None,
-            Transport::Messages(manners) => Some(Post::new(random.fork(), manners)),
+            Transport::Messages(manners) => Some(Post::new(random.fork(), manners, trace.clone())),
         };
         let places: Vec<IpAddr> = (0..plan.machines.len()).map(address).collect();
         let mut machines = Vec::new();
         for (place, machine) in plan.machines.iter().enumerate() {
             let others: Vec<IpAddr> = places.iter().copied().filter(|other| *other != places[place]).collect();
-            let net = SimulatedNet::new(plan.write_bytes_max);
             let name = format!("n{}", place + 1);
+            let net = SimulatedNet::new(&name, plan.write_bytes_max, trace.clone());
             if let Some(post) = &post {
                 post.put_address(format!("{}:{CLUSTER_PORT}", places[place]), place);
             }
             let own_post = post.clone().map(|post| (post, place));
             let machine = Machine::new(&name, places[place], &others, machine, net, own_post, &mut random);
+            if print {
+                machine.disk().trace_calls();
+            }
             let software = machine.clone();
             sim.host(places[place], move || {
                 let machine = software.clone();
@@ -143,13 +162,14 @@ impl<'a> Cluster<'a> {
         Cluster {
             sim,
             power: vec![Power::On; machines.len()],
-            drivers: machines.iter().map(|_| SimulatedNet::new(plan.write_bytes_max)).collect(),
+            drivers: machines.iter().map(|machine| clients_of(machine, plan, &trace)).collect(),
             machines,
             faults,
             lasting: Vec::new(),
             wires: Wires::new(places, post.clone()),
             post,
             judge: Judge::new(trace.clone()),
+            disks: vec![0; plan.machines.len()],
             trace,
             now,
             observers: plan.machines.iter().map(|_| None).collect(),
@@ -196,7 +216,7 @@ impl<'a> Cluster<'a> {
 
     /// The virtual time.
     pub fn now(&self) -> Duration {
-        self.now.get()
+        Duration::from_micros(self.now.load(Ordering::Relaxed))
     }
 
     /// A step of virtual time: faults begin and end, then everybody runs. Gives whether every client is done.
@@ -217,7 +237,9 @@ impl<'a> Cluster<'a> {
             true
         });
         self.dice.wake(false);
-        self.now.set(self.sim.elapsed());
+        let elapsed = u64::try_from(self.sim.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.now.store(elapsed, Ordering::Relaxed);
+        self.trace_disks();
         self.observe();
         done
     }
@@ -229,7 +251,7 @@ impl<'a> Cluster<'a> {
 
     /// From here on things go wrong.
     pub fn release_faults(&mut self) {
-        self.faults_from.get_or_insert(self.now.get());
+        self.faults_from.get_or_insert(self.now());
     }
 
     /// How often each kind of fault has struck.
@@ -244,7 +266,10 @@ impl<'a> Cluster<'a> {
 
     /// Rare paths, and how often they were taken.
     pub fn reached(&self) -> BTreeMap<String, u64> {
-        self.rare.counts()
+        let mut counts = self.rare.counts();
+        counts.insert(rare::COMPARED.to_owned(), self.raft.digests_compared());
+        counts.extend(take_reached().into_iter().map(|(name, count)| (name.to_owned(), count)));
+        counts
     }
 
     /// Ends every process, and checks what is on the disks.
@@ -264,7 +289,7 @@ impl<'a> Cluster<'a> {
     /// Looks at what the members of Raft groups have come to.
     fn observe(&mut self) {
         let mut snapshot =
-            Snapshot { at: Micros(u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX)), changed: Vec::new() };
+            Snapshot { at: Micros(u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX)), ..Snapshot::default() };
         for at in 0..self.machines.len() {
             if let Some(living) = self.machines[at].take_living() {
                 self.observers[at] = Some(Observer::new(NodeIndex(at), living));
@@ -272,17 +297,26 @@ impl<'a> Cluster<'a> {
             if self.power[at] == Power::On
                 && let Some(observer) = &mut self.observers[at]
             {
-                snapshot.changed.extend(observer.look());
+                snapshot.changed.extend(observer.look(snapshot.at));
+                snapshot.unread.extend(observer.take_unread());
             }
         }
-        if snapshot.changed.is_empty() {
+        if snapshot.changed.is_empty() && snapshot.unread.is_empty() {
             return;
         }
         for seen in &snapshot.changed {
-            self.trace.event(format_args!("{seen:?}"));
+            self.trace.note(seen, format_args!("{seen:?}"));
             self.rare.look(seen);
         }
         self.judge.take(self.raft.step(&snapshot));
+        for seen in snapshot.changed.iter().filter(|seen| seen.role == Role::Leader) {
+            // A leader that has applied an entry has answered for it.
+            if let Some((term, index)) =
+                seen.applied.and_then(|applied| self.raft.entry(seen.group, seen.member, applied))
+            {
+                self.raft.acknowledged(seen.group, term, index);
+            }
+        }
     }
 
     /// No fault any more: links are whole, disks have room, every process runs.

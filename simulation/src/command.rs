@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::buggify::Point;
 use crate::cluster::plan::ClusterPlan;
-use crate::cluster::rare::PROBES;
+use crate::cluster::rare;
 use crate::shrink;
 use crate::sweep::{Finding, RunRecord, Summary, Sweep};
 
@@ -27,8 +27,18 @@ const FINDINGS_TOLD: usize = 3;
 /// Characters of a finding.
 const EVIDENCE_TOLD: usize = 600;
 
+/// How the program ends when nobody reads what it prints: as by SIGPIPE.
+const READER_GONE: i32 = 128 + 13;
+
 /// Between two looks at whether a run has ended.
 const LOOK_PERIOD: Duration = Duration::from_millis(5);
+
+/// Prints a line. When nobody reads any more (`| head`), the program ends: there is no one left to tell.
+pub fn say(line: impl fmt::Display) {
+    if writeln!(std::io::stdout().lock(), "{line}").is_err() {
+        std::process::exit(READER_GONE);
+    }
+}
 
 /// What of runs is not left to their seeds.
 #[derive(Clone, Debug, Default)]
@@ -146,19 +156,19 @@ pub fn sweep(sweeping: &Sweeping, length: &Length) -> anyhow::Result<Summary> {
             writeln!(out, "{line}").context("the file for records")?;
         }
     }
-    Ok(sweep.into_inner().summary(&PROBES, u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)))
+    Ok(sweep.into_inner().summary(&rare::all(), u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)))
 }
 
 fn tell(record: &RunRecord, length: &Length) {
     for Finding { property, evidence } in record.violations.iter().take(FINDINGS_TOLD) {
         let evidence: String = evidence.chars().take(EVIDENCE_TOLD).collect();
-        println!("FAILED: seed {} of {}: {property} does not hold: {evidence}", record.seed, record.scenario);
+        say(format_args!("FAILED: seed {} of {}: {property} does not hold: {evidence}", record.seed, record.scenario));
     }
     if record.violations.len() > FINDINGS_TOLD {
-        println!("  and {} more", record.violations.len() - FINDINGS_TOLD);
+        say(format_args!("  and {} more", record.violations.len() - FINDINGS_TOLD));
     }
     if !record.violations.is_empty() {
-        println!("  repeat: {}", length.repeat_command(record.seed));
+        say(format_args!("  repeat: {}", length.repeat_command(record.seed)));
     }
 }
 
@@ -267,5 +277,5 @@ pub fn report(files: &[PathBuf]) -> anyhow::Result<Summary> {
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         sweep.add_lines(&text).with_context(|| format!("{} holds no records of runs", file.display()))?;
     }
-    Ok(sweep.summary(&PROBES, 0))
+    Ok(sweep.summary(&rare::all(), 0))
 }

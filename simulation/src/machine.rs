@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use crate::cluster::fault::Place;
 use crate::cluster::observe::Living;
 use crate::cluster::plan::MachinePlan;
+use crate::disk::as_seen_by_node;
 use crate::ended::Ended;
 use crate::network::SimulatedNet;
 use crate::peers::Post;
@@ -193,7 +194,7 @@ impl Machine {
             random: Arc::new(SeededRandom::new(random.bits())),
             net: Arc::new(self.inner.net.clone()),
             threads: Arc::new(OneThread { disk: self.inner.disk.clone() }),
-            disk: Some(Arc::new(self.inner.disk.clone())),
+            disk: Some(as_seen_by_node(&self.inner.disk, self.inner.plan.honesty)),
             raft: RaftOptions {
                 clock_rate: 1.0 + self.inner.plan.skew.rate_ppm as f64 / 1e6,
                 blocking: Blocking::Here,

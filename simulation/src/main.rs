@@ -9,9 +9,7 @@ use clap::{Parser, Subcommand};
 use photondb_simulation::buggify;
 use photondb_simulation::cluster::plan::{self, ClusterPlan};
 use photondb_simulation::cluster::run;
-use photondb_simulation::command::{self, Length, Sweeping};
-use photondb_simulation::scenario::Scenario;
-use photondb_simulation::{Plan, Workload};
+use photondb_simulation::command::{self, Length, Sweeping, say};
 
 #[derive(Parser)]
 #[command(about = "A cluster under simulated faults, from one number")]
@@ -59,19 +57,8 @@ enum Command {
     /// Puts records of runs together: faults survived, rare paths, virtual hours.
     Report {
         /// Files that `run --out` has written.
+        #[arg(required = true)]
         files: Vec<PathBuf>,
-    },
-    /// Runs one node alone, through crashes and full disks, and prints every event.
-    Node {
-        /// The seed.
-        seed: u64,
-        /// Virtual seconds.
-        #[arg(long, default_value_t = 10)]
-        seconds: u64,
-        /// A workload (register, counter, index_agrees, feed_follows), or the name of a scenario, whose own seed and length
-        /// then count. The seed draws a workload when none is given.
-        #[arg(long)]
-        scenario: Option<String>,
     },
     /// Runs one seed and prints its record.
     #[command(hide = true)]
@@ -108,14 +95,18 @@ impl Shape {
         if let Some(name) = &self.workload
             && plan::named(name).is_none()
         {
-            bail!("there is no workload {name}; there are {}", plan::WORKLOADS.join(", "));
+            bail!("--workload {name}: there is no such workload; there are {}", plan::WORKLOADS.join(", "));
         }
         if let Some(machines) = self.machines
             && !(1..=plan::MACHINES_MAX).contains(&machines)
         {
-            bail!("a cluster has 1 to {} machines", plan::MACHINES_MAX);
+            bail!("--machines {machines}: a cluster has 1 to {}", plan::MACHINES_MAX);
         }
-        let number = |text: &str| text.trim().parse::<usize>().with_context(|| format!("{text:?} is no number"));
+        let number = |text: &str| {
+            text.trim()
+                .parse::<usize>()
+                .with_context(|| format!("--faults takes numbers separated by commas, or none; {text:?} is neither"))
+        };
         let faults = match self.faults.as_deref() {
             None => None,
             Some("none") => Some(Vec::new()),
@@ -138,46 +129,53 @@ impl Shape {
     }
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    match carry_out() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Whoever asked made a mistake, or the machine did: where in the program that was noticed helps nobody.
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether everything held. Errors: it could not be done.
+fn carry_out() -> anyhow::Result<bool> {
     let good = match Arguments::parse().command {
         Command::Run { seeds, jobs, budget_seconds, out, shape } => {
             let budget = budget_seconds.map(Duration::from_secs);
             let sweeping =
                 Sweeping { program: this_program()?, seeds: seeds_of(&seeds)?, jobs: jobs.max(1), budget, out };
             let summary = command::sweep(&sweeping, &shape.length()?)?;
-            print!("{summary}");
+            say(summary.to_string().trim_end());
             summary.is_good()
         }
         Command::Replay { seed, shape } => {
             let plan = shape.length()?.plan(seed);
             print_plan(&plan);
             let record = run::run(&plan, true);
-            println!("{}", record.to_line());
+            say(record.to_line());
             record.violations.is_empty()
         }
         Command::Shrink { seed, runs, shape } => {
             let smallest = command::shrink_faults(&this_program()?, seed, &shape.length()?, runs)?;
-            println!("{smallest}");
+            say(smallest);
             true
         }
         Command::Report { files } => {
             let summary = command::report(&files)?;
-            print!("{summary}");
+            say(summary.to_string().trim_end());
             summary.is_good()
-        }
-        Command::Node { seed, seconds, scenario } => {
-            let plan = node_plan(seed, Duration::from_secs(seconds), scenario.as_deref())?;
-            let report = photondb_simulation::run(&plan, true);
-            report.violations.iter().for_each(|violation| println!("FAILED: {violation}"));
-            report.violations.is_empty()
         }
         Command::One { seed, shape } => {
             let record = run::run(&shape.length()?.plan(seed), false);
-            println!("{}", record.to_line());
+            say(record.to_line());
             true
         }
     };
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(good)
 }
 
 fn this_program() -> anyhow::Result<PathBuf> {
@@ -185,32 +183,27 @@ fn this_program() -> anyhow::Result<PathBuf> {
 }
 
 fn print_plan(plan: &ClusterPlan) {
-    println!("seed {}: {} on {} machines, {:?}", plan.seed, plan.workload, plan.machines.len(), plan.transport);
+    let (seed, machines) = (plan.seed, plan.machines.len());
+    say(format_args!("seed {seed}: {} on {machines} machines, {:?}", plan.workload, plan.transport));
     for point in &plan.points {
-        println!("  often: {} ({})", point.what, point.name);
+        say(format_args!("  often: {} ({})", point.what, point.name));
     }
     for (number, fault) in plan.faults.iter().enumerate() {
-        println!("  fault {number}: at {:.3} s {fault}", fault.at.as_secs_f64());
+        say(format_args!("  fault {number}: at {:.3} s {fault}", fault.at.as_secs_f64()));
     }
-}
-
-fn node_plan(seed: u64, duration: Duration, name: Option<&str>) -> anyhow::Result<Plan> {
-    let Some(name) = name else { return Ok(Plan::draw(seed, None, duration)) };
-    if let Some(scenario) = Scenario::named(name) {
-        return Ok(scenario.plan());
-    }
-    let workload = Workload::named(name).with_context(|| format!("there is no workload or scenario {name}"))?;
-    Ok(Plan::draw(seed, Some(workload), duration))
 }
 
 /// So many fresh seeds, or those of a range.
 fn seeds_of(text: &str) -> anyhow::Result<Vec<u64>> {
+    let wanted = || format!("--seeds takes a number of fresh seeds, or A..B (without B), not {text:?}");
     if let Some((from, to)) = text.split_once("..") {
-        let (from, to): (u64, u64) = (from.parse().context("the first seed")?, to.parse().context("the last seed")?);
+        let (from, to): (u64, u64) = (from.parse().with_context(wanted)?, to.parse().with_context(wanted)?);
+        if from >= to {
+            bail!("--seeds {text}: there is no seed from {from} on before {to}");
+        }
         return Ok((from..to).collect());
     }
-    let count: u64 =
-        text.parse().with_context(|| format!("--seeds takes a number of fresh seeds, or A..B, not {text:?}"))?;
+    let count: u64 = text.parse().with_context(wanted)?;
     let first = command::fresh_seed();
     Ok((0..count).map(|number| first.wrapping_add(number)).collect())
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
@@ -13,18 +14,31 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use turmoil::net::{TcpListener, TcpStream};
 
+use crate::trace::Trace;
+
 /// The network as one machine sees it. Clones are the same.
 #[derive(Clone)]
 pub struct SimulatedNet {
     breaks: Arc<watch::Sender<u64>>,
     /// Bytes that one write takes at most: less than a frame, so that a connection breaks in the middle of one.
     write_bytes_max: usize,
+    trace: Trace,
+    /// Whose it is.
+    name: Arc<str>,
+    /// Connections opened so far.
+    opened: Arc<AtomicU64>,
 }
 
 impl SimulatedNet {
-    /// A network in which one write takes so many bytes at most.
-    pub fn new(write_bytes_max: usize) -> SimulatedNet {
-        SimulatedNet { breaks: Arc::new(watch::Sender::new(0)), write_bytes_max: write_bytes_max.max(1) }
+    /// The network of `name`, in which one write takes so many bytes at most. What passes goes into `trace`.
+    pub fn new(name: &str, write_bytes_max: usize, trace: Trace) -> SimulatedNet {
+        SimulatedNet {
+            breaks: Arc::new(watch::Sender::new(0)),
+            write_bytes_max: write_bytes_max.max(1),
+            trace,
+            name: name.into(),
+            opened: Arc::default(),
+        }
     }
 
     /// Breaks every connection that is open now.
@@ -38,7 +52,8 @@ impl SimulatedNet {
             // An error means that the machine's network is gone altogether.
             let _ = breaks.changed().await;
         });
-        Box::new(Breakable { stream: Some(stream), broken, write_bytes_max: self.write_bytes_max })
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        Box::new(Breakable { stream: Some(stream), broken, net: self.clone(), number })
     }
 }
 
@@ -91,7 +106,9 @@ impl Incoming for Accepted {
 struct Breakable {
     stream: Option<TcpStream>,
     broken: Pin<Box<dyn Future<Output = ()> + Send>>,
-    write_bytes_max: usize,
+    net: SimulatedNet,
+    /// Which of the machine's connections.
+    number: u64,
 }
 
 impl Breakable {
@@ -101,18 +118,33 @@ impl Breakable {
         }
         self.stream.as_mut().ok_or_else(|| io::ErrorKind::ConnectionReset.into())
     }
+
+    fn trace(&self, what: &'static str, bytes: &[u8]) {
+        let (name, number) = (&*self.net.name, self.number);
+        let text = format_args!("{name} {what} {} bytes over its connection {number}", bytes.len());
+        self.net.trace.note(&(name, number, what, bytes), text);
+    }
 }
 
 impl AsyncRead for Breakable {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.whole(cx)?).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(self.whole(cx)?).poll_read(cx, buffer);
+        if read.is_ready() {
+            self.trace("reads", &buffer.filled()[before..]);
+        }
+        read
     }
 }
 
 impl AsyncWrite for Breakable {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let taken = bytes.len().min(self.write_bytes_max);
-        Pin::new(self.whole(cx)?).poll_write(cx, &bytes[..taken])
+        let taken = bytes.len().min(self.net.write_bytes_max);
+        let written = Pin::new(self.whole(cx)?).poll_write(cx, &bytes[..taken]);
+        if let Poll::Ready(Ok(count)) = written {
+            self.trace("writes", &bytes[..count]);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,27 +6,27 @@ use std::collections::BTreeSet;
 use crate::client::{Micros, NodeIndex};
 
 /// A Raft group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u64);
 
 /// A member of a group; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u64);
 
 /// A term.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);
 
 /// A place in a log, from zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub u64);
 
 /// How often the process of a node has been started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Boot(pub u64);
 
 /// An entry, as the rest of the log sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// Where.
     pub index: Index,
@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 /// What a member is in its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// It leads.
     Leader,
@@ -50,7 +50,7 @@ pub enum Role {
 }
 
 /// One member of one group, as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observation {
     /// Of which group.
     pub group: GroupId,
@@ -91,4 +91,7 @@ pub struct Snapshot {
     pub at: Micros,
     /// Members of which something changed. More is allowed, and costs.
     pub changed: Vec<Observation>,
+    /// Members of which something changed that could not be read: a disk has just failed under them. What their logs took
+    /// since they were seen the last time shows when they are seen again.
+    pub unread: Vec<(GroupId, MemberId)>,
 }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::fault::Place;
 use crate::random::Random;
+use crate::trace::Trace;
 
 /// Messages of an exchange that wait for their reader.
 const EXCHANGE_MESSAGES_WAITING: usize = 16;
@@ -42,6 +43,7 @@ pub struct Post(Arc<Mutex<Office>>);
 
 struct Office {
     random: Random,
+    trace: Trace,
     manners: Manners,
     /// Where each node is, by what it listens on and by who it is.
     addresses: BTreeMap<String, Place>,
@@ -110,9 +112,10 @@ impl Parcel {
 
 impl Post {
     /// Nobody is known yet.
-    pub fn new(random: Random, manners: Manners) -> Post {
+    pub fn new(random: Random, manners: Manners, trace: Trace) -> Post {
         Post(Arc::new(Mutex::new(Office {
             random,
+            trace,
             manners,
             addresses: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -155,7 +158,14 @@ impl Post {
 
 impl Office {
     /// How long a message takes; `None`: it is lost.
-    fn delay(&mut self, from: Place, to: Place) -> Option<Duration> {
+    fn delay(&mut self, from: Place, to: Place, body: &[u8]) -> Option<Duration> {
+        let delay = self.draw_delay(from, to);
+        let text = format_args!("n{} sends {} bytes to n{}, which take {delay:?}", from + 1, body.len(), to + 1);
+        self.trace.note(&(from, to, delay, body), text);
+        delay
+    }
+
+    fn draw_delay(&mut self, from: Place, to: Place) -> Option<Duration> {
         let Manners { micros_min, micros_max, lost_one_of, late_one_of, .. } = self.manners;
         let way = self.ways.get(&(from, to)).copied().unwrap_or_default();
         self.sent += 1;
@@ -208,17 +218,17 @@ impl Letters {
     }
 
     /// Where `to` is, who takes what comes there, and how long that is under way; no time: it is lost.
-    fn way_to(&self, to: Peer) -> Result<(Place, Inbox, Option<Duration>), PeerError> {
+    fn way_to(&self, to: Peer, body: &[u8]) -> Result<(Place, Inbox, Option<Duration>), PeerError> {
         let mut office = self.post.0.lock();
         let place = *office.nodes.get(&to).ok_or_else(|| PeerError::NotSent("its address is not known".to_owned()))?;
-        let delay = office.delay(self.place, place);
+        let delay = office.delay(self.place, place, body);
         let inbox = office.boxes.get(&place).filter(|inbox| inbox.me == to).cloned();
         Ok((place, inbox.ok_or_else(nobody)?, delay))
     }
 
     async fn carry(self, to: Peer, service: Service, body: Bytes) -> Result<Bytes, PeerError> {
         let from = self.me()?;
-        let (place, inbox, delay) = self.way_to(to)?;
+        let (place, inbox, delay) = self.way_to(to, &body)?;
         let Some(delay) = delay else { return std::future::pending().await };
         let (answer, answered) = oneshot::channel();
         if self.post.0.lock().is_doubled() {
@@ -228,7 +238,12 @@ impl Letters {
         let content = Content::Request(Some(answer));
         inbox.parcels.send(Parcel { delay, from, service, body, content }).map_err(|_| nobody())?;
         let answered = answered.await;
-        let back = self.post.0.lock().delay(place, self.place);
+        let said = match &answered {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(reason)) => reason.as_bytes(),
+            Err(_) => &[],
+        };
+        let back = self.post.0.lock().delay(place, self.place, said);
         let Some(delay) = back else { return std::future::pending().await };
         sleep(delay).await;
         match answered {
@@ -240,7 +255,7 @@ impl Letters {
 
     async fn converse(self, to: Peer, service: Service, body: Bytes) -> Result<Exchange, PeerError> {
         let from = self.me()?;
-        let (place, inbox, delay) = self.way_to(to)?;
+        let (place, inbox, delay) = self.way_to(to, &body)?;
         let delay = delay.ok_or_else(|| PeerError::NotSent("nobody answers".to_owned()))?;
         let (send, there) = mpsc::channel(EXCHANGE_MESSAGES_WAITING);
         let (received, receive) = mpsc::channel(EXCHANGE_MESSAGES_WAITING);
@@ -265,7 +280,7 @@ impl Peers for Letters {
             let unknown = || PeerError::NotSent(format!("nobody is at {address}"));
             let place = *letters.post.0.lock().addresses.get(&address).ok_or_else(unknown)?;
             for (from, to) in [(letters.place, place), (place, letters.place)] {
-                let delay = letters.post.0.lock().delay(from, to);
+                let delay = letters.post.0.lock().delay(from, to, address.as_bytes());
                 let Some(delay) = delay else { return std::future::pending().await };
                 sleep(delay).await;
             }

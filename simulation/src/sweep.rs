@@ -191,12 +191,13 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hours = self.virtual_us as f64 / 3.6e9;
-        writeln!(
-            formatter,
-            "{} seeds, {hours:.2} virtual hours, {:.2} seeds a second",
-            self.runs,
-            self.runs_per_second()
-        )?;
+        let (rate, of) = match self.elapsed_us {
+            // Records say how long each run took, and not how many went on at once.
+            0 => (self.runs as f64 / (self.took_us.max(1) as f64 / 1e6), " of processor time"),
+            _ => (self.runs_per_second(), ""),
+        };
+        writeln!(formatter, "{} seeds, {hours:.2} virtual hours, {rate:.2} seeds a second{of}", self.runs)?;
+        writeln!(formatter, "{} faults survived", self.faults.values().sum::<u64>())?;
         writeln!(formatter, "{:.1} virtual seconds a second of processor time", self.speed())?;
         let tables = [
             ("operations", &self.operations),

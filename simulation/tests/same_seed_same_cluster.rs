@@ -36,11 +36,12 @@ fn the_same_seed_gives_the_same_trace_in_another_process() {
     assert!(hashes.len() > 3, "another seed gives another trace");
 }
 
-/// The program in the profile of releases.
+/// The program in the profile of releases, built beside everything else.
 fn build_optimised() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]).current_dir(manifest);
+    cargo.arg("--target-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("optimised"));
     let output = cargo.output().expect("cargo starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();

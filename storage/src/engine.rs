@@ -393,6 +393,7 @@ impl Engine {
         {
             let memory = &inner.ambient.memory;
             if failure.is_full() || memory.dirty() > DIRTY_FACTOR_MAX * memory.dirty_max() {
+                crate::probe!("write refused while pages cannot be written");
                 return Err(failure);
             }
         }
@@ -420,7 +421,9 @@ impl Engine {
         let report = match checkpointer.as_mut() {
             Some(checkpointer) => {
                 checkpointer.to_drop.extend(dropped);
-                checkpointer.run(&sets, &inner.ambient, &inner.wal, inner.options.compression, reach)?
+                let run = checkpointer.run(&sets, &inner.ambient, &inner.wal, inner.options.compression, reach);
+                crate::probe!("checkpoint overtaken by a crash or a failing disk", run.is_err());
+                run?
             }
             None => self.checkpoint_in_memory(&sets),
         };

@@ -4,6 +4,7 @@
 //!   time through the registry of the crate `fail`; the whole process has it then. [`MUTANTS`] lists those of this crate.
 //! - `buggify!("name")` is a rare but right behaviour made frequent: a tiny buffer, a forced retry, an early checkpoint, a
 //!   pause (the name is FoundationDB's). A simulator says with its [`Dice`] which of them happen, and when.
+//! - `probe!("name")` counts that a rare path was taken ([`probe`]).
 //!
 //! Without the feature `fault-points` both are the constant `false`, and nothing of them is left in the program. Crates
 //! above use these too, and what they ask is decided by the feature of this crate: whoever runs simulations turns it on. The
@@ -31,6 +32,8 @@ pub const MUTANTS: [Mutant; 10] = [
     Mutant { name: "purge-past-checkpoint", what: "the log may be purged beyond what a superblock has" },
     Mutant { name: "ignore-checksum", what: "a page is served whose checksum does not hold" },
 ];
+
+pub mod probe;
 
 #[cfg(feature = "fault-points")]
 pub use switched::{Dice, is_on, roll, set_dice, switch_on};

@@ -86,7 +86,10 @@ impl Superblocks {
         match (first, second) {
             (Ok(a), Ok(b)) if a.generation >= b.generation => Ok(Found { newest: a, older: Some(b) }),
             (Ok(a), Ok(b)) => Ok(Found { newest: b, older: Some(a) }),
-            (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(Found { newest: one, older: None }),
+            (Ok(one), Err(_)) | (Err(_), Ok(one)) => {
+                crate::probe!("one of the two superblocks is torn");
+                Ok(Found { newest: one, older: None })
+            }
             (Err(a), Err(b)) => {
                 Err(StorageError::NoSuperblock { detail: format!("slot 0: {}, slot 1: {}", a.detail(), b.detail()) })
             }

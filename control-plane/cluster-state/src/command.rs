@@ -7,8 +7,8 @@ use photondb_proto::{DatabaseId, IndexId, KeyRange, MemberId, NodeId, ShardId, T
 use crate::membership::{Address, Incarnation, Liveness};
 use crate::schema::{Compression, Durability, WriteAcks};
 use crate::shard::{Generation, Placement, Reached, Role};
-use crate::state::ClusterId;
 use crate::users::{Credentials, Scope};
+use photondb_proto::ClusterId;
 
 /// A shard to be made: the state numbers it and its members.
 #[derive(Clone, Debug, PartialEq, Eq)]

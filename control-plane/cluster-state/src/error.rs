@@ -4,7 +4,7 @@ use std::fmt;
 
 use photondb_proto::{DatabaseId, MemberId, NodeId, ShardId, TableId};
 
-use crate::state::ClusterId;
+use photondb_proto::ClusterId;
 
 /// What a name was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,8 @@ pub use command::{Change, Command, NewShard, PermissionChange, Response, TableSe
 pub use error::{NameKind, StateError};
 pub use format::FormatError;
 pub use membership::{Address, Incarnation, Liveness, Node};
+pub use photondb_proto::ClusterId;
 pub use schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 pub use shard::{Founder, Generation, Member, Placement, Reached, Role, Shard};
-pub use state::{ClusterId, ClusterState, META_FOUNDER};
+pub use state::{ClusterState, META_FOUNDER};
 pub use users::{ADMIN, Credentials, Permission, Permissions, Scope, User};

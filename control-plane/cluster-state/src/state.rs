@@ -1,26 +1,14 @@
 //! The state, and how to look things up in it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use photondb_proto::{DatabaseId, MemberId, NodeId, ShardId, TableId};
+use photondb_proto::{ClusterId, DatabaseId, MemberId, NodeId, ShardId, TableId};
 
 use crate::membership::Node;
 use crate::schema::{Database, Table};
 use crate::shard::Shard;
 use crate::users::{ADMIN, Permission, Permissions, Scope, User};
-
-/// The id of a cluster, a UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(pub u128);
-
-impl fmt::Display for ClusterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Written as every other UUID is.
-        NodeId(self.0).fmt(f)
-    }
-}
 
 /// The founder's member of the group that holds this state. Every other member id comes from the state's own counter.
 pub const META_FOUNDER: MemberId = MemberId(1);

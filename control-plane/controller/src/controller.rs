@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use photondb_cluster_state::{ClusterState, Command, FormatError, Incarnation, Response, StateError};
+use photondb_cluster_state::{ClusterId, ClusterState, Command, FormatError, Incarnation, Response, StateError};
 use photondb_consensus::{Group, LogPosition, Term};
 use photondb_proto::NodeId;
 use photondb_runtime::peers::{PeerError, Serve};
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) heard: Mutex<Heard>,
     /// What answers for this node's replicas.
     pub(crate) replicas: OnceLock<Arc<dyn Serve>>,
+    /// The cluster that this node was told to found.
+    pub(crate) wish: Mutex<Option<ClusterId>>,
     /// What its start waits for.
     pub(crate) waiting: Waiting,
 }
@@ -75,6 +77,7 @@ impl Controller {
             carried_out: Mutex::default(),
             heard: Mutex::default(),
             replicas: OnceLock::new(),
+            wish: Mutex::default(),
             waiting: Waiting::default(),
         };
         Ok(Controller { inner: Arc::new(inner) })

@@ -65,6 +65,7 @@ async fn propose(inner: &Inner, term: Term, command: Command) -> bool {
     match inner.propose_here(term, command.encode().into()).await {
         Ok(_) => true,
         Err(error) => {
+            photondb_storage::probe!("what was planned could not be proposed");
             tracing::warn!(%error, ?command, "what was planned could not be proposed");
             false
         }

@@ -66,6 +66,8 @@ pub struct Registration {
     pub tags: BTreeSet<String>,
     /// Where it listens.
     pub addresses: Vec<Address>,
+    /// What becomes of a state that this node founds, before it is anybody's: the first password.
+    pub founding: Vec<Command>,
 }
 
 impl Registration {
@@ -87,7 +89,8 @@ impl Registration {
 pub enum Begin {
     /// It founds a cluster of one.
     Found,
-    /// It asks these to take it in ("host:port" each), for ever.
+    /// It asks these to take it in ("host:port" each), for ever, or until it is told to found a cluster
+    /// ([`Controller::initialize`](crate::Controller::initialize)).
     Join(Vec<String>),
 }
 

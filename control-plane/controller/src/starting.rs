@@ -27,15 +27,20 @@ use crate::service::others;
 impl Controller {
     /// Starts this node's member of the cluster state's group and registers the node. When this returns the state has
     /// everything that was acknowledged before the registration. Waits for as long as nobody can register it: until then
-    /// a node must show its data to nobody, for its directory may be a copy (DESIGN section 4, "Identity").
+    /// a node must show its data to nobody, for its directory may be a copy (DESIGN section 4, "Identity"). Gives whether this
+    /// start founded the cluster.
     ///
     /// Errors: [`StateError::OtherCluster`] when the state is another cluster's, [`StateError::StaleBoot`] when the
     /// directory is a copy or was set back; of a node that is alone, that its log is damaged.
-    pub async fn start(&self, begin: Begin) -> Result<(), ControllerError> {
+    pub async fn start(&self, begin: Begin) -> Result<bool, ControllerError> {
         let inner = &self.inner;
         let contacts = begin.contacts();
         inner.place_peers(&inner.known_state());
         let group = match (inner.member_here(), &begin) {
+            // A founder that lost power before it belonged to a cluster waits again.
+            (Some(META_FOUNDER), Begin::Join(_)) if inner.parts.engine.identity().cluster.is_none() => {
+                inner.be_taken_in(contacts).await?
+            }
             (Some(member), _) => inner.go_on(member, contacts).await?,
             (None, Begin::Found) => inner.go_on(META_FOUNDER, contacts).await?,
             (None, Begin::Join(_)) => inner.be_taken_in(contacts).await?,
@@ -46,17 +51,50 @@ impl Controller {
         inner.parts.executor.spawn(leading::lead(Arc::downgrade(inner)));
         inner.parts.executor.spawn(beating::beat(Arc::downgrade(inner)));
         inner.parts.executor.spawn(place_peers(self.clone()));
+        let mut founded = false;
         if alone {
             group.wait_leading(BOOTSTRAP_WAIT).await?;
-            let cluster = inner.me.cluster;
+            let cluster = ClusterId(inner.parts.engine.identity().cluster.unwrap_or(inner.me.cluster.0));
+            let is = self.state().cluster();
+            founded = is.is_none() && group.member() == META_FOUNDER;
+            if founded {
+                // All of it again if the power is lost between: nobody belongs to a cluster that is not founded.
+                for command in inner.me.founding.clone() {
+                    self.propose(command).await?;
+                }
+            }
             // Found answers both questions: a new cluster gets this id, an old one is compared with it.
-            if matches!(begin, Begin::Found) && self.state().cluster() != Some(cluster) {
+            if founded || matches!(begin, Begin::Found) && is != Some(cluster) {
                 self.propose(Command::Found { cluster }).await?;
             }
         }
         inner.register(contacts).await?;
         inner.waiting.end();
-        inner.keep_ids_apart().await
+        inner.keep_ids_apart().await?;
+        Ok(founded)
+    }
+
+    /// Tells a node that waits to be taken in to found the cluster of this id instead, unless one of those it asks belongs to a
+    /// cluster already; returns when the node belongs to one. Told again it succeeds again, whatever happened between.
+    ///
+    /// Errors: [`StateError::OtherCluster`] when it belongs, or was told to belong, to another one.
+    pub async fn initialize(&self, cluster: ClusterId) -> Result<(), ControllerError> {
+        let inner = &self.inner;
+        let other = |is: ClusterId| ControllerError::from(StateError::OtherCluster { is, asked: cluster });
+        if let Some(is) = inner.parts.engine.identity().cluster.map(ClusterId).filter(|is| *is != cluster) {
+            return Err(other(is));
+        }
+        let wished = *inner.wish.lock().get_or_insert(cluster);
+        if wished != cluster {
+            return Err(other(wished));
+        }
+        let mut states = inner.replicated.watch();
+        let founded =
+            states.wait_for(|state| state.cluster().is_some()).await.map_err(|_| ControllerError::NotStarted)?;
+        match founded.cluster() {
+            Some(is) if is != cluster => Err(other(is)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -132,7 +170,10 @@ impl Inner {
     async fn be_taken_in(self: &Arc<Self>, contacts: &[String]) -> Result<Group, ControllerError> {
         let cluster = match self.parts.engine.identity().cluster {
             Some(cluster) => cluster,
-            None => self.find_cluster(contacts).await,
+            None => match self.find_cluster(contacts).await {
+                Some(cluster) => cluster,
+                None => return self.found_as_wished(contacts).await,
+            },
         };
         self.parts.engine.set_identity(cluster, self.me.node.0)?;
         (self.parts.entered)(ClusterId(cluster));
@@ -145,18 +186,32 @@ impl Inner {
         self.watch_as(member).await
     }
 
-    /// The cluster of the first node that belongs to one.
-    async fn find_cluster(self: &Arc<Self>, contacts: &[String]) -> u128 {
+    /// The cluster of the first node that belongs to one; `None`: nobody does who can be asked, and this node shall found one.
+    async fn find_cluster(self: &Arc<Self>, contacts: &[String]) -> Option<u128> {
         loop {
+            // Whoever wishes it after that has to wait for another round.
+            let wished = self.wish.lock().is_some();
             for node in self.reachable(contacts).await {
                 match self.call_for_cluster(node).await {
-                    Ok(Some(cluster)) => return cluster,
+                    Ok(Some(cluster)) => return Some(cluster),
                     Ok(None) => self.waiting.note(format_args!("node {node}"), "it is in no cluster yet"),
                     Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
+            if wished {
+                return None;
+            }
             self.wait_until("it finds a node of a cluster").await;
         }
+    }
+
+    /// Becomes the founder of the cluster that was wished. The member's number is stored before the directory belongs to the
+    /// cluster: a start that finds the second goes on as the first.
+    async fn found_as_wished(self: &Arc<Self>, contacts: &[String]) -> Result<Group, ControllerError> {
+        let cluster = self.wish.lock().expect("a wish is never taken back");
+        self.replicated.set_member(META_FOUNDER)?;
+        self.parts.engine.set_identity(cluster.0, self.me.node.0)?;
+        self.go_on(META_FOUNDER, contacts).await
     }
 
     async fn be_renewed(self: &Arc<Self>, failed: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {

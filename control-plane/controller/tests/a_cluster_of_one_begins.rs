@@ -76,6 +76,7 @@ impl Node {
             name: "n".into(),
             tags: Default::default(),
             addresses: vec![],
+            founding: Vec::new(),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use photondb_proto::convert::{CONTROL_VERSION, ConvertError, check_version};
-use photondb_proto::v1;
 use photondb_proto::v1::control_client::ControlClient;
+use photondb_proto::{ClusterId, v1};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
@@ -86,6 +86,14 @@ impl Client {
         let info = self.ask(async |mut node| node.cluster_info(request).await)?;
         check_version(info.version).map_err(|source| self.malformed(source))?;
         Ok(info)
+    }
+
+    /// Has the node, which waits to be taken in, found the cluster of this id.
+    pub fn init_cluster(&self, cluster: ClusterId) -> Result<(), Failure> {
+        let message = v1::InitClusterRequest { version: CONTROL_VERSION, cluster_id: cluster.to_string() };
+        let request = self.request(message);
+        let done = self.ask(async |mut node| node.init_cluster(request).await)?;
+        check_version(done.version).map_err(|source| self.malformed(source))
     }
 
     /// The failure of an answer that cannot be.

@@ -7,6 +7,7 @@ mod table;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use photondb_proto::ClusterId;
 
 use crate::client::{Address, Client};
 use crate::failure::Failure;
@@ -73,6 +74,13 @@ enum NodeVerb {
 enum ClusterVerb {
     /// Nodes, databases, and how many tables and shards there are.
     Info,
+    /// Has the node found a cluster. It must have been started with `--join`, and nobody whom it finds there may be in a cluster.
+    /// Repeated with the same id it succeeds again; with another one it is refused.
+    Init {
+        /// The id of the new cluster, a UUID that nobody else uses: made once, as with `uuidgen`, and kept for repetitions.
+        #[arg(long, value_name = "UUID")]
+        cluster_id: ClusterId,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +102,10 @@ pub fn run(arguments: &Arguments) -> Result<String, Failure> {
     match &arguments.noun {
         Noun::Node(NodeVerb::Info) => node::info(&client.node_info()?, arguments.output).map_err(malformed),
         Noun::Cluster(ClusterVerb::Info) => cluster::info(&client.cluster_info()?, arguments.output).map_err(malformed),
+        Noun::Cluster(ClusterVerb::Init { cluster_id }) => {
+            client.init_cluster(*cluster_id)?;
+            Ok(cluster::founded(*cluster_id, arguments.output))
+        }
         Noun::Table(TableVerb::List) => table::list(&client.cluster_info()?, arguments.output).map_err(malformed),
     }
 }

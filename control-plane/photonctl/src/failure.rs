@@ -98,6 +98,8 @@ impl Failure {
         match self {
             Failure::Unreachable { .. } | Failure::Late { .. } | Failure::BrokenOff { .. } => CANNOT_CONNECT,
             Failure::Refused { .. } => REFUSED,
+            // It starts, or waits for others: whoever asks again later may get an answer.
+            Failure::Failed { status, .. } if status.code() == Code::Unavailable => CANNOT_CONNECT,
             Failure::Failed { .. } | Failure::Malformed { .. } | Failure::Start(_) => FAILED,
         }
     }

@@ -64,6 +64,17 @@ impl Control for Played {
             ..v1::ClusterInfoResponse::default()
         }))
     }
+
+    async fn init_cluster(
+        &self,
+        request: Request<v1::InitClusterRequest>,
+    ) -> Result<Response<v1::InitClusterResponse>, Status> {
+        Played::receive(&request).await?;
+        match request.get_ref().cluster_id.ends_with('7') {
+            true => Ok(Response::new(v1::InitClusterResponse { version: CONTROL_VERSION })),
+            false => Err(Status::failed_precondition("the node belongs to another cluster")),
+        }
+    }
 }
 
 /// Serves until the runtime is dropped.
@@ -115,6 +126,20 @@ fn a_password_comes_from_the_environment() {
         .unwrap();
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&value["name"], &value["ports"]["http"]), (&"played".into(), &3.into()));
+}
+
+#[test]
+fn a_cluster_is_founded_or_it_is_said_why_not() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    let init = |id: &str| photonctl(&address, &["--password", "open", "cluster", "init", "--cluster-id", id]);
+    let output = init("00000000-0000-4000-8000-000000000007");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(output.stdout, b"The node is in cluster 00000000-0000-4000-8000-000000000007\n");
+    let arguments = ["--password", "open", "cluster", "init", "--cluster-id", "00000000-0000-4000-8000-000000000008"];
+    check(&address, &arguments, 4, "the node belongs to another cluster");
+    check(&address, &["cluster", "init", "--cluster-id", "seven"], 2, "seven");
+    check(&address, &["cluster", "init"], 2, "--cluster-id");
 }
 
 #[test]

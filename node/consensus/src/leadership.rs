@@ -139,6 +139,7 @@ impl Leadership {
         let mut known = self.known.lock();
         known.voted = known.voted.max(term);
         if self.led().is_some_and(|led| led < term) {
+            photondb_storage::probe!("leader gives way to a higher term");
             self.empty();
         }
     }
@@ -148,6 +149,7 @@ impl Leadership {
         let mut known = self.known.lock();
         known.ceded = known.ceded.max(term);
         if self.led().is_some_and(|led| led <= term) {
+            photondb_storage::probe!("leader hands over");
             self.empty();
         }
     }

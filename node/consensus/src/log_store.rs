@@ -361,6 +361,7 @@ impl RaftLogStorage<Types> for LogStore {
         let mut head = self.shared.head.lock();
         let from = next_index(&last);
         assert!(from >= next_index(&head.committed), "C3: what is committed is never truncated");
+        photondb_storage::probe!("divergent suffix of a log truncated", last < head.last);
         head.last = last;
         self.shared.leadership.truncated(last.as_ref());
         self.shared.submit(&mut head, [Record::Truncate { from }], None);
@@ -372,6 +373,7 @@ impl RaftLogStorage<Types> for LogStore {
         let record = Record::Purge { upto: upto.index, payload: format::encode_log_id(&upto) };
         if head.last.as_ref().is_none_or(|last| last.index < upto.index) {
             // A snapshot reached past the log's end.
+            photondb_storage::probe!("snapshot reached past the end of the log");
             head.last = Some(upto);
         }
         head.purged = Some(upto);

@@ -101,7 +101,9 @@ async fn carry_out(shared: &Shared, body: Bytes) -> Result<Answer, Refusal> {
         }
         Ask::PreVote(vote) => {
             let request = wire::read_election(vote, address.from)?;
-            Answer::Elected(wire::elected(&raft.pre_vote(request).await.map_err(Refusal::ended)?))
+            let elected = raft.pre_vote(request).await.map_err(Refusal::ended)?;
+            photondb_storage::probe!("vote refused by pre-vote", !elected.vote_granted);
+            Answer::Elected(wire::elected(&elected))
         }
         Ask::Beat(beat) => {
             let request = wire::read_append(beat, address.from)?;
@@ -145,7 +147,10 @@ fn receiver(shared: &Shared, address: Address) -> Result<Group, Why> {
     {
         return match (group.is_stopping(), group.is_held()) {
             (true, _) => Err(Why::Ended),
-            (false, true) => Err(Why::NotYet),
+            (false, true) => {
+                photondb_storage::probe!("message for a member that is bound by its last life");
+                Err(Why::NotYet)
+            }
             (false, false) if buggify!("consensus/member-looks-unborn") => Err(Why::NotYet),
             (false, false) => Ok(group),
         };
@@ -154,10 +159,16 @@ fn receiver(shared: &Shared, address: Address) -> Result<Group, Why> {
         return Err(Why::NotYet);
     }
     match shared.wal.state(StreamId(address.to.0)) {
-        Some(state) if state.erased => Err(Why::Erased),
+        Some(state) if state.erased => {
+            photondb_storage::probe!("message for a member that was erased");
+            Err(Why::Erased)
+        }
         // It has a log here, and will be started.
         Some(_) => Err(Why::NotYet),
-        None => Err(Why::Unborn),
+        None => {
+            photondb_storage::probe!("message for a member that is not there yet");
+            Err(Why::Unborn)
+        }
     }
 }
 

@@ -182,6 +182,9 @@ impl RaftStateMachine<Types> for StateMachine {
         }
         let consensus = format::encode_applied(meta.last_log_id.as_ref(), &meta.last_membership);
         snapshot.applied = Applied { consensus };
+        photondb_storage::probe!("snapshot installed over a state", self.applied.is_some());
+        let is_joint = meta.last_membership.membership().get_joint_config().len() > 1;
+        photondb_storage::probe!("snapshot installed in the middle of a membership change", is_joint);
         // It takes as long as the snapshot is large, and the other groups of this thread go on meanwhile.
         let machine = Arc::clone(&self.machine);
         let installed = self.blocking.run(move || machine.install(snapshot)).await;

@@ -77,6 +77,7 @@ pub(crate) async fn let_take_part(
         })
         .await?;
     if !alone && !pristine {
+        photondb_storage::probe!("restarted member waits before it takes part");
         let held = group.clone();
         Runtime::spawn(async move {
             Runtime::sleep(wait).await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use node::{Checkpoints, Node, block_on, propose, texts};
-use photondb_consensus::{ConsensusError, Options, ProposeError, Term};
+use photondb_consensus::{ConsensusError, GroupState, Members, Options, ProposeError, Term};
 use photondb_proto::{GroupId, MemberId};
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::wal::StreamId;
@@ -29,6 +29,29 @@ fn a_sole_voter_leads_without_waiting_for_an_election_timeout() {
         assert_eq!(machine.state.lock().positions.last().unwrap().term, term, "its first entry is applied");
         assert!(node.fatal.lock().is_empty());
     }
+}
+
+#[test]
+fn who_looks_often_sees_what_has_changed_and_nothing_else() {
+    let (disk, checkpoints) = fresh();
+    let node = Node::open(&disk, &checkpoints).unwrap();
+    block_on(async {
+        let (group, _, term) = node.lead(1).await;
+        let before = group.observe();
+        propose(&group, term, "a").await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut seen = before.clone();
+        while seen.applied == before.applied || group.observe_change(&seen).is_some() {
+            if let Some(changed) = group.observe_change(&seen) {
+                seen = changed;
+            }
+            assert!(Instant::now() < deadline, "an entry that was answered is not seen: {seen:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(seen, group.observe());
+        let elsewhere = GroupState { members: Members::default(), ..seen.clone() };
+        assert_eq!(group.observe_change(&elsewhere), Some(seen), "who belongs to it counts too");
+    });
 }
 
 #[test]

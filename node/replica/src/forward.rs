@@ -58,7 +58,10 @@ impl Caller {
             let lost = |what: &str| PeerError::Lost(format!("an answer that {what}"));
             let answer = Answer::decode(answer).map_err(|error| lost(&format!("cannot be read: {error}")))?;
             match answer.told {
-                Some(Told::OtherBoot(_)) => other.is_in(answer.boot),
+                Some(Told::OtherBoot(_)) => {
+                    photondb_storage::probe!("request meant for an earlier life of its receiver");
+                    other.is_in(answer.boot);
+                }
                 Some(Told::Repeated(_)) => return Err(lost("says that it was given before")),
                 Some(told) => return Ok(told),
                 None => return Err(lost("says nothing")),

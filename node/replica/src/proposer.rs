@@ -27,7 +27,7 @@ use photondb_consensus::{Group, ProposeError, Term};
 use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_write};
 use photondb_shard::shard::View;
-use photondb_shard::{Effect, Fence, Outcome, Shard};
+use photondb_shard::{Effect, Fence, Outcome, Shard, Skipped};
 use photondb_storage::fault::buggify;
 use photondb_storage::wal::Purpose;
 use photondb_storage::{Engine, StorageError};
@@ -208,6 +208,7 @@ impl Proposer {
         let view = self.shard.view();
         let current = inner.term == Some(ticket.term) && !inner.broken && !buggify!("replica/effects-not-taken");
         if !current || view.version != ticket.view.version || view.epoch != ticket.view.epoch {
+            photondb_storage::probe!("write evaluated under a term or schema that has passed");
             return Ok(Submitted { taken: vec![false; planned.len()], full: false, answer: None });
         }
         // Everything that can fail comes before anything is taken: an error must mean that nothing was.
@@ -225,6 +226,7 @@ impl Proposer {
             full |= holds && !fits;
             taken.push(holds && fits);
             if !(holds && fits) {
+                photondb_storage::probe!("write evaluated again, its document had changed", !holds);
                 continue;
             }
             match write.effect {
@@ -255,6 +257,7 @@ impl Proposer {
             let admission = match self.engine.admit(batch.bytes, Purpose::Write) {
                 Ok(admission) => admission,
                 Err(error) => {
+                    photondb_storage::probe!("write refused for lack of room in the log");
                     for waiter in batch.waiters {
                         let _ = waiter.send(Answer::Refused(error.clone()));
                     }
@@ -289,11 +292,20 @@ impl Proposer {
         let answer = match outcome {
             Ok(bytes) => match decode_outcome(&bytes) {
                 Ok(Outcome::Applied) => Answer::Applied,
-                Ok(Outcome::Skipped(_)) => Answer::NotApplied,
+                Ok(Outcome::Skipped(why)) => {
+                    note_skip(why);
+                    Answer::NotApplied
+                }
                 Err(error) => Answer::Unknown(error.to_string()),
             },
-            Err(error) if error.is_known_not_proposed() => Answer::NotApplied,
-            Err(error) => Answer::Unknown(error.to_string()),
+            Err(error) if error.is_known_not_proposed() => {
+                photondb_storage::probe!("proposal refused before it entered the log");
+                Answer::NotApplied
+            }
+            Err(error) => {
+                photondb_storage::probe!("fate of an entry unknown to its proposer");
+                Answer::Unknown(error.to_string())
+            }
         };
         let mut inner = self.inner.lock();
         inner.in_flight -= 1;
@@ -307,6 +319,7 @@ impl Proposer {
         if !matches!(answer, Answer::Applied) || buggify!("replica/chain-begun-anew") {
             self.break_chain(&mut inner);
         }
+        photondb_storage::probe!("chain broken with entries in flight", inner.broken && inner.in_flight > 0);
         if inner.broken && inner.in_flight == 0 {
             self.begin_chain(&mut inner);
         }
@@ -350,6 +363,15 @@ impl Proposer {
             Some(in_flight) => Ok(in_flight.document.clone()),
             None => Ok(self.shard.get(key)?),
         }
+    }
+}
+
+fn note_skip(why: Skipped) {
+    match why {
+        Skipped::Term => photondb_storage::probe!("entry skipped, its term had passed"),
+        Skipped::Schema => photondb_storage::probe!("entry skipped, the schema had changed"),
+        Skipped::Chain => photondb_storage::probe!("entry skipped, its chain was broken"),
+        Skipped::Epoch => photondb_storage::probe!("entry skipped, the key range had changed"),
     }
 }
 

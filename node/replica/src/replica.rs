@@ -77,7 +77,9 @@ pub struct TableReplicas {
 impl Replica {
     /// A linearizable view: this member leads, and leads still after the snapshot was taken (DESIGN section 3, "Read").
     pub fn read(&self) -> Result<Reader, ReplicaError> {
-        let term = self.group.leading().ok_or(ReplicaError::NotLeading)?;
+        let leading = self.group.leading();
+        photondb_storage::probe!("read refused after losing the lease", leading.is_none() && self.leads_or_may());
+        let term = leading.ok_or(ReplicaError::NotLeading)?;
         let reader = self.shard.read()?;
         if self.group.leading() != Some(term) {
             return Err(ReplicaError::NotLeading);
@@ -92,7 +94,10 @@ impl Replica {
             reader => return reader,
         }
         match self.group.confirm_leading().await {
-            Ok(_) => Ok(self.shard.read()?),
+            Ok(_) => {
+                photondb_storage::probe!("read index used");
+                Ok(self.shard.read()?)
+            }
             Err(ConsensusError::NotLeader { .. } | ConsensusError::Timeout { .. }) => Err(ReplicaError::NotLeading),
             Err(error) => Err(error.into()),
         }

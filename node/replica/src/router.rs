@@ -177,6 +177,7 @@ impl Search {
 
     /// Who asked last does not lead, but may know who does.
     pub fn redirected(&mut self, hint: Option<NodeId>) {
+        photondb_storage::probe!("request redirected to another member", hint.is_some());
         self.hint = hint;
     }
 
@@ -207,8 +208,14 @@ impl Search {
             self.pause = (self.pause * 2).min(ROUTE_PAUSE_MAX);
             self.tried.clear();
             match self.router.newest_route(&self.route) {
-                Some(route) => self.route = route,
-                None => self.gone = true,
+                Some(route) => {
+                    photondb_storage::probe!("reroute after a stale route", !Arc::ptr_eq(&route, &self.route));
+                    self.route = route;
+                }
+                None => {
+                    photondb_storage::probe!("shard gone while it was looked for");
+                    self.gone = true;
+                }
             }
         }
     }
@@ -244,7 +251,10 @@ impl Search {
                     self.found();
                     return Ok(Reached::Told(told));
                 }
-                Err(error) => tracing::debug!(%node, shard = %self.route.id, %error, "no answer; others are asked"),
+                Err(error) => {
+                    photondb_storage::probe!("read asked of another member, for want of an answer");
+                    tracing::debug!(%node, shard = %self.route.id, %error, "no answer; others are asked");
+                }
             }
         }
     }

@@ -155,7 +155,10 @@ impl Inner {
         }
         match self.windows.take(from, request.sender_boot, request.serial) {
             Verdict::New => {}
-            Verdict::Repeated => return Err(NotAccepted::Told(Told::Repeated(wire::Repeated {}))),
+            Verdict::Repeated => {
+                photondb_storage::probe!("forwarded request refused as a duplicate");
+                return Err(NotAccepted::Told(Told::Repeated(wire::Repeated {})));
+            }
             Verdict::OldSender => return Err(refused("sent by an earlier life of its sender".to_owned())),
             Verdict::TooManySenders => return Err(refused("too many nodes ask".to_owned())),
         }
@@ -165,6 +168,7 @@ impl Inner {
         let replicas = self.replicas.table(table);
         let replica = replicas.and_then(|table| table.shards().iter().find(|replica| replica.id == shard).cloned());
         let not_here = || wire::Failed { reason: wire::failed::Reason::NotHere.into(), ..wire::Failed::default() };
+        photondb_storage::probe!("request for a shard that is not here", replica.is_none());
         let replica = replica.filter(|_| !buggify!("replica/request-refused"));
         let replica = replica.ok_or_else(|| NotAccepted::Told(Told::Failed(not_here())))?;
         let time = Duration::from_millis(request.time_ms).min(WRITE_TIME_MAX);
@@ -197,6 +201,7 @@ impl Inner {
             }
         });
         let lost = || {
+            photondb_storage::probe!("forwarded request not finished in its time");
             let text = "the request was not finished in its time".to_owned();
             // Another member may be quicker.
             let error = if is_write { ReplicaError::Unknown(text) } else { ReplicaError::NotLeading };

@@ -74,6 +74,28 @@ fn one_request_larger_than_an_entry_is_written_in_several() {
 }
 
 #[test]
+fn each_document_of_a_request_that_a_full_disk_cuts_short_is_answered_for_itself() {
+    let text: String = std::iter::repeat_n('x', 6 << 20).collect();
+    let mut cut_short = 0;
+    for room_mib in [30, 45, 60, 75, 90] {
+        let disk = SimulatedDisk::new(15);
+        let parts = start_with(&disk, EngineOptions::default());
+        disk.set_capacity(disk.used_bytes() + (room_mib << 20));
+        // More than an entry holds: the request is several.
+        let documents = (0..12).map(|id| (id, datum(&format!(r#"{{"id":{id},"text":"{text}"}}"#)))).collect();
+        let Ok(said) = parts.write_each(documents) else {
+            assert!((0..12).all(|id| !parts.has(id)), "a request that was refused as a whole has written something");
+            continue;
+        };
+        for (id, said) in said.iter().enumerate() {
+            assert_eq!(parts.has(id as u64), said.is_ok(), "{room_mib} MiB, document {id}: {said:?}");
+        }
+        cut_short += u64::from(said.iter().any(Result::is_ok) && said.iter().any(Result::is_err));
+    }
+    assert!(cut_short > 0, "no request was cut short");
+}
+
+#[test]
 fn the_log_of_a_table_dropped_before_a_crash_is_erased_after_it() {
     let disk = SimulatedDisk::new(14);
     let mut parts = start(&disk);

@@ -146,7 +146,7 @@ impl Node {
         let (mut node, driver_listeners) = Node::found(config, outside)?;
         let control = LateControl::default();
         node.answer_nodes(cluster_listeners, &control);
-        let cluster = Cluster::join(&node.foundation, &node.config).await?;
+        let cluster = Cluster::join(&node.foundation, &node.config, control.clone()).await?;
         node.status.set_name(cluster.name_of(&node.foundation));
         let facts = ServerFacts::gather(&node.config, node.ports(), &*node.foundation.clock, &*node.foundation.random);
         let facts = Arc::new(facts);
@@ -251,10 +251,10 @@ impl Node {
 
     /// The cluster port is answered, as far as there is something to say.
     fn answer_nodes(&self, listeners: Vec<Box<dyn Listener>>, control: &LateControl) {
-        let Foundation { identity, services, .. } = &*self.foundation;
+        let Foundation { identity, services, clock, .. } = &*self.foundation;
         let service = identity.clone().map(|identity| NodeService::new(identity, services.clone()));
         if let Some(executor) = &self.rpc {
-            rpc::start(&executor.handle(), listeners, service, control);
+            rpc::start(&executor.handle(), listeners, service, control, clock);
         }
     }
 

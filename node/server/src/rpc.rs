@@ -5,6 +5,7 @@
 
 mod accept;
 mod control;
+mod date;
 pub(crate) mod identity;
 mod login;
 mod node;
@@ -13,11 +14,13 @@ use std::sync::Arc;
 
 use photondb_proto::v1::control_server::ControlServer;
 use photondb_proto::v1::peers_server::PeersServer;
+use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
 use photondb_runtime::task::Handle;
 use tokio::sync::Semaphore;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
+use tower::util::MapResponseLayer;
 
 use crate::limits::{
     CLUSTER_CONNECTION_TIME_MAX, CLUSTER_CONNECTIONS_MAX, CLUSTER_KEEPALIVE_PERIOD, PEER_CALLS_IN_FLIGHT_MAX,
@@ -30,15 +33,17 @@ use login::Login;
 pub(crate) use node::NodeService;
 
 /// Serves the port for as long as the executor lives: `node` for other nodes, if they may come, and `control` for photonctl.
+/// Answers have the date of `clock`.
 pub(crate) fn start(
     executor: &Handle,
     listeners: Vec<Box<dyn Listener>>,
     node: Option<NodeService>,
     control: &LateControl,
+    clock: &Arc<dyn Clock>,
 ) {
     let places = Arc::new(Semaphore::new(CLUSTER_CONNECTIONS_MAX));
     let late = control.clone();
-    let login = Login::new(Arc::new(move || Ok(late.get()?.users())));
+    let login = Login::new(Arc::new(move || late.users()));
     let control = ControlServer::new(control.clone()).max_decoding_message_size(RPC_REQUEST_BYTES_MAX);
     // Who asks is checked before anything of what is asked is read.
     let control = InterceptedService::new(control, login);
@@ -47,7 +52,8 @@ pub(crate) fn start(
         node.max_decoding_message_size(PEER_MESSAGE_BYTES_MAX).max_encoding_message_size(PEER_MESSAGE_BYTES_MAX)
     });
     for listener in listeners {
-        let mut server = if node.is_some() { server_for_nodes() } else { server() };
+        let server = if node.is_some() { server_for_nodes() } else { server() };
+        let mut server = server.layer(MapResponseLayer::new(date::stamp(clock.clone())));
         let router = server.add_service(control.clone()).add_optional_service(node.clone());
         let places = places.clone();
         executor.spawn_local(move || async move {

@@ -64,6 +64,7 @@ impl ShardReader {
     pub fn changes(&self, cursor: Cursor, bytes_max: usize) -> Result<LoggedChanges, ShardError> {
         let floor = Position(self.state()?.log.floor);
         if floor >= cursor.position {
+            photondb_storage::probe!("feed further behind than the change log reaches");
             return Err(ShardError::ChangesTrimmed { floor });
         }
         let mut found = LoggedChanges::default();
@@ -121,6 +122,7 @@ pub(crate) fn trim(transaction: &mut Transaction, mut log: Extent, keep_bytes: u
             }
         }
         drop(cursor);
+        photondb_storage::probe!("change log trimmed");
         let Some(last) = oldest.last() else { return Ok(Extent { bytes: 0, ..log }) };
         log.floor = log.floor.max(place(last)?.0.0);
         for key in oldest {

@@ -6,6 +6,7 @@
 
 pub mod change_log;
 pub mod command;
+pub mod digest;
 pub mod error;
 pub mod format;
 pub mod index_function;
@@ -17,6 +18,7 @@ pub mod schema;
 pub mod secondary;
 pub mod shard;
 pub mod snapshot;
+pub mod verify;
 
 pub use change_log::{Cursor, LoggedChanges};
 pub use command::{Command, Effect, Fence, Outcome, Skipped};

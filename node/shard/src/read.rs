@@ -14,7 +14,7 @@ use crate::error::ShardError;
 use crate::format::{VALUE_DOCUMENT, VALUE_HEADER_BYTES, check_value};
 use crate::limits::{READ_BYTES_MAX, ROWS_BUFFER_BYTES};
 use crate::primary;
-use crate::schema::{Index, Schema};
+use crate::schema::{Index, IndexState, Schema};
 use crate::secondary;
 use crate::shard::{Position, State, trees};
 pub use geo::{GeoRows, GeoScan};
@@ -145,6 +145,8 @@ impl Reader {
     /// An index that is ready, and whole here.
     pub fn index(&self, name: &str) -> Result<&Arc<Index>, ShardError> {
         let index = self.schema.index(name).ok_or_else(|| ShardError::NoIndex(name.to_owned()))?;
+        let taken_back = index.state == IndexState::Ready && !index.is_usable();
+        photondb_storage::probe!("ready index not read, what was built of it is lost here", taken_back);
         if index.is_usable() { Ok(index) } else { Err(ShardError::NotReady(name.to_owned())) }
     }
 

@@ -28,6 +28,10 @@ use crate::shard::trees;
 const VERSION: u8 = 3;
 /// From this one on the evaluator stands in it.
 const VERSION_WITH_EVALUATOR: u8 = 3;
+const FLAG_MULTI: u8 = 1;
+const FLAG_READY: u8 = 2;
+const FLAG_GEO: u8 = 4;
+const FLAG_OUTDATED: u8 = 8;
 const KEY_INDEX: u8 = 1;
 const KEY_WRITE_HOOK: u8 = 2;
 
@@ -146,8 +150,9 @@ pub fn write_index(transaction: &mut Transaction, index: &Index) -> Result<(), S
     let mut value = vec![VERSION];
     value.put_u32_le(index.tree.0);
     let ready = index.state == IndexState::Ready;
-    let flags = [index.multi, ready, index.geo, index.outdated];
-    value.put_u8(flags.into_iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(flag)));
+    let flags =
+        [(index.multi, FLAG_MULTI), (ready, FLAG_READY), (index.geo, FLAG_GEO), (index.outdated, FLAG_OUTDATED)];
+    value.put_u8(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
     value.put_u16_le(index.evaluator.0);
     put_name(&mut value, &index.name);
     match &index.built {
@@ -179,6 +184,19 @@ pub fn write_hook(transaction: &mut Transaction, definition: Option<&Bytes>) -> 
     Ok(())
 }
 
+/// What all replicas agree on of a row that [`write_index`] or [`write_hook`] stored: not the tree of an index and how far it
+/// is built, which are others where one replica builds it again by itself.
+pub(crate) fn agreed(key: &[u8], value: &Bytes) -> Result<Vec<u8>, ShardError> {
+    if key.first() != Some(&KEY_INDEX) {
+        return Ok(value.to_vec());
+    }
+    let stored = StoredIndex::decode(value)?;
+    let mut agreed = vec![stored.flags & !FLAG_OUTDATED];
+    put_name(&mut agreed, &stored.name);
+    put_bytes(&mut agreed, &stored.definition);
+    Ok(agreed)
+}
+
 fn index_key(id: IndexId) -> [u8; 9] {
     let mut key = [KEY_INDEX; 9];
     key[1..].copy_from_slice(&id.0.to_be_bytes());
@@ -191,30 +209,47 @@ fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
         .and_then(|id| id.try_into().ok())
         .map(|id| IndexId(u64::from_be_bytes(id)))
         .ok_or(ShardError::Format { what: "an index's key", offset: 1, reason: "of the wrong length" })?;
-    let mut reader = Reader::new("an index's definition", value);
-    let version = reader.version(VERSION)?;
-    let tree = TreeId(reader.u32()?);
-    let flags = reader.u8()?;
-    let evaluator = match version {
-        VERSION_WITH_EVALUATOR.. => EvaluatorVersion(reader.u16()?),
-        _ => EvaluatorVersion::UNKNOWN,
-    };
-    let name = reader.name()?;
-    let built = match reader.u8()? {
-        0 => Built::Nothing,
-        1 => {
-            let length = usize::from(reader.u16()?);
-            Built::UpTo(reader.take(length)?)
-        }
-        2 => Built::Whole,
-        _ => return Err(reader.error("unknown state of building")),
-    };
-    let definition = reader.bytes()?;
-    reader.end()?;
+    let StoredIndex { tree, flags, evaluator, name, built, definition } = StoredIndex::decode(value)?;
     let function = IndexFunction::compile(&name, &definition)?;
-    let state = if flags & 2 == 2 { IndexState::Ready } else { IndexState::Building };
-    let (multi, geo, outdated) = (flags & 1 == 1, flags & 4 == 4, flags & 8 == 8);
+    let state = if flags & FLAG_READY == 0 { IndexState::Building } else { IndexState::Ready };
+    let [multi, geo, outdated] = [FLAG_MULTI, FLAG_GEO, FLAG_OUTDATED].map(|flag| flags & flag != 0);
     Ok(Index { id, name, tree, multi, geo, definition, function, state, built, evaluator, outdated })
+}
+
+/// The value of an index, not looked into.
+struct StoredIndex {
+    tree: TreeId,
+    flags: u8,
+    evaluator: EvaluatorVersion,
+    name: String,
+    built: Built,
+    definition: Bytes,
+}
+
+impl StoredIndex {
+    fn decode(value: &Bytes) -> Result<StoredIndex, ShardError> {
+        let mut reader = Reader::new("an index's definition", value);
+        let version = reader.version(VERSION)?;
+        let tree = TreeId(reader.u32()?);
+        let flags = reader.u8()?;
+        let evaluator = match version {
+            VERSION_WITH_EVALUATOR.. => EvaluatorVersion(reader.u16()?),
+            _ => EvaluatorVersion::UNKNOWN,
+        };
+        let name = reader.name()?;
+        let built = match reader.u8()? {
+            0 => Built::Nothing,
+            1 => {
+                let length = usize::from(reader.u16()?);
+                Built::UpTo(reader.take(length)?)
+            }
+            2 => Built::Whole,
+            _ => return Err(reader.error("unknown state of building")),
+        };
+        let definition = reader.bytes()?;
+        reader.end()?;
+        Ok(StoredIndex { tree, flags, evaluator, name, built, definition })
+    }
 }
 
 #[cfg(test)]

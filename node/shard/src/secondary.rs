@@ -80,6 +80,18 @@ pub fn add(
     Ok(())
 }
 
+/// The keys and the values of a document's entries, in the order of the keys. The position in a value is zero.
+pub(crate) fn entries_of(index: &Index, primary_key: &Bytes, document: &Bytes, cx: &Cx) -> Vec<(Bytes, Vec<u8>)> {
+    let entries = entries(values(index, Some(document), primary_key, cx), primary_key);
+    let stored = |value: Vec<u8>| stored_value(kind(index), 0, primary_key, &value);
+    entries.into_iter().map(|(key, value)| (Bytes::from(key), stored(value))).collect()
+}
+
+/// Whether two stored entries say the same, whenever they were written.
+pub(crate) fn is_same_entry(one: &[u8], other: &[u8]) -> bool {
+    one.first() == other.first() && one.get(VALUE_HEADER_BYTES..) == other.get(VALUE_HEADER_BYTES..)
+}
+
 /// The primary key and the index value of a stored entry.
 pub fn decode(value: &Bytes) -> Result<(Bytes, Datum), ShardError> {
     let (_, body) = value_body(value, VALUE_INDEX_ENTRY)?;
@@ -159,9 +171,12 @@ fn put(
     value: &[u8],
     position: u64,
 ) -> Result<(), ShardError> {
-    let kind = if index.geo { VALUE_GEO_ENTRY } else { VALUE_INDEX_ENTRY };
-    transaction.put(index.tree, key, &stored_value(kind, position, primary_key, value))?;
+    transaction.put(index.tree, key, &stored_value(kind(index), position, primary_key, value))?;
     Ok(())
+}
+
+fn kind(index: &Index) -> u8 {
+    if index.geo { VALUE_GEO_ENTRY } else { VALUE_INDEX_ENTRY }
 }
 
 fn stored_value(kind: u8, position: u64, primary_key: &[u8], value: &[u8]) -> Vec<u8> {

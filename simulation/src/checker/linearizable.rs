@@ -11,8 +11,6 @@ mod search;
 
 use std::fmt;
 
-use crate::checker::Violation;
-use crate::history::{Action, Key, Operation, Outcome, Value};
 use crate::ledger::{Call, Fate, Moment};
 
 use search::{Search, Searched};
@@ -125,49 +123,6 @@ fn show<I: fmt::Debug, O: fmt::Debug>(call: &Call<I, O>) -> String {
         "client {} [{} to {ended}, {} us] {:?} -> {:?}",
         call.client.0, call.began.0, call.at.0, call.input, call.fate
     )
-}
-
-/// A document of one node, as `history` describes it.
-struct Document;
-
-impl Object for Document {
-    type State = Value;
-    type Input = Action;
-    type Output = Outcome;
-
-    fn initial(&self) -> Value {
-        None
-    }
-
-    fn step(&self, state: &Value, action: &Action) -> (Value, Outcome) {
-        action.step(*state)
-    }
-}
-
-/// Checks the operations on document `key`. Those that have not ended are taken as unknown. Errors: there is no order, or
-/// the search gave up, which must not pass for success.
-pub fn check(operations: &[Operation], key: Key) -> Result<(), Violation> {
-    let of_key = operations.iter().filter(|operation| operation.key == key);
-    let calls: Vec<Call<Action, Outcome>> = of_key
-        .map(|operation| Call {
-            client: crate::client::ClientId(operation.client),
-            input: operation.action,
-            at: crate::client::Micros(0),
-            began: Moment(operation.began),
-            ended: operation.ended.map(Moment),
-            fate: match operation.outcome {
-                Some(Outcome::Failed) => Fate::Nothing,
-                None | Some(Outcome::Unknown) => Fate::Unknown,
-                Some(outcome) => Fate::Answered(outcome),
-            },
-        })
-        .collect();
-    let violation = |evidence| Err(Violation { property: "linearizable", evidence });
-    match check_object(&Document, &calls, STEPS_MAX) {
-        Verdict::Linearizable => Ok(()),
-        Verdict::Violated(found) => violation(format!("document {key}: {}", found.evidence)),
-        Verdict::Undecided { steps } => violation(format!("document {key}: undecided after {steps} steps")),
-    }
 }
 
 #[cfg(test)]

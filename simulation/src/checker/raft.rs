@@ -17,7 +17,7 @@ pub mod replica_ids;
 mod logs;
 
 use crate::checker::Violation;
-use crate::observation::{GroupId, Index, Snapshot, Term};
+use crate::observation::{GroupId, Index, MemberId, Snapshot, Term};
 
 pub use logs::{Log, Logs};
 
@@ -50,6 +50,17 @@ impl RaftCheckers {
         })
     }
 
+    /// The term of what the log of a member holds at a place, and the place; `None`: no entry is there.
+    pub fn entry(&self, group: GroupId, member: MemberId, index: Index) -> Option<(Term, Index)> {
+        let entry = self.logs.log(group, member)?.entry(index)?;
+        Some((entry.term, entry.index))
+    }
+
+    /// Digests that were shown twice or more, and equal.
+    pub fn digests_compared(&self) -> u64 {
+        self.digests_equal.compared()
+    }
+
     /// A client was told that the entry at this place is done.
     pub fn acknowledged(&mut self, group: GroupId, term: Term, index: Index) {
         self.acknowledged.acknowledged(group, term, index);
@@ -57,10 +68,14 @@ impl RaftCheckers {
 
     /// The run is over, faults have healed, and replicas have had time to catch up.
     pub fn end(&self) -> Result<(), Violation> {
+        self.committed_on_quorum.end(&self.logs)?;
         self.acknowledged.end(&self.logs)
     }
 
     fn look(&mut self, snapshot: &Snapshot) -> Result<(), Violation> {
+        for (group, member) in &snapshot.unread {
+            self.committed_on_quorum.unread(*group, *member);
+        }
         for seen in &snapshot.changed {
             // Before the logs know of it: what an identity was is what it must not be again.
             self.replica_ids.look(seen)?;

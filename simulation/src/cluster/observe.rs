@@ -8,7 +8,8 @@ use photondb_proto::MemberId as ProductMember;
 use photondb_storage::Engine;
 use photondb_storage::wal::{StreamId, Wal};
 
-use crate::client::NodeIndex;
+use super::digest::Freshness;
+use crate::client::{Micros, NodeIndex};
 use crate::observation::{Boot, Entry, GroupId, Index, MemberId, Observation, Role, Term};
 
 /// Bytes of log entries read at once.
@@ -29,6 +30,8 @@ pub struct Observer {
     living: Living,
     boot: Boot,
     seen: BTreeMap<ProductMember, Seen>,
+    /// Members whose logs could not be read at the last look.
+    unread: Vec<(GroupId, MemberId)>,
 }
 
 /// A member as it was at the last look.
@@ -36,26 +39,52 @@ struct Seen {
     state: GroupState,
     /// The terms of the entries that its log held.
     terms: BTreeMap<u64, u64>,
+    digested: Freshness,
 }
 
 impl Observer {
     /// Of the process that runs on `node` now.
     pub fn new(node: NodeIndex, living: Living) -> Observer {
         let boot = Boot(living.engine.identity().boot);
-        Observer { node, living, boot, seen: BTreeMap::new() }
+        Observer { node, living, boot, seen: BTreeMap::new(), unread: Vec::new() }
+    }
+
+    /// What runs.
+    pub fn living(&self) -> &Living {
+        &self.living
+    }
+
+    /// Members of which something has changed, and could not be read, since this was asked the last time.
+    pub fn take_unread(&mut self) -> Vec<(GroupId, MemberId)> {
+        std::mem::take(&mut self.unread)
     }
 
     /// Members of which something has changed since the last look.
-    pub fn look(&mut self) -> Vec<Observation> {
+    pub fn look(&mut self, now: Micros) -> Vec<Observation> {
         let groups = self.living.groups.list();
-        groups.iter().filter_map(|group| self.look_at(group)).collect()
+        groups.iter().filter_map(|group| self.look_at(group, now)).collect()
     }
 
-    fn look_at(&mut self, group: &Group) -> Option<Observation> {
-        let state = group.observe();
-        if self.seen.get(&state.member).is_some_and(|seen| seen.state == state) {
-            return None;
-        }
+    fn look_at(&mut self, group: &Group, now: Micros) -> Option<Observation> {
+        let engine = &self.living.engine;
+        let (state, digested, digest) = match self.seen.get_mut(&group.member()) {
+            None => {
+                let (state, mut digested) = (group.observe(), Freshness::default());
+                let digest = digested.digest(engine, &state, now);
+                (state, digested, digest)
+            }
+            Some(seen) => match group.observe_change(&seen.state) {
+                None => {
+                    let digest = seen.digested.digest(engine, &seen.state, now);
+                    digest?;
+                    (seen.state.clone(), seen.digested, digest)
+                }
+                Some(state) => {
+                    let digest = seen.digested.digest(engine, &state, now);
+                    (state, seen.digested, digest)
+                }
+            },
+        };
         let before = self.seen.remove(&state.member);
         let is_new = before.is_none();
         let mut terms = before.map(|seen| seen.terms).unwrap_or_default();
@@ -63,7 +92,10 @@ impl Observer {
         let stream = StreamId(state.member.0);
         let first = state.purged.map_or(0, |purged| purged.index + 1);
         terms = terms.split_off(&first);
-        let (truncated_from, appended) = changes(wal, stream, &mut terms, first, state.last, is_new)?;
+        let Some((truncated_from, appended)) = changes(wal, stream, &mut terms, first, state.last, is_new) else {
+            self.unread.push((GroupId(state.group.0), MemberId(state.member.0)));
+            return None;
+        };
         let observation = Observation {
             group: GroupId(state.group.0),
             member: MemberId(state.member.0),
@@ -88,11 +120,11 @@ impl Observer {
                 .iter()
                 .map(|set| set.iter().map(|member| MemberId(member.0)).collect())
                 .collect(),
-            digest: None,
+            digest,
             truncated_from,
             appended,
         };
-        self.seen.insert(state.member, Seen { state, terms });
+        self.seen.insert(state.member, Seen { state, terms, digested });
         Some(observation)
     }
 }

@@ -4,13 +4,14 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use photondb_storage::disk::simulated::Latency;
+use photondb_storage::wal::WalOptions;
 use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
 use crate::buggify::{self, Point};
+use crate::disk::Honesty;
 use crate::machine::Skew;
 use crate::peers::Manners;
-use crate::plan::small_wal;
 use crate::random::Random;
 
 /// A run.
@@ -84,6 +85,8 @@ pub struct MachinePlan {
     pub disk: Latency,
     /// Whether a crash may leave a sector half old, half new.
     pub torn_sectors: bool,
+    /// Whether the disk keeps its word. The seed draws honest ones.
+    pub honesty: Honesty,
     /// Storage's sizes: small ones, so that little data reaches every part.
     pub storage: EngineOptions,
 }
@@ -163,6 +166,19 @@ impl MachinePlan {
             slow_one_of: random.pick(&[0, 50]),
             slow_factor: 20,
         };
-        MachinePlan { skew, disk, torn_sectors: random.once_in(3), storage }
+        MachinePlan { skew, disk, torn_sectors: random.once_in(3), honesty: Honesty::Honest, storage }
+    }
+}
+
+/// A log of small segments, so that little data reaches every part of it.
+fn small_wal(random: &mut Random) -> WalOptions {
+    let segment_bytes = random.pick(&[256 << 10, 512 << 10, 1 << 20]);
+    WalOptions {
+        segment_bytes,
+        first_segment_bytes: random.pick(&[64 << 10, 256 << 10]),
+        incarnation_seed: random.bits(),
+        recycle_max: random.below(4) as usize,
+        reclaim_slack_bytes: 2 * segment_bytes,
+        cache_bytes: random.pick(&[0, 16 << 10, 1 << 20]),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::probes::PRODUCT;
 use crate::observation::{GroupId, Index, MemberId, Observation, Role, Term};
 use crate::probe::Probe;
 
@@ -14,8 +15,17 @@ const PROMOTED: &str = "learner became a voter";
 const LEFT: &str = "voter left its group";
 const INSTALLED_JOINT: &str = "snapshot installed during a membership change";
 
-/// What is counted.
-pub const PROBES: [Probe; 8] = [
+/// Two replicas, or two lives of one, were compared at one position.
+pub const COMPARED: &str = "states of two replicas compared";
+
+/// What is counted, here and in the product.
+pub fn all() -> Vec<Probe> {
+    SEEN.into_iter().chain(PRODUCT).collect()
+}
+
+/// What is told from members.
+const SEEN: [Probe; 9] = [
+    Probe::must(COMPARED),
     Probe::must(ELECTED),
     Probe::must(TRUNCATED),
     Probe::must(PURGED),

@@ -1,6 +1,6 @@
 //! One run: the cluster forms, clients load it while things go wrong, everything is healed, and what is left is looked at.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use photondb_runtime::network::{ByteStream, LocalFuture, Net};
 use tokio::time::sleep;
 
+use super::ending::{self, Probed};
 use super::plan::ClusterPlan;
 use super::{Cluster, address};
 use crate::client::{Client, ClientId, Login, Micros, NodeIndex, Outside};
@@ -26,6 +27,9 @@ const SETUP_MAX: Duration = Duration::from_secs(90);
 /// How long clients may take to end once they are asked to, and the last reads to succeed.
 const FINISH_MAX: Duration = Duration::from_secs(150);
 
+/// Steps between two looks at whether replicas are equal.
+const CONVERGE_STEPS: u32 = 20;
+
 /// What a client waits at least between two steps, so that time passes when each is refused at once.
 const ROUND_TRIP: Duration = Duration::from_millis(1);
 
@@ -38,6 +42,8 @@ enum Phase {
     Load,
     /// Everything is healed: clients end what they are at.
     Ending,
+    /// Clients have stopped: the first writes to every shard.
+    Probing,
     /// The first client looks at what is left.
     Finish,
     /// All is done.
@@ -54,6 +60,10 @@ struct Shared {
     failed: Cell<Option<String>>,
     /// Why the setup did not succeed the last time.
     set_back: Cell<Option<String>>,
+    /// Shards to write to, and until when each must have accepted that.
+    probed: RefCell<Option<(Vec<Probed>, Duration)>>,
+    /// A shard that did not accept.
+    refusing: Cell<Option<String>>,
 }
 
 /// Carries out `plan`. `print` shows every event. A panic anywhere is a violation.
@@ -98,6 +108,8 @@ impl<'a> Run<'a> {
             workload: workload.take().expect("a plan names a workload that there is"),
             failed: Cell::new(None),
             set_back: Cell::new(None),
+            probed: RefCell::default(),
+            refusing: Cell::new(None),
         });
         for id in 0..plan.clients {
             let outside = Rc::new(Drivers(cluster.drivers().to_vec()));
@@ -123,7 +135,15 @@ impl<'a> Run<'a> {
         }
         self.shared.phase.set(self.shared.phase.get().max(Phase::Ending));
         self.cluster.heal();
+        let healed = self.cluster.now();
+        self.step_until(Phase::Probing, FINISH_MAX, "clients are answered once everything is healed");
+        // Whoever stopped late has waited for what is asked for here.
+        let until = self.cluster.now().max(healed) + ending::ACCEPT_MAX;
+        *self.shared.probed.borrow_mut() = Some((self.cluster.shards(), until));
         self.step_until(Phase::Done, FINISH_MAX, "clients are answered once everything is healed");
+        if let Some(reason) = self.shared.refusing.take() {
+            self.cluster.judge().accuse("every shard accepts a write when it is healed", reason);
+        }
         if let Some(reason) = self.shared.failed.take() {
             self.cluster.judge().accuse("what there is can be read", reason);
         }
@@ -131,6 +151,7 @@ impl<'a> Run<'a> {
         for violation in self.shared.workload.check(&mut undecided) {
             self.cluster.judge().take(Err(violation));
         }
+        self.converge();
         self.cluster.close();
         self.record(undecided)
     }
@@ -153,13 +174,36 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Lets replicas become equal, and compares what they have.
+    fn converge(&mut self) {
+        let until = self.cluster.now() + ending::CONVERGE_MAX;
+        while self.goes_on() {
+            let Err(difference) = self.cluster.converged() else { break };
+            if self.cluster.now() >= until {
+                self.cluster.judge().accuse("replicas converge", difference);
+                return;
+            }
+            for _ in 0..CONVERGE_STEPS {
+                self.cluster.step();
+            }
+        }
+        match self.cluster.indexes_match() {
+            Ok(compared) => self.cluster.trace().event(format_args!("{compared} indexes match their tables")),
+            Err(difference) => self.cluster.judge().accuse("index matches table", difference),
+        }
+    }
+
     fn record(self, undecided: u64) -> RunRecord {
         let trace = self.cluster.trace();
         RunRecord {
             trace_hash: format!("{:016x}", trace.hash()),
             events: trace.events(),
             virtual_us: u64::try_from(self.cluster.now().as_micros()).unwrap_or(u64::MAX),
-            operations: [("steps".to_owned(), self.shared.steps.get())].into(),
+            operations: [
+                ("steps".to_owned(), self.shared.steps.get()),
+                ("calls that change a disk".to_owned(), self.cluster.disk_calls()),
+            ]
+            .into(),
             faults: self.cluster.struck(),
             points: self.cluster.points(),
             probes: self.cluster.reached(),
@@ -217,11 +261,32 @@ impl Conduct {
         while shared.stopped.get() < self.clients {
             sleep(ROUND_TRIP).await;
         }
+        self.probe(&mut client).await;
         shared.phase.set(Phase::Finish);
         if let Err(failure) = shared.workload.finish(&mut client).await {
             shared.failed.set(Some(format!("{failure:?}")));
         }
         shared.phase.set(Phase::Done);
+    }
+}
+
+impl Conduct {
+    /// Writes to every shard.
+    async fn probe(&self, client: &mut Client) {
+        let shared = &*self.shared;
+        shared.phase.set(Phase::Probing);
+        let (shards, until) = loop {
+            if let Some(probed) = shared.probed.take() {
+                break probed;
+            }
+            sleep(ROUND_TRIP).await;
+        };
+        for shard in shards {
+            if let Err(reason) = shard.accepts(client, until).await {
+                shared.refusing.set(Some(reason));
+            }
+        }
+        client.set_answer_wait(crate::client::limits::ANSWER_WAIT_MAX);
     }
 }
 

@@ -50,7 +50,7 @@ impl Letters {
                         ended = true;
                         continue;
                     };
-                    let delay = self.post.0.lock().delay(from, to);
+                    let delay = self.post.0.lock().delay(from, to, &message);
                     ended = delay.is_none();
                     let item = delay.map(|_| message).ok_or_else(|| PeerError::Lost("the connection broke".to_owned()));
                     let arrives = Instant::now() + delay.unwrap_or_default();
@@ -69,6 +69,7 @@ mod tests {
     use super::*;
     use crate::peers::{EXCHANGE_MESSAGES_WAITING, Manners, Post};
     use crate::random::Random;
+    use crate::trace::Trace;
 
     const MESSAGES: u64 = 500;
 
@@ -76,7 +77,7 @@ mod tests {
     fn forward(manners: Manners) -> (Vec<Result<u64, PeerError>>, Duration) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let letters = Post::new(Random::new(1), manners).letters(0);
+            let letters = Post::new(Random::new(1), manners, Trace::new(|| Duration::ZERO, false)).letters(0);
             let (send, taken) = mpsc::channel(EXCHANGE_MESSAGES_WAITING);
             let (given, mut receive) = mpsc::channel(EXCHANGE_MESSAGES_WAITING);
             let began = Instant::now();

@@ -36,6 +36,7 @@ impl Checkpointer {
         let mut writer = PageWriter::new(&ambient.store, &mut self.free_set, generation, compression);
         let mut sets: Vec<&TreeSet> = sets.iter().filter(|set| dirty_of(set) > 0).collect();
         sets.sort_unstable_by_key(|set| std::cmp::Reverse(dirty_of(set)));
+        crate::probe!("changed pages written ahead of a checkpoint", !sets.is_empty());
         let mut left = bytes;
         for set in sets {
             left = left.saturating_sub(evict_from(set, &mut writer, left)?);

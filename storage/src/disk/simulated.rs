@@ -246,7 +246,13 @@ impl SimulatedDisk {
         self.state.lock().trace.calls = true;
     }
 
-    /// A number that differs when anything that the disk was asked to change, or that went wrong, differs.
+    /// The lines since this was asked the last time.
+    #[must_use]
+    pub fn take_trace(&self) -> Vec<String> {
+        self.state.lock().trace.take_lines()
+    }
+
+    /// A number that differs when anything that the disk was asked, or that went wrong, differs.
     #[must_use]
     pub fn trace_hash(&self) -> u64 {
         self.state.lock().trace.hash()

@@ -110,6 +110,7 @@ impl Segment {
         start: Lsn,
         length: u64,
     ) -> Result<Self, StorageError> {
+        crate::probe!("log segment used again");
         let name = segment_name(sequence);
         disk.rename(spare, &name).map_err(|error| StorageError::io("rename", spare, error))?;
         sync_directory(disk)?;

@@ -600,6 +600,7 @@ impl Wal {
             } else {
                 segment::remove(&*self.disk, &gone.name)?;
             }
+            crate::probe!("log segment freed");
             self.shared.lock().counters.segments_released += 1;
             released = true;
         }
@@ -632,6 +633,7 @@ impl Wal {
                     }
                     let live = self.shared.lock().is_live(&record, oldest.header.start.plus(offset));
                     if let Some(old) = live {
+                        crate::probe!("log record moved forward");
                         bytes += room_bytes_max(record.data_bytes() + 16);
                         moved.push(Moved { stream: record.stream, content: record.content, old });
                     }

@@ -11,7 +11,7 @@ mod web;
 
 pub use connection::{Connection, JSON, NON_EXISTENCE, V0_4};
 pub use memory_limit::MemoryLimit;
-pub use node::{Node, Ports, photondb, program, text};
+pub use node::{Node, Ports, photonctl, photondb, program, text};
 pub use web::{Asked, Web, reply, reply_json};
 
 /// Whether the long versions of the suites were asked for.

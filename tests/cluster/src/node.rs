@@ -50,7 +50,18 @@ pub fn program() -> PathBuf {
 
 /// Runs `photondb` with these arguments to its end. Killed when it does not end.
 pub fn photondb(arguments: &[&str]) -> Output {
-    let mut child = Command::new(program())
+    run(&program(), arguments)
+}
+
+/// The same of `photonctl`.
+pub fn photonctl(arguments: &[&str]) -> Output {
+    let program = program().with_file_name("photonctl");
+    assert!(program.exists(), "{} is missing: build it with `cargo build -p photonctl`", program.display());
+    run(&program, arguments)
+}
+
+fn run(program: &Path, arguments: &[&str]) -> Output {
+    let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -62,7 +73,7 @@ pub fn photondb(arguments: &[&str]) -> Output {
         child.kill().expect("the process can be killed");
     }
     let output = child.wait_with_output().expect("its output can be read");
-    assert!(ended.is_some(), "photondb {arguments:?} does not end:\n{}", text(&output));
+    assert!(ended.is_some(), "{} {arguments:?} does not end:\n{}", program.display(), text(&output));
     output
 }
 
@@ -156,6 +167,13 @@ impl Node {
         self.spawn();
     }
 
+    /// Waits until a node that has begun answers.
+    pub fn await_answer(&mut self) {
+        if let Err(status) = self.wait_until(Instant::now(), 0, |ports| Connection::try_open(ports.driver).is_some()) {
+            panic!("the node ended with {status}:\n{}", self.log());
+        }
+    }
+
     /// Gives how much was in the log before.
     fn spawn(&mut self) -> usize {
         assert!(self.process.is_none(), "the node runs");
@@ -173,7 +191,8 @@ impl Node {
             .arg("serve")
             .arg("--directory")
             .arg(&self.data)
-            .args(["--bind", "127.0.0.1", "--driver-port=0", "--http-port=0", "--cluster-port=0"])
+            .args(["--bind", "127.0.0.1", "--driver-port=0", "--http-port=0"])
+            .args(self.flags.iter().all(|flag| !flag.starts_with("--cluster-port=")).then_some("--cluster-port=0"))
             .args(&self.flags)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

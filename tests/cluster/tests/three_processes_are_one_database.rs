@@ -4,13 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use photondb_test_cluster::terms::{count, insert, table};
-use photondb_test_cluster::{Connection, Node};
+use photondb_test_cluster::{Connection, Node, photonctl, text};
 use tempfile::TempDir;
 
 /// How long anything may take on a busy machine.
@@ -34,9 +35,17 @@ impl Secret {
 
     /// A node with it that joins `contacts`; it founds a cluster when there are none.
     fn node(&self, contacts: &[&Node]) -> Node {
+        let ports: Vec<u16> = contacts.iter().map(|node| node.ports().cluster).collect();
+        self.node_at(0, &ports)
+    }
+
+    /// A node with it on this cluster port that joins whoever listens on those.
+    fn node_at(&self, port: u16, contacts: &[u16]) -> Node {
+        let port = format!("--cluster-port={port}");
         let secret = format!("--cluster-secret-file={}", self.path().display());
-        let joins: Vec<_> = contacts.iter().map(|node| format!("--join=127.0.0.1:{}", node.ports().cluster)).collect();
-        let flags: Vec<&str> = [secret.as_str()].into_iter().chain(joins.iter().map(String::as_str)).collect();
+        let joins: Vec<_> = contacts.iter().map(|contact| format!("--join=127.0.0.1:{contact}")).collect();
+        let flags: Vec<&str> =
+            [port.as_str(), secret.as_str()].into_iter().chain(joins.iter().map(String::as_str)).collect();
         Node::stopped(&flags)
     }
 }
@@ -163,4 +172,43 @@ fn who_may_not_come_in_says_why_and_can_be_stopped() {
         assert_eq!(node.terminate().code(), Some(0), "{}", node.log());
     }
     first.assert_well();
+}
+
+#[test]
+fn nodes_that_wait_for_each_other_begin_when_one_is_told_to() {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef");
+    // Whoever takes one of them meanwhile makes this test fail, and nothing else.
+    let free: Vec<_> = (0..3).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    let ports: Vec<u16> = free.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    drop(free);
+    let mut nodes: Vec<_> = ports.iter().map(|port| secret.node_at(*port, &ports)).collect();
+    for node in &mut nodes {
+        node.begin();
+    }
+    let address = format!("127.0.0.1:{}", ports[1]);
+    let init = |id: &str| photonctl(&["--address", &address, "cluster", "init", "--cluster-id", id]);
+    let (id, other) = ("c1c1c1c1-0000-4000-8000-000000000001", "c1c1c1c1-0000-4000-8000-000000000002");
+    let begun = Instant::now();
+    // It listens a little after it has been started.
+    loop {
+        let said = init(id);
+        if said.status.success() {
+            break;
+        }
+        let listens = said.status.code() != Some(3);
+        assert!(!listens && begun.elapsed() < PATIENCE, "{}{}", text(&said), nodes[1].log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for node in &mut nodes {
+        node.await_answer();
+    }
+    let again = init(id);
+    assert!(again.status.success() && text(&again).contains(id), "{}", text(&again));
+    let refused = init(other);
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    assert!(text(&refused).contains(id), "{}", text(&refused));
+    make_table(&mut nodes[2].connect());
+    let stored = nodes[0].connect().value(&insert("t", &[r#"{"id":1}"#.to_owned()]));
+    assert_eq!(stored["inserted"], 1);
+    assert_eq!(nodes[1].connect().value(&count(&table("t"))), 1);
 }

@@ -11,7 +11,8 @@ use crate::error::{NameKind, StateError};
 use crate::limits::NAME_BYTES_MAX;
 use crate::membership::{Address, Incarnation, Liveness, Node};
 use crate::names;
-use crate::state::{ClusterId, ClusterState, META_FOUNDER};
+use crate::state::{ClusterState, META_FOUNDER};
+use photondb_proto::ClusterId;
 
 pub(super) fn found(state: &mut ClusterState, cluster: ClusterId) -> Result<Response, StateError> {
     match state.cluster {

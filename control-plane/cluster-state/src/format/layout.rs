@@ -8,8 +8,9 @@ use crate::error::{NameKind, StateError};
 use crate::membership::{Address, Incarnation, Liveness, Node};
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::shard::{Founder, Generation, Member, Placement, Reached, Role, Shard};
-use crate::state::{ClusterId, ClusterState, META_FOUNDER};
+use crate::state::{ClusterState, META_FOUNDER};
 use crate::users::{Credentials, Permissions, Scope, User};
+use photondb_proto::ClusterId;
 
 ids!(ClusterId, DatabaseId, Epoch, Generation, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
 

@@ -8,8 +8,9 @@ use crate::error::StateError;
 use crate::membership::{Address, Incarnation, Liveness};
 use crate::schema::{Compression, Durability, WriteAcks};
 use crate::shard::{Generation, Placement, Reached, Role};
-use crate::state::{ClusterId, ClusterState};
+use crate::state::ClusterState;
 use crate::users::{Credentials, Scope};
+use photondb_proto::ClusterId;
 
 fn range(start: &str, end: Option<&str>) -> KeyRange {
     KeyRange::new(start.into(), end.map(Into::into)).unwrap()

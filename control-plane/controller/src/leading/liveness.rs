@@ -61,6 +61,8 @@ impl Heard {
                 _ => node.liveness.max(Liveness::Down),
             };
             if liveness != node.liveness {
+                photondb_storage::probe!("node found silent", liveness != Liveness::Up);
+                photondb_storage::probe!("silent node heard again", liveness == Liveness::Up);
                 commands.push(Command::SetLiveness { id: node.id, boots: node.boots, liveness });
             }
         }

@@ -31,6 +31,7 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
         return group.transfer_leadership(*other).await;
     }
     if members.is_joint() {
+        photondb_storage::probe!("joint change of the cluster state's group taken over");
         return group.change_voters(wanted, members.position).await.map(|_| ());
     }
     for node in state.nodes().filter(|node| !node.is_lost()) {

@@ -109,6 +109,7 @@ impl World {
             name: format!("n{machine}"),
             tags: Default::default(),
             addresses: vec![Address { host: machine.to_string(), port: 1 }],
+            founding: Vec::new(),
         };
         let controller = Controller::new(parts, me).unwrap();
         self.network.serve(id, Service::Consensus, groups.service());

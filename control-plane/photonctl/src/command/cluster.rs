@@ -1,7 +1,7 @@
 //! `photonctl cluster`: the cluster that the node belongs to.
 
 use photondb_proto::convert::ConvertError;
-use photondb_proto::v1;
+use photondb_proto::{ClusterId, v1};
 use serde_json::{Value, json};
 
 use super::table::tables_json;
@@ -37,6 +37,14 @@ pub fn info(info: &v1::ClusterInfoResponse, format: Format) -> Result<String, Co
         ]);
     }
     Ok(format!("{summary}\n{}", nodes.finish()))
+}
+
+/// What `init` says when it is done.
+pub fn founded(cluster: ClusterId, format: Format) -> String {
+    match format {
+        Format::Json => json(&json!({ "id": cluster.to_string() })),
+        Format::Table => format!("The node is in cluster {cluster}\n"),
+    }
 }
 
 fn node_json(node: &v1::Node) -> Result<Value, ConvertError> {

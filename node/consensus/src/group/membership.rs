@@ -51,6 +51,7 @@ impl Group {
         if now.position != expected {
             return Err(ConsensusError::MembershipChanged { group: self.id(), found: now.position });
         }
+        photondb_storage::probe!("joint change taken over in its middle", now.is_joint());
         if now.is_joint() || now.voters.first() != Some(&voters) {
             let condition = Precondition::LastMembershipLogId { last_membership_log_id: expected.map(log_id) };
             let changes = ChangeMembers::ReplaceAllVoters(voters);
@@ -66,6 +67,7 @@ impl Group {
         if self.led().is_none() || voters.contains(&self.member()) {
             return;
         }
+        photondb_storage::probe!("leader that lost its vote hands over");
         let matched = self.matched();
         if let Some(to) = voters.into_iter().max_by_key(|voter| matched.get(voter).copied().flatten())
             && let Err(error) = self.transfer_leadership(to).await

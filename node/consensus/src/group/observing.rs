@@ -2,22 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{RaftMetrics, ServerState};
 use photondb_proto::MemberId;
 
 use super::Group;
 use crate::members::Members;
 use crate::observation::{GroupState, Role};
 use crate::position::{LogPosition, Term};
-use crate::types::position;
+use crate::types::{Types, position};
 
 impl Group {
     /// What this member is at the moment.
     pub fn observe(&self) -> GroupState {
-        let inner = &*self.inner;
-        let metrics = inner.raft.metrics();
+        let metrics = self.inner.raft.metrics();
         let now = metrics.borrow_watched();
+        GroupState { members: Members::of(&now.membership_config), ..self.observe_without_members(&now) }
+    }
+
+    /// What this member is at the moment, if it is not as `known`: for who looks often.
+    pub fn observe_change(&self, known: &GroupState) -> Option<GroupState> {
+        let metrics = self.inner.raft.metrics();
+        let now = metrics.borrow_watched();
+        let state = self.observe_without_members(&now);
+        // An entry of the log has one content.
+        if now.membership_config.log_id().as_ref().map(position) != known.members.position {
+            return Some(GroupState { members: Members::of(&now.membership_config), ..state });
+        }
+        let GroupState { group, member, term, voted_for, led, role, last, committed, applied, purged, members: _ } =
+            known;
+        let is_known = (state.group, state.member) == (*group, *member)
+            && (state.term, state.voted_for, state.led, state.role) == (*term, *voted_for, *led, *role)
+            && (state.last, state.committed, state.applied, state.purged) == (*last, *committed, *applied, *purged);
+        (!is_known).then(|| GroupState { members: known.members.clone(), ..state })
+    }
+
+    fn observe_without_members(&self, now: &RaftMetrics<Types>) -> GroupState {
+        let inner = &*self.inner;
         let role = match now.state {
             _ if self.is_held() || self.is_stopping() || now.running_state.is_err() => Role::Idle,
             ServerState::Leader => Role::Leader,
@@ -37,7 +58,7 @@ impl Group {
             committed: now.local_committed.as_ref().map(position),
             applied: now.last_applied.as_ref().map(position),
             purged: inner.log.purged(),
-            members: Members::of(&now.membership_config),
+            members: Members::default(),
         }
     }
 

@@ -43,12 +43,19 @@ impl Group {
     fn needed_after(&self, durable: LogPosition) -> Option<LogPosition> {
         let inner = &*self.inner;
         let purged = inner.log.purged();
-        let alive = |member| inner.is_heard_of(member);
+        let alive = |member| {
+            let heard = inner.is_heard_of(member);
+            photondb_storage::probe!("log purged past a silent follower, who needs a snapshot", !heard);
+            heard
+        };
         let needs = self.matched().into_iter().filter(|(member, _)| alive(*member)).map(|(_, matched)| matched);
         // Who needs what is gone is being sent a snapshot, and will go on from about here.
         let kept = needs.min()?.max(purged)?;
         let lag = durable.index.checked_sub(kept.index).filter(|lag| *lag > 0)?;
-        (lag <= LAG_ENTRIES_MAX && inner.log.bytes() <= LAG_BYTES_MAX).then_some(kept)
+        let keeps = lag <= LAG_ENTRIES_MAX && inner.log.bytes() <= LAG_BYTES_MAX;
+        photondb_storage::probe!("log purged past a follower, who needs a snapshot", !keeps);
+        photondb_storage::probe!("log kept for a follower that lags", keeps);
+        keeps.then_some(kept)
     }
 }
 

@@ -35,7 +35,10 @@ pub(super) async fn take(
     // One more waits: the senders stop where they are.
     let Ok(_turn) = shared.receiving.acquire().await else { return Ok(()) };
     let spool = shared.spool().map_err(Refusal::ended)?;
-    let Some(spool) = receive(shared, &mut exchange, spool).await? else { return Ok(()) };
+    let Some(spool) = receive(shared, &mut exchange, spool).await? else {
+        photondb_storage::probe!("snapshot broken off on its way");
+        return Ok(());
+    };
     let chunks = Box::new(spool.into_chunks().map(|chunk| chunk.map_err(ApplyError::new)));
     let snapshot = Snapshot { applied: Applied { consensus: what.applied }, chunks };
     let meta = SnapshotMeta { last_log_id, last_membership };

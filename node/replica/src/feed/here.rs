@@ -76,6 +76,7 @@ impl Here {
         }
         let batches = match self.listener.take() {
             Err(ShardError::Replaced) => {
+                photondb_storage::probe!("feed of a member whose state was replaced");
                 self.behind = true;
                 return self.collect(ready);
             }

@@ -86,8 +86,12 @@ impl There {
                 State::Opening(opening) => match opening.as_mut().poll(cx) {
                     Poll::Pending => break,
                     Poll::Ready(opened) => match opened? {
-                        Opened::Here(replica) => return Ok(News::IsHere(replica)),
+                        Opened::Here(replica) => {
+                            photondb_storage::probe!("feed goes on at this node's own member");
+                            return Ok(News::IsHere(replica));
+                        }
                         Opened::There(exchange, _) => {
+                            photondb_storage::probe!("feed resumed at another leader");
                             self.state = State::Open(exchange);
                             self.has_come = false;
                         }
@@ -115,6 +119,7 @@ impl There {
                 let wire::Changes { position, first, changes, whole } = changes;
                 let count = u32::try_from(changes.len()).unwrap_or(u32::MAX);
                 let known = pass(&mut self.cursor, position, first, count, whole);
+                photondb_storage::probe!("feed hears again what it knows", known > 0);
                 for change in changes.into_iter().skip(known as usize) {
                     for document in [&change.old, &change.new].into_iter().flatten() {
                         read_datum(document.clone())?;

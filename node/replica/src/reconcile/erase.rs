@@ -47,6 +47,7 @@ impl Replicas {
     }
 
     async fn drop_member(&self, replica: &Arc<Replica>) -> Result<(), ReplicaError> {
+        photondb_storage::probe!("member erased");
         replica.duty.stop();
         replica.shard.close();
         self.erase(GroupId::from(replica.id), replica.member).await?;

@@ -142,6 +142,7 @@ impl Replicas {
         let is_up = state.node(preferred.node).is_some_and(|node| node.is_up());
         if is_up && self.has_caught_up(replica, preferred.id) {
             tracing::info!(shard = %replica.id, to = %preferred.id, "another member leads from now on");
+            photondb_storage::probe!("leadership given to who should lead");
             replica.group.transfer_leadership(preferred.id).await?;
         }
         Ok(())

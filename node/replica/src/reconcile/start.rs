@@ -85,6 +85,7 @@ impl Replicas {
                 let applied = "an unknown position".to_owned();
                 return Err(ConsensusError::LogMissing { group, member, applied }.into());
             }
+            photondb_storage::probe!("what another member of the shard left is dropped");
             drop(set);
             self.engine.drop_tree_set(id)?;
         }
@@ -104,6 +105,7 @@ impl Replicas {
         let others = shard.members.iter().any(|other| other.id != member && other.role == Role::Voter);
         let Some(controller) = self.controller().filter(|_| others) else { return false };
         tracing::warn!(shard = %shard.id, %member, %error, "a member cannot go on; another takes its place");
+        photondb_storage::probe!("member that cannot go on reported");
         let report = Command::MemberFailed { shard: shard.id, member };
         match controller.propose(report).await {
             Ok(_) => true,

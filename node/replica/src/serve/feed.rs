@@ -72,7 +72,10 @@ impl Subscriber {
         }
         loop {
             match self.listener.take() {
-                Err(ShardError::Replaced) => self.catch_up().await?,
+                Err(ShardError::Replaced) => {
+                    photondb_storage::probe!("feed of another node, the member's state was replaced");
+                    self.catch_up().await?;
+                }
                 batches => {
                     let batches = batches?;
                     if batches.is_empty() {

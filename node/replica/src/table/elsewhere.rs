@@ -111,7 +111,10 @@ impl ShardTable {
                 match done {
                     Ok(()) | Err(ReplicaError::NotLeading) => searches.push(search),
                     // That one is not known to have failed is what the query must hear first.
-                    Err(error @ ReplicaError::Unknown(_)) => failure = Some(error),
+                    Err(error @ ReplicaError::Unknown(_)) => {
+                        photondb_storage::probe!("unknown outcome reported");
+                        failure = Some(error);
+                    }
                     Err(error) => failure = failure.or(Some(error)),
                 }
             }
@@ -142,7 +145,10 @@ async fn send(router: &Router, search: &mut Search, ask: &Ask) -> ReplicaResult<
             Ok(Asked::Written(written))
         }
         Ok(_) => Err(ReplicaError::Unknown("another answer than to a write".to_owned())),
-        Err(error) if error.is_harmless() => Ok(Asked::NotSent),
+        Err(error) if error.is_harmless() => {
+            photondb_storage::probe!("write sent again, nobody had got it");
+            Ok(Asked::NotSent)
+        }
         Err(error) => Err(ReplicaError::Unknown(error.to_string())),
     }
 }

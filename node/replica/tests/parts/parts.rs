@@ -118,6 +118,11 @@ impl Parts {
     }
 
     pub fn write_all(&self, documents: Vec<(u64, Datum)>) -> Result<(), String> {
+        self.write_each(documents)?.into_iter().collect()
+    }
+
+    /// One request; what became of each document of it.
+    pub fn write_each(&self, documents: Vec<(u64, Datum)>) -> Result<Vec<Result<(), String>>, String> {
         let replicas = self.replicas.clone();
         on_fiber(move || {
             let writes = documents.into_iter().map(|(id, document)| Write {
@@ -125,12 +130,11 @@ impl Parts {
                 transition: Transition::Insert { document, conflict: Conflict::Error },
             });
             let results = open(&replicas).write(writes.collect(), &WriteOptions::default(), &Cx::pure());
-            for result in results.map_err(|error| error.to_string())? {
-                if let WriteResult::Refused { error, .. } = result {
-                    return Err(error.to_string());
-                }
-            }
-            Ok(())
+            let said = |result| match result {
+                WriteResult::Refused { error, .. } => Err(error.to_string()),
+                _ => Ok(()),
+            };
+            Ok(results.map_err(|error| error.to_string())?.into_iter().map(said).collect())
         })
     }
 

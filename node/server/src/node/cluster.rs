@@ -15,11 +15,12 @@ use photondb_storage::fault::buggify;
 use photondb_storage::wal::{StreamId, StreamState, Wal};
 use tokio::sync::watch;
 
-use super::accounts::store_password;
+use super::accounts::{ClusterUsers, store_password};
 use super::{Foundation, StartError, random_uuid};
 use crate::command::check::cluster_state_name;
 use crate::config::{Bind, Config, InitialPassword};
 use crate::limits::{BUGGIFIED_PAUSE, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
+use crate::rpc::LateControl;
 
 /// The cluster as this node sees it.
 pub struct Cluster {
@@ -38,15 +39,20 @@ pub struct Cluster {
 
 impl Cluster {
     /// Joins, or founds a cluster of one; returns when the replicas that the state orders are running.
-    pub(super) async fn join(foundation: &Arc<Foundation>, config: &Config) -> Result<Arc<Cluster>, StartError> {
-        let registration = registration(foundation, config);
+    /// `control` can tell it something meanwhile.
+    pub(super) async fn join(
+        foundation: &Arc<Foundation>,
+        config: &Config,
+        control: LateControl,
+    ) -> Result<Arc<Cluster>, StartError> {
+        let (founding, made_password) = founding(config.initial_password.clone(), &*foundation.random);
+        let registration = registration(foundation, config, founding);
         let begin = match config.join.as_slice() {
             [] => Begin::Found,
             contacts => Begin::Join(contacts.to_vec()),
         };
         let parts = parts(foundation);
         let own = foundation.clone();
-        let initial_password = config.initial_password.clone();
         let directory = config.directory.clone();
         let joining = foundation.raft.spawn(async move {
             let failed = |error: ControllerError| match error {
@@ -57,16 +63,14 @@ impl Cluster {
                 }
                 error => StartError::Cluster(error.to_string()),
             };
-            let (boots, founds) = (registration.boots, matches!(begin, Begin::Found));
+            let boots = registration.boots;
+            let users = users_of_founder(&registration.founding);
             let controller = Controller::new(parts, registration).map_err(&failed)?;
+            control.start(controller.clone(), users);
             // Others may have to be answered before this one can be registered.
             own.services.set(Service::Control, controller.service());
-            controller.start(begin).await.map_err(&failed)?;
-            // Only a directory that is opened for the first time: later the password is the administrator's affair.
-            let made_password = match boots {
-                1 if founds => set_initial_password(&controller, initial_password, &*own.random).await?,
-                _ => None,
-            };
+            let founded = controller.start(begin).await.map_err(&failed)?;
+            let made_password = made_password.filter(|_| founded);
             for damage in own.engine.wal().damage() {
                 tracing::warn!("{damage}");
             }
@@ -197,7 +201,7 @@ fn parts(foundation: &Foundation) -> Parts {
     }
 }
 
-fn registration(foundation: &Foundation, config: &Config) -> Registration {
+fn registration(foundation: &Foundation, config: &Config, founding: Vec<Command>) -> Registration {
     let identity = foundation.engine.identity();
     let hosts = match (config.canonical_addresses.as_slice(), &config.cluster.bind) {
         ([], Bind::Loopback) => vec!["127.0.0.1".to_owned()],
@@ -219,6 +223,7 @@ fn registration(foundation: &Foundation, config: &Config) -> Registration {
         name: config.server_name.clone().unwrap_or_else(|| made_up_name(&*foundation.random)),
         tags: config.server_tags.iter().cloned().collect(),
         addresses: hosts.into_iter().map(address).collect(),
+        founding,
     }
 }
 
@@ -235,14 +240,10 @@ fn suffix(random: &dyn Random, length: usize) -> String {
     (0..length).map(|_| char::from(CHARACTERS[(random.next_u64() % CHARACTERS.len() as u64) as usize])).collect()
 }
 
-/// Gives `admin` the password that was asked for; returns one that was made up.
-async fn set_initial_password(
-    controller: &Controller,
-    initial: InitialPassword,
-    random: &dyn Random,
-) -> Result<Option<String>, StartError> {
+/// What gives `admin` the password that was asked for in a cluster that is founded, and one that was made up for it.
+fn founding(initial: InitialPassword, random: &dyn Random) -> (Vec<Command>, Option<String>) {
     let (password, made) = match initial {
-        InitialPassword::None => return Ok(None),
+        InitialPassword::None => return (Vec::new(), None),
         InitialPassword::Given(password) => (password, None),
         InitialPassword::Auto => {
             let made = uuid::Uuid::from_u128(random_uuid(random)).to_string();
@@ -250,9 +251,15 @@ async fn set_initial_password(
         }
     };
     let credentials = Some(store_password(&password, random));
-    controller
-        .propose(Command::SetUser { name: ADMIN.to_owned(), credentials })
-        .await
-        .map_err(|error| StartError::Cluster(error.to_string()))?;
-    Ok(made)
+    (vec![Command::SetUser { name: ADMIN.to_owned(), credentials }], made)
+}
+
+/// Who may tell a node something that is in no cluster yet: who could log in if it founded one.
+fn users_of_founder(founding: &[Command]) -> Arc<ClusterUsers> {
+    let begun = ClusterState::at_birth();
+    let state = founding.iter().fold(Arc::new(begun), |state, command| match state.applied(command) {
+        Ok((state, _)) => state,
+        Err(_) => state,
+    });
+    Arc::new(ClusterUsers::new(Arc::new(move || state.clone())))
 }

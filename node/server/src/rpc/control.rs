@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use photondb_cluster_state::{ClusterState, Member, Node, Shard, Table};
+use photondb_cluster_state::{ClusterId, ClusterState, Member, Node, Shard, Table};
+use photondb_controller::{Controller, ControllerError};
 use photondb_proto::convert::{CONTROL_VERSION, Ports, check_version};
 use photondb_proto::v1;
 use photondb_proto::v1::control_server::Control;
@@ -26,21 +27,61 @@ pub(crate) struct ControlService {
     in_memory: bool,
 }
 
-/// The same from the moment that the node knows its cluster. Clones share it.
+/// The same from the moment that the node knows its cluster. Before that it can be told to found one. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct LateControl(Arc<OnceLock<ControlService>>);
+pub(crate) struct LateControl(Arc<Late>);
+
+#[derive(Default)]
+struct Late {
+    /// What starts the node's part of the cluster state, and who may tell it something before there is a state.
+    starting: OnceLock<(Controller, Arc<ClusterUsers>)>,
+    joined: OnceLock<ControlService>,
+}
 
 impl LateControl {
+    /// The start can be told something from here on, by `users`.
+    pub fn start(&self, controller: Controller, users: Arc<ClusterUsers>) {
+        let is_new = self.0.starting.set((controller, users)).is_ok();
+        assert!(is_new, "a node starts once");
+    }
+
     /// Questions are answered from here on.
     pub fn set(&self, control: ControlService) {
-        let is_new = self.0.set(control).is_ok();
+        let is_new = self.0.joined.set(control).is_ok();
         assert!(is_new, "a node joins once");
     }
 
-    pub(super) fn get(&self) -> Result<&ControlService, Status> {
-        self.0
-            .get()
-            .ok_or_else(|| Status::unavailable("the node is starting and not part of its cluster yet; try again"))
+    fn get(&self) -> Result<&ControlService, Status> {
+        self.0.joined.get().ok_or_else(|| {
+            Status::unavailable(
+                "the node is not part of a cluster yet: it waits for others, or for `photonctl cluster init`",
+            )
+        })
+    }
+
+    /// Who may ask now.
+    pub(super) fn users(&self) -> Result<Arc<ClusterUsers>, Status> {
+        let joined = self.0.joined.get().map(ControlService::users);
+        joined
+            .or_else(|| self.0.starting.get().map(|(_, users)| users.clone()))
+            .ok_or_else(|| Status::unavailable("the node is starting; try again"))
+    }
+
+    async fn init(&self, request: v1::InitClusterRequest) -> Result<Response<v1::InitClusterResponse>, Status> {
+        check(request.version)?;
+        let cluster: ClusterId = request
+            .cluster_id
+            .parse()
+            .map_err(|_| Status::invalid_argument(format!("`{}` is not a UUID", request.cluster_id)))?;
+        if cluster == ClusterId(0) {
+            return Err(Status::invalid_argument("the nil UUID is no cluster's"));
+        }
+        let starting = self.0.starting.get().ok_or_else(|| Status::unavailable("the node is starting; try again"))?;
+        match starting.0.initialize(cluster).await {
+            Ok(()) => Ok(Response::new(v1::InitClusterResponse { version: CONTROL_VERSION })),
+            Err(ControllerError::Refused(refused)) => Err(Status::failed_precondition(refused.to_string())),
+            Err(error) => Err(Status::unavailable(error.to_string())),
+        }
     }
 }
 
@@ -55,6 +96,13 @@ impl Control for LateControl {
         request: Request<v1::ClusterInfoRequest>,
     ) -> Result<Response<v1::ClusterInfoResponse>, Status> {
         self.get()?.cluster_info(request).await
+    }
+
+    async fn init_cluster(
+        &self,
+        request: Request<v1::InitClusterRequest>,
+    ) -> Result<Response<v1::InitClusterResponse>, Status> {
+        self.init(request.into_inner()).await
     }
 }
 

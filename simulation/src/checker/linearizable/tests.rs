@@ -6,55 +6,49 @@ use crate::client::{ClientId, Micros};
 use crate::ledger::Ledger;
 use crate::random::Random;
 
-fn operation(action: Action, began: u64, ended: Option<u64>, outcome: Option<Outcome>) -> Operation {
-    Operation { client: 1, life: 1, key: 0, action, began, ended, outcome }
+fn call(input: Ask, began: u64, ended: Option<u64>, fate: Fate<Said>) -> Call<Ask, Said> {
+    Call { client: ClientId(1), input, at: Micros(0), began: Moment(began), ended: ended.map(Moment), fate }
 }
 
-fn read(began: u64, ended: u64, value: Value) -> Operation {
-    operation(Action::Read, began, Some(ended), Some(Outcome::Found(value)))
+fn read(began: u64, ended: u64, value: u64) -> Call<Ask, Said> {
+    call(Ask::Read, began, Some(ended), Fate::Answered(Said::Value(value)))
 }
 
-fn put(value: i64, began: u64, ended: u64, old: Value) -> Operation {
-    operation(Action::Put(value), began, Some(ended), Some(Outcome::Changed { old, new: Some(value) }))
+fn set(value: u64, began: u64, ended: u64) -> Call<Ask, Said> {
+    call(Ask::Set(value), began, Some(ended), Fate::Answered(Said::Done(true)))
 }
 
 #[test]
 fn a_read_sees_the_last_write() {
-    assert!(check(&[put(1, 1, 2, None), read(3, 4, Some(1))], 0).is_ok());
-    assert!(check(&[put(1, 1, 2, None), read(3, 4, None)], 0).is_err());
-    assert!(check(&[put(1, 1, 5, None), read(2, 3, None), read(4, 6, Some(1))], 0).is_ok());
+    assert!(is_linearizable(&[set(1, 1, 2), read(3, 4, 1)]));
+    assert!(!is_linearizable(&[set(1, 1, 2), read(3, 4, 0)]));
+    assert!(is_linearizable(&[set(1, 1, 5), read(2, 3, 0), read(4, 6, 1)]));
 }
 
 #[test]
 fn nobody_sees_a_value_go_back() {
-    let history = [put(1, 1, 8, None), read(2, 3, Some(1)), read(4, 5, None)];
-    assert!(check(&history, 0).is_err());
+    assert!(!is_linearizable(&[set(1, 1, 8), read(2, 3, 1), read(4, 5, 0)]));
 }
 
 #[test]
 fn an_unknown_write_happens_once_or_never() {
-    let unknown = |ended| operation(Action::Increment, 3, ended, Some(Outcome::Unknown));
-    let begin = put(10, 1, 2, None);
+    let unknown = |ended| call(Ask::Add, 3, ended, Fate::Unknown);
     for value in [10, 11] {
-        assert!(check(&[begin.clone(), unknown(Some(9)), read(4, 5, Some(value))], 0).is_ok());
+        assert!(is_linearizable(&[set(10, 1, 2), unknown(Some(9)), read(4, 5, value)]));
     }
-    assert!(check(&[begin.clone(), unknown(Some(9)), read(4, 5, Some(12))], 0).is_err());
-    assert!(check(&[begin.clone(), unknown(Some(9)), read(10, 11, Some(10)), read(12, 13, Some(11))], 0).is_err());
-    assert!(check(&[begin, unknown(None), read(10, 11, Some(10)), read(12, 13, Some(11))], 0).is_ok());
+    assert!(!is_linearizable(&[set(10, 1, 2), unknown(Some(9)), read(4, 5, 12)]));
+    assert!(!is_linearizable(&[set(10, 1, 2), unknown(Some(9)), read(10, 11, 10), read(12, 13, 11)]));
+    assert!(is_linearizable(&[set(10, 1, 2), unknown(None), read(10, 11, 10), read(12, 13, 11)]));
 }
 
 #[test]
 fn answers_of_writes_are_looked_at() {
-    let increments = |second_old, second_new| {
-        let changed = |old, new| Some(Outcome::Changed { old: Some(old), new: Some(new) });
-        vec![
-            put(0, 1, 2, None),
-            operation(Action::Increment, 3, Some(5), changed(0, 1)),
-            operation(Action::Increment, 4, Some(6), changed(second_old, second_new)),
-        ]
+    let adds = |second| {
+        let add = |began, ended, said| call(Ask::Add, began, Some(ended), Fate::Answered(Said::Value(said)));
+        [add(3, 5, 1), add(4, 6, second)]
     };
-    assert!(check(&increments(1, 2), 0).is_ok());
-    assert!(check(&increments(0, 1), 0).is_err());
+    assert!(is_linearizable(&adds(2)));
+    assert!(!is_linearizable(&adds(1)));
 }
 
 /// A number that is read, set, and set if it is what the caller believes.
@@ -65,6 +59,7 @@ enum Ask {
     Read,
     Set(u64),
     Swap(u64, u64),
+    Add,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +83,7 @@ impl Object for Register {
             Ask::Set(value) => (value, Said::Done(true)),
             Ask::Swap(old, new) if *state == old => (new, Said::Done(true)),
             Ask::Swap(..) => (*state, Said::Done(false)),
+            Ask::Add => (*state + 1, Said::Value(*state + 1)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::ideal::{GROUP, Group, Member};
 use super::*;
 use crate::client::NodeIndex;
-use crate::observation::{Boot, MemberId, Observation, Role};
+use crate::observation::{Boot, Entry, MemberId, Observation, Role};
 
 const STEPS: u64 = 300;
 
@@ -120,6 +120,41 @@ fn a_commit_without_a_quorum_is_noticed() {
             _ => false,
         }
     });
+}
+
+/// Of a group of three, with an entry that two have: one of the two is not seen while the other commits.
+fn commits_beside_an_unread_member(found_again: bool) -> Result<(), Violation> {
+    let entry = Entry { index: Index(0), term: Term(1), hash: 7 };
+    let seen = |member: u64, appended: &[Entry], committed: Option<u64>| Observation {
+        group: GROUP,
+        member: MemberId(member),
+        node: NodeIndex(member as usize),
+        boot: Boot(1),
+        term: Term(1),
+        voted_for: Some(MemberId(0)),
+        role: if member == 0 { Role::Leader } else { Role::Follower },
+        last: (member == 0 || !appended.is_empty()).then_some((Term(1), Index(0))),
+        committed: committed.map(Index),
+        applied: None,
+        purged: None,
+        voters: vec![(0..3).map(MemberId).collect()],
+        digest: None,
+        truncated_from: None,
+        appended: appended.to_vec(),
+    };
+    let mut checkers = RaftCheckers::new();
+    let mut step = |changed, unread| checkers.step(&Snapshot { changed, unread, ..Snapshot::default() });
+    step(vec![seen(0, &[entry], None), seen(1, &[], None), seen(2, &[], None)], vec![])?;
+    step(vec![seen(0, &[], Some(0))], vec![(GROUP, MemberId(1))])?;
+    let held = if found_again { vec![entry] } else { Vec::new() };
+    step(vec![Observation { boot: Boot(2), ..seen(1, &held, None) }], vec![])
+}
+
+#[test]
+fn a_quorum_may_rest_on_a_log_that_can_be_read_only_later() {
+    assert_eq!(commits_beside_an_unread_member(true), Ok(()));
+    let violation = commits_beside_an_unread_member(false).unwrap_err();
+    assert_eq!(violation.property, "committed is on a quorum");
 }
 
 #[test]

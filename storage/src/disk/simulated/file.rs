@@ -56,6 +56,7 @@ impl File for SimulatedFile {
         let mut state = self.state.lock();
         state.alive(self.boot)?;
         state.meter.read(buffer.len());
+        state.trace.read(&self.name, offset, buffer.len());
         if state.strikes(Fault::ReadError, &self.name) {
             return Err(broken());
         }

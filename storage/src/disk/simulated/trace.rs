@@ -38,6 +38,17 @@ impl Trace {
         }
     }
 
+    /// The disk was asked for what it holds.
+    pub(super) fn read(&mut self, name: &str, offset: u64, length: usize) {
+        self.mix(u64::from(crc32fast::hash(name.as_bytes())));
+        self.mix(offset);
+        self.mix(length as u64);
+    }
+
+    pub(super) fn take_lines(&mut self) -> Vec<String> {
+        self.lines.drain(..).collect()
+    }
+
     pub(super) fn lines(&self) -> Vec<String> {
         self.lines.iter().cloned().collect()
     }

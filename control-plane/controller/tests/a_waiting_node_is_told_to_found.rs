@@ -1,0 +1,110 @@
+//! Nodes that all wait for each other become a cluster when one of them is told to found it; told again nothing more happens.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+#[path = "world/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use photondb_cluster_state::{ClusterId, StateError};
+use photondb_controller::{Begin, Controller, ControllerError};
+use photondb_proto::NodeId;
+use photondb_storage::disk::simulated::SimulatedDisk;
+use tokio::task::JoinHandle;
+use world::{Node, World, in_a_world, until};
+
+const SOON: Duration = Duration::from_secs(30);
+const WISHED: ClusterId = ClusterId(4711);
+
+/// Begins to look for a cluster at these nodes.
+fn begin(node: &Node, contacts: &[u128]) -> JoinHandle<Result<bool, ControllerError>> {
+    let contacts = contacts.iter().map(|contact| format!("{contact}:1")).collect();
+    let controller = node.controller.clone();
+    tokio::task::spawn_local(async move { controller.start(Begin::Join(contacts)).await })
+}
+
+async fn refused(controller: &Controller, cluster: ClusterId) -> bool {
+    let outcome = controller.initialize(cluster).await;
+    matches!(outcome, Err(ControllerError::Refused(StateError::OtherCluster { asked, .. })) if asked == cluster)
+}
+
+#[test]
+fn one_founds_and_the_others_follow() {
+    in_a_world(async {
+        let world = World::new();
+        let disks: Vec<_> = (1..=3).map(SimulatedDisk::new).collect();
+        let nodes: Vec<_> = (1..=3).map(|id| world.parts(id, &disks[id as usize - 1])).collect();
+        let starts: Vec<_> = nodes.iter().map(|node| begin(node, &[1, 2, 3])).collect();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(starts.iter().all(|start| !start.is_finished()), "a node never guesses");
+
+        nodes[1].controller.initialize(WISHED).await.unwrap();
+        let mut founded = Vec::new();
+        for start in starts {
+            founded.push(start.await.unwrap().unwrap());
+        }
+        assert_eq!(founded, [false, true, false]);
+        until("all know all", SOON, || nodes.iter().all(|node| node.state().nodes().count() == 3)).await;
+        for node in &nodes {
+            assert_eq!(node.state().cluster(), Some(WISHED));
+            node.controller.initialize(WISHED).await.unwrap();
+            assert!(refused(&node.controller, ClusterId(1)).await);
+        }
+        assert!(nodes[0].state().node(NodeId(3)).is_some());
+    });
+}
+
+#[test]
+fn whoever_finds_a_cluster_founds_none() {
+    in_a_world(async {
+        let world = World::new();
+        let disks: Vec<_> = (1..=2).map(SimulatedDisk::new).collect();
+        let first = world.found(1, &disks[0]).await;
+        let second = world.parts(2, &disks[1]);
+        let controller = second.controller.clone();
+        let told = tokio::task::spawn_local(async move { refused(&controller, WISHED).await });
+        tokio::task::yield_now().await;
+        assert!(!begin(&second, &[1]).await.unwrap().unwrap());
+        assert!(told.await.unwrap());
+        assert_eq!(second.state().cluster(), first.state().cluster());
+    });
+}
+
+#[test]
+fn another_cluster_may_not_be_wished_meanwhile() {
+    in_a_world(async {
+        let (world, disk) = (World::new(), SimulatedDisk::new(1));
+        let node = world.parts(1, &disk);
+        let controller = node.controller.clone();
+        let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
+        tokio::task::yield_now().await;
+        assert!(refused(&node.controller, ClusterId(1)).await);
+        assert!(begin(&node, &[2]).await.unwrap().unwrap(), "nobody is found at the contact");
+        told.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn power_lost_while_it_founds_changes_nothing_for_who_tells_it_again() {
+    for micros in (0..12_000).step_by(400) {
+        in_a_world(async move {
+            let (world, disk) = (World::new(), SimulatedDisk::new(micros));
+            let node = world.parts(1, &disk);
+            let starting = begin(&node, &[2]);
+            let controller = node.controller.clone();
+            let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+            starting.abort();
+            told.abort();
+            node.crash(&disk).await;
+
+            let node = world.parts(1, &disk);
+            let starting = begin(&node, &[2]);
+            node.controller.initialize(WISHED).await.unwrap();
+            starting.await.unwrap().unwrap();
+            assert_eq!(node.state().cluster(), Some(WISHED), "power lost after {micros} us");
+            assert_eq!(node.state().nodes().count(), 1);
+        });
+    }
+}
