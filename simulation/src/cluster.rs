@@ -23,6 +23,7 @@ use photondb_storage::disk::simulated::Latency;
 use photondb_storage::fault::probe::take_reached;
 use turmoil::{Builder, Sim};
 
+use crate::buggify::Dice;
 use crate::checker::raft::RaftCheckers;
 use crate::checker::storage_verifies;
 use crate::client::{Micros, NodeIndex};
@@ -44,6 +45,9 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// How long a process that ended by itself stays down before it is started again.
 const RESTART_DELAY: Duration = Duration::from_millis(500);
+
+/// How long after a fault has begun or ended rare behaviour comes more often.
+const STIRRED: Duration = Duration::from_millis(500);
 
 /// The machines, the network, and what is going wrong.
 pub struct Cluster<'a> {
@@ -69,6 +73,10 @@ pub struct Cluster<'a> {
     raft: RaftCheckers,
     rare: Rare,
     struck: BTreeMap<String, u64>,
+    dice: Dice,
+    /// Rare behaviour comes more often until then.
+    stirred_until: Duration,
+    is_healed: bool,
     /// Faults wait for the first until then; their times count from there.
     faults_from: Option<Duration>,
 }
@@ -149,6 +157,8 @@ impl<'a> Cluster<'a> {
         }
         let mut faults = plan.faults.clone();
         faults.sort_by_key(|fault| std::cmp::Reverse(fault.at));
+        let dice = Dice::new(plan.seed, &plan.points);
+        dice.install();
         Cluster {
             sim,
             power: vec![Power::On; machines.len()],
@@ -166,6 +176,9 @@ impl<'a> Cluster<'a> {
             raft: RaftCheckers::new(),
             rare: Rare::default(),
             struck: BTreeMap::new(),
+            dice,
+            stirred_until: Duration::ZERO,
+            is_healed: false,
             faults_from: Some(Duration::ZERO),
             latency_max: Duration::from_millis(*plan.latency_ms.end()),
         }
@@ -217,10 +230,13 @@ impl<'a> Cluster<'a> {
             }
         }
         self.look_at_processes();
+        self.dice.stir(self.now() < self.stirred_until);
+        self.dice.wake(!self.is_healed);
         let done = self.sim.step().unwrap_or_else(|error| {
             self.judge.accuse("nothing panics", error.to_string());
             true
         });
+        self.dice.wake(false);
         let elapsed = u64::try_from(self.sim.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.now.store(elapsed, Ordering::Relaxed);
         self.trace_disks();
@@ -241,6 +257,11 @@ impl<'a> Cluster<'a> {
     /// How often each kind of fault has struck.
     pub fn struck(&self) -> BTreeMap<String, u64> {
         self.struck.clone()
+    }
+
+    /// How often each point of the product that the run has has struck.
+    pub fn points(&self) -> BTreeMap<String, u64> {
+        self.dice.struck()
     }
 
     /// Rare paths, and how often they were taken.
@@ -311,6 +332,7 @@ impl<'a> Cluster<'a> {
     pub fn heal(&mut self) {
         self.faults.clear();
         self.end_faults(true);
+        self.is_healed = true;
         let until = self.now();
         for power in &mut self.power {
             if let Power::OffUntil { until: at, .. } = power {
@@ -326,6 +348,7 @@ impl<'a> Cluster<'a> {
     fn begin(&mut self, Timed { fault, lasts, .. }: Timed) {
         self.trace.event(format_args!("fault: {fault:?} for {lasts:?}"));
         *self.struck.entry(fault.kind().to_owned()).or_default() += 1;
+        self.stirred_until = self.now() + STIRRED;
         let until = self.now() + lasts;
         match fault {
             Fault::Kill { at } => self.kill(at, until),
@@ -388,6 +411,7 @@ impl<'a> Cluster<'a> {
             }
         }
         if !over.is_empty() {
+            self.stirred_until = now + STIRRED;
             self.wire();
         }
     }
@@ -455,6 +479,7 @@ impl<'a> Cluster<'a> {
                     self.power[at] = Power::On;
                     self.wire();
                     self.trace.event(format_args!("n{} starts", at + 1));
+                    self.stirred_until = self.now() + STIRRED;
                     self.notice_loss(at);
                     self.sim.bounce(address(at));
                 }

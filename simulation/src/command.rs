@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use parking_lot::Mutex;
 
+use crate::buggify::Point;
 use crate::cluster::plan::ClusterPlan;
 use crate::cluster::rare;
 use crate::shrink;
@@ -54,6 +55,15 @@ pub struct Length {
     pub faults: Option<Vec<usize>>,
     /// A deliberate bug that the processes of runs have.
     pub mutant: Option<String>,
+    /// Only these points of the product.
+    pub points: Option<Vec<&'static Point>>,
+}
+
+/// What a run that fails may do without.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    Fault(usize),
+    Point(&'static Point),
 }
 
 impl Length {
@@ -62,6 +72,9 @@ impl Length {
         let mut plan = ClusterPlan::draw(seed, self.workload.as_deref(), self.machines, self.duration);
         if let Some(kept) = &self.faults {
             plan.faults = kept.iter().filter_map(|number| plan.faults.get(*number).copied()).collect();
+        }
+        if let Some(points) = &self.points {
+            plan.points = points.iter().copied().filter(|point| point.fits(plan.workload)).collect();
         }
         plan
     }
@@ -81,6 +94,11 @@ impl Length {
         }
         if let Some(mutant) = &self.mutant {
             arguments.extend(["--mutant".to_owned(), mutant.clone()]);
+        }
+        if let Some(points) = &self.points {
+            let list: Vec<&str> = points.iter().map(|point| point.name).collect();
+            let list = if list.is_empty() { "none".to_owned() } else { list.join(",") };
+            arguments.extend(["--points".to_owned(), list]);
         }
         arguments
     }
@@ -211,6 +229,7 @@ pub struct Smallest {
     seed: u64,
     length: Length,
     of: usize,
+    of_points: usize,
     runs: u64,
     is_minimal: bool,
 }
@@ -219,7 +238,15 @@ impl fmt::Display for Smallest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = self.length.plan(self.seed);
         let known = if self.is_minimal { "each is needed" } else { "the runs did not suffice to try each" };
-        writeln!(formatter, "{} of {} faults, after {} runs ({known}):", plan.faults.len(), self.of, self.runs)?;
+        let (faults, points) = (plan.faults.len(), plan.points.len());
+        writeln!(
+            formatter,
+            "{faults} of {} faults, {points} of {} points, after {} runs ({known}):",
+            self.of, self.of_points, self.runs
+        )?;
+        for point in &plan.points {
+            writeln!(formatter, "  {}: {}", point.name, point.what)?;
+        }
         for fault in &plan.faults {
             writeln!(formatter, "  at {:.3} s {fault}", fault.at.as_secs_f64())?;
         }
@@ -227,17 +254,27 @@ impl fmt::Display for Smallest {
     }
 }
 
-/// Takes faults away from a failing run for as long as it fails. Errors: it does not fail, or no process can be started.
+/// Takes faults and points away from a failing run for as long as it fails. Errors: it does not fail, or no process can be
+/// started.
 pub fn shrink_faults(program: &Path, seed: u64, length: &Length, runs_max: u64) -> anyhow::Result<Smallest> {
-    let of = length.plan(seed).faults.len();
-    let numbers: Vec<usize> = length.faults.clone().unwrap_or_else(|| (0..of).collect());
-    let with = |kept: &[usize]| Length { faults: Some(kept.to_vec()), ..length.clone() };
-    let first = one(program, seed, &with(&numbers))?;
+    let whole = Length { faults: None, points: None, ..length.clone() }.plan(seed);
+    let (of, of_points) = (whole.faults.len(), whole.points.len());
+    let faults = length.faults.clone().unwrap_or_else(|| (0..of).collect());
+    let points = length.points.clone().unwrap_or(whole.points);
+    let items: Vec<Item> = faults.into_iter().map(Item::Fault).chain(points.into_iter().map(Item::Point)).collect();
+    let with = |kept: &[Item]| {
+        let fault = |item: &Item| if let Item::Fault(number) = item { Some(*number) } else { None };
+        let point = |item: &Item| if let Item::Point(point) = item { Some(*point) } else { None };
+        let (faults, points) = (kept.iter().filter_map(fault).collect(), kept.iter().filter_map(point).collect());
+        Length { faults: Some(faults), points: Some(points), ..length.clone() }
+    };
+    let first = one(program, seed, &with(&items))?;
     anyhow::ensure!(!first.violations.is_empty(), "seed {seed} does not fail: there is nothing to make smaller");
-    let shrunk = shrink::shrink(&numbers, runs_max, |kept| {
+    let shrunk = shrink::shrink(&items, runs_max, |kept| {
         one(program, seed, &with(kept)).is_ok_and(|record| !record.violations.is_empty())
     });
-    Ok(Smallest { seed, length: with(&shrunk.steps), of, runs: shrunk.tried, is_minimal: shrunk.is_minimal })
+    let (runs, is_minimal) = (shrunk.tried, shrunk.is_minimal);
+    Ok(Smallest { seed, length: with(&shrunk.steps), of, of_points, runs, is_minimal })
 }
 
 /// Puts the records of files together. Errors: a file cannot be read, or holds something else.

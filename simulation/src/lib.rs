@@ -4,6 +4,7 @@
 //! A run ([`cluster::run::run`]) is a function of the commit and its plan ([`cluster::plan::ClusterPlan`]), which is a function
 //! of a seed: two processes that run it give the same trace hash. `README.md` says how to run, repeat and write one.
 
+pub mod buggify;
 pub mod checker;
 pub mod client;
 pub mod cluster;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use photondb_simulation::buggify;
 use photondb_simulation::cluster::plan::{self, ClusterPlan};
 use photondb_simulation::cluster::run;
 use photondb_simulation::command::mutants::{self, Hunt};
@@ -109,6 +110,9 @@ struct Shape {
     /// A deliberate bug that is on.
     #[arg(long)]
     mutant: Option<String>,
+    /// Of what is rare in the product only these happen often, by their names, separated by commas; `none`, `all`.
+    #[arg(long)]
+    points: Option<String>,
 }
 
 impl Shape {
@@ -146,12 +150,20 @@ impl Shape {
         {
             bail!("there is no bug {name}; `mutants --only list` names them");
         }
+        let point = |name: &str| buggify::named(name.trim()).with_context(|| format!("there is no point {name:?}"));
+        let points = match self.points.as_deref() {
+            None => None,
+            Some("none") => Some(Vec::new()),
+            Some("all") => Some(buggify::POINTS.iter().collect()),
+            Some(list) => Some(list.split(',').map(point).collect::<anyhow::Result<Vec<_>>>()?),
+        };
         Ok(Length {
             duration: Duration::from_secs(self.seconds),
             workload: self.workload.clone(),
             machines: self.machines,
             faults,
             mutant: self.mutant.clone(),
+            points,
         })
     }
 }
@@ -243,6 +255,9 @@ fn this_program() -> anyhow::Result<PathBuf> {
 fn print_plan(plan: &ClusterPlan) {
     let (seed, machines) = (plan.seed, plan.machines.len());
     say(format_args!("seed {seed}: {} on {machines} machines, {:?}", plan.workload, plan.transport));
+    for point in &plan.points {
+        say(format_args!("  often: {} ({})", point.what, point.name));
+    }
     for (number, fault) in plan.faults.iter().enumerate() {
         say(format_args!("  fault {number}: at {:.3} s {fault}", fault.at.as_secs_f64()));
     }

@@ -41,6 +41,14 @@ impl Model {
         Model { database: Database::new() }
     }
 
+    /// Whether the model knows what a query answers and leaves behind. It is not run.
+    pub fn knows(&mut self, term: &Term) -> bool {
+        let before = self.database.journal().len();
+        let knows = !matches!(self.run(term), Err(Fault::Undefined(_)));
+        self.database.rewind(before);
+        knows
+    }
+
     /// Runs a query. Errors: what the server must answer too, or that the model does not know. After an error the database
     /// is as before; of a query that fails after it has written, the model does not know.
     pub fn run(&mut self, term: &Term) -> Result<Expected, Fault> {

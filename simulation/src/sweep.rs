@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::buggify;
 use crate::checker::Violation;
 use crate::probe::Probe;
 
@@ -46,6 +47,9 @@ pub struct RunRecord {
     pub operations: BTreeMap<String, u64>,
     /// Faults, by kind.
     pub faults: BTreeMap<String, u64>,
+    /// Points of the product that the run had, and how often each struck.
+    #[serde(default)]
+    pub points: BTreeMap<String, u64>,
     /// Rare paths, and how often they were taken.
     pub probes: BTreeMap<String, u64>,
     /// Checks that gave up before they knew.
@@ -106,6 +110,7 @@ impl Sweep {
             let counts = [
                 (&run.operations, &mut summary.operations),
                 (&run.faults, &mut summary.faults),
+                (&run.points, &mut summary.points),
                 (&run.probes, &mut summary.probes),
             ];
             for (of_run, all) in counts {
@@ -144,6 +149,8 @@ pub struct Summary {
     pub operations: BTreeMap<String, u64>,
     /// Faults, by kind.
     pub faults: BTreeMap<String, u64>,
+    /// Points of the product that some run had, and how often each struck.
+    pub points: BTreeMap<String, u64>,
     /// Rare paths; those that were never taken with a zero.
     pub probes: BTreeMap<String, u64>,
     /// Paths never taken.
@@ -162,6 +169,12 @@ impl Summary {
     /// Whether nothing was found, every path was taken that must be, and the same seed always gave the same trace.
     pub fn is_good(&self) -> bool {
         self.failed.is_empty() && self.disagreeing.is_empty() && !self.missed.iter().any(|probe| probe.must)
+    }
+
+    /// Points of the product that never struck, be it that no run had them.
+    pub fn never_struck(&self) -> impl Iterator<Item = &'static str> {
+        let names = buggify::POINTS.iter().map(|point| point.name);
+        names.filter(|name| self.points.get(*name).is_none_or(|struck| *struck == 0))
     }
 
     /// Runs per second by the wall.
@@ -186,7 +199,12 @@ impl fmt::Display for Summary {
         writeln!(formatter, "{} seeds, {hours:.2} virtual hours, {rate:.2} seeds a second{of}", self.runs)?;
         writeln!(formatter, "{} faults survived", self.faults.values().sum::<u64>())?;
         writeln!(formatter, "{:.1} virtual seconds a second of processor time", self.speed())?;
-        let tables = [("operations", &self.operations), ("faults", &self.faults), ("rare paths", &self.probes)];
+        let tables = [
+            ("operations", &self.operations),
+            ("faults", &self.faults),
+            ("rare behaviour", &self.points),
+            ("rare paths", &self.probes),
+        ];
         for (title, counts) in tables {
             writeln!(formatter, "{title}:")?;
             for (name, count) in counts {
@@ -196,6 +214,9 @@ impl fmt::Display for Summary {
         for probe in &self.missed {
             let must = if probe.must { ", and must be" } else { "" };
             writeln!(formatter, "never taken{must}: {}", probe.name)?;
+        }
+        for name in self.never_struck() {
+            writeln!(formatter, "never struck: {name}")?;
         }
         if self.undecided > 0 {
             writeln!(formatter, "{} checks gave up before they knew", self.undecided)?;

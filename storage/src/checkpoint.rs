@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::btree::{Root, collect_refs};
 use crate::error::{Result, StorageError};
-use crate::fault::fault_point;
+use crate::fault::{buggify, fault_point};
 use crate::page::compression::Compression;
 use crate::page::format::PageId;
 use crate::page::store::{PAGE_FILE, PageStore};
@@ -48,6 +48,17 @@ pub struct CheckpointReport {
     pub pages: u64,
     /// Bytes of the slots written.
     pub bytes: u64,
+}
+
+/// What a checkpoint has to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everything that was committed before.
+    Whole,
+    /// What it comes to: nobody relies on this one.
+    Passing,
+    /// Everything, and nothing follows.
+    Clean,
 }
 
 /// The state only checkpoints touch.
@@ -102,11 +113,12 @@ impl Checkpointer {
         ambient: &Ambient,
         wal: &Wal,
         compression: Compression,
-        clean: bool,
+        reach: Reach,
     ) -> Result<CheckpointReport> {
         if self.stopped {
             return Err(StorageError::Stopped);
         }
+        let clean = reach == Reach::Clean;
         let mut pinned = self.pin(sets);
         self.take_released(ambient);
         let unchanged = pinned.is_empty() && self.to_drop.is_empty() && !self.free_set.has_changes();
@@ -114,6 +126,11 @@ impl Checkpointer {
             return Ok(CheckpointReport { generation: self.newest.generation, ..CheckpointReport::default() });
         }
         let outcome = sync_log(wal).and_then(|()| self.write_trees(&mut pinned, ambient, compression));
+        let outcome =
+            outcome.and_then(|written| match reach == Reach::Passing && buggify!("storage/checkpoint-given-up") {
+                true => Err(StorageError::Full { needed_bytes: 0 }),
+                false => Ok(written),
+            });
         let outcome = outcome.and_then(|written| {
             let (books, buried) = (self.free_set.clone(), self.graveyard.len());
             self.write(&pinned, written, ambient, wal, compression, clean).inspect_err(|_| {

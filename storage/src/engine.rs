@@ -15,9 +15,10 @@ use bytes::Bytes;
 pub use self::compaction::CompactionReport;
 use self::compaction::Round;
 use crate::checkpoint::catalogue::CATALOGUE_SET;
-use crate::checkpoint::{CheckpointReport, Checkpointer};
+use crate::checkpoint::{CheckpointReport, Checkpointer, Reach};
 use crate::disk::{DirectoryLock, Disk};
 use crate::error::{Result, StorageError};
+use crate::fault::buggify;
 use crate::limits::RECLAIM_PAGES_PER_CHECKPOINT;
 pub use crate::page::compression::Compression;
 use crate::page::store::PageStore;
@@ -339,7 +340,17 @@ impl Engine {
     /// Errors: `Full` and other failed writes change nothing and may be tried again; after a fatal error
     /// ([`StorageError::is_fatal`]) the process must end.
     pub fn checkpoint(&self) -> Result<CheckpointReport> {
-        let outcome = self.run_checkpoint(false);
+        self.checkpoint_of(Reach::Whole)
+    }
+
+    /// The same for an owner who relies on nothing in particular being durable then, because there will be another: a tree set
+    /// may be left to that.
+    pub fn checkpoint_in_passing(&self) -> Result<CheckpointReport> {
+        self.checkpoint_of(Reach::Passing)
+    }
+
+    fn checkpoint_of(&self, reach: Reach) -> Result<CheckpointReport> {
+        let outcome = self.run_checkpoint(reach);
         self.note(|failures| {
             failures.checkpoint = outcome.as_ref().err().cloned();
             if failures.checkpoint.is_none() {
@@ -389,7 +400,7 @@ impl Engine {
         inner.wal.admit(bytes, purpose)
     }
 
-    fn run_checkpoint(&self, clean: bool) -> Result<CheckpointReport> {
+    fn run_checkpoint(&self, reach: Reach) -> Result<CheckpointReport> {
         let inner = &self.inner;
         // A dropped tree that cannot be read keeps its space, and nothing else from becoming durable.
         self.reclaim_step(RECLAIM_PAGES_PER_CHECKPOINT).ok();
@@ -403,13 +414,14 @@ impl Engine {
         let (sets, dropped) = {
             let sets = inner.sets.lock();
             inner.dropped_any.store(false, Ordering::Relaxed);
-            let live: Vec<TreeSet> = sets.values().filter(|set| !set.is_dropped()).cloned().collect();
-            (live, std::mem::take(&mut *inner.dropped.lock()))
+            let left_out = |_: &TreeSet| reach == Reach::Passing && buggify!("storage/checkpoint-leaves-set-out");
+            let taken = sets.values().filter(|set| !set.is_dropped() && !left_out(set));
+            (taken.cloned().collect::<Vec<TreeSet>>(), std::mem::take(&mut *inner.dropped.lock()))
         };
         let report = match checkpointer.as_mut() {
             Some(checkpointer) => {
                 checkpointer.to_drop.extend(dropped);
-                let run = checkpointer.run(&sets, &inner.ambient, &inner.wal, inner.options.compression, clean);
+                let run = checkpointer.run(&sets, &inner.ambient, &inner.wal, inner.options.compression, reach);
                 crate::probe!("checkpoint overtaken by a crash or a failing disk", run.is_err());
                 run?
             }
@@ -460,6 +472,7 @@ impl Engine {
     /// checkpoint does some of it; calling it between checkpoints frees more, sooner. Errors: a page of a dropped tree
     /// cannot be read; its space is not found again.
     pub fn reclaim_step(&self, pages_max: usize) -> Result<usize> {
+        let pages_max = if buggify!("storage/reclaimed-by-one") { pages_max.min(1) } else { pages_max };
         let sets = self.live_sets();
         let (mut freed, mut failure) = (0, None);
         for set in sets {
@@ -492,12 +505,13 @@ impl Engine {
             || since >= inner.options.checkpoint_wal_bytes
             || inner.dropped_any.load(Ordering::Relaxed)
             || inner.settles_at.load(Ordering::Relaxed) > 0
+            || buggify!("storage/checkpoint-early")
     }
 
     /// Ends the engine: a last checkpoint and a clean end of the log. Other handles then refuse to checkpoint. Without
     /// it nothing is lost, the next opening replays more.
     pub fn close(self) -> Result<()> {
-        self.run_checkpoint(true)?;
+        self.run_checkpoint(Reach::Clean)?;
         self.inner.closed.store(true, Ordering::Release);
         self.inner.wal.close()
     }

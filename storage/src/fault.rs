@@ -7,7 +7,8 @@
 //! - `probe!("name")` counts that a rare path was taken ([`probe`]).
 //!
 //! Without the feature `fault-points` both are the constant `false`, and nothing of them is left in the program. Crates
-//! above use these too; each turns the feature on through its own.
+//! above use these too, and what they ask is decided by the feature of this crate: whoever runs simulations turns it on. The
+//! points of `buggify!` are listed in `simulation/src/buggify/points.rs`, each with what happens there.
 
 /// A deliberate bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -515,8 +515,8 @@ impl Wal {
         self.shared.lock().term(stream, index)
     }
 
-    /// Entries `from..to_exclusive` of the stream that exist, in order; at least one if there is one, then as many as
-    /// fit in `max_bytes` of payload.
+    /// Entries `from..to_exclusive` of the stream that exist, in order; at least one if there is one, then no more than
+    /// fit in `max_bytes` of payload. Who wants all of them asks until none comes.
     ///
     /// Errors: the machine's, or [`StorageError::WalDamaged`] when the bytes on disk are not what was written.
     pub fn read(

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use photondb_runtime::task;
+use photondb_storage::fault::buggify;
 
 use crate::controller::Inner;
 use crate::limits::HEARTBEAT_PERIOD;
@@ -12,7 +13,9 @@ pub(crate) async fn beat(controller: Weak<Inner>) {
     loop {
         {
             let Some(inner) = controller.upgrade() else { return };
-            tell(&inner).await;
+            if !buggify!("controller/beat-skipped") {
+                tell(&inner).await;
+            }
         }
         task::sleep(HEARTBEAT_PERIOD).await;
     }

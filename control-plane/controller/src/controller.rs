@@ -11,7 +11,7 @@ use photondb_consensus::{Group, LogPosition, Term};
 use photondb_proto::NodeId;
 use photondb_runtime::peers::{PeerError, Serve};
 use photondb_runtime::task;
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use tokio::sync::watch;
 
@@ -182,6 +182,9 @@ impl Inner {
             Ok(group) => group,
             Err(error) => return Attempt::Failed(error),
         };
+        if buggify!("controller/proposed-at-second-try") {
+            return Attempt::Nothing("it was not tried".to_owned());
+        }
         let outcome = match group.led() {
             Some(term) => match self.propose_here(term, command.clone()).await {
                 Ok(outcome) => outcome,
@@ -225,6 +228,9 @@ impl Inner {
             Ok(group) => group,
             Err(error) => return Attempt::Failed(error),
         };
+        if buggify!("controller/confirmed-at-second-try") {
+            return Attempt::Nothing("it was not tried".to_owned());
+        }
         if group.led().is_some() {
             return match group.confirm_leading().await {
                 Ok(_) => Attempt::Done(None),

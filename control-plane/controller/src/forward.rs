@@ -6,6 +6,7 @@ use bytes::Bytes;
 use photondb_consensus::LogPosition;
 use photondb_proto::{MemberId, NodeId, v1};
 use photondb_runtime::peers::{Lane, Peer, PeerError, Service};
+use photondb_storage::fault::buggify;
 
 use crate::controller::{Attempt, Inner};
 use crate::error::ControllerError;
@@ -16,6 +17,9 @@ impl Inner {
     /// Has the leader carry out a command, once. Gives the state's answer and where it was applied.
     pub(crate) async fn call_once(&self, leader: NodeId, call: Call) -> Attempt<(Bytes, Option<LogPosition>)> {
         let mut boots = self.replicated.state().node(leader).map_or(0, |node| node.boots);
+        if buggify!("controller/life-forgotten") {
+            boots = 0;
+        }
         // A second time only when the leader says that it has been opened again since it registered.
         for _ in 0..2 {
             match self.call(leader, boots, Lane::Query, call.clone()).await {

@@ -10,6 +10,7 @@ use photondb_cluster_state::Command;
 use photondb_cluster_state::plan::plan;
 use photondb_consensus::Term;
 use photondb_runtime::task;
+use photondb_storage::fault::buggify;
 
 pub(crate) use liveness::Heard;
 
@@ -29,7 +30,9 @@ pub(crate) async fn lead(controller: Weak<Inner>) {
                 inner.heard.lock().begin();
             }
             states.mark_unchanged();
-            step(&inner, term).await;
+            if !buggify!("controller/planned-late") {
+                step(&inner, term).await;
+            }
         }
         led_before = led;
         drop(inner);
@@ -44,7 +47,7 @@ async fn step(inner: &Inner, term: Term) {
     let now = inner.parts.clock.now();
     let seen = inner.heard.lock().judge(&state, inner.me.node, now, inner.parts.options.lost_after);
     for command in seen.into_iter().chain(plan(&state)) {
-        if !propose(inner, term, command).await {
+        if !propose(inner, term, command).await || buggify!("controller/planned-one-by-one") {
             return;
         }
     }

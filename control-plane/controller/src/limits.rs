@@ -44,3 +44,6 @@ pub const CALLS_REMEMBERED_MAX: usize = 4096;
 pub const STATE_BYTES_MAX: usize = 24 << 20;
 
 const _: () = assert!(STATE_BYTES_MAX < photondb_storage::limits::VALUE_BYTES_MAX);
+
+/// What is late because a simulator wants it to be is late by this.
+pub const BUGGIFIED_PAUSE: Duration = Duration::from_millis(50);

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use photondb_cluster_state::{ClusterState, Command, Response, StateError};
 use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
 use photondb_proto::{GroupId, MemberId};
+use photondb_storage::fault::buggify;
 use photondb_storage::{Engine, StorageError, Transaction, TreeId, TreeSet, TreeSetId};
 use tokio::sync::watch;
 
@@ -153,6 +154,11 @@ impl Replicated for ReplicatedState {
         }
         let changed = !Arc::ptr_eq(&before, &state);
         self.store(changed.then_some(&*state), consensus).map_err(ApplyError::new)?;
+        if buggify!("controller/checkpoint-after-apply")
+            && let Err(error) = self.engine.checkpoint()
+        {
+            tracing::debug!(%error, "no checkpoint now; one comes later");
+        }
         if changed {
             self.publish(state);
         }

@@ -7,10 +7,13 @@ use photondb_cluster_state::{ClusterId, Command, Response, StateError};
 use photondb_consensus::{LogPosition, Replicated};
 use photondb_proto::{MemberId, NodeId, v1};
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
+use photondb_runtime::task;
+use photondb_storage::fault::buggify;
 use prost::Message;
 
 use crate::controller::{Controller, Inner};
 use crate::error::ControllerError;
+use crate::limits::BUGGIFIED_PAUSE;
 use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
 use crate::once::{Outcome, Turn};
 
@@ -44,6 +47,9 @@ impl Serve for ControlPlane {
 impl Inner {
     /// An error says that nothing was done.
     async fn answer(&self, from: NodeId, call: v1::ControlCall) -> Result<Answer, String> {
+        if buggify!("controller/answered-late") {
+            task::sleep(BUGGIFIED_PAUSE).await;
+        }
         match call.what.clone().ok_or("a call for nothing")? {
             Call::Propose(command) => self.take_command(from, &call, command).await,
             Call::Join(join) => self.take_in(from, &join).await,
@@ -90,7 +96,8 @@ impl Inner {
 
     async fn carry_out(&self, command: Bytes) -> Outcome {
         let group = self.group().map_err(|error| error.to_string())?;
-        let Some(term) = group.led() else { return Ok(not_leading(group.leader().map(|(_, node)| node))) };
+        let led = group.led().filter(|_| !buggify!("controller/command-refused"));
+        let Some(term) = led else { return Ok(not_leading(group.leader().map(|(_, node)| node))) };
         match self.propose_here(term, command).await {
             Ok(outcome) => Ok(Answer::Outcome(self.outcome(outcome))),
             Err(error) if error.is_known_without_effect() => Err(error.to_string()),
@@ -115,6 +122,10 @@ impl Inner {
         let Command::RegisterNode { id, .. } = &register else { return Err("this registers nobody".to_owned()) };
         if *id != from {
             return Err(format!("node {from} registers node {id}"));
+        }
+        // The first to be registered gets the founder's member, which runs already where the cluster was founded.
+        if self.replicated.state().nodes().next().is_none() {
+            return Err("the node that founded this cluster is not registered yet".to_owned());
         }
         if !join.cluster.is_empty() && id_of(&join.cluster) != Some(cluster.0) {
             let asked = ClusterId(id_of(&join.cluster).unwrap_or_default());

@@ -11,6 +11,7 @@ use photondb_cluster_state::{Address, ClusterId, ClusterState, Command, META_FOU
 use photondb_consensus::{ConsensusError, Group, Replicated, members_on_disk};
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_runtime::peers::Peer;
+use photondb_storage::fault::buggify;
 use photondb_storage::wal::StreamId;
 
 use crate::beating;
@@ -157,7 +158,7 @@ impl Inner {
                     Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
-            if vouched >= wanted {
+            if vouched >= wanted && !buggify!("controller/vouched-for-twice") {
                 return Ok(());
             }
             self.wait_until("a majority of the nodes vouches for this directory").await;
@@ -245,12 +246,13 @@ impl Inner {
         let cluster = self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0);
         loop {
             match self.try_propose(&register).await {
+                Attempt::Done(Response::Member(_)) if buggify!("controller/registered-twice") => {}
                 Attempt::Done(Response::Member(_)) => break,
                 Attempt::Failed(error @ ControllerError::Refused(_)) => return Err(error),
                 Attempt::Done(_) | Attempt::Nothing(_) | Attempt::Failed(_) => {}
             }
             // Nobody is known to lead, or not to this node: it is asked for everywhere, under its newest address.
-            if self.ask_everybody(contacts, cluster).await?.is_some() {
+            if self.ask_everybody(contacts, cluster).await?.is_some() && !buggify!("controller/taken-in-twice") {
                 break;
             }
             self.wait_until("it is registered").await;

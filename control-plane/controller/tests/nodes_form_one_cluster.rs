@@ -8,11 +8,12 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use photondb_cluster_state::{Command, Incarnation, Liveness, StateError};
+use photondb_cluster_state::{Command, Incarnation, Liveness, META_FOUNDER, StateError};
 use photondb_controller::{Begin, ControllerError};
 use photondb_proto::{DatabaseId, NodeId};
 use photondb_runtime::peers::Service;
 use photondb_storage::disk::simulated::SimulatedDisk;
+use photondb_storage::fault::set_dice;
 use world::{Node, World, in_a_world, until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -60,6 +61,27 @@ fn nodes_are_taken_in_and_any_of_them_changes_the_state() {
         let taken = Command::CreateDatabase { id: DatabaseId(99), name: "db10".into() };
         let error = nodes[3].controller.propose(taken).await.unwrap_err();
         assert!(matches!(error, ControllerError::Refused(StateError::DatabaseExists { .. })), "{error}");
+    });
+}
+
+#[test]
+fn who_founds_has_the_founders_member_though_another_asks_before_it_is_registered() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(2));
+        // What is proposed after the founding is held back for a while: who tries most often then comes first.
+        let mut tried = 0;
+        set_dice(Some(Box::new(move |name| {
+            tried += u64::from(name == "controller/proposed-at-second-try");
+            name == "controller/proposed-at-second-try" && (2..100).contains(&tried)
+        })));
+        let (first, second) = tokio::join!(world.found(1, &disks[0]), world.join(2, &disks[1], 1));
+        set_dice(None);
+        let member = |node: &Node| node.controller.group().member();
+        assert_eq!(member(&first), META_FOUNDER);
+        assert_ne!(member(&second), META_FOUNDER);
+        for node in [&first, &second] {
+            assert_eq!(first.state().node(NodeId(node.id)).unwrap().meta, member(node));
+        }
     });
 }
 

@@ -19,6 +19,7 @@ use openraft::errors::{ClientWriteError, ForwardToLeader};
 use openraft::impls::OneshotResponder;
 use openraft::raft::ClientWriteResult;
 use photondb_proto::{GroupId, MemberId, NodeId};
+use photondb_storage::fault::buggify;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -147,6 +148,9 @@ impl Group {
         let led = self.led();
         if led != Some(term) {
             return Err(ProposeError::NotLeader { asked: term, led, leader: self.leader() });
+        }
+        if buggify!("consensus/queue-looks-full") {
+            return Err(ProposeError::Busy);
         }
         let (responder, outcome) = OneshotResponder::<Types, ClientWriteResult<Types>>::new_pair();
         let request = self.inner.raft.write(Command(command)).with_leader(term.0).responder(responder);

@@ -17,7 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use photondb_proto::MemberId;
 use photondb_runtime::clock::{Clock, Moment};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use tokio::sync::watch;
 
 use crate::lease::{self, Held};
@@ -80,6 +80,9 @@ impl Leadership {
     pub(crate) fn leased(&self) -> Option<Term> {
         let expiry = self.expiry.load(Ordering::Acquire);
         let led = self.led()?;
+        if buggify!("consensus/lease-not-granted") {
+            return None;
+        }
         (expiry == NEVER || self.nanos(self.clock.now()) < expiry).then_some(led)
     }
 

@@ -94,3 +94,7 @@ pub const LAG_BYTES_MAX: u64 = 256 << 20;
 
 /// A member that has not answered for so long is not waited for with purging.
 pub const LAG_SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// What is late because a simulator wants it to be is late by this, or by a few times this: it stays within what an election
+/// takes.
+pub const BUGGIFIED_PAUSE: Duration = Duration::from_millis(10);

@@ -20,7 +20,7 @@ use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 use photondb_proto::{MemberId, NodeId};
 use photondb_storage::StorageError;
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::{Completion, Record, StreamId, Wal};
 use tokio::sync::oneshot;
 
@@ -195,12 +195,17 @@ impl Head {
 
     /// The committed position, if the WAL should hear of it, to go before the next records.
     fn committed_record(&mut self) -> Option<Record> {
-        if self.committed == self.committed_written {
+        if self.committed == self.committed_written || buggify!("consensus/committed-written-late") {
             return None;
         }
         self.committed_written = self.committed;
         self.committed.as_ref().map(|id| Record::Committed(format::encode_log_id(id)))
     }
+}
+
+/// What is read of the log at once.
+fn piece_bytes() -> usize {
+    if buggify!("consensus/entries-one-by-one") { 0 } else { READ_BYTES_MAX }
 }
 
 fn next_index(id: &Option<LogId>) -> u64 {
@@ -222,7 +227,7 @@ impl RaftLogReader<Types> for LogStore {
         let mut items = Vec::new();
         if leads {
             let (from, end) = self.shared.clamp(&range);
-            match self.shared.read(from, end, READ_BYTES_MAX) {
+            match self.shared.read(from, end, piece_bytes()) {
                 // Entries of this leader can only have been cut by a vote for another one, and votes only rise.
                 Ok(entries) if self.shared.head.lock().vote == vote => items.extend(entries.into_iter().map(Ok)),
                 Ok(_) => items.push(Err(LeaderChanged::new(leader, self.shared.head.lock().vote).into())),
@@ -256,7 +261,7 @@ impl RaftLogReader<Types> for LogStore {
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
         let (from, end) = self.shared.clamp(&(start..end));
-        self.shared.read(from, end, READ_BYTES_MAX)
+        self.shared.read(from, end, piece_bytes())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -333,7 +338,8 @@ impl RaftLogStorage<Types> for LogStore {
             assert!(at.index == next_index(&head.last), "C2: the log has no gap");
             let payload = format::encode_payload(&entry.payload);
             let record = Record::Entry { index: at.index, term: at.term.0, payload };
-            if room + record.room_bytes_max() > room_max && !records.is_empty() {
+            let full = room + record.room_bytes_max() > room_max || buggify!("consensus/append-in-parts");
+            if full && !records.is_empty() {
                 // The WAL takes only so much at once. Were one part refused, the next would not follow the log's end
                 // and be refused as well, so that the last part's completion speaks for all.
                 shared.submit(&mut head, records.drain(..), None);

@@ -13,6 +13,7 @@ use photondb_storage::wal::{Record, StreamId, StreamState, Wal};
 
 use crate::error::ConsensusError;
 use crate::format::{self, FormatError};
+use crate::limits::READ_BYTES_MAX;
 use crate::members::Members;
 use crate::position::{LogPosition, Term};
 use crate::replicated::{Applied, CommittedEntry};
@@ -123,14 +124,19 @@ pub fn members_on_disk(wal: &Wal, member: MemberId, applied: &Applied) -> Result
 fn log_not_applied(wal: &Wal, member: MemberId, applied: &Applied) -> Result<Vec<Entry>, ConsensusError> {
     let unreadable = |source| ConsensusError::Format { member, source };
     let from = applied.position().map_err(unreadable)?.map_or(0, |at| at.index + 1);
-    let found = wal
-        .read(StreamId(member.0), from, u64::MAX, usize::MAX)
-        .map_err(|source| ConsensusError::Storage { member, source })?;
-    let decoded = found.into_iter().map(|entry| {
-        let at = LogPosition { term: Term(entry.term), index: entry.index };
-        format::decode_entry(at, entry.payload)
-    });
-    decoded.collect::<Result<_, FormatError>>().map_err(unreadable)
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let next = entries.last().map_or(from, |last| last.log_id.index + 1);
+        let found = wal.read(StreamId(member.0), next, u64::MAX, READ_BYTES_MAX);
+        let found = found.map_err(|source| ConsensusError::Storage { member, source })?;
+        if found.is_empty() {
+            return Ok(entries);
+        }
+        for entry in found {
+            let at = LogPosition { term: Term(entry.term), index: entry.index };
+            entries.push(format::decode_entry(at, entry.payload).map_err(unreadable)?);
+        }
+    }
 }
 
 /// What is said of a member of which the log has nothing.
@@ -181,4 +187,25 @@ fn store(wal: &Wal, stream: StreamId, known: bool, records: Vec<Record>, from: u
     }
     while wal.step()? {}
     outcome.recv().expect("the WAL completes everything submitted")
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_storage::fault::set_dice;
+
+    use super::*;
+
+    #[test]
+    fn the_whole_log_is_read_in_however_many_pieces() {
+        let (wal, member) = (Wal::in_memory(), MemberId(7));
+        for index in 0..5 {
+            let payload = format::encode_payload(&EntryPayload::Blank);
+            wal.submit(StreamId(member.0), vec![Record::Entry { index, term: 1, payload }], None);
+        }
+        set_dice(Some(Box::new(|name| name == "storage/log-read-short")));
+        let found = entries_not_applied(&wal, member, &Applied::default());
+        set_dice(None);
+        let indexes: Vec<u64> = found.expect("it can be read").iter().map(|entry| entry.position.index).collect();
+        assert_eq!(indexes, [0, 1, 2, 3, 4]);
+    }
 }

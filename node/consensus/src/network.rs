@@ -30,7 +30,7 @@ use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_runtime::clock::Moment;
 use photondb_runtime::peers::{Lane, Peer, PeerError, Peers, Service};
 use photondb_runtime::task::Blocking;
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use prost::Message;
 
 use crate::leadership::Leadership;
@@ -144,6 +144,9 @@ impl Channel {
 
     /// Sends a message without entries. Answered, it counts for the lease from this moment of sending.
     async fn beat(&self, request: AppendEntriesRequest<Types>, limit: Duration) -> Appended {
+        if buggify!("consensus/beat-skipped") {
+            return Err(self.late(RPCTypes::AppendEntries, limit));
+        }
         let (term, sent) = (Term(request.vote.leader_id.term), self.leadership.now());
         let asked = self.ask(Ask::Beat(wire::append(&request)), RPCTypes::AppendEntries, limit).await?;
         let Answer::Appended(appended) = asked else { return self.other(asked) };
@@ -201,6 +204,9 @@ impl RaftNetworkV2<Types> for Channel {
         request: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        if buggify!("consensus/vote-not-asked-for") {
+            return Err(self.late(RPCTypes::Vote, option.soft_ttl()));
+        }
         let asked = self.ask(Ask::Vote(wire::election(&request)), RPCTypes::Vote, option.soft_ttl()).await?;
         let Answer::Elected(elected) = asked else { return self.other(asked) };
         if fault_point!("answer-taken-for-vote") {

@@ -11,6 +11,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use openraft::AsyncRuntime;
 use openraft::raft::AppendEntriesResponse;
 use photondb_proto::v1;
 use photondb_proto::v1::raft_absent::Why;
@@ -18,11 +19,14 @@ use photondb_proto::v1::raft_answer::Answer;
 use photondb_proto::v1::raft_open::What;
 use photondb_proto::v1::raft_request::Ask;
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
+use photondb_storage::fault::buggify;
 use photondb_storage::wal::StreamId;
 use prost::Message;
 
 use crate::group::Group;
 use crate::groups::Shared;
+use crate::limits::BUGGIFIED_PAUSE;
+use crate::runtime::Runtime;
 use crate::wire::{self, Address, WireError};
 
 /// Answers what other nodes send to the groups of this one.
@@ -90,6 +94,9 @@ async fn carry_out(shared: &Shared, body: Bytes) -> Result<Answer, Refusal> {
     Ok(match request.ask.ok_or(WireError::Lacks("question"))? {
         Ask::Vote(vote) => {
             let request = wire::read_election(vote, address.from)?;
+            if buggify!("consensus/vote-answered-late") {
+                Runtime::sleep(15 * BUGGIFIED_PAUSE).await;
+            }
             Answer::Elected(wire::elected(&raft.vote(request).await.map_err(Refusal::ended)?))
         }
         Ask::PreVote(vote) => {
@@ -144,6 +151,7 @@ fn receiver(shared: &Shared, address: Address) -> Result<Group, Why> {
                 photondb_storage::probe!("message for a member that is bound by its last life");
                 Err(Why::NotYet)
             }
+            (false, false) if buggify!("consensus/member-looks-unborn") => Err(Why::NotYet),
             (false, false) => Ok(group),
         };
     }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::SnapshotOf;
-use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use photondb_runtime::task::Blocking;
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Wal;
 use tokio::sync::watch;
 
@@ -17,10 +17,11 @@ use crate::error::ApplyError;
 use crate::fatal::Fatal;
 use crate::format::{self, FormatError};
 use crate::leadership::Leadership;
-use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
+use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, BUGGIFIED_PAUSE};
 use crate::log_store::barrier;
 use crate::position::Term;
 use crate::replicated::{Applied, CommittedEntry, Replicated, Snapshot};
+use crate::runtime::Runtime;
 use crate::types::{Command, Entry, LogId, SnapshotMeta, StoredMembership, Types, position};
 
 /// Runs on the group's apply task; what is here besides the machine itself mirrors what the machine last stored.
@@ -131,7 +132,9 @@ impl Batch {
     }
 
     fn is_full(&self) -> bool {
-        self.entries.len() >= APPLY_ENTRIES_MAX || self.bytes >= APPLY_BYTES_MAX
+        self.entries.len() >= APPLY_ENTRIES_MAX
+            || self.bytes >= APPLY_BYTES_MAX
+            || buggify!("consensus/applied-one-by-one")
     }
 }
 
@@ -147,6 +150,9 @@ impl RaftStateMachine<Types> for StateMachine {
     where
         Entries: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
+        if buggify!("consensus/apply-late") {
+            Runtime::sleep(BUGGIFIED_PAUSE).await;
+        }
         let mut batch = Batch::default();
         while let Some((entry, responder)) = entries.try_next().await? {
             batch.push(entry, responder);
@@ -155,6 +161,9 @@ impl RaftStateMachine<Types> for StateMachine {
                 self.apply_batch(full)?;
                 // A long re-apply must not keep the other groups of this thread waiting.
                 tokio::task::yield_now().await;
+                if buggify!("consensus/apply-pauses") {
+                    Runtime::sleep(BUGGIFIED_PAUSE).await;
+                }
             }
         }
         self.apply_batch(batch)
@@ -168,6 +177,9 @@ impl RaftStateMachine<Types> for StateMachine {
         // The truncation that made room for this state is on disk before the state is (CRATES trap 5): otherwise a crash
         // between the two leaves a log that contradicts its state machine.
         barrier(&self.wal).await.map_err(|error| self.fatal.storage(error))?;
+        if buggify!("consensus/install-late") {
+            Runtime::sleep(10 * BUGGIFIED_PAUSE).await;
+        }
         let consensus = format::encode_applied(meta.last_log_id.as_ref(), &meta.last_membership);
         snapshot.applied = Applied { consensus };
         photondb_storage::probe!("snapshot installed over a state", self.applied.is_some());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{AsyncRuntime, ServerState};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 
 use crate::error::ConsensusError;
 use crate::fatal::Fatal;
@@ -85,6 +85,9 @@ pub(crate) async fn let_take_part(
         let held = group.clone();
         Runtime::spawn(async move {
             Runtime::sleep(wait).await;
+            if buggify!("consensus/takes-part-late") {
+                Runtime::sleep(wait).await;
+            }
             held.take_part();
         });
         return Ok(());

@@ -18,7 +18,7 @@ use photondb_reql::error::Result;
 use photondb_runtime::fiber;
 use photondb_shard::secondary::decode_datum;
 use photondb_shard::{Cursor, DocumentChange, ShardError};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use tokio::sync::Notify;
 
 use crate::error::{Doing, ReplicaError};
@@ -61,8 +61,9 @@ impl TableFeed {
 
     /// Moves what has come to `ready`.
     fn collect(&mut self, cx: &mut Context<'_>) -> std::result::Result<(), ReplicaError> {
+        let at_once = if buggify!("replica/feed-source-by-source") { 1 } else { FEED_CHANGES_AT_ONCE };
         for source in &mut self.sources {
-            if self.ready.len() >= FEED_CHANGES_AT_ONCE {
+            if self.ready.len() >= at_once {
                 break;
             }
             source.collect(&mut self.ready, &self.arrived, cx)?;

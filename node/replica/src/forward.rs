@@ -14,6 +14,7 @@ use photondb_proto::NodeId;
 use photondb_proto::v1::shard::request::Ask;
 use photondb_proto::v1::shard::{Answer, Request};
 use photondb_runtime::peers::{Exchange, Lane, Peer, PeerError, Peers, Service};
+use photondb_storage::fault::buggify;
 use prost::Message;
 use rustc_hash::FxHashMap;
 
@@ -91,7 +92,7 @@ impl Caller {
         let request = Request {
             version: MESSAGE_VERSION,
             sender_boot: self.boot,
-            receiver_boot: other.boot.load(Ordering::Relaxed),
+            receiver_boot: if buggify!("replica/life-forgotten") { 0 } else { other.boot.load(Ordering::Relaxed) },
             serial: other.serial.fetch_add(1, Ordering::Relaxed) + 1,
             time_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
             table: Bytes::copy_from_slice(&route.table.0.to_be_bytes()),

@@ -115,3 +115,6 @@ pub const HOOK_DEPTH: usize = 256;
 
 /// Changes that a subscription takes at once, unless one entry has more; the rest waits where it comes from.
 pub const FEED_CHANGES_AT_ONCE: usize = 4096;
+
+/// What is late because a simulator wants it to be is late by this, or by a few times this.
+pub const BUGGIFIED_PAUSE: Duration = Duration::from_millis(20);

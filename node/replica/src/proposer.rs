@@ -28,7 +28,7 @@ use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_write};
 use photondb_shard::shard::View;
 use photondb_shard::{Effect, Fence, Outcome, Shard, Skipped};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use photondb_storage::{Engine, StorageError};
 use rustc_hash::FxHashMap;
@@ -207,7 +207,7 @@ impl Proposer {
     pub fn submit(&self, ticket: &Ticket, planned: Vec<Planned>) -> Result<Submitted, ReplicaError> {
         let mut inner = self.inner.lock();
         let view = self.shard.view();
-        let current = inner.term == Some(ticket.term) && !inner.broken;
+        let current = inner.term == Some(ticket.term) && !inner.broken && !buggify!("replica/effects-not-taken");
         if !current || view.version != ticket.view.version || view.epoch != ticket.view.epoch {
             photondb_storage::probe!("write evaluated under a term or schema that has passed");
             return Ok(Submitted { taken: vec![false; planned.len()], full: false, answer: None });
@@ -251,7 +251,8 @@ impl Proposer {
 
     /// Proposes what waits while the pipeline has room.
     fn propose(&self, inner: &mut Inner) {
-        while inner.in_flight < ENTRIES_IN_FLIGHT_MAX && !inner.pending.waiters.is_empty() && !inner.broken {
+        let in_flight_max = if buggify!("replica/one-entry-in-flight") { 1 } else { ENTRIES_IN_FLIGHT_MAX };
+        while inner.in_flight < in_flight_max && !inner.pending.waiters.is_empty() && !inner.broken {
             let Some(term) = inner.term else { return };
             let serial = inner.pending.serial + 1;
             let mut batch = std::mem::replace(&mut inner.pending, Batch { serial, ..Batch::default() });
@@ -321,7 +322,9 @@ impl Proposer {
                     inner.overlay.remove(effect.key());
                 }
             }
-        } else if !fault_point!("chain-not-checked") {
+        }
+        let chain_goes_on = matches!(answer, Answer::Applied) && !buggify!("replica/chain-begun-anew");
+        if !chain_goes_on && !fault_point!("chain-not-checked") {
             self.break_chain(&mut inner);
         }
         photondb_storage::probe!("chain broken with entries in flight", inner.broken && inner.in_flight > 0);
@@ -400,7 +403,8 @@ impl Inner {
 impl Batch {
     /// Whether one more effect leaves the batch small enough for an entry. One alone always does.
     fn has_room(&self, effect: &Effect) -> bool {
-        self.effects.is_empty() || self.bytes + effect.size() <= ENTRY_EFFECTS_BYTES_MAX
+        let bytes_max = if buggify!("replica/entry-of-one") { 0 } else { ENTRY_EFFECTS_BYTES_MAX };
+        self.effects.is_empty() || self.bytes + effect.size() <= bytes_max
     }
 }
 

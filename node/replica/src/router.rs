@@ -15,6 +15,7 @@ use photondb_proto::{KeyRange, NodeId, ShardId, TableId};
 use photondb_runtime::clock::{Clock, Moment};
 use photondb_runtime::peers::Peers;
 use photondb_runtime::task;
+use photondb_storage::fault::buggify;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tokio::sync::watch;
@@ -261,8 +262,12 @@ impl Search {
     fn candidate(&mut self) -> Option<Place> {
         let here = self.route.here.as_ref();
         let leading = here.filter(|replica| replica.leads_or_may()).map(|_| self.router.node);
-        let own_hint = here.and_then(|replica| replica.leader());
+        let own_hint = match buggify!("replica/wrong-leader-named") {
+            true => self.route.members.last().map(|member| member.node),
+            false => here.and_then(|replica| replica.leader()),
+        };
         let remembered = self.router.leaders.lock().get(&self.route.id).copied();
+        let remembered = remembered.filter(|_| !buggify!("replica/route-forgotten"));
         let known = [self.hint.take(), leading, own_hint, remembered];
         let members = self.route.members.iter().map(|member| member.node);
         let candidates: SmallVec<[NodeId; 8]> = known.into_iter().flatten().chain(members).collect();

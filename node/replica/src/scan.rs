@@ -22,7 +22,7 @@ use photondb_shard::Reader;
 use photondb_shard::read::{GeoScan, IndexRow, IndexRows, KeyBounds};
 use photondb_shard::secondary::decode_datum;
 use photondb_storage::Direction;
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use smallvec::SmallVec;
 
 use crate::error::{Doing, ReplicaError};
@@ -287,6 +287,10 @@ impl Rows for TableScan {
     }
 
     fn glance_batch(&mut self, want: usize, glance: &mut Glance<'_>) -> Result<Glanced> {
+        let want = if buggify!("replica/scan-row-by-row") { 1 } else { want };
+        if buggify!("replica/scan-gives-way") {
+            fiber::yield_now();
+        }
         self.batch(want.max(1), glance).map_err(|error| error.for_query(&self.table, Doing::Read))
     }
 
@@ -322,6 +326,7 @@ fn look(
 /// A view of one member, as fresh as `mode` asks.
 pub(crate) fn read(replica: &Replica, mode: ReadMode) -> std::result::Result<Reader, ReplicaError> {
     match mode {
+        ReadMode::Single | ReadMode::Majority if buggify!("replica/scan-asks-around") => Err(ReplicaError::NotLeading),
         ReadMode::Single | ReadMode::Majority => replica.read(),
         ReadMode::Outdated => replica.read_outdated(),
     }

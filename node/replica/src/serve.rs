@@ -25,11 +25,12 @@ use photondb_proto::{NodeId, ShardId};
 use photondb_runtime::clock::Clock;
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
 use photondb_runtime::task;
+use photondb_storage::fault::buggify;
 use prost::Message;
 use tokio::sync::oneshot;
 
 use crate::error::ReplicaError;
-use crate::limits::{REMOTE_FEEDS_MAX, REQUESTS_UNDER_WAY_MAX, WRITE_TIME_MAX};
+use crate::limits::{BUGGIFIED_PAUSE, REMOTE_FEEDS_MAX, REQUESTS_UNDER_WAY_MAX, WRITE_TIME_MAX};
 use crate::message::{self, MESSAGE_VERSION, failed};
 use crate::reconcile::Replicas;
 use crate::replica::Replica;
@@ -168,6 +169,7 @@ impl Inner {
         let replica = replicas.and_then(|table| table.shards().iter().find(|replica| replica.id == shard).cloned());
         let not_here = || wire::Failed { reason: wire::failed::Reason::NotHere.into(), ..wire::Failed::default() };
         photondb_storage::probe!("request for a shard that is not here", replica.is_none());
+        let replica = replica.filter(|_| !buggify!("replica/request-refused"));
         let replica = replica.ok_or_else(|| NotAccepted::Told(Told::Failed(not_here())))?;
         let time = Duration::from_millis(request.time_ms).min(WRITE_TIME_MAX);
         Ok(Accepted { ask, replica, time })
@@ -180,6 +182,9 @@ impl Inner {
         let inner = self.clone();
         self.worker().spawn_local(move || async move {
             let Accepted { ask, replica, time } = accepted;
+            if buggify!("replica/request-begun-late") {
+                task::sleep(BUGGIFIED_PAUSE).await;
+            }
             let work = async {
                 match ask {
                     Ask::Write(write) => write::serve(replica, write, inner.clock.clone()).await,

@@ -8,6 +8,7 @@ use photondb_reql::datum::Datum;
 use photondb_reql::eval::Cx;
 use photondb_runtime::fiber;
 use photondb_shard::Effect;
+use photondb_storage::fault::buggify;
 
 use crate::error::ReplicaError;
 use crate::feed::document_or_null;
@@ -57,6 +58,9 @@ pub(crate) fn write_shard(
             let (effect, result) = evaluate(key, write, old, rules, request.cx);
             planned.push(Planned { key: key.clone(), expected: document, effect });
             evaluated.push(result);
+        }
+        if buggify!("replica/write-gives-way") {
+            fiber::yield_now();
         }
         let submitted = proposer.submit(&ticket, planned)?;
         let (taken, full) = (submitted.taken.clone(), submitted.full);

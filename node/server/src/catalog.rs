@@ -33,6 +33,7 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::Db;
 use photondb_runtime::{fiber, task};
+use photondb_storage::fault::buggify;
 use rustc_hash::FxHashMap;
 
 use crate::node::{Cluster, Foundation};
@@ -90,7 +91,8 @@ impl NodeCatalog {
 
     fn user_table(&self, db: &Db, name: &str) -> Result<Rc<UserTable>> {
         let state = self.ground.state();
-        if let Some(table) = self.opened.borrow().find(&state, &db.id, name) {
+        let opened = self.opened.borrow().find(&state, &db.id, name);
+        if let Some(table) = opened.filter(|_| !buggify!("server/table-opened-anew")) {
             return Ok(table);
         }
         let missing = || no_table(&db.name, name);
@@ -160,7 +162,8 @@ impl Catalog for NodeCatalog {
         if name == SYSTEM_DATABASE {
             return Ok(system_database());
         }
-        let id = match self.ground.state().database_named(name) {
+        let state = self.ground.state();
+        let id = match state.database_named(name).filter(|_| !buggify!("server/name-looked-up-at-leader")) {
             Some(found) => found.id,
             // Another node may have made it since.
             None => self.ground.newest_state()?.database_named(name).ok_or_else(|| no_database(name))?.id,

@@ -238,6 +238,15 @@ pub const PEER_KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(2);
 /// What may be under way on one connection before the other side has taken it, in bytes.
 pub const PEER_WINDOW_BYTES: u32 = 4 << 20;
 
+/// What is late or early because a simulator wants it to be: by this.
+pub const BUGGIFIED_PAUSE: Duration = Duration::from_millis(10);
+
+/// What a query is counted with when a simulator wants it to count.
+pub const BUGGIFIED_QUERY_BYTES: usize = 1 << 20;
+
+/// The bytes of a small read or write that a simulator wants.
+pub const BUGGIFIED_BYTES: usize = 7;
+
 const _: () = assert!(
     PEER_MESSAGE_BYTES_MAX > photondb_consensus::limits::COMMAND_BYTES_MAX + (1 << 20),
     "a message must hold the largest entry"

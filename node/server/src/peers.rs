@@ -15,9 +15,11 @@ use photondb_proto::convert::NODE_VERSION;
 use photondb_proto::v1;
 use photondb_runtime::network::Net;
 use photondb_runtime::peers::{Exchange, Lane, Peer, PeerError, Peers, SendFuture, Service};
-use photondb_runtime::task::{Handle, timeout};
+use photondb_runtime::task::{Handle, sleep, timeout};
+use photondb_storage::fault::buggify;
 use tonic::Code;
 
+use crate::limits::BUGGIFIED_PAUSE;
 use crate::rpc::identity::{Identity, node_number, service_number};
 use link::Link;
 
@@ -54,6 +56,9 @@ impl Shared {
     }
 
     async fn carry(&self, to: Peer, service: Service, lane: Lane, body: Bytes) -> Result<Bytes, PeerError> {
+        if buggify!("server/request-sent-late") {
+            sleep(BUGGIFIED_PAUSE).await;
+        }
         let mut client = self.link(to, lane).client(self, to).await?;
         let message = v1::CarryRequest { service: service_number(service).into(), body };
         let request = self.identity.sign(message, Some(to));

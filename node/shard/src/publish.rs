@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use photondb_storage::fault::buggify;
 
 use crate::error::ShardError;
 use crate::limits::{LISTENER_BATCHES_MAX, LISTENER_BYTES_MAX};
@@ -102,6 +103,8 @@ impl Publisher {
         let bytes: usize = documents.map(Bytes::len).sum();
         self.for_each(|queue| {
             let mut inner = queue.inner.lock();
+            // Whoever listens reads the change log then, as after a snapshot.
+            inner.replaced |= buggify!("shard/listener-told-to-read");
             let fits = inner.batches.is_empty()
                 || (inner.batches.len() < LISTENER_BATCHES_MAX && inner.bytes + bytes <= LISTENER_BYTES_MAX);
             if fits && inner.skipped == 0 {

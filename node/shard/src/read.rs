@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use photondb_reql::datum::Datum;
+use photondb_storage::fault::buggify;
 use photondb_storage::{Direction, Snapshot};
 
 use crate::error::ShardError;
@@ -105,6 +106,7 @@ impl Reader {
     ) -> Result<Documents, ShardError> {
         let mut rows = Rows::with_capacity(want.min(1024));
         let (mut examined, mut bytes) = (0, 0);
+        let bytes_max = if buggify!("shard/documents-cut-short") { 0 } else { READ_BYTES_MAX };
         let mut cursor = self.snapshot.cursor(trees::PRIMARY, bounds.clone(), direction)?;
         let stopped = cursor.for_each(|key, value| {
             if let Err(error) = check_value(value, VALUE_DOCUMENT) {
@@ -116,7 +118,7 @@ impl Reader {
             if !glance(document) {
                 rows.push(key, document);
             }
-            if examined < want && bytes < READ_BYTES_MAX {
+            if examined < want && bytes < bytes_max {
                 return ControlFlow::Continue(());
             }
             ControlFlow::Break(Ok(Bytes::copy_from_slice(key)))
@@ -156,6 +158,7 @@ impl Reader {
         direction: Direction,
         want: usize,
     ) -> Result<IndexRows, ShardError> {
+        let bytes_max = if buggify!("shard/index-rows-cut-short") { 0 } else { READ_BYTES_MAX };
         let (entries, more) = self.index_entries(name, bounds, direction, want)?;
         let mut found = IndexRows { rows: Vec::with_capacity(entries.len()), more };
         let wanted = entries.len();
@@ -164,7 +167,7 @@ impl Reader {
             let document = self.indexed_document(&primary_key)?;
             bytes += document.len();
             found.rows.push(IndexRow { entry, value, primary_key, document });
-            if bytes >= READ_BYTES_MAX {
+            if bytes >= bytes_max {
                 found.more |= found.rows.len() < wanted;
                 break;
             }

@@ -6,6 +6,7 @@
 //! ```
 
 use bytes::{BufMut, Bytes};
+use photondb_storage::fault::buggify;
 use photondb_storage::{Direction, KeyRange, Snapshot, TreeId};
 
 use crate::error::ShardError;
@@ -48,7 +49,7 @@ impl Chunks {
             rows.put_slice(&key);
             put_bytes(&mut rows, &value);
             count += 1;
-            if rows.len() >= CHUNK_BYTES {
+            if rows.len() >= CHUNK_BYTES || buggify!("shard/chunk-cut-short") {
                 self.after = Some(key);
                 break;
             }

@@ -8,6 +8,7 @@ use photondb_storage::wal::WalOptions;
 use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
+use crate::buggify::{self, Point};
 use crate::disk::Honesty;
 use crate::machine::Skew;
 use crate::peers::Manners;
@@ -40,6 +41,8 @@ pub struct ClusterPlan {
     pub quiet_start: bool,
     /// What goes wrong.
     pub faults: Vec<Timed>,
+    /// What is rare in the product and happens often.
+    pub points: Vec<&'static Point>,
 }
 
 /// Machines of one cluster.
@@ -114,6 +117,7 @@ impl ClusterPlan {
             kinds,
             quiet_start: !random.once_in(3),
             faults,
+            points: buggify::draw(seed, workload),
         }
     }
 }

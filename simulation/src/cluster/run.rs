@@ -205,6 +205,7 @@ impl<'a> Run<'a> {
             ]
             .into(),
             faults: self.cluster.struck(),
+            points: self.cluster.points(),
             probes: self.cluster.reached(),
             undecided,
             violations: self.cluster.judge().violations().iter().map(Finding::from).collect(),

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::buggify;
 use crate::command::Length;
 
 /// A run that failed once.
@@ -20,12 +21,25 @@ pub struct Scenario {
     pub machines: Option<usize>,
     /// How long the load was, in virtual seconds.
     pub seconds: u64,
+    /// Which points of the product strike, by name; `None`: those that the seed draws.
+    pub points: Option<&'static [&'static str]>,
     /// What was wrong.
     pub story: &'static str,
 }
 
 /// All of them.
-pub const ALL: &[Scenario] = &[];
+pub const ALL: &[Scenario] = &[Scenario {
+    name: "a-node-is-taken-in-before-the-founder-is-registered",
+    seed: 8018,
+    workload: "churn",
+    machines: Some(3),
+    seconds: 2,
+    points: Some(&["controller/proposed-at-second-try"]),
+    story: "Between the founding of a cluster and the registration of who founds it, another node asked to be taken in. The \
+            first node that is registered gets the founder's member of the state's group, so that two nodes ran the same \
+            member. The founder now takes nobody in before it is registered itself. Held too by \
+            `nodes_form_one_cluster` of the controller.",
+}];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +85,7 @@ impl Scenario {
             duration: Duration::from_secs(self.seconds),
             workload: Some(self.workload.to_owned()),
             machines: self.machines,
+            points: self.points.map(|names| names.iter().filter_map(|name| buggify::named(name)).collect()),
             ..Length::default()
         }
     }
@@ -81,6 +96,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn a_scenario_names_points_that_there_are() {
+        for scenario in ALL {
+            let found = scenario.length().points.map(|points| points.len());
+            assert_eq!(found, scenario.points.map(<[_]>::len), "{}", scenario.name);
+        }
+    }
 
     #[test]
     fn every_claim_is_held_by_a_test_that_is_there() {

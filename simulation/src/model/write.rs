@@ -24,6 +24,15 @@ enum Fate {
     Failed(Fault),
 }
 
+/// The index by which a selection is read, be it filtered then or not.
+fn index_read(term: &Term) -> Option<String> {
+    let call = Call::of(term).ok()??;
+    match call.number {
+        number::BETWEEN | number::GET_ALL => call.option("index").and_then(Term::as_str).map(str::to_owned),
+        _ => index_read(call.argument(0).ok()?),
+    }
+}
+
 #[derive(Default)]
 struct Summary {
     counts: BTreeMap<&'static str, u64>,
@@ -65,6 +74,8 @@ impl Evaluation<'_> {
             number::REPLACE => Change::Replace(self.function(call.argument(1)?, scope)?),
             _ => Change::Delete,
         };
+        // It is read in batches, each of which sees what was written before: a document that moves ahead is met again.
+        let read_by = index_read(call.argument(0)?);
         let (table, targets) = match subject {
             Thing::One { table, key, row } => (table, vec![(key, row)]),
             Thing::Selection { table, rows, .. } => (table, keyed(rows)?),
@@ -80,6 +91,11 @@ impl Evaluation<'_> {
                 Err(fault @ Fault::Error(..)) => Fate::Failed(fault),
                 fate => fate?,
             };
+            if let (Fate::Replaced { old, new }, Some(index)) = (&fate, &read_by)
+                && old.field(index).ok() != new.field(index).ok()
+            {
+                return Err(Fault::undefined("a document that moves in the index by which it was found"));
+            }
             match &fate {
                 Fate::Inserted(new) | Fate::Replaced { new, .. } => self.database.put(&table, key, new.clone())?,
                 Fate::Deleted(_) => self.database.put(&table, key, Value::Null)?,

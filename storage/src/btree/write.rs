@@ -11,7 +11,7 @@ use crate::btree::node::{Cell, Cells, Child, LargeValue, Node, Plan, Value};
 use crate::btree::source::NodeSource;
 use crate::btree::workspace::Workspace;
 use crate::error::{Result, StorageError};
-use crate::fault::fault_point;
+use crate::fault::{buggify, fault_point};
 use crate::limits::{INLINE_VALUE_BYTES_MAX, KEY_BYTES_MAX, NODE_BODY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::page::format::PageRef;
 
@@ -30,6 +30,12 @@ pub(super) struct Owned {
 }
 
 pub(super) type OwnedPath = SmallVec<[Owned; 8]>;
+
+/// A smaller value never has a page of its own.
+const APART_BYTES_MIN: usize = 64;
+
+/// A node with fewer cells is never split before it is full.
+const SPLIT_CELLS_MIN: usize = 4;
 
 /// Refuses what no tree can hold.
 pub(crate) fn check_key(key: &[u8]) -> Result<()> {
@@ -103,7 +109,8 @@ impl Workspace {
     }
 
     pub(super) fn place<'v>(&mut self, value: &'v [u8]) -> Value<'v> {
-        if value.len() <= INLINE_VALUE_BYTES_MAX {
+        let apart = value.len() > APART_BYTES_MIN && buggify!("storage/value-kept-apart");
+        if value.len() <= INLINE_VALUE_BYTES_MAX && !apart {
             return Value::Inline(value);
         }
         let length = u32::try_from(value.len()).expect("VALUE_BYTES_MAX is below 4 GiB");
@@ -178,7 +185,8 @@ impl Workspace {
     /// Puts a cell into the node at `depth` of the path, splitting upward as far as needed.
     pub(super) fn insert_cell(&mut self, root: &mut Root, owned: &[Owned], depth: usize, at: usize, cell: Cell<'_>) {
         let page = owned[depth].page;
-        if self.node_mut(page).insert(at, cell) {
+        let early = buggify!("storage/node-split-early") && self.node_mut(page).len() >= SPLIT_CELLS_MIN;
+        if !early && self.node_mut(page).insert(at, cell) {
             return;
         }
         let rightmost = owned[..depth].iter().all(|branch| branch.index + 1 == self.branch_len(branch.page));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::btree::node::Node;
 use crate::disk::File;
 use crate::error::{Result, StorageError};
-use crate::fault::fault_point;
+use crate::fault::{buggify, fault_point};
 use crate::page::cache::Cached;
 use crate::page::compression::{Compression, Packer};
 use crate::page::format::{self, HEADER_BYTES, PageId, PageKind, Payload};
@@ -121,7 +121,7 @@ impl<'c> PageWriter<'c> {
     }
 
     fn write(&mut self, kind: PageKind, body: &[u8]) -> Result<PageId> {
-        let packed = self.packer.pack(body);
+        let packed = if buggify!("storage/page-left-plain") { None } else { self.packer.pack(body) };
         let payload = match &packed {
             Some((compression, stored)) => Payload { compression: *compression, stored, body_len: body.len() },
             None => Payload::plain(body),
@@ -152,6 +152,9 @@ impl<'c> PageWriter<'c> {
         run.1.resize(end, 0);
         self.written.pages += 1;
         self.written.bytes += slot_bytes as u64;
+        if buggify!("storage/page-written-alone") {
+            write_run(self.store, run)?;
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 
 use super::Engine;
 use crate::error::{Result, StorageError};
+use crate::fault::buggify;
 use crate::limits::{COMPACTION_EXTENTS_PER_ROUND, COMPACTION_PAUSE_CHECKPOINTS};
 use crate::page::format::PageId;
 use crate::page::store::PageStore;
@@ -80,7 +81,11 @@ impl Engine {
             }
         }
         let Round::Moving { extents, at } = &mut *round else { return Ok(0) };
-        let moved = self.move_some(extents, at, slots_max);
+        let slots_max = if buggify!("storage/compacted-by-one") { 1 } else { slots_max };
+        let moved = match buggify!("storage/compaction-cut-short") {
+            true => Ok(None),
+            false => self.move_some(extents, at, slots_max),
+        };
         match moved {
             Ok(Some(slots)) => Ok(slots.max(1)),
             Ok(None) | Err(_) => {

@@ -7,6 +7,7 @@
 use super::Engine;
 use crate::checkpoint::Amount;
 use crate::error::{Result, StorageError};
+use crate::fault::buggify;
 use crate::limits::EVICTION_PIECE_BYTES;
 use crate::sync::atomic::Ordering;
 
@@ -14,7 +15,8 @@ impl Engine {
     /// Whether so much memory is dirty that [`Engine::evict_step`] should be called.
     pub fn should_evict(&self) -> bool {
         let memory = &self.inner.ambient.memory;
-        self.inner.ambient.store.is_on_disk() && memory.dirty() > memory.eviction_bytes()
+        let limit = if buggify!("storage/evicted-early") { 0 } else { memory.eviction_bytes() };
+        self.inner.ambient.store.is_on_disk() && memory.dirty() > limit
     }
 
     /// Sets who is called, by the thread that commits, whenever [`Engine::should_evict`] begins to say so. It must not wait.
@@ -28,6 +30,7 @@ impl Engine {
     /// Errors: as [`Engine::checkpoint`]. What could not be written stays in memory, and the next call tries again.
     pub fn evict_step(&self, bytes: usize) -> Result<bool> {
         let inner = &self.inner;
+        let bytes = if buggify!("storage/evicted-by-one") { 1 } else { bytes };
         inner.evicts.store(true, Ordering::Relaxed);
         let mut checkpointer = inner.checkpointer.lock();
         if inner.closed.load(Ordering::Acquire) {
@@ -74,7 +77,8 @@ impl Engine {
 
     /// Whether changes should wait until memory is free.
     pub fn is_memory_short(&self) -> bool {
-        self.inner.ambient.store.is_on_disk() && self.inner.ambient.memory.is_short()
+        self.inner.ambient.store.is_on_disk()
+            && (self.inner.ambient.memory.is_short() || buggify!("storage/memory-looks-short"))
     }
 
     /// Calls `on_free` once when changes may take memory: at once, or later on the thread that wrote nodes, which it must

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::btree::node::Node;
+use crate::fault::buggify;
 use crate::page::format::PageId;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -79,6 +80,9 @@ impl PageCache {
 
     /// Looks a page up.
     pub fn get(&self, page: PageId) -> Option<Cached> {
+        if buggify!("storage/cache-tiny") {
+            self.remove(page);
+        }
         let found = self.shard(page).lock().get(page);
         if found.is_none() {
             self.misses.fetch_add(1, Ordering::Relaxed);
@@ -90,7 +94,7 @@ impl PageCache {
     pub fn insert(&self, page: PageId, content: Cached) {
         let bytes = content.memory_bytes();
         let bytes_max = self.bytes_per_shard();
-        if bytes > bytes_max / 2 {
+        if bytes > bytes_max / 2 || buggify!("storage/page-not-cached") {
             return;
         }
         // What leaves is freed after the lock is.

@@ -9,6 +9,7 @@ use crate::btree::format::open_stored;
 use crate::btree::node::Node;
 use crate::disk::File;
 use crate::error::{Result, StorageError};
+use crate::fault::buggify;
 use crate::limits::UNSYNCED_PAGE_BYTES_MAX;
 use crate::page::cache::{Cached, PageCache};
 use crate::page::format::{self, PageId, PageKind};
@@ -59,7 +60,7 @@ impl PageStore {
     /// a checkpoint would hold up every sync of the log on the same disk.
     pub(crate) fn wrote(&self, bytes: usize) -> Result<()> {
         let unsynced = self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if unsynced > UNSYNCED_PAGE_BYTES_MAX { self.sync() } else { Ok(()) }
+        if unsynced > UNSYNCED_PAGE_BYTES_MAX || buggify!("storage/pages-synced-early") { self.sync() } else { Ok(()) }
     }
 
     /// Makes everything written to the page file durable.

@@ -17,6 +17,7 @@ use super::{
     Completion, Damage, DamageKind, LogEntry, Loss, Lsn, Record, StreamId, StreamMetrics, StreamState, WalMetrics,
 };
 use crate::error::StorageError;
+use crate::fault::buggify;
 use crate::limits::WAL_DAMAGE_REPORTS_MAX;
 use crate::sync::Mutex;
 
@@ -367,7 +368,8 @@ impl Shared {
     }
 
     fn shrink_cache(&mut self) {
-        while self.recent_bytes > self.cache_bytes {
+        let bytes_max = if buggify!("storage/log-cache-emptied") { 0 } else { self.cache_bytes };
+        while self.recent_bytes > bytes_max {
             let Some(oldest) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.bytes;
             let slot = self.streams.get_mut(&oldest.stream).and_then(|stream| stream.slot_mut(oldest.index));
@@ -459,6 +461,7 @@ pub(super) fn read(
     to_exclusive: u64,
     max_bytes: usize,
 ) -> Result<Vec<LogEntry>, StorageError> {
+    let max_bytes = if buggify!("storage/log-read-short") { 0 } else { max_bytes };
     loop {
         let wanted = {
             let shared = shared.lock();

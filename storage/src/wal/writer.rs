@@ -21,7 +21,7 @@ use super::segment::{self, Segment};
 use super::shared::{Moved, Submission};
 use super::{Damage, DamageKind, Lsn, StreamId, Wal, complete};
 use crate::error::StorageError;
-use crate::fault::fault_point;
+use crate::fault::{buggify, fault_point};
 use crate::limits::{WAL_RECLAIM_BYTES_PER_STEP, WAL_STEP_BYTES_MAX};
 use crate::sync::Mutex;
 
@@ -286,6 +286,7 @@ impl Wal {
 
     fn step_inner(&self, writer: &mut Writer) -> Result<bool, StorageError> {
         let bytes_max = (WAL_STEP_BYTES_MAX as u64).min(self.options.submission_bytes_max());
+        let bytes_max = if buggify!("storage/log-group-of-one") { 0 } else { bytes_max };
         let mut batch = {
             let mut shared = self.shared.lock();
             if let Some(error) = shared.poison() {
@@ -311,13 +312,16 @@ impl Wal {
         // Twice what came in is searched for what is still live, so that freeing keeps up with filling.
         self.reclaim(writer, WAL_RECLAIM_BYTES_PER_STEP as u64 + 2 * room, false)?;
         self.look_ahead(writer)?;
+        if buggify!("storage/log-marked-at-once") && writer.room() >= room_bytes_max(BATCH_DATA_BYTES) {
+            self.write(writer, &[], false)?;
+        }
         Ok(true)
     }
 
     /// Has the next segment ready while the active one has room for what is on its way. Without space for it the log is
     /// short, and admits nothing new.
     fn look_ahead(&self, writer: &Writer) -> Result<(), StorageError> {
-        if writer.room() <= writer.active.header.length / 2 {
+        if writer.room() <= writer.active.header.length / 2 || buggify!("storage/log-prepared-early") {
             match self.ensure_next(writer) {
                 Ok(()) | Err(StorageError::Full { .. }) => {}
                 Err(error) => return Err(error),
@@ -334,7 +338,9 @@ impl Wal {
             .flat_map(|submission| submission.records.iter().map(|queued| (submission.stream, queued)))
             .map(|(stream, queued)| Outgoing { stream, content: &queued.content, moved_from: None })
             .collect();
-        let places = if outgoing.is_empty() { Vec::new() } else { self.write(writer, &outgoing, true)? };
+        let leave = buggify!("storage/log-rolled-early") && !outgoing.is_empty() && self.may_leave(writer)?;
+        let places =
+            if outgoing.is_empty() { Vec::new() } else { self.write_beginning(writer, &outgoing, true, leave)? };
         let mut shared = self.shared.lock();
         shared.commit(batch, &places);
         let count = batch.iter().filter(|submission| submission.refused.is_none()).count() as u64;
@@ -344,6 +350,15 @@ impl Wal {
             shared.measurements.group_size.record(count);
         }
         Ok(())
+    }
+
+    /// Whether the active segment may be left before it is full: what was promised would count on the room in it.
+    fn may_leave(&self, writer: &Writer) -> Result<bool, StorageError> {
+        if self.admissions.stop_promising() > 0 {
+            self.note_room(writer);
+            return Ok(false);
+        }
+        self.has_room(writer, writer.room() + 1)
     }
 
     /// Writes a batch record and then `records` at the end of the log, going on to the next segment where needed, and
@@ -531,7 +546,7 @@ impl Wal {
             // Copies fill segments at least by half, but for the one being written and the one before it. With less
             // slack than those two, what is live would be copied round and round for nothing.
             let slack = self.options.reclaim_slack_bytes.max(2 * self.options.segment_bytes);
-            (shared.table.start(), total > 2 * live + slack)
+            (shared.table.start(), total > 2 * live + slack || buggify!("storage/log-reclaimed-early"))
         };
         done |= worth && self.move_forward(writer, budget)?;
         // The next batch names the new start anyhow; only an idle log writes one for that alone.
@@ -580,7 +595,7 @@ impl Wal {
             let sequence = gone.header.sequence;
             let mut spare = writer.spare.lock();
             let keep = spare.names.len() < self.options.recycle_max && gone.header.length == self.options.segment_bytes;
-            if keep {
+            if keep && !buggify!("storage/segment-not-recycled") {
                 spare.push_whole(Segment::retire(&*self.disk, sequence)?);
             } else {
                 segment::remove(&*self.disk, &gone.name)?;
@@ -594,6 +609,7 @@ impl Wal {
     /// Reads `budget` bytes of the oldest segment and copies what is live of them forward. Returns whether it got any
     /// further.
     fn move_forward(&self, writer: &mut Writer, budget: u64) -> Result<bool, StorageError> {
+        let budget = if buggify!("storage/log-moved-by-one") { 1 } else { budget };
         let oldest = self.shared.lock().table.oldest_sealed();
         let Some((oldest, live)) = oldest else { return Ok(false) };
         if writer.search.sequence != oldest.header.sequence {

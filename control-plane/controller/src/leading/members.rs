@@ -6,6 +6,7 @@ use photondb_cluster_state::ClusterState;
 use photondb_cluster_state::plan::{meta_learners, meta_voters};
 use photondb_consensus::{ConsensusError, Group};
 use photondb_proto::MemberId;
+use photondb_storage::fault::buggify;
 
 use crate::controller::Inner;
 use crate::limits::CAUGHT_UP_ENTRIES;
@@ -20,6 +21,14 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
     // Nobody is registered yet, not even this node.
     if wanted.is_empty() || state.node(inner.me.node).is_none() {
         return Ok(());
+    }
+    if buggify!("controller/members-kept-late") {
+        return Ok(());
+    }
+    if buggify!("controller/leadership-given-away")
+        && let Some(other) = voting.iter().find(|voter| **voter != group.member() && has_caught_up(group, **voter))
+    {
+        return group.transfer_leadership(*other).await;
     }
     if members.is_joint() {
         photondb_storage::probe!("joint change of the cluster state's group taken over");

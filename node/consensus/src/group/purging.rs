@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 
 use super::{Group, Inner};
 use crate::error::ConsensusError;
@@ -20,9 +20,10 @@ impl Group {
         let durable = if purges_all { inner.machine.applied() } else { inner.machine.durable() };
         let unreadable = |source| ConsensusError::Format { member: inner.member, source };
         let Some(durable) = durable.position().map_err(unreadable)? else { return Ok(None) };
-        let upto = self.needed_after(durable).unwrap_or(durable);
+        let needed = if buggify!("consensus/purged-though-needed") { None } else { self.needed_after(durable) };
+        let upto = needed.unwrap_or(durable);
         let purged = inner.log.purged();
-        if purged.is_some_and(|purged| purged.index >= upto.index) {
+        if purged.is_some_and(|purged| purged.index >= upto.index) || buggify!("consensus/purged-late") {
             return Ok(purged);
         }
         // openraft purges no further than its last snapshot; the checkpoint is declared to be one.

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use openraft::AsyncRuntime;
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 
 use super::Group;
 use crate::error::ConsensusError;
-use crate::limits::CONFIRM_WAIT;
+use crate::limits::{BUGGIFIED_PAUSE, CONFIRM_WAIT};
 use crate::position::{LogPosition, Term};
+use crate::runtime::Runtime;
 use crate::types::log_id;
 
 impl Group {
@@ -26,6 +28,9 @@ impl Group {
             return Ok(term);
         }
         let confirming = async {
+            if buggify!("consensus/confirmed-late") {
+                Runtime::sleep(3 * BUGGIFIED_PAUSE).await;
+            }
             let confirmed = inner.raft.get_read_linearizer(ReadPolicy::ReadIndex).await;
             let confirmed = confirmed.map_err(|error| match error {
                 RaftError::APIError(LinearizableReadError::ForwardToLeader(_)) => inner.not_leading(),

@@ -3,11 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use super::Shared;
-use crate::limits::READ_BYTES_MAX;
+use super::{Shared, piece_bytes};
 use crate::types::Entry;
 
-/// Entries in order, read in pieces of [`READ_BYTES_MAX`].
+/// Entries in order, read in pieces.
 pub(super) struct Entries {
     shared: Arc<Shared>,
     next: u64,
@@ -31,7 +30,7 @@ impl Iterator for Entries {
         if self.next >= self.end {
             return None;
         }
-        let piece = match self.shared.read(self.next, self.end, READ_BYTES_MAX) {
+        let piece = match self.shared.read(self.next, self.end, piece_bytes()) {
             Ok(piece) => piece,
             Err(error) => {
                 self.end = self.next;

@@ -14,6 +14,7 @@ use photondb_proto::v1::raft_answer::Answer;
 use photondb_proto::v1::raft_open::What;
 use photondb_runtime::clock::Moment;
 use photondb_runtime::peers::{Exchange, Lane, PeerError, Service};
+use photondb_storage::fault::buggify;
 use prost::Message;
 
 use super::{Appended, Channel};
@@ -73,7 +74,8 @@ impl<'c> Session<'c> {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + Unpin,
     {
-        let takes = !self.input_ended && self.ready.is_none() && self.unanswered.len() < APPENDS_UNANSWERED_MAX;
+        let unanswered_max = if buggify!("consensus/append-window-of-one") { 1 } else { APPENDS_UNANSWERED_MAX };
+        let takes = !self.input_ended && self.ready.is_none() && self.unanswered.len() < unanswered_max;
         let due = self.unanswered.front().map(|sent| sent.due);
         let late = async {
             match due {
@@ -131,6 +133,9 @@ where
     S: Stream<Item = AppendEntriesRequest<Types>> + Unpin,
 {
     let (mut session, mut input) = state?;
+    if buggify!("consensus/append-broken-off") {
+        return Some((Err(NetworkError::from_string("the exchange is broken off").into()), None));
+    }
     loop {
         if session.input_ended && session.unanswered.is_empty() {
             return None;

@@ -17,6 +17,7 @@ use photondb_proto::v1;
 use photondb_proto::v1::raft_answer::Answer;
 use photondb_proto::v1::raft_open::What;
 use photondb_runtime::peers::{Exchange, Lane, Service};
+use photondb_storage::fault::buggify;
 use prost::Message;
 
 use super::Channel;
@@ -89,7 +90,10 @@ impl Channel {
                 .map_err(|error| self.unread(error))?;
             chunks = rest;
             let Some(chunk) = chunk.transpose().map_err(|error| self.unread(error))? else { break };
-            for piece in pieces(chunk, &mut crc) {
+            if buggify!("consensus/snapshot-broken-off") {
+                return Err(NetworkError::from_string("the exchange is broken off").into());
+            }
+            for piece in pieces(chunk, piece_bytes(), &mut crc) {
                 if !self.send_piece(exchange, &piece).await? {
                     return Ok(false);
                 }
@@ -117,10 +121,14 @@ impl Channel {
 }
 
 /// A chunk in pieces of at most [`PIECE_BYTES_MAX`]; an empty chunk is one empty piece.
-fn pieces(mut chunk: Bytes, crc: &mut u32) -> Vec<v1::RaftPiece> {
-    let mut pieces = Vec::with_capacity(chunk.len() / PIECE_BYTES_MAX + 1);
+fn piece_bytes() -> usize {
+    if buggify!("consensus/snapshot-in-small-pieces") { PIECE_BYTES_MAX / 128 } else { PIECE_BYTES_MAX }
+}
+
+fn pieces(mut chunk: Bytes, bytes_max: usize, crc: &mut u32) -> Vec<v1::RaftPiece> {
+    let mut pieces = Vec::with_capacity(chunk.len() / bytes_max + 1);
     loop {
-        let bytes = chunk.split_to(chunk.len().min(PIECE_BYTES_MAX));
+        let bytes = chunk.split_to(chunk.len().min(bytes_max));
         *crc = continued_crc(*crc, &bytes);
         let chunk_ends = chunk.is_empty();
         pieces.push(v1::RaftPiece { bytes, crc: *crc, chunk_ends, snapshot_ends: false });
@@ -138,7 +146,7 @@ mod tests {
     fn a_chunk_is_cut_into_pieces_that_say_where_it_ends() {
         let check = |bytes: usize, count: usize| {
             let (chunk, mut crc) = (Bytes::from(vec![7; bytes]), 3);
-            let cut = pieces(chunk.clone(), &mut crc);
+            let cut = pieces(chunk.clone(), PIECE_BYTES_MAX, &mut crc);
             assert_eq!(cut.len(), count, "{bytes} bytes");
             let ends: Vec<bool> = cut.iter().map(|piece| piece.chunk_ends).collect();
             assert_eq!(ends.iter().position(|ends| *ends), Some(count - 1));

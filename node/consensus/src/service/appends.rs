@@ -2,15 +2,19 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use openraft::AsyncRuntime;
 use openraft::raft::AppendEntriesRequest;
 use photondb_proto::v1;
 use photondb_proto::v1::raft_answer::Answer;
 use photondb_runtime::peers::{Exchange, PeerError};
+use photondb_storage::fault::buggify;
 use prost::Message;
 use tokio::sync::mpsc;
 
 use super::{Refusal, encode};
 use crate::group::Group;
+use crate::limits::BUGGIFIED_PAUSE;
+use crate::runtime::Runtime;
 use crate::types::Types;
 use crate::wire::{self, Address};
 
@@ -23,6 +27,9 @@ pub(super) async fn take(group: &Group, address: Address, exchange: Exchange) ->
     let mut answers = std::pin::pin!(group.raft().stream_append(requests));
     while let Some(answer) = answers.next().await {
         let appended = answer.map_err(Refusal::ended)?;
+        if buggify!("consensus/append-answered-late") {
+            Runtime::sleep(3 * BUGGIFIED_PAUSE).await;
+        }
         if send.send(encode(Answer::Appended(wire::appended(&appended)))).await.is_err() {
             break;
         }

@@ -5,6 +5,7 @@ use openraft::type_config::alias::SnapshotOf;
 use photondb_proto::v1;
 use photondb_proto::v1::raft_answer::Answer;
 use photondb_runtime::peers::Exchange;
+use photondb_storage::fault::buggify;
 use photondb_storage::spool::Spool;
 use prost::Message;
 
@@ -63,6 +64,9 @@ async fn receive(shared: &Shared, exchange: &mut Exchange, mut spool: Spool) -> 
         }
         if chunk.len() + piece.bytes.len() > CHUNK_BYTES_MAX {
             return Err(WireError::Contradiction("a chunk of a snapshot is too large").into());
+        }
+        if buggify!("consensus/snapshot-given-up") {
+            return Ok(None);
         }
         if piece.snapshot_ends {
             return Ok(Some(spool));

@@ -7,6 +7,7 @@ use photondb_proto::v1::shard::request::Ask;
 use photondb_query::table::Change;
 use photondb_runtime::fiber;
 use photondb_shard::{Cursor, Listener, Position, ShardError};
+use photondb_storage::fault::buggify;
 use tokio::sync::Notify;
 
 use super::there::There;
@@ -95,7 +96,8 @@ impl Here {
     fn catch_up(&mut self, ready: &mut Vec<Change>) -> Result<(), ReplicaError> {
         let reader = self.replica.shard.read()?;
         loop {
-            let logged = reader.changes(self.cursor, FEED_MESSAGE_BYTES)?;
+            let bytes = if buggify!("replica/feed-read-one-by-one") { 1 } else { FEED_MESSAGE_BYTES };
+            let logged = reader.changes(self.cursor, bytes)?;
             for (position, number, change) in &logged.changes {
                 self.cursor = Cursor { position: *position, given: number + 1 };
                 ready.push(decode(self.route.number(), position.0, change)?);

@@ -12,7 +12,7 @@ use photondb_query::table::Change;
 use photondb_runtime::peers::{Exchange, SendFuture};
 use photondb_runtime::{fiber, task};
 use photondb_shard::{Cursor, DocumentChange, Position};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use prost::Message;
 use tokio::sync::Notify;
 
@@ -97,6 +97,7 @@ impl There {
                         }
                     },
                 },
+                State::Open(_) if buggify!("replica/feed-broken-off") => self.look_again(None),
                 State::Open(exchange) => match exchange.receive.poll_recv(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Some(Ok(body))) => self.message(body, ready)?,

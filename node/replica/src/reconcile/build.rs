@@ -5,9 +5,10 @@ use std::sync::{Arc, Weak};
 
 use photondb_runtime::task;
 use photondb_shard::shard::BuildStep;
+use photondb_storage::fault::buggify;
 
 use crate::error::ReplicaError;
-use crate::limits::{BUILD_RETRY_PERIOD, BUILD_STEP_DOCUMENTS, LOOK_PERIOD};
+use crate::limits::{BUGGIFIED_PAUSE, BUILD_RETRY_PERIOD, BUILD_STEP_DOCUMENTS, LOOK_PERIOD};
 use crate::pressure;
 use crate::replica::Replica;
 
@@ -42,7 +43,11 @@ async fn build_all(replica: &Arc<Replica>) -> Result<(), ReplicaError> {
             task::sleep(BUILD_RETRY_PERIOD).await;
             continue;
         }
-        match replica.shard.build_step(BUILD_STEP_DOCUMENTS)? {
+        if buggify!("replica/index-built-late") {
+            task::sleep(BUGGIFIED_PAUSE).await;
+        }
+        let documents = if buggify!("replica/index-built-one-by-one") { 1 } else { BUILD_STEP_DOCUMENTS };
+        match replica.shard.build_step(documents)? {
             BuildStep::Progress => task::yield_now().await,
             BuildStep::Built(_) => replica.duty.look.notify_one(),
             BuildStep::Idle => break,

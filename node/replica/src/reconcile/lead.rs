@@ -10,6 +10,7 @@ use photondb_proto::{IndexId, MemberId};
 use photondb_runtime::task;
 use photondb_shard::Command;
 use photondb_shard::schema::IndexState;
+use photondb_storage::fault::buggify;
 
 use super::Replicas;
 use crate::error::ReplicaError;
@@ -68,6 +69,9 @@ impl Replicas {
         if !busy && led_for >= PREFER_AFTER {
             self.give_way(replica, &state, shard).await?;
         }
+        if buggify!("replica/leadership-given-away") {
+            self.give_away(replica).await?;
+        }
         Ok(busy)
     }
 
@@ -79,6 +83,9 @@ impl Replicas {
         shard: &StoredShard,
     ) -> Result<bool, ReplicaError> {
         let built: Vec<IndexId> = replica.shard.built_not_ready();
+        if !built.is_empty() && buggify!("replica/index-ready-late") {
+            return Ok(true);
+        }
         if !built.is_empty() {
             let elsewhere = self.built_by_others(replica, state, shard).await;
             for id in built.iter().filter(|id| elsewhere.as_ref().is_none_or(|built| built.contains(id))) {
@@ -110,6 +117,16 @@ impl Replicas {
             });
         }
         everywhere
+    }
+
+    /// Lets any other lead, if it can at once.
+    async fn give_away(&self, replica: &Arc<Replica>) -> Result<(), ReplicaError> {
+        let voters = replica.group.membership().all_voters();
+        let mut others = voters.into_iter().filter(|voter| *voter != replica.member);
+        match others.find(|voter| self.has_caught_up(replica, *voter)) {
+            Some(other) => Ok(replica.group.transfer_leadership(other).await?),
+            None => Ok(()),
+        }
     }
 
     /// Lets another lead that should, if it can at once.

@@ -6,6 +6,7 @@ use photondb_cluster_state::plan::{GroupMembers, Order, next_order};
 use photondb_cluster_state::{Command, Reached, Shard as StoredShard};
 use photondb_consensus::{LogPosition, Members, Term};
 use photondb_proto::MemberId;
+use photondb_storage::fault::buggify;
 
 use super::Replicas;
 use crate::error::ReplicaError;
@@ -27,6 +28,9 @@ impl Replicas {
         let members = replica.group.membership();
         let view = self.seen_by_leader(replica, &members);
         let Some(order) = next_order(shard, &view) else { return Ok(shard.is_changing()) };
+        if buggify!("replica/members-changed-late") {
+            return Ok(true);
+        }
         let _turn = replica.duty.turn.lock().await;
         let newest = controller.confirm().await?;
         let is_newest = newest.shard(replica.id).is_some_and(|(_, newest)| newest.generation == shard.generation);

@@ -11,7 +11,7 @@ use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
 use photondb_runtime::peers::Exchange;
 use photondb_runtime::task;
 use photondb_shard::{ChangeBatch, Cursor, DocumentChange, Listener, Position, ShardError};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use prost::Message;
 use tokio::sync::Notify;
 
@@ -108,7 +108,8 @@ impl Subscriber {
         let reader = self.replica.shard.read()?;
         let up_to = Cursor::after(reader.position());
         while self.cursor < up_to {
-            let logged = reader.changes(self.cursor, FEED_MESSAGE_BYTES)?;
+            let bytes = if buggify!("replica/remote-feed-read-one-by-one") { 1 } else { FEED_MESSAGE_BYTES };
+            let logged = reader.changes(self.cursor, bytes)?;
             let mut changes = logged.changes.into_iter().peekable();
             while let Some((position, first, change)) = changes.next() {
                 let mut of_entry = vec![change];
@@ -188,7 +189,8 @@ fn fitting(changes: &[DocumentChange]) -> usize {
         bytes += size(change);
         fits
     };
-    changes.iter().take(FEED_MESSAGE_CHANGES_MAX).take_while(fits).count()
+    let count_max = if buggify!("replica/feed-message-of-one") { 1 } else { FEED_MESSAGE_CHANGES_MAX };
+    changes.iter().take(count_max).take_while(fits).count()
 }
 
 #[cfg(test)]

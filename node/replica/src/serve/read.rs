@@ -11,6 +11,7 @@ use photondb_runtime::fiber::{self, StackSize};
 use photondb_shard::Reader;
 use photondb_shard::read::{GeoScan, KeyBounds};
 use photondb_storage::Direction;
+use photondb_storage::fault::buggify;
 
 use super::failed_at;
 use crate::error::ReplicaError;
@@ -85,7 +86,8 @@ fn look(reader: &Reader, scan: wire::Scan) -> Result<wire::Scanned, ReplicaError
     let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
     let index = scan.index.as_deref().map(Str::from);
     let look = Look { index: index.clone(), cells, direction, ordered: scan.ordered };
-    let want = (scan.want as usize).clamp(1, LOOK_ROWS_MAX);
+    let want_max = if buggify!("replica/look-of-one") { 1 } else { LOOK_ROWS_MAX };
+    let want = (scan.want as usize).clamp(1, want_max);
     let (rows, more) = match &index {
         None => {
             let found = look.documents(reader, &mut range, want, |_| false)?;

@@ -13,9 +13,10 @@ use photondb_query::MemoryShare;
 use photondb_reql::error::Error;
 use photondb_reql::wire::frame::{Frame, FrameDecoder, FrameError, Token};
 use photondb_runtime::network::ByteStream;
+use photondb_storage::fault::buggify;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-use crate::limits::{INBOX_BYTES_GROWTH_MAX, READ_BYTES};
+use crate::limits::{BUGGIFIED_BYTES, INBOX_BYTES_GROWTH_MAX, READ_BYTES};
 use patience::Patience;
 
 /// What has arrived and is not yet taken.
@@ -118,7 +119,8 @@ impl Inbox {
         // Most reads find whole frames, and most waits find nothing: through a buffer on the stack, so that a connection
         // that waits for its client owns no memory.
         let mut buffer = [const { MaybeUninit::uninit() }; READ_BYTES];
-        let mut buffer = ReadBuf::uninit(&mut buffer);
+        let room = if buggify!("server/query-read-in-pieces") { BUGGIFIED_BYTES } else { READ_BYTES };
+        let mut buffer = ReadBuf::uninit(&mut buffer[..room]);
         ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
         if bytes.capacity() > READ_BYTES {
             *bytes = BytesMut::new();

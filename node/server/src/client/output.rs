@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 use photondb_query::MemoryShare;
 use photondb_reql::wire::frame::{Token, write_frame};
 use photondb_runtime::network::ByteStream;
+use photondb_storage::fault::buggify;
 
-use crate::limits::OUTPUT_BYTES_KEPT;
+use crate::limits::{BUGGIFIED_BYTES, OUTPUT_BYTES_KEPT};
 
 /// What is to be written.
 #[derive(Debug)]
@@ -45,7 +46,9 @@ impl Output {
     /// Writes as much as goes. Ready: everything is out.
     pub(super) fn poll_write(&mut self, stream: &mut dyn ByteStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.bytes.len() {
-            match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]) {
+            let small = buggify!("server/answer-written-in-pieces");
+            let end = if small { self.bytes.len().min(self.written + BUGGIFIED_BYTES) } else { self.bytes.len() };
+            match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..end]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => self.written += count,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

@@ -15,10 +15,11 @@ use photondb_reql::wire::query;
 use photondb_reql::wire::response::{Note, Response, ResponseType, write_error};
 use photondb_runtime::fiber::{self, StackSize};
 use photondb_runtime::random::Random;
+use photondb_storage::fault::buggify;
 
 use super::database::{Cursor, Database, Login, LoginState, Message, OwnAnswer, Welcome};
 use super::running::{Facts, Job, RunningQueries, Shelf};
-use crate::limits::{FRAME_BYTES_PER_PERIOD_MIN, FRAME_PERIOD, QUERIES_IN_FLIGHT_MAX};
+use crate::limits::{BUGGIFIED_QUERY_BYTES, FRAME_BYTES_PER_PERIOD_MIN, FRAME_PERIOD, QUERIES_IN_FLIGHT_MAX};
 
 /// What a client is told about the server. The number is that of the RethinkDB whose language and protocol we speak.
 pub const SERVER_VERSION: &str = concat!("2.4.4-photondb-", env!("CARGO_PKG_VERSION"));
@@ -94,7 +95,8 @@ impl Database for ReqlDatabase {
             write_error(error, frames, None, &mut answer);
             answer
         };
-        let memory = MemoryShare::of(&self.environment.memory, query::memory_of(body));
+        let wanted = if buggify!("server/query-counted-large") { BUGGIFIED_QUERY_BYTES } else { 0 };
+        let memory = MemoryShare::of(&self.environment.memory, query::memory_of(body).max(wanted));
         let memory = memory.map_err(|error| error_body(&error, &[]))?;
         match query::parse(body, &mut fiber::yield_now) {
             Ok(WireMessage::Start(start)) => {
@@ -125,6 +127,9 @@ impl Database for ReqlDatabase {
     }
 
     fn run(&self, query: Arc<Prepared>, client: &Client, answer: &mut Vec<u8>) -> Option<Box<dyn Cursor>> {
+        if buggify!("server/query-gives-way") {
+            fiber::yield_now();
+        }
         let outcome = match query.run(&client.environment) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -196,6 +201,9 @@ struct Rows {
 impl Rows {
     /// Appends the next rows; whether there may be more.
     fn write_next(&mut self, answer: &mut Vec<u8>) -> bool {
+        if buggify!("server/cursor-gives-way") {
+            fiber::yield_now();
+        }
         match self.cursor.next_batch() {
             Ok(batch) => {
                 let profile = self.cursor.profile();

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use photondb_query::MemoryShare;
 use photondb_runtime::network::ByteStream;
 use photondb_runtime::task::timeout;
+use photondb_storage::fault::buggify;
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
@@ -120,6 +121,10 @@ impl<D: Database> Session<D> {
     /// Ready when the connection is over.
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
+            if buggify!("server/session-gives-way") {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             self.queries.poll_running(cx, &mut self.output);
             self.poll_reading(cx);
             self.start_arrived(cx);

@@ -11,6 +11,7 @@ use photondb_replica::{ReplicaError, Replicas, Router, RouterParts, ServiceParts
 use photondb_runtime::peers::Service;
 use photondb_runtime::random::Random;
 use photondb_runtime::task::{Handle, sleep};
+use photondb_storage::fault::buggify;
 use photondb_storage::wal::{StreamId, StreamState, Wal};
 use tokio::sync::watch;
 
@@ -18,7 +19,7 @@ use super::accounts::{ClusterUsers, store_password};
 use super::{Foundation, StartError, random_uuid};
 use crate::command::check::cluster_state_name;
 use crate::config::{Bind, Config, InitialPassword};
-use crate::limits::{RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
+use crate::limits::{BUGGIFIED_PAUSE, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
 use crate::rpc::LateControl;
 
 /// The cluster as this node sees it.
@@ -122,7 +123,16 @@ async fn obey(
 ) {
     loop {
         let state = states.borrow_and_update().clone();
+        if buggify!("server/obeyed-late") {
+            sleep(10 * BUGGIFIED_PAUSE).await;
+        }
+        if buggify!("server/obeyed-twice") {
+            replicas.reconcile(&state).await;
+        }
         let complete = settle(&replicas.reconcile(&state).await, &foundation);
+        if buggify!("server/state-announced-late") {
+            sleep(5 * BUGGIFIED_PAUSE).await;
+        }
         announce.send_replace(state);
         if let Some(router) = router.upgrade() {
             router.forget_dropped();

@@ -8,8 +8,9 @@ use std::time::Duration;
 use photondb_consensus::OnFatal;
 use photondb_runtime::task::{Step, StepThread, Threads};
 use photondb_storage::Engine;
+use photondb_storage::fault::buggify;
 
-use crate::limits::{LOG_IDLE_TIME, LOG_SHRINK_IDLE_TIME, STORAGE_LOOK_PERIOD};
+use crate::limits::{BUGGIFIED_PAUSE, LOG_IDLE_TIME, LOG_SHRINK_IDLE_TIME, STORAGE_LOOK_PERIOD};
 
 pub(super) use pages::start_page_writer;
 
@@ -61,6 +62,9 @@ pub(super) fn start_log_writer(threads: &dyn Threads, engine: &Engine, fatal: On
                 false => tracing::info!("there is space for the log again: writes are taken"),
             }
         }
+        if buggify!("server/log-written-late") {
+            return Step::After(BUGGIFIED_PAUSE);
+        }
         let result = match wal.step() {
             Ok(true) => {
                 idle = Idle::No;
@@ -75,7 +79,8 @@ pub(super) fn start_log_writer(threads: &dyn Threads, engine: &Engine, fatal: On
             Ok(false) => match idle {
                 Idle::Short => {
                     idle = Idle::Long;
-                    wal.prepare().and_then(|()| wal.idle_mark()).map(|()| Step::After(LOG_SHRINK_IDLE_TIME))
+                    let rest = if buggify!("server/log-shrunk-early") { BUGGIFIED_PAUSE } else { LOG_SHRINK_IDLE_TIME };
+                    wal.prepare().and_then(|()| wal.idle_mark()).map(|()| Step::After(rest))
                 }
                 _ => wal.shrink().map(|()| Step::Idle),
             },

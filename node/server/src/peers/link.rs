@@ -2,6 +2,7 @@
 
 use photondb_runtime::clock::Moment;
 use photondb_runtime::peers::{Peer, PeerError};
+use photondb_storage::fault::buggify;
 use tokio::sync::Mutex;
 
 use super::Shared;
@@ -32,6 +33,9 @@ impl Link {
     /// attempt has failed nobody tries again.
     pub async fn client(&self, shared: &Shared, to: Peer) -> Result<Client, PeerError> {
         let mut state = self.state.lock().await;
+        if buggify!("server/link-opened-anew") {
+            state.connection = None;
+        }
         if let Some(connection) = state.connection.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection::client(connection.clone()));
         }

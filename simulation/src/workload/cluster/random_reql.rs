@@ -56,6 +56,10 @@ impl RandomReql {
 
     async fn ask(&self, client: &mut Client, own: &mut Own, random: &mut Random) -> bool {
         let (query, effect) = own.generator.query(random);
+        // Afterwards nobody would know what is in the table.
+        if effect != Effect::Reads && !own.model.knows(&query) {
+            return true;
+        }
         let heard = client.query(&query).await;
         let answered = match heard {
             Ok(answer) => Ok(answer),

@@ -23,12 +23,13 @@ use metrics::gauge;
 use photondb_consensus::{Groups, OnFatal};
 use photondb_runtime::clock::{Clock, Moment};
 use photondb_runtime::task::{Handle, JoinHandle, Step, StepThread, Threads};
+use photondb_storage::fault::buggify;
 use photondb_storage::limits::EVICTION_PIECE_BYTES;
 use photondb_storage::{Engine, StorageError};
 
 use super::PAGE_WRITER;
 use crate::limits::{
-    CHECKPOINT_PERIOD_MAX, COMPACTION_SLOTS_PER_STEP, EVICTION_RETRY_PERIOD, RECLAIM_PAGES_PER_STEP,
+    BUGGIFIED_PAUSE, CHECKPOINT_PERIOD_MAX, COMPACTION_SLOTS_PER_STEP, EVICTION_RETRY_PERIOD, RECLAIM_PAGES_PER_STEP,
     STORAGE_LOOK_PERIOD, TIDY_PAUSE,
 };
 
@@ -88,7 +89,7 @@ impl Pages {
 
     fn checkpoint(&mut self) -> Step {
         let began = self.clock.now();
-        match self.engine.checkpoint() {
+        match self.engine.checkpoint_in_passing() {
             Ok(report) => {
                 let took = self.clock.now().since(began);
                 tracing::debug!(?report, ?took, "checkpoint");
@@ -141,6 +142,7 @@ impl Pages {
         let compacted = self.engine.compact_step(COMPACTION_SLOTS_PER_STEP);
         self.compacting.store(matches!(compacted, Ok(1..)), Ordering::Relaxed);
         match compacted {
+            Ok(0) if buggify!("server/pages-looked-at-early") => Step::After(BUGGIFIED_PAUSE),
             Ok(0) => Step::After(STORAGE_LOOK_PERIOD),
             Ok(_) => Step::After(TIDY_PAUSE),
             Err(error) if error.is_fatal() => self.failed("compaction", &error),
@@ -154,7 +156,8 @@ impl Pages {
 
     /// Lets every group forget the log that the checkpoint has made superfluous.
     fn purge(&mut self) {
-        if self.purging.as_ref().is_some_and(|purging| !purging.is_finished()) {
+        let still = self.purging.as_ref().is_some_and(|purging| !purging.is_finished());
+        if still || buggify!("server/log-not-purged") {
             // What it leaves is purged behind the next checkpoint.
             return;
         }
