@@ -120,6 +120,7 @@ async fn obey(
     mut states: watch::Receiver<Arc<ClusterState>>,
     announce: watch::Sender<Arc<ClusterState>>,
 ) {
+    let given_up = replicas.given_up();
     loop {
         let state = states.borrow_and_update().clone();
         let complete = settle(&replicas.reconcile(&state).await, &foundation);
@@ -128,8 +129,12 @@ async fn obey(
             router.forget_dropped();
         }
         if complete {
-            if states.changed().await.is_err() {
-                return;
+            tokio::select! {
+                biased;
+                () = given_up.notified() => {}
+                changed = states.changed() => if changed.is_err() {
+                    return;
+                },
             }
         } else {
             sleep(RECONCILE_RETRY_PERIOD).await;
