@@ -1,16 +1,20 @@
 //! A run of a cluster: whole nodes on simulated machines, stepped by turmoil on one thread and on virtual time, with clients,
 //! faults, and checks at each step and at the end.
 
+mod afflict;
 mod digest;
 mod disks;
 pub mod ending;
+pub mod event;
 pub mod fault;
+pub mod harm;
 pub mod observe;
 pub mod plan;
 pub mod probes;
 pub mod rare;
 pub mod run;
 pub mod scenario;
+pub mod ward;
 mod wires;
 
 use std::collections::BTreeMap;
@@ -34,7 +38,9 @@ use crate::observation::{Role, Snapshot};
 use crate::peers::Post;
 use crate::random::Random;
 use crate::trace::Trace;
+use afflict::Afflictions;
 use fault::{Fault, Place, Timed};
+use harm::Harm;
 use observe::Observer;
 use plan::{ClusterPlan, Transport};
 use rare::Rare;
@@ -79,6 +85,9 @@ pub struct Cluster<'a> {
     is_healed: bool,
     /// Faults wait for the first until then; their times count from there.
     faults_from: Option<Duration>,
+    /// In which processes run in a step.
+    order: Random,
+    afflictions: Afflictions,
 }
 
 /// Whether a machine's process runs.
@@ -145,11 +154,12 @@ impl<'a> Cluster<'a> {
             if print {
                 machine.disk().trace_calls();
             }
-            let software = machine.clone();
+            machine.begin(Duration::ZERO);
+            let kernel = machine.kernel();
             sim.host(places[place], move || {
-                let machine = software.clone();
+                let kernel = kernel.clone();
                 async move {
-                    machine.live().await;
+                    kernel.carry().await;
                     Ok(())
                 }
             });
@@ -181,6 +191,8 @@ impl<'a> Cluster<'a> {
             is_healed: false,
             faults_from: Some(Duration::ZERO),
             latency_max: Duration::from_millis(*plan.latency_ms.end()),
+            order: random.fork(),
+            afflictions: Afflictions::new(plan.machines.len()),
         }
     }
 
@@ -232,6 +244,7 @@ impl<'a> Cluster<'a> {
         self.look_at_processes();
         self.dice.stir(self.now() < self.stirred_until);
         self.dice.wake(!self.is_healed);
+        self.run_processes();
         let done = self.sim.step().unwrap_or_else(|error| {
             self.judge.accuse("nothing panics", error.to_string());
             true
@@ -241,7 +254,20 @@ impl<'a> Cluster<'a> {
         self.now.store(elapsed, Ordering::Relaxed);
         self.trace_disks();
         self.observe();
+        self.rot();
         done
+    }
+
+    /// Every process runs to the end of the step, in an order that is another one each time.
+    fn run_processes(&mut self) {
+        let until = self.now() + TICK;
+        let count = self.machines.len();
+        let first = self.order.below(count as u64) as usize;
+        let backward = self.order.once_in(2);
+        for number in 0..count {
+            let number = if backward { count - 1 - number } else { number };
+            self.machines[(first + number) % count].run_until(until);
+        }
     }
 
     /// Nothing goes wrong until [`Cluster::release_faults`], if `hold`.
@@ -276,6 +302,9 @@ impl<'a> Cluster<'a> {
     pub fn close(&mut self) {
         for at in 0..self.machines.len() {
             self.kill(at, Duration::MAX);
+            if self.afflictions.is_rotten(at) {
+                continue;
+            }
             match storage_verifies::check(self.machines[at].disk()) {
                 Ok(pages) => self.trace.event(format_args!("{pages} pages of n{} verified", at + 1)),
                 Err(violation) => self.judge.take(Err(violation)),
@@ -292,6 +321,7 @@ impl<'a> Cluster<'a> {
             Snapshot { at: Micros(u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX)), ..Snapshot::default() };
         for at in 0..self.machines.len() {
             if let Some(living) = self.machines[at].take_living() {
+                self.meet(at, &living);
                 self.observers[at] = Some(Observer::new(NodeIndex(at), living));
             }
             if self.power[at] == Power::On
@@ -317,6 +347,7 @@ impl<'a> Cluster<'a> {
             self.trace.note(seen, format_args!("{seen:?}"));
             self.rare.look(seen);
         }
+        self.watch(&snapshot.changed);
         self.judge.take(self.raft.step(snapshot));
         for seen in snapshot.changed.iter().filter(|seen| seen.role == Role::Leader) {
             // A leader that has applied an entry has answered for it.
@@ -333,6 +364,7 @@ impl<'a> Cluster<'a> {
         self.faults.clear();
         self.end_faults(true);
         self.is_healed = true;
+        self.afflictions.heal();
         let until = self.now();
         for power in &mut self.power {
             if let Power::OffUntil { until: at, .. } = power {
@@ -346,6 +378,9 @@ impl<'a> Cluster<'a> {
     }
 
     fn begin(&mut self, Timed { fault, lasts, .. }: Timed) {
+        if let Fault::Harm(harm) = fault {
+            return self.harm(harm, lasts);
+        }
         self.trace.event(format_args!("fault: {fault:?} for {lasts:?}"));
         *self.struck.entry(fault.kind().to_owned()).or_default() += 1;
         self.stirred_until = self.now() + STIRRED;
@@ -387,6 +422,7 @@ impl<'a> Cluster<'a> {
                 disk.set_capacity(disk.used_bytes() + room_bytes);
                 self.lasting.push((until, fault));
             }
+            Fault::Harm(_) => unreachable!("it was dealt with above"),
         }
     }
 
@@ -407,6 +443,7 @@ impl<'a> Cluster<'a> {
                 Fault::SlowDisk { at, .. } => self.machines[at].disk().set_latency(self.machines[at].plan().disk),
                 Fault::FullDisk { at, .. } => self.machines[at].disk().set_capacity(u64::MAX),
                 Fault::Isolate { at } => self.notice_loss(at),
+                Fault::Harm(Harm::Pause { at }) => self.machines[at].wake(self.now()),
                 _ => {}
             }
         }
@@ -436,6 +473,7 @@ impl<'a> Cluster<'a> {
     fn kill(&mut self, at: Place, until: Duration) {
         self.observers[at] = None;
         self.machines[at].disk().kill();
+        self.machines[at].end();
         self.sim.crash(address(at));
         self.power[at] = Power::OffUntil { until, silent: false };
     }
@@ -451,6 +489,7 @@ impl<'a> Cluster<'a> {
         } else {
             disk.crash()
         }
+        self.machines[at].end();
         self.sim.crash(address(at));
     }
 
@@ -473,6 +512,7 @@ impl<'a> Cluster<'a> {
                         self.judge.accuse("a node stays alive", format!("n{}: {reason}", at + 1));
                     }
                     self.kill(at, self.now() + RESTART_DELAY);
+                    self.tend(at, &end);
                 }
                 Power::OffUntil { until, .. } if until <= self.now() => {
                     let _ = self.machines[at].take_end();
@@ -481,6 +521,8 @@ impl<'a> Cluster<'a> {
                     self.trace.event(format_args!("n{} starts", at + 1));
                     self.stirred_until = self.now() + STIRRED;
                     self.notice_loss(at);
+                    self.afflictions.begin(at);
+                    self.machines[at].begin(self.now());
                     self.sim.bounce(address(at));
                 }
                 Power::OffUntil { .. } => {}
@@ -490,6 +532,9 @@ impl<'a> Cluster<'a> {
 
     /// Whether a fault that lasts explains the end of a process.
     fn explains(&self, at: Place, reason: &str) -> bool {
+        if self.afflictions.explain(at, self.machines[at].disk()) {
+            return true;
+        }
         let full = |fault: &Fault| matches!(fault, Fault::FullDisk { at: full, .. } if *full == at);
         self.lasting.iter().any(|(_, fault)| full(fault)) && reason.contains("full")
     }

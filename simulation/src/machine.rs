@@ -25,8 +25,10 @@ use crate::cluster::observe::Living;
 use crate::cluster::plan::MachinePlan;
 use crate::disk::as_seen_by_node;
 use crate::ended::Ended;
+use crate::kernel::Kernel;
 use crate::network::SimulatedNet;
 use crate::peers::Post;
+use crate::process::{MachineTime, Process};
 use crate::random::Random;
 
 /// The port of drivers on each machine.
@@ -51,12 +53,25 @@ impl Skew {
     /// No difference.
     pub const NONE: Skew = Skew { offset_micros: 0, rate_ppm: 0 };
 
+    /// Wrong by days, and at a rate that is nearly as wrong as leases bear ([`photondb_consensus::limits::CLOCK_DRIFT_MAX`]).
+    pub fn wide(random: &mut Random) -> Skew {
+        let within = |random: &mut Random, most: u64| {
+            i64::try_from(random.below(2 * most + 1)).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
+        };
+        Skew { offset_micros: within(random, 400_000_000_000), rate_ppm: within(random, 240_000) }
+    }
+
     /// What the machine's clock shows when this true time has passed since the beginning of the run: a machine's boot time
     /// goes on while its processes come and go.
     pub fn moment(self, elapsed: Duration) -> Moment {
-        let nanos = i128::try_from(elapsed.as_nanos()).unwrap_or(i128::MAX);
-        let skewed = nanos + nanos * i128::from(self.rate_ppm) / 1_000_000;
-        Moment::from_start(Duration::from_nanos(u64::try_from(skewed).unwrap_or(u64::MAX)))
+        Moment::from_start(self.count(elapsed))
+    }
+
+    /// What the machine counts of so much true time, in whole milliseconds: the grain of timers.
+    fn count(&self, time: Duration) -> Duration {
+        let micros = i128::try_from(time.as_micros()).unwrap_or(i128::MAX);
+        let counted = micros + micros * i128::from(self.rate_ppm) / 1_000_000;
+        Duration::from_millis(u64::try_from(counted / 1_000).unwrap_or_default())
     }
 }
 
@@ -70,11 +85,18 @@ struct Inner {
     name: String,
     address: String,
     /// Whether it begins the cluster.
-    founds: bool,
+    founds: Cell<bool>,
     /// Where other machines listen.
     others: Vec<String>,
     disk: SimulatedDisk,
     net: SimulatedNet,
+    kernel: Kernel,
+    /// What runs, if something does.
+    process: RefCell<Option<Process>>,
+    /// Where that stands, as the machine counts time.
+    time: MachineTime,
+    /// Time passes, and nothing of the process runs.
+    paused: Cell<bool>,
     /// Carries what nodes say to each other; `None`: they speak gRPC over the network.
     post: Option<(Post, Place)>,
     plan: MachinePlan,
@@ -115,10 +137,14 @@ impl Machine {
         let inner = Inner {
             name: name.to_owned(),
             address: address.to_string(),
-            founds: others.iter().all(|other| address < *other),
+            founds: Cell::new(others.iter().all(|other| address < *other)),
             others: others.iter().map(listens).collect(),
             disk,
+            kernel: Kernel::new(net.clone()),
             net,
+            process: RefCell::new(None),
+            time: MachineTime::default(),
+            paused: Cell::new(false),
             post,
             plan: plan.clone(),
             seed: random.bits(),
@@ -165,16 +191,79 @@ impl Machine {
         self.inner.stop.notify_one();
     }
 
-    /// One life of the process, inside of the simulation, until it is asked to stop or ends by itself.
-    pub async fn live(self) {
-        let end = self.life().await;
-        *self.inner.end.borrow_mut() = Some(end);
+    /// What carries for its processes: the software of the machine's host.
+    pub fn kernel(&self) -> Kernel {
+        self.inner.kernel.clone()
+    }
+
+    /// A process begins, at `now` of true time.
+    pub fn begin(&self, now: Duration) {
+        let inner = &*self.inner;
+        inner.kernel.begin();
+        inner.paused.set(false);
+        inner.lives.set(inner.lives.get() + 1);
+        let began = inner.plan.skew.count(now);
+        inner.time.set(began, None);
+        let machine = self.clone();
+        let seed = inner.seed.wrapping_add(inner.lives.get()) ^ 0x9e0c_e55e;
+        let process = Process::start(seed, async move {
+            let end = machine.life().await;
+            *machine.inner.end.borrow_mut() = Some(end);
+        });
+        inner.time.set(began, Some(process.instant()));
+        *inner.process.borrow_mut() = Some(process);
+    }
+
+    /// The process dies where it stands.
+    pub fn end(&self) {
+        let process = self.inner.process.borrow_mut().take();
+        drop(process);
+        self.inner.time.set(self.inner.time.now(), None);
+    }
+
+    /// Lets the process run until `now` of true time, unless it is paused.
+    pub fn run_until(&self, now: Duration) {
+        let inner = &*self.inner;
+        let (process, until) = (inner.process.borrow(), inner.plan.skew.count(now));
+        let Some(process) = process.as_ref().filter(|_| !inner.paused.get()) else { return };
+        let passes = until.saturating_sub(inner.time.now());
+        if !passes.is_zero() {
+            process.run_for(passes);
+            inner.time.set(until, Some(process.instant()));
+        }
+    }
+
+    /// Another drive: whoever puts it in tells the node to ask the others.
+    pub fn wipe(&self) {
+        self.inner.disk.wipe();
+        self.inner.founds.set(self.inner.others.is_empty());
+    }
+
+    /// Its wall clock is so much further from here on.
+    pub fn jump(&self, seconds: i64) {
+        self.inner.time.jump(seconds.saturating_mul(1_000_000));
+    }
+
+    /// From here on time passes and nothing runs.
+    pub fn pause(&self) {
+        self.inner.paused.set(true);
+    }
+
+    /// The process goes on, at `now` of true time; what it should have done meanwhile is late.
+    pub fn wake(&self, now: Duration) {
+        let inner = &*self.inner;
+        if !inner.paused.replace(false) {
+            return;
+        }
+        if let Some(process) = &*inner.process.borrow() {
+            let until = inner.plan.skew.count(now);
+            process.skip(until.saturating_sub(inner.time.now()));
+            inner.time.set(until, Some(process.instant()));
+        }
     }
 
     async fn life(&self) -> End {
-        let life = self.inner.lives.get() + 1;
-        self.inner.lives.set(life);
-        let mut random = Random::new(self.inner.seed.wrapping_add(life));
+        let mut random = Random::new(self.inner.seed.wrapping_add(self.inner.lives.get()));
         let ended = Ended::default();
         let outside = self.outside(&mut random, &ended);
         let node = match Node::open(self.config(), outside).await {
@@ -198,16 +287,15 @@ impl Machine {
             began: Some(Arc::new(move |engine: &Engine, groups: &Groups| {
                 *living.lock() = Some(Living { engine: engine.clone(), groups: groups.clone() });
             })),
-            clock: Arc::new(MachineClock { skew: self.inner.plan.skew }),
+            clock: Arc::new(MachineClock {
+                offset_micros: self.inner.plan.skew.offset_micros,
+                time: self.inner.time.clone(),
+            }),
             random: Arc::new(SeededRandom::new(random.bits())),
-            net: Arc::new(self.inner.net.clone()),
+            net: Arc::new(self.inner.kernel.clone()),
             threads: Arc::new(OneThread { disk: self.inner.disk.clone() }),
             disk: Some(as_seen_by_node(&self.inner.disk, self.inner.plan.honesty)),
-            raft: RaftOptions {
-                clock_rate: 1.0 + self.inner.plan.skew.rate_ppm as f64 / 1e6,
-                blocking: Blocking::Here,
-                ..RaftOptions::default()
-            },
+            raft: RaftOptions { blocking: Blocking::Here, ..RaftOptions::default() },
             peers: self.inner.post.as_ref().map(|(post, place)| Arc::new(post.letters(*place)) as _),
             storage: Some(self.inner.plan.storage.clone()),
             fatal: Arc::new(move |reason| ended.end(reason)),
@@ -225,7 +313,7 @@ impl Machine {
             listen.port = port;
         }
         // The first machine founds the cluster; the others are taken in by whom they know.
-        if !self.inner.founds {
+        if !self.inner.founds.get() {
             config.join.clone_from(&self.inner.others);
         }
         config.canonical_addresses = vec![self.inner.address.clone()];
@@ -236,19 +324,21 @@ impl Machine {
     }
 }
 
-/// True time, as this machine takes it.
+/// The machine's time. It goes on while processes come and go, and while one is paused.
 struct MachineClock {
-    skew: Skew,
+    offset_micros: i64,
+    time: MachineTime,
 }
 
 impl Clock for MachineClock {
     fn now(&self) -> Moment {
-        self.skew.moment(turmoil::sim_elapsed().unwrap_or_default())
+        Moment::from_start(self.time.now())
     }
 
     fn wall(&self) -> WallTime {
         let since = i64::try_from(self.now().since_start().as_micros()).unwrap_or(i64::MAX);
-        WallTime { micros: BEGINNING_MICROS.saturating_add(since).saturating_add(self.skew.offset_micros) }
+        let since = since.saturating_add(self.time.jumped());
+        WallTime { micros: BEGINNING_MICROS.saturating_add(since).saturating_add(self.offset_micros) }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::page::store::{PAGE_FILE, PageStore};
 use crate::slab::FreeSet;
 use crate::slab::format::{EXTENT_BYTES, extent_offset};
 use crate::superblock::{Superblock, Superblocks};
+use crate::sync::atomic::Ordering;
 use crate::sync::{Condvar, Mutex};
 use crate::transaction::{Ambient, Place, Shared, Snapshot, TreeId, TreeSet, TreeSetId};
 use crate::wal::Wal;
@@ -243,7 +244,7 @@ impl Checkpointer {
         writer.finish()?;
         let (pages, bytes) = (written.pages + writer.written().pages, written.bytes + writer.written().bytes);
         drop(writer);
-        let superblock = Superblock {
+        let mut superblock = Superblock {
             generation,
             clean,
             wal_start: wal.start_lsn().get(),
@@ -252,6 +253,8 @@ impl Checkpointer {
             directory: self.free_set.directory().to_vec(),
             ..self.newest.clone()
         };
+        let settled = ambient.settled_boot.load(Ordering::Relaxed);
+        superblock.openings.retain(|opening| opening.boot >= settled);
         self.superblocks.publish(&superblock)?;
         if fault_point!("superblock-before-data") {
             ambient.store.file().sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))?;

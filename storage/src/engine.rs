@@ -24,6 +24,7 @@ pub use crate::page::compression::Compression;
 use crate::page::store::PageStore;
 use crate::recovery;
 pub use crate::slab::Tolerance;
+pub use crate::superblock::format::Opening;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::transaction::{Ambient, Shared, TreeSet, TreeSetId};
@@ -89,6 +90,8 @@ pub struct Identity {
     pub node: Option<u128>,
     /// Raised durably at every opening, so never the same for two runs.
     pub boot: u64,
+    /// Tells this opening from others with the same counter, of copies: [`WalOptions::incarnation_seed`]. 0: it was not given.
+    pub opening: u64,
 }
 
 /// Sizes now, and counters since the opening.
@@ -147,6 +150,7 @@ struct Inner {
     /// Sets dropped since the last checkpoint began.
     dropped: Mutex<Vec<Arc<Shared>>>,
     identity: Mutex<Identity>,
+    openings: Vec<Opening>,
     /// `None`: the engine in memory.
     checkpointer: Mutex<Option<Checkpointer>>,
     /// Generation of the last checkpoint of the engine in memory.
@@ -192,7 +196,8 @@ impl Engine {
         let opened = recovery::open(&disk, &options)?;
         let superblock = &opened.checkpointer.newest;
         let (cluster, node) = superblock.identity.unzip();
-        let identity = Identity { cluster, node, boot: superblock.boot };
+        let identity = Identity { cluster, node, boot: superblock.boot, opening: options.wal.incarnation_seed };
+        let openings = superblock.openings.clone();
         let inner = Inner {
             wal_bytes_at_checkpoint: AtomicU64::new(opened.wal.metrics().bytes_written),
             options,
@@ -202,6 +207,7 @@ impl Engine {
             sets: Mutex::new(opened.sets),
             dropped: Mutex::default(),
             identity: Mutex::new(identity),
+            openings,
             counters: Mutex::default(),
             checkpointer: Mutex::new(Some(opened.checkpointer)),
             memory_generation: AtomicU64::new(0),
@@ -224,6 +230,7 @@ impl Engine {
     /// An engine without a disk: the same trees, whose nodes simply stay in memory.
     pub fn in_memory(options: EngineOptions) -> Engine {
         let store = Arc::new(PageStore::new(None, 0));
+        let opening = options.wal.incarnation_seed;
         let inner = Inner {
             options,
             wal: Wal::in_memory(),
@@ -231,7 +238,8 @@ impl Engine {
             ambient: Arc::new(Ambient::new(store)),
             sets: Mutex::default(),
             dropped: Mutex::default(),
-            identity: Mutex::new(Identity { boot: 1, ..Identity::default() }),
+            identity: Mutex::new(Identity { boot: 1, opening, ..Identity::default() }),
+            openings: Vec::new(),
             checkpointer: Mutex::new(None),
             memory_generation: AtomicU64::new(0),
             wal_bytes_at_checkpoint: AtomicU64::new(0),
@@ -263,6 +271,19 @@ impl Engine {
     /// Who this directory is.
     pub fn identity(&self) -> Identity {
         *self.inner.identity.lock()
+    }
+
+    /// The openings by which others may know this directory, oldest first, this one last; see [`Superblock::openings`]. Empty:
+    /// none was ever given a number.
+    ///
+    /// [`Superblock::openings`]: crate::superblock::Superblock::openings
+    pub fn openings(&self) -> &[Opening] {
+        &self.inner.openings
+    }
+
+    /// Others know this opening: the next superblock forgets those before it.
+    pub fn settle_opening(&self) {
+        self.inner.ambient.settled_boot.store(self.identity().boot, Ordering::Relaxed);
     }
 
     /// Says who this directory is, for ever. Durable on return, in both superblocks. Repeating it changes nothing.

@@ -284,6 +284,12 @@ impl StorageError {
         matches!(self, Self::SyncFailed { .. } | Self::Poisoned(_) | Self::Stopped)
     }
 
+    /// Whether bytes of the page file are not what was written there: what they held is lost here.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::DamagedPage { .. })
+    }
+
     /// Whether this is the disk being full, which passes, rather than broken, which does not.
     #[must_use]
     pub fn is_full(&self) -> bool {

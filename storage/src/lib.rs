@@ -26,7 +26,7 @@ pub mod wal;
 pub use btree::{Cursor, Direction, Fill, KeyRange, TransactionCursor};
 pub use checkpoint::CheckpointReport;
 pub use engine::{
-    CompactionReport, Compression, Engine, EngineMetrics, EngineOptions, Identity, Tolerance, TreeSetOptions,
+    CompactionReport, Compression, Engine, EngineMetrics, EngineOptions, Identity, Opening, Tolerance, TreeSetOptions,
 };
 pub use error::{Result, StorageError};
 pub use transaction::{Snapshot, Transaction, TreeId, TreeSet, TreeSetId};

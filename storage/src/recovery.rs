@@ -64,7 +64,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &EngineOptions) -> Result<Open
         stopped: false,
     };
     checkpointer.publish_same_state(|superblock| {
-        superblock.boot += 1;
+        superblock.open(options.wal.incarnation_seed);
         superblock.clean = false;
     })?;
     Ok(Opened { checkpointer, ambient, sets, wal, streams })

@@ -291,6 +291,8 @@ pub struct WalMetrics {
     pub records_moved: u64,
     /// Segments given back.
     pub segments_released: u64,
+    /// Bytes that the opening cut off behind the end of the log: a torn tail.
+    pub torn_bytes: u64,
     /// Submissions refused because the disk was full.
     pub refused_full: u64,
     /// Segments in the log now.
@@ -312,12 +314,15 @@ pub struct StreamMetrics {
     pub live_bytes: u64,
 }
 
+/// The segment that is named for damage that is not in the log, but in the page file.
+pub const IN_PAGES: u64 = u64::MAX;
+
 /// What a suspect stream may have lost, and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// The segment in which the damage was.
+    /// The segment in which the damage was, or [`IN_PAGES`].
     pub segment: u64,
-    /// The byte in it.
+    /// The byte in it, or in the page file.
     pub offset: u64,
     /// First and last index of each run of entries that is whole, in order. What is between two runs is lost; what followed
     /// the last one may be.
@@ -326,7 +331,10 @@ pub struct Loss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "log segment {:016x} was damaged at byte {}; ", self.segment, self.offset)?;
+        match self.segment {
+            IN_PAGES => write!(formatter, "the page file was damaged at byte {}; ", self.offset)?,
+            segment => write!(formatter, "log segment {segment:016x} was damaged at byte {}; ", self.offset)?,
+        }
         match self.runs.first() {
             None => return write!(formatter, "no entry is left"),
             Some((first, last)) => write!(formatter, "entries {first} to {last}")?,
@@ -464,6 +472,17 @@ impl Wal {
     /// What the suspect stream may have lost; `None` when it is not suspect.
     pub fn loss(&self, stream: StreamId) -> Option<Loss> {
         self.shared.lock().loss(stream)
+    }
+
+    /// Makes a stream suspect, because what its owner has made of it is damaged at `offset` of the page file: the stream may
+    /// only be erased from here on. Nothing when it is suspect or erased already, or when there is no such stream.
+    pub fn doubt(&self, stream: StreamId, offset: u64, completion: Completion) {
+        let mut shared = self.shared.lock();
+        if shared.state(stream).is_some_and(|state| !state.suspect && !state.erased) {
+            shared.submit_about(stream, format::Content::Suspect { segment: IN_PAGES, offset });
+        }
+        drop(shared);
+        self.barrier(completion);
     }
 
     /// Goes on with a suspect stream as it is: from then on it is as good as any other. Of its entries, `from` and the run

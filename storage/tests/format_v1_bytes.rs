@@ -75,6 +75,7 @@ fn superblock() {
         generation: 5,
         identity: Some((1, 2)),
         boot: 3,
+        openings: Vec::new(),
         clean: true,
         wal_start: 4096,
         catalogue: Root { page: Some(PageRef::page(PageId::new(class(4096), 0, 1), false)), count: 6 },

@@ -66,7 +66,10 @@ impl Controller {
     pub fn new(parts: Parts, me: Registration) -> Result<Controller, ControllerError> {
         let replicated = Arc::new(ReplicatedState::open(parts.engine.clone())?);
         // Zero is for those who do not say.
-        let incarnation = Incarnation(parts.random.next_u64() | 1);
+        let incarnation = match parts.engine.identity().opening {
+            0 => Incarnation(parts.random.next_u64() | 1),
+            opening => Incarnation(opening),
+        };
         let inner = Inner {
             parts,
             me,
@@ -223,7 +226,7 @@ impl Inner {
         Ok(outcome)
     }
 
-    async fn try_confirm(&self) -> Attempt<Option<LogPosition>> {
+    pub(crate) async fn try_confirm(&self) -> Attempt<Option<LogPosition>> {
         let group = match self.group() {
             Ok(group) => group,
             Err(error) => return Attempt::Failed(error),
@@ -242,7 +245,7 @@ impl Inner {
     }
 
     /// Waits until what the leader had applied is applied here.
-    async fn follow(&self, at: Option<LogPosition>) -> Result<(), ControllerError> {
+    pub(crate) async fn follow(&self, at: Option<LogPosition>) -> Result<(), ControllerError> {
         match at {
             Some(at) => Ok(self.group()?.wait_applied(at, FOLLOW_WAIT).await?),
             None => Ok(()),

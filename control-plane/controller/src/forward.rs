@@ -64,10 +64,10 @@ impl Inner {
         self.call(node, 0, Lane::Query, Call::Renew(v1::RenewCall { failed: failed.0 })).await
     }
 
-    /// The newest opening of this node's directory that `node` has heard of; 0: none.
-    pub(crate) async fn call_vouch(&self, node: NodeId) -> Result<u64, PeerError> {
+    /// The newest opening of this node's directory that `node` has heard of; boots 0: none.
+    pub(crate) async fn call_vouch(&self, node: NodeId) -> Result<v1::OtherOpening, PeerError> {
         match self.call(node, 0, Lane::Query, Call::Vouch(v1::VouchCall {})).await? {
-            Answer::OtherOpening(opening) => Ok(opening.boots),
+            Answer::OtherOpening(opening) => Ok(opening),
             _ => Err(PeerError::Lost("an answer to something else".to_owned())),
         }
     }

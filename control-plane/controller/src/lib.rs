@@ -19,6 +19,7 @@ mod parts;
 mod replicated_state;
 mod service;
 mod starting;
+mod vouching;
 mod waiting;
 
 pub use controller::Controller;

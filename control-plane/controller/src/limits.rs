@@ -24,6 +24,10 @@ pub const JOIN_RETRY_PERIOD: Duration = Duration::from_millis(200);
 /// How often a node that waits for others says so.
 pub const WAITING_SAID_PERIOD: Duration = Duration::from_secs(5);
 
+/// How long a node that opens its directory waits for others whose word is certain, before it is content with a majority:
+/// longer than an election, after which there is somebody whose word is.
+pub const VOUCH_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How often a node tells the leader that it lives.
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(1);
 

@@ -11,7 +11,7 @@ use photondb_runtime::task;
 use photondb_storage::fault::buggify;
 use prost::Message;
 
-use crate::controller::{Controller, Inner};
+use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
 use crate::limits::BUGGIFIED_PAUSE;
 use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
@@ -59,8 +59,9 @@ impl Inner {
                 Ok(Answer::Position(v1::Position::default()))
             }
             Call::Vouch(_) => {
-                let boots = self.registered_boots(from).ok_or("there is no cluster here")?;
-                Ok(Answer::OtherOpening(v1::OtherOpening { boots }))
+                let confirmed = self.has_confirmed().await;
+                let (boots, incarnation) = self.registered(from).ok_or("there is no cluster here")?;
+                Ok(Answer::OtherOpening(v1::OtherOpening { boots, incarnation, confirmed }))
             }
             Call::Renew(renew) => self.renew(from, MemberId(renew.failed)).await,
             Call::Replicas(body) => {
@@ -72,7 +73,8 @@ impl Inner {
 
     async fn take_command(&self, from: NodeId, call: &v1::ControlCall, command: Bytes) -> Result<Answer, String> {
         if call.receiver_boots != self.me.boots {
-            return Ok(Answer::OtherOpening(v1::OtherOpening { boots: self.me.boots }));
+            let opening = v1::OtherOpening { boots: self.me.boots, incarnation: self.incarnation.0, confirmed: false };
+            return Ok(Answer::OtherOpening(opening));
         }
         if self.replicated.state().node(from).is_none() {
             return Err(format!("node {from} does not belong to this cluster"));
@@ -146,14 +148,22 @@ impl Inner {
         self.replicated.applied().position().ok().flatten()
     }
 
-    /// The newest opening of `node` that this node has heard of, be it committed or not; 0: none. `None`: this node knows of no
-    /// cluster, and so can say nothing.
-    fn registered_boots(&self, node: NodeId) -> Option<u64> {
+    /// Whether everything that is acknowledged is known here now. The group may not run yet, or have no leader.
+    async fn has_confirmed(&self) -> bool {
+        match self.try_confirm().await {
+            Attempt::Done(at) => self.follow(at).await.is_ok(),
+            Attempt::Nothing(_) | Attempt::Failed(_) => false,
+        }
+    }
+
+    /// The newest opening of `node` that this node has heard of, be it committed or not: its counter and its number; zeros:
+    /// none. `None`: this node knows of no cluster, and so can say nothing.
+    fn registered(&self, node: NodeId) -> Option<(u64, u64)> {
         // What is in the log is not applied while nobody leads; and the one who would lead may be the one who asks. What was
         // applied while the log was read may be missing from it.
         let states = [self.known_state(), self.replicated.state()];
         let known = states.iter().filter(|state| state.cluster().is_some());
-        known.map(|state| state.node(node).map_or(0, |known| known.boots)).max()
+        known.map(|state| state.node(node).map_or((0, 0), |known| (known.boots, known.incarnation.0))).max()
     }
 
     fn refusal(&self, refused: StateError) -> Answer {

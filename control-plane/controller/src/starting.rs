@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use photondb_cluster_state::plan::meta_voters;
 use photondb_cluster_state::{Address, ClusterId, ClusterState, Command, META_FOUNDER, Response, StateError};
 use photondb_consensus::{ConsensusError, Group, Replicated, members_on_disk};
-use photondb_proto::{GroupId, MemberId, NodeId};
+use photondb_proto::{GroupId, MemberId, NodeId, v1};
 use photondb_runtime::peers::Peer;
+use photondb_storage::Opening;
 use photondb_storage::fault::buggify;
 use photondb_storage::wal::StreamId;
 
@@ -18,11 +20,12 @@ use crate::beating;
 use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
 use crate::leading;
-use crate::limits::{BOOTSTRAP_WAIT, CALL_TIME_MAX, JOIN_RETRY_PERIOD};
+use crate::limits::{BOOTSTRAP_WAIT, CALL_TIME_MAX, JOIN_RETRY_PERIOD, VOUCH_PATIENCE};
 use crate::messages::Answer;
 use crate::offline::state_on_disk;
 use crate::parts::Begin;
 use crate::service::others;
+use crate::vouching::Vouching;
 
 impl Controller {
     /// Starts this node's member of the cluster state's group and registers the node. When this returns the state has
@@ -133,36 +136,51 @@ impl Inner {
     }
 
     /// A directory that was copied or set back must not take part even in the state's own group: its log lacks what it has
-    /// acknowledged. So as many others are asked as make a majority with this node, before anything runs. They answer from
-    /// what they have, running or not; after a loss of power on all nodes they ask each other. Those count who vote, not who
-    /// should: nodes that were just registered may have nothing to answer from before the only voter runs.
+    /// acknowledged. So others are asked which opening of it they know, before anything runs ([`Vouching`]). They answer from
+    /// what they have, running or not; after a loss of power on all nodes they ask each other.
     async fn be_vouched_for(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<(), ControllerError> {
         let members = members_on_disk(self.parts.engine.wal(), member, &self.replicated.applied());
-        let wanted = match members {
-            Ok(members) => members.voters.iter().map(|set| set.len() / 2).max().unwrap_or(0),
+        let voters: Vec<BTreeSet<NodeId>> = match members {
+            Ok(members) => {
+                let node = |member: &MemberId| members.nodes.get(member).copied();
+                members.voters.iter().map(|set| set.iter().filter_map(node).collect()).collect()
+            }
             // Its start will say what is wrong with its log.
             Err(error) => {
                 tracing::warn!(%error, "this node's log does not say who votes on the cluster state");
-                meta_voters(&self.replicated.state(), &BTreeSet::new()).len() / 2
+                let state = self.replicated.state();
+                let voters = meta_voters(&state, &BTreeSet::new());
+                vec![state.nodes().filter(|node| voters.contains(&node.meta)).map(|node| node.id).collect()]
             }
         };
+        let mut vouching = Vouching::new(self.me.node, voters);
+        let mut waited = Duration::ZERO;
         loop {
-            let mut vouched = 0;
             for node in self.reachable(contacts).await {
                 match self.call_vouch(node).await {
-                    Ok(registered) if registered >= self.me.boots => {
-                        let (id, asked) = (self.me.node, self.me.boots);
+                    Ok(known) if self.is_another_s(&known) => {
+                        let (id, registered, asked) = (self.me.node, known.boots, self.me.boots);
                         return Err(StateError::StaleBoot { id, registered, asked }.into());
                     }
-                    Ok(_) => vouched += 1,
+                    Ok(known) => vouching.hear(node, known.confirmed),
                     Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
-            if vouched >= wanted && !buggify!("controller/vouched-for-twice") {
+            if vouching.suffices(waited >= VOUCH_PATIENCE) && !buggify!("controller/vouched-for-twice") {
                 return Ok(());
             }
-            self.wait_until("a majority of the nodes vouches for this directory").await;
+            waited += self.wait_until("a majority of the nodes vouches for this directory").await;
         }
+    }
+
+    /// Whether an opening of this node that others know is none that this directory has seen: then another directory is the
+    /// newest one. Counters alone do not tell: an older directory that is opened often enough has counted as far.
+    fn is_another_s(&self, known: &v1::OtherOpening) -> bool {
+        let openings = self.parts.engine.openings();
+        let is_ours = |opening: &Opening| (opening.boot, opening.number) == (known.boots, known.incarnation);
+        // Who lags behind may name an opening that is forgotten here.
+        let remembers = openings.first().is_some_and(|first| first.boot <= known.boots) && known.incarnation != 0;
+        known.boots >= self.me.boots || remembers && !openings.iter().any(is_ours)
     }
 
     /// Asks, for ever, until some node of a cluster takes this one in. Who it is must be stored before it is registered: a
@@ -262,6 +280,7 @@ impl Inner {
         let (node, boots) = (self.me.node, self.me.boots);
         let is_here = |state: &Arc<ClusterState>| state.node(node).is_some_and(|known| known.boots == boots);
         states.wait_for(is_here).await.map_err(|_| ControllerError::NotStarted)?;
+        self.parts.engine.settle_opening();
         match self.replicated.state().cluster() {
             Some(is) if is.0 != cluster => Err(StateError::OtherCluster { is, asked: ClusterId(cluster) }.into()),
             _ => Ok(()),
@@ -307,11 +326,11 @@ impl Inner {
     }
 
     /// Waits before the next attempt, and says now and then that the node waits, until what.
-    async fn wait_until(&self, what: &'static str) {
+    async fn wait_until(&self, what: &'static str) -> Duration {
         if let Some(reasons) = self.waiting.due(self.parts.clock.now()) {
             tracing::info!("this node waits until {what} ({reasons})");
         }
-        self.pause(JOIN_RETRY_PERIOD).await;
+        self.pause(JOIN_RETRY_PERIOD).await
     }
 
     fn place_peers(&self, state: &ClusterState) {

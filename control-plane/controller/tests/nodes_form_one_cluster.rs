@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use photondb_cluster_state::{Command, Incarnation, Liveness, META_FOUNDER, StateError};
+use photondb_controller::limits::VOUCH_PATIENCE;
 use photondb_controller::{Begin, ControllerError};
 use photondb_proto::{DatabaseId, NodeId};
 use photondb_runtime::peers::Service;
@@ -169,6 +170,53 @@ fn a_copied_directory_is_refused() {
         let third = world.join(3, &disks[2], 1).await;
         third.crash(&disks[2]).await;
         let refused = world.try_join(3, &copy, 1).await.err().expect("the copy has the same counter");
+        assert!(matches!(refused, ControllerError::Refused(StateError::StaleBoot { .. })), "{refused}");
+    });
+}
+
+#[test]
+fn an_older_directory_is_refused_however_often_it_is_opened() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let mut nodes = three(&world, &disks).await;
+        let third = nodes.pop().unwrap();
+        let older = disks[2].fork(7);
+        third.crash(&disks[2]).await;
+        for _ in 0..2 {
+            world.join(3, &disks[2], 1).await.crash(&disks[2]).await;
+        }
+        for attempt in 0..6 {
+            // Its counter soon is as high as the newest directory's, and then higher.
+            older.crash();
+            let refused = world.try_join(3, &older, 1).await.err();
+            let refused = refused.unwrap_or_else(|| panic!("opening {attempt} of the older directory takes part"));
+            assert!(matches!(refused, ControllerError::Refused(StateError::StaleBoot { .. })), "{refused}");
+        }
+        world.join(3, &disks[2], 1).await;
+    });
+}
+
+#[test]
+fn an_older_directory_is_refused_though_whoever_is_asked_lags_behind() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let mut nodes = three(&world, &disks).await;
+        let third = nodes.pop().unwrap();
+        let older = disks[2].fork(7);
+        third.crash(&disks[2]).await;
+        // The second hears nothing of the third's next registrations, nor of the leader's silence after that.
+        world.network.isolate(2, [1, 3]);
+        for _ in 0..3 {
+            world.join(3, &disks[2], 1).await.crash(&disks[2]).await;
+        }
+        world.network.heal();
+        world.network.isolate(1, [2, 3]);
+        let joining = world.try_join(3, &older, 2);
+        // The second says what it knows; nobody confirms it, and it alone is no majority of those who vote beside the third.
+        assert!(tokio::time::timeout(VOUCH_PATIENCE / 2, joining).await.is_err(), "nobody certain has spoken yet");
+        world.network.heal();
+        older.crash();
+        let refused = world.try_join(3, &older, 2).await.err().expect("a quorum knows better");
         assert!(matches!(refused, ControllerError::Refused(StateError::StaleBoot { .. })), "{refused}");
     });
 }

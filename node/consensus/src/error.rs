@@ -173,12 +173,25 @@ pub enum ConsensusError {
 
 /// A state machine that cannot apply what is committed. There is no way on from here: the node ends (C6).
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ApplyError(Arc<dyn Error + Send + Sync>);
+#[error("{why}")]
+pub struct ApplyError {
+    why: Arc<dyn Error + Send + Sync>,
+    damaged: bool,
+}
 
 impl ApplyError {
     /// Wraps the state machine's own error, or a text.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> ApplyError {
-        ApplyError(Arc::from(source.into()))
+        ApplyError { why: Arc::from(source.into()), damaged: false }
+    }
+
+    /// Stored state that the machine needs is damaged. Others may have it whole: the member ends, and the node goes on.
+    pub fn damaged(source: impl Into<Box<dyn Error + Send + Sync>>) -> ApplyError {
+        ApplyError { damaged: true, ..ApplyError::new(source) }
+    }
+
+    /// Whether it is damage.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.damaged
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use photondb_proto::{GroupId, MemberId};
 
@@ -17,13 +18,29 @@ pub(crate) struct Fatal {
     pub(crate) group: GroupId,
     pub(crate) member: MemberId,
     pub(crate) end: OnFatal,
+    /// The state machine is damaged: the core ends, and whoever holds the member gives its place to another.
+    damaged: Arc<AtomicBool>,
 }
 
 impl Fatal {
+    pub(crate) fn new(group: GroupId, member: MemberId, end: OnFatal) -> Fatal {
+        Fatal { group, member, end, damaged: Arc::default() }
+    }
+
     /// The state machine refused a committed entry.
     pub(crate) fn state_machine(&self, error: ApplyError) -> io::Error {
-        self.end(format_args!("its state machine failed: {error}"));
+        if error.is_damage() {
+            self.damaged.store(true, Ordering::Release);
+            tracing::error!(group = %self.group, member = %self.member, %error, "a member cannot go on: its state is damaged");
+        } else {
+            self.end(format_args!("its state machine failed: {error}"));
+        }
         io::Error::other(error)
+    }
+
+    /// Whether the member alone has ended, for damage.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
     }
 
     /// Storage failed.

@@ -33,7 +33,7 @@ pub(crate) fn spawn(group: Group, fatal: Fatal) {
             }
         }
         leads_no_more(&group);
-        if !group.is_stopping() {
+        if !group.is_stopping() && !fatal.is_damaged() {
             let reason = match raft.is_initialized().await {
                 Ok(_) => "its core has ended".to_owned(),
                 Err(error) => error.to_string(),

@@ -75,6 +75,16 @@ pub enum Doing {
 }
 
 impl ReplicaError {
+    /// The damaged page that it is about.
+    pub(crate) fn damage(&self) -> Option<&StorageError> {
+        match self {
+            ReplicaError::Shard(ShardError::Storage(error)) | ReplicaError::Storage(error) => {
+                Some(error).filter(|error| error.is_damage())
+            }
+            _ => None,
+        }
+    }
+
     /// As a client of table `name` is told.
     pub fn for_query(self, table: &str, doing: Doing) -> QueryError {
         let what = match doing {

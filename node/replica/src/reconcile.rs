@@ -5,6 +5,7 @@
 //! members) is looked at by a task of each member, which knows when it leads. Queries look tables up in an immutable map.
 
 mod build;
+mod damage;
 mod erase;
 mod lead;
 mod members;
@@ -22,6 +23,7 @@ use photondb_proto::{NodeId, ShardId, TableId};
 use photondb_runtime::task;
 use photondb_storage::fault::fault_point;
 use photondb_storage::{Compression, Engine};
+use tokio::sync::Notify;
 
 use crate::error::ReplicaError;
 use crate::replica::{Replica, TableReplicas};
@@ -38,6 +40,8 @@ pub struct Replicas {
     state: ArcSwap<ClusterState>,
     /// The way to the other nodes' replicas and to the state, where there is one.
     controller: OnceLock<Controller>,
+    /// Told when a member that ran was given up here: the state is to be told, which a pass of reconciling does.
+    given_up: Arc<Notify>,
 }
 
 /// What one pass could not do; the rest was done.
@@ -48,7 +52,8 @@ impl Replicas {
     /// No replica yet.
     pub fn new(node: NodeId, engine: Engine, groups: Groups, executor: task::Handle) -> Arc<Replicas> {
         let (tables, state, controller) = (ArcSwap::default(), ArcSwap::default(), OnceLock::new());
-        Arc::new(Replicas { node, engine, groups, executor, tables, state, controller })
+        let given_up = Arc::default();
+        Arc::new(Replicas { node, engine, groups, executor, tables, state, controller, given_up })
     }
 
     /// From here on members report to the cluster state, and speak to those of other nodes. Without it, every shard must have
@@ -72,6 +77,11 @@ impl Replicas {
     /// The member of a shard that runs here.
     pub fn shard(&self, id: ShardId) -> Option<Arc<Replica>> {
         self.tables.load().values().flat_map(|table| table.shards()).find(|replica| replica.id == id).cloned()
+    }
+
+    /// Told when [`reconcile`](Self::reconcile) has something to do though the state is the same.
+    pub fn given_up(&self) -> Arc<Notify> {
+        self.given_up.clone()
     }
 
     pub(crate) fn controller(&self) -> Option<&Controller> {
@@ -127,8 +137,12 @@ impl Replicas {
             }
             match self.start_member(table, shard, member.id).await {
                 Ok(replica) => self.insert(table.id, replica),
-                Err(error) if self.report_broken(shard, member.id, &error).await => {}
-                Err(error) => outcome = Err(error),
+                Err(error) => {
+                    self.doubt_if_damaged(shard, member.id, &error).await;
+                    if !self.report_broken(shard, member.id, &error).await {
+                        outcome = Err(error);
+                    }
+                }
             }
         }
         outcome

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytes::Bytes;
 use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
 use photondb_shard::format::encode_outcome;
-use photondb_shard::{Entry, Position, Shard};
+use photondb_shard::{Entry, Position, Shard, ShardError};
 use photondb_storage::Engine;
 use tokio::sync::Notify;
 
@@ -54,6 +54,11 @@ fn position(index: u64) -> Position {
     Position(index + 1)
 }
 
+fn failed(error: ShardError) -> ApplyError {
+    let is_damage = matches!(&error, ShardError::Storage(storage) if storage.is_damage());
+    if is_damage { ApplyError::damaged(error) } else { ApplyError::new(error) }
+}
+
 impl Replicated for ReplicatedShard {
     fn applied(&self) -> Applied {
         Applied { consensus: self.shard.consensus() }
@@ -72,7 +77,7 @@ impl Replicated for ReplicatedShard {
             })
             .collect();
         let before = self.shard.view().version;
-        let outcomes = self.shard.apply(&entries, consensus).map_err(ApplyError::new)?;
+        let outcomes = self.shard.apply(&entries, consensus).map_err(failed)?;
         if self.shard.view().version != before {
             self.schema_changed.notify_one();
         }
@@ -94,8 +99,8 @@ impl Replicated for ReplicatedShard {
     }
 
     fn snapshot(&self) -> Result<Snapshot, ApplyError> {
-        let (consensus, chunks) = photondb_shard::snapshot::take(&self.shard).map_err(ApplyError::new)?;
-        let chunks = chunks.map(|chunk| chunk.map_err(ApplyError::new));
+        let (consensus, chunks) = photondb_shard::snapshot::take(&self.shard).map_err(failed)?;
+        let chunks = chunks.map(|chunk| chunk.map_err(failed));
         Ok(Snapshot { applied: Applied { consensus }, chunks: Box::new(chunks) })
     }
 

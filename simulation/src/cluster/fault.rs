@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::harm::Harm;
 use crate::random::Random;
 
 /// A machine, by its place in the cluster, from zero.
@@ -41,6 +42,8 @@ pub enum Fault {
     SlowDisk { at: Place, factor: u64 },
     /// The disk fills up but for so many bytes.
     FullDisk { at: Place, room_bytes: u64 },
+    /// What befalls processes and disks beyond that.
+    Harm(Harm),
 }
 
 impl Fault {
@@ -61,6 +64,7 @@ impl Fault {
             Fault::Reset { .. } => "connections broken",
             Fault::SlowDisk { .. } => "disk slow",
             Fault::FullDisk { .. } => "disk full",
+            Fault::Harm(harm) => harm.kind(),
         }
     }
 }

@@ -8,6 +8,7 @@ use photondb_storage::wal::WalOptions;
 use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
+use super::harm::{self, Harms};
 use crate::buggify::{self, Point};
 use crate::disk::Honesty;
 use crate::machine::Skew;
@@ -37,6 +38,8 @@ pub struct ClusterPlan {
     pub transport: Transport,
     /// Which kinds of faults there may be.
     pub kinds: Kinds,
+    /// Which kinds of harm.
+    pub harms: Harms,
     /// Whether nothing goes wrong before the clients have what they need.
     pub quiet_start: bool,
     /// What goes wrong.
@@ -102,8 +105,14 @@ impl ClusterPlan {
         let count = machines.unwrap_or(drawn);
         let kinds = Kinds::draw(&mut random);
         let skewed = random.once_in(2);
-        let machines = (0..count).map(|_| MachinePlan::draw(&mut random, skewed)).collect();
-        let faults = fault::draw(&mut random, kinds, count, duration);
+        let mut machines: Vec<_> = (0..count).map(|_| MachinePlan::draw(&mut random, skewed)).collect();
+        let mut faults = fault::draw(&mut random, kinds, count, duration);
+        let mut random_of_harm = random.fork();
+        let harms = Harms::draw(&mut random_of_harm);
+        faults.extend(harm::draw(&mut random_of_harm, harms, count, duration));
+        if random_of_harm.once_in(6) {
+            machines.iter_mut().for_each(|machine| machine.skew = Skew::wide(&mut random_of_harm));
+        }
         ClusterPlan {
             seed,
             workload,
@@ -115,6 +124,7 @@ impl ClusterPlan {
             transport: Transport::draw(&mut random),
             write_bytes_max: random.pick(&[usize::MAX, 1 << 14, 700]),
             kinds,
+            harms,
             quiet_start: !random.once_in(3),
             faults,
             points: buggify::draw(seed, workload),

@@ -14,6 +14,11 @@ const JOINT: &str = "joint membership in force";
 const PROMOTED: &str = "learner became a voter";
 const LEFT: &str = "voter left its group";
 const INSTALLED_JOINT: &str = "snapshot installed during a membership change";
+pub(super) const OLDER_REFUSED: &str = "older disk refused";
+pub(super) const WIPED_BACK: &str = "node with a wiped disk back as a new one";
+pub(super) const ROT_REPAIRED: &str = "member with rot in the middle of its log replaced and refilled";
+pub(super) const PAGE_REPAIRED: &str = "member with a damaged page replaced and refilled";
+pub(super) const TORN_REPAIRED: &str = "torn tail of a log cut";
 
 /// Two replicas, or two lives of one, were compared at one position.
 pub const COMPARED: &str = "states of two replicas compared";
@@ -24,7 +29,7 @@ pub fn all() -> Vec<Probe> {
 }
 
 /// What is told from members.
-const SEEN: [Probe; 9] = [
+const SEEN: [Probe; 14] = [
     Probe::must(COMPARED),
     Probe::must(ELECTED),
     Probe::must(TRUNCATED),
@@ -34,6 +39,11 @@ const SEEN: [Probe; 9] = [
     Probe::must(PROMOTED),
     Probe::may(LEFT),
     Probe::may(INSTALLED_JOINT),
+    Probe::must(OLDER_REFUSED),
+    Probe::must(WIPED_BACK),
+    Probe::must(ROT_REPAIRED),
+    Probe::may(PAGE_REPAIRED),
+    Probe::must(TORN_REPAIRED),
 ];
 
 /// Counts them.
@@ -92,7 +102,8 @@ impl Rare {
         }
     }
 
-    fn reach(&mut self, name: &'static str) {
+    /// The path was taken.
+    pub(super) fn reach(&mut self, name: &'static str) {
         *self.counts.entry(name).or_default() += 1;
     }
 

@@ -30,6 +30,13 @@ const FINISH_MAX: Duration = Duration::from_secs(150);
 /// Steps between two looks at whether replicas are equal.
 const CONVERGE_STEPS: u32 = 20;
 
+/// How long the cluster may take to replace what disks have lost, once clients are done: a node counts as away after ten
+/// seconds, and members are filled one after the other.
+const RESTORE_MAX: Duration = Duration::from_secs(120);
+
+/// Between two looks at that.
+const RESTORE_LOOK: Duration = Duration::from_millis(200);
+
 /// What a client waits at least between two steps, so that time passes when each is refused at once.
 const ROUND_TRIP: Duration = Duration::from_millis(1);
 
@@ -144,6 +151,7 @@ impl<'a> Run<'a> {
         if let Some(reason) = self.shared.refusing.take() {
             self.cluster.judge().accuse("every shard accepts a write when it is healed", reason);
         }
+        self.restore();
         if let Some(reason) = self.shared.failed.take() {
             self.cluster.judge().accuse("what there is can be read", reason);
         }
@@ -190,6 +198,26 @@ impl<'a> Run<'a> {
         match self.cluster.indexes_match() {
             Ok(compared) => self.cluster.trace().event(format_args!("{compared} indexes match their tables")),
             Err(difference) => self.cluster.judge().accuse("index matches table", difference),
+        }
+    }
+
+    /// What disks have lost is replaced, with nobody's help.
+    fn restore(&mut self) {
+        let until = self.cluster.now() + RESTORE_MAX;
+        let mut look = self.cluster.now();
+        while self.goes_on() {
+            if self.cluster.now() >= look {
+                let left = self.cluster.unrestored();
+                if left.is_empty() {
+                    return;
+                }
+                if self.cluster.now() >= until {
+                    let evidence = format!("not within {RESTORE_MAX:?}: {}", left.join("; "));
+                    return self.cluster.judge().accuse("what disks have lost is replaced", evidence);
+                }
+                look += RESTORE_LOOK;
+            }
+            self.cluster.step();
         }
     }
 

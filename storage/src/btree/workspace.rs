@@ -151,9 +151,11 @@ impl Workspace {
     pub(super) fn leaf_to_change(&self, page: PageRef) -> Result<Arc<Node>> {
         let store = &self.shared.ambient.store;
         let leaf = match page.target() {
-            Target::Page(slot) => store.node_in_passing(slot)?,
+            Target::Page(slot) => self.shared.note(store.node_in_passing(slot))?,
             Target::Frame(frame) => match self.frame(frame) {
-                Content::Evicted(evicted) => evicted.with_frames(store.node_in_passing(evicted.slot())?),
+                Content::Evicted(evicted) => {
+                    evicted.with_frames(self.shared.note(store.node_in_passing(evicted.slot()))?)
+                }
                 content => content.into_node(),
             },
         };
@@ -173,10 +175,10 @@ impl NodeSource for Workspace {
     fn node(&self, page: PageRef) -> Result<Arc<Node>> {
         let store = &self.shared.ambient.store;
         match page.target() {
-            Target::Page(slot) => store.node(slot),
+            Target::Page(slot) => self.shared.note(store.node(slot)),
             Target::Frame(frame) => match self.frame(frame) {
                 // The frames below own their slots: what the writer copies must name them.
-                Content::Evicted(evicted) => Ok(evicted.with_frames(store.node(evicted.slot())?)),
+                Content::Evicted(evicted) => Ok(evicted.with_frames(self.shared.note(store.node(evicted.slot()))?)),
                 content => Ok(content.into_node()),
             },
         }
@@ -190,6 +192,6 @@ impl NodeSource for Workspace {
                 content => return Ok(content.into_value()),
             },
         };
-        self.shared.ambient.store.value(slot, value.length)
+        self.shared.note(self.shared.ambient.store.value(slot, value.length))
     }
 }

@@ -57,6 +57,13 @@ pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
 }
 
+/// What a disk held at one moment.
+#[derive(Clone)]
+pub struct DiskImage {
+    files: Vec<Content>,
+    names: Names,
+}
+
 #[derive(Clone)]
 struct State {
     options: SimulatedOptions,
@@ -123,6 +130,39 @@ impl SimulatedDisk {
     /// lock is free.
     pub fn kill(&self) {
         self.state.lock().begin_life("the process is killed");
+    }
+
+    /// Another drive in place of this one: nothing is on it. The process that used the old one is dead.
+    pub fn wipe(&self) {
+        let mut state = self.state.lock();
+        (state.files, state.names) = (Vec::new(), Names::default());
+        state.begin_life("the disk is empty");
+    }
+
+    /// What is on the disk now, synced or not, as a snapshot of a running machine has it.
+    #[must_use]
+    pub fn image(&self) -> DiskImage {
+        let state = self.state.lock();
+        DiskImage { files: state.files.clone(), names: state.names.clone() }
+    }
+
+    /// The disk is as it was when `image` was taken, and what was not synced then is lost as by a loss of power. The process
+    /// that used it is dead.
+    pub fn restore(&self, image: &DiskImage) {
+        let mut state = self.state.lock();
+        (state.files, state.names) = (image.files.clone(), image.names.clone());
+        state.trace.fault(format_args!("the disk is an older one"));
+        state.lose_power();
+    }
+
+    /// Puts `length` bytes at `from` of a file over those at `to` of the same file, as a write does that went elsewhere.
+    /// Returns whether both places are there.
+    pub fn misplace(&self, name: &str, from: u64, to: u64, length: usize) -> bool {
+        let mut state = self.state.lock();
+        let (Ok(from), Ok(to)) = (usize::try_from(from), usize::try_from(to)) else { return false };
+        let Some(file) = state.names.find(name) else { return false };
+        state.trace.fault(format_args!("{length} bytes of {name} at {from} stand at {to} too"));
+        state.files[file].misplace(from, to, length)
     }
 
     /// Whether [`SimulatedDisk::crash_at`] has struck.

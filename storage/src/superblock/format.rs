@@ -15,6 +15,9 @@
 //!   88  extents            4  of the page file that the free set knows
 //!   92  directory pages    4
 //!   96  directory          8  per page, page ids
+//! 1120  openings           4  at most 64, oldest first; zeros where an older program wrote
+//! 1124  zeros              4
+//! 1128  opening           16  each: its boot counter, its number
 //! 4092  checksum           4  CRC-32 of the bytes before
 //! ```
 
@@ -28,14 +31,27 @@ pub const BLOCK_BYTES: usize = 4096;
 pub const SUPERBLOCK_FORMAT_VERSION: u32 = 2;
 /// Directory pages a superblock can name.
 pub const DIRECTORY_PAGES_MAX: usize = 128;
+/// Openings a superblock can name.
+pub const OPENINGS_MAX: usize = 64;
 
 const MAGIC: [u8; 8] = *b"PhotonSB";
 const FLAG_IDENTITY: u32 = 1;
 const FLAG_CLEAN: u32 = 2;
 const DIRECTORY_AT: usize = 96;
+const OPENINGS_AT: usize = DIRECTORY_AT + DIRECTORY_PAGES_MAX * 8;
+const OPENING_BYTES: usize = 16;
 const CHECKSUM_AT: usize = BLOCK_BYTES - 4;
 
-const _: () = assert!(DIRECTORY_AT + DIRECTORY_PAGES_MAX * 8 <= CHECKSUM_AT);
+const _: () = assert!(OPENINGS_AT + 8 + OPENINGS_MAX * OPENING_BYTES <= CHECKSUM_AT);
+
+/// One opening of the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The boot counter.
+    pub boot: u64,
+    /// Drawn by whoever opened it; never zero.
+    pub number: u64,
+}
 
 /// One state of the whole directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +62,9 @@ pub struct Superblock {
     pub identity: Option<(u128, u128)>,
     /// Raised with every opening.
     pub boot: u64,
+    /// The openings by which others may know this directory: the last one of which the owner has heard that they do, and
+    /// those that followed. Only a directory with the newest one that they know is the newest one.
+    pub openings: Vec<Opening>,
     /// Whether this was written while closing.
     pub clean: bool,
     /// Where replay of the log begins.
@@ -81,8 +100,22 @@ impl Flaw {
 }
 
 impl Superblock {
+    /// One more opening, of this number; 0: nobody will ever be told of it.
+    pub fn open(&mut self, number: u64) {
+        self.boot += 1;
+        if number == 0 {
+            return;
+        }
+        if self.openings.len() == OPENINGS_MAX {
+            // The first one is the one that is known for certain.
+            self.openings.remove(1);
+        }
+        self.openings.push(Opening { boot: self.boot, number });
+    }
+
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
+        assert!(self.openings.len() <= OPENINGS_MAX, "older ones are forgotten");
         assert!(self.directory.len() <= DIRECTORY_PAGES_MAX, "the page file is below its maximum");
         let mut block = vec![0; BLOCK_BYTES];
         let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
@@ -103,6 +136,12 @@ impl Superblock {
         put(92, &u32::try_from(self.directory.len()).expect("checked above").to_le_bytes());
         for (index, page) in self.directory.iter().enumerate() {
             put(DIRECTORY_AT + index * 8, &page.to_bits().to_le_bytes());
+        }
+        put(OPENINGS_AT, &u32::try_from(self.openings.len()).expect("checked above").to_le_bytes());
+        for (index, Opening { boot, number }) in self.openings.iter().enumerate() {
+            let at = OPENINGS_AT + 8 + index * OPENING_BYTES;
+            put(at, &boot.to_le_bytes());
+            put(at + 8, &number.to_le_bytes());
         }
         let checksum = crc32fast::hash(&block[..CHECKSUM_AT]);
         block[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
@@ -143,11 +182,20 @@ impl Superblock {
         if extents as usize > pages * CHUNKS_PER_DIRECTORY * EXTENTS_PER_CHUNK {
             return Err(Flaw::Damaged("extents"));
         }
+        let openings = half(OPENINGS_AT) as usize;
+        if openings > OPENINGS_MAX {
+            return Err(Flaw::Damaged("openings"));
+        }
+        let opening = |index: usize| {
+            let at = OPENINGS_AT + 8 + index * OPENING_BYTES;
+            Opening { boot: word(at), number: word(at + 8) }
+        };
         let flags = half(12);
         Ok(Superblock {
             generation: word(16),
             identity: (flags & FLAG_IDENTITY != 0).then(|| (long(24), long(40))),
             boot: word(56),
+            openings: (0..openings).map(opening).collect(),
             clean: flags & FLAG_CLEAN != 0,
             wal_start: word(64),
             catalogue: Root { page: root, count: word(80) },
@@ -161,6 +209,18 @@ impl Superblock {
 mod tests {
     use super::*;
     use crate::slab::size_class::SizeClass;
+
+    #[test]
+    fn openings_come_back_and_the_first_is_kept_for_the_last() {
+        let mut superblock = Superblock::default();
+        superblock.open(0);
+        assert_eq!((superblock.boot, superblock.openings.len()), (1, 0));
+        (1..=200).for_each(|number| superblock.open(number));
+        let known: Vec<u64> = superblock.openings.iter().map(|opening| opening.number).collect();
+        assert_eq!((known.len(), known[0], known[1], known[63]), (64, 1, 138, 200));
+        assert_eq!(superblock.openings[63].boot, 201);
+        assert_eq!(Superblock::decode(&superblock.encode()), Ok(superblock));
+    }
 
     #[test]
     fn more_extents_than_the_directory_describes_are_refused() {

@@ -111,7 +111,7 @@ impl NodeSource for Snapshot {
             },
             Target::Page(slot) => slot,
         };
-        self.shared.ambient.store.node(slot)
+        self.shared.note(self.shared.ambient.store.node(slot))
     }
 
     fn large_value(&self, value: LargeValue) -> Result<Bytes> {
@@ -122,6 +122,6 @@ impl NodeSource for Snapshot {
             },
             Target::Page(slot) => slot,
         };
-        self.shared.ambient.store.value(slot, value.length)
+        self.shared.note(self.shared.ambient.store.value(slot, value.length))
     }
 }

@@ -9,7 +9,7 @@ use crate::btree::Root;
 use crate::btree::node::Value;
 use crate::btree::search::{Step, step};
 use crate::btree::source::wrong_level;
-use crate::error::Result;
+use crate::error::{Result, StorageError};
 use crate::page::cache::Cached;
 use crate::page::compression::Compression;
 use crate::page::format::{PageId, PageRef, Target};
@@ -33,6 +33,8 @@ pub(crate) struct Ambient {
     pub memory: Memory,
     /// Sets opened so far.
     sets_opened: AtomicU64,
+    /// Openings of the directory before this one need not be remembered.
+    pub settled_boot: AtomicU64,
 }
 
 /// Slots that no reader can reach any more.
@@ -52,7 +54,8 @@ impl Ambient {
     /// With the dirty memory at which admission waits.
     pub fn with_dirty_max(store: Arc<PageStore>, dirty_max: usize) -> Self {
         let memory = Memory::new(dirty_max);
-        Ambient { store, released: Mutex::default(), memory, sets_opened: AtomicU64::new(0) }
+        let (sets_opened, settled_boot) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ambient { store, released: Mutex::default(), memory, sets_opened, settled_boot }
     }
 }
 
@@ -93,6 +96,9 @@ pub(crate) struct Shared {
     compression: AtomicU32,
     /// Slots written ahead that the set had when it was dropped.
     pub dropped_slots: Mutex<Vec<PageId>>,
+    /// The first damaged page that somebody met.
+    damage: Mutex<Option<StorageError>>,
+    is_damaged: AtomicBool,
 }
 
 impl Shared {
@@ -112,7 +118,26 @@ impl Shared {
             dropped: AtomicBool::new(false),
             compression: AtomicU32::new(Compression::None.number().into()),
             dropped_slots: Mutex::default(),
+            damage: Mutex::new(None),
+            is_damaged: AtomicBool::new(false),
         }
+    }
+
+    /// Keeps in mind that a page which was read is damaged.
+    #[inline]
+    pub fn note<T>(&self, read: Result<T>) -> Result<T> {
+        if let Err(error) = &read
+            && error.is_damage()
+            && !self.is_damaged.swap(true, Ordering::AcqRel)
+        {
+            *self.damage.lock() = Some(error.clone());
+        }
+        read
+    }
+
+    /// The first damage that was met.
+    pub fn damage(&self) -> Option<StorageError> {
+        if self.is_damaged.load(Ordering::Acquire) { self.damage.lock().clone() } else { None }
     }
 
     /// How pages are written from now on.
@@ -365,6 +390,11 @@ impl TreeSet {
     /// The set's name.
     pub fn id(&self) -> TreeSetId {
         self.shared.id
+    }
+
+    /// The first damaged page that somebody has met while reading or changing the set: what it held is lost here.
+    pub fn damage(&self) -> Option<StorageError> {
+        self.shared.damage()
     }
 
     /// Begins the one transaction of this set; waits while another is open. Calling it twice on one thread without

@@ -52,6 +52,7 @@ pub(super) struct Recovered {
     next_ticket: u64,
     cache_bytes: usize,
     spare: Spare,
+    torn_bytes: u64,
     /// To be replaced before anything else is written.
     pub(super) proof: Option<Proof>,
 }
@@ -94,14 +95,14 @@ pub(super) fn recover(disk: &dyn Disk, options: &WalOptions, start: Lsn) -> Resu
     let mut replay = Replay::default();
     let tail = scan(&chain, start, &mut replay, &mut |_| {})?;
     let proof = tail.proof.clone();
-    let (segments, offset) = end_log(disk, options, &chain, tail, replay.durable(), &mut spare)?;
+    let (segments, offset, torn_bytes) = end_log(disk, options, &chain, tail, replay.durable(), &mut spare)?;
     let end = segments.last().map_or(Lsn::ZERO, |last| last.header.start.plus(offset));
     if end < start {
         return Err(StorageError::LogMissing { start: start.get(), end: end.get() });
     }
     let oldest = segments.first().map_or(Lsn::ZERO, |first| first.header.start);
     let recovered = replay.finish(oldest, chain.first, options.cache_bytes, segments, offset, spare);
-    Ok(Recovered { proof, ..recovered })
+    Ok(Recovered { proof, torn_bytes, ..recovered })
 }
 
 /// A log that has nothing yet.
@@ -293,7 +294,8 @@ fn evidence(chain: &Chain, link: usize, offset: u64, start: Lsn) -> Result<(Lsn,
     Ok(greatest)
 }
 
-/// Makes the log end at `tail`: what lies behind it never comes back.
+/// Makes the log end at `tail`: what lies behind it never comes back. Gives the segments, the offset in the last one at which
+/// the log goes on, and how many bytes that were something are nothing now.
 fn end_log(
     disk: &dyn Disk,
     options: &WalOptions,
@@ -301,7 +303,7 @@ fn end_log(
     tail: Tail,
     durable: Lsn,
     spare: &mut Spare,
-) -> Result<(Vec<Arc<Segment>>, u64), StorageError> {
+) -> Result<(Vec<Arc<Segment>>, u64, u64), StorageError> {
     let mut segments: Vec<_> = chain.links[..=tail.segment].iter().flatten().cloned().collect();
     let last = Arc::clone(segments.last().expect("the tail lies in a segment that is there"));
     let lost_behind = tail.offset >= last.header.length;
@@ -328,14 +330,11 @@ fn end_log(
     }
     if !lost_behind {
         write_again(&last, durable, tail.offset)?;
-        match &tail.proof {
+        let torn_bytes = match &tail.proof {
             None => zero_from(&last, tail.offset)?,
-            Some(proof) => {
-                zero(&last, tail.offset..proof.offset)?;
-                zero_from(&last, proof.offset + PROOF_BYTES)?;
-            }
-        }
-        return Ok((segments, tail.offset));
+            Some(proof) => zero(&last, tail.offset..proof.offset)? + zero_from(&last, proof.offset + PROOF_BYTES)?,
+        };
+        return Ok((segments, tail.offset, torn_bytes));
     }
     // Segments behind the last readable one are lost. Positions go on where the lost ones cannot have reached, and a name is
     // left out: with it missing the next recovery sees the loss as well, should this one not come to say who suffered it.
@@ -344,7 +343,7 @@ fn end_log(
     let start = last.end().plus(lost * options.segment_bytes);
     let fresh = Segment::create(disk, options.incarnation_seed, sequence, start, options.segment_bytes)?;
     segments.push(Arc::new(fresh));
-    Ok((segments, SEGMENT_HEADER_BYTES))
+    Ok((segments, SEGMENT_HEADER_BYTES, 0))
 }
 
 fn names_exist(disk: &dyn Disk, sequence: u64) -> Result<bool, StorageError> {
@@ -372,25 +371,28 @@ fn write_again(segment: &Segment, durable: Lsn, end: u64) -> Result<(), StorageE
     Ok(())
 }
 
-/// Overwrites what is not zero from `offset` on, and makes everything in the segment durable.
-fn zero_from(segment: &Segment, offset: u64) -> Result<(), StorageError> {
-    zero(segment, offset..segment.header.length)?;
-    segment.sync()
+/// Overwrites what is not zero from `offset` on, and makes everything in the segment durable. Gives how many bytes it was.
+fn zero_from(segment: &Segment, offset: u64) -> Result<u64, StorageError> {
+    let overwritten = zero(segment, offset..segment.header.length)?;
+    segment.sync()?;
+    Ok(overwritten)
 }
 
-fn zero(segment: &Segment, bytes: Range<u64>) -> Result<(), StorageError> {
+fn zero(segment: &Segment, bytes: Range<u64>) -> Result<u64, StorageError> {
+    let mut overwritten = 0;
     let mut at = bytes.start;
     let mut piece = vec![0; ZERO_BYTES as usize];
     while at < bytes.end {
         piece.resize((bytes.end - at).min(ZERO_BYTES - at % ZERO_BYTES) as usize, 0);
         segment.file.read_exact_at(&mut piece, at).map_err(|error| StorageError::io("read", &segment.name, error))?;
         if piece != ZEROS[..piece.len()] {
+            overwritten += piece.iter().filter(|byte| **byte != 0).count() as u64;
             piece.fill(0);
             segment.write(&piece, at)?;
         }
         at += piece.len() as u64;
     }
-    Ok(())
+    Ok(overwritten)
 }
 
 impl Proof {
@@ -431,6 +433,8 @@ impl Recovered {
             buffer: Vec::new(),
             spare: Arc::new(Mutex::new(self.spare)),
         };
-        (writer, Shared::new(self.streams, table, self.damage, self.cache_bytes, self.next_ticket))
+        let mut shared = Shared::new(self.streams, table, self.damage, self.cache_bytes, self.next_ticket);
+        shared.counters.torn_bytes = self.torn_bytes;
+        (writer, shared)
     }
 }

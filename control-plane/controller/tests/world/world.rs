@@ -6,6 +6,7 @@
 pub mod network;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use photondb_cluster_state::{Address, ClusterId, ClusterState};
@@ -26,6 +27,9 @@ use tokio::time::Instant;
 pub use network::Network;
 
 pub const CLUSTER: ClusterId = ClusterId(77);
+
+/// Tells openings of directories apart, also those of copies.
+static OPENINGS: AtomicU64 = AtomicU64::new(1);
 
 /// Tokio's time as a clock.
 pub struct TokioClock(pub Instant);
@@ -75,6 +79,7 @@ impl World {
             segment_bytes: 1 << 20,
             first_segment_bytes: 256 << 10,
             reclaim_slack_bytes: 1 << 20,
+            incarnation_seed: OPENINGS.fetch_add(1, Ordering::Relaxed),
             ..WalOptions::default()
         };
         let engine = Engine::open(Arc::new(disk.clone()), EngineOptions { wal, ..EngineOptions::default() }).unwrap();

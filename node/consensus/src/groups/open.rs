@@ -27,7 +27,7 @@ impl Shared {
         machine: Arc<dyn Replicated>,
         founders: BTreeMap<MemberId, NodeId>,
     ) -> Result<Group, ConsensusError> {
-        let fatal = Fatal { group, member, end: Arc::clone(&self.fatal) };
+        let fatal = Fatal::new(group, member, Arc::clone(&self.fatal));
         let ended = |reason: String| ConsensusError::Fatal { group, reason };
 
         let leadership = Arc::new(Leadership::new(member, Arc::clone(&self.clock), self.options.lease));

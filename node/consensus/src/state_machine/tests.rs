@@ -55,7 +55,7 @@ fn open(machine: &Arc<List>) -> StateMachine {
         let wal = Arc::clone(&stepped);
         std::thread::spawn(move || wal.step());
     }));
-    let fatal = Fatal { group: GroupId(1), member: MemberId(1), end: Arc::new(|why| panic!("{why}")) };
+    let fatal = Fatal::new(GroupId(1), MemberId(1), Arc::new(|why| panic!("{why}")));
     let clock = Arc::new(photondb_runtime::clock::ManualClock::default());
     let leadership = Arc::new(Leadership::new(fatal.member, clock, crate::limits::LEASE));
     StateMachine::open(Arc::clone(machine) as _, leadership, wal, Blocking::Here, fatal).unwrap()

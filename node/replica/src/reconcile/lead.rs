@@ -24,6 +24,11 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
         let (look, mut led, period) = {
             let Some(replicas) = replicas.upgrade() else { return };
             let Some(replica) = replica.upgrade().filter(|replica| !replica.duty.is_stopping()) else { return };
+            match replicas.give_up_damaged(&replica).await {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(error) => tracing::error!(shard = %replica.id, %error, "a damaged member could not be ended"),
+            }
             let led = replica.group.led();
             if led_for.0 != led {
                 led_for = (led, Duration::ZERO);

@@ -17,6 +17,11 @@ use crate::proposer::Proposer;
 use crate::replica::{Duty, Replica};
 use crate::replicated_shard::ReplicatedShard;
 
+/// Whether others have what the member had.
+pub(super) fn have_others(shard: &StoredShard, member: MemberId) -> bool {
+    shard.members.iter().any(|other| other.id != member && other.role == Role::Voter)
+}
+
 impl Replicas {
     pub(super) async fn start_member(
         &self,
@@ -96,14 +101,18 @@ impl Replicas {
     /// Whether the error says that the member can never go on, and others have what it had: then they are told, and give its
     /// place to another. What only this member has is a matter for people.
     pub(super) async fn report_broken(&self, shard: &StoredShard, member: MemberId, error: &ReplicaError) -> bool {
-        let ReplicaError::Consensus(
-            ConsensusError::Suspect { .. } | ConsensusError::LogMissing { .. } | ConsensusError::StateMissing { .. },
-        ) = error
-        else {
-            return false;
+        let broken = match error {
+            ReplicaError::Consensus(
+                ConsensusError::Suspect { .. }
+                | ConsensusError::LogMissing { .. }
+                | ConsensusError::StateMissing { .. },
+            ) => true,
+            error => error.damage().is_some(),
         };
-        let others = shard.members.iter().any(|other| other.id != member && other.role == Role::Voter);
-        let Some(controller) = self.controller().filter(|_| others) else { return false };
+        if !broken || !have_others(shard, member) {
+            return false;
+        }
+        let Some(controller) = self.controller() else { return false };
         tracing::warn!(shard = %shard.id, %member, %error, "a member cannot go on; another takes its place");
         photondb_storage::probe!("member that cannot go on reported");
         let report = Command::MemberFailed { shard: shard.id, member };

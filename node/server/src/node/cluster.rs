@@ -121,6 +121,7 @@ async fn obey(
     mut states: watch::Receiver<Arc<ClusterState>>,
     announce: watch::Sender<Arc<ClusterState>>,
 ) {
+    let given_up = replicas.given_up();
     loop {
         let state = states.borrow_and_update().clone();
         if buggify!("server/obeyed-late") {
@@ -138,8 +139,12 @@ async fn obey(
             router.forget_dropped();
         }
         if complete {
-            if states.changed().await.is_err() {
-                return;
+            tokio::select! {
+                biased;
+                () = given_up.notified() => {}
+                changed = states.changed() => if changed.is_err() {
+                    return;
+                },
             }
         } else {
             sleep(RECONCILE_RETRY_PERIOD).await;

@@ -118,6 +118,19 @@ impl Content {
         }
         found
     }
+
+    /// Puts bytes over others, in what is seen and in what is durable.
+    pub(super) fn misplace(&mut self, from: usize, to: usize, length: usize) -> bool {
+        let Some(bytes) = self.seen.get(from..from + length).map(<[u8]>::to_vec) else { return false };
+        let mut found = false;
+        for content in [&mut self.seen, &mut self.durable] {
+            if let Some(place) = content.get_mut(to..to + length) {
+                place.copy_from_slice(&bytes);
+                found = true;
+            }
+        }
+        found
+    }
 }
 
 impl Change {

@@ -76,6 +76,33 @@ fn faults_strike_once_and_capacity_holds() {
     assert!(file.read_exact_at(&mut [0; 1], 0).is_err() && file.read_exact_at(&mut [0; 1], 0).is_ok());
 }
 
+#[test]
+fn a_disk_is_wiped_and_set_back_to_what_it_was() {
+    let disk = SimulatedDisk::new(1);
+    let file = one_file(&disk, b"first");
+    disk.sync_directory().unwrap();
+    let image = disk.image();
+    file.write_all_at(b"later", 0).unwrap();
+    file.sync_data().unwrap();
+    disk.restore(&image);
+    assert!(file.sync_data().is_err(), "the process that used it is dead");
+    assert_eq!(bytes_of(&disk, "a"), b"first");
+    disk.wipe();
+    assert!(disk.names().is_empty() && disk.used_bytes() == 0);
+    assert!(disk.open("a", OpenMode::CreateNew).is_ok(), "a new one begins");
+}
+
+#[test]
+fn bytes_stand_where_others_were() {
+    let disk = SimulatedDisk::new(1);
+    let _file = one_file(&disk, b"abcdef");
+    disk.sync_directory().unwrap();
+    assert!(disk.misplace("a", 0, 4, 2) && !disk.misplace("a", 5, 0, 2) && !disk.misplace("b", 0, 0, 1));
+    assert_eq!(bytes_of(&disk, "a"), b"abcdab");
+    disk.crash();
+    assert_eq!(bytes_of(&disk, "a"), b"abcdab");
+}
+
 fn one_file(disk: &SimulatedDisk, bytes: &[u8]) -> Arc<dyn File> {
     let file = disk.open("a", OpenMode::CreateNew).unwrap();
     file.write_all_at(bytes, 0).unwrap();

@@ -208,6 +208,7 @@ impl Replay {
             next_ticket,
             cache_bytes,
             spare,
+            torn_bytes: 0,
             proof: None,
         }
     }

@@ -1,0 +1,131 @@
+//! Whose copies are whole: a disk may lose what it holds only while, in every group, a majority of those that vote has lost
+//! nothing. What a member has lost it never gets back; it is whole again as another member, which the group fills.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use photondb_cluster_state::ClusterState;
+use photondb_consensus::{Group, LogPosition, Members};
+use photondb_proto::{GroupId, MemberId, NodeId};
+
+use super::fault::Place;
+use super::observe::Living;
+
+/// What is known of every group's members, and which of them have lost something.
+#[derive(Debug, Default)]
+pub struct Ward {
+    /// Who lives, or has lived, at each place.
+    nodes: BTreeMap<NodeId, Place>,
+    groups: BTreeMap<GroupId, Memberships>,
+    /// Every member that a group ever had.
+    members: BTreeSet<(GroupId, MemberId)>,
+    /// Those that may have lost something.
+    broken: BTreeSet<MemberId>,
+    /// Those that can never go on, and know it or are not there.
+    gone: BTreeSet<MemberId>,
+}
+
+/// Memberships that may be in force somewhere.
+#[derive(Debug, Default)]
+struct Memberships {
+    committed: Option<LogPosition>,
+    known: BTreeMap<Option<LogPosition>, Members>,
+}
+
+impl Ward {
+    /// Looks at what a process at `place` knows.
+    pub fn look(&mut self, place: Place, living: &Living) {
+        if let Some(node) = living.engine.identity().node {
+            self.nodes.insert(NodeId(node), place);
+        }
+        living.groups.list().iter().for_each(|group| self.look_at(group));
+    }
+
+    /// Looks at what one member knows of its group.
+    pub fn look_at(&mut self, group: &Group) {
+        let memberships = self.groups.entry(group.id()).or_default();
+        let (committed, newest) = (group.committed_membership(), group.membership());
+        memberships.committed = memberships.committed.max(committed.position);
+        self.members.extend(newest.nodes.keys().map(|member| (group.id(), *member)));
+        for members in [committed, newest] {
+            memberships.known.insert(members.position, members);
+        }
+        let settled = memberships.committed;
+        memberships.known.retain(|position, _| *position >= settled);
+    }
+
+    /// Whether the member belonged to the group.
+    pub fn was_in(&self, group: GroupId, member: MemberId) -> bool {
+        self.members.contains(&(group, member))
+    }
+
+    /// Whether the disk at `place` may lose what it holds, by what `states`, those that are known on living nodes, say.
+    pub fn may_lose(&self, place: Place, states: &[ClusterState]) -> bool {
+        let lost = self.broken_with(place, states);
+        let whole = |voters: &BTreeSet<MemberId>| {
+            let left = voters.difference(&lost).count();
+            voters.is_empty() || 2 * left > voters.len()
+        };
+        let shards = || states.iter().flat_map(ClusterState::tables).flat_map(|table| &table.shards);
+        let wanted: BTreeSet<GroupId> = shards().map(|shard| GroupId::from(shard.id)).chain([GroupId::META]).collect();
+        let in_force = self.groups.iter().filter(|(group, _)| wanted.contains(group));
+        let mut in_force = in_force.flat_map(|(_, known)| known.known.values()).flat_map(|members| &members.voters);
+        let mut planned = shards()
+            .map(|shard| shard.founders.iter().map(|founder| founder.id).collect())
+            .zip(shards().map(|shard| shard.reached.is_some()))
+            .filter_map(|(founders, begun)| (!begun).then_some(founders));
+        !states.is_empty() && in_force.all(whole) && planned.all(|voters: BTreeSet<MemberId>| whole(&voters))
+    }
+
+    /// The disk at `place` loses what it holds, or some of it.
+    pub fn lose(&mut self, place: Place, states: &[ClusterState]) {
+        self.broken = self.broken_with(place, states);
+    }
+
+    /// Whatever member is at `place` can never go on.
+    pub fn give_up(&mut self, place: Place, states: &[ClusterState]) {
+        self.gone.extend(self.members_at(place, states));
+    }
+
+    /// A member that says so itself.
+    pub fn give_up_member(&mut self, member: MemberId) {
+        self.gone.insert(member);
+    }
+
+    fn broken_with(&self, place: Place, states: &[ClusterState]) -> BTreeSet<MemberId> {
+        self.broken.iter().copied().chain(self.members_at(place, states)).collect()
+    }
+
+    fn members_at(&self, place: Place, states: &[ClusterState]) -> BTreeSet<MemberId> {
+        let here = |node: &NodeId| self.nodes.get(node) == Some(&place);
+        let memberships = self.groups.values().flat_map(|group| group.known.values());
+        let members = memberships.flat_map(|members| &members.nodes);
+        let known = members.filter(|(_, node)| here(node)).map(|(member, _)| *member);
+        let shards = states.iter().flat_map(ClusterState::tables).flat_map(|table| &table.shards);
+        let planned = shards.flat_map(|shard| &shard.members).filter(|member| here(&member.node));
+        let nodes = states.iter().flat_map(ClusterState::nodes).filter(|node| here(&node.id)).map(|node| node.meta);
+        known.chain(planned.map(|member| member.id)).chain(nodes).collect()
+    }
+
+    /// What is still to be replaced, by `state`, the newest there is.
+    pub fn unrestored(&self, state: &ClusterState) -> Vec<String> {
+        let mut left = Vec::new();
+        for shard in state.tables().flat_map(|table| &table.shards) {
+            for member in shard.members.iter().filter(|member| self.gone.contains(&member.id)) {
+                left.push(format!(
+                    "shard {} has member {}, {:?}, which lost its disk",
+                    shard.id, member.id, member.role
+                ));
+            }
+            if shard.members.len() < shard.placement.nodes().count() || shard.is_changing() {
+                left.push(format!("shard {} has {:?} and wants {:?}", shard.id, shard.members, shard.placement));
+            }
+        }
+        let members = self.groups.get(&GroupId::META).and_then(|meta| meta.known.values().next_back());
+        for voter in members.iter().flat_map(|members| &members.voters).flatten() {
+            if self.gone.contains(voter) {
+                left.push(format!("member {voter}, which lost its disk, votes on the cluster state"));
+            }
+        }
+        left
+    }
+}
