@@ -35,7 +35,7 @@ fn the_power_goes_at_each(seed: u64, workload: &str, machines: usize) {
     let step = if full { 1 } else { calls.div_ceil(SAMPLE) };
     // Another sample for each way of running it.
     let first = seed % step;
-    for operation in (first..calls).step_by(usize::try_from(step).unwrap()) {
+    for operation in (first..calls).step_by(usize::try_from(step).expect("a step is small")) {
         let record = run(&plan(seed, workload, machines, Some(operation)), false);
         assert!(record.violations.is_empty(), "{workload}, seed {seed}, call {operation}: {:?}", record.violations);
     }

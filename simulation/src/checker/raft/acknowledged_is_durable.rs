@@ -1,5 +1,6 @@
 //! An entry that a client was told of stays: whoever knows its place to be committed has this very entry there, and in the
-//! end so has a majority.
+//! end so has a majority. A member that has been sent a snapshot knows more to be committed than it has, until it is
+//! installed: what is behind its log's end is looked at when the log gets there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +33,7 @@ impl Checker {
             return Ok(());
         };
         let Some(log) = logs.log(seen.group, seen.member) else { return Ok(()) };
+        let Some(committed) = log.last().max(log.purged).map(|end| end.min(committed)) else { return Ok(()) };
         // What was taken back or seen again is compared again.
         let again = seen.truncated_from.into_iter().chain(seen.appended.first().map(|entry| entry.index)).min();
         let compared = self.compared.entry((seen.group, seen.member)).or_default();
