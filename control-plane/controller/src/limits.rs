@@ -28,6 +28,11 @@ pub const WAITING_SAID_PERIOD: Duration = Duration::from_secs(5);
 /// longer than an election, after which there is somebody whose word is.
 pub const VOUCH_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a node that is asked for its word tries to make it a certain one.
+pub const VOUCH_CONFIRM_MAX: Duration = Duration::from_millis(700);
+
+const _: () = assert!(VOUCH_CONFIRM_MAX.as_millis() * 3 < CALL_TIME_MAX.as_millis());
+
 /// How often a node tells the leader that it lives.
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(1);
 

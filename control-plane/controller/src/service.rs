@@ -13,7 +13,7 @@ use prost::Message;
 
 use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
-use crate::limits::BUGGIFIED_PAUSE;
+use crate::limits::{BUGGIFIED_PAUSE, VOUCH_CONFIRM_MAX};
 use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
 use crate::once::{Outcome, Turn};
 
@@ -148,12 +148,16 @@ impl Inner {
         self.replicated.applied().position().ok().flatten()
     }
 
-    /// Whether everything that is acknowledged is known here now. The group may not run yet, or have no leader.
+    /// Whether everything that is acknowledged is known here now. The group may not run yet, or have no leader, or one that has
+    /// died: whoever asks must have an answer before it stops waiting for it.
     async fn has_confirmed(&self) -> bool {
-        match self.try_confirm().await {
-            Attempt::Done(at) => self.follow(at).await.is_ok(),
-            Attempt::Nothing(_) | Attempt::Failed(_) => false,
-        }
+        let confirming = async {
+            match self.try_confirm().await {
+                Attempt::Done(at) => self.follow(at).await.is_ok(),
+                Attempt::Nothing(_) | Attempt::Failed(_) => false,
+            }
+        };
+        task::timeout(VOUCH_CONFIRM_MAX, confirming).await.unwrap_or(false)
     }
 
     /// The newest opening of `node` that this node has heard of, be it committed or not: its counter and its number; zeros:

@@ -1,6 +1,5 @@
 //! An entry that a client was told of stays: whoever knows its place to be committed has this very entry there, and in the
-//! end so has a majority. A member that has been sent a snapshot knows more to be committed than it has, until it is
-//! installed: what is behind its log's end is looked at when the log gets there.
+//! end so has a majority.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +32,10 @@ impl Checker {
             return Ok(());
         };
         let Some(log) = logs.log(seen.group, seen.member) else { return Ok(()) };
-        let Some(committed) = log.last().max(log.purged).map(|end| end.min(committed)) else { return Ok(()) };
+        // A member that is sent a snapshot knows everything in it to be committed before it has any of it: what is compared is
+        // what its log or its state reaches.
+        let Some(reached) = seen.last.map(|(_, last)| last).max(seen.applied) else { return Ok(()) };
+        let committed = committed.min(reached);
         // What was taken back or seen again is compared again.
         let again = seen.truncated_from.into_iter().chain(seen.appended.first().map(|entry| entry.index)).min();
         let compared = self.compared.entry((seen.group, seen.member)).or_default();

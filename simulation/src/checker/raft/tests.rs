@@ -268,6 +268,43 @@ fn an_acknowledged_entry_that_gives_way_to_another_is_noticed() {
 }
 
 #[test]
+fn what_a_snapshot_under_way_holds_is_asked_for_when_it_is_there() {
+    let mut group = Group::new(1, 3);
+    let mut checkers = RaftCheckers::new();
+    for _ in 0..STEPS {
+        group.step();
+        checkers.step(&group.observe()).unwrap();
+    }
+    for (term, index) in &group.acknowledged {
+        checkers.acknowledged(GROUP, *term, *index);
+    }
+    let (_, newest) = *group.acknowledged.iter().max_by_key(|(_, index)| *index).expect("something was acknowledged");
+    let filled = |applied: Option<Index>| Snapshot {
+        changed: vec![Observation {
+            group: GROUP,
+            member: MemberId(99),
+            node: NodeIndex(7),
+            boot: Boot(1),
+            term: Term(1),
+            voted_for: None,
+            role: Role::Learner,
+            last: None,
+            committed: Some(newest),
+            applied,
+            purged: None,
+            voters: Vec::new(),
+            digest: None,
+            truncated_from: None,
+            appended: Vec::new(),
+        }],
+        ..Snapshot::default()
+    };
+    checkers.step(&filled(None)).expect("a member that is only told of it");
+    let found = checkers.step(&filled(Some(newest))).expect_err("it says that it has it, and has not");
+    assert_eq!(found.property, "acknowledged is durable");
+}
+
+#[test]
 fn a_log_with_a_hole_is_noticed() {
     is_noticed(&["log is a sequence"], |_, snapshot| {
         // In a first life, where nothing is seen again.
