@@ -536,6 +536,7 @@ impl<'a> Cluster<'a> {
             return true;
         }
         let full = |fault: &Fault| matches!(fault, Fault::FullDisk { at: full, .. } if *full == at);
-        self.lasting.iter().any(|(_, fault)| full(fault)) && reason.contains("full")
+        self.lasting.iter().any(|(_, fault)| full(fault))
+            && ["full", "no storage space"].iter().any(|said| reason.contains(said))
     }
 }

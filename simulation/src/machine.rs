@@ -266,7 +266,20 @@ impl Machine {
         let mut random = Random::new(self.inner.seed.wrapping_add(self.inner.lives.get()));
         let ended = Ended::default();
         let outside = self.outside(&mut random, &ended);
-        let node = match Node::open(self.config(), outside).await {
+        // A signal to a machine on which nothing runs goes nowhere.
+        tokio::select! {
+            biased;
+            () = self.inner.stop.notified() => {}
+            () = std::future::ready(()) => {}
+        }
+        let opened = tokio::select! {
+            biased;
+            reason = ended.wait() => return End::Failed(reason),
+            // As `photondb serve` does: who has acknowledged nothing ends at once.
+            () = self.inner.stop.notified() => return End::Stopped,
+            opened = Node::open(self.config(), outside) => opened,
+        };
+        let node = match opened {
             Ok(node) => node,
             Err(error) => return End::Failed(error.to_string()),
         };
