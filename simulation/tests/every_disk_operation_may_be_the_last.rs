@@ -16,6 +16,9 @@ const SAMPLE: u64 = 16;
 fn plan(seed: u64, workload: &str, machines: usize, operation: Option<u64>) -> ClusterPlan {
     let mut plan = ClusterPlan::draw(seed, Some(workload), Some(machines), LOAD);
     plan.quiet_start = false;
+    // Busy, whatever the seed says: what does nothing has nothing to lose.
+    plan.clients = 4;
+    plan.think_ms = 0..=5;
     // From the very first call on: opening a directory is where half-made things are found.
     let power_loss = |operation| Timed {
         at: Duration::ZERO,

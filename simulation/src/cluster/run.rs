@@ -195,6 +195,10 @@ impl<'a> Run<'a> {
                 self.cluster.step();
             }
         }
+        if !self.goes_on() {
+            // What is left of a run that has failed may not even be readable.
+            return;
+        }
         match self.cluster.indexes_match() {
             Ok(compared) => self.cluster.trace().event(format_args!("{compared} indexes match their tables")),
             Err(difference) => self.cluster.judge().accuse("index matches table", difference),
