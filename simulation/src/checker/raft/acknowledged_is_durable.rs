@@ -1,6 +1,6 @@
-//! An entry that a client was told of stays: whoever has applied its place has this very entry there, and in the end so has a
-//! majority. What is only known to be committed does not count yet: a member that is sent a snapshot knows that of all of it,
-//! while its log still ends before, or with entries that give way.
+//! An entry that a client was told of stays: whoever knows its place to be committed has this very entry there, and in the
+//! end so has a majority. A member that is sent a snapshot knows all of it to be committed while its log still ends before, or
+//! with entries that give way: of such a one only what it has applied is looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,32 +27,32 @@ impl Checker {
         }
     }
 
-    /// Looks at what one member has applied.
+    /// Looks at what one member knows to be committed.
     pub fn look(&mut self, logs: &Logs, seen: &Observation) -> Result<(), Violation> {
-        let (Some(acknowledged), Some(applied)) = (self.acknowledged.get(&seen.group), seen.applied) else {
+        let (Some(acknowledged), Some(committed)) = (self.acknowledged.get(&seen.group), seen.committed) else {
             return Ok(());
         };
         let Some(log) = logs.log(seen.group, seen.member) else { return Ok(()) };
-        // What an installed snapshot holds is in no log; the log is purged up to there next.
-        let Some(applied) = log.last().max(log.purged).map(|end| end.min(applied)) else { return Ok(()) };
+        let certain = if Some(committed) <= log.last().max(log.purged) { Some(committed) } else { seen.applied };
+        let Some(certain) = certain else { return Ok(()) };
         // What was taken back or seen again is compared again.
         let again = seen.truncated_from.into_iter().chain(seen.appended.first().map(|entry| entry.index)).min();
         let compared = self.compared.entry((seen.group, seen.member)).or_default();
         let from = again.map_or(*compared, |again| again.min(*compared));
-        if from <= applied {
-            for (index, term) in acknowledged.range((from, Term(0))..=(applied, Term(u64::MAX))) {
+        if from <= certain {
+            for (index, term) in acknowledged.range((from, Term(0))..=(certain, Term(u64::MAX))) {
                 if !log.holds(*index, *term) {
                     let found = log.entry(*index);
                     let evidence = format!(
-                        "{:?} {:?} on {:?} has applied {applied:?} and has {found:?} at {index:?}, where {term:?} was \
-                         acknowledged",
+                        "{:?} {:?} on {:?} is committed to {certain:?} and has {found:?} at {index:?}, where {term:?} \
+                         was acknowledged",
                         seen.group, seen.member, seen.node
                     );
                     return Err(Violation { property: PROPERTY, evidence });
                 }
             }
         }
-        *compared = Index(applied.0 + 1);
+        *compared = Index(certain.0 + 1);
         Ok(())
     }
 
