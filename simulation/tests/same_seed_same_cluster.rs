@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use photondb_simulation::command::{Length, one};
 
-const FIRST_SEED: u64 = 500;
+const FIRST_SEED: u64 = 503;
 
 fn length() -> Length {
     Length { duration: Duration::from_secs(6), ..Length::default() }

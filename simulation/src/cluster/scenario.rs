@@ -71,6 +71,21 @@ pub const CLAIMS: &[Claim] = &[
         file: "node/replica/tests/a_full_disk_refuses_writes_and_nothing_else.rs",
         test: "each_document_of_a_request_that_a_full_disk_cuts_short_is_answered_for_itself",
     },
+    Claim {
+        name: "append_larger_than_the_log_takes",
+        story: "A learner far behind was sent more at once than one submission to a log of small segments takes. The log refused it \
+                while Raft applied it already: the entries were read as an empty stream, and taken for applied. Seeds \
+                7355886729355320 and 700143 of reconfigure.",
+        file: "node/consensus/tests/a_group_of_one_serves.rs",
+        test: "what_comes_together_may_be_more_than_the_log_takes_at_once",
+    },
+    Claim {
+        name: "stopped_and_still_applying",
+        story: "The stop of a group waited for its core alone; its state machine went on with what was in its queue, also when the \
+                member was being erased. Found while seed 700143 was looked at.",
+        file: "node/consensus/tests/a_group_of_one_serves.rs",
+        test: "nothing_is_applied_once_a_group_has_stopped",
+    },
 ];
 
 impl Scenario {
