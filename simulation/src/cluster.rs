@@ -471,7 +471,7 @@ impl<'a> Cluster<'a> {
     }
 
     fn kill(&mut self, at: Place, until: Duration) {
-        self.observers[at] = None;
+        self.forget_process(at);
         self.machines[at].disk().kill();
         self.machines[at].end();
         self.sim.crash(address(at));
@@ -479,7 +479,7 @@ impl<'a> Cluster<'a> {
     }
 
     fn lose_power(&mut self, at: Place, until: Duration) {
-        self.observers[at] = None;
+        self.forget_process(at);
         self.power[at] = Power::OffUntil { until, silent: true };
         self.wire();
         let disk = self.machines[at].disk();

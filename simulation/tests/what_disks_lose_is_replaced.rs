@@ -49,24 +49,6 @@ fn an_older_disk_is_refused() {
 }
 
 #[test]
-fn rot_in_the_log_and_in_pages_ends_in_another_member() {
-    let (mut of_log, mut of_pages) = (0, 0);
-    for seed in 3..9 {
-        let place = seed as usize % 3;
-        let (draw, later) = (seed * 77, Duration::from_millis(6_500));
-        let rot = [Harm::RotInLog { at: place, draw }, Harm::RotInPages { at: place, draw }];
-        let mut faults: Vec<_> = rot.into_iter().map(|harm| at(3_000, Fault::Harm(harm))).collect();
-        faults.push(Timed { at: later, lasts: Duration::from_millis(100), fault: Fault::PowerLoss { at: place } });
-        let record = check(seed, faults);
-        let count = |name: &str| record.probes.get(name).copied().unwrap_or(0);
-        of_log += count("member with rot in the middle of its log replaced and refilled");
-        of_pages += count("member with a damaged page replaced and refilled");
-    }
-    assert!(of_log > 0, "no rot of a log was ever mended");
-    println!("rot mended: {of_log} of logs, {of_pages} of pages");
-}
-
-#[test]
 fn a_process_that_stands_still_serves_nothing_old_when_it_wakes() {
     for seed in 0..3 {
         let mut plan = ClusterPlan::draw(seed, Some("register"), Some(3), Duration::from_secs(12));

@@ -165,6 +165,13 @@ impl Cluster<'_> {
         }
     }
 
+    /// What a process knew of its groups counts still: a disk that nobody looks at any more may be the only one that has them.
+    pub(super) fn forget_process(&mut self, at: Place) {
+        if let Some(observer) = self.observers[at].take() {
+            self.afflictions.ward.look(at, observer.living());
+        }
+    }
+
     /// Whether a disk may lose what it holds; it counts as lost from here on if so.
     fn may_lose(&mut self, at: Place) -> bool {
         let states = self.states();
