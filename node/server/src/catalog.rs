@@ -101,7 +101,7 @@ impl NodeCatalog {
             Some(stored) => stored.clone(),
             // Another node may have made it since.
             None => {
-                let state = self.ground.newest_state()?;
+                let (state, database) = self.stored_database(db)?;
                 let stored = state.table_named(database, name).ok_or_else(missing)?.clone();
                 let id = stored.id;
                 self.ground.settle(|state| state.table(id).is_some())?;
@@ -114,13 +114,26 @@ impl NodeCatalog {
         Ok(table)
     }
 
-    /// The table as it was acknowledged last.
+    /// The table as it was acknowledged last. Where it was dropped and made again elsewhere, this node may have found the old
+    /// one by its name: the name counts then.
     fn stored(&self, table: &TableInfo) -> Result<(Arc<ClusterState>, Arc<StoredTable>)> {
         let state = self.ground.newest_state()?;
         let id: Option<TableId> = table.id.parse().ok();
-        match id.and_then(|id| state.table(id).cloned()) {
+        let by_name = || state.table_named(state.database_named(&table.db_name)?.id, &table.name).cloned();
+        match id.and_then(|id| state.table(id).cloned()).or_else(by_name) {
             Some(stored) => Ok((state, stored)),
             None => Err(no_table(&table.db_name, &table.name)),
+        }
+    }
+
+    /// The same of a database.
+    fn stored_database(&self, db: &Db) -> Result<(Arc<ClusterState>, DatabaseId)> {
+        let state = self.ground.newest_state()?;
+        let id: Option<DatabaseId> = db.id.parse().ok();
+        let found = id.and_then(|id| state.database(id)).or_else(|| state.database_named(&db.name));
+        match found.map(|database| database.id) {
+            Some(id) => Ok((state, id)),
+            None => Err(no_database(&db.name)),
         }
     }
 
@@ -136,10 +149,6 @@ fn no_table(db: &str, name: &str) -> Error {
 
 fn no_database(name: &str) -> Error {
     Error::op_failed(format!("Database `{name}` does not exist."))
-}
-
-fn database_id(db: &Db) -> Result<DatabaseId> {
-    db.id.parse().map_err(|_| no_database(&db.name))
 }
 
 fn system_database() -> Db {
@@ -175,11 +184,7 @@ impl Catalog for NodeCatalog {
         if db.name == SYSTEM_DATABASE {
             return Ok(tables::system::listed().map(Str::from).collect());
         }
-        let id = database_id(db)?;
-        let state = self.ground.newest_state()?;
-        if state.database(id).is_none() {
-            return Err(no_database(&db.name));
-        }
+        let (state, id) = self.stored_database(db)?;
         Ok(state.tables_of(id).map(|table| Str::from(table.name.as_str())).collect())
     }
 
@@ -200,11 +205,7 @@ impl Catalog for NodeCatalog {
     }
 
     fn drop_database(&self, db: &Db) -> Result<Dropped> {
-        let id = database_id(db)?;
-        let state = self.ground.newest_state()?;
-        if state.database(id).is_none() {
-            return Err(no_database(&db.name));
-        }
+        let (state, id) = self.stored_database(db)?;
         let tables = state.tables_of(id).count() as u64;
         self.ground.propose(Command::DropDatabase { id })?;
         self.ground.settle(|state| state.database(id).is_none())?;
@@ -212,8 +213,7 @@ impl Catalog for NodeCatalog {
     }
 
     fn create_table(&self, db: &Db, name: &str, spec: &TableSpec) -> Result<Datum> {
-        let database = database_id(db)?;
-        let state = self.ground.newest_state()?;
+        let (state, database) = self.stored_database(db)?;
         if state.table_named(database, name).is_some() {
             return Err(Error::op_failed(format!("Table `{}.{name}` already exists.", db.name)));
         }

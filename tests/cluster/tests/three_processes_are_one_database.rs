@@ -153,6 +153,33 @@ fn one_of_three_may_die_at_any_moment_and_nothing_acknowledged_is_lost() {
 }
 
 #[test]
+fn a_name_that_was_made_anew_elsewhere_is_found_by_a_node_that_slept() {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef");
+    let nodes = three(&secret);
+    let (mut awake, mut asleep) = (nodes[0].connect(), nodes[2].connect());
+    let (create, list, drop) = (r#"[57,["d"]]"#, r#"[62,[[14,["d"]]]]"#, r#"[58,["d"]]"#);
+    for round in 0..8 {
+        awake.value(create);
+        assert_eq!(asleep.value(list), serde_json::json!([]), "it knows the database");
+        nodes[2].signal("STOP");
+        assert_eq!(awake.value(drop)["dbs_dropped"], 1);
+        assert_eq!(awake.value(create)["dbs_created"], 1);
+        // It finds the question when it wakes, before what happened meanwhile.
+        let (question, right) = match round % 2 {
+            0 => (drop, serde_json::json!(1)),
+            _ => (list, serde_json::Value::Null),
+        };
+        asleep.send(&format!("[1,{question}]")).unwrap();
+        nodes[2].signal("CONT");
+        let (_, answer) = asleep.receive().unwrap();
+        assert!(answer["t"] == 1 && answer["r"][0]["dbs_dropped"] == right, "round {round}: {answer}");
+        if round % 2 == 1 {
+            awake.value(drop);
+        }
+    }
+}
+
+#[test]
 fn who_may_not_come_in_says_why_and_can_be_stopped() {
     let secret = Secret::new("0123456789abcdef0123456789abcdef");
     let mut first = secret.node(&[]);

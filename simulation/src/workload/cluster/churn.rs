@@ -86,7 +86,7 @@ impl Churn {
         current.retain(|name| names.is_there(name).is_some());
         while (current.len() as u64) < NAMES_PER_CLIENT {
             let number = self.next_name.replace(self.next_name.get() + 1);
-            current.push(format!("churn_{}_{number}", client.0));
+            current.push(format!("{kind:?}_{}_{number}", client.0));
         }
         current[random.below(current.len() as u64) as usize].clone()
     }
