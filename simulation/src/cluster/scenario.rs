@@ -80,6 +80,13 @@ pub const CLAIMS: &[Claim] = &[
         test: "what_comes_together_may_be_more_than_the_log_takes_at_once",
     },
     Claim {
+        name: "name_made_anew_elsewhere",
+        story: "A node behind the others found a database by its name that had been dropped and made again, and answered that it does \
+                not exist. Seed 8088 of churn.",
+        file: "tests/cluster/tests/three_processes_are_one_database.rs",
+        test: "a_name_that_was_made_anew_elsewhere_is_found_by_a_node_that_slept",
+    },
+    Claim {
         name: "stopped_and_still_applying",
         story: "The stop of a group waited for its core alone; its state machine went on with what was in its queue, also when the \
                 member was being erased. Found while seed 700143 was looked at.",
