@@ -289,6 +289,49 @@ fn a_shard_moves_whatever_node_crashes_at_whatever_step() {
     }
 }
 
+#[test]
+fn a_member_that_meets_a_damaged_page_is_replaced_and_the_node_goes_on() {
+    for leads in [true, false] {
+        in_a_world(async move {
+            let mut cluster = Cluster::of(3).await;
+            cluster.create(&[1, 2, 3]).await;
+            for id in 0..100 {
+                cluster.write(id).await;
+            }
+            cluster.settled(&[1, 2, 3], 100).await;
+            let struck: u128 = if leads { 1 } else { 2 };
+            let whole = cluster.nodes[struck as usize - 1].as_ref().unwrap();
+            let before = whole.replica().unwrap().member;
+            whole.node.engine.checkpoint().unwrap();
+            cluster.crash(struck).await;
+            cluster.restart(struck).await;
+            let whole = cluster.nodes[struck as usize - 1].as_ref().unwrap();
+            until("it runs", SOON, || whole.replica().is_some()).await;
+            flip_bits_of_leaves(&cluster.disks[struck as usize - 1]);
+            let reader = whole.replica().unwrap().read_outdated().unwrap();
+            let error = reader.all_documents().map(|documents| documents.len()).expect_err("never a wrong answer");
+            assert!(error.to_string().contains("damaged page"), "{error}");
+            for id in 100..120 {
+                cluster.write(id).await;
+            }
+            cluster.settled(&[1, 2, 3], 120).await;
+            let whole = cluster.nodes[struck as usize - 1].as_ref().unwrap();
+            assert_ne!(whole.replica().unwrap().member, before, "what was damaged does not come back");
+        });
+    }
+}
+
+/// Bits flip in every leaf of the page file. What a start has read already stays in memory.
+fn flip_bits_of_leaves(disk: &SimulatedDisk) {
+    let bytes = disk.bytes_of("pages").unwrap();
+    let starts = (0..bytes.len() - 40).step_by(512);
+    let leaves: Vec<usize> = starts.filter(|at| bytes[*at..].starts_with(b"PhPg") && bytes[at + 6] == 1).collect();
+    assert!(!leaves.is_empty());
+    for leaf in leaves {
+        assert!(disk.flip_bit("pages", leaf as u64 + 44));
+    }
+}
+
 /// `row => row("id")`, as stored.
 fn index_by_id() -> Vec<u8> {
     use photondb_reql::eval::Cx;
