@@ -32,6 +32,7 @@ use crate::checker::raft::RaftCheckers;
 use crate::checker::storage_verifies;
 use crate::client::{Micros, NodeIndex};
 use crate::judge::Judge;
+use crate::library_clock::standing_at;
 use crate::machine::{CLUSTER_PORT, End, Machine};
 use crate::network::SimulatedNet;
 use crate::observation::{Role, Snapshot};
@@ -121,6 +122,8 @@ impl<'a> Cluster<'a> {
     pub fn new(plan: &ClusterPlan, print: bool) -> Cluster<'a> {
         // Another run of this process may have left some.
         drop(take_reached());
+        // The clock of the metrics is calibrated once, and waits for real time to pass.
+        photondb::telemetry::metrics();
         let mut random = Random::new(plan.seed);
         let now = Arc::new(AtomicU64::new(0));
         let stepped = now.clone();
@@ -233,6 +236,7 @@ impl<'a> Cluster<'a> {
 
     /// A step of virtual time: faults begin and end, then everybody runs. Gives whether every client is done.
     pub fn step(&mut self) -> bool {
+        let _standing = standing_at(self.now());
         self.end_faults(false);
         if let Some(from) = self.faults_from {
             while self.faults.last().is_some_and(|next| from + next.at <= self.now()) {

@@ -14,6 +14,7 @@ pub mod ended;
 pub mod judge;
 pub mod kernel;
 pub mod ledger;
+pub mod library_clock;
 pub mod machine;
 pub mod model;
 pub mod mutant;

@@ -28,18 +28,31 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const ALL: &[Scenario] = &[Scenario {
-    name: "a-node-is-taken-in-before-the-founder-is-registered",
-    seed: 8018,
-    workload: "churn",
-    machines: Some(3),
-    seconds: 2,
-    points: Some(&["controller/proposed-at-second-try"]),
-    story: "Between the founding of a cluster and the registration of who founds it, another node asked to be taken in. The \
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "a-node-is-taken-in-before-the-founder-is-registered",
+        seed: 8018,
+        workload: "churn",
+        machines: Some(3),
+        seconds: 2,
+        points: Some(&["controller/proposed-at-second-try"]),
+        story: "Between the founding of a cluster and the registration of who founds it, another node asked to be taken in. The \
             first node that is registered gets the founder's member of the state's group, so that two nodes ran the same \
             member. The founder now takes nobody in before it is registered itself. Held too by \
             `nodes_form_one_cluster` of the controller.",
-}];
+    },
+    Scenario {
+        name: "a-table-whose-member-is-not-started-here-is-said-to-be-missing",
+        seed: 8088,
+        workload: "churn",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "A node had just applied that there is a table, and had not started its member yet. The table was ready at the other \
+            nodes, so the query waited for nothing, found no member here and said that the table does not exist. A query now \
+            asks whoever has the shard, as for a table of which this node has no member.",
+    },
+];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.
 #[derive(Clone, Copy, Debug)]

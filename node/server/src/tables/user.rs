@@ -1,10 +1,8 @@
 //! A user's table: the replicas' `query::Table` with what only the cluster state knows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
-use photondb_query::catalog::Readiness;
 use photondb_query::table::{
     Access, Glanced, IndexInfo, Progress, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions,
     WriteResult,
@@ -12,14 +10,11 @@ use photondb_query::table::{
 use photondb_replica::ShardTable;
 use photondb_reql::Str;
 use photondb_reql::datum::Datum;
-use photondb_reql::error::{Error, Result};
+use photondb_reql::error::Result;
 use photondb_reql::eval::{Cx, Glance, stored::compile_function};
 
 use crate::catalog::Ground;
 use crate::node::activity::TableCounts;
-
-/// How long a query waits for a table whose replicas are just being started.
-const OPEN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A table under one state of the cluster.
 pub(crate) struct UserTable {
@@ -29,22 +24,10 @@ pub(crate) struct UserTable {
 }
 
 impl UserTable {
-    /// Opens it; waits for its replicas when they are just being started.
+    /// Opens it. Whether its replicas run, here or elsewhere, is found when they are asked.
     pub fn open(ground: &Ground, state: &ClusterState, stored: &Arc<StoredTable>) -> Result<UserTable> {
         let db = state.database(stored.database);
         let db_name = db.map_or("__deleted_database__", |database| database.name.as_str());
-        let is_here = stored.shards.iter().flat_map(|shard| &shard.members).any(|member| member.node == ground.node());
-        if is_here && ground.replicas(stored.id).is_none() {
-            ground.wait_for_replicas(stored.id, Readiness::Writes, Some(OPEN_TIME_MAX)).map_err(|_| {
-                Error::op_failed(format!(
-                    "Cannot open table `{db_name}.{}`: primary replica for shard [\"\", +inf) not available.",
-                    stored.name
-                ))
-            })?;
-        }
-        if is_here && ground.replicas(stored.id).is_none() {
-            return Err(Error::op_failed(format!("Table `{db_name}.{}` does not exist.", stored.name)));
-        }
         let hook = stored.write_hook.as_ref().map(|definition| compile_function(definition)).transpose()?;
         let info = TableInfo {
             id: Str::from(stored.id.to_string()),
