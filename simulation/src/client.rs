@@ -59,19 +59,30 @@ pub struct Client {
     connection: Option<Connection>,
     node: NodeIndex,
     answer_wait_max: Duration,
+    connect_wait_max: Duration,
 }
 
 impl Client {
     /// A client that is not connected yet. It draws from `random` the nodes it goes to and its nonces.
     pub fn new(id: ClientId, outside: Rc<dyn Outside>, login: Login, mut random: Random) -> Client {
         let node = NodeIndex(random.below(outside.nodes() as u64) as usize);
-        let answer_wait_max = limits::ANSWER_WAIT_MAX;
-        Client { id, outside, login, random, connection: None, node, answer_wait_max }
+        let (answer_wait_max, connect_wait_max) = (limits::ANSWER_WAIT_MAX, limits::CONNECT_WAIT_MAX);
+        Client { id, outside, login, random, connection: None, node, answer_wait_max, connect_wait_max }
+    }
+
+    /// Another client of the same user, with a connection of its own.
+    pub fn beside(&mut self) -> Client {
+        Client::new(self.id, self.outside.clone(), self.login.clone(), self.random.fork())
     }
 
     /// Waits at most so long for an answer from now on.
     pub fn set_answer_wait(&mut self, wait: Duration) {
         self.answer_wait_max = wait;
+    }
+
+    /// Waits at most so long for a connection from now on.
+    pub fn set_connect_wait(&mut self, wait: Duration) {
+        self.connect_wait_max = wait;
     }
 
     /// The time.
@@ -134,7 +145,7 @@ impl Client {
             let stream = outside.connect(node).await?;
             Connection::open(stream, &self.login, nonce).await
         };
-        let opened = match task::timeout(limits::CONNECT_WAIT_MAX, Box::pin(opening)).await {
+        let opened = match task::timeout(self.connect_wait_max, Box::pin(opening)).await {
             Ok(opened) => opened,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };

@@ -10,7 +10,7 @@ use photondb_storage::fault::buggify;
 
 use crate::controller::{Attempt, Inner};
 use crate::error::ControllerError;
-use crate::limits::CALL_TIME_MAX;
+use crate::limits::{CALL_TIME_MAX, START_CALL_MAX};
 use crate::messages::{Answer, Call, decode_answer, encode_call, id_bytes, id_of, position_of};
 
 impl Inner {
@@ -66,8 +66,11 @@ impl Inner {
 
     /// The newest opening of this node's directory that `node` has heard of; boots 0: none.
     pub(crate) async fn call_vouch(&self, node: NodeId) -> Result<v1::OtherOpening, PeerError> {
-        match self.call(node, 0, Lane::Query, Call::Vouch(v1::VouchCall {})).await? {
-            Answer::OtherOpening(opening) => Ok(opening),
+        let call = encode_call(self.me.boots, 0, self.serial(), Call::Vouch(v1::VouchCall {}));
+        let peers = &self.parts.peers;
+        let answer = peers.request(Peer(node.0), Service::Control, Lane::Query, call, START_CALL_MAX).await?;
+        match decode_answer(answer) {
+            Some(Answer::OtherOpening(opening)) => Ok(opening),
             _ => Err(PeerError::Lost("an answer to something else".to_owned())),
         }
     }

@@ -12,6 +12,10 @@ pub const LEADER_WAIT: Duration = Duration::from_secs(10);
 /// How long one call to another node may take.
 pub const CALL_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How long a node that starts waits for one of the others, before it goes on with what it has heard: it asks again. Longer
+/// than an answer for which a quorum is asked ([`VOUCH_CONFIRM_MAX`]).
+pub const START_CALL_MAX: Duration = Duration::from_secs(2);
+
 /// How long a change that is made elsewhere may take to be applied here too. After that it is answered all the same.
 pub const FOLLOW_WAIT: Duration = Duration::from_secs(5);
 
@@ -31,7 +35,7 @@ pub const VOUCH_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a node that is asked for its word tries to make it a certain one.
 pub const VOUCH_CONFIRM_MAX: Duration = Duration::from_millis(700);
 
-const _: () = assert!(VOUCH_CONFIRM_MAX.as_millis() * 3 < CALL_TIME_MAX.as_millis());
+const _: () = assert!(VOUCH_CONFIRM_MAX.as_millis() * 2 < START_CALL_MAX.as_millis());
 
 /// How often a node tells the leader that it lives.
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(1);

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use photondb_cluster_state::plan::meta_voters;
 use photondb_cluster_state::{Address, ClusterId, ClusterState, Command, META_FOUNDER, Response, StateError};
 use photondb_consensus::{ConsensusError, Group, Replicated, members_on_disk};
@@ -20,7 +21,7 @@ use crate::beating;
 use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
 use crate::leading;
-use crate::limits::{BOOTSTRAP_WAIT, CALL_TIME_MAX, JOIN_RETRY_PERIOD, VOUCH_PATIENCE};
+use crate::limits::{BOOTSTRAP_WAIT, JOIN_RETRY_PERIOD, START_CALL_MAX, VOUCH_PATIENCE};
 use crate::messages::Answer;
 use crate::offline::state_on_disk;
 use crate::parts::Begin;
@@ -154,10 +155,12 @@ impl Inner {
             }
         };
         let mut vouching = Vouching::new(self.me.node, voters);
-        let mut waited = Duration::ZERO;
+        let began = self.parts.clock.now();
         loop {
-            for node in self.reachable(contacts).await {
-                match self.call_vouch(node).await {
+            let asked =
+                self.reachable(contacts).await.into_iter().map(async |node| (node, self.call_vouch(node).await));
+            for (node, answer) in join_all(asked).await {
+                match answer {
                     Ok(known) if self.is_another_s(&known) => {
                         let (id, registered, asked) = (self.me.node, known.boots, self.me.boots);
                         return Err(StateError::StaleBoot { id, registered, asked }.into());
@@ -166,10 +169,11 @@ impl Inner {
                     Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
-            if vouching.suffices(waited >= VOUCH_PATIENCE) && !buggify!("controller/vouched-for-twice") {
+            let impatient = self.parts.clock.now().since(began) >= VOUCH_PATIENCE;
+            if vouching.suffices(impatient) && !buggify!("controller/vouched-for-twice") {
                 return Ok(());
             }
-            waited += self.wait_until("a majority of the nodes vouches for this directory").await;
+            self.wait_until("a majority of the nodes vouches for this directory").await;
         }
     }
 
@@ -314,8 +318,10 @@ impl Inner {
     /// Nodes that may know the way: those of the state that is here, and those that listen where one was told to look.
     async fn reachable(self: &Arc<Self>, contacts: &[String]) -> Vec<NodeId> {
         let mut known = self.known_nodes();
-        for contact in contacts {
-            match self.parts.peers.find(contact, CALL_TIME_MAX).await {
+        let looked_for =
+            contacts.iter().map(async |contact| (contact, self.parts.peers.find(contact, START_CALL_MAX).await));
+        for (contact, found) in join_all(looked_for).await {
+            match found {
                 Ok(Peer(found)) => {
                     known.insert(NodeId(found));
                 }

@@ -1,5 +1,7 @@
 //! What is left when everything has healed: every shard accepts writes, replicas converge, indexes are as their tables.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +30,18 @@ pub const CONVERGE_MAX: Duration = Duration::from_secs(30);
 /// How long a write of a probe waits for its answer.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
+/// How long a probe tries to reach a node before it goes to another one: a node that was wiped answers nobody before the rest
+/// has given its former self up.
+const CONNECT_MAX: Duration = Duration::from_millis(500);
+
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// After a write whose fate is not known: by then it has happened or never will.
 const SETTLES: Duration = Duration::from_secs(6);
+
+/// Of what a probe was told, so much is kept.
+const REFUSALS_SHOWN: usize = 12;
 
 /// Keys that no workload has: they begin here.
 const FIRST_KEY: u64 = 1 << 40;
@@ -50,21 +59,23 @@ pub struct Probed {
 
 impl Probed {
     /// Writes to the shard until it accepts, and takes away what was written. Gives what is wrong after `until`.
-    pub async fn accepts(&self, client: &mut Client, until: Duration) -> Result<(), String> {
+    pub async fn accepts(&self, mut client: Client, until: Duration) -> Result<(), String> {
         let Probed { database, table, key, range } = self;
         let what = format!("the shard {range:?} of {database}.{table}");
         let Some(key) = key else { return Err(format!("{what} has no key that the probe knows")) };
         let documents = term::table_in(database, table);
         let document = json!({ "id": key });
         client.set_answer_wait(ANSWER_MAX);
-        let mut is_certain = true;
+        client.set_connect_wait(CONNECT_MAX);
+        let (mut is_certain, mut refusals) = (true, Refusals::default());
         let insert = term::insert(documents.clone(), document, "replace", false);
-        while let Err(failure) = write(client, &insert).await {
+        while let Err(failure) = write(&mut client, &insert).await {
             if is_gone(&failure) {
                 return Ok(());
             }
+            refusals.note(&client, &failure);
             if Duration::from_micros(client.now().0) >= until {
-                return Err(format!("{what} accepts no write: {failure:?}"));
+                return Err(format!("{what} accepts no write: {refusals}"));
             }
             is_certain &= failure.is_definite();
             client.leave();
@@ -72,7 +83,7 @@ impl Probed {
         }
         if Duration::from_micros(client.now().0) > until {
             return Err(format!(
-                "{what} accepted its first write {:?} late",
+                "{what} accepted its first write {:?} late: {refusals}",
                 Duration::from_micros(client.now().0) - until
             ));
         }
@@ -80,15 +91,39 @@ impl Probed {
             task::sleep(SETTLES).await;
         }
         let delete = term::delete(term::get(documents, key.clone()), false);
-        while let Err(failure) = write(client, &delete).await {
+        while let Err(failure) = write(&mut client, &delete).await {
             if is_gone(&failure) {
                 return Ok(());
             }
+            refusals.note(&client, &failure);
             if Duration::from_micros(client.now().0) >= until + ACCEPT_MAX {
-                return Err(format!("{what} accepts no second write: {failure:?}"));
+                return Err(format!("{what} accepts no second write: {refusals}"));
             }
             client.leave();
             task::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+/// What a probe was told, by whom and when: the newest, as evidence.
+#[derive(Default)]
+struct Refusals(VecDeque<String>);
+
+impl Refusals {
+    fn note(&mut self, client: &Client, failure: &Failure) {
+        if self.0.len() == REFUSALS_SHOWN {
+            self.0.pop_front();
+        }
+        let at = Duration::from_micros(client.now().0).as_secs_f64();
+        self.0.push_back(format!("at {at:.3} n{}: {failure:?}", client.node().0 + 1));
+    }
+}
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for refusal in &self.0 {
+            write!(f, "[{refusal}]")?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use photondb_runtime::network::{ByteStream, LocalFuture, Net};
 use tokio::time::sleep;
 
@@ -303,7 +304,7 @@ impl Conduct {
 }
 
 impl Conduct {
-    /// Writes to every shard.
+    /// Writes to every shard, to each with a client of its own: what one of them takes says nothing of another.
     async fn probe(&self, client: &mut Client) {
         let shared = &*self.shared;
         shared.phase.set(Phase::Probing);
@@ -313,12 +314,11 @@ impl Conduct {
             }
             sleep(ROUND_TRIP).await;
         };
-        for shard in shards {
-            if let Err(reason) = shard.accepts(client, until).await {
-                shared.refusing.set(Some(reason));
-            }
+        let probes = shards.iter().map(|shard| (shard, client.beside())).collect::<Vec<_>>();
+        let probes = probes.into_iter().map(|(shard, client)| shard.accepts(client, until));
+        for refused in join_all(probes).await.into_iter().filter_map(Result::err) {
+            shared.refusing.set(Some(refused));
         }
-        client.set_answer_wait(crate::client::limits::ANSWER_WAIT_MAX);
     }
 }
 
