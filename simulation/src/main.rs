@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use photondb::config::{Config, Given};
 use photondb_simulation::buggify;
 use photondb_simulation::cluster::plan::{self, ClusterPlan};
 use photondb_simulation::cluster::run;
@@ -43,6 +44,9 @@ enum Command {
     Replay {
         /// The seed.
         seed: u64,
+        /// What the nodes log goes to standard error, as `photondb serve --log-level` has it: for example `debug`.
+        #[arg(long)]
+        log: Option<String>,
         #[command(flatten)]
         shape: Shape,
     },
@@ -191,7 +195,10 @@ fn carry_out() -> anyhow::Result<bool> {
             say(summary.to_string().trim_end());
             summary.is_good()
         }
-        Command::Replay { seed, shape } => {
+        Command::Replay { seed, log, shape } => {
+            if let Some(level) = log {
+                start_log(&level)?;
+            }
             let plan = shape.length()?.plan(seed);
             shape.switch_on()?;
             print_plan(&plan);
@@ -250,6 +257,13 @@ fn hunt_all(only: &[String], hunt: &Hunt) -> anyhow::Result<bool> {
 
 fn this_program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("this program's own file")
+}
+
+/// Shows what nodes log; their times are those of the run.
+fn start_log(level: &str) -> anyhow::Result<()> {
+    let mut given = Given::default();
+    given.add("log-level", level)?;
+    Ok(photondb::telemetry::start_log(&Config::resolve(&given)?)?)
 }
 
 fn print_plan(plan: &ClusterPlan) {

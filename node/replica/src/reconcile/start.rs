@@ -29,8 +29,20 @@ impl Replicas {
         shard: &StoredShard,
         member: MemberId,
     ) -> Result<Replica, ReplicaError> {
-        let group_id = GroupId::from(shard.id);
         let set = self.tree_set(table, shard, member)?;
+        let started = self.start_in(set.clone(), table, shard, member).await;
+        // Damage met while the log is re-applied ends the core, which says so in words of its own.
+        started.map_err(|error| set.damage().map_or(error, ReplicaError::Storage))
+    }
+
+    async fn start_in(
+        &self,
+        set: TreeSet,
+        table: &Table,
+        shard: &StoredShard,
+        member: MemberId,
+    ) -> Result<Replica, ReplicaError> {
+        let group_id = GroupId::from(shard.id);
         let state = Arc::new(Shard::open(set)?);
         let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
         let group = match shard.is_founder(member) {
