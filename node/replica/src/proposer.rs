@@ -224,7 +224,8 @@ impl Proposer {
             let overlay = inner.overlay.get(&write.key).filter(|_| !fault_point!("overlay-ignored"));
             let now = overlay.map_or(&found, |in_flight| &in_flight.document);
             let holds = *now == write.expected;
-            let fits = write.effect.as_ref().is_none_or(|effect| inner.pending.has_room(effect));
+            // Behind one for which there is no room nothing is taken: it could be another write of the same document.
+            let fits = !full && write.effect.as_ref().is_none_or(|effect| inner.pending.has_room(effect));
             full |= holds && !fits;
             taken.push(holds && fits);
             if !(holds && fits) {

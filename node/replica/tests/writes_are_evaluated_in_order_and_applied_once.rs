@@ -12,7 +12,7 @@ use photondb_query::table::{
     Access, Conflict, DatumRange, Keys, Order, ReadMode, Table, TableInfo, Transition, Write, WriteOptions, WriteResult,
 };
 use photondb_replica::{Replicas, ShardTable, TableRoutes};
-use photondb_reql::datum::Datum;
+use photondb_reql::datum::{Datum, Object};
 use photondb_reql::eval::stored::{compile_term, encode_function};
 use photondb_reql::eval::{Cx, Func};
 use photondb_reql::term;
@@ -203,6 +203,27 @@ fn a_batch_sees_its_own_earlier_writes() {
         assert!(done(&results[0]).0.is_null());
         assert!(matches!(results[2], WriteResult::Refused { .. }), "the key was taken by the first");
         assert_eq!(count_of(&table, 1), 2);
+    });
+}
+
+#[test]
+fn a_small_write_does_not_overtake_a_large_one_of_its_document() {
+    let parts = parts();
+    let table = parts.handle();
+    let put = |id: u64, text: String| {
+        let document =
+            Datum::Object(Object::from([("id", Datum::Number(id as f64)), ("s", Datum::from(text.as_str()))]));
+        let transition = Transition::Insert { document, conflict: Conflict::Replace };
+        Write { key: Datum::Number(id as f64), transition }
+    };
+    on_fiber(move || {
+        let table = table.open();
+        // The first two are too much for one entry; the third has room beside the first.
+        let writes = vec![put(1, "a".repeat(12 << 20)), put(2, "b".repeat(13 << 20)), put(2, "last".to_owned())];
+        let results = table.write(writes, &WriteOptions::default(), &Cx::pure()).expect("writes");
+        assert!(done(&results[1]).0.is_null(), "it comes first");
+        let left = table.get(&Datum::Number(2.0), ReadMode::Single).expect("reads").expect("is there");
+        assert_eq!(left.field("s").expect("has s"), Datum::from("last"));
     });
 }
 

@@ -85,6 +85,8 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Connection, String
         .timer(TokioTimer::new())
         .keep_alive_interval(PEER_KEEPALIVE_PERIOD)
         .keep_alive_timeout(PEER_KEEPALIVE_TIME_MAX)
+        // A machine without power ends no connection. Who waits to find that until there is a request has lost the request.
+        .keep_alive_while_idle(true)
         .initial_stream_window_size(PEER_WINDOW_BYTES)
         .initial_connection_window_size(PEER_WINDOW_BYTES)
         .handshake(TokioIo::new(stream))
