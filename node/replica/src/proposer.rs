@@ -92,6 +92,8 @@ enum Answer {
     Applied,
     /// It certainly had no effect.
     NotApplied,
+    /// It was not proposed, because this member leads no more.
+    NotLeading,
     /// It was not proposed, because storage has no room for it.
     Refused(StorageError),
     Unknown(String),
@@ -307,7 +309,11 @@ impl Proposer {
             },
             Err(error) if error.is_known_not_proposed() => {
                 photondb_storage::probe!("proposal refused before it entered the log");
-                Answer::NotApplied
+                match error {
+                    // To evaluate it again here would be in vain until somebody leads.
+                    ProposeError::NotLeader { .. } => Answer::NotLeading,
+                    _ => Answer::NotApplied,
+                }
             }
             Err(_) if fault_point!("unknown-taken-for-nothing") => Answer::NotApplied,
             Err(error) => {
@@ -410,12 +416,14 @@ impl Batch {
 }
 
 impl Submitted {
-    /// Waits until everything taken is applied, or is known not to be.
+    /// Waits until everything taken is applied, or is known not to be. Errors: nothing was done, except after
+    /// [`ReplicaError::Unknown`].
     pub async fn settle(self) -> Result<Settled, ReplicaError> {
         let Some(answer) = self.answer else { return Ok(Settled::Applied) };
         match answer.await {
             Ok(Answer::Applied) => Ok(Settled::Applied),
             Ok(Answer::NotApplied) => Ok(Settled::NotApplied),
+            Ok(Answer::NotLeading) => Err(ReplicaError::NotLeading),
             Ok(Answer::Refused(error)) => Err(ReplicaError::Storage(error)),
             Ok(Answer::Unknown(reason)) => Err(ReplicaError::Unknown(reason)),
             Err(_) => Err(ReplicaError::Unknown("the node is shutting down".to_owned())),
