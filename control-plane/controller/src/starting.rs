@@ -248,6 +248,10 @@ impl Inner {
             self.wait_until("it is given another member of the cluster state").await;
         };
         self.parts.groups.erase(failed).await?;
+        self.replicated.forget()?;
+        self.replicated.set_member(member)?;
+        // The number is new, whatever the log has lost.
+        self.parts.groups.begin(member).await?;
         self.watch_as(member).await
     }
 

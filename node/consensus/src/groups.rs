@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use openraft::Config;
+use openraft::vote::RaftVote;
 use parking_lot::Mutex;
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_runtime::clock::Clock;
@@ -23,6 +24,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::ConsensusError;
 use crate::fatal::OnFatal;
+use crate::format;
 use crate::group::Group;
 use crate::limits::SNAPSHOTS_RECEIVED_MAX;
 use crate::options::Options;
@@ -30,6 +32,7 @@ use crate::replicated::Replicated;
 use crate::runtime::{self, Context};
 use crate::service::Service;
 use crate::supervise;
+use crate::types::{LeaderId, Vote};
 
 /// What the groups of a node run on.
 pub struct GroupsParts {
@@ -212,12 +215,28 @@ impl Groups {
         if let Some(group) = running {
             return Err(ConsensusError::AlreadyRunning { group: group.id() });
         }
+        self.write(member, Record::Erased).await
+    }
+
+    /// Notes durably that the member is new: its number was given to this node just now, and nothing has ever been written
+    /// under it. Without that a log that damage may have robbed of whole streams lets no new member begin.
+    pub async fn begin(&self, member: MemberId) -> Result<(), ConsensusError> {
+        if self.shared.wal.state(StreamId(member.0)).is_some() {
+            return Ok(());
+        }
+        // What a member that has never voted starts with.
+        let vote = Vote::from_leader_id(LeaderId { term: 0, voted_for: member }, false);
+        self.write(member, Record::Vote(format::encode_vote(&vote))).await
+    }
+
+    /// Durable on return.
+    async fn write(&self, member: MemberId, record: Record) -> Result<(), ConsensusError> {
         let (done, wait) = oneshot::channel();
         let completion = Box::new(move |result| {
-            // Nobody waits any more; the tombstone stands nevertheless.
+            // Nobody waits any more; the record stands nevertheless.
             let _ = done.send(result);
         });
-        self.shared.wal.submit(StreamId(member.0), vec![Record::Erased], Some(completion));
+        self.shared.wal.submit(StreamId(member.0), vec![record], Some(completion));
         let result = wait.await.expect("the WAL completes everything submitted");
         result.map_err(|source| ConsensusError::Storage { member, source })
     }

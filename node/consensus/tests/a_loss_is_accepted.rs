@@ -171,6 +171,15 @@ fn a_member_that_the_damaged_log_does_not_know_is_not_taken_for_a_new_one() {
     let node = Node::open(&disk, &checkpoints).unwrap();
     let error = block_on(node.start(3)).err().expect("refused");
     assert!(matches!(&error, ConsensusError::Suspect { lost, .. } if lost.contains("has none of them")), "{error}");
+    // One that is new by its number is none that was lost, now and after a restart.
+    block_on(async {
+        node.groups.begin(MemberId(4)).await.unwrap();
+        node.lead(4).await;
+    });
+    node.kill();
+    let node = Node::open(&disk, &checkpoints).unwrap();
+    block_on(node.lead(4));
+    assert!(block_on(node.start(3)).is_err());
     node.wal.accept_lacking_streams(None);
     block_on(node.lead(3));
 }
