@@ -130,7 +130,8 @@ impl Replicated for ReplicatedState {
     }
 
     fn apply(&self, entries: Vec<CommittedEntry>, consensus: Bytes) -> Result<Vec<Bytes>, ApplyError> {
-        let before = self.state();
+        // After `forget` what readers see is another member's.
+        let before = if self.set.meta().is_empty() { Arc::new(ClusterState::at_birth()) } else { self.state() };
         let mut state = Arc::clone(&before);
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -197,5 +198,43 @@ impl Replicated for ReplicatedState {
         self.engine.checkpoint().map_err(ApplyError::new)?;
         self.publish(Arc::new(state));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use photondb_consensus::LogPosition;
+    use photondb_proto::NodeId;
+    use photondb_storage::EngineOptions;
+
+    use super::*;
+
+    fn entry(index: u64, name: &str) -> CommittedEntry {
+        let command = Command::RegisterNode {
+            id: NodeId(u128::from(index)),
+            name: name.to_owned(),
+            tags: BTreeSet::new(),
+            addresses: Vec::new(),
+            boots: 1,
+            incarnation: Default::default(),
+        };
+        CommittedEntry { position: LogPosition { term: Term(1), index }, command: Some(command.encode().into()) }
+    }
+
+    #[test]
+    fn a_member_after_another_begins_with_nothing() {
+        let replicated = ReplicatedState::open(Engine::in_memory(EngineOptions::default())).unwrap();
+        let (first, second) = (entry(1, "a"), entry(2, "b"));
+        replicated.apply(vec![first.clone(), second], Bytes::from_static(b"at 2")).unwrap();
+        let before = replicated.state();
+        replicated.forget().unwrap();
+        assert!(Arc::ptr_eq(&before, &replicated.state()), "readers see the old one until there is a new one");
+        replicated.apply(vec![first], Bytes::from_static(b"at 1")).unwrap();
+        let names: Vec<_> = replicated.state().nodes().map(|node| node.name.clone()).collect();
+        assert_eq!(names, ["a"]);
+        let stored = ReplicatedState::open(replicated.engine.clone()).unwrap();
+        assert_eq!(stored.state().encode(), replicated.state().encode(), "it is stored, too");
     }
 }
