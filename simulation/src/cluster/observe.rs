@@ -101,6 +101,9 @@ impl Observer {
         let mut terms = before.map(|seen| seen.terms).unwrap_or_default();
         let wal = self.living.engine.wal();
         let stream = StreamId(state.member.0);
+        if is_refused(wal, stream, &state) {
+            return None;
+        }
         let first = state.purged.map_or(0, |purged| purged.index + 1);
         terms = terms.split_off(&first);
         let Some((truncated_from, appended)) = changes(wal, stream, &mut terms, first, state.last, is_new) else {
@@ -138,6 +141,14 @@ impl Observer {
         self.seen.insert(state.member, Seen { state, terms, digested });
         Some(observation)
     }
+}
+
+/// Whether the log has refused what the member has just appended, as on a full disk: its core ends of that, and nobody was told
+/// of the entries. What it has applied must be there nevertheless.
+fn is_refused(wal: &Wal, stream: StreamId, state: &GroupState) -> bool {
+    let index = |position: Option<LogPosition>| position.map(|position| position.index);
+    let end = wal.state(stream).and_then(|stream| stream.last_index).max(index(state.purged));
+    end < index(state.last) && end >= index(state.applied)
 }
 
 fn index(position: LogPosition) -> Index {
