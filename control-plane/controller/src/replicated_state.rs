@@ -131,7 +131,8 @@ impl Replicated for ReplicatedState {
 
     fn apply(&self, entries: Vec<CommittedEntry>, consensus: Bytes) -> Result<Vec<Bytes>, ApplyError> {
         // After `forget` what readers see is another member's.
-        let before = if self.set.meta().is_empty() { Arc::new(ClusterState::at_birth()) } else { self.state() };
+        let is_first = self.set.meta().is_empty();
+        let before = if is_first { Arc::new(ClusterState::at_birth()) } else { self.state() };
         let mut state = Arc::clone(&before);
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -153,7 +154,7 @@ impl Replicated for ReplicatedState {
             });
             outcomes.push(Response::encode_outcome(&outcome).into());
         }
-        let changed = !Arc::ptr_eq(&before, &state);
+        let changed = is_first || !Arc::ptr_eq(&before, &state);
         self.store(changed.then_some(&*state), consensus).map_err(ApplyError::new)?;
         if buggify!("controller/checkpoint-after-apply")
             && let Err(error) = self.engine.checkpoint()
@@ -231,6 +232,8 @@ mod tests {
         let before = replicated.state();
         replicated.forget().unwrap();
         assert!(Arc::ptr_eq(&before, &replicated.state()), "readers see the old one until there is a new one");
+        let blank = CommittedEntry { position: LogPosition { term: Term(1), index: 0 }, command: None };
+        replicated.apply(vec![blank], Bytes::from_static(b"at 0")).unwrap();
         replicated.apply(vec![first], Bytes::from_static(b"at 1")).unwrap();
         let names: Vec<_> = replicated.state().nodes().map(|node| node.name.clone()).collect();
         assert_eq!(names, ["a"]);
