@@ -52,6 +52,62 @@ pub const ALL: &[Scenario] = &[
             nodes, so the query waited for nothing, found no member here and said that the table does not exist. A query now \
             asks whoever has the shard, as for a table of which this node has no member.",
     },
+    Scenario {
+        name: "a-start-asks-one-node-after-the-other",
+        seed: 20112,
+        workload: "bank",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "One node of three was gone for good and another one started again. It asked the others one after the other, five \
+            seconds for each that does not answer, and counted only its pauses as patience: nobody served for twelve seconds. \
+            It asks all of them at once now.",
+    },
+    Scenario {
+        name: "damage-met-while-a-log-is-applied-again",
+        seed: 20324,
+        workload: "counter",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "A member met a damaged page while it re-applied its log. The core that ended of it said so in words of its own, so \
+            the member was tried again for ever instead of being replaced. Held too by \
+            `a_member_that_meets_a_damaged_page_is_replaced_and_the_node_goes_on` of the replica.",
+    },
+    Scenario {
+        name: "a-write-overtakes-another-of-its-document",
+        seed: 20370,
+        workload: "random_reql",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "An entry had no room for a write and took the next one, of the same document. Then: a leader that lets another lead \
+            refuses proposals before it says so, and a write was evaluated 32 times in one moment and given up. Held too by \
+            `a_small_write_does_not_overtake_a_large_one_of_its_document` of the replica.",
+    },
+    Scenario {
+        name: "an-idle-connection-to-a-dead-machine",
+        seed: 8095,
+        workload: "random_reql",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "A machine lost its power. Idle connections to it were found dead by the request that needed them, whose answer was \
+            then lost or late, one connection after the other. Then: a node whose log may lack streams was given a new member \
+            of the cluster state's group, which that log doubted, at each start again. Held too by \
+            `a_member_that_the_damaged_log_does_not_know_is_not_taken_for_a_new_one` of consensus.",
+    },
+    Scenario {
+        name: "a-member-after-another-begins-with-nothing",
+        seed: 20144,
+        workload: "register",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "A node was given another member of the cluster state's group without a restart: its disk had forgotten the state, \
+            its memory had not, and the log was applied on top of it. Held too by \
+            `a_member_after_another_begins_with_nothing` of the controller.",
+    },
 ];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.
