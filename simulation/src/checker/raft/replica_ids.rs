@@ -1,7 +1,8 @@
 //! No member's id is used twice: a member that has had anything never comes back with nothing, and none is on two nodes.
 //!
-//! An empty log alone says nothing: entries that were never committed may all be taken back. One that was committed may not,
-//! nor may a term.
+//! An empty log alone says nothing: entries that were never committed may all be taken back, and so may those that others have
+//! committed without a member that does not vote, when its process ends before it has written them. Who votes has confirmed
+//! something; a term is not taken back either.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,9 @@ impl Checker {
     pub fn look(&mut self, seen: &Observation) -> Result<(), Violation> {
         let has_log = seen.last.is_some() || seen.purged.is_some();
         let has_term = seen.term > Term(0) || seen.voted_for.is_some();
-        let now = Known { node: seen.node, had_committed: seen.committed.is_some() && has_log, had_term: has_term };
+        let votes = seen.voters.iter().any(|voters| voters.contains(&seen.member));
+        let had_committed = votes && has_log && seen.committed.is_some();
+        let now = Known { node: seen.node, had_committed, had_term: has_term };
         let known = self.known.entry((seen.group, seen.member)).or_insert(now);
         let what = if known.node != seen.node {
             "is on two nodes"

@@ -236,6 +236,28 @@ fn an_id_used_twice_is_noticed() {
 }
 
 #[test]
+fn who_does_not_vote_may_lose_what_it_had_not_written() {
+    for votes in [false, true] {
+        let mut group = Group::new(1, 3);
+        let mut checker = super::replica_ids::Checker::default();
+        let seen = loop {
+            group.step();
+            let found = group.observe().changed.into_iter().find(|seen| seen.committed.is_some());
+            if let Some(seen) = found {
+                break seen;
+            }
+        };
+        let mut seen = Observation { voted_for: Some(seen.member), ..seen };
+        if !votes {
+            seen.voters = vec![std::collections::BTreeSet::from([MemberId(99)])];
+        }
+        checker.look(&seen).unwrap();
+        let after = Observation { boot: Boot(seen.boot.0 + 1), last: None, committed: None, purged: None, ..seen };
+        assert_eq!(checker.look(&after).is_err(), votes);
+    }
+}
+
+#[test]
 fn an_acknowledged_entry_that_is_lost_is_noticed() {
     for seed in 0..60 {
         let mut group = Group::new(seed, 3);
