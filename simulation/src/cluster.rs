@@ -2,6 +2,8 @@
 //! faults, and checks at each step and at the end.
 
 mod afflict;
+pub mod aim;
+pub mod at_leader;
 mod digest;
 mod disks;
 pub mod ending;

@@ -15,6 +15,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 
 use crate::buggify::Point;
+use crate::cluster::aim::Aim;
 use crate::cluster::plan::ClusterPlan;
 use crate::cluster::rare;
 use crate::shrink;
@@ -51,6 +52,10 @@ pub struct Length {
     pub workload: Option<String>,
     /// How many machines.
     pub machines: Option<usize>,
+    /// What they are brought to again and again, in place of the faults that the seed draws.
+    pub aim: Option<Aim>,
+    /// Points that they have besides those of the seed.
+    pub points_too: Vec<&'static Point>,
     /// Only these faults, by number.
     pub faults: Option<Vec<usize>>,
     /// A deliberate bug that the processes of runs have.
@@ -70,9 +75,13 @@ impl Length {
     /// The run of `seed`.
     pub fn plan(&self, seed: u64) -> ClusterPlan {
         let mut plan = ClusterPlan::draw(seed, self.workload.as_deref(), self.machines, self.duration);
+        if let Some(aim) = self.aim {
+            aim.take(&mut plan);
+        }
         if let Some(kept) = &self.faults {
             plan.faults = kept.iter().filter_map(|number| plan.faults.get(*number).copied()).collect();
         }
+        plan.add_points(&self.points_too);
         if let Some(points) = &self.points {
             plan.points = points.iter().copied().filter(|point| point.fits(plan.workload)).collect();
         }
@@ -86,6 +95,13 @@ impl Length {
         }
         if let Some(machines) = self.machines {
             arguments.extend(["--machines".to_owned(), machines.to_string()]);
+        }
+        if let Some(aim) = self.aim {
+            arguments.extend(["--aim".to_owned(), aim.name().to_owned()]);
+        }
+        if !self.points_too.is_empty() {
+            let list: Vec<&str> = self.points_too.iter().map(|point| point.name).collect();
+            arguments.extend(["--points-too".to_owned(), list.join(",")]);
         }
         if let Some(faults) = &self.faults {
             let list: Vec<String> = faults.iter().map(usize::to_string).collect();

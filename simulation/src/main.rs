@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use photondb::config::{Config, Given};
 use photondb_simulation::buggify;
+use photondb_simulation::cluster::aim::{AIMS, Aim};
 use photondb_simulation::cluster::plan::{self, ClusterPlan};
 use photondb_simulation::cluster::run;
 use photondb_simulation::command::mutants::{self, Hunt};
@@ -108,6 +109,12 @@ struct Shape {
     /// How many machines; the seed draws it when it is not given.
     #[arg(long)]
     machines: Option<usize>,
+    /// What the run is brought to again and again, in place of the faults that the seed draws; see `cluster/aim.rs`.
+    #[arg(long)]
+    aim: Option<String>,
+    /// Of what is rare in the product these happen often, besides those that the seed draws.
+    #[arg(long, value_delimiter = ',')]
+    points_too: Vec<String>,
     /// Only these of the run's faults, by their numbers from zero, separated by commas; `none`: no fault.
     #[arg(long)]
     faults: Option<String>,
@@ -161,10 +168,20 @@ impl Shape {
             Some("all") => Some(buggify::POINTS.iter().collect()),
             Some(list) => Some(list.split(',').map(point).collect::<anyhow::Result<Vec<_>>>()?),
         };
+        let aim = match self.aim.as_deref() {
+            None => None,
+            Some(name) => Some(Aim::named(name).with_context(|| {
+                let known = AIMS.map(|(name, _)| name).join(", ");
+                format!("--aim {name}: there is no such aim; there are {known}")
+            })?),
+        };
+        let points_too = self.points_too.iter().map(|name| point(name)).collect::<anyhow::Result<_>>()?;
         Ok(Length {
             duration: Duration::from_secs(self.seconds),
             workload: self.workload.clone(),
             machines: self.machines,
+            aim,
+            points_too,
             faults,
             mutant: self.mutant.clone(),
             points,
@@ -232,10 +249,7 @@ fn carry_out() -> anyhow::Result<bool> {
 
 /// Whether every bug was found.
 fn hunt_all(only: &[String], hunt: &Hunt) -> anyhow::Result<bool> {
-    let all: Vec<_> = match only.is_empty() {
-        true => mutant::all(),
-        false => mutant::all().into_iter().chain(mutant::OPEN.iter().copied()).collect(),
-    };
+    let all = mutant::all();
     if only.iter().any(|name| name == "list") {
         all.iter().for_each(|mutant| println!("{}: {}", mutant.name, mutant.what));
         return Ok(true);

@@ -4,6 +4,8 @@
 
 use photondb_storage::fault;
 
+use crate::cluster::aim::Aim;
+
 /// A deliberate bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mutant {
@@ -11,18 +13,49 @@ pub struct Mutant {
     pub name: &'static str,
     /// What is wrong while it is on.
     pub what: &'static str,
-    /// Where it is looked for first: what clients do. `None`: whatever the seed draws.
+    /// Where it is looked for first.
+    pub hint: Hint,
+}
+
+/// Of which runs a bug is looked for first; what it leaves out is whatever the seed draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// What clients do.
     pub workload: Option<&'static str>,
+    /// How many machines.
+    pub machines: Option<usize>,
+    /// What the run is brought to.
+    pub aim: Option<Aim>,
+    /// Points that it has besides others.
+    pub points: &'static [&'static str],
 }
 
 const fn mutant(name: &'static str, workload: Option<&'static str>, what: &'static str) -> Mutant {
-    Mutant { name, what, workload }
+    Mutant { name, what, hint: Hint { workload, machines: None, aim: None, points: &[] } }
+}
+
+impl Mutant {
+    const fn on(self, machines: usize) -> Mutant {
+        Mutant { hint: Hint { machines: Some(machines), ..self.hint }, ..self }
+    }
+
+    const fn aimed(self, aim: Aim) -> Mutant {
+        Mutant { hint: Hint { aim: Some(aim), ..self.hint }, ..self }
+    }
+
+    const fn with(self, points: &'static [&'static str]) -> Mutant {
+        Mutant { hint: Hint { points, ..self.hint }, ..self }
+    }
 }
 
 /// Every one that runs of clusters find.
 pub const MUTANTS: &[Mutant] = &[
     // The log.
-    mutant("moved-not-replayed", None, "recovery passes over what was moved forward"),
+    mutant("moved-not-replayed", None, "recovery passes over what was moved forward").aimed(Aim::KilledOften).with(&[
+        "storage/log-rolled-early",
+        "storage/log-reclaimed-early",
+        "storage/checkpoint-early",
+    ]),
     // Consensus.
     mutant("vote-not-synced", None, "a vote is given before it is durable"),
     mutant("append-acknowledged-early", None, "entries count as durable before they are synced"),
@@ -30,11 +63,22 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("conflict-taken-for-match", None, "a leader takes a conflict for a match"),
     mutant("leader-restored", None, "a leader that was restarted leads on without an election"),
     mutant("led-before-applied", None, "a leader serves before it has applied everything of earlier terms"),
+    mutant("part-taken-at-once", None, "a restarted member votes although its last life promised not to")
+        .on(5)
+        .aimed(Aim::PromisesForgotten),
+    mutant("lease-from-answer", None, "a lease counts from when the answer came, not from when the beat was sent")
+        .aimed(Aim::AnswersLate),
     mutant("lease-too-long", None, "a lease is longer than the promise it rests on"),
     mutant("lease-kept-at-transfer", None, "a leader keeps its lease while it hands over"),
     mutant("quorum-not-asked", Some("register"), "a read index is given without asking the others"),
     mutant("purged-past-checkpoint", None, "the log is purged up to what is applied, not to what a checkpoint holds"),
     // The shard.
+    mutant(
+        "snapshot-switched-early",
+        Some("reconfigure"),
+        "a snapshot takes the shard's place with a part of its rows",
+    )
+    .with(&["consensus/purged-though-needed", "storage/checkpoint-early"]),
     mutant("index-not-maintained", Some("index_moves"), "an index keeps what it had when a document is replaced"),
     mutant("index-used-unbuilt", Some("index_moves"), "queries are answered by an index that is not built"),
     mutant("position-stored-late", Some("feed_replay"), "a commit stores the position of the one before"),
@@ -44,13 +88,29 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("overlay-ignored", Some("counter"), "a write does not see those in flight"),
     mutant("acknowledged-when-proposed", None, "a write is acknowledged before it is committed"),
     mutant("skipped-taken-for-applied", Some("counter"), "an entry that was skipped is acknowledged"),
+    mutant(
+        "unknown-taken-for-nothing",
+        Some("counter"),
+        "a write is evaluated again when its leader is no more, though another may commit it",
+    )
+    .aimed(Aim::AnswersLate),
     mutant("unknown-sent-again", Some("counter"), "a request of unknown fate is sent again"),
     mutant("request-taken-twice", Some("counter"), "a request that comes twice is carried out twice"),
+    mutant("read-without-lease", Some("register"), "a leader answers reads without a lease").aimed(Aim::LeadersSevered),
+    mutant("term-not-noted", Some("register"), "a read takes the state before it asks whether its member leads")
+        .aimed(Aim::LeadersSevered),
     mutant("read-anywhere", Some("register"), "whoever is asked answers, whether or not it leads"),
+    mutant("feed-tells-again", Some("feed_replay"), "a feed tells again what it has told")
+        .on(7)
+        .with(&["replica/feed-broken-off"]),
     mutant("feed-resumed-late", Some("feed_replay"), "a feed goes on one position too late"),
     mutant("feed-without-position", Some("feed_replay"), "a feed forgets of which position its initial content is"),
     mutant("leaving-member-dropped", Some("reconfigure"), "a member is dropped before its group is without it"),
     // The control plane.
+    mutant("older-directory-taken", None, "a directory that was set back goes on as the node it was")
+        .aimed(Aim::DisksSetBack),
+    mutant("call-carried-out-twice", Some("churn"), "a command that comes twice is proposed twice")
+        .aimed(Aim::MessagesDoubled),
     mutant(
         "ddl-acknowledged-by-one",
         Some("churn"),
@@ -61,23 +121,6 @@ pub const MUTANTS: &[Mutant] = &[
 
 /// Those of storage's own that runs of clusters find too; `tests/storage` finds all.
 pub const OF_STORAGE: &[&str] = &["skip-one-sync", "wrong-count", "free-too-early"];
-
-/// Those that no run has shown yet: a hundred seeds or fewer were tried for each. `README.md` has them under "Not simulated yet".
-pub const OPEN: &[Mutant] = &[
-    mutant("part-taken-at-once", None, "a restarted member votes although its last life promised not to"),
-    mutant("lease-from-answer", None, "a lease counts from when the answer came, not from when the beat was sent"),
-    mutant("tombstone-forgotten", Some("reconfigure"), "a member that was erased may come back"),
-    mutant(
-        "snapshot-switched-early",
-        Some("reconfigure"),
-        "a snapshot takes the shard's place with a part of its rows",
-    ),
-    mutant("unknown-taken-for-nothing", Some("counter"), "a write of unknown fate is evaluated again"),
-    mutant("read-without-lease", Some("register"), "a leader answers reads without a lease"),
-    mutant("lease-not-asked-again", Some("register"), "after the state is taken nobody asks whether the lease holds"),
-    mutant("feed-tells-again", Some("feed_replay"), "a feed tells again what it has told"),
-    mutant("call-carried-out-twice", Some("churn"), "a command that comes twice is proposed twice"),
-];
 
 /// All that are found.
 pub fn all() -> Vec<Mutant> {
@@ -90,7 +133,7 @@ pub fn all() -> Vec<Mutant> {
 
 /// The one of this name.
 pub fn named(name: &str) -> Option<Mutant> {
-    all().into_iter().chain(OPEN.iter().copied()).find(|mutant| mutant.name == name)
+    all().into_iter().find(|mutant| mutant.name == name)
 }
 
 /// Whether this process has the bug from here on.

@@ -33,6 +33,8 @@ pub struct Manners {
     pub lost_one_of: u64,
     /// One of so many arrives twice; 0: none.
     pub doubled_one_of: u64,
+    /// The second of a doubled one takes so many times as long as the first.
+    pub second_after: u32,
     /// One of so many takes a hundred times as long; 0: none.
     pub late_one_of: u64,
 }
@@ -181,10 +183,11 @@ impl Office {
         Some(Duration::from_micros(micros))
     }
 
-    fn is_doubled(&mut self) -> bool {
+    /// How many times as long the second of a message takes, if there is one.
+    fn doubled(&mut self) -> Option<u32> {
         let doubled = self.manners.doubled_one_of > 0 && self.random.once_in(self.manners.doubled_one_of);
         self.doubled += u64::from(doubled);
-        doubled
+        doubled.then_some(self.manners.second_after)
     }
 }
 
@@ -231,9 +234,10 @@ impl Letters {
         let (place, inbox, delay) = self.way_to(to, &body)?;
         let Some(delay) = delay else { return std::future::pending().await };
         let (answer, answered) = oneshot::channel();
-        if self.post.0.lock().is_doubled() {
+        let second_after = self.post.0.lock().doubled();
+        if let Some(times) = second_after {
             let (body, content) = (body.clone(), Content::Request(None));
-            let _ = inbox.parcels.send(Parcel { delay: delay * 3, from, service, body, content });
+            let _ = inbox.parcels.send(Parcel { delay: delay * times, from, service, body, content });
         }
         let content = Content::Request(Some(answer));
         inbox.parcels.send(Parcel { delay, from, service, body, content }).map_err(|_| nobody())?;

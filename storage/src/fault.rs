@@ -20,11 +20,12 @@ pub struct Mutant {
 }
 
 /// Every deliberate bug of this crate.
-pub const MUTANTS: [Mutant; 10] = [
+pub const MUTANTS: [Mutant; 11] = [
     Mutant { name: "skip-one-sync", what: "the log acknowledges a group that it has not synced" },
     Mutant { name: "superblock-before-data", what: "the superblock is published before the pages it names are synced" },
     Mutant { name: "free-too-early", what: "a slot is given out while a superblock still needs it" },
     Mutant { name: "replay-truncated", what: "recovery brings back entries that were truncated" },
+    Mutant { name: "tombstone-forgotten", what: "recovery forgets that a stream was erased" },
     Mutant { name: "swallow-eio", what: "a failed sync of the log is taken for a good one" },
     Mutant { name: "cut-at-rot", what: "rot in the middle of the log is taken for a torn tail" },
     Mutant { name: "wrong-count", what: "a split counts one entry too many below the new node" },

@@ -14,7 +14,7 @@ use photondb_consensus::{ConsensusError, Group, Replicated, members_on_disk};
 use photondb_proto::{GroupId, MemberId, NodeId, v1};
 use photondb_runtime::peers::Peer;
 use photondb_storage::Opening;
-use photondb_storage::fault::buggify;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::StreamId;
 
 use crate::beating;
@@ -180,6 +180,9 @@ impl Inner {
     /// Whether an opening of this node that others know is none that this directory has seen: then another directory is the
     /// newest one. Counters alone do not tell: an older directory that is opened often enough has counted as far.
     fn is_another_s(&self, known: &v1::OtherOpening) -> bool {
+        if fault_point!("older-directory-taken") {
+            return false;
+        }
         let openings = self.parts.engine.openings();
         let is_ours = |opening: &Opening| (opening.boot, opening.number) == (known.boots, known.incarnation);
         // Who lags behind may name an opening that is forgotten here.

@@ -287,8 +287,12 @@ impl Proposer {
             let command = encode_write(&fence, batch.effects.iter(), batch.bytes);
             let outcome = self.group.propose(term, command);
             let me = self.me.upgrade().expect("called through an Arc of it");
+            let given_up = fault_point!("unknown-taken-for-nothing").then(|| self.group.clone());
             self.executor.spawn(async move {
-                let outcome = outcome.await;
+                let outcome = match given_up {
+                    Some(group) => unless_deposed(&group, term, outcome).await,
+                    None => outcome.await,
+                };
                 drop(admission);
                 me.answered(batch, outcome);
             });
@@ -315,7 +319,6 @@ impl Proposer {
                     _ => Answer::NotApplied,
                 }
             }
-            Err(_) if fault_point!("unknown-taken-for-nothing") => Answer::NotApplied,
             Err(error) => {
                 photondb_storage::probe!("fate of an entry unknown to its proposer");
                 Answer::Unknown(error.to_string())
@@ -377,6 +380,22 @@ impl Proposer {
         match inner.newest(key).filter(|_| !fault_point!("overlay-ignored")) {
             Some(document) => Ok(document),
             None => Ok(self.shard.get(key)?),
+        }
+    }
+}
+
+/// A deliberate bug: an entry counts as not proposed once its term is over here, though whoever leads next may commit it.
+async fn unless_deposed(
+    group: &Group,
+    term: Term,
+    outcome: impl Future<Output = Result<Bytes, ProposeError>>,
+) -> Result<Bytes, ProposeError> {
+    let mut led = group.watch_led();
+    tokio::select! {
+        biased;
+        outcome = outcome => outcome,
+        _ = led.wait_for(|_| group.led() != Some(term)) => {
+            Err(ProposeError::NotLeader { asked: term, led: None, leader: None })
         }
     }
 }

@@ -133,13 +133,15 @@ impl ShardTable {
 
 /// Without a snapshot, which a single document does not need.
 fn get_here(replica: &Replica, key: &Bytes, mode: ReadMode) -> ReplicaResult<Option<Datum>> {
+    if fault_point!("term-not-noted") {
+        let document = replica.shard.get(key)?;
+        fiber::wait(task::sleep(READ_TIME_MAX / 4));
+        replica.answers_in().ok_or(ReplicaError::NotLeading)?;
+        return Ok(document.as_ref().map(decode_datum).transpose()?);
+    }
     let term = replica.answers_in();
     if term.is_none() && mode != ReadMode::Outdated {
         return Err(ReplicaError::NotLeading);
-    }
-    if fault_point!("lease-not-asked-again") {
-        fiber::wait(task::sleep(READ_TIME_MAX / 4));
-        return Ok(replica.shard.get(key)?.as_ref().map(decode_datum).transpose()?);
     }
     let document = replica.shard.get(key)?;
     if replica.answers_in() != term && mode != ReadMode::Outdated {

@@ -96,6 +96,11 @@ impl Afflictions {
         self.rotting.retain(|rotting| rotting.at != at);
     }
 
+    /// Where the node was seen.
+    pub fn place_of(&self, node: NodeId) -> Option<Place> {
+        self.ward.place_of(node)
+    }
+
     /// Whether the offline check of the disk may find something.
     pub fn is_rotten(&self, at: Place) -> bool {
         self.machines[at].is_rotten
@@ -127,6 +132,8 @@ impl Cluster<'_> {
             }
             Harm::LostWrite { at, draw } => self.lose_write(at, draw),
             Harm::FailedCall { at, call, after } => self.fail_call(at, call, after),
+            Harm::AtLeader(what) => self.strike_leader(what, lasts),
+            Harm::HearsLate { .. } => self.let_hear_late(harm, until),
             Harm::When { event, then } => {
                 self.afflictions.armed.push((event, then, lasts));
                 true
@@ -157,7 +164,7 @@ impl Cluster<'_> {
         begun.filter_map(|engine| state_on_disk(engine).ok()).map(|state| ClusterState::clone(&state)).collect()
     }
 
-    fn look_at_members(&mut self) {
+    pub(super) fn look_at_members(&mut self) {
         for at in 0..self.machines.len() {
             if let Some(observer) = self.observers[at].as_ref().filter(|_| self.power[at] == Power::On) {
                 self.afflictions.ward.look(at, observer.living());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use photondb_storage::disk::simulated::Fault as DiskFault;
 
+use super::at_leader::AtLeader;
 use super::event::Event;
 use super::fault::{Fault, Place, Timed};
 use crate::random::Random;
@@ -30,6 +31,10 @@ pub enum Harm {
     LostWrite { at: Place, draw: u64 },
     /// A call fails, so many calls of its kind from now.
     FailedCall { at: Place, call: Call, after: u64 },
+    /// Strikes at the machine where the newest group is led.
+    AtLeader(AtLeader),
+    /// What is sent to the machine takes so many milliseconds more, where nodes speak by messages.
+    HearsLate { at: Place, millis: u64 },
     /// What follows in `then` strikes when that happens the next time, at the machine where it happens.
     When { event: Event, then: Struck },
 }
@@ -103,6 +108,8 @@ impl Harm {
             Harm::RotInPages { .. } => "rot in pages",
             Harm::LostWrite { .. } => "write of a page lost",
             Harm::FailedCall { .. } => "call to the disk failed",
+            Harm::AtLeader(_) => "leader struck",
+            Harm::HearsLate { .. } => "machine hears late",
             Harm::When { .. } => "fault armed",
         }
     }

@@ -132,6 +132,15 @@ impl ClusterPlan {
     }
 }
 
+impl ClusterPlan {
+    /// The run has these points too.
+    pub fn add_points(&mut self, points: &[&'static Point]) {
+        let added = points.iter().filter(|point| point.fits(self.workload) && !self.points.contains(point));
+        let added: Vec<_> = added.copied().collect();
+        self.points.extend(added);
+    }
+}
+
 impl Transport {
     fn draw(random: &mut Random) -> Transport {
         if random.once_in(2) {
@@ -143,6 +152,7 @@ impl Transport {
             micros_max: micros_min + random.pick(&[100, 2_000, 40_000]),
             lost_one_of: random.pick(&[0, 20, 200]),
             doubled_one_of: random.pick(&[0, 10, 100]),
+            second_after: 3,
             late_one_of: random.pick(&[0, 50]),
         })
     }

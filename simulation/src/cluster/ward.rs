@@ -40,6 +40,11 @@ impl Ward {
         living.groups.list().iter().for_each(|group| self.look_at(group));
     }
 
+    /// Where the node lives.
+    pub fn place_of(&self, node: NodeId) -> Option<Place> {
+        self.nodes.get(&node).copied()
+    }
+
     /// Looks at what one member knows of its group.
     pub fn look_at(&mut self, group: &Group) {
         let memberships = self.groups.entry(group.id()).or_default();

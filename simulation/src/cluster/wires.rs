@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use turmoil::Sim;
 
 use super::fault::Fault;
+use super::harm::Harm;
 use crate::peers::{Post, Way};
 
 /// What passes on a link between two hosts, the first of which has the lower number.
@@ -17,6 +18,10 @@ struct Link {
     cut_back: bool,
     /// It waits.
     held: bool,
+    /// It takes so many milliseconds more from the first to the second.
+    late_there: u64,
+    /// From the second to the first.
+    late_back: u64,
 }
 
 /// All links. Hosts are numbered: machines by their places, then clients.
@@ -57,8 +62,16 @@ impl Wires {
                     *link = wanted;
                     if let Some(post) = self.post.as_ref().filter(|_| other < self.machines) {
                         // What waits in a connection is lost where there is none.
-                        post.set_way(one, other, Way { cut: wanted.cut_there || wanted.held, ..Way::default() });
-                        post.set_way(other, one, Way { cut: wanted.cut_back || wanted.held, ..Way::default() });
+                        post.set_way(
+                            one,
+                            other,
+                            Way { cut: wanted.cut_there || wanted.held, slower_by: wanted.late_there * 1_000 },
+                        );
+                        post.set_way(
+                            other,
+                            one,
+                            Way { cut: wanted.cut_back || wanted.held, slower_by: wanted.late_back * 1_000 },
+                        );
                     }
                 }
             }
@@ -81,6 +94,10 @@ impl Link {
                 self.cut_back |= (from, to) == (other, one);
             }
             Fault::Hold { between } => self.held |= joins(between),
+            Fault::Harm(Harm::HearsLate { at, millis }) => {
+                self.late_there += if at == other { millis } else { 0 };
+                self.late_back += if at == one { millis } else { 0 };
+            }
             _ => {}
         }
         self

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::{Length, one};
+use crate::buggify;
 use crate::mutant::Mutant;
 
 /// Characters of what noticed a bug.
@@ -24,7 +25,7 @@ pub struct Hunt {
     pub seeds_max: u64,
     /// Processes at once.
     pub jobs: usize,
-    /// Whether clients do what the seed draws, wherever the bug would be looked for first.
+    /// Whether everything is left to the seed, wherever the bug would be looked for first.
     pub unpinned: bool,
     /// What of runs is not left to their seeds.
     pub length: Length,
@@ -100,8 +101,18 @@ pub fn hunt(hunt: &Hunt, mutant: &Mutant) -> anyhow::Result<Hunted> {
 
 impl Hunt {
     fn length_for(&self, mutant: &Mutant) -> Length {
-        let hint = mutant.workload.filter(|_| !self.unpinned).map(str::to_owned);
-        Length { workload: self.length.workload.clone().or(hint), ..self.length.clone() }
+        if self.unpinned {
+            return self.length.clone();
+        }
+        let hint = &mutant.hint;
+        let points = hint.points.iter().map(|name| buggify::named(name).expect("hints name points that there are"));
+        Length {
+            workload: self.length.workload.clone().or(hint.workload.map(str::to_owned)),
+            machines: self.length.machines.or(hint.machines),
+            aim: self.length.aim.or(hint.aim),
+            points_too: self.length.points_too.iter().copied().chain(points).collect(),
+            ..self.length.clone()
+        }
     }
 }
 

@@ -97,8 +97,14 @@ mod tests {
         })
     }
 
-    const SLOW: Manners =
-        Manners { micros_min: 10_000, micros_max: 40_000, lost_one_of: 0, doubled_one_of: 0, late_one_of: 0 };
+    const SLOW: Manners = Manners {
+        micros_min: 10_000,
+        micros_max: 40_000,
+        lost_one_of: 0,
+        doubled_one_of: 0,
+        second_after: 3,
+        late_one_of: 0,
+    };
 
     #[test]
     fn messages_of_an_exchange_keep_their_order_and_are_on_their_way_together() {
