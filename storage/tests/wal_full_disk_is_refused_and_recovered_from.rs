@@ -13,7 +13,7 @@ use bytes::Bytes;
 use model::{Model, Random, full, open, seed};
 use photondb_storage::StorageError;
 use photondb_storage::disk::simulated::SimulatedDisk;
-use photondb_storage::wal::{Purpose, Record, StreamId, Wal};
+use photondb_storage::wal::{Lsn, Purpose, Record, StreamId, Wal, WalOptions};
 
 const STREAM: StreamId = StreamId(1);
 /// As `open` makes them.
@@ -337,4 +337,27 @@ fn what_was_admitted_is_never_refused() {
     }
     println!("{accepted} accepted, {refused} refused");
     assert!(refused > 100 && accepted > 1000, "{accepted} {refused}");
+}
+
+#[test]
+fn a_log_at_rest_that_refuses_writes_notices_that_there_is_space() {
+    let disk = SimulatedDisk::new(9);
+    let options = WalOptions { segment_bytes: 256 << 10, first_segment_bytes: 256 << 10, ..WalOptions::default() };
+    let (wal, _) = Wal::open(Arc::new(disk.clone()), options, Lsn::ZERO, 0).unwrap();
+    let woken = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = woken.clone();
+    wal.set_waker(Box::new(move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }));
+    disk.set_capacity(disk.used_bytes());
+    // More than the active segment has room for, though little of it is used.
+    let held: Vec<_> = std::iter::from_fn(|| wal.admit(30_000, Purpose::Write).ok()).collect();
+    assert!(held.len() > 2 && wal.is_short());
+    assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), 1, "somebody has to look again");
+    drop(held);
+    assert!(wal.admit(100, Purpose::Write).unwrap_err().is_full());
+    assert!(wal.prepare().unwrap_err().is_full() && wal.is_short());
+    disk.set_capacity(u64::MAX);
+    wal.prepare().unwrap();
+    assert!(!wal.is_short() && wal.admit(100, Purpose::Write).is_ok());
 }

@@ -108,6 +108,17 @@ pub const ALL: &[Scenario] = &[
             its memory had not, and the log was applied on top of it. Held too by \
             `a_member_after_another_begins_with_nothing` of the controller.",
     },
+    Scenario {
+        name: "a-full-log-that-nobody-looks-at-again",
+        seed: 8074,
+        workload: "reconfigure",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "A disk was full, and had space again. The log's thread was at rest, and what was refused did not wake it: writes were \
+            refused until the next checkpoint, half a minute later. Held too by \
+            `a_log_at_rest_that_refuses_writes_notices_that_there_is_space` of storage.",
+    },
 ];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.

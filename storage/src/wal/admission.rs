@@ -99,8 +99,11 @@ impl Wal {
         self.admissions.short.load(Ordering::Acquire)
     }
 
+    /// Wakes the log's thread when there is no space any more: while writes are refused, nothing else has it look again.
     pub(super) fn set_short(&self, short: bool) {
-        self.admissions.short.store(short, Ordering::Release);
+        if !self.admissions.short.swap(short, Ordering::AcqRel) && short {
+            self.wake();
+        }
     }
 
     pub(super) fn note_room(&self, writer: &Writer) {

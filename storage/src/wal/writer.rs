@@ -232,12 +232,14 @@ impl Wal {
         Ok(())
     }
 
-    /// Makes the next segment ready, so that no step has to. May be called from any thread, at leisure.
+    /// Makes the next segment ready, so that no step has to, and tries again while there was no space for it. May be called from
+    /// any thread, at leisure.
     pub fn prepare(&self) -> Result<(), StorageError> {
         let (active, spare) = {
             let writer = self.writer.lock();
-            // Until the active segment is half full nothing is gained, and a small node stays small.
-            if writer.room() > writer.active.header.length / 2 {
+            // Until the active segment is half full nothing is gained, and a small node stays small; but who refuses writes
+            // must notice when there is space again.
+            if writer.room() > writer.active.header.length / 2 && !self.is_short() {
                 return Ok(());
             }
             (Arc::clone(&writer.active), Arc::clone(&writer.spare))

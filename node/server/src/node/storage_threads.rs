@@ -70,6 +70,11 @@ pub(super) fn start_log_writer(threads: &dyn Threads, engine: &Engine, fatal: On
                 idle = Idle::No;
                 return Step::Again;
             }
+            // Refused writes wake nobody: this thread alone notices that there is space again, or makes do with less.
+            Ok(false) if wal.is_short() => {
+                let tried = wal.prepare().or_else(|error| if error.is_full() { wal.shrink() } else { Err(error) });
+                tried.map(|()| Step::After(STORAGE_LOOK_PERIOD))
+            }
             // The log's own housekeeping waits until the queue has been empty for a while: a client that sends one
             // write after the other must not find the thread busy with it.
             Ok(false) if idle == Idle::No => {
