@@ -1,5 +1,5 @@
-//! A run of a cluster: whole nodes on simulated machines, stepped by turmoil on one thread and on virtual time, with clients,
-//! faults, and checks at each step and at the end.
+//! A run of a cluster: whole nodes on simulated machines, on one thread and on virtual time, with clients, faults,
+//! and checks at each step and at the end.
 
 mod afflict;
 pub mod aim;
@@ -23,18 +23,17 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use photondb_storage::disk::simulated::Latency;
 use photondb_storage::fault::probe::take_reached;
-use turmoil::{Builder, Sim};
 
 use crate::buggify::Dice;
 use crate::checker::raft::RaftCheckers;
 use crate::checker::storage_verifies;
 use crate::client::{Micros, NodeIndex};
+use crate::hosts::{self, Hosts};
 use crate::judge::Judge;
-use crate::library_clock::standing_at;
 use crate::machine::{CLUSTER_PORT, End, Machine};
 use crate::network::SimulatedNet;
 use crate::observation::{Role, Snapshot};
@@ -49,9 +48,6 @@ use plan::{ClusterPlan, Transport};
 use rare::Rare;
 use wires::Wires;
 
-/// How long one step of virtual time is.
-const TICK: Duration = Duration::from_millis(1);
-
 /// How long a process that ended by itself stays down before it is started again.
 const RESTART_DELAY: Duration = Duration::from_millis(500);
 
@@ -59,8 +55,8 @@ const RESTART_DELAY: Duration = Duration::from_millis(500);
 const STIRRED: Duration = Duration::from_millis(500);
 
 /// The machines, the network, and what is going wrong.
-pub struct Cluster<'a> {
-    sim: Sim<'a>,
+pub struct Cluster {
+    hosts: Hosts,
     machines: Vec<Machine>,
     /// The connections of clients to each machine.
     drivers: Vec<SimulatedNet>,
@@ -119,9 +115,9 @@ fn clients_of(machine: &Machine, plan: &ClusterPlan, trace: &Trace) -> Simulated
     SimulatedNet::new(&format!("client of {}", machine.name()), plan.write_bytes_max, trace.clone())
 }
 
-impl<'a> Cluster<'a> {
+impl Cluster {
     /// All machines started, with empty disks.
-    pub fn new(plan: &ClusterPlan, print: bool) -> Cluster<'a> {
+    pub fn new(plan: &ClusterPlan, print: bool) -> Cluster {
         // Another run of this process may have left some.
         drop(take_reached());
         // The clock of the metrics is calibrated once, and waits for real time to pass.
@@ -130,17 +126,8 @@ impl<'a> Cluster<'a> {
         let now = Arc::new(AtomicU64::new(0));
         let stepped = now.clone();
         let between_steps = move || Duration::from_micros(stepped.load(Ordering::Relaxed));
-        let trace = Trace::new(move || turmoil::sim_elapsed().unwrap_or_else(&between_steps), print);
-        let mut sim = Builder::new()
-            .rng_seed(random.bits())
-            .epoch(SystemTime::UNIX_EPOCH)
-            .tick_duration(TICK)
-            .enable_random_order()
-            .min_message_latency(Duration::from_millis(*plan.latency_ms.start()))
-            .max_message_latency(Duration::from_millis(*plan.latency_ms.end()))
-            .simulation_duration(Duration::MAX)
-            .tcp_capacity(1 << 12)
-            .build();
+        let trace = Trace::new(move || hosts::elapsed().unwrap_or_else(&between_steps), print);
+        let mut hosts = Hosts::new(random.bits(), &plan.latency_ms);
         let post = match plan.transport {
             Transport::Connections => None,
             Transport::Messages(manners) => Some(Post::new(random.fork(), manners, trace.clone())),
@@ -159,15 +146,8 @@ impl<'a> Cluster<'a> {
             if print {
                 machine.disk().trace_calls();
             }
-            machine.begin(Duration::ZERO);
-            let kernel = machine.kernel();
-            sim.host(places[place], move || {
-                let kernel = kernel.clone();
-                async move {
-                    kernel.carry().await;
-                    Ok(())
-                }
-            });
+            let (seed, life) = machine.process();
+            hosts.add(places[place], machine.home(), seed, life);
             machines.push(machine);
         }
         let mut faults = plan.faults.clone();
@@ -175,7 +155,7 @@ impl<'a> Cluster<'a> {
         let dice = Dice::new(plan.seed, &plan.points);
         dice.install();
         Cluster {
-            sim,
+            hosts,
             power: vec![Power::On; machines.len()],
             drivers: machines.iter().map(|machine| clients_of(machine, plan, &trace)).collect(),
             machines,
@@ -205,10 +185,7 @@ impl<'a> Cluster<'a> {
     pub fn add_client(&mut self, client: impl Future<Output = ()> + 'static) {
         let address = client_address(self.wires.clients());
         self.wires.add_client(address);
-        self.sim.client(address, async move {
-            client.await;
-            Ok(())
-        });
+        self.hosts.add_client(address, client);
     }
 
     /// What clients connect to each machine by.
@@ -238,7 +215,7 @@ impl<'a> Cluster<'a> {
 
     /// A step of virtual time: faults begin and end, then everybody runs. Gives whether every client is done.
     pub fn step(&mut self) -> bool {
-        let _standing = standing_at(self.now());
+        let _standing = hosts::standing_at(self.now());
         self.end_faults(false);
         if let Some(from) = self.faults_from {
             while self.faults.last().is_some_and(|next| from + next.at <= self.now()) {
@@ -250,30 +227,17 @@ impl<'a> Cluster<'a> {
         self.look_at_processes();
         self.dice.stir(self.now() < self.stirred_until);
         self.dice.wake(!self.is_healed);
-        self.run_processes();
-        let done = self.sim.step().unwrap_or_else(|error| {
-            self.judge.accuse("nothing panics", error.to_string());
+        let done = self.hosts.step(&mut self.order).unwrap_or_else(|said| {
+            self.judge.accuse("nothing panics", said);
             true
         });
         self.dice.wake(false);
-        let elapsed = u64::try_from(self.sim.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let elapsed = u64::try_from(self.hosts.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.now.store(elapsed, Ordering::Relaxed);
         self.trace_disks();
         self.observe();
         self.rot();
         done
-    }
-
-    /// Every process runs to the end of the step, in an order that is another one each time.
-    fn run_processes(&mut self) {
-        let until = self.now() + TICK;
-        let count = self.machines.len();
-        let first = self.order.below(count as u64) as usize;
-        let backward = self.order.once_in(2);
-        for number in 0..count {
-            let number = if backward { count - 1 - number } else { number };
-            self.machines[(first + number) % count].run_until(until);
-        }
     }
 
     /// Nothing goes wrong until [`Cluster::release_faults`], if `hold`.
@@ -407,8 +371,8 @@ impl<'a> Cluster<'a> {
                 self.lasting.push((until, Fault::Sever { at }));
                 self.wire();
             }
-            Fault::Slow { between: (one, other), millis } => {
-                self.sim.set_link_max_message_latency(address(one), address(other), Duration::from_millis(millis));
+            Fault::Slow { between, millis } => {
+                self.slow(between, Duration::from_millis(millis));
                 self.lasting.push((until, fault));
             }
             Fault::SlowDisk { at, factor } => {
@@ -442,14 +406,11 @@ impl<'a> Cluster<'a> {
         for (_, fault) in &over {
             self.trace.event(format_args!("over: {fault:?}"));
             match *fault {
-                Fault::Slow { between: (one, other), .. } => {
-                    let whole = self.latency_max;
-                    self.sim.set_link_max_message_latency(address(one), address(other), whole);
-                }
+                Fault::Slow { between, .. } => self.slow(between, self.latency_max),
                 Fault::SlowDisk { at, .. } => self.machines[at].disk().set_latency(self.machines[at].plan().disk),
                 Fault::FullDisk { at, .. } => self.machines[at].disk().set_capacity(u64::MAX),
                 Fault::Isolate { at } => self.notice_loss(at),
-                Fault::Harm(Harm::Pause { at }) => self.machines[at].wake(self.now()),
+                Fault::Harm(Harm::Pause { at }) => self.hosts.wake(address(at)),
                 _ => {}
             }
         }
@@ -467,7 +428,15 @@ impl<'a> Cluster<'a> {
             _ => None,
         };
         let dead = self.power.iter().enumerate().filter_map(silent);
-        self.wires.apply(faults.chain(dead).collect::<Vec<_>>().as_slice(), &self.sim);
+        self.wires.apply(faults.chain(dead).collect::<Vec<_>>().as_slice(), &self.hosts);
+    }
+
+    /// What is sent between the two takes so long at most.
+    fn slow(&mut self, between: (Place, Place), latency_max: Duration) {
+        self.hosts.set_latency_max(address(between.0), address(between.1), latency_max);
+        if !hosts::SLOWS_LINKS {
+            self.wires.slow(between, latency_max.saturating_sub(self.latency_max));
+        }
     }
 
     /// What was sent to the machine is lost and not sent again, so that connections of clients to it would wait for ever.
@@ -479,8 +448,7 @@ impl<'a> Cluster<'a> {
     fn kill(&mut self, at: Place, until: Duration) {
         self.forget_process(at);
         self.machines[at].disk().kill();
-        self.machines[at].end();
-        self.sim.crash(address(at));
+        self.hosts.end(address(at));
         self.power[at] = Power::OffUntil { until, silent: false };
     }
 
@@ -495,8 +463,7 @@ impl<'a> Cluster<'a> {
         } else {
             disk.crash()
         }
-        self.machines[at].end();
-        self.sim.crash(address(at));
+        self.hosts.end(address(at));
     }
 
     /// Notices which processes have ended, and starts those whose time has come.
@@ -528,8 +495,8 @@ impl<'a> Cluster<'a> {
                     self.stirred_until = self.now() + STIRRED;
                     self.notice_loss(at);
                     self.afflictions.begin(at);
-                    self.machines[at].begin(self.now());
-                    self.sim.bounce(address(at));
+                    let (seed, life) = self.machines[at].process();
+                    self.hosts.begin(address(at), seed, life);
                 }
                 Power::OffUntil { .. } => {}
             }

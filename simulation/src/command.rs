@@ -36,6 +36,9 @@ const READER_GONE: i32 = 128 + 13;
 /// Between two looks at whether a run has ended.
 const LOOK_PERIOD: Duration = Duration::from_millis(5);
 
+/// What the command line says of the executor.
+const ON: &str = if cfg!(madsim) { "madsim " } else { "" };
+
 /// Prints a line. When nobody reads any more (`| head`), the program ends: there is no one left to tell.
 pub fn say(line: impl fmt::Display) {
     if writeln!(std::io::stdout().lock(), "{line}").is_err() {
@@ -121,7 +124,7 @@ impl Length {
 
     /// The command that repeats a run and prints its events.
     pub fn repeat_command(&self, seed: u64) -> String {
-        format!("cargo run -p photondb-simulation -- replay {}", self.arguments(seed).join(" "))
+        format!("cargo run -p photondb-simulation -- {ON}replay {}", self.arguments(seed).join(" "))
     }
 }
 

@@ -11,18 +11,20 @@ pub mod cluster;
 pub mod command;
 pub mod disk;
 pub mod ended;
+pub mod hosts;
 pub mod judge;
-pub mod kernel;
 pub mod ledger;
+#[cfg(not(madsim))]
 pub mod library_clock;
 pub mod machine;
 pub mod model;
 pub mod mutant;
 pub mod network;
 pub mod observation;
+#[cfg(not(madsim))]
+pub mod on_madsim;
 pub mod peers;
 pub mod probe;
-pub mod process;
 pub mod random;
 pub mod shrink;
 pub mod sweep;

@@ -25,10 +25,9 @@ use crate::cluster::observe::Living;
 use crate::cluster::plan::MachinePlan;
 use crate::disk::as_seen_by_node;
 use crate::ended::Ended;
-use crate::kernel::Kernel;
+use crate::hosts::{GRAIN_MICROS, Home, Life, MachineTime};
 use crate::network::SimulatedNet;
 use crate::peers::Post;
-use crate::process::{MachineTime, Process};
 use crate::random::Random;
 
 /// The port of drivers on each machine.
@@ -67,11 +66,11 @@ impl Skew {
         Moment::from_start(self.count(elapsed))
     }
 
-    /// What the machine counts of so much true time, in whole milliseconds: the grain of timers.
-    fn count(&self, time: Duration) -> Duration {
+    /// What the machine counts of so much true time, to its grain.
+    pub fn count(self, time: Duration) -> Duration {
         let micros = i128::try_from(time.as_micros()).unwrap_or(i128::MAX);
         let counted = micros + micros * i128::from(self.rate_ppm) / 1_000_000;
-        Duration::from_millis(u64::try_from(counted / 1_000).unwrap_or_default())
+        Duration::from_micros(u64::try_from(counted / GRAIN_MICROS * GRAIN_MICROS).unwrap_or_default())
     }
 }
 
@@ -90,13 +89,7 @@ struct Inner {
     others: Vec<String>,
     disk: SimulatedDisk,
     net: SimulatedNet,
-    kernel: Kernel,
-    /// What runs, if something does.
-    process: RefCell<Option<Process>>,
-    /// Where that stands, as the machine counts time.
-    time: MachineTime,
-    /// Time passes, and nothing of the process runs.
-    paused: Cell<bool>,
+    home: Home,
     /// Carries what nodes say to each other; `None`: they speak gRPC over the network.
     post: Option<(Post, Place)>,
     plan: MachinePlan,
@@ -140,11 +133,8 @@ impl Machine {
             founds: Cell::new(others.iter().all(|other| address < *other)),
             others: others.iter().map(listens).collect(),
             disk,
-            kernel: Kernel::new(net.clone()),
+            home: Home::new(&net, plan.skew),
             net,
-            process: RefCell::new(None),
-            time: MachineTime::default(),
-            paused: Cell::new(false),
             post,
             plan: plan.clone(),
             seed: random.bits(),
@@ -191,46 +181,21 @@ impl Machine {
         self.inner.stop.notify_one();
     }
 
-    /// What carries for its processes: the software of the machine's host.
-    pub fn kernel(&self) -> Kernel {
-        self.inner.kernel.clone()
+    /// What it has of what runs it.
+    pub fn home(&self) -> &Home {
+        &self.inner.home
     }
 
-    /// A process begins, at `now` of true time.
-    pub fn begin(&self, now: Duration) {
+    /// Another process: what it does, and what decides all that its runtime leaves open.
+    pub fn process(&self) -> (u64, Life) {
         let inner = &*self.inner;
-        inner.kernel.begin();
-        inner.paused.set(false);
         inner.lives.set(inner.lives.get() + 1);
-        let began = inner.plan.skew.count(now);
-        inner.time.set(began, None);
         let machine = self.clone();
-        let seed = inner.seed.wrapping_add(inner.lives.get()) ^ 0x9e0c_e55e;
-        let process = Process::start(seed, async move {
+        let life = async move {
             let end = machine.life().await;
             *machine.inner.end.borrow_mut() = Some(end);
-        });
-        inner.time.set(began, Some(process.instant()));
-        *inner.process.borrow_mut() = Some(process);
-    }
-
-    /// The process dies where it stands.
-    pub fn end(&self) {
-        let process = self.inner.process.borrow_mut().take();
-        drop(process);
-        self.inner.time.set(self.inner.time.now(), None);
-    }
-
-    /// Lets the process run until `now` of true time, unless it is paused.
-    pub fn run_until(&self, now: Duration) {
-        let inner = &*self.inner;
-        let (process, until) = (inner.process.borrow(), inner.plan.skew.count(now));
-        let Some(process) = process.as_ref().filter(|_| !inner.paused.get()) else { return };
-        let passes = until.saturating_sub(inner.time.now());
-        if !passes.is_zero() {
-            process.run_for(passes);
-            inner.time.set(until, Some(process.instant()));
-        }
+        };
+        (inner.seed.wrapping_add(inner.lives.get()) ^ 0x9e0c_e55e, Box::pin(life))
     }
 
     /// Another drive: whoever puts it in tells the node to ask the others.
@@ -241,25 +206,7 @@ impl Machine {
 
     /// Its wall clock is so much further from here on.
     pub fn jump(&self, seconds: i64) {
-        self.inner.time.jump(seconds.saturating_mul(1_000_000));
-    }
-
-    /// From here on time passes and nothing runs.
-    pub fn pause(&self) {
-        self.inner.paused.set(true);
-    }
-
-    /// The process goes on, at `now` of true time; what it should have done meanwhile is late.
-    pub fn wake(&self, now: Duration) {
-        let inner = &*self.inner;
-        if !inner.paused.replace(false) {
-            return;
-        }
-        if let Some(process) = &*inner.process.borrow() {
-            let until = inner.plan.skew.count(now);
-            process.skip(until.saturating_sub(inner.time.now()));
-            inner.time.set(until, Some(process.instant()));
-        }
+        self.inner.home.time().jump(seconds.saturating_mul(1_000_000));
     }
 
     async fn life(&self) -> End {
@@ -302,10 +249,10 @@ impl Machine {
             })),
             clock: Arc::new(MachineClock {
                 offset_micros: self.inner.plan.skew.offset_micros,
-                time: self.inner.time.clone(),
+                time: self.inner.home.time(),
             }),
             random: Arc::new(SeededRandom::new(random.bits())),
-            net: Arc::new(self.inner.kernel.clone()),
+            net: self.inner.home.net(),
             threads: Arc::new(OneThread { disk: self.inner.disk.clone() }),
             disk: Some(as_seen_by_node(&self.inner.disk, self.inner.plan.honesty)),
             raft: RaftOptions { blocking: Blocking::Here, ..RaftOptions::default() },

@@ -87,6 +87,14 @@ enum Command {
         #[command(flatten)]
         shape: Shape,
     },
+    /// Builds this program on madsim, where the seed picks which ready task runs next, and gives it the rest of the line:
+    /// `madsim run --seeds 100`, `madsim replay 507`.
+    #[cfg(not(madsim))]
+    Madsim {
+        /// A command, and what it takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
     /// Runs one seed and prints its record.
     #[command(hide = true)]
     One {
@@ -236,6 +244,12 @@ fn carry_out() -> anyhow::Result<bool> {
         Command::Mutants { only, seeds_max, first, jobs, unpinned, shape } => {
             let (program, length) = (this_program()?, shape.length()?);
             hunt_all(&only, &Hunt { program, first, seeds_max, jobs: jobs.max(1), unpinned, length })?
+        }
+        #[cfg(not(madsim))]
+        Command::Madsim { arguments } => {
+            let program = photondb_simulation::on_madsim::build(&this_program()?)?;
+            let status = std::process::Command::new(program).args(arguments).status();
+            status.context("the program on madsim")?.success()
         }
         Command::One { seed, shape } => {
             shape.switch_on()?;

@@ -1,4 +1,4 @@
-//! The network of a simulated machine: turmoil's TCP behind the product's own seam, with connections that can be broken.
+//! The network of a simulated machine: simulated TCP behind the product's own seam, with connections that can be broken.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
 use photondb_runtime::network::{ByteStream, Incoming, Listener, LocalFuture, Net};
 use photondb_runtime::peers::SendFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
-use turmoil::net::{TcpListener, TcpStream};
 
+use crate::hosts::{self, TcpListener, TcpStream};
 use crate::trace::Trace;
 
 /// The network as one machine sees it. Clones are the same.
@@ -59,8 +58,7 @@ impl SimulatedNet {
 
 impl Net for SimulatedNet {
     fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
-        let bound = TcpListener::bind(address).now_or_never().expect("a simulated address is bound at once")?;
-        Ok(Box::new(SimulatedListener { bound, net: self.clone() }))
+        Ok(Box::new(SimulatedListener { bound: hosts::bind(address)?, net: self.clone() }))
     }
 
     fn connect(&self, address: SocketAddr) -> SendFuture<'static, io::Result<Box<dyn ByteStream>>> {

@@ -4,6 +4,7 @@
 mod one_way;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,20 @@ pub struct Manners {
     pub second_after: u32,
     /// One of so many takes a hundred times as long; 0: none.
     pub late_one_of: u64,
+}
+
+impl Manners {
+    /// Messages that fare as well as those on connections whose packets take so many milliseconds.
+    pub fn of_connections(latency_ms: &RangeInclusive<u64>) -> Manners {
+        Manners {
+            micros_min: latency_ms.start() * 1_000 + 50,
+            micros_max: latency_ms.end() * 1_000 + 50,
+            lost_one_of: 0,
+            doubled_one_of: 0,
+            late_one_of: 0,
+            second_after: 3,
+        }
+    }
 }
 
 /// Carries all messages of a run. Clones are the same.

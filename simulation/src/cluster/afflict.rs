@@ -114,7 +114,7 @@ impl Afflictions {
     }
 }
 
-impl Cluster<'_> {
+impl Cluster {
     pub(super) fn harm(&mut self, harm: Harm, lasts: Duration) {
         let until = self.now() + lasts;
         let strikes = match harm {
@@ -149,7 +149,7 @@ impl Cluster<'_> {
     fn pause(&mut self, at: Place, until: Duration) -> bool {
         let runs = self.power[at] == Power::On;
         if runs {
-            self.machines[at].pause();
+            self.hosts.pause(super::address(at));
             self.lasting.push((until, Fault::Harm(Harm::Pause { at })));
         }
         runs

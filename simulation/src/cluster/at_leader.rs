@@ -21,7 +21,7 @@ pub enum AtLeader {
     ForgottenBy(usize),
 }
 
-impl Cluster<'_> {
+impl Cluster {
     /// Whether there is anybody to strike.
     pub(super) fn strike_leader(&mut self, what: AtLeader, lasts: Duration) -> bool {
         let Some(leader) = self.raft.leader().map(|node| node.0) else { return false };

@@ -2,7 +2,7 @@
 
 use super::Cluster;
 
-impl Cluster<'_> {
+impl Cluster {
     /// What was asked of all disks together, in calls that change something.
     pub fn disk_calls(&self) -> u64 {
         self.machines.iter().map(|machine| machine.disk().operations()).sum()

@@ -142,7 +142,7 @@ fn is_gone(failure: &Failure) -> bool {
     failure.server_error().is_some_and(|error| error.message.contains("does not exist"))
 }
 
-impl Cluster<'_> {
+impl Cluster {
     /// Every shard of every table.
     pub fn shards(&self) -> Vec<Probed> {
         let Some(state) = self.newest_state() else { return Vec::new() };

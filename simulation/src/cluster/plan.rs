@@ -11,6 +11,7 @@ use super::fault::{self, Kinds, Timed};
 use super::harm::{self, Harms};
 use crate::buggify::{self, Point};
 use crate::disk::Honesty;
+use crate::hosts;
 use crate::machine::Skew;
 use crate::peers::Manners;
 use crate::random::Random;
@@ -113,7 +114,7 @@ impl ClusterPlan {
         if random_of_harm.once_in(6) {
             machines.iter_mut().for_each(|machine| machine.skew = Skew::wide(&mut random_of_harm));
         }
-        ClusterPlan {
+        let mut plan = ClusterPlan {
             seed,
             workload,
             machines,
@@ -128,7 +129,11 @@ impl ClusterPlan {
             quiet_start: !random.once_in(3),
             faults,
             points: buggify::draw(seed, workload),
+        };
+        if plan.transport == Transport::Connections && !hosts::CARRIES_GRPC {
+            plan.transport = Transport::Messages(Manners::of_connections(&plan.latency_ms));
         }
+        plan
     }
 }
 

@@ -16,6 +16,7 @@ use super::ending::{self, Probed};
 use super::plan::ClusterPlan;
 use super::{Cluster, address};
 use crate::client::{Client, ClientId, Login, Micros, NodeIndex, Outside};
+use crate::hosts;
 use crate::machine::DRIVER_PORT;
 use crate::network::SimulatedNet;
 use crate::random::Random;
@@ -78,7 +79,7 @@ struct Shared {
 pub fn run(plan: &ClusterPlan, print: bool) -> RunRecord {
     let began = cpu_time();
     let mut record = RunRecord { seed: plan.seed, scenario: plan.workload.to_owned(), ..RunRecord::default() };
-    let ran = catch_unwind(AssertUnwindSafe(|| Run::new(plan, print).go()));
+    let ran = hosts::on_fresh_ground(|| catch_unwind(AssertUnwindSafe(|| Run::new(plan, print).go())));
     match ran {
         Ok(done) => record = RunRecord { seed: record.seed, scenario: record.scenario, ..done },
         Err(payload) => {
@@ -96,14 +97,14 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
-struct Run<'a> {
+struct Run {
     plan: ClusterPlan,
-    cluster: Cluster<'a>,
+    cluster: Cluster,
     shared: Rc<Shared>,
 }
 
-impl<'a> Run<'a> {
-    fn new(plan: &ClusterPlan, print: bool) -> Run<'a> {
+impl Run {
+    fn new(plan: &ClusterPlan, print: bool) -> Run {
         let mut cluster = Cluster::new(plan, print);
         let mut random = Random::new(plan.seed ^ 0x000c_11e7);
         let nodes = plan.machines.len();
@@ -335,7 +336,7 @@ impl Outside for Drivers {
     }
 
     fn now(&self) -> Micros {
-        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let now = hosts::elapsed().unwrap_or_default();
         Micros(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
     }
 }
