@@ -66,6 +66,10 @@ impl LogWriter {
                                 Err(error) if !error.is_full() => return Err(error),
                                 _ => {}
                             }
+                            if bug == Bug::LostWakeUp {
+                                // Long enough that somebody who is about to submit can get in between.
+                                (0..8).for_each(|_| thread::yield_now());
+                            }
                             asleep.store(true, Ordering::Release);
                             thread::park();
                             asleep.store(false, Ordering::Release);
@@ -281,7 +285,7 @@ fn after_a_failed_sync_everybody_gets_an_error() {
 
 #[test]
 fn a_lost_wake_up_is_noticed() {
-    fails(1500, "deadlock", || hand_off(Bug::LostWakeUp, false));
+    fails(6000, "deadlock", || hand_off(Bug::LostWakeUp, false));
 }
 
 /// Two threads fill a disk of a few segments. What is admitted must be taken; what is refused is refused by `admit`.
