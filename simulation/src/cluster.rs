@@ -335,6 +335,7 @@ impl Cluster {
         self.end_faults(true);
         self.is_healed = true;
         self.afflictions.heal();
+        self.machines.iter().for_each(|machine| machine.disk().calm());
         let until = self.now();
         for power in &mut self.power {
             if let Power::OffUntil { until: at, .. } = power {
