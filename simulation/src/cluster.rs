@@ -408,7 +408,12 @@ impl Cluster {
             self.trace.event(format_args!("over: {fault:?}"));
             match *fault {
                 Fault::Slow { between, .. } => self.slow(between, self.latency_max),
-                Fault::SlowDisk { at, .. } => self.machines[at].disk().set_latency(self.machines[at].plan().disk),
+                Fault::SlowDisk { at, .. } => {
+                    // What it has not finished yet is finished now: half a minute may be left of it (40259).
+                    let disk = self.machines[at].disk();
+                    let _ = disk.take_latency();
+                    disk.set_latency(self.machines[at].plan().disk);
+                }
                 Fault::FullDisk { at, .. } => self.machines[at].disk().set_capacity(u64::MAX),
                 Fault::Isolate { at } => self.notice_loss(at),
                 Fault::Harm(Harm::Pause { at }) => self.hosts.wake(address(at)),

@@ -15,7 +15,7 @@ use photondb::outside::Outside;
 use photondb_consensus::{Groups, Options as RaftOptions};
 use photondb_runtime::clock::{Clock, Moment, WallTime};
 use photondb_runtime::random::SeededRandom;
-use photondb_runtime::task::{Blocking, Executor, StepThread, Steps, Threads};
+use photondb_runtime::task::{Blocking, Executor, LATENCY_MAX, StepThread, Steps, Threads};
 use photondb_storage::Engine;
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use tokio::sync::Notify;
@@ -314,6 +314,6 @@ impl Threads for OneThread {
 
     fn steps(&self, _name: &str, steps: Steps) -> io::Result<StepThread> {
         let disk = self.disk.clone();
-        Ok(StepThread::of_current(steps, move || disk.take_latency()))
+        Ok(StepThread::of_current(steps, move || disk.take_latency_up_to(LATENCY_MAX)))
     }
 }

@@ -105,6 +105,11 @@ pub const MUTANTS: &[Mutant] = &[
         .with(&["replica/feed-broken-off"]),
     mutant("feed-resumed-late", Some("feed_replay"), "a feed goes on one position too late"),
     mutant("feed-without-position", Some("feed_replay"), "a feed forgets of which position its initial content is"),
+    mutant(
+        "members-changed-unheard",
+        Some("reconfigure"),
+        "a change of members is begun though the new voters are silent",
+    ),
     mutant("leaving-member-dropped", Some("reconfigure"), "a member is dropped before its group is without it"),
     // The control plane.
     mutant("older-directory-taken", None, "a directory that was set back goes on as the node it was")

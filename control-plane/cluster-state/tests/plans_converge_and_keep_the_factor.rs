@@ -27,6 +27,8 @@ enum Event {
     Down(u128),
     Up(u128),
     Lost(u128),
+    /// It is lost, and never comes back.
+    Gone(u128),
     Fail(usize),
     Place(Vec<u128>, Option<u128>),
 }
@@ -42,6 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => node.clone().prop_map(Event::Down),
         3 => node.clone().prop_map(Event::Up),
         1 => node.clone().prop_map(Event::Lost),
+        1 => node.clone().prop_map(Event::Gone),
         1 => (0usize..5).prop_map(Event::Fail),
         2 => (prop::sample::subsequence((1..=NODES).collect::<Vec<_>>(), 1..=4), prop::option::of(node))
             .prop_map(|(voters, nonvoting)| Event::Place(voters, nonvoting)),
@@ -58,6 +61,8 @@ struct World {
     broken: BTreeSet<MemberId>,
     /// Nodes that were ever lost.
     given_up: BTreeSet<NodeId>,
+    /// The one that stays so.
+    gone: Option<NodeId>,
     /// The fewest voters that were ever wanted.
     least_wanted: usize,
     index: u64,
@@ -100,6 +105,7 @@ impl World {
             seen: voters,
             broken: BTreeSet::new(),
             given_up: BTreeSet::new(),
+            gone: None,
             least_wanted: 3,
             index: 1,
             late: Vec::new(),
@@ -141,12 +147,17 @@ impl World {
         let live = |member: &&MemberId| {
             !self.broken.contains(*member) && shard.member(**member).is_some_and(|found| self.is_up(found.node))
         };
-        if self.group.voters.iter().filter(live).count() * 2 <= self.group.voters.len() {
+        let decide = |voters: &BTreeSet<MemberId>| voters.iter().filter(live).count() * 2 > voters.len();
+        if !decide(&self.group.voters) {
             return false;
         }
         let mut group = self.group.clone();
         group.caught_up = group.learners.iter().filter(live).copied().collect();
         let Some(order) = next_order(&shard, &group) else { return false };
+        // Nor is a change begun after which it could decide nothing.
+        if matches!(&order, Order::ChangeVoters(voters) if !decide(voters)) {
+            return false;
+        }
         self.index += 1;
         match order {
             Order::AddLearner(member, node) => {
@@ -256,12 +267,25 @@ impl World {
             Event::Down(node) => self.liveness(node, Liveness::Down),
             Event::Up(node) => self.liveness(node, Liveness::Up),
             Event::Lost(node) => self.liveness(node, Liveness::Lost),
+            Event::Gone(node) => {
+                // As long as those who vote now can decide without it.
+                let shard = self.shard();
+                let held = shard.members.iter().filter(|member| member.node == NodeId(node));
+                let held: BTreeSet<MemberId> = held.map(|member| member.id).collect();
+                let left = self.group.voters.difference(&self.broken).filter(|voter| !held.contains(voter)).count();
+                if self.gone.is_none() && left * 2 > self.group.voters.len() {
+                    self.liveness(node, Liveness::Lost);
+                    self.gone = Some(NodeId(node));
+                }
+            }
             Event::Fail(number) => {
                 let members = &self.shard().members;
                 let member = members[number % members.len()].id;
                 // As long as a majority is left, before and after the change under way; without one, people must decide.
+                let is_gone = |voter: &MemberId| self.gone.is_some() && self.node_of(*voter) == self.gone;
+                let works = |voter: &MemberId| !self.broken.contains(voter) && !is_gone(voter);
                 let left = |voters: &BTreeSet<MemberId>| {
-                    voters.iter().filter(|voter| **voter != member && !self.broken.contains(voter)).count()
+                    voters.iter().filter(|voter| **voter != member && works(voter)).count()
                 };
                 let wanted = self.shard().wanted_voters();
                 let of_all = self.group.voters.union(&wanted).copied().collect::<BTreeSet<_>>();
@@ -284,6 +308,9 @@ impl World {
     }
 
     fn liveness(&mut self, node: u128, liveness: Liveness) {
+        if self.gone == Some(NodeId(node)) {
+            return;
+        }
         if liveness == Liveness::Lost {
             self.given_up.insert(NodeId(node));
         }

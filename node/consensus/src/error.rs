@@ -1,5 +1,6 @@
 //! What can go wrong, by door: proposing, operating a group, applying.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -152,6 +153,15 @@ pub enum ConsensusError {
     ChangeInProgress {
         /// The group.
         group: GroupId,
+    },
+    /// Of those who are to vote, half or more have not answered lately: the change would never be committed as long as they
+    /// are silent, and nothing else either. Nothing was begun.
+    #[error("too few of the new voters of group {group} answer ({voters:?}); the change is not begun")]
+    VotersSilent {
+        /// The group.
+        group: GroupId,
+        /// Who was to vote.
+        voters: BTreeSet<MemberId>,
     },
     /// A voter must have been a learner; a voter cannot be removed as a learner; a group cannot be without voters.
     #[error("group {group} cannot have that membership: {reason}")]

@@ -47,6 +47,17 @@ pub(crate) fn held(me: MemberId, voters: &[BTreeSet<MemberId>], sent: &BTreeMap<
     if voters.is_empty() { Held::Nothing } else { least }
 }
 
+/// Whether more than half of `voters`, this member counted if it is one, have answered what was sent at `since` or later.
+pub(crate) fn is_heard_by_majority(
+    me: MemberId,
+    voters: &BTreeSet<MemberId>,
+    sent: &BTreeMap<MemberId, Moment>,
+    since: Moment,
+) -> bool {
+    let heard = |member: &&MemberId| **member == me || sent.get(member).is_some_and(|sent| *sent >= since);
+    voters.iter().filter(heard).count() * 2 > voters.len()
+}
+
 /// Whether every lease of this length ends before a promise of this length does, whatever two clocks within
 /// [`CLOCK_DRIFT_MAX`] show.
 pub(crate) fn is_within_promise(lease: Duration, promise: Duration) -> bool {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use blocking::Blocking;
 pub use executor::{Executor, Handle};
-pub use step_thread::{Step, StepThread, Waking};
+pub use step_thread::{LATENCY_MAX, Step, StepThread, Waking};
 pub use threads::{Steps, Threads};
 pub use tokio::task::{JoinError, JoinHandle};
 

@@ -144,11 +144,12 @@ impl Observer {
 }
 
 /// Whether the log has refused what the member has just appended, as on a full disk: its core ends of that, and nobody was told
-/// of the entries. What it has applied must be there nevertheless.
+/// of the entries. What it has applied must be there nevertheless, unless there is no space: others can commit an entry, and
+/// this member apply it, before its own log has answered (40928).
 fn is_refused(wal: &Wal, stream: StreamId, state: &GroupState) -> bool {
     let index = |position: Option<LogPosition>| position.map(|position| position.index);
     let end = wal.state(stream).and_then(|stream| stream.last_index).max(index(state.purged));
-    end < index(state.last) && end >= index(state.applied)
+    end < index(state.last) && (end >= index(state.applied) || wal.is_short())
 }
 
 fn index(position: LogPosition) -> Index {

@@ -27,6 +27,7 @@ pub const PRODUCT: [Probe; 63] = [
     Probe::must("joint change taken over in its middle"),
     Probe::must("leader gives way to a higher term"),
     Probe::must("leader hands over"),
+    Probe::may("change of members not begun while the new voters are silent"),
     Probe::may("leader that lost its vote hands over"),
     Probe::must("leadership given to who should lead"),
     Probe::may("log kept for a follower that lags"),

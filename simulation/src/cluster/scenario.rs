@@ -119,6 +119,15 @@ pub const ALL: &[Scenario] = &[
             refused until the next checkpoint, half a minute later. Held too by \
             `a_log_at_rest_that_refuses_writes_notices_that_there_is_space` of storage.",
     },
+    Scenario {
+        name: "members-are-changed-while-half-of-the-new-ones-are-dead",
+        seed: 40599,
+        workload: "reconfigure",
+        machines: None,
+        seconds: 6,
+        points: None,
+        story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group entered the             joint membership, which needs a majority of those two to commit anything, and took no write for ever. A change             whose new voters are silent is not begun now, a vote that is there is not taken while another is missed, and one             that was to go stays when another is lost. Held too by `a_change_is_not_begun_while_the_new_voters_are_silent` of             consensus and `members_become_what_is_wanted_once_nodes_stay` of the cluster state.",
+    },
 ];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.

@@ -22,6 +22,8 @@ pub struct Ward {
     broken: BTreeSet<MemberId>,
     /// Those that can never go on, and know it or are not there.
     gone: BTreeSet<MemberId>,
+    /// Nodes whose disk is lost. Until others have missed one, it is still given members, which will never be there (41405).
+    lost: BTreeSet<NodeId>,
 }
 
 /// Memberships that may be in force somewhere.
@@ -78,7 +80,13 @@ impl Ward {
             .map(|shard| shard.founders.iter().map(|founder| founder.id).collect())
             .zip(shards().map(|shard| shard.reached.is_some()))
             .filter_map(|(founders, begun)| (!begun).then_some(founders));
-        !states.is_empty() && in_force.all(whole) && planned.all(|voters: BTreeSet<MemberId>| whole(&voters))
+        // What is made now may be put on nodes that are lost and not missed yet: a majority of it would never be there (20110).
+        let missed = |node: &NodeId| states.iter().any(|state| state.node(*node).is_some_and(|node| !node.is_up()));
+        let all_missed = self.lost.iter().filter(|node| self.nodes.get(node) != Some(&place)).all(missed);
+        all_missed
+            && !states.is_empty()
+            && in_force.all(whole)
+            && planned.all(|voters: BTreeSet<MemberId>| whole(&voters))
     }
 
     /// The disk at `place` loses what it holds, or some of it.
@@ -86,9 +94,10 @@ impl Ward {
         self.broken = self.broken_with(place, states);
     }
 
-    /// Whatever member is at `place` can never go on.
+    /// Whatever member is at `place` can never go on, nor can the node.
     pub fn give_up(&mut self, place: Place, states: &[ClusterState]) {
         self.gone.extend(self.members_at(place, states));
+        self.lost.extend(self.nodes.iter().filter(|(_, at)| **at == place).map(|(node, _)| *node));
     }
 
     /// A member that says so itself.
@@ -97,17 +106,21 @@ impl Ward {
     }
 
     fn broken_with(&self, place: Place, states: &[ClusterState]) -> BTreeSet<MemberId> {
-        self.broken.iter().copied().chain(self.members_at(place, states)).collect()
+        let unborn = self.members_on(|node| self.lost.contains(&node), states);
+        self.broken.iter().copied().chain(unborn).chain(self.members_at(place, states)).collect()
     }
 
     fn members_at(&self, place: Place, states: &[ClusterState]) -> BTreeSet<MemberId> {
-        let here = |node: &NodeId| self.nodes.get(node) == Some(&place);
+        self.members_on(|node| self.nodes.get(&node) == Some(&place), states)
+    }
+
+    fn members_on(&self, here: impl Fn(NodeId) -> bool, states: &[ClusterState]) -> BTreeSet<MemberId> {
         let memberships = self.groups.values().flat_map(|group| group.known.values());
         let members = memberships.flat_map(|members| &members.nodes);
-        let known = members.filter(|(_, node)| here(node)).map(|(member, _)| *member);
+        let known = members.filter(|(_, node)| here(**node)).map(|(member, _)| *member);
         let shards = states.iter().flat_map(ClusterState::tables).flat_map(|table| &table.shards);
-        let planned = shards.flat_map(|shard| &shard.members).filter(|member| here(&member.node));
-        let nodes = states.iter().flat_map(ClusterState::nodes).filter(|node| here(&node.id)).map(|node| node.meta);
+        let planned = shards.flat_map(|shard| &shard.members).filter(|member| here(member.node));
+        let nodes = states.iter().flat_map(ClusterState::nodes).filter(|node| here(node.id)).map(|node| node.meta);
         known.chain(planned.map(|member| member.id)).chain(nodes).collect()
     }
 

@@ -272,7 +272,13 @@ impl SimulatedDisk {
     /// virtual time pass by this much.
     #[must_use]
     pub fn take_latency(&self) -> Duration {
-        self.state.lock().meter.take()
+        self.take_latency_up_to(Duration::MAX)
+    }
+
+    /// The same, but no more than this of it; the rest is given the next time.
+    #[must_use]
+    pub fn take_latency_up_to(&self, most: Duration) -> Duration {
+        self.state.lock().meter.take(most)
     }
 
     /// The last faults, crashes and lives, one line each, oldest first.

@@ -43,7 +43,8 @@ pub fn next_step(state: &ClusterState, shard: &Shard) -> Option<Command> {
             .voters
             .iter()
             .all(|node| shard.members.iter().any(|member| member.node == *node && member.role == Role::Voter));
-        (role == Role::Joining || voters_are_there).then_some((member.id, role))
+        let may_stop = voters_are_there && is_spared(state, shard, member);
+        (role == Role::Joining || may_stop).then_some((member.id, role))
     });
     if let Some((member, role)) = misplaced {
         return Some(Command::SetRole { shard: shard.id, generation, member, role });
@@ -52,7 +53,8 @@ pub fn next_step(state: &ClusterState, shard: &Shard) -> Option<Command> {
     let served = |node: NodeId| shard.members.iter().any(|member| member.node == node && member.role != Role::Failed);
     let goes = surplus.into_iter().find(|member| {
         let useless = member.role == Role::Failed || shard.placement.nodes().all(served);
-        useless && !shard.placement.contains(member.node) && others_vote(shard, member)
+        let goes = useless && !shard.placement.contains(member.node) && others_vote(shard, member);
+        goes && (member.role == Role::Failed || is_spared(state, shard, member))
     });
     goes.map(|member| Command::RetireMember { shard: shard.id, generation, member: member.id, restores: None })
 }
@@ -60,26 +62,50 @@ pub fn next_step(state: &ClusterState, shard: &Shard) -> Option<Command> {
 /// A change that cannot come to its end, because who joins failed or is lost. One that is wanted there no more joins all the
 /// same: it may vote already, and its successor has to wait for that to be known.
 fn give_up(state: &ClusterState, shard: &Shard) -> Option<Command> {
-    let hopeless = |member: &&Member| match member.role {
-        Role::Joining => is_lost(state, member.node),
-        Role::Failed => true,
-        _ => false,
-    };
+    // Also one that was to leave, and was told to stay.
+    let lost = shard.members.iter().find(|member| member.role == Role::Joining && is_lost(state, member.node));
     // One that failed before this change began is replaced when the change is over.
     let joined_last = shard.members.iter().filter(|member| !member.role.leaves()).max_by_key(|member| member.id);
     let any = |role: Role| shard.members.iter().any(|member| member.role == role);
-    // Fewer were wanted, and meanwhile one of those that should stay failed.
-    let failed = shard.members.iter().find(|member| member.role == Role::Failed);
-    let failed = failed.filter(|_| any(Role::Leaving) && !any(Role::Joining));
-    let member = joined_last.filter(hopeless).or(failed)?;
+    let member = lost.or(joined_last.filter(|member| member.role == Role::Failed));
+    if member.is_none() && cannot_decide(state, shard) && !any(Role::Leaving) {
+        // One was told to vote no more.
+        let spare = shard.members.iter().find(|member| member.role == Role::Nonvoting && is_up(state, member.node))?;
+        let (generation, member) = (shard.generation, spare.id);
+        return Some(Command::SetRole { shard: shard.id, generation, member, role: Role::Joining });
+    }
+    // Fewer were wanted, and meanwhile one of those that should stay failed, or is lost: the rest may decide nothing.
+    let hangs = !any(Role::Joining) || cannot_decide(state, shard);
+    let gone = shard.members.iter().find(|member| is_gone(state, member)).filter(|_| any(Role::Leaving) && hangs);
+    let member = member.or(gone)?;
     let alone = |member: &Member| !shard.members.iter().any(|on| on.node == member.node && on.id != member.id);
-    let leaving = shard.members.iter().find(|other| other.role == Role::Leaving && alone(other));
+    let stays = |other: &&Member| other.role == Role::Leaving && alone(other) && !is_lost(state, other.node);
+    let leaving = shard.members.iter().find(stays);
     let restores = leaving.filter(|_| !others_vote(shard, member) || is_needed(shard)).map(|member| member.id);
     if restores.is_none() && !others_vote(shard, member) {
         return None;
     }
     let generation = shard.generation;
     Some(Command::RetireMember { shard: shard.id, generation, member: member.id, restores })
+}
+
+/// Whether all are there who vote when this one does no more. While one of them is not, a vote that is there is worth more
+/// than the wish for fewer.
+fn is_spared(state: &ClusterState, shard: &Shard, member: &Member) -> bool {
+    let votes = |other: &&Member| other.id != member.id && matches!(other.role, Role::Voter | Role::Joining);
+    !is_up(state, member.node) || shard.members.iter().filter(votes).all(|other| is_up(state, other.node))
+}
+
+fn is_gone(state: &ClusterState, member: &Member) -> bool {
+    member.role == Role::Failed || member.role == Role::Voter && is_lost(state, member.node)
+}
+
+/// Whether so many are lost or failed of those who are to vote that the group may never be made of them.
+fn cannot_decide(state: &ClusterState, shard: &Shard) -> bool {
+    let voters = shard.wanted_voters();
+    let lost = shard.members.iter().filter(|member| voters.contains(&member.id) && is_lost(state, member.node)).count();
+    let failed = shard.members.iter().filter(|member| member.role == Role::Failed).count();
+    (voters.len() - lost) * 2 <= voters.len() + failed
 }
 
 /// Whether fewer would vote than are wanted, if nobody stayed for who does not join.

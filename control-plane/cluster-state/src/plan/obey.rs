@@ -46,7 +46,8 @@ pub fn next_order(shard: &Shard, group: &GroupMembers) -> Option<Order> {
         voters.extend(&failed);
     }
     // Nobody leaves while one of those who stay failed, or the one that was to come: the planner keeps somebody first.
-    let lacking = !failed.is_empty() && !decides || !unborn.is_empty() && !any(Role::Joining);
+    let nobody_comes = !any(Role::Joining);
+    let lacking = !failed.is_empty() && (nobody_comes || !decides) || !unborn.is_empty() && nobody_comes;
     let waits = lacking && any(Role::Leaving) && !group.joint;
     if voters.is_empty() || waits && !voters.is_superset(&group.voters) {
         return None;

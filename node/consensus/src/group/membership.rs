@@ -8,10 +8,11 @@ use openraft::errors::{ChangeMembershipError, ClientWriteError, PreconditionFail
 use openraft::raft::{ClientWriteResponse, Precondition};
 use openraft::{ChangeMembers, async_runtime::watch::WatchReceiver};
 use photondb_proto::{MemberId, NodeId};
+use photondb_storage::fault::fault_point;
 
 use super::{Group, Inner};
 use crate::error::ConsensusError;
-use crate::limits::{MEMBERSHIP_WAIT, TRANSFER_WAIT};
+use crate::limits::{MEMBERSHIP_WAIT, NEW_VOTERS_SILENCE_MAX, TRANSFER_WAIT};
 use crate::members::Members;
 use crate::position::LogPosition;
 use crate::types::{Types, log_id};
@@ -38,9 +39,9 @@ impl Group {
     /// membership stands.
     ///
     /// New voters must have been learners. That they have caught up is the caller's care: until then a quorum may wait for
-    /// them.
+    /// them. A change that waits for members that are silent cannot be taken back, so none is begun (C11).
     ///
-    /// Errors: [`ConsensusError::MembershipChanged`], [`ConsensusError::NotAMembership`], [`ConsensusError::NotLeader`],
+    /// Errors: [`ConsensusError::VotersSilent`], [`ConsensusError::MembershipChanged`], [`ConsensusError::NotAMembership`], [`ConsensusError::NotLeader`],
     /// [`ConsensusError::ChangeInProgress`], `Timeout`, `Fatal`. After the last two the change may be made, or half made.
     pub async fn change_voters(
         &self,
@@ -53,12 +54,23 @@ impl Group {
         }
         photondb_storage::probe!("joint change taken over in its middle", now.is_joint());
         if now.is_joint() || now.voters.first() != Some(&voters) {
+            if !now.is_joint() && self.are_silent(&voters, &now) && !fault_point!("members-changed-unheard") {
+                photondb_storage::probe!("change of members not begun while the new voters are silent");
+                return Err(ConsensusError::VotersSilent { group: self.id(), voters });
+            }
             let condition = Precondition::LastMembershipLogId { last_membership_log_id: expected.map(log_id) };
             let changes = ChangeMembers::ReplaceAllVoters(voters);
             self.change(self.inner.raft.change_membership_if(changes, true, [condition])).await?;
         }
         self.hand_over_without_vote().await;
         Ok(self.membership().position)
+    }
+
+    /// Whether this member leads, and hears too few of `voters`, all of them members, to decide anything with them.
+    fn are_silent(&self, voters: &BTreeSet<MemberId>, now: &Members) -> bool {
+        self.led().is_some()
+            && voters.iter().all(|voter| now.nodes.contains_key(voter))
+            && !self.leadership().hears_majority_of(voters, NEW_VOTERS_SILENCE_MAX)
     }
 
     /// A leader that has lost its vote would lead on, without a lease for ever: it hands over to the voter that has most.

@@ -135,6 +135,28 @@ fn a_change_that_was_left_in_its_middle_is_completed() {
     }
 }
 
+/// A joint membership whose new half is dead commits nothing and cannot be taken back.
+#[test]
+fn a_change_is_not_begun_while_the_new_voters_are_silent() {
+    let mut cluster = Cluster::of_three(3);
+    let (leader, _) = cluster.leader();
+    let dead = if leader == 1 { 2 } else { 1 };
+    cluster.crash(dead);
+    cluster.run(Duration::from_secs(1));
+    let group = cluster.group(leader);
+    let now = group.membership();
+    let fewer = voters(&[leader, dead]);
+    let refused = cluster.wait(group.change_voters(fewer.clone(), now.position)).unwrap_err();
+    assert!(matches!(&refused, ConsensusError::VotersSilent { voters, .. } if *voters == fewer), "{refused}");
+    assert_eq!(group.membership(), now);
+    cluster.propose(leader, "x");
+    // Those who are left may decide without the dead one, or it comes back.
+    assert!(cluster.start(dead) && cluster.join(dead));
+    let settled = settle(&mut cluster, &[leader, dead], &[1, 2, 3]);
+    assert_eq!(settled.voters, [fewer]);
+    cluster.assert_healthy();
+}
+
 #[test]
 fn who_was_no_learner_gets_no_vote_and_who_follows_changes_nothing() {
     let mut cluster = Cluster::of_three(1);

@@ -24,6 +24,9 @@ pub enum Step {
     Stop,
 }
 
+/// The most that [`StepThread::of_current`] waits before it asks whether there is still something to wait for.
+pub const LATENCY_MAX: Duration = Duration::from_secs(1);
+
 /// Owns the thread. Dropping it asks the thread to stop after the step that is going on, and joins it.
 pub struct StepThread {
     waking: Waking,
@@ -79,7 +82,7 @@ impl StepThread {
     }
 
     /// No thread of its own: a task of the calling thread's local set runs the steps, each after the time that `latency`
-    /// says it takes. For programs that run everything on one thread. It ends with that thread's runtime, or after the step
+    /// says it takes; when that is [`LATENCY_MAX`], it is asked again after it. For programs that run everything on one thread. It ends with that thread's runtime, or after the step
     /// that follows the drop of what is returned; nobody waits for that.
     pub fn of_current(
         mut step: impl FnMut() -> Step + 'static,
@@ -90,7 +93,13 @@ impl StepThread {
         let woken = work.clone();
         spawn_local(async move {
             while !stopped.load(Ordering::Acquire) {
-                sleep(latency()).await;
+                loop {
+                    let spent = latency();
+                    sleep(spent).await;
+                    if spent < LATENCY_MAX || stopped.load(Ordering::Acquire) {
+                        break;
+                    }
+                }
                 if stopped.load(Ordering::Acquire) {
                     break;
                 }

@@ -46,8 +46,10 @@ impl Meter {
         self.spend(self.latency.sync_ns, 0);
     }
 
-    pub(super) fn take(&mut self) -> Duration {
-        Duration::from_nanos(std::mem::take(&mut self.spent_ns))
+    pub(super) fn take(&mut self, most: Duration) -> Duration {
+        let taken = self.spent_ns.min(u64::try_from(most.as_nanos()).unwrap_or(u64::MAX));
+        self.spent_ns -= taken;
+        Duration::from_nanos(taken)
     }
 
     fn spend(&mut self, base_ns: u64, bytes: usize) {

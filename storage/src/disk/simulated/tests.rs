@@ -219,5 +219,6 @@ fn a_slow_disk_waits_for_nobody_and_says_how_long_it_took() {
     assert_eq!(disk.take_latency(), Duration::ZERO);
     disk.set_latency(Latency { slow_one_of: 2, slow_factor: 100, ..latency });
     (0..100).for_each(|_| file.sync_data().unwrap());
+    assert_eq!(disk.take_latency_up_to(usual), usual);
     assert!(disk.take_latency() > 20 * usual);
 }
