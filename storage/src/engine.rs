@@ -526,6 +526,8 @@ impl Engine {
             || since >= inner.options.checkpoint_wal_bytes
             || inner.dropped_any.load(Ordering::Relaxed)
             || inner.settles_at.load(Ordering::Relaxed) > 0
+            // Writes may be refused until one succeeds, whoever made the last.
+            || inner.failing.load(Ordering::Acquire)
             || buggify!("storage/checkpoint-early")
     }
 

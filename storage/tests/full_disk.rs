@@ -157,6 +157,27 @@ fn who_waits_for_memory_is_told() {
     check_rows(&set, 0..3_000);
 }
 
+/// Whoever installs a snapshot makes a checkpoint too. What it fails of refuses writes, and is over when there is space again.
+#[test]
+fn a_checkpoint_that_failed_is_due_whoever_made_it() {
+    let disk = SimulatedDisk::new(1);
+    let engine = Engine::open(Arc::new(disk.clone()), plain_options()).unwrap();
+    let set = engine.create_tree_set(SET).unwrap();
+    fill(&set, 0..100);
+    engine.checkpoint().unwrap();
+    assert!(!engine.should_checkpoint());
+    fill(&set, 100..3_000);
+    disk.set_capacity(disk.used_bytes());
+    assert!(engine.checkpoint().unwrap_err().is_full());
+    assert!(engine.admit(100, Purpose::Write).unwrap_err().is_full());
+    assert!(engine.should_checkpoint());
+    disk.set_capacity(u64::MAX);
+    assert!(engine.should_checkpoint());
+    engine.checkpoint().unwrap();
+    assert!(!engine.should_checkpoint());
+    engine.admit(100, Purpose::Write).unwrap();
+}
+
 #[test]
 fn a_failed_sync_is_fatal() {
     for failing in 0..2 {

@@ -128,6 +128,18 @@ pub const ALL: &[Scenario] = &[
         points: None,
         story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group entered the             joint membership, which needs a majority of those two to commit anything, and took no write for ever. A change             whose new voters are silent is not begun now, a vote that is there is not taken while another is missed, and one             that was to go stays when another is lost. Held too by `a_change_is_not_begun_while_the_new_voters_are_silent` of             consensus and `members_become_what_is_wanted_once_nodes_stay` of the cluster state.",
     },
+    Scenario {
+        name: "a-checkpoint-that-somebody-else-made-and-failed",
+        seed: 50504,
+        workload: "feed_replay",
+        machines: None,
+        seconds: 6,
+        points: None,
+        story: "A checkpoint beside those of the page writer, as one after a snapshot is installed, found no space. Writes were refused \
+            because of it, and the page writer did not know that there was something to try again: they were refused until the \
+            next checkpoint was due, up to a minute after there was space. Held too by \
+            `a_checkpoint_that_failed_is_due_whoever_made_it` of storage.",
+    },
 ];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.
