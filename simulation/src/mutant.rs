@@ -97,6 +97,12 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("unknown-sent-again", Some("counter"), "a request of unknown fate is sent again"),
     mutant("request-taken-twice", Some("counter"), "a request that comes twice is carried out twice"),
     mutant("read-without-lease", Some("register"), "a leader answers reads without a lease").aimed(Aim::LeadersSevered),
+    mutant(
+        "nothing-done-unconfirmed",
+        Some("register"),
+        "a write that changes nothing is answered by who leads no more",
+    )
+    .aimed(Aim::LeadersSevered),
     mutant("term-not-noted", Some("register"), "a read takes the state before it asks whether its member leads")
         .aimed(Aim::LeadersSevered),
     mutant("read-anywhere", Some("register"), "whoever is asked answers, whether or not it leads"),

@@ -11,7 +11,8 @@
 //! - R2. Entries are proposed in the order of their numbers; number n+1 only after number n was handed to consensus.
 //! - R3. When an entry is skipped or refused, or its fate is unknown, nothing is evaluated or proposed until everything in
 //!   flight is answered; then a new chain begins on applied state.
-//! - R4. A writer is answered when the entry that carries its effects, or the newest effect it saw, was applied.
+//! - R4. A writer is answered when the entry that carries its effects, or the newest effect it saw, was applied. One that
+//!   changes nothing, and saw nothing in flight, has read: it is answered when this member is known to lead still.
 //! - R5. Nothing is handed to consensus that the log has not promised room for, and nothing larger than an entry may be.
 //! - R6. A write is evaluated only when changes may take memory, and so many are under way at most: what is evaluated will be
 //!   applied, and apply waits for nobody.
@@ -23,7 +24,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use photondb_consensus::{Group, ProposeError, Term};
+use photondb_consensus::{ConsensusError, Group, ProposeError, Term};
 use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_write};
 use photondb_shard::shard::View;
@@ -123,7 +124,17 @@ pub struct Submitted {
     pub taken: Vec<bool>,
     /// Some were not taken only because what waits already fills an entry; nothing changed under the writer.
     pub full: bool,
-    answer: Option<oneshot::Receiver<Answer>>,
+    rests: Rests,
+}
+
+/// What the answer to a submission rests on.
+enum Rests {
+    /// Nothing was taken.
+    Nothing,
+    /// An entry that carries effects, or that made what was seen.
+    Entry(oneshot::Receiver<Answer>),
+    /// Applied state alone, as the leader in this term has it.
+    State(Group, Term),
 }
 
 /// How a taken submission ended.
@@ -212,7 +223,7 @@ impl Proposer {
         let current = inner.term == Some(ticket.term) && !inner.broken && !buggify!("replica/effects-not-taken");
         if !current || view.version != ticket.view.version || view.epoch != ticket.view.epoch {
             photondb_storage::probe!("write evaluated under a term or schema that has passed");
-            return Ok(Submitted { taken: vec![false; planned.len()], full: false, answer: None });
+            return Ok(Submitted { taken: vec![false; planned.len()], full: false, rests: Rests::Nothing });
         }
         // Everything that can fail comes before anything is taken: an error must mean that nothing was.
         let found: Result<Vec<_>, ReplicaError> =
@@ -242,14 +253,18 @@ impl Proposer {
                 None => waits |= inner.overlay.contains_key(&write.key),
             }
         }
-        let answer = waits.then(|| {
+        let rests = if waits {
             let (send, receive) = oneshot::channel();
             inner.pending.waiters.push(send);
             inner.pending.view.get_or_insert(view);
-            receive
-        });
+            Rests::Entry(receive)
+        } else if taken.contains(&true) {
+            Rests::State(self.group.clone(), ticket.term)
+        } else {
+            Rests::Nothing
+        };
         self.propose(&mut inner);
-        Ok(Submitted { taken, full, answer })
+        Ok(Submitted { taken, full, rests })
     }
 
     /// Proposes what waits while the pipeline has room.
@@ -400,6 +415,21 @@ async fn unless_deposed(
     }
 }
 
+/// Returns when the member is known to lead in `term`, now: what it had applied was everything acknowledged until then.
+async fn leads_still(group: &Group, term: Term) -> Result<(), ReplicaError> {
+    if group.leading() == Some(term) || fault_point!("nothing-done-unconfirmed") {
+        return Ok(());
+    }
+    match group.confirm_leading().await {
+        Ok(confirmed) if confirmed == term => {
+            photondb_storage::probe!("write that changes nothing confirmed by a quorum");
+            Ok(())
+        }
+        Ok(_) | Err(ConsensusError::NotLeader { .. } | ConsensusError::Timeout { .. }) => Err(ReplicaError::NotLeading),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn note_skip(why: Skipped) {
     match why {
         Skipped::Term => photondb_storage::probe!("entry skipped, its term had passed"),
@@ -438,7 +468,11 @@ impl Submitted {
     /// Waits until everything taken is applied, or is known not to be. Errors: nothing was done, except after
     /// [`ReplicaError::Unknown`].
     pub async fn settle(self) -> Result<Settled, ReplicaError> {
-        let Some(answer) = self.answer else { return Ok(Settled::Applied) };
+        let answer = match self.rests {
+            Rests::Nothing => return Ok(Settled::Applied),
+            Rests::State(group, term) => return leads_still(&group, term).await.map(|()| Settled::Applied),
+            Rests::Entry(answer) => answer,
+        };
         match answer.await {
             Ok(Answer::Applied) => Ok(Settled::Applied),
             Ok(Answer::NotApplied) => Ok(Settled::NotApplied),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use photondb_cluster_state::{Command, Compression, Durability, NewShard, Placement, Role, Shard, WriteAcks};
 use photondb_proto::{KeyRange, NodeId, TableId};
 use photondb_replica::proposer::{Planned, Settled};
-use photondb_replica::{Replica, Replicas};
+use photondb_replica::{Replica, ReplicaError, Replicas};
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::key::PrimaryKey;
 use photondb_runtime::task::Handle;
@@ -216,6 +216,41 @@ fn a_table_of_three_replicas_is_served_and_its_members_hold_the_same() {
         // The primary leads in the end, whoever was elected first.
         let primary = || cluster.leader().is_some_and(|leader| leader.member == cluster.any().shard().members[0].id);
         until("the primary leads", SOON, primary).await;
+    });
+}
+
+/// A leader that others have replaced without its knowledge has nothing to say, not even that a write would change nothing.
+#[test]
+fn a_write_that_changes_nothing_is_answered_by_who_leads() {
+    in_a_world(async {
+        let cluster = Cluster::of(3).await;
+        cluster.create(&[1, 2, 3]).await;
+        until("a leader", SOON, || cluster.leader().is_some()).await;
+        cluster.write(1).await;
+        let old = cluster.leader().unwrap();
+        let nodes = [1, 2, 3u128];
+        let holds = |id: &u128| cluster.nodes[*id as usize - 1].as_ref().and_then(Whole::replica);
+        let alone = nodes.iter().copied().find(|id| holds(id).is_some_and(|replica| replica.member == old.member));
+        let alone = alone.unwrap();
+        cluster.world.network.isolate(alone, nodes.into_iter().filter(|id| *id != alone));
+        until("another leader", SOON, || cluster.leader().is_some_and(|leader| leader.member != old.member)).await;
+        let key = PrimaryKey::new(&Datum::Number(2.0)).unwrap().bytes();
+        let leader = cluster.leader().unwrap();
+        Cluster::try_write(&leader, &key, &document(2)).await.unwrap();
+
+        // The old one would delete what it does not have: nothing.
+        let (ticket, found) = old.proposer().read(std::slice::from_ref(&key)).await.unwrap();
+        assert_eq!(found, [None]);
+        let planned = Planned { key: key.clone(), expected: None, effect: None };
+        let submitted = old.proposer().submit(&ticket, vec![planned]).unwrap();
+        let settled = submitted.settle().await;
+        assert!(matches!(settled, Err(ReplicaError::NotLeading)), "{settled:?}");
+
+        // Whoever leads knows, and says so when its lease is over too.
+        let (ticket, found) = leader.proposer().read(std::slice::from_ref(&key)).await.unwrap();
+        let planned = Planned { key, expected: found[0].clone(), effect: None };
+        let submitted = leader.proposer().submit(&ticket, vec![planned]).unwrap();
+        assert!(matches!(submitted.settle().await, Ok(Settled::Applied)));
     });
 }
 

@@ -129,6 +129,17 @@ pub const ALL: &[Scenario] = &[
         story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group entered the             joint membership, which needs a majority of those two to commit anything, and took no write for ever. A change             whose new voters are silent is not begun now, a vote that is there is not taken while another is missed, and one             that was to go stays when another is lost. Held too by `a_change_is_not_begun_while_the_new_voters_are_silent` of             consensus and `members_become_what_is_wanted_once_nodes_stay` of the cluster state.",
     },
     Scenario {
+        name: "a-deposed-leader-says-that-there-is-nothing-to-do",
+        seed: 50574,
+        workload: "random_reql",
+        machines: None,
+        seconds: 6,
+        points: None,
+        story: "A document was inserted, and acknowledged, by a new leader. Its deletion reached the old one, which did not know of its \
+            successor, saw no document, and answered that there was nothing to delete: a write without an effect was not confirmed \
+            as a read is. Held too by `a_write_that_changes_nothing_is_answered_by_who_leads` of the replica.",
+    },
+    Scenario {
         name: "a-checkpoint-that-somebody-else-made-and-failed",
         seed: 50504,
         workload: "feed_replay",
