@@ -70,6 +70,8 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         }
         Command::MemberFailed { shard, member } => members::failed(state, *shard, *member),
         Command::SetLiveness { id, boots, liveness } => nodes::set_liveness(state, *id, *boots, *liveness),
+        Command::SetService { id, service } => nodes::set_service(state, *id, *service),
+        Command::NodeGone { id } => nodes::gone(state, *id),
         Command::RenewMember { id, failed } => nodes::renew_member(state, *id, *failed),
     }
 }

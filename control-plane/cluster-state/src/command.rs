@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use photondb_proto::{DatabaseId, IndexId, KeyRange, MemberId, NodeId, ShardId, TableId};
 
-use crate::membership::{Address, Incarnation, Liveness};
+use crate::membership::{Address, Incarnation, Liveness, Service};
 use crate::schema::{Compression, Durability, WriteAcks};
 use crate::shard::{Generation, Placement, Reached, Role};
 use crate::users::{Credentials, Scope};
@@ -310,6 +310,18 @@ pub enum Command {
         boots: u64,
         /// See [`Liveness`].
         liveness: Liveness,
+    },
+    /// What an administrator wants of a node. Refused when it has gone for good.
+    SetService {
+        /// Which.
+        id: NodeId,
+        /// [`Service::Full`], [`Service::Drained`] or [`Service::Leaving`].
+        service: Service,
+    },
+    /// A node that is leaving holds nothing any more: it has gone.
+    NodeGone {
+        /// Which.
+        id: NodeId,
     },
     /// Another member of the group that holds this state, for a node whose own one cannot go on.
     RenewMember {

@@ -141,6 +141,33 @@ pub enum StateError {
         /// The one it came with.
         asked: u64,
     },
+    /// The node has gone for good: it was decommissioned.
+    #[error("server `{name}` was decommissioned; to bring the machine back, start it with an empty directory")]
+    NodeGone {
+        /// Its name.
+        name: String,
+    },
+    /// A node cannot leave: nobody could take the place of a replica that it has.
+    #[error(
+        "server `{name}` cannot leave: table `{table}` has replicas on {replicas} servers, and {others} others can hold them; \
+         add a server, or lower the number of the table's replicas"
+    )]
+    NowhereToGo {
+        /// The node's name.
+        name: String,
+        /// The table.
+        table: String,
+        /// On how many nodes each shard of the table wants a replica.
+        replicas: u64,
+        /// How many nodes there are that may hold one.
+        others: u64,
+    },
+    /// It holds replicas still.
+    #[error("server `{name}` still holds replicas")]
+    NodeNotEmpty {
+        /// Its name.
+        name: String,
+    },
     /// The cluster has another id.
     #[error("this is cluster {is}, not {asked}")]
     OtherCluster {

@@ -24,7 +24,7 @@ pub use apply::apply;
 pub use command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
 pub use error::{NameKind, StateError};
 pub use format::FormatError;
-pub use membership::{Address, Incarnation, Liveness, Node};
+pub use membership::{Address, Incarnation, Liveness, Node, Service};
 pub use photondb_proto::ClusterId;
 pub use schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 pub use shard::{Founder, Generation, Member, Placement, Reached, Role, Shard};

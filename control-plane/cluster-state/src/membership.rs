@@ -30,6 +30,21 @@ pub enum Liveness {
     Lost,
 }
 
+/// What an administrator wants of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// It leads and gets replicas.
+    #[default]
+    Full,
+    /// It is about to be stopped for a while: it leads nothing that another can lead, and gets no new replicas. Ends by
+    /// itself when the node registers anew.
+    Drained,
+    /// It is to go for good: others take the places of what it has.
+    Leaving,
+    /// It has gone: it holds nothing, and may not register again.
+    Gone,
+}
+
 /// A node (RethinkDB's "server").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
@@ -51,12 +66,24 @@ pub struct Node {
     pub incarnation: Incarnation,
     /// See [`Liveness`].
     pub liveness: Liveness,
+    /// See [`Service`].
+    pub service: Service,
 }
 
 impl Node {
     /// Whether it tells that it lives.
     pub fn is_up(&self) -> bool {
         self.liveness == Liveness::Up
+    }
+
+    /// Whether it may lead, and be given replicas.
+    pub fn is_open(&self) -> bool {
+        self.is_up() && self.service == Service::Full
+    }
+
+    /// Whether what it has is to be elsewhere.
+    pub fn is_to_be_replaced(&self) -> bool {
+        self.is_lost() || matches!(self.service, Service::Leaving | Service::Gone)
     }
 
     /// Whether it is not waited for any more.

@@ -21,5 +21,6 @@ pub use place::{DEFAULT_TAG, PlaceError, Tagged, Wish, place};
 /// Everything that may be done now: at most one command for each shard (K2).
 pub fn plan(state: &ClusterState) -> Vec<Command> {
     let shards = state.tables().flat_map(|table| &table.shards);
-    shards.filter_map(|shard| repair::substitute(state, shard).or_else(|| next_step(state, shard))).collect()
+    let steps = shards.filter_map(|shard| repair::substitute(state, shard).or_else(|| next_step(state, shard)));
+    steps.chain(repair::gone(state)).collect()
 }

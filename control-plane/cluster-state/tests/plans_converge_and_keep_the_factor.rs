@@ -10,7 +10,7 @@ use photondb_cluster_state::*;
 use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
 use proptest::prelude::*;
 
-const NODES: u128 = 6;
+const NODES: u128 = 7;
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -29,6 +29,10 @@ enum Event {
     Lost(u128),
     /// It is lost, and never comes back.
     Gone(u128),
+    /// It is to lead nothing for a while, or not any more.
+    Drain(u128, bool),
+    /// It is to go for good.
+    Leave(u128),
     Fail(usize),
     Place(Vec<u128>, Option<u128>),
 }
@@ -45,6 +49,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => node.clone().prop_map(Event::Up),
         1 => node.clone().prop_map(Event::Lost),
         1 => node.clone().prop_map(Event::Gone),
+        1 => (node.clone(), any::<bool>()).prop_map(|(node, drained)| Event::Drain(node, drained)),
+        1 => node.clone().prop_map(Event::Leave),
         1 => (0usize..5).prop_map(Event::Fail),
         2 => (prop::sample::subsequence((1..=NODES).collect::<Vec<_>>(), 1..=4), prop::option::of(node))
             .prop_map(|(voters, nonvoting)| Event::Place(voters, nonvoting)),
@@ -244,7 +250,8 @@ impl World {
         match event {
             Event::Plan => {
                 let commands = self.plan();
-                assert!(commands.len() <= 1, "K2: {commands:?}");
+                let of_nodes = commands.iter().filter(|command| matches!(command, Command::NodeGone { .. })).count();
+                assert!(commands.len() - of_nodes <= 1, "K2: {commands:?}");
                 self.apply(commands);
             }
             Event::PlanLate => self.late.extend(self.plan()),
@@ -276,6 +283,18 @@ impl World {
                 if self.gone.is_none() && left * 2 > self.group.voters.len() {
                     self.liveness(node, Liveness::Lost);
                     self.gone = Some(NodeId(node));
+                }
+            }
+            Event::Drain(node, drained) => {
+                let service = if drained { Service::Drained } else { Service::Full };
+                if !self.state.node(NodeId(node)).unwrap().is_to_be_replaced() {
+                    self.apply(vec![Command::SetService { id: NodeId(node), service }]);
+                }
+            }
+            Event::Leave(node) => {
+                // One at a time, so that there are always enough others for what is wanted.
+                if self.state.nodes().all(|other| matches!(other.service, Service::Full | Service::Drained)) {
+                    self.apply(vec![Command::SetService { id: NodeId(node), service: Service::Leaving }]);
                 }
             }
             Event::Fail(number) => {
@@ -329,6 +348,10 @@ proptest! {
         }
         for node in 1..=NODES {
             world.liveness(node, Liveness::Up);
+            let drained = world.state.node(NodeId(node)).unwrap().service == Service::Drained;
+            if drained {
+                world.apply(vec![Command::SetService { id: NodeId(node), service: Service::Full }]);
+            }
         }
         // Every round plans one step and obeys it to its end.
         for _ in 0..60 {
@@ -338,6 +361,9 @@ proptest! {
             while world.obey() {}
         }
         prop_assert!(world.plan().is_empty(), "{:?} for {:?}", world.plan(), world.shard());
+        for node in world.state.nodes() {
+            prop_assert!(matches!(node.service, Service::Full | Service::Gone), "{:?} for {:?}", node, world.shard());
+        }
         let shard = world.shard();
         let on = |role: Role| shard.members.iter().filter(|member| member.role == role).map(|member| member.node).collect();
         let voting: BTreeSet<NodeId> = on(Role::Voter);

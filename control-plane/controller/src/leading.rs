@@ -46,7 +46,12 @@ async fn step(inner: &Inner, term: Term) {
     let state = inner.replicated.state();
     let now = inner.parts.clock.now();
     let seen = inner.heard.lock().judge(&state, inner.me.node, now, inner.parts.options.lost_after);
-    for command in seen.into_iter().chain(plan(&state)) {
+    let votes = |command: &Command| match command {
+        // It goes when the state's own group is without its vote too.
+        Command::NodeGone { id } => members::votes(inner, &state, *id),
+        _ => false,
+    };
+    for command in seen.into_iter().chain(plan(&state).into_iter().filter(|command| !votes(command))) {
         if !propose(inner, term, command).await || buggify!("controller/planned-one-by-one") {
             return;
         }

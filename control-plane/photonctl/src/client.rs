@@ -96,6 +96,45 @@ impl Client {
         check_version(done.version).map_err(|source| self.malformed(source))
     }
 
+    /// How every node does.
+    pub fn list_nodes(&self) -> Result<v1::ListNodesResponse, Failure> {
+        let request = self.request(v1::ListNodesRequest { version: CONTROL_VERSION });
+        let list = self.ask(async |mut node| node.list_nodes(request).await)?;
+        check_version(list.version).map_err(|source| self.malformed(source))?;
+        Ok(list)
+    }
+
+    /// What is wanted of a node, by its name or id, or of the one at the address. Gives its id.
+    pub fn set_node_service(
+        &self,
+        node: Option<&str>,
+        service: v1::NodeService,
+        successor: Option<&str>,
+    ) -> Result<String, Failure> {
+        let (node, successor) = (node.unwrap_or_default().to_owned(), successor.unwrap_or_default().to_owned());
+        let message = v1::SetNodeServiceRequest { version: CONTROL_VERSION, node, service: service.into(), successor };
+        let request = self.request(message);
+        let done = self.ask(async |mut node| node.set_node_service(request).await)?;
+        check_version(done.version).map_err(|source| self.malformed(source))?;
+        Ok(done.node_id)
+    }
+
+    /// The failure of a command that another node must be asked for.
+    pub fn ask_another(&self, name: &str) -> Failure {
+        Failure::AskAnother { name: name.to_owned(), address: self.address.clone() }
+    }
+
+    /// The failure of a name that no node has.
+    pub fn no_such_node(&self, name: &str) -> Failure {
+        let status = Status::not_found(format!("there is no server `{name}` (photonctl node list)"));
+        Failure::Refused { address: self.address.clone(), status }
+    }
+
+    /// The failure of something that went on for too long.
+    pub fn unfinished(&self, what: String, limit: Duration) -> Failure {
+        Failure::Unfinished { what, limit }
+    }
+
     /// The failure of an answer that cannot be.
     pub fn malformed(&self, source: ConvertError) -> Failure {
         Failure::Malformed { address: self.address.clone(), source }

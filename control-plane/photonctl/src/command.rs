@@ -2,6 +2,7 @@
 
 mod cluster;
 mod node;
+mod service;
 mod table;
 
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub struct Arguments {
     #[arg(long, global = true, default_value = "", env = "PHOTONCTL_PASSWORD", hide_env_values = true)]
     password: String,
     /// What the answer looks like. JSON has everything the node says.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
     /// How long to wait for an answer, in seconds.
     #[arg(
@@ -49,7 +50,8 @@ pub struct Arguments {
     noun: Noun,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 cannot connect or no answer, 4 refused";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 cannot connect, 4 not let in (user, password), 5 timed out, \
+                          6 the cluster is not healthy";
 
 #[derive(Debug, Subcommand)]
 enum Noun {
@@ -68,12 +70,53 @@ enum Noun {
 enum NodeVerb {
     /// What it is and how it does.
     Info,
+    /// A line for each node of the cluster.
+    List,
+    /// How one node does.
+    Status {
+        /// Its name or id; without it the node at the address.
+        node: Option<String>,
+    },
+    /// Has a node lead nothing and get no new replicas, so that it can be stopped for a while. Ends when it starts again, or with
+    /// `undrain`.
+    Drain {
+        /// Its name or id; without it the node at the address.
+        node: Option<String>,
+        /// How long to wait until others lead what it led, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        wait: u64,
+    },
+    /// Takes `drain`, or a `decommission` that is not done yet, back.
+    Undrain {
+        /// Its name or id; without it the node at the address.
+        node: Option<String>,
+    },
+    /// Moves everything off a node, for good. It must be asked of another one. A node that is down loses its places at once.
+    Decommission {
+        /// Its name or id.
+        node: String,
+        /// How long to wait until it holds nothing any more, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+        wait: u64,
+    },
+    /// The same, and one node takes all its places.
+    Replace {
+        /// The name or id of the node that goes.
+        node: String,
+        /// The name or id of the one that takes its places.
+        by: String,
+        /// How long to wait until it holds nothing any more, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+        wait: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 enum ClusterVerb {
     /// Nodes, databases, and how many tables and shards there are.
     Info,
+    /// How many nodes are up, and who leads. Exit code 6 when something is not well.
+    Health,
     /// Has the node found a cluster. It must have been started with `--join`, and nobody whom it finds there may be in a cluster.
     /// Repeated with the same id it succeeds again; with another one it is refused.
     Init {
@@ -100,13 +143,31 @@ pub fn run(arguments: &Arguments) -> Result<String, Failure> {
     let client = Client::new(arguments.address.clone(), &arguments.user, &arguments.password, limit);
     let malformed = |source| client.malformed(source);
     match &arguments.noun {
-        Noun::Node(NodeVerb::Info) => node::info(&client.node_info()?, arguments.output).map_err(malformed),
+        Noun::Node(verb) => run_node(verb, &client, arguments.output),
+        Noun::Cluster(ClusterVerb::Health) => {
+            let (text, healthy) = service::health(&client.list_nodes()?, arguments.output).map_err(malformed)?;
+            if healthy { Ok(text) } else { Err(Failure::Unhealthy { text }) }
+        }
         Noun::Cluster(ClusterVerb::Info) => cluster::info(&client.cluster_info()?, arguments.output).map_err(malformed),
         Noun::Cluster(ClusterVerb::Init { cluster_id }) => {
             client.init_cluster(*cluster_id)?;
             Ok(cluster::founded(*cluster_id, arguments.output))
         }
         Noun::Table(TableVerb::List) => table::list(&client.cluster_info()?, arguments.output).map_err(malformed),
+    }
+}
+
+fn run_node(verb: &NodeVerb, client: &Client, format: Format) -> Result<String, Failure> {
+    let malformed = |source| client.malformed(source);
+    let seconds = |seconds: &u64| Duration::from_secs((*seconds).min(TIMEOUT_SECS_MAX));
+    match verb {
+        NodeVerb::Info => node::info(&client.node_info()?, format).map_err(malformed),
+        NodeVerb::List => service::list(&client.list_nodes()?, format).map_err(malformed),
+        NodeVerb::Status { node } => service::status(client, node.as_deref(), format),
+        NodeVerb::Drain { node, wait } => service::drain(client, node.as_deref(), seconds(wait), format),
+        NodeVerb::Undrain { node } => service::undrain(client, node.as_deref(), format),
+        NodeVerb::Decommission { node, wait } => service::decommission(client, node, None, seconds(wait), format),
+        NodeVerb::Replace { node, by, wait } => service::decommission(client, node, Some(by), seconds(wait), format),
     }
 }
 

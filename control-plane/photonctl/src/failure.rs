@@ -14,8 +14,12 @@ use crate::client::Address;
 const FAILED: u8 = 1;
 /// Nobody answers at the address.
 const CANNOT_CONNECT: u8 = 3;
-/// Somebody answers, and says no.
-const REFUSED: u8 = 4;
+/// Somebody answers, and does not let the user in.
+const DENIED: u8 = 4;
+/// It took too long.
+const TIMED_OUT: u8 = 5;
+/// Everything was answered, and what was asked for is not well.
+const UNHEALTHY: u8 = 6;
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,28 @@ pub enum Failure {
         /// What is wrong with it.
         source: ConvertError,
     },
+    /// What was begun is not done yet; it goes on.
+    #[error("not done within {} s: {what}; it goes on, ask again to wait for it (--wait)", limit.as_secs())]
+    Unfinished {
+        /// What is left.
+        what: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The node at the address cannot tell the end of it.
+    #[error("server `{name}` is the one at {address}; ask another one, which will be there afterwards (--address)")]
+    AskAnother {
+        /// Which node.
+        name: String,
+        /// Where it was asked.
+        address: Address,
+    },
+    /// The cluster is not well. What is wrong stands in the answer.
+    #[error("the cluster is not healthy")]
+    Unhealthy {
+        /// The answer.
+        text: String,
+    },
     /// The system does not let the program work.
     #[error("cannot start: {0}")]
     Start(io::Error),
@@ -86,9 +112,12 @@ impl Failure {
             // What the transport makes of bytes that it cannot read has a source, or one of these codes, which no node gives.
             _ if status.source().is_some() => Failure::BrokenOff { address, source: status },
             Code::Internal | Code::Unknown => Failure::BrokenOff { address, source: status },
-            Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
-                Failure::Refused { address, status }
-            }
+            Code::Unauthenticated
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::NotFound
+            | Code::InvalidArgument
+            | Code::Unimplemented => Failure::Refused { address, status },
             _ => Failure::Failed { address, status },
         }
     }
@@ -96,13 +125,31 @@ impl Failure {
     /// What the program ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Unreachable { .. } | Failure::Late { .. } | Failure::BrokenOff { .. } => CANNOT_CONNECT,
-            Failure::Refused { .. } => REFUSED,
+            Failure::Unreachable { .. } | Failure::BrokenOff { .. } => CANNOT_CONNECT,
+            Failure::Late { .. } | Failure::Unfinished { .. } => TIMED_OUT,
+            Failure::Refused { status, .. } if is_denied(status.code()) => DENIED,
+            Failure::Unhealthy { .. } => UNHEALTHY,
             // It starts, or waits for others: whoever asks again later may get an answer.
             Failure::Failed { status, .. } if status.code() == Code::Unavailable => CANNOT_CONNECT,
-            Failure::Failed { .. } | Failure::Malformed { .. } | Failure::Start(_) => FAILED,
+            Failure::Refused { .. }
+            | Failure::Failed { .. }
+            | Failure::Malformed { .. }
+            | Failure::AskAnother { .. }
+            | Failure::Start(_) => FAILED,
         }
     }
+
+    /// What is printed all the same.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Failure::Unhealthy { text } => Some(text),
+            _ => None,
+        }
+    }
+}
+
+fn is_denied(code: Code) -> bool {
+    matches!(code, Code::Unauthenticated | Code::PermissionDenied)
 }
 
 fn hint(code: Code) -> &'static str {
@@ -174,10 +221,11 @@ mod tests {
         let cases = [
             (Status::unauthenticated("wrong"), 4),
             (Status::permission_denied("no"), 4),
-            (Status::failed_precondition("messages of version 2"), 4),
-            (Status::unimplemented(""), 4),
-            (Status::deadline_exceeded("late"), 3),
-            (Status::cancelled("Timeout expired"), 3),
+            (Status::failed_precondition("messages of version 2"), 1),
+            (Status::not_found("no such server"), 1),
+            (Status::unimplemented(""), 1),
+            (Status::deadline_exceeded("late"), 5),
+            (Status::cancelled("Timeout expired"), 5),
             (Status::internal("protocol error"), 3),
             (Status::resource_exhausted("full"), 1),
             (Status::out_of_range("too large"), 1),

@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     let text = match command::run(&arguments) {
         Ok(text) => text,
         Err(failure) => {
+            if let Some(text) = failure.text() {
+                let _ = std::io::stdout().write_all(text.as_bytes());
+            }
             eprintln!("photonctl: {failure}");
             return ExitCode::from(failure.exit_code());
         }

@@ -75,6 +75,41 @@ impl Control for Played {
             false => Err(Status::failed_precondition("the node belongs to another cluster")),
         }
     }
+
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        let node = |id: u128, liveness: v1::NodeLiveness| v1::NodeStatus {
+            node: Some(v1::Node { node_id: NodeId(id).to_string(), name: format!("n{id}"), ..v1::Node::default() }),
+            liveness: liveness.into(),
+            service: v1::NodeService::Full.into(),
+            replicas: 2,
+            leading: (id == 1).then_some(1),
+            to_hand_over: (id == 1).then_some(1),
+            votes: true,
+            leads_cluster: id == 1,
+        };
+        Ok(Response::new(v1::ListNodesResponse {
+            version,
+            nodes: vec![node(1, v1::NodeLiveness::Up), node(2, v1::NodeLiveness::Down)],
+            asked: NodeId(1).to_string(),
+            ..v1::ListNodesResponse::default()
+        }))
+    }
+
+    async fn set_node_service(
+        &self,
+        request: Request<v1::SetNodeServiceRequest>,
+    ) -> Result<Response<v1::SetNodeServiceResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        let request = request.get_ref();
+        match request.node.as_str() {
+            "" | "n1" => Ok(Response::new(v1::SetNodeServiceResponse { version, node_id: NodeId(1).to_string() })),
+            name => Err(Status::failed_precondition(format!("server `{name}` cannot leave"))),
+        }
+    }
 }
 
 /// Serves until the runtime is dropped.
@@ -137,7 +172,7 @@ fn a_cluster_is_founded_or_it_is_said_why_not() {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     assert_eq!(output.stdout, b"The node is in cluster 00000000-0000-4000-8000-000000000007\n");
     let arguments = ["--password", "open", "cluster", "init", "--cluster-id", "00000000-0000-4000-8000-000000000008"];
-    check(&address, &arguments, 4, "the node belongs to another cluster");
+    check(&address, &arguments, 1, "the node belongs to another cluster");
     check(&address, &["cluster", "init", "--cluster-id", "seven"], 2, "seven");
     check(&address, &["cluster", "init"], 2, "--cluster-id");
 }
@@ -166,21 +201,42 @@ fn a_stranger_is_three() {
 }
 
 #[test]
-fn silence_is_three() {
+fn silence_is_five() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    check(&address, &["--timeout", "1", "node", "info"], 3, "within 1 s");
+    check(&address, &["--timeout", "1", "node", "info"], 5, "within 1 s");
     let (_runtime, address) = play();
-    check(&address.to_string(), &["--timeout", "1", "--user", "slow", "node", "info"], 3, "within 1 s");
+    check(&address.to_string(), &["--timeout", "1", "--user", "slow", "node", "info"], 5, "within 1 s");
 }
 
 #[test]
-fn a_refusal_is_four() {
+fn who_is_not_let_in_is_four() {
     let (_runtime, address) = play();
     let address = address.to_string();
     check(&address, &["node", "info"], 4, "refuses: wrong user or password (--user, --password)");
     check(&address, &["--password", "no", "table", "list"], 4, "wrong user or password");
     check(&address, &["--user", "guest", "cluster", "info"], 4, "only the user `admin` may ask (--user)");
+}
+
+#[test]
+fn what_is_not_done_in_time_is_five_and_what_is_refused_is_one() {
+    let (_runtime, address) = play();
+    let (address, open) = (address.to_string(), ["--password", "open"]);
+    let ask = |more: &[&'static str]| [&open[..], more].concat();
+    check(&address, &ask(&["node", "drain", "--wait", "0"]), 5, "it still leads 1 groups that others could lead");
+    check(&address, &ask(&["node", "undrain", "n7"]), 1, "server `n7` cannot leave");
+    check(&address, &ask(&["node", "decommission", "n3"]), 1, "there is no server `n3`");
+    check(&address, &ask(&["node", "decommission", "n1"]), 1, "ask another one");
+    check(&address, &ask(&["node", "replace", "n2", "n1"]), 1, "cannot leave");
+}
+
+#[test]
+fn a_cluster_that_is_not_well_is_six_and_says_why() {
+    let (_runtime, address) = play();
+    let output = photonctl(&address.to_string(), &["--password", "open", "cluster", "health", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&value["healthy"], &value["problems"][0]), (&false.into(), &"server `n2` is down".into()));
 }
 
 #[test]

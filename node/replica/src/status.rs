@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use photondb_cluster_state::{ClusterState, Table};
+use photondb_cluster_state::{ClusterState, Shard, Table};
 use photondb_proto::{IndexId, MemberId, NodeId, SchemaVersion, ShardId, v1};
 use photondb_runtime::peers::{Exchange, Peer, PeerError, SendFuture, Serve};
 use prost::Message;
@@ -53,29 +53,41 @@ impl Replica {
 impl Replicas {
     /// How the members of a table are, on every node that can be asked. A member that is missing was not heard of.
     pub async fn statuses(&self, state: &ClusterState, table: &Table) -> BTreeMap<MemberId, MemberStatus> {
+        let told = self.told(state, table.shards.iter()).await;
+        told.into_values().flatten().map(|status| (status.member, status)).collect()
+    }
+
+    /// How the members of all tables are, by the node that holds them. A node that is missing did not answer, or holds none.
+    pub async fn statuses_by_node(&self, state: &ClusterState) -> BTreeMap<NodeId, Vec<MemberStatus>> {
+        self.told(state, state.tables().flat_map(|table| &table.shards)).await
+    }
+
+    /// What each node says of its members of these shards.
+    async fn told(
+        &self,
+        state: &ClusterState,
+        shards: impl Iterator<Item = &Shard>,
+    ) -> BTreeMap<NodeId, Vec<MemberStatus>> {
         let mut wanted: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
-        for (shard, member) in
-            table.shards.iter().flat_map(|shard| shard.members.iter().map(move |member| (shard, member)))
-        {
+        for (shard, member) in shards.flat_map(|shard| shard.members.iter().map(move |member| (shard, member))) {
             wanted.entry(member.node).or_default().push(shard.id);
         }
         let mut found = BTreeMap::new();
         let mut asking = Vec::new();
         for (node, shards) in wanted {
             if node == self.node {
-                let running = self.table(table.id);
-                let running = running.iter().flat_map(|replicas| replicas.shards());
-                let wanted = running.filter(|replica| shards.contains(&replica.id));
-                found.extend(wanted.map(|replica| (replica.member, replica.status())));
+                let running = shards.iter().filter_map(|shard| self.shard(*shard));
+                found.insert(node, running.map(|replica| replica.status()).collect());
             } else if state.node(node).is_some_and(|node| node.is_up())
                 && let Some(controller) = self.controller().cloned()
             {
-                asking.push(self.executor().spawn(async move { ask(&controller, node, shards).await }));
+                let asked = self.executor().spawn(async move { ask(&controller, node, shards).await });
+                asking.push((node, asked));
             }
         }
-        for asked in asking {
+        for (node, asked) in asking {
             if let Ok(Ok(told)) = asked.await {
-                found.extend(told.into_iter().map(|status| (status.member, status)));
+                found.insert(node, told);
             }
         }
         found

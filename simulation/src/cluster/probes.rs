@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 65] = [
+pub const PRODUCT: [Probe; 66] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -28,6 +28,7 @@ pub const PRODUCT: [Probe; 65] = [
     Probe::must("leader gives way to a higher term"),
     Probe::must("leader hands over"),
     Probe::may("write that changes nothing confirmed by a quorum"),
+    Probe::may("leadership given away because the node is drained or leaves"),
     Probe::may("change of members not begun while the new voters are silent"),
     Probe::may("leader that lost its vote hands over"),
     Probe::must("leadership given to who should lead"),

@@ -6,6 +6,7 @@ mod connection;
 pub mod documents;
 mod memory_limit;
 mod node;
+pub mod secret;
 pub mod terms;
 mod web;
 

@@ -9,7 +9,7 @@ use super::shards::next_member;
 use crate::command::Response;
 use crate::error::{NameKind, StateError};
 use crate::limits::NAME_BYTES_MAX;
-use crate::membership::{Address, Incarnation, Liveness, Node};
+use crate::membership::{Address, Incarnation, Liveness, Node, Service};
 use crate::names;
 use crate::state::{ClusterState, META_FOUNDER};
 use photondb_proto::ClusterId;
@@ -36,6 +36,7 @@ pub(super) struct Asking<'a> {
 pub(super) fn register(state: &mut ClusterState, id: NodeId, asks: &Asking<'_>) -> Result<Response, StateError> {
     let (boots, incarnation, addresses) = (asks.boots, asks.incarnation, asks.addresses.to_vec());
     let node = match state.node(id) {
+        Some(known) if known.service == Service::Gone => return Err(StateError::NodeGone { name: known.name.clone() }),
         // The answer to the first one was lost.
         Some(known) if known.boots == boots && known.incarnation == incarnation && incarnation != Incarnation(0) => {
             Node { liveness: Liveness::Up, ..Node::clone(known) }
@@ -43,7 +44,11 @@ pub(super) fn register(state: &mut ClusterState, id: NodeId, asks: &Asking<'_>) 
         Some(known) if known.boots >= boots => {
             return Err(StateError::StaleBoot { id, registered: known.boots, asked: boots });
         }
-        Some(known) => Node { addresses, boots, incarnation, liveness: Liveness::Up, ..Node::clone(known) },
+        Some(known) => {
+            // Whoever was drained to be stopped has been.
+            let service = if known.service == Service::Drained { Service::Full } else { known.service };
+            Node { addresses, boots, incarnation, liveness: Liveness::Up, service, ..Node::clone(known) }
+        }
         None => {
             names::check(NameKind::Node, asks.name)?;
             give_up_former_self(state, asks);
@@ -58,6 +63,7 @@ pub(super) fn register(state: &mut ClusterState, id: NodeId, asks: &Asking<'_>) 
                 meta: if state.nodes.is_empty() { META_FOUNDER } else { next_member(state) },
                 incarnation,
                 liveness: Liveness::Up,
+                service: Service::Full,
             }
         }
     };
@@ -86,10 +92,56 @@ pub(super) fn set_liveness(
     liveness: Liveness,
 ) -> Result<Response, StateError> {
     let node = state.node(id).ok_or(StateError::NodeNotFound { id })?;
-    if node.boots == boots && node.liveness != liveness {
+    // One that has gone is lost for good.
+    if node.boots == boots && node.liveness != liveness && node.service != Service::Gone {
         let node = Node { liveness, ..Node::clone(node) };
         state.nodes.insert(id, Arc::new(node));
     }
+    Ok(Response::Done)
+}
+
+pub(super) fn set_service(state: &mut ClusterState, id: NodeId, service: Service) -> Result<Response, StateError> {
+    let mut node = Node::clone(state.node(id).ok_or(StateError::NodeNotFound { id })?);
+    if node.service == Service::Gone || service == Service::Gone {
+        return Err(StateError::NodeGone { name: node.name });
+    }
+    if service == Service::Leaving && node.service != Service::Leaving {
+        somebody_takes_its_places(state, &node)?;
+    }
+    node.service = service;
+    state.nodes.insert(id, Arc::new(node));
+    Ok(Response::Done)
+}
+
+/// As many nodes are there besides as each table wants replicas on.
+fn somebody_takes_its_places(state: &ClusterState, leaving: &Node) -> Result<(), StateError> {
+    // One that is down or drained comes back.
+    let holds = |node: &&Arc<Node>| node.id != leaving.id && !node.is_to_be_replaced();
+    let others = state.nodes().filter(holds).count();
+    for table in state.tables() {
+        let of = table.shards.iter().map(|shard| &shard.placement).filter(|placement| placement.contains(leaving.id));
+        let Some(replicas) = of.map(|placement| placement.nodes().count()).max() else { continue };
+        if replicas > others {
+            let (name, table) = (leaving.name.clone(), table.name.clone());
+            return Err(StateError::NowhereToGo { name, table, replicas: replicas as u64, others: others as u64 });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn gone(state: &mut ClusterState, id: NodeId) -> Result<Response, StateError> {
+    let mut node = Node::clone(state.node(id).ok_or(StateError::NodeNotFound { id })?);
+    if node.service == Service::Gone {
+        return Ok(Response::Done);
+    }
+    let shards = || state.tables().flat_map(|table| &table.shards);
+    let holds =
+        shards().any(|shard| shard.placement.contains(id) || shard.members.iter().any(|member| member.node == id));
+    if holds || node.service != Service::Leaving {
+        return Err(StateError::NodeNotEmpty { name: node.name });
+    }
+    (node.service, node.liveness) = (Service::Gone, Liveness::Lost);
+    state.nodes.insert(id, Arc::new(node));
     Ok(Response::Done)
 }
 

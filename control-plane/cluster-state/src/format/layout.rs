@@ -1,11 +1,11 @@
-//! What is written in which order, and every tag. Version 3, and what versions 1 and 2 had of it.
+//! What is written in which order, and every tag. Version 4, and what earlier versions had of it.
 
 use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
 use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, structs};
 use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
 use crate::error::{NameKind, StateError};
-use crate::membership::{Address, Incarnation, Liveness, Node};
+use crate::membership::{Address, Incarnation, Liveness, Node, Service};
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::shard::{Founder, Generation, Member, Placement, Reached, Role, Shard};
 use crate::state::{ClusterState, META_FOUNDER};
@@ -40,6 +40,7 @@ enums! {
     Change { 0 => Keep, 1 => Unset, 2 => Set(value) }
     Scope { 0 => Global, 1 => Database(database), 2 => Table(database, table) }
     Liveness { 0 => Up, 1 => Down, 2 => Lost }
+    Service { 0 => Full, 1 => Drained, 2 => Leaving, 3 => Gone }
     Role { 0 => Voter, 1 => Joining, 2 => Nonvoting, 3 => Leaving, 4 => Failed, 5 => Discarded }
     NameKind { 0 => Database, 1 => Table, 2 => Index, 3 => User, 4 => Node }
 
@@ -73,6 +74,8 @@ enums! {
         26 => MemberFailed { shard, member },
         27 => SetLiveness { id, boots, liveness },
         28 => RenewMember { id, failed },
+        29 => SetService { id, service },
+        30 => NodeGone { id },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables), 3 => Member(member) }
@@ -101,6 +104,9 @@ enums! {
         20 => MemberUnsuitable { shard, member },
         21 => OtherGeneration { shard, is, asked },
         22 => StaleReport { shard },
+        23 => NodeGone { name },
+        24 => NowhereToGo { name, table, replicas, others },
+        25 => NodeNotEmpty { name },
     }
 }
 
@@ -223,6 +229,7 @@ impl Stored for Node {
         self.meta.put(out);
         self.incarnation.put(out);
         self.liveness.put(out);
+        self.service.put(out);
     }
 
     fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
@@ -237,6 +244,7 @@ impl Stored for Node {
             meta: if old { META_FOUNDER } else { Stored::get(input)? },
             incarnation: Stored::get(input)?,
             liveness: if old { Liveness::Up } else { Stored::get(input)? },
+            service: if input.version() < 4 { Service::Full } else { Stored::get(input)? },
         })
     }
 }

@@ -8,10 +8,11 @@ use crate::membership::Node;
 use crate::state::ClusterState;
 
 /// Who votes in the group of the cluster state: one of one or two nodes, three of three or four, five of five or six, and
-/// never more than seven. `voting` are those that vote now; who votes stays, unless it is lost, so that a node that is
-/// only away changes nothing.
+/// never more than seven. `voting` are those that vote now; who votes stays, unless it is lost or to leave, so that a node
+/// that is only away changes nothing.
 pub fn meta_voters(state: &ClusterState, voting: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
-    let mut candidates: Vec<&Node> = state.nodes().map(|node| &**node).filter(|node| !node.is_lost()).collect();
+    let mut candidates: Vec<&Node> =
+        state.nodes().map(|node| &**node).filter(|node| !node.is_to_be_replaced()).collect();
     let wanted = match candidates.len() {
         0..=2 => 1,
         3..=4 => 3,

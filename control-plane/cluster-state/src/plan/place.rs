@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use photondb_proto::{NodeId, TableId};
 
-use crate::membership::Node;
+use crate::membership::{Node, Service};
 use crate::schema::Table;
 use crate::shard::Placement;
 use crate::state::ClusterState;
@@ -63,7 +63,7 @@ impl Node {
 }
 
 /// One placement for each shard. Replicas that `table` has stay where they are as long as no node gets more than its share;
-/// the others go where least is. Only nodes that are up get any.
+/// the others go where least is. Only nodes that are up and in full service get any, and a drained one keeps what it has.
 pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result<Vec<Placement>, PlaceError> {
     let mut loads = loads(state, table.map(|table| table.id));
     let mut given = BTreeMap::new();
@@ -72,10 +72,12 @@ pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result
     for number in 0..wish.shards {
         let present = table.and_then(|table| table.shards.get(number)).map(|shard| &shard.placement);
         let mut picked: Vec<(NodeId, &Tagged)> = Vec::new();
+        let has_it = |node: &Node| present.is_some_and(|present| present.contains(node.id));
+        let may_hold = |node: &Node| node.is_open() || node.is_up() && node.service == Service::Drained && has_it(node);
         for tagged in &wish.replicas {
             let taken: BTreeSet<NodeId> = picked.iter().map(|(node, _)| *node).collect();
             let mut free: Vec<&Node> =
-                state.nodes().map(|node| &**node).filter(|node| node.is_up() && node.has_tag(&tagged.tag)).collect();
+                state.nodes().map(|node| &**node).filter(|node| may_hold(node) && node.has_tag(&tagged.tag)).collect();
             free.retain(|node| !taken.contains(&node.id));
             if free.len() < tagged.count {
                 let (wanted, there) = (tagged.count, free.len());

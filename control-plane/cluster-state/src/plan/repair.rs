@@ -1,23 +1,36 @@
-//! Other places for what is on nodes that are lost.
+//! Other places for what is on nodes that are lost, or that are to leave.
 
 use photondb_proto::NodeId;
 
 use super::place::loads;
 use crate::command::Command;
+use crate::membership::Service;
 use crate::shard::Shard;
 use crate::state::ClusterState;
 
-/// Another node for one that is lost: one with the same tags if there is such, and of those the one with least to hold.
-/// `None`: nothing is lost, or nobody can take its place; then it is waited for.
+/// Another node for one that is lost or to leave: one with the same tags if there is such, and of those the one with least to
+/// hold. `None`: nothing is to be replaced, or nobody can take its place; then it is waited for.
 pub(super) fn substitute(state: &ClusterState, shard: &Shard) -> Option<Command> {
     let is_lost = |node: &NodeId| state.node(*node).is_none_or(|node| node.is_lost());
-    let lost = shard.placement.nodes().find(is_lost)?;
+    let goes = |node: &NodeId| state.node(*node).is_none_or(|node| node.is_to_be_replaced());
+    // What is lost first: the others hold on until their turn comes.
+    let lost = shard.placement.nodes().find(is_lost).or_else(|| shard.placement.nodes().find(goes))?;
     let tags = state.node(lost).map(|node| &node.tags);
     let loads = loads(state, None);
     let mut candidates: Vec<_> =
-        state.nodes().filter(|node| node.is_up() && !shard.placement.contains(node.id)).collect();
+        state.nodes().filter(|node| node.is_open() && !shard.placement.contains(node.id)).collect();
     candidates
         .sort_by_key(|node| (Some(&node.tags) != tags, loads.get(&node.id).copied().unwrap_or_default(), node.id));
     let by = candidates.first()?.id;
     Some(Command::Substitute { shard: shard.id, lost, by })
+}
+
+/// Nodes that were to leave and hold nothing any more.
+pub(super) fn gone(state: &ClusterState) -> impl Iterator<Item = Command> + '_ {
+    let holds = |node: NodeId| {
+        let mut shards = state.tables().flat_map(|table| &table.shards);
+        shards.any(|shard| shard.placement.contains(node) || shard.members.iter().any(|member| member.node == node))
+    };
+    let leaving = state.nodes().filter(|node| node.service == Service::Leaving);
+    leaving.filter(move |node| !holds(node.id)).map(|node| Command::NodeGone { id: node.id })
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use photondb_cluster_state::ClusterState;
 use photondb_cluster_state::plan::{meta_learners, meta_voters};
+use photondb_cluster_state::{ClusterState, Service};
 use photondb_consensus::{ConsensusError, Group};
-use photondb_proto::MemberId;
+use photondb_proto::{MemberId, NodeId};
 use photondb_storage::fault::buggify;
 
 use crate::controller::Inner;
@@ -30,6 +30,10 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
     {
         return group.transfer_leadership(*other).await;
     }
+    if let Some(to) = who_serves(inner, state, group, &voting) {
+        tracing::info!(%to, "this node is to lead nothing: another leads the cluster state from now on");
+        return group.transfer_leadership(to).await;
+    }
     if members.is_joint() {
         photondb_storage::probe!("joint change of the cluster state's group taken over");
         return group.change_voters(wanted, members.position).await.map(|_| ());
@@ -53,6 +57,20 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
         Some(gone) => group.remove_learner(*gone).await,
         None => Ok(()),
     }
+}
+
+/// Whether the node's member votes.
+pub(super) fn votes(inner: &Inner, state: &ClusterState, node: NodeId) -> bool {
+    let Some((group, node)) = inner.group.get().zip(state.node(node)) else { return true };
+    let (in_force, committed) = (group.membership(), group.committed_membership());
+    [in_force, committed].iter().any(|members| members.all_voters().contains(&node.meta))
+}
+
+/// Another voter, when this node is to lead nothing: one that has everything, on a node that may lead.
+fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, voting: &BTreeSet<MemberId>) -> Option<MemberId> {
+    let serves = state.node(inner.me.node).is_none_or(|node| node.service == Service::Full);
+    let mut open = state.nodes().filter(|node| node.is_open() && voting.contains(&node.meta));
+    open.find(|node| !serves && has_caught_up(group, node.meta)).map(|node| node.meta)
 }
 
 /// Whether a member lacks so little that it may vote.

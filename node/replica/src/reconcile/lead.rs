@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Shard as StoredShard};
+use photondb_cluster_state::{ClusterState, Service, Shard as StoredShard};
 use photondb_consensus::Term;
 use photondb_proto::{IndexId, MemberId};
 use photondb_runtime::task;
@@ -74,6 +74,9 @@ impl Replicas {
         if !busy && led_for >= PREFER_AFTER {
             self.give_way(replica, &state, shard).await?;
         }
+        if state.node(self.node).is_some_and(|node| node.service != Service::Full) {
+            busy |= self.lead_no_more(replica, &state).await?;
+        }
         if buggify!("replica/leadership-given-away") {
             self.give_away(replica).await?;
         }
@@ -134,6 +137,23 @@ impl Replicas {
         }
     }
 
+    /// Lets any other on a node that may lead do so. Whether one will that cannot yet.
+    async fn lead_no_more(&self, replica: &Arc<Replica>, state: &ClusterState) -> Result<bool, ReplicaError> {
+        let members = replica.group.membership();
+        let is_open = |voter: &MemberId| {
+            let node = members.nodes.get(voter).and_then(|node| state.node(*node));
+            *voter != replica.member && node.is_some_and(|node| node.is_open())
+        };
+        let open: Vec<MemberId> = members.all_voters().into_iter().filter(is_open).collect();
+        let Some(to) = open.iter().find(|voter| self.has_caught_up(replica, **voter)) else {
+            return Ok(!open.is_empty());
+        };
+        tracing::info!(shard = %replica.id, %to, "this node is to lead nothing: another member leads from now on");
+        photondb_storage::probe!("leadership given away because the node is drained or leaves");
+        replica.group.transfer_leadership(*to).await?;
+        Ok(true)
+    }
+
     /// Lets another lead that should, if it can at once.
     async fn give_way(
         &self,
@@ -144,8 +164,8 @@ impl Replicas {
         let Some(preferred) = shard.preferred_leader().filter(|preferred| preferred.id != replica.member) else {
             return Ok(());
         };
-        let is_up = state.node(preferred.node).is_some_and(|node| node.is_up());
-        if is_up && self.has_caught_up(replica, preferred.id) {
+        let is_open = state.node(preferred.node).is_some_and(|node| node.is_open());
+        if is_open && self.has_caught_up(replica, preferred.id) {
             tracing::info!(shard = %replica.id, to = %preferred.id, "another member leads from now on");
             photondb_storage::probe!("leadership given to who should lead");
             replica.group.transfer_leadership(preferred.id).await?;

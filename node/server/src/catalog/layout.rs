@@ -23,7 +23,7 @@ pub(crate) fn place(state: &ClusterState, layout: &Layout, table: Option<&Table>
     };
     let (replicas, primary) = match &layout.replicas {
         Replicas::Default => {
-            let servers = state.nodes().filter(|node| node.is_up() && node.has_tag(DEFAULT_TAG)).count();
+            let servers = state.nodes().filter(|node| node.is_open() && node.has_tag(DEFAULT_TAG)).count();
             let count = if servers < REPLICAS_DEFAULT { 1 } else { REPLICAS_DEFAULT };
             (vec![tagged(DEFAULT_TAG, count as u64, true)], DEFAULT_TAG.to_owned())
         }

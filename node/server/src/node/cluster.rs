@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
-use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER};
+use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER, Service as NodeService};
 use photondb_consensus::ConsensusError;
 use photondb_controller::{Begin, Controller, ControllerError, Options, Parts, Registration};
 use photondb_replica::reconcile::Failures;
@@ -124,6 +124,13 @@ async fn obey(
     let given_up = replicas.given_up();
     loop {
         let state = states.borrow_and_update().clone();
+        if let Some(gone) = state.node(foundation.node_id).filter(|node| node.service == NodeService::Gone) {
+            let name = &gone.name;
+            (foundation.fatal)(format!(
+                "server `{name}` was decommissioned and holds nothing any more; its directory can be deleted"
+            ));
+            return;
+        }
         if buggify!("server/obeyed-late") {
             sleep(10 * BUGGIFIED_PAUSE).await;
         }

@@ -1,5 +1,7 @@
 //! What a node says of itself and of its cluster, for photonctl.
 
+mod nodes;
+
 use std::sync::{Arc, OnceLock};
 
 use photondb_cluster_state::{ClusterId, ClusterState, Member, Node, Shard, Table};
@@ -103,6 +105,20 @@ impl Control for LateControl {
         request: Request<v1::InitClusterRequest>,
     ) -> Result<Response<v1::InitClusterResponse>, Status> {
         self.init(request.into_inner()).await
+    }
+
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        self.get()?.list_nodes(request.into_inner()).await
+    }
+
+    async fn set_node_service(
+        &self,
+        request: Request<v1::SetNodeServiceRequest>,
+    ) -> Result<Response<v1::SetNodeServiceResponse>, Status> {
+        self.get()?.set_node_service(request.into_inner()).await
     }
 }
 
