@@ -126,7 +126,12 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         points: None,
-        story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group entered the             joint membership, which needs a majority of those two to commit anything, and took no write for ever. A change             whose new voters are silent is not begun now, a vote that is there is not taken while another is missed, and one             that was to go stays when another is lost. Held too by `a_change_is_not_begun_while_the_new_voters_are_silent` of             consensus and `members_become_what_is_wanted_once_nodes_stay` of the cluster state.",
+        story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group \
+            entered the joint membership, which needs a majority of those two to commit anything, and took no write for \
+            ever. A change whose new voters are silent is not begun now, a vote that is there is not taken while another is \
+            missed, and one that was to go stays when another is lost. Held too by \
+            `a_change_is_not_begun_while_the_new_voters_are_silent` of consensus and \
+            `members_become_what_is_wanted_once_nodes_stay` of the cluster state.",
     },
     Scenario {
         name: "a-deposed-leader-says-that-there-is-nothing-to-do",
@@ -196,6 +201,18 @@ pub const ON_MADSIM: &[Scenario] = &[
         points: None,
         story: "As `members-are-changed-while-half-of-the-new-ones-are-dead`: two replicas were wanted of three, and one of the two had \
             just lost its disk.",
+    },
+    Scenario {
+        name: "voters-to-which-nothing-has-come-yet-do-not-vouch",
+        seed: 21105,
+        workload: "random_reql",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "Two of five nodes were given votes on the cluster state while they were down, and had the first entry of its log. The \
+            founder's disk was wiped, the other two started again and asked whether their directories are the newest. Those with \
+            one entry said that there is no cluster: all waited for ever. Held too by \
+            `a_voter_to_which_nothing_has_come_yet_vouches_too` of the controller.",
     },
 ];
 
