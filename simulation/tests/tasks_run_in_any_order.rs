@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use photondb_simulation::cluster::scenario;
 use photondb_simulation::command::{Length, Sweeping, fresh_seed, one, sweep};
 use photondb_simulation::on_madsim;
 
@@ -62,6 +63,15 @@ fn seeds_of_clusters_pass_whatever_the_order_of_tasks() {
     println!("seeds from {first}, on madsim: {summary}");
     assert!(summary.failed.is_empty() && summary.disagreeing.is_empty(), "see above");
     assert!(summary.runs > 0 && summary.operations.values().sum::<u64>() > 0, "nothing was done");
+}
+
+#[test]
+fn runs_that_failed_once_pass() {
+    let Some(program) = program(all_are_asked_for()) else { return };
+    for scenario in scenario::ON_MADSIM {
+        let record = one(&program, scenario.seed, &scenario.length()).unwrap();
+        assert!(record.violations.is_empty(), "{}: {:?}", scenario.name, record.violations);
+    }
 }
 
 #[test]

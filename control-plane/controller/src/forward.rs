@@ -64,9 +64,15 @@ impl Inner {
         self.call(node, 0, Lane::Query, Call::Renew(v1::RenewCall { failed: failed.0 })).await
     }
 
-    /// The newest opening of this node's directory that `node` has heard of; boots 0: none.
-    pub(crate) async fn call_vouch(&self, node: NodeId) -> Result<v1::OtherOpening, PeerError> {
-        let call = encode_call(self.me.boots, 0, self.serial(), Call::Vouch(v1::VouchCall {}));
+    /// The newest opening of this node's directory that `node` has heard of; boots 0: none. `voter` is the member there that
+    /// votes by the log that is here.
+    pub(crate) async fn call_vouch(
+        &self,
+        node: NodeId,
+        voter: Option<MemberId>,
+    ) -> Result<v1::OtherOpening, PeerError> {
+        let vouch = v1::VouchCall { voter: voter.map_or(0, |voter| voter.0) };
+        let call = encode_call(self.me.boots, 0, self.serial(), Call::Vouch(vouch));
         let peers = &self.parts.peers;
         let answer = peers.request(Peer(node.0), Service::Control, Lane::Query, call, START_CALL_MAX).await?;
         match decode_answer(answer) {

@@ -9,12 +9,14 @@ use photondb_proto::{MemberId, NodeId, v1};
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
 use photondb_runtime::task;
 use photondb_storage::fault::buggify;
+use photondb_storage::wal::StreamId;
 use prost::Message;
 
 use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
 use crate::limits::{BUGGIFIED_PAUSE, VOUCH_CONFIRM_MAX};
 use crate::messages::{Answer, Call, encode_answer, id_bytes, id_of, not_leading, position_message};
+use crate::offline::state_on_disk;
 use crate::once::{Outcome, Turn};
 
 /// The receiving side of the control plane.
@@ -58,9 +60,11 @@ impl Inner {
                 self.heard.lock().hear(from, beat.boots, self.parts.clock.now());
                 Ok(Answer::Position(v1::Position::default()))
             }
-            Call::Vouch(_) => {
+            Call::Vouch(vouch) => {
                 let confirmed = self.has_confirmed().await;
-                let (boots, incarnation) = self.registered(from).ok_or("there is no cluster here")?;
+                let heard_of_none = || self.has_nothing_as(MemberId(vouch.voter)).then_some((0, 0));
+                let known = self.registered(from).or_else(heard_of_none);
+                let (boots, incarnation) = known.ok_or("there is no cluster here")?;
                 Ok(Answer::OtherOpening(v1::OtherOpening { boots, incarnation, confirmed }))
             }
             Call::Renew(renew) => self.renew(from, MemberId(renew.failed)).await,
@@ -168,6 +172,17 @@ impl Inner {
         let states = [self.known_state(), self.replicated.state()];
         let known = states.iter().filter(|state| state.cluster().is_some());
         known.map(|state| state.node(node).map_or((0, 0), |known| (known.boots, known.incarnation.0))).max()
+    }
+
+    /// Whether this node's member is `voter`, and nothing of the state has come to it yet. Then it was in no quorum for a
+    /// registration, and that is its word, which a start of the others may need: a vote is given to who has never been heard
+    /// of since. A member that was lost has a successor of another number.
+    fn has_nothing_as(&self, voter: MemberId) -> bool {
+        let (wal, stream) = (self.parts.engine.wal(), StreamId(voter.0));
+        let has_lost_nothing = wal.loss(stream).is_none() && (wal.state(stream).is_some() || !wal.may_lack_streams());
+        self.replicated.member() == Some(voter)
+            && has_lost_nothing
+            && state_on_disk(&self.parts.engine).is_ok_and(|state| state.cluster().is_none())
     }
 
     fn refusal(&self, refused: StateError) -> Answer {

@@ -3,7 +3,7 @@
 //! Everything here may be interrupted and repeated. A directory belongs to a cluster from the moment that its identity says
 //! so; a member is this node's from the moment that its number is stored, which is before it has ever answered anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,9 +141,11 @@ impl Inner {
     /// what they have, running or not; after a loss of power on all nodes they ask each other.
     async fn be_vouched_for(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<(), ControllerError> {
         let members = members_on_disk(self.parts.engine.wal(), member, &self.replicated.applied());
+        let mut voter_of = BTreeMap::new();
         let voters: Vec<BTreeSet<NodeId>> = match members {
             Ok(members) => {
                 let node = |member: &MemberId| members.nodes.get(member).copied();
+                voter_of.extend(members.all_voters().into_iter().filter_map(|voter| Some((node(&voter)?, voter))));
                 members.voters.iter().map(|set| set.iter().filter_map(node).collect()).collect()
             }
             // Its start will say what is wrong with its log.
@@ -157,8 +159,8 @@ impl Inner {
         let mut vouching = Vouching::new(self.me.node, voters);
         let began = self.parts.clock.now();
         loop {
-            let asked =
-                self.reachable(contacts).await.into_iter().map(async |node| (node, self.call_vouch(node).await));
+            let ask = async |node| (node, self.call_vouch(node, voter_of.get(&node).copied()).await);
+            let asked = self.reachable(contacts).await.into_iter().map(ask);
             for (node, answer) in join_all(asked).await {
                 match answer {
                     Ok(known) if self.is_another_s(&known) => {

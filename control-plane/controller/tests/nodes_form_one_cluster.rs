@@ -11,7 +11,7 @@ use std::time::Duration;
 use photondb_cluster_state::{Command, Incarnation, Liveness, META_FOUNDER, StateError};
 use photondb_controller::limits::VOUCH_PATIENCE;
 use photondb_controller::{Begin, ControllerError};
-use photondb_proto::{DatabaseId, NodeId};
+use photondb_proto::{DatabaseId, GroupId, NodeId};
 use photondb_runtime::peers::Service;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::fault::set_dice;
@@ -286,6 +286,43 @@ fn one_that_runs_vouches_by_its_log_before_anybody_leads() {
         let first = tokio::time::timeout(SOON, world.found(1, &disks[0])).await.expect("the second vouches for it");
         starting.await.unwrap();
         assert!(first.state().node(NodeId(2)).is_some());
+    });
+}
+
+#[test]
+fn a_voter_to_which_nothing_has_come_yet_vouches_too() {
+    in_a_world(async {
+        // So that the cluster's name does not come with the first entries.
+        let world = World { founding: (70..100).map(create).collect(), ..World::new() };
+        let disks = disks(3);
+        let first = world.found(1, &disks[0]).await;
+        let second = world.join(2, &disks[1], 1).await;
+        // The third is given a vote, for it lacks little; but it gets only the beginning of that.
+        set_dice(Some(Box::new(|name| name == "consensus/entries-one-by-one")));
+        let third = world.parts(3, &disks[2]);
+        let starting = third.controller.clone();
+        let started = tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()])).await });
+        let leading = first.controller.group();
+        let is_heard_of = || {
+            let member = first.state().node(NodeId(3)).map(|third| third.meta);
+            member.is_some_and(|member| leading.matched().get(&member).copied().flatten().is_some())
+        };
+        while !is_heard_of() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        world.network.isolate(3, [1, 2]);
+        set_dice(None);
+        until("three vote", SOON, || [&first, &second].iter().all(|node| voters(node).len() == 3)).await;
+        let last = third.groups.find(GroupId::META).and_then(|group| group.observe().last).expect("it was heard of");
+        assert!(last.index < 30, "it is told of the cluster by the entry after all those");
+
+        // The first is gone for good. The others are a majority, and the log of one of them has everything.
+        first.crash(&disks[0]).await;
+        second.crash(&disks[1]).await;
+        world.network.heal();
+        let second = tokio::time::timeout(SOON, world.join(2, &disks[1], 3)).await.expect("the third vouches for it");
+        assert_eq!(second.controller.confirm().await.unwrap().nodes().count(), 3);
+        started.await.unwrap().unwrap();
     });
 }
 

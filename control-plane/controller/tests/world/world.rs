@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use photondb_cluster_state::{Address, ClusterId, ClusterState};
+use photondb_cluster_state::{Address, ClusterId, ClusterState, Command};
 use photondb_consensus::{Groups, GroupsParts, Options as RaftOptions};
 use photondb_controller::{Begin, Controller, ControllerError, Options, Parts, Registration};
 use photondb_proto::NodeId;
@@ -50,6 +50,8 @@ pub struct World {
     pub network: Network,
     pub started: Instant,
     pub options: Options,
+    /// What a founder begins its cluster with.
+    pub founding: Vec<Command>,
 }
 
 /// One life of a node. Dropped, it is cut off and its log is written no more.
@@ -65,7 +67,7 @@ pub struct Node {
 impl World {
     pub fn new() -> World {
         let options = Options { lost_after: Some(Duration::from_secs(30)) };
-        World { network: Network::default(), started: Instant::now(), options }
+        World { network: Network::default(), started: Instant::now(), options, founding: Vec::new() }
     }
 
     /// The parts of a node: nothing of the cluster state runs yet.
@@ -114,7 +116,7 @@ impl World {
             name: format!("n{machine}"),
             tags: Default::default(),
             addresses: vec![Address { host: machine.to_string(), port: 1 }],
-            founding: Vec::new(),
+            founding: self.founding.clone(),
         };
         let controller = Controller::new(parts, me).unwrap();
         self.network.serve(id, Service::Consensus, groups.service());

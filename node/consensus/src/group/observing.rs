@@ -40,6 +40,7 @@ impl Group {
 
     fn observe_without_members(&self, now: &RaftMetrics<Types>) -> GroupState {
         let inner = &*self.inner;
+        let purged = inner.log.purged();
         let role = match now.state {
             _ if self.is_held() || self.is_stopping() || now.running_state.is_err() => Role::Idle,
             ServerState::Leader => Role::Leader,
@@ -57,8 +58,10 @@ impl Group {
             role,
             last: inner.log.last(),
             committed: now.local_committed.as_ref().map(position),
-            applied: now.last_applied.as_ref().map(position),
-            purged: inner.log.purged(),
+            applied: applied(now.last_applied.as_ref().map(position), purged, || {
+                inner.machine.applied().position().ok().flatten()
+            }),
+            purged,
             members: Members::default(),
         }
     }
@@ -86,5 +89,37 @@ impl Group {
         let now = metrics.borrow_watched();
         let replication = now.replication.iter().flatten();
         replication.map(|(member, matched)| (*member, matched.as_ref().map(position))).collect()
+    }
+}
+
+/// What is applied, by what openraft has `told`. It tells at the end of a round, in which it may purge the log behind a
+/// snapshot that is installed and then wait for the disk, as for a vote; until then what the machine has `stored` says more.
+fn applied(
+    told: Option<LogPosition>,
+    purged: Option<LogPosition>,
+    stored: impl FnOnce() -> Option<LogPosition>,
+) -> Option<LogPosition> {
+    if purged > told { stored().max(told) } else { told }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(index: u64) -> Option<LogPosition> {
+        Some(LogPosition { term: Term(1), index })
+    }
+
+    #[test]
+    fn a_snapshot_that_is_installed_counts_before_openraft_tells_of_it() {
+        assert_eq!(applied(at(19), at(23), || at(23)), at(23));
+        assert_eq!(applied(None, at(23), || at(23)), at(23));
+    }
+
+    #[test]
+    fn a_log_that_is_purged_too_far_still_looks_so() {
+        assert_eq!(applied(at(19), at(23), || at(20)), at(20));
+        assert_eq!(applied(at(19), at(23), || None), at(19));
+        assert_eq!(applied(at(19), at(12), || unreachable!("nobody asks for more than openraft tells")), at(19));
     }
 }
