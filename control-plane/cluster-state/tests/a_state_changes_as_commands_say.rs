@@ -305,3 +305,39 @@ fn an_index_may_have_the_empty_name() {
     run(&mut state, Command::RenameIndex { table: TABLE, from: "i".into(), to: "".into(), overwrite: false });
     assert!(state.table(TABLE).is_some_and(|table| table.index("").is_some()));
 }
+
+#[test]
+fn a_node_leaves_when_others_can_hold_what_it_has_and_its_name_is_free_then() {
+    let mut state = founded();
+    let (second, third) = (NodeId(0xb), NodeId(0xc));
+    let leaves = |id| Command::SetService { id, service: Service::Leaving };
+    let nowhere = StateError::NowhereToGo { name: "n1".into(), table: "t".into(), replicas: 1, others: 0 };
+    refused(&mut state, leaves(NODE), nowhere);
+    run(&mut state, register(second, "n2", 1));
+    run(&mut state, leaves(NODE));
+    // It holds the table still.
+    refused(&mut state, Command::NodeGone { id: NODE }, StateError::NodeNotEmpty { name: "n1".into() });
+    run(&mut state, Command::DropTable { id: TABLE });
+    run(&mut state, Command::NodeGone { id: NODE });
+    run(&mut state, Command::NodeGone { id: NODE });
+
+    let gone = StateError::NodeGone { name: "n1".into() };
+    refused(&mut state, register(NODE, "n1", 2), gone.clone());
+    refused(&mut state, Command::SetService { id: NODE, service: Service::Full }, gone);
+    run(&mut state, Command::SetLiveness { id: NODE, boots: 1, liveness: Liveness::Up });
+    assert!(state.node(NODE).is_some_and(|node| node.is_lost()));
+    // The machine comes back with an empty directory.
+    run(&mut state, register(third, "n1", 1));
+    assert_eq!(state.node_named("n1").map(|node| node.id), Some(third));
+}
+
+#[test]
+fn a_node_is_drained_until_it_registers_anew() {
+    let mut state = founded();
+    run(&mut state, Command::SetService { id: NODE, service: Service::Drained });
+    run(&mut state, Command::SetLiveness { id: NODE, boots: 1, liveness: Liveness::Down });
+    let service = |state: &ClusterState| state.node(NODE).map(|node| node.service);
+    assert_eq!(service(&state), Some(Service::Drained));
+    run(&mut state, register(NODE, "n1", 2));
+    assert_eq!(service(&state), Some(Service::Full));
+}

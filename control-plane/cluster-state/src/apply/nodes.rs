@@ -73,10 +73,11 @@ pub(super) fn register(state: &mut ClusterState, id: NodeId, asks: &Asking<'_>) 
 }
 
 /// A node that comes with the name and the addresses of another, which nobody hears, is that one with an empty disk: what
-/// the other had is lost, and its name goes to who is there.
+/// the other had is lost, and its name goes to who is there. One that has gone needs its name no more, wherever it was.
 fn give_up_former_self(state: &mut ClusterState, asks: &Asking<'_>) {
-    let same = |node: &&Arc<Node>| node.name == asks.name && node.addresses == asks.addresses && !node.is_up();
-    let Some(former) = state.nodes.values().find(same).filter(|_| !asks.addresses.is_empty()) else { return };
+    let is_there = |node: &Node| node.addresses == asks.addresses && !asks.addresses.is_empty() && !node.is_up();
+    let same = |node: &&Arc<Node>| node.name == asks.name && (node.service == Service::Gone || is_there(node));
+    let Some(former) = state.nodes.values().find(same) else { return };
     let mut former = Node::clone(former);
     former.name = format!("{}_lost_{:08x}", former.name, former.id.0 >> 96);
     former.liveness = Liveness::Lost;

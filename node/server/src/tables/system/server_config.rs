@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use photondb_cluster_state::{Command, Node};
+use photondb_cluster_state::{Command, Node, Service};
 use photondb_proto::NodeId;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
@@ -21,7 +21,7 @@ impl Contents for ServerConfig {
     }
 
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
-        Ok(viewer.state.nodes().map(|node| row(viewer, node)).collect())
+        Ok(viewer.state.nodes().filter(|node| node.service != Service::Gone).map(|node| row(viewer, node)).collect())
     }
 
     fn write(&self, viewer: &Viewer<'_>, key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
