@@ -83,7 +83,11 @@ impl Ward {
         // What is made now may be put on nodes that are lost and not missed yet: a majority of it would never be there (20110).
         let missed = |node: &NodeId| states.iter().any(|state| state.node(*node).is_some_and(|node| !node.is_up()));
         let all_missed = self.lost.iter().filter(|node| self.nodes.get(node) != Some(&place)).all(missed);
-        all_missed
+        // Before anybody is known to vote, who founds a cluster is all there is of it (51611).
+        let meta = self.groups.get(&GroupId::META).into_iter().flat_map(|known| known.known.values());
+        let founded = meta.flat_map(|members| &members.voters).any(|voters| !voters.is_empty());
+        founded
+            && all_missed
             && !states.is_empty()
             && in_force.all(whole)
             && planned.all(|voters: BTreeSet<MemberId>| whole(&voters))
