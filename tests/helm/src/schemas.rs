@@ -15,8 +15,13 @@ pub const KUBERNETES_VERSIONS: [&str; 2] = ["1.27.0", "1.37.0"];
 
 /// A package of Python that ships them, made from Kubernetes's own description of its interface.
 const KUBERNETES: &str = "kubernetes-validate==1.37.0";
-const PROMETHEUS_OPERATOR: &str = "github.com/prometheus-operator/prometheus-operator@v0.95.2";
-const SERVICE_MONITORS: &str = "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml";
+
+/// Definitions of what operators add to Kubernetes: a module of Go, the file in it, and the kind that it defines.
+const DEFINITIONS: [(&str, &str, &str); 1] = [(
+    "github.com/prometheus-operator/prometheus-operator@v0.93.0",
+    "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    "servicemonitor-monitoring-v1.json",
+)];
 
 /// Whether every manifest has only fields that Kubernetes of this version knows, each with a value that it takes.
 ///
@@ -44,9 +49,9 @@ pub fn validate(manifests: &str, version: &str) -> Result<(), String> {
 
 fn schemas() -> PathBuf {
     let folder = installed_below("kubernetes-schemas");
-    install(&folder, &format!("{KUBERNETES} {PROMETHEUS_OPERATOR}"), || {
+    install(&folder, &format!("{KUBERNETES} {KUBERNETES_VERSIONS:?} {DEFINITIONS:?}"), || {
         install_kubernetes(&folder);
-        install_operator(&folder);
+        install_definitions(&folder);
     });
     folder
 }
@@ -75,19 +80,20 @@ fn refer_to_neighbours(schema: &Path) {
     fs::write(schema, text).expect("the build folder can be written");
 }
 
-fn install_operator(folder: &Path) {
-    let downloads = folder.join("go");
-    let mut download = go_command(&downloads);
-    let said = download.args(["mod", "download", "-json", PROMETHEUS_OPERATOR]).output().expect("go starts");
-    let said: Value = serde_json::from_slice(&said.stdout).expect("go tells where the module is");
-    let module = Path::new(said["Dir"].as_str().unwrap_or_else(|| panic!("the module cannot be had: {said}")));
-    let text = fs::read_to_string(module.join(SERVICE_MONITORS)).expect("the module has the definition");
-    let definition: Value = serde_saphyr::from_str(&text).expect("the definition is YAML");
-    let operators = folder.join("operators");
+fn install_definitions(folder: &Path) {
+    let (downloads, operators) = (folder.join("go"), folder.join("operators"));
     fs::create_dir_all(&operators).expect("the build folder can be written");
-    let mut schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
-    close(&mut schema);
-    fs::write(operators.join("servicemonitor-monitoring-v1.json"), schema.to_string()).expect("it can be written");
+    for (module, file, kind) in DEFINITIONS {
+        let said = go_command(&downloads).args(["mod", "download", "-json", module]).output().expect("go starts");
+        let said: Value = serde_json::from_slice(&said.stdout).expect("go tells where the module is");
+        let found = Path::new(said["Dir"].as_str().unwrap_or_else(|| panic!("{module} cannot be had: {said}")));
+        let text = fs::read_to_string(found.join(file)).expect("the module has the definition");
+        let definition: Value = serde_saphyr::from_str(&text).expect("the definition is YAML");
+        let mut schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
+        assert!(schema.is_object(), "{file} has no schema");
+        close(&mut schema);
+        fs::write(operators.join(kind), schema.to_string()).expect("the build folder can be written");
+    }
     fs::remove_dir_all(downloads).expect("the build folder can be written");
 }
 
