@@ -133,6 +133,9 @@ fn what_is_given_arrives() {
     let spread = nodes["template"]["spec"]["topologySpreadConstraints"].as_array().unwrap();
     assert_eq!(spread[0]["labelSelector"]["matchLabels"]["app.kubernetes.io/component"], "node");
     assert_eq!(spread[1]["labelSelector"]["matchLabels"], serde_json::json!({ "tier": "data" }));
+    let job = object(&all, "Job", "photondb-documents-init");
+    assert_eq!(job["metadata"]["name"], "photondb-documents-init", "a hook replaces the one of its name");
+    assert_eq!(job["metadata"]["annotations"]["helm.sh/hook"], "post-install,post-upgrade");
     assert_eq!(nodes["volumeClaimTemplates"][0]["spec"]["storageClassName"], "fast");
 }
 
