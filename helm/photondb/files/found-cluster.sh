@@ -20,13 +20,13 @@ a_cluster_is_there() {
     return 1
 }
 
-# Exit code 3: nobody answers yet, or too few nodes do for one to be sure that there is no cluster.
+# Exit code 3: nobody answers yet. 5: no answer in time, as when too few nodes are there for one to be sure that there is no cluster.
 until a_cluster_is_there; do
     code=0
     photonctl --address "$first" --timeout 20 cluster init --cluster-id "$CLUSTER_ID" || code=$?
     case $code in
         0) break ;;
-        3) sleep 2 ;;
+        3 | 5) sleep 2 ;;
         *) exit "$code" ;;
     esac
 done
@@ -34,7 +34,7 @@ done
 for node in $NODES; do
     until said=$(photonctl --address "$node" --timeout 5 node info 2>&1 >/dev/null); code=$?; [ "$code" = 0 ]; do
         echo "$said"
-        [ "$code" = 3 ] || exit "$code"
+        [ "$code" = 3 ] || [ "$code" = 5 ] || exit "$code"
         sleep 2
     done
     echo "$node is in the cluster"
