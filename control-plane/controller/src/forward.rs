@@ -51,11 +51,11 @@ impl Inner {
         self.call(node, 0, Lane::Query, Call::Join(v1::JoinCall { cluster, register })).await
     }
 
-    /// Which cluster `node` is in.
+    /// Which cluster `node` is in; `None`: in none, for certain.
     pub(crate) async fn call_for_cluster(&self, node: NodeId) -> Result<Option<u128>, PeerError> {
         match self.call(node, 0, Lane::Query, Call::Join(v1::JoinCall::default())).await? {
             Answer::Joined(joined) => Ok(id_of(&joined.cluster)),
-            _ => Ok(None),
+            _ => Err(PeerError::Lost("an answer to something else".to_owned())),
         }
     }
 

@@ -119,7 +119,11 @@ impl Inner {
     /// Registers whoever asks, or only says where that would be. May be repeated: the same process is answered the same.
     async fn take_in(&self, from: NodeId, join: &v1::JoinCall) -> Result<Answer, String> {
         let Some(cluster) = self.replicated.state().cluster() else {
-            return Err("there is no cluster here".to_owned());
+            return match self.parts.engine.identity().cluster {
+                Some(_) => Err("it belongs to a cluster of which it knows nothing yet".to_owned()),
+                None if join.register.is_empty() => Ok(Answer::Joined(v1::Joined::default())),
+                None => Err("there is no cluster here".to_owned()),
+            };
         };
         if join.register.is_empty() {
             return Ok(Answer::Joined(v1::Joined { cluster: id_bytes(cluster.0), member: 0 }));

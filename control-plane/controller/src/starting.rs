@@ -213,22 +213,34 @@ impl Inner {
         self.watch_as(member).await
     }
 
-    /// The cluster of the first node that belongs to one; `None`: nobody does who can be asked, and this node shall found one.
+    /// The cluster of the first node that belongs to one; `None`: this node shall found one, and more than half of the nodes that it
+    /// was told of answer, itself among them, and belong to none. A cluster that has a majority of these nodes is seen that way by
+    /// one that lost its disk: founding what it had founded before, under the same id, it would take the others' nodes from them.
     async fn find_cluster(self: &Arc<Self>, contacts: &[String]) -> Option<u128> {
         loop {
             // Whoever wishes it after that has to wait for another round.
             let wished = self.wish.lock().is_some();
-            for node in self.reachable(contacts).await {
+            let (at_contacts, nobody_at) = self.look_at(contacts).await;
+            let told_of = at_contacts.iter().chain([&self.me.node]).collect::<BTreeSet<_>>().len() + nobody_at;
+            let mut free = 1;
+            for node in self.others_of(at_contacts.clone()) {
                 match self.call_for_cluster(node).await {
                     Ok(Some(cluster)) => return Some(cluster),
-                    Ok(None) => self.waiting.note(format_args!("node {node}"), "it is in no cluster yet"),
+                    Ok(None) => {
+                        free += usize::from(at_contacts.contains(&node));
+                        self.waiting.note(format_args!("node {node}"), "it is in no cluster yet");
+                    }
                     Err(error) => self.waiting.note(format_args!("node {node}"), error),
                 }
             }
-            if wished {
+            if wished && 2 * free > told_of {
                 return None;
             }
-            self.wait_until("it finds a node of a cluster").await;
+            let until = match wished {
+                true => "more than half of the nodes that it was told of answer, so that it can found a cluster",
+                false => "it finds a node of a cluster",
+            };
+            self.wait_until(until).await;
         }
     }
 
@@ -326,18 +338,35 @@ impl Inner {
 
     /// Nodes that may know the way: those of the state that is here, and those that listen where one was told to look.
     async fn reachable(self: &Arc<Self>, contacts: &[String]) -> Vec<NodeId> {
+        let (at_contacts, _) = self.look_at(contacts).await;
+        self.others_of(at_contacts)
+    }
+
+    /// These and the nodes of the state that is here, without this one.
+    fn others_of(&self, found: BTreeSet<NodeId>) -> Vec<NodeId> {
         let mut known = self.known_nodes();
+        known.extend(found);
+        others(known, self.me.node, self.parts.random.next_u64())
+    }
+
+    /// Who answers at the contacts, perhaps this node too, and at how many of them nobody does.
+    async fn look_at(&self, contacts: &[String]) -> (BTreeSet<NodeId>, usize) {
+        let contacts: BTreeSet<&String> = contacts.iter().collect();
         let looked_for =
-            contacts.iter().map(async |contact| (contact, self.parts.peers.find(contact, START_CALL_MAX).await));
-        for (contact, found) in join_all(looked_for).await {
-            match found {
-                Ok(Peer(found)) => {
-                    known.insert(NodeId(found));
+            contacts.into_iter().map(async |contact| (contact, self.parts.peers.find(contact, START_CALL_MAX).await));
+        let (mut found, mut nobody_at) = (BTreeSet::new(), 0);
+        for (contact, answer) in join_all(looked_for).await {
+            match answer {
+                Ok(Peer(node)) => {
+                    found.insert(NodeId(node));
                 }
-                Err(error) => self.waiting.note(contact, error),
+                Err(error) => {
+                    nobody_at += 1;
+                    self.waiting.note(contact, error);
+                }
             }
         }
-        others(known, self.me.node, self.parts.random.next_u64())
+        (found, nobody_at)
     }
 
     /// Waits before the next attempt, and says now and then that the node waits, until what.

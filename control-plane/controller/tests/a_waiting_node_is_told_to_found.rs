@@ -80,8 +80,70 @@ fn another_cluster_may_not_be_wished_meanwhile() {
         let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
         tokio::task::yield_now().await;
         assert!(refused(&node.controller, ClusterId(1)).await);
-        assert!(begin(&node, &[2]).await.unwrap().unwrap(), "nobody is found at the contact");
+        assert!(begin(&node, &[1]).await.unwrap().unwrap(), "nobody else was named");
         told.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn nobody_founds_without_hearing_from_a_majority_of_those_it_was_told_of() {
+    in_a_world(async {
+        let world = World::new();
+        let disks: Vec<_> = (1..=3).map(SimulatedDisk::new).collect();
+        let first = world.parts(1, &disks[0]);
+        let starting = begin(&first, &[1, 2, 3]);
+        let controller = first.controller.clone();
+        let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(
+            !starting.is_finished() && !told.is_finished(),
+            "the two others may be a cluster that it has forgotten"
+        );
+
+        let second = world.parts(2, &disks[1]);
+        let following = begin(&second, &[1, 2, 3]);
+        assert!(starting.await.unwrap().unwrap(), "two of three are in no cluster");
+        assert!(!following.await.unwrap().unwrap());
+        told.await.unwrap().unwrap();
+    });
+}
+
+/// The job of a chart tells the first node again whenever it runs, perhaps when that has just lost its volume.
+#[test]
+fn a_founder_that_lost_its_disk_does_not_found_the_cluster_again() {
+    in_a_world(async {
+        let world = World::new();
+        let disks: Vec<_> = (1..=3).map(SimulatedDisk::new).collect();
+        let mut nodes: Vec<_> = (1..=3).map(|id| world.parts(id, &disks[id as usize - 1])).collect();
+        let starts: Vec<_> = nodes.iter().map(|node| begin(node, &[1, 2, 3])).collect();
+        nodes[0].controller.initialize(WISHED).await.unwrap();
+        for start in starts {
+            start.await.unwrap().unwrap();
+        }
+        // Until all know all and all three vote.
+        tokio::time::sleep(2 * SOON).await;
+        for (node, disk) in nodes.drain(..).zip(&disks).rev() {
+            node.crash(disk).await;
+        }
+
+        let wiped = world.parts_of(4, 1, &SimulatedDisk::new(4));
+        let starting = begin(&wiped, &[2, 3, 4]);
+        let controller = wiped.controller.clone();
+        let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(!starting.is_finished() && !told.is_finished());
+
+        let others: Vec<_> = [2, 3].map(|id: u128| world.parts(id, &disks[id as usize - 1])).into();
+        let restarts: Vec<_> = others.iter().map(|node| begin(node, &[2, 3, 4])).collect();
+        for restart in restarts {
+            assert!(!restart.await.unwrap().unwrap());
+        }
+        assert!(!starting.await.unwrap().unwrap(), "it joins the cluster that there is");
+        told.await.unwrap().unwrap();
+        for node in others.iter().chain([&wiped]) {
+            let has = |id| node.state().node(NodeId(id)).is_some();
+            until("the cluster has the new node beside its own", SOON, || has(2) && has(3) && has(4)).await;
+        }
     });
 }
 
@@ -91,7 +153,7 @@ fn power_lost_while_it_founds_changes_nothing_for_who_tells_it_again() {
         in_a_world(async move {
             let (world, disk) = (World::new(), SimulatedDisk::new(micros));
             let node = world.parts(1, &disk);
-            let starting = begin(&node, &[2]);
+            let starting = begin(&node, &[1]);
             let controller = node.controller.clone();
             let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
             tokio::time::sleep(Duration::from_micros(micros)).await;
@@ -100,7 +162,7 @@ fn power_lost_while_it_founds_changes_nothing_for_who_tells_it_again() {
             node.crash(&disk).await;
 
             let node = world.parts(1, &disk);
-            let starting = begin(&node, &[2]);
+            let starting = begin(&node, &[1]);
             node.controller.initialize(WISHED).await.unwrap();
             starting.await.unwrap().unwrap();
             assert_eq!(node.state().cluster(), Some(WISHED), "power lost after {micros} us");

@@ -117,8 +117,8 @@ enum ClusterVerb {
     Info,
     /// How many nodes are up, and who leads. Exit code 6 when something is not well.
     Health,
-    /// Has the node found a cluster. It must have been started with `--join`, and nobody whom it finds there may be in a cluster.
-    /// Repeated with the same id it succeeds again; with another one it is refused.
+    /// Has the node found a cluster. It must have been started with `--join`; more than half of the nodes named there have to answer,
+    /// itself among them, and none may be in a cluster. Repeated with the same id it succeeds again; with another one it is refused.
     Init {
         /// The id of the new cluster, a UUID that nobody else uses: made once, as with `uuidgen`, and kept for repetitions.
         #[arg(long, value_name = "UUID")]

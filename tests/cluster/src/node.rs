@@ -28,6 +28,8 @@ pub struct Node {
     /// See [`MemoryLimit::entrance`](crate::MemoryLimit::entrance).
     entrance: Option<PathBuf>,
     process: Option<Child>,
+    /// How much was in the log when the process was started last.
+    printed_before: usize,
     ports: Ports,
 }
 
@@ -100,7 +102,16 @@ impl Node {
         let directory = tempfile::Builder::new().prefix("photondb-test-").tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        Node { directory, data, flags, environment: Vec::new(), entrance: None, process: None, ports: Ports::default() }
+        Node {
+            directory,
+            data,
+            flags,
+            environment: Vec::new(),
+            entrance: None,
+            process: None,
+            printed_before: 0,
+            ports: Ports::default(),
+        }
     }
 
     /// Keeps its data elsewhere than in a directory of its own.
@@ -169,7 +180,10 @@ impl Node {
 
     /// Waits until a node that has begun answers.
     pub fn await_answer(&mut self) {
-        if let Err(status) = self.wait_until(Instant::now(), 0, |ports| Connection::try_open(ports.driver).is_some()) {
+        let printed_before = self.printed_before;
+        if let Err(status) =
+            self.wait_until(Instant::now(), printed_before, |ports| Connection::try_open(ports.driver).is_some())
+        {
             panic!("the node ended with {status}:\n{}", self.log());
         }
     }
@@ -201,6 +215,7 @@ impl Node {
             .spawn()
             .expect("the program starts");
         self.process = Some(child);
+        self.printed_before = printed_before;
         printed_before
     }
 

@@ -39,19 +39,22 @@ pub fn javascript() -> PathBuf {
     folder
 }
 
-/// The program of a tour in Go, whose `go.mod` and `go.sum` name the driver. Everything that the go command keeps, its
-/// counters included, lies below the build folder; its settings are still the user's.
+/// The program of a tour in Go, whose `go.mod` and `go.sum` name the driver.
 pub fn go(tour: &Path) -> PathBuf {
     let folder = installed_below("go");
     let program = folder.join("tour");
-    let mut build = Command::new("go");
-    build.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".").current_dir(tour);
-    build.env("GOENV", settings_of_go()).env("XDG_CONFIG_HOME", folder.join("config"));
-    build.env("GOPATH", folder.join("path")).env("GOMODCACHE", folder.join("path/pkg/mod"));
-    build.env("GOCACHE", folder.join("cache")).env("GOFLAGS", "-modcacherw");
-    build.env("GOTOOLCHAIN", "local").env("GOWORK", "off");
-    run(&mut build);
+    run(go_command(&folder).args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".").current_dir(tour));
     program
+}
+
+/// A go command. Everything that it keeps, its counters included, lies below `folder`; its settings are still the user's.
+pub fn go_command(folder: &Path) -> Command {
+    let mut command = Command::new("go");
+    command.env("GOENV", settings_of_go()).env("XDG_CONFIG_HOME", folder.join("config"));
+    command.env("GOPATH", folder.join("path")).env("GOMODCACHE", folder.join("path/pkg/mod"));
+    command.env("GOCACHE", folder.join("cache")).env("GOFLAGS", "-modcacherw");
+    command.env("GOTOOLCHAIN", "local").env("GOWORK", "off");
+    command
 }
 
 /// Where the go command finds what a user set with `go env -w`.
@@ -97,7 +100,8 @@ pub fn run(command: &mut Command) -> String {
     printed
 }
 
-fn installed_below(name: &str) -> PathBuf {
+/// A folder of that name for something that is installed, kept between runs.
+pub fn installed_below(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test knows its file");
     let profile = test.parent().and_then(Path::parent).expect("tests are built into target/<profile>/deps");
     profile.join("drivers").join(name)

@@ -1,0 +1,20 @@
+# A table is made, seen and dropped again, the way clients come.
+#
+# CONNECT   the driver port, HOST:PORT
+# PASSWORD  the password of `admin`
+set -eu
+
+database=photondb_helm_test
+
+as_admin() {
+    photondb "$@" --connect "$CONNECT" --password "$PASSWORD"
+}
+
+if as_admin db list | grep -qx "$database"; then
+    as_admin db drop "$database"
+fi
+as_admin db create "$database"
+as_admin table create answers --db "$database"
+as_admin table list --db "$database" | grep -qx answers
+as_admin db drop "$database"
+echo "a table was made, seen and dropped"

@@ -1,0 +1,91 @@
+{{/* Parts of pods: of the nodes, and of the jobs beside them. */}}
+
+{{/*
+Where a node looks for others: at the first three. Whoever is in knows all; and the pods of a larger StatefulSet are the same as
+before, so that scaling from three upwards restarts none.
+*/}}
+{{- define "photondb.joinArgs" -}}
+{{- $nodes := splitList " " (include "photondb.nodes" .) -}}
+{{- range slice $nodes 0 (min 3 (len $nodes)) }}
+- --join={{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "photondb.probe" -}}
+httpGet: {path: {{ index . 1 }}, port: http}
+{{ toYaml (omit (index . 0) "enabled") }}
+{{- end -}}
+
+{{/*
+What a pod does before its node is told to end (SIGTERM): it goes on serving until everybody has heard that it leaves. Here is the
+place for a drain, too.
+*/}}
+{{- define "photondb.preStop" -}}
+exec:
+  command:
+    - /bin/sh
+    - -c
+    - |
+      sleep {{ .Values.preStopDelaySeconds }}
+{{- end -}}
+
+{{- define "photondb.affinity" -}}
+{{- if .Values.affinity -}}
+{{ toYaml .Values.affinity }}
+{{- else if eq .Values.podAntiAffinityPreset "soft" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels: {{- include "photondb.nodeLabels" . | nindent 12 }}
+{{- else if eq .Values.podAntiAffinityPreset "hard" -}}
+podAntiAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    - topologyKey: kubernetes.io/hostname
+      labelSelector:
+        matchLabels: {{- include "photondb.nodeLabels" . | nindent 10 }}
+{{- end -}}
+{{- end -}}
+
+{{- define "photondb.topologySpreadConstraints" -}}
+{{- $own := dict "labelSelector" (dict "matchLabels" (include "photondb.nodeLabels" . | fromYaml)) -}}
+{{- $all := list -}}
+{{- range .Values.topologySpreadConstraints -}}
+{{- $all = append $all (ternary . (merge (deepCopy .) $own) (hasKey . "labelSelector")) -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end -}}
+
+{{/* What the pods beside the nodes have in common: they come from the same image, with the same rights, to the same machines. */}}
+{{- define "photondb.toolPod" -}}
+serviceAccountName: {{ include "photondb.serviceAccountName" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- end -}}
+
+{{- define "photondb.secretVariable" -}}
+- name: {{ index . 1 }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "photondb.secretName" (index . 0) }}
+      key: {{ index . 2 }}
+{{- end -}}
