@@ -299,9 +299,10 @@ impl Cluster {
             {
                 snapshot.changed.extend(observer.look(snapshot.at));
                 snapshot.unread.extend(observer.take_unread());
+                snapshot.left.extend(observer.take_left());
             }
         }
-        if !snapshot.changed.is_empty() || !snapshot.unread.is_empty() {
+        if !(snapshot.changed.is_empty() && snapshot.unread.is_empty() && snapshot.left.is_empty()) {
             self.take(&snapshot);
         }
         for at in 0..self.machines.len() {

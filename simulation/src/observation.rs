@@ -97,6 +97,17 @@ pub struct Lease {
     pub term: Term,
 }
 
+/// A member that has gone since it was seen the last time, be it that its table was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Of which group.
+    pub group: GroupId,
+    /// Which member.
+    pub member: MemberId,
+    /// The last entry of its log when it went. It has answered for that, and nobody can read it any more.
+    pub last: (Term, Index),
+}
+
 /// The cluster after a step: members that run. What is not here is as it was, and not reachable.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -107,4 +118,6 @@ pub struct Snapshot {
     /// Members of which something changed that could not be read: a disk has just failed under them. What their logs took
     /// since they were seen the last time shows when they are seen again.
     pub unread: Vec<(GroupId, MemberId)>,
+    /// Members that have gone, and whose logs took something before.
+    pub left: Vec<Left>,
 }

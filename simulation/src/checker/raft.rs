@@ -89,6 +89,7 @@ impl RaftCheckers {
         for (group, member) in &snapshot.unread {
             self.committed_on_quorum.unread(*group, *member);
         }
+        snapshot.left.iter().for_each(|left| self.logs.left(left));
         for seen in &snapshot.changed {
             // Before the logs know of it: what an identity was is what it must not be again.
             self.replica_ids.look(seen)?;

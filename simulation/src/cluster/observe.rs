@@ -1,7 +1,7 @@
 //! What can be seen of the members of Raft groups between two steps, as the checkers want it: what changed since the last
 //! look, and the entries that are new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use photondb_consensus::{Group, GroupState, Groups, LogPosition, Role as ProductRole};
 use photondb_proto::MemberId as ProductMember;
@@ -11,7 +11,7 @@ use photondb_storage::wal::{StreamId, Wal};
 
 use super::digest::Freshness;
 use crate::client::{Micros, NodeIndex};
-use crate::observation::{Boot, Entry, GroupId, Index, Lease, MemberId, Observation, Role, Term};
+use crate::observation::{Boot, Entry, GroupId, Index, Lease, Left, MemberId, Observation, Role, Term};
 
 /// Bytes of log entries read at once.
 const READ_BYTES: usize = 8 << 20;
@@ -33,10 +33,14 @@ pub struct Observer {
     seen: BTreeMap<ProductMember, Seen>,
     /// Members whose logs could not be read at the last look.
     unread: Vec<(GroupId, MemberId)>,
+    /// Members that have gone, and what their logs had taken since the last look before.
+    left: Vec<Left>,
 }
 
 /// A member as it was at the last look.
 struct Seen {
+    /// It tells what the log has taken even when the member is no more.
+    group: Group,
     state: GroupState,
     /// The terms of the entries that its log held.
     terms: BTreeMap<u64, u64>,
@@ -47,7 +51,7 @@ impl Observer {
     /// Of the process that runs on `node` now.
     pub fn new(node: NodeIndex, living: Living) -> Observer {
         let boot = Boot(living.engine.identity().boot);
-        Observer { node, living, boot, seen: BTreeMap::new(), unread: Vec::new() }
+        Observer { node, living, boot, seen: BTreeMap::new(), unread: Vec::new(), left: Vec::new() }
     }
 
     /// What runs.
@@ -60,9 +64,15 @@ impl Observer {
         std::mem::take(&mut self.unread)
     }
 
+    /// Members that have gone since this was asked the last time, and whose logs took something before.
+    pub fn take_left(&mut self) -> Vec<Left> {
+        std::mem::take(&mut self.left)
+    }
+
     /// Members of which something has changed since the last look.
     pub fn look(&mut self, now: Micros) -> Vec<Observation> {
         let groups = self.living.groups.list();
+        self.note_left(&groups);
         groups.iter().filter_map(|group| self.look_at(group, now)).collect()
     }
 
@@ -74,6 +84,22 @@ impl Observer {
             let (term, _) = group.lease().filter(|(_, end)| *end > now)?;
             Some(Lease { group: GroupId(group.id().0), member: MemberId(group.member().0), node, term: Term(term.0) })
         })
+    }
+
+    fn note_left(&mut self, groups: &[Group]) {
+        let known = groups.iter().filter(|group| self.seen.contains_key(&group.member())).count();
+        if known == self.seen.len() {
+            return;
+        }
+        let here: BTreeSet<ProductMember> = groups.iter().map(Group::member).collect();
+        for (_, Seen { group, state, .. }) in self.seen.extract_if(.., |member, _| !here.contains(member)) {
+            let last = group.observe_change(&state).and_then(|now| now.last).filter(|last| Some(*last) != state.last);
+            self.left.extend(last.map(|last| Left {
+                group: GroupId(state.group.0),
+                member: MemberId(state.member.0),
+                last: (Term(last.term.0), Index(last.index)),
+            }));
+        }
     }
 
     fn look_at(&mut self, group: &Group, now: Micros) -> Option<Observation> {
@@ -138,7 +164,7 @@ impl Observer {
             truncated_from,
             appended,
         };
-        self.seen.insert(state.member, Seen { state, terms, digested });
+        self.seen.insert(state.member, Seen { group: group.clone(), state, terms, digested });
         Some(observation)
     }
 }

@@ -214,6 +214,17 @@ pub const ON_MADSIM: &[Scenario] = &[
             one entry said that there is no cluster: all waited for ever. Held too by \
             `a_voter_to_which_nothing_has_come_yet_vouches_too` of the controller.",
     },
+    Scenario {
+        name: "a-voter-of-a-dropped-table-goes-between-two-looks",
+        seed: 20168,
+        workload: "churn",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "A voter took an entry, answered for it, and was erased with its table before it was looked at again; the leader, which had \
+            not heard of the drop, took the entry for committed, and the checker knew of one log that has it. Members that have gone \
+            are now asked what ended their logs. Held too by `a_quorum_may_rest_on_the_last_entry_of_a_member_that_has_gone`.",
+    },
 ];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.

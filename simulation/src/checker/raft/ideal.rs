@@ -195,6 +195,6 @@ impl Group {
             });
             member.durable_from = member.log.len();
         }
-        Snapshot { at: Micros(self.at), changed, unread: Vec::new() }
+        Snapshot { at: Micros(self.at), changed, ..Snapshot::default() }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checker::Violation;
 use crate::client::NodeIndex;
-use crate::observation::{Entry, GroupId, Index, MemberId, Observation, Term};
+use crate::observation::{Entry, GroupId, Index, Left, MemberId, Observation, Term};
 
 const PROPERTY: &str = "log is a sequence";
 
@@ -20,6 +20,8 @@ pub struct Log {
     /// Up to here it was committed.
     pub committed: Option<Index>,
     entries: BTreeMap<Index, Entry>,
+    /// Where it ended when its member went, if nobody saw the entries before.
+    ended: Option<(Term, Index)>,
 }
 
 impl Log {
@@ -33,11 +35,15 @@ impl Log {
         self.entries.last_key_value().map(|(index, _)| *index)
     }
 
-    /// Whether the member has what is at this place and was proposed in this term: as an entry, or in a snapshot.
+    /// Whether the member has what is at this place and was proposed in this term: as an entry, in a snapshot, or behind what was
+    /// seen of it. A log that ended in the same term, there or later, had it: it matched the log of who led in that term.
     pub fn holds(&self, index: Index, term: Term) -> bool {
         match self.entries.get(&index) {
             Some(entry) => entry.term == term,
-            None => self.purged.is_some_and(|purged| index <= purged),
+            None => {
+                self.purged.is_some_and(|purged| index <= purged)
+                    || self.ended.is_some_and(|(last_term, last)| last_term == term && index <= last)
+            }
         }
     }
 }
@@ -63,6 +69,13 @@ impl Logs {
         self.0.keys().map(|(group, _)| *group).collect()
     }
 
+    /// A member has gone.
+    pub fn left(&mut self, left: &Left) {
+        if let Some(log) = self.0.get_mut(&(left.group, left.member)) {
+            log.ended = Some(left.last);
+        }
+    }
+
     /// What changed in a log. Errors: the entries do not follow one another, or the member does not have what it says it has.
     pub fn take(&mut self, seen: &Observation) -> Result<(), Violation> {
         let violation = |evidence: String| {
@@ -75,7 +88,9 @@ impl Logs {
             purged: None,
             committed: None,
             entries: BTreeMap::new(),
+            ended: None,
         });
+        log.ended = None;
         log.voters.clone_from(&seen.voters);
         log.purged = seen.purged;
         log.committed = log.committed.max(seen.committed);

@@ -3,7 +3,7 @@
 use super::ideal::{GROUP, Group, Member};
 use super::*;
 use crate::client::NodeIndex;
-use crate::observation::{Boot, Entry, MemberId, Observation, Role};
+use crate::observation::{Boot, Entry, Left, MemberId, Observation, Role};
 
 const STEPS: u64 = 300;
 
@@ -122,10 +122,9 @@ fn a_commit_without_a_quorum_is_noticed() {
     });
 }
 
-/// Of a group of three, with an entry that two have: one of the two is not seen while the other commits.
-fn commits_beside_an_unread_member(found_again: bool) -> Result<(), Violation> {
-    let entry = Entry { index: Index(0), term: Term(1), hash: 7 };
-    let seen = |member: u64, appended: &[Entry], committed: Option<u64>| Observation {
+/// Of a group of three, in term 1.
+fn one_of_three(member: u64, appended: &[Entry], committed: Option<u64>) -> Observation {
+    Observation {
         group: GROUP,
         member: MemberId(member),
         node: NodeIndex(member as usize),
@@ -141,13 +140,39 @@ fn commits_beside_an_unread_member(found_again: bool) -> Result<(), Violation> {
         digest: None,
         truncated_from: None,
         appended: appended.to_vec(),
-    };
+    }
+}
+
+const FIRST: Entry = Entry { index: Index(0), term: Term(1), hash: 7 };
+
+/// Of an entry that two have, one is not seen while the other commits.
+fn commits_beside_an_unread_member(found_again: bool) -> Result<(), Violation> {
+    let (entry, seen) = (FIRST, one_of_three);
     let mut checkers = RaftCheckers::new();
     let mut step = |changed, unread| checkers.step(&Snapshot { changed, unread, ..Snapshot::default() });
     step(vec![seen(0, &[entry], None), seen(1, &[], None), seen(2, &[], None)], vec![])?;
     step(vec![seen(0, &[], Some(0))], vec![(GROUP, MemberId(1))])?;
     let held = if found_again { vec![entry] } else { Vec::new() };
     step(vec![Observation { boot: Boot(2), ..seen(1, &held, None) }], vec![])
+}
+
+#[test]
+fn a_quorum_may_rest_on_the_last_entry_of_a_member_that_has_gone() {
+    let commits_when_one_went_at = |last: Option<(u64, u64)>| {
+        let mut checkers = RaftCheckers::new();
+        let founded = vec![one_of_three(0, &[FIRST], None), one_of_three(1, &[], None), one_of_three(2, &[], None)];
+        checkers.step(&Snapshot { changed: founded, ..Snapshot::default() })?;
+        let left =
+            last.map(|(term, index)| Left { group: GROUP, member: MemberId(1), last: (Term(term), Index(index)) });
+        let changed = vec![one_of_three(0, &[], Some(0))];
+        checkers.step(&Snapshot { changed, left: left.into_iter().collect(), ..Snapshot::default() })
+    };
+    assert_eq!(commits_when_one_went_at(Some((1, 0))), Ok(()));
+    assert_eq!(commits_when_one_went_at(Some((1, 4))), Ok(()));
+    for elsewhere in [None, Some((0, 0)), Some((2, 0))] {
+        let violation = commits_when_one_went_at(elsewhere).unwrap_err();
+        assert_eq!(violation.property, "committed is on a quorum");
+    }
 }
 
 #[test]
