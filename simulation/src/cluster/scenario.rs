@@ -1,4 +1,4 @@
-//! Runs of clusters with a name: every seed that ever failed because of the product, under what it showed.
+//! Runs of clusters with a name: every seed that ever failed, under what it showed, mostly of the product.
 //!
 //! A seed means a run only together with the code that draws from it. Where a change of the simulator makes it mean another
 //! one, the claim is also held by a test beside the code that was wrong, which the scenario names.
@@ -155,6 +155,56 @@ pub const ALL: &[Scenario] = &[
             because of it, and the page writer did not know that there was something to try again: they were refused until the \
             next checkpoint was due, up to a minute after there was space. Held too by \
             `a_checkpoint_that_failed_is_due_whoever_made_it` of storage.",
+    },
+    Scenario {
+        name: "a-table-is-made-on-disks-that-are-lost-and-not-missed",
+        seed: 20110,
+        workload: "counter",
+        machines: None,
+        seconds: 15,
+        points: None,
+        story: "The simulator's: two of three disks were wiped while only the third voted on the cluster state, which bears that; then a \
+            table was made on all three, before the two were missed. The ward spares disks while one that is lost is not missed.",
+    },
+    Scenario {
+        name: "a-member-is-given-to-a-node-that-is-lost",
+        seed: 41405,
+        workload: "random_reql",
+        machines: None,
+        seconds: 6,
+        points: None,
+        story: "The simulator's: a node that had lost its disk, and was not missed yet, was given a member of a new table, which did not \
+            count as lost when another of its disks went.",
+    },
+    Scenario {
+        name: "a-slow-disk-is-slow-after-it-was-healed",
+        seed: 40259,
+        workload: "churn",
+        machines: None,
+        seconds: 6,
+        points: None,
+        story: "The simulator's: a node was started while its disk was five hundred times slower, and what that had cost was waited for \
+            after the disk was well again: nobody answered for twenty seconds.",
+    },
+    Scenario {
+        name: "what-others-committed-is-applied-before-the-log-refuses-it",
+        seed: 40928,
+        workload: "reconfigure",
+        machines: None,
+        seconds: 6,
+        points: None,
+        story: "The simulator's: a follower applied an entry that others had committed, then its own log, out of space, refused it and the \
+            core ended: its log is shorter than what it has applied, which the checker took for a loss.",
+    },
+    Scenario {
+        name: "a-founder-loses-its-disk-before-anybody-votes",
+        seed: 51611,
+        workload: "counter",
+        machines: None,
+        seconds: 6,
+        points: None,
+        story: "The simulator's: the disk of who was founding a cluster was wiped when its vote was not known to the ward. Nobody had \
+            been taken in: there was no cluster any more.",
     },
 ];
 
