@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use photondb_test_cluster::{Node, photondb, program, text};
@@ -39,14 +40,25 @@ struct Nodes {
     nodes: Vec<Node>,
 }
 
+/// A port that nobody listens on, and that the system gives to nobody who asks for any: a node that is started later, after one of
+/// another test, still finds it free.
+fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let own = (std::process::id() % 90) as u16 * 100;
+    loop {
+        let port = 20_000 + (own + GIVEN.fetch_add(1, Ordering::Relaxed)) % 9_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Nodes {
     /// None of them runs. As in the chart, each looks for the first three.
     fn new(count: usize) -> Nodes {
         let secret = NamedTempFile::new().unwrap();
         std::fs::write(secret.path(), "0123456789abcdef0123456789abcdef").unwrap();
-        // Whoever takes one of them meanwhile makes this test fail, and nothing else.
-        let free: Vec<_> = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-        let ports: Vec<u16> = free.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let mut nodes = Nodes { secret, ports, nodes: Vec::new() };
         nodes.nodes = (0..count).map(|number| nodes.stopped(number)).collect();
         nodes
