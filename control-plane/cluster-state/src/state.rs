@@ -128,6 +128,12 @@ impl ClusterState {
         Some((table, table.shards.iter().find(|shard| shard.id == id)?))
     }
 
+    /// Whether a node has a member of any shard, or a place in one.
+    pub(crate) fn has_shards_on(&self, node: NodeId) -> bool {
+        let mut shards = self.tables().flat_map(|table| &table.shards);
+        shards.any(|shard| shard.placement.contains(node) || shard.members.iter().any(|member| member.node == node))
+    }
+
     /// All users, by name.
     pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
         self.users.values()

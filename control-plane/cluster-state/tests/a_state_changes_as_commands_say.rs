@@ -315,6 +315,9 @@ fn a_node_leaves_when_others_can_hold_what_it_has_and_its_name_is_free_then() {
     refused(&mut state, leaves(NODE), nowhere);
     run(&mut state, register(second, "n2", 1));
     run(&mut state, leaves(NODE));
+    // Who stops it meanwhile does not keep it.
+    run(&mut state, Command::SetService { id: NODE, service: Service::Drained });
+    assert!(state.node(NODE).is_some_and(|node| node.service == Service::Leaving));
     // It holds the table still.
     refused(&mut state, Command::NodeGone { id: NODE }, StateError::NodeNotEmpty { name: "n1".into() });
     run(&mut state, Command::DropTable { id: TABLE });

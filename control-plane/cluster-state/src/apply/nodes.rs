@@ -106,6 +106,10 @@ pub(super) fn set_service(state: &mut ClusterState, id: NodeId, service: Service
     if node.service == Service::Gone || service == Service::Gone {
         return Err(StateError::NodeGone { name: node.name });
     }
+    if service == Service::Drained && node.service == Service::Leaving {
+        // It gives away what it leads already, and is stopped when it has gone or on the way: that takes nothing back.
+        return Ok(Response::Done);
+    }
     if service == Service::Leaving && node.service != Service::Leaving {
         somebody_takes_its_places(state, &node)?;
     }
@@ -135,10 +139,7 @@ pub(super) fn gone(state: &mut ClusterState, id: NodeId) -> Result<Response, Sta
     if node.service == Service::Gone {
         return Ok(Response::Done);
     }
-    let shards = || state.tables().flat_map(|table| &table.shards);
-    let holds =
-        shards().any(|shard| shard.placement.contains(id) || shard.members.iter().any(|member| member.node == id));
-    if holds || node.service != Service::Leaving {
+    if state.has_shards_on(id) || node.service != Service::Leaving {
         return Err(StateError::NodeNotEmpty { name: node.name });
     }
     (node.service, node.liveness) = (Service::Gone, Liveness::Lost);

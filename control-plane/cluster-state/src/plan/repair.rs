@@ -27,10 +27,6 @@ pub(super) fn substitute(state: &ClusterState, shard: &Shard) -> Option<Command>
 
 /// Nodes that were to leave and hold nothing any more.
 pub(super) fn gone(state: &ClusterState) -> impl Iterator<Item = Command> + '_ {
-    let holds = |node: NodeId| {
-        let mut shards = state.tables().flat_map(|table| &table.shards);
-        shards.any(|shard| shard.placement.contains(node) || shard.members.iter().any(|member| member.node == node))
-    };
     let leaving = state.nodes().filter(|node| node.service == Service::Leaving);
-    leaving.filter(move |node| !holds(node.id)).map(|node| Command::NodeGone { id: node.id })
+    leaving.filter(|node| !state.has_shards_on(node.id)).map(|node| Command::NodeGone { id: node.id })
 }

@@ -82,30 +82,35 @@ impl ControlService {
             "" => self.foundation.node_id,
             name => named(&state, name)?.id,
         };
-        match request.successor.as_str() {
-            "" => {}
+        let mut commands = match request.successor.as_str() {
+            "" => Vec::new(),
             _ if wanted != Service::Leaving => {
                 return Err(Status::invalid_argument("only a node that is to leave has a successor"));
             }
-            name => self.give_places_to(&state, id, named(&state, name)?).await?,
+            name => giving_places(&state, id, named(&state, name)?)?,
+        };
+        commands.push(Command::SetService { id, service: wanted });
+        // Nothing is begun that would be refused at its end.
+        let mut tried = state;
+        for command in &commands {
+            let applied = tried.applied(command).map_err(|error| Status::failed_precondition(error.to_string()))?;
+            tried = applied.0;
         }
-        self.cluster.controller.propose(Command::SetService { id, service: wanted }).await.map_err(refused)?;
+        for command in commands {
+            self.cluster.controller.propose(command).await.map_err(refused)?;
+        }
         Ok(Response::new(v1::SetNodeServiceResponse { version: CONTROL_VERSION, node_id: id.to_string() }))
     }
+}
 
-    /// The places of one node are another's from now on, where that has none yet.
-    async fn give_places_to(&self, state: &ClusterState, from: NodeId, to: &Node) -> Result<(), Status> {
-        if to.id == from || !to.is_open() {
-            let why = if to.id == from { "it is the same node" } else { "it is not up, or not in full service" };
-            return Err(Status::failed_precondition(format!("server `{}` cannot take the places: {why}", to.name)));
-        }
-        let shards = state.tables().flat_map(|table| &table.shards);
-        for shard in shards.filter(|shard| shard.placement.contains(from)) {
-            let substitute = Command::Substitute { shard: shard.id, lost: from, by: to.id };
-            self.cluster.controller.propose(substitute).await.map_err(refused)?;
-        }
-        Ok(())
+/// What makes the places of one node another's, where that has none yet.
+fn giving_places(state: &ClusterState, from: NodeId, to: &Node) -> Result<Vec<Command>, Status> {
+    if to.id == from || !to.is_open() {
+        let why = if to.id == from { "it is the same node" } else { "it is not up, or not in full service" };
+        return Err(Status::failed_precondition(format!("server `{}` cannot take the places: {why}", to.name)));
     }
+    let shards = state.tables().flat_map(|table| &table.shards).filter(|shard| shard.placement.contains(from));
+    Ok(shards.map(|shard| Command::Substitute { shard: shard.id, lost: from, by: to.id }).collect())
 }
 
 /// The node of that name, or of that id.
