@@ -38,6 +38,18 @@ impl KeyRange {
         self.start.as_slice() <= key && self.end.as_deref().is_none_or(|end| key < end)
     }
 
+    /// The keys before `at`, and those from it on; `None` when one of them is none.
+    pub fn cut(&self, at: &[u8]) -> Option<[KeyRange; 2]> {
+        let left = KeyRange::new(self.start.clone(), Some(at.to_vec()))?;
+        let right = KeyRange::new(at.to_vec(), self.end.clone())?;
+        self.end.as_deref().is_none_or(|end| at < end).then_some([left, right])
+    }
+
+    /// Whether every key of `other` lies in this one.
+    pub fn covers(&self, other: &KeyRange) -> bool {
+        self.intersect(other).is_some_and(|both| both == *other)
+    }
+
     /// The keys in both ranges; `None` when there are none.
     pub fn intersect(&self, other: &KeyRange) -> Option<KeyRange> {
         let start = self.start.clone().max(other.start.clone());
@@ -69,6 +81,17 @@ mod tests {
         let range = range("b", "d").expect("not empty");
         assert!(!range.contains(b"a") && range.contains(b"b") && range.contains(b"c") && !range.contains(b"d"));
         assert!(KeyRange::all().contains(b"") && KeyRange::all().contains(b"\xff\xff"));
+    }
+
+    #[test]
+    fn a_cut_leaves_two_that_are_not_empty() {
+        let whole = range("b", "d").expect("not empty");
+        assert_eq!(whole.cut(b"c"), Some([range("b", "c").expect("left"), range("c", "d").expect("right")]));
+        assert!(whole.cut(b"b").is_none() && whole.cut(b"d").is_none() && whole.cut(b"a").is_none());
+        let all = KeyRange::all();
+        assert!(
+            all.cut(b"c").is_some_and(|[left, right]| all.covers(&left) && all.covers(&right) && !left.covers(&all))
+        );
     }
 
     #[test]

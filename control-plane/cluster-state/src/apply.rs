@@ -1,5 +1,6 @@
 //! State and command to state and answer.
 
+mod cuts;
 mod members;
 mod nodes;
 mod schema;
@@ -55,6 +56,8 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         Command::SetHeartbeatTimeout { seconds } => nodes::set_heartbeat_timeout(state, *seconds),
         Command::SkipIds { next_shard, next_member } => Ok(schema::skip_ids(state, *next_shard, *next_member)),
         Command::Place { table, shards } => shards::place(state, *table, shards),
+        Command::CutShard { shard, generation, cuts } => cuts::begin(state, *shard, *generation, cuts),
+        Command::ShardCut { shard, child } => cuts::done(state, *shard, *child),
         Command::Substitute { shard, lost, by } => shards::substitute(state, *shard, *lost, *by),
         Command::AddMember { shard, generation, node, votes, replaces } => {
             members::add(state, *shard, *generation, *node, *votes, *replaces)

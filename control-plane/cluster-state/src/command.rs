@@ -19,6 +19,15 @@ pub struct NewShard {
     pub nodes: Vec<NodeId>,
 }
 
+/// A shard to be cut off from another: the state numbers it and its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCut {
+    /// Its first key.
+    pub at: Vec<u8>,
+    /// Where its replicas are wanted. Its first members are where those of the other one are.
+    pub placement: Placement,
+}
+
 /// What may be changed about a table's settings; `None` leaves it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableSettings {
@@ -236,6 +245,23 @@ pub enum Command {
         table: TableId,
         /// One for each of its shards, in their order.
         shards: Vec<Placement>,
+    },
+    /// Shards are to be cut off from one, all of whose members are as they were told to be. Its own replicas are wanted where
+    /// they were.
+    CutShard {
+        /// From which shard.
+        shard: ShardId,
+        /// The one that this was planned for; under another one nothing happens.
+        generation: Generation,
+        /// What, in the order of keys.
+        cuts: Vec<NewCut>,
+    },
+    /// What a group's leader reports: it has applied the last of its shard's cuts. The shard that was cut off begins.
+    ShardCut {
+        /// From which shard.
+        shard: ShardId,
+        /// Which shard was cut off.
+        child: ShardId,
     },
     /// Another node instead of one that is lost, in the placement of a shard. Nothing when the placement has changed since.
     Substitute {

@@ -222,4 +222,10 @@ pub enum StateError {
         /// The shard.
         shard: ShardId,
     },
+    /// The shard's members are not all as they were told to be, or it is being cut already.
+    #[error("shard {shard} is being changed; try again when that is done")]
+    ShardBusy {
+        /// The shard.
+        shard: ShardId,
+    },
 }

@@ -1,6 +1,6 @@
-//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 4 today; an older one is read, a
+//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 5 today; an older one is read, a
 //! newer one refused. Version 2 gave tables their compression, version 3 members their roles and nodes their members, version 4
-//! nodes their service.
+//! nodes their service, version 5 shards their parents and cuts.
 //!
 //! ```text
 //! u8, u16, u32, u64, u128   as they are            bool     u8 (0, 1)
@@ -24,7 +24,7 @@ use crate::state::ClusterState;
 pub use codec::FormatError;
 use codec::{Input, Stored};
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 impl Command {
     /// As bytes, for the log.

@@ -91,6 +91,19 @@ pub struct Reached {
     pub index: u64,
 }
 
+/// A shard that is to be cut off from another one: the keys from `at` on, up to the next cut or to the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Its first key.
+    pub at: Vec<u8>,
+    /// What it will be called.
+    pub shard: ShardId,
+    /// Who will have it: where the members of the other one are, so that nothing is copied.
+    pub members: Vec<Member>,
+    /// Where its replicas are wanted then.
+    pub placement: Placement,
+}
+
 /// A key range of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -110,6 +123,10 @@ pub struct Shard {
     pub placement: Placement,
     /// The membership that its group last reported; `None`: none since it was begun or since a voter was told to vote no more.
     pub reached: Option<Reached>,
+    /// Whose members bear its founders; `None`: it began empty, with its table.
+    pub parent: Option<ShardId>,
+    /// What is to be cut off from it, in the order of keys; the last one goes first.
+    pub cuts: Vec<Cut>,
 }
 
 impl Shard {
@@ -151,6 +168,11 @@ impl Shard {
     /// Whether a change is under way. The next one waits for it (K2).
     pub fn is_changing(&self) -> bool {
         let moves = |member: &Member| member.role == Role::Joining || member.role.leaves();
-        self.reached.is_none() || self.members.iter().any(moves)
+        self.reached.is_none() || !self.cuts.is_empty() || self.members.iter().any(moves)
+    }
+
+    /// What is to be cut off next, and the range that it is cut from.
+    pub fn next_cut(&self) -> Option<&Cut> {
+        self.cuts.last()
     }
 }

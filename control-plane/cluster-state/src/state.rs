@@ -7,7 +7,7 @@ use photondb_proto::{ClusterId, DatabaseId, MemberId, NodeId, ShardId, TableId};
 
 use crate::membership::Node;
 use crate::schema::{Database, Table};
-use crate::shard::Shard;
+use crate::shard::{Cut, Shard};
 use crate::users::{ADMIN, Permission, Permissions, Scope, User};
 
 /// The founder's member of the group that holds this state. Every other member id comes from the state's own counter.
@@ -131,7 +131,10 @@ impl ClusterState {
     /// Whether a node has a member of any shard, or a place in one.
     pub(crate) fn has_shards_on(&self, node: NodeId) -> bool {
         let mut shards = self.tables().flat_map(|table| &table.shards);
-        shards.any(|shard| shard.placement.contains(node) || shard.members.iter().any(|member| member.node == node))
+        let to_come = |cut: &Cut| cut.placement.contains(node) || cut.members.iter().any(|member| member.node == node);
+        let has =
+            |shard: &Shard| shard.placement.contains(node) || shard.members.iter().any(|member| member.node == node);
+        shards.any(|shard| has(shard) || shard.cuts.iter().any(to_come))
     }
 
     /// All users, by name.

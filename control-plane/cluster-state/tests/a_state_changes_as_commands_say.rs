@@ -344,3 +344,68 @@ fn a_node_is_drained_until_it_registers_anew() {
     run(&mut state, register(NODE, "n1", 2));
     assert_eq!(service(&state), Some(Service::Full));
 }
+
+#[test]
+fn a_shard_is_cut_from_its_end_and_changes_nothing_else_meanwhile() {
+    let mut state = founded();
+    run(&mut state, register(NodeId(2), "two", 1));
+    run(&mut state, create_table(TABLE, "t"));
+    let shard = state.tables().next().unwrap().shards[0].clone();
+    let placement = |node| Placement { voters: vec![node], nonvoting: Default::default() };
+    let cut = |at: &str, node| NewCut { at: at.into(), placement: placement(node) };
+    let cuts = |state: &ClusterState, cuts: Vec<NewCut>| {
+        let (_, shard) = state.shard(shard.id).unwrap();
+        Command::CutShard { shard: shard.id, generation: shard.generation, cuts }
+    };
+    let busy = StateError::ShardBusy { shard: shard.id };
+    let command = cuts(&state, vec![cut("f", NODE)]);
+    refused(&mut state, command, busy.clone());
+    let reached = |shard: &Shard| Command::MembersReached {
+        shard: shard.id,
+        generation: shard.generation,
+        at: Reached { term: 1, index: 1 },
+        voters: shard.wanted_voters(),
+        learners: Default::default(),
+    };
+    run(&mut state, reached(&shard));
+    let invalid = StateError::ShardsInvalid { table: "t".into() };
+    for wrong in [vec![], vec![cut("", NODE)], vec![cut("m", NODE), cut("f", NODE)], vec![cut("f", NODE); 2]] {
+        let command = cuts(&state, wrong);
+        refused(&mut state, command, invalid.clone());
+    }
+    let command = cuts(&state, vec![cut("f", NODE), cut("m", NodeId(2))]);
+    run(&mut state, command.clone());
+    assert!(apply(&mut state, &command).is_err(), "what was planned before does nothing");
+    let place = Command::Place { table: TABLE, shards: vec![placement(NodeId(2))] };
+    run(&mut state, place);
+    assert_eq!(plan::plan(&state), [], "K10: members stay while the shard is cut");
+
+    // The last cut goes first, and each shard that was cut off begins before the next change.
+    let children: Vec<ShardId> = state.shard(shard.id).unwrap().1.cuts.iter().map(|cut| cut.shard).collect();
+    let done = |child| Command::ShardCut { shard: shard.id, child };
+    refused(&mut state, done(children[0]), StateError::StaleReport { shard: shard.id });
+    run(&mut state, done(children[1]));
+    run(&mut state, done(children[1]));
+    run(&mut state, done(children[0]));
+    let table = state.table(TABLE).unwrap().clone();
+    let ranges: Vec<_> = table.shards.iter().map(|shard| (shard.range.start().to_vec(), shard.epoch.0)).collect();
+    assert_eq!(ranges, [(b"".to_vec(), 3), (b"f".to_vec(), 3), (b"m".to_vec(), 2)]);
+    assert_eq!(table.shards.iter().map(|shard| shard.id).collect::<Vec<_>>(), [shard.id, children[0], children[1]]);
+    let ids: std::collections::BTreeSet<MemberId> = table.shards.iter().map(|shard| shard.members[0].id).collect();
+    assert_eq!(ids.len(), 3, "K1");
+    for child in &table.shards[1..] {
+        assert_eq!(
+            (child.parent, child.members[0].node, child.is_founder(child.members[0].id)),
+            (Some(shard.id), NODE, true)
+        );
+    }
+    assert_eq!(plan::plan(&state), [], "K10: the parent bears its children first");
+    run(&mut state, reached(&table.shards[1]));
+    run(&mut state, reached(&table.shards[2]));
+    // Now the parent and the second child go where they are wanted.
+    let moved = plan::plan(&state).into_iter().map(|command| match command {
+        Command::AddMember { shard, node, .. } => (shard, node),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(moved.collect::<Vec<_>>(), [(shard.id, NodeId(2)), (children[1], NodeId(2))]);
+}

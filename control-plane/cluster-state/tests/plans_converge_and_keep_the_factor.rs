@@ -209,6 +209,7 @@ impl World {
                 self.reports.push(report.clone());
                 apply(&mut self.state, &report).unwrap();
             }
+            Order::Cut => unreachable!("nobody cuts this shard"),
         }
         self.check();
         true

@@ -154,7 +154,7 @@ fn leaving(role: Role) -> Role {
     if role.is_broken() { Role::Discarded } else { Role::Leaving }
 }
 
-fn planned(state: &ClusterState, id: ShardId, generation: Generation) -> Result<&Shard, StateError> {
+pub(super) fn planned(state: &ClusterState, id: ShardId, generation: Generation) -> Result<&Shard, StateError> {
     let (_, shard) = state.shard(id).ok_or(StateError::ShardNotFound { id })?;
     if shard.generation != generation {
         return Err(StateError::OtherGeneration { shard: id, is: shard.generation.0, asked: generation.0 });

@@ -57,6 +57,8 @@ fn number_shard(state: &mut ClusterState, new: &NewShard) -> Shard {
         members,
         placement: Placement { voters: new.nodes.clone(), nonvoting: Default::default() },
         reached: None,
+        parent: None,
+        cuts: Vec::new(),
     }
 }
 
@@ -74,21 +76,27 @@ pub(super) fn place(state: &mut ClusterState, id: TableId, wanted: &[Placement])
         return Err(invalid());
     }
     for placement in wanted {
-        let mut nodes: Vec<NodeId> = placement.nodes().collect();
-        let count = nodes.len();
-        nodes.sort_unstable();
-        nodes.dedup();
-        if placement.voters.is_empty() || nodes.len() != count || count > REPLICAS_PER_SHARD_MAX {
-            return Err(invalid());
-        }
-        for node in nodes {
-            state.node(node).ok_or(StateError::NodeNotFound { id: node })?;
-        }
+        check_placement(state, placement, &table.name)?;
     }
     for (shard, placement) in table_mut(state, id)?.shards.iter_mut().zip(wanted) {
         shard.placement.clone_from(placement);
     }
     Ok(Response::Done)
+}
+
+/// Somebody votes, nobody twice, and everybody is known.
+pub(super) fn check_placement(state: &ClusterState, placement: &Placement, table: &str) -> Result<(), StateError> {
+    let mut nodes: Vec<NodeId> = placement.nodes().collect();
+    let count = nodes.len();
+    nodes.sort_unstable();
+    nodes.dedup();
+    if placement.voters.is_empty() || nodes.len() != count || count > REPLICAS_PER_SHARD_MAX {
+        return Err(StateError::ShardsInvalid { table: table.to_owned() });
+    }
+    match nodes.into_iter().find(|node| state.node(*node).is_none()) {
+        Some(id) => Err(StateError::NodeNotFound { id }),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn substitute(

@@ -1,27 +1,29 @@
-//! What is written in which order, and every tag. Version 4, and what earlier versions had of it.
+//! What is written in which order, and every tag. Version 5, and what earlier versions had of it.
 
 use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
 use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, structs};
-use crate::command::{Change, Command, NewShard, PermissionChange, Response, TableSettings};
+use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, TableSettings};
 use crate::error::{NameKind, StateError};
 use crate::membership::{Address, Incarnation, Liveness, Node, Service};
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
-use crate::shard::{Founder, Generation, Member, Placement, Reached, Role, Shard};
+use crate::shard::{Cut, Founder, Generation, Member, Placement, Reached, Role, Shard};
 use crate::state::{ClusterState, META_FOUNDER};
 use crate::users::{Credentials, Permissions, Scope, User};
 use photondb_proto::ClusterId;
 
 ids!(ClusterId, DatabaseId, Epoch, Generation, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
 
-lists!(Address, Founder, Member, NewShard, NodeId, Placement, Shard, TableId);
+lists!(Address, Cut, Founder, Member, NewCut, NewShard, NodeId, Placement, Shard, TableId);
 
 structs! {
     Address { host, port }
+    Cut { at, shard, members, placement }
     Credentials { salt, iterations, salted_password }
     Database { id, name }
     Index { id, definition, multi, geo }
     Founder { id, node }
+    NewCut { at, placement }
     NewShard { range, nodes }
     PermissionChange { read, write, config, connect }
     Permissions { read, write, config, connect }
@@ -76,6 +78,8 @@ enums! {
         28 => RenewMember { id, failed },
         29 => SetService { id, service },
         30 => NodeGone { id },
+        31 => CutShard { shard, generation, cuts },
+        32 => ShardCut { shard, child },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables), 3 => Member(member) }
@@ -107,6 +111,7 @@ enums! {
         23 => NodeGone { name },
         24 => NowhereToGo { name, table, replicas, others },
         25 => NodeNotEmpty { name },
+        26 => ShardBusy { shard },
     }
 }
 
@@ -181,7 +186,8 @@ impl Stored for Member {
     }
 }
 
-/// Before version 3 members did not change: they were the founders, and where they were was where they were wanted.
+/// Before version 3 members did not change: they were the founders, and where they were was where they were wanted. Before version
+/// 5 no shard was cut off from another.
 impl Stored for Shard {
     fn put(&self, out: &mut Vec<u8>) {
         self.id.put(out);
@@ -192,6 +198,8 @@ impl Stored for Shard {
         self.founders.put(out);
         self.placement.put(out);
         self.reached.put(out);
+        self.parent.put(out);
+        self.cuts.put(out);
     }
 
     fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
@@ -202,8 +210,10 @@ impl Stored for Shard {
             let voters = members.iter().map(|member| member.node).collect();
             let placement = Placement { voters, nonvoting: Default::default() };
             let (generation, reached) = (Generation(1), None);
-            return Ok(Shard { id, range, epoch, generation, founders, members, placement, reached });
+            let (parent, cuts) = (None, Vec::new());
+            return Ok(Shard { id, range, epoch, generation, founders, members, placement, reached, parent, cuts });
         }
+        let old = input.version() < 5;
         Ok(Shard {
             id,
             range,
@@ -213,6 +223,8 @@ impl Stored for Shard {
             founders: Stored::get(input)?,
             placement: Stored::get(input)?,
             reached: Stored::get(input)?,
+            parent: if old { None } else { Stored::get(input)? },
+            cuts: if old { Vec::new() } else { Stored::get(input)? },
         })
     }
 }

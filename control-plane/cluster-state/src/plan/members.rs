@@ -12,6 +12,9 @@ use crate::state::ClusterState;
 ///
 /// A member is taken out only in one change with the one that takes its place, or when fewer are wanted (K3).
 pub fn next_step(state: &ClusterState, shard: &Shard) -> Option<Command> {
+    if !shard.cuts.is_empty() || has_unborn(state, shard) {
+        return None;
+    }
     if shard.is_changing() {
         return give_up(state, shard);
     }
@@ -94,6 +97,12 @@ fn give_up(state: &ClusterState, shard: &Shard) -> Option<Command> {
 fn is_spared(state: &ClusterState, shard: &Shard, member: &Member) -> bool {
     let votes = |other: &&Member| other.id != member.id && matches!(other.role, Role::Voter | Role::Joining);
     !is_up(state, member.node) || shard.members.iter().filter(votes).all(|other| is_up(state, other.node))
+}
+
+/// Whether a shard that was cut off from this one has not begun yet: it is borne by the members that there are (K10).
+fn has_unborn(state: &ClusterState, shard: &Shard) -> bool {
+    let Some((table, _)) = state.shard(shard.id) else { return false };
+    table.shards.iter().any(|other| other.parent == Some(shard.id) && other.reached.is_none())
 }
 
 fn is_gone(state: &ClusterState, member: &Member) -> bool {

@@ -30,6 +30,8 @@ pub enum Order {
     RemoveLearner(MemberId),
     /// The group is what the state wants, and the state does not know.
     Report,
+    /// The group is what the state wants, and the shard is to be cut.
+    Cut,
 }
 
 /// The next order; `None`: nothing is to be done, or a member is waited for. Safe to ask again after any crash: it looks only
@@ -67,5 +69,8 @@ pub fn next_order(shard: &Shard, group: &GroupMembers) -> Option<Order> {
     if let Some(left) = group.learners.difference(&learners).next() {
         return Some(Order::RemoveLearner(*left));
     }
-    shard.is_changing().then_some(Order::Report)
+    match shard.reached {
+        Some(_) if !shard.cuts.is_empty() => Some(Order::Cut),
+        _ => shard.is_changing().then_some(Order::Report),
+    }
 }
