@@ -17,6 +17,7 @@ mod reclaim;
 mod relocate;
 pub mod search;
 pub mod source;
+mod transplant;
 mod walk;
 pub(crate) mod workspace;
 mod write;

@@ -7,6 +7,7 @@
 
 pub mod catalogue;
 mod evict;
+mod graveyard;
 mod lost;
 mod page_writer;
 mod tree_writer;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::btree::{Root, collect_refs};
+use crate::btree::Root;
 use crate::error::{Result, StorageError};
 use crate::fault::{buggify, fault_point};
 use crate::page::compression::Compression;
@@ -30,6 +31,7 @@ use crate::sync::{Condvar, Mutex};
 use crate::transaction::{Ambient, Place, Shared, Snapshot, TreeId, TreeSet, TreeSetId};
 use crate::wal::Wal;
 use catalogue::Record;
+use graveyard::Grave;
 pub(crate) use page_writer::Amount;
 use page_writer::PageWriter;
 use tree_writer::TreeWriter;
@@ -77,15 +79,6 @@ pub(crate) struct Checkpointer {
     pub both_same: bool,
     /// A sync failed: nothing is known, nothing more is written.
     pub stopped: bool,
-}
-
-/// A dropped set, and its slots.
-pub(crate) struct Grave {
-    shared: Arc<Shared>,
-    /// Those that superblocks know.
-    stored: Vec<PageId>,
-    /// Those that no superblock ever named.
-    unnamed: Vec<PageId>,
 }
 
 /// A set taking part in a checkpoint.
@@ -190,22 +183,6 @@ impl Checkpointer {
         sets.iter().filter_map(pin).collect()
     }
 
-    /// Takes note of slots that readers let go.
-    fn take_released(&mut self, ambient: &Ambient) {
-        let released = std::mem::take(&mut *ambient.released.lock());
-        let free_set = &mut self.free_set;
-        released.stored.into_iter().for_each(|page| free_set.release(page));
-        released.unnamed.into_iter().for_each(|page| free_set.give_back(page));
-        self.graveyard.retain_mut(|grave| {
-            let unreachable = Arc::get_mut(&mut grave.shared).is_some();
-            if unreachable {
-                grave.stored.drain(..).for_each(|page| free_set.release(page));
-                grave.unnamed.drain(..).for_each(|page| free_set.give_back(page));
-            }
-            !unreachable
-        });
-    }
-
     /// Writes everything that only memory has, ahead of the superblock. What was written when it fails stays written.
     fn write_trees(&mut self, pinned: &mut [Pinned], ambient: &Ambient, compression: Compression) -> Result<Amount> {
         let generation = self.newest.generation + 1;
@@ -260,38 +237,6 @@ impl Checkpointer {
             ambient.store.file().sync_data().map_err(|error| StorageError::sync(PAGE_FILE, error))?;
         }
         Ok((CheckpointReport { generation, tree_sets: records.len() as u64, pages, bytes }, superblock))
-    }
-
-    /// Takes the slots of dropped sets out of the state being built.
-    fn bury(&mut self, ambient: &Ambient) -> Result<Vec<TreeSetId>> {
-        let source = catalogue::open(self.newest.catalogue, ambient).snapshot();
-        let mut dropped = Vec::new();
-        for shared in &self.to_drop {
-            let mut refs = Vec::new();
-            // Of several sets that had this number since it was stored, the first is the one that was.
-            if !dropped.contains(&shared.id)
-                && let Some(record) = catalogue::find(&source, shared.id)?
-            {
-                for root in record.trees.iter().filter_map(|(_, root)| root.page) {
-                    collect_refs(&source, root, &Snapshot::refs_of_value, &mut refs)?;
-                }
-                dropped.push(shared.id);
-            }
-            let mut stored: Vec<PageId> = refs.into_iter().filter_map(|page| page.page_id()).collect();
-            stored.iter().for_each(|page| self.free_set.unlink(*page));
-            // Slots that left the set earlier may wait for the same readers.
-            let published = shared.published.read();
-            stored.extend(published.stored_slots_in_history());
-            stored.retain(|page| self.free_set.is_awaiting_readers(*page));
-            let mut unnamed = published.slots_written_ahead();
-            drop(published);
-            unnamed.extend(shared.dropped_slots.lock().iter().copied());
-            unnamed.sort_unstable();
-            unnamed.dedup();
-            unnamed.retain(|page| self.free_set.is_ahead(*page));
-            self.graveyard.push(Grave { shared: Arc::clone(shared), stored, unnamed });
-        }
-        Ok(dropped)
     }
 
     /// After the superblock is durable: everything written is named by its slot, and memory is given back.

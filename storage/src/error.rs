@@ -218,6 +218,10 @@ pub enum StorageError {
     #[error("there is no tree set {}", .0.0)]
     NoTreeSet(TreeSetId),
 
+    /// Trees should come into another set, and it is the same.
+    #[error("trees of tree set {} cannot be moved into itself", .0.0)]
+    SameTreeSet(TreeSetId),
+
     /// A tree of this id exists already in the set.
     #[error("tree {} exists", .0.0)]
     TreeExists(TreeId),

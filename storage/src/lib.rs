@@ -29,4 +29,4 @@ pub use engine::{
     CompactionReport, Compression, Engine, EngineMetrics, EngineOptions, Identity, Opening, Tolerance, TreeSetOptions,
 };
 pub use error::{Result, StorageError};
-pub use transaction::{Snapshot, Transaction, TreeId, TreeSet, TreeSetId};
+pub use transaction::{Moved, MovedMetas, Snapshot, Transaction, TreeId, TreeSet, TreeSetId};

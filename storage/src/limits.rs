@@ -47,6 +47,9 @@ pub const TREES_PER_SET_MAX: usize = 4096;
 /// The greatest number of a tree. The numbers above are those of dropped trees whose pages are not all freed.
 pub const TREE_ID_MAX: u32 = u32::MAX - 0xFFFF;
 
+/// Checkpoints that are made so that trees can move to another set, before the caller is told that they are being changed.
+pub const MOVE_ROUNDS_MAX: usize = 3;
+
 /// Pages of dropped trees that a checkpoint frees before it begins.
 pub const RECLAIM_PAGES_PER_CHECKPOINT: usize = 1024;
 

@@ -40,7 +40,7 @@ impl Workspace {
     }
 
     /// Gives a new node or value a frame.
-    fn add_content(&mut self, content: Content) -> PageRef {
+    pub(super) fn add_content(&mut self, content: Content) -> PageRef {
         let frame = match self.state.free_frames.pop() {
             Some(frame) => frame,
             None => {

@@ -21,7 +21,7 @@ impl Checkpointer {
         for snapshot in sets.iter().map(TreeSet::snapshot).chain([catalogue]) {
             for root in snapshot.version().trees.iter().filter_map(|(_, root)| root.page) {
                 let mut refs = Vec::new();
-                collect_refs(&snapshot, root, &Snapshot::refs_of_value, &mut refs)?;
+                collect_refs(&snapshot, root, &Snapshot::refs_of_value, &|_| false, &mut refs)?;
                 if refs.iter().any(|page| page.as_frame().is_some()) {
                     return Ok(0);
                 }

@@ -2,7 +2,8 @@
 //!
 //! A commit replaces a version. What it retired can be reached from that version and older ones, so it waits with it in
 //! `history`, where only versions stand that somebody holds: one that nobody holds gives what waits with it to the next
-//! older one, except frames that are younger than that (T4).
+//! older one, except frames that are younger than that (T4). Trees that passed to another set are waited for there in the
+//! same way (T5, `transfer.rs`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::error::{Result, StorageError};
 use crate::page::format::{PageId, PageRef};
 use crate::transaction::TreeId;
 use crate::transaction::frames::{Content, Evicted, Fate, Frames};
+use crate::transaction::transfer::Transfers;
 use crate::transaction::writer::is_dropped;
 
 /// One committed state of a tree set.
@@ -46,6 +48,8 @@ struct Superseded {
     stored: Vec<PageId>,
     /// Slots that no superblock ever named.
     unnamed: Vec<PageId>,
+    /// T5: versions of the sets that have what this version and its ancestors can reach, from before they had it.
+    ties: Vec<Arc<Version>>,
 }
 
 /// What readers see.
@@ -67,6 +71,8 @@ pub(crate) struct Published {
     handovers: VecDeque<u32>,
     /// Frame numbers that became free.
     pub(super) freed_frames: Vec<u32>,
+    /// Trees that came from other sets and went to them since this one was stored.
+    pub transfers: Transfers,
 }
 
 /// What a commit changes.
@@ -77,6 +83,8 @@ pub(crate) struct Changes {
     pub retired_pages: Vec<PageId>,
     pub trees: Vec<(TreeId, Root)>,
     pub meta: Bytes,
+    /// The version of another set that must not end before the readers of what is replaced here.
+    pub tie: Option<Arc<Version>>,
 }
 
 /// What nobody can reach any more.
@@ -104,6 +112,7 @@ impl Published {
             checkpointing: false,
             handovers: VecDeque::new(),
             freed_frames: Vec::new(),
+            transfers: Transfers::default(),
         }
     }
 
@@ -127,7 +136,8 @@ impl Published {
         let replaced = std::mem::replace(&mut self.version, version);
         let mut frames = changes.retired_frames;
         frames.extend(handed_over);
-        self.history.push_back(Superseded { version: replaced, frames, stored, unnamed });
+        let ties = changes.tie.into_iter().collect();
+        self.history.push_back(Superseded { version: replaced, frames, stored, unnamed, ties });
     }
 
     fn retire(&mut self, frame: u32, number: u64) {
@@ -268,6 +278,7 @@ impl Published {
                     }
                     older.stored.extend(superseded.stored);
                     older.unnamed.extend(superseded.unnamed);
+                    older.ties.extend(superseded.ties);
                 }
                 _ => held.push_back(superseded),
             }
@@ -287,6 +298,11 @@ impl Published {
         }
         dead.contents.push(entry.content);
         self.freed_frames.push(frame);
+    }
+
+    /// Whether somebody holds a version that was replaced, or did when that was last looked at.
+    pub fn has_history(&self) -> bool {
+        !self.history.is_empty()
     }
 
     /// Every version that can be reached, the newest last. Holding them is holding everything.

@@ -20,6 +20,7 @@ use crate::transaction::frames::{Content, Evicted};
 use crate::transaction::memory::Memory;
 use crate::transaction::published::{Changes, Dead, Published, Version};
 use crate::transaction::remains::Remains;
+use crate::transaction::transfer::Transfers;
 use crate::transaction::{Snapshot, Transaction, TreeId, TreeSetId};
 
 /// What all tree sets of an engine share.
@@ -151,14 +152,18 @@ impl Shared {
         self.compression.store(compression.number().into(), Ordering::Relaxed);
     }
 
-    /// Ends the set's part in the engine. From here on its slots are taken back as a whole, not one by one.
-    pub fn mark_dropped(&self) {
+    /// Ends the set's part in the engine. From here on its slots are taken back as a whole, not one by one. False: that
+    /// was done before.
+    pub fn mark_dropped(&self) -> bool {
         let state = self.take_writer();
         let published = self.published.write();
-        *self.dropped_slots.lock() = published.slots_written_ahead();
-        self.dropped.store(true, Ordering::Release);
+        let before = self.dropped.swap(true, Ordering::AcqRel);
+        if !before {
+            *self.dropped_slots.lock() = published.slots_written_ahead();
+        }
         drop(published);
         self.return_writer(state);
+        !before
     }
 
     /// Waits for the right to write (T3).
@@ -190,21 +195,37 @@ impl Shared {
 
     /// Makes a new version visible, and frees what no reader holds any more (T1, T4).
     pub fn publish(&self, state: &mut WriterState, changes: Changes) {
-        let mut dead = Dead::default();
-        // As much as this commit makes, twice, so that what a reader held for long is gone after as many commits.
-        let buried_max = BURIED_PER_COMMIT_MIN.max(2 * changes.fresh.len());
+        let buried_max = self.expect(&changes);
+        let mut published = self.published.write();
+        let dead = self.replace(&mut published, state, changes);
+        drop(published);
+        self.let_go(dead, buried_max);
+    }
+
+    /// Counts the memory of what is about to be published. Returns how much of what is dead may be given back for it.
+    pub(super) fn expect(&self, changes: &Changes) -> usize {
         let added_bytes = changes.fresh.iter().map(|(_, content)| content.dirty_bytes()).sum();
         // Added first: the sum never passes below zero.
         self.add_dirty(added_bytes);
-        let mut published = self.published.write();
+        // As much as this commit makes, twice, so that what a reader held for long is gone after as many commits.
+        BURIED_PER_COMMIT_MIN.max(2 * changes.fresh.len())
+    }
+
+    /// Makes a new version the one of `published`, which is this set's.
+    pub(super) fn replace(&self, published: &mut Published, state: &mut WriterState, changes: Changes) -> Dead {
+        let mut dead = Dead::default();
         published.replace(changes, std::mem::take(&mut state.handed_over));
         published.reclaim(&mut dead);
         dead.dropped = self.dropped.load(Ordering::Acquire);
         state.free_frames.append(&mut published.freed_frames);
-        drop(published);
+        dead
+    }
+
+    /// Gives back some of what nobody can reach.
+    pub(super) fn let_go(&self, mut dead: Dead, things_max: usize) {
         self.release(&mut dead);
         self.remains.add(dead);
-        self.bury(buried_max);
+        self.bury(things_max);
     }
 
     fn add_dirty(&self, bytes: usize) {
@@ -245,6 +266,11 @@ impl Shared {
         while self.bury(BURIED_PER_COMMIT_MIN) {}
     }
 
+    /// Whether somebody holds a version that was replaced, or did when that was last looked at.
+    pub fn has_history(&self) -> bool {
+        self.published.read().has_history()
+    }
+
     /// Frees what readers have let go since the last commit.
     pub fn reclaim_idle(&self) {
         let mut dead = Dead::default();
@@ -283,7 +309,10 @@ impl Shared {
         let mut published = self.published.write();
         published.checkpointing = false;
         match outcome {
-            Ok(()) => published.ahead = FxHashSet::default(),
+            Ok(()) => {
+                published.ahead = FxHashSet::default();
+                published.transfers = Transfers::default();
+            }
             Err(unlinked) => published.unlinked.extend(unlinked),
         }
     }
@@ -333,7 +362,7 @@ impl Shared {
         (self.published.read().version.number == stored).then_some(stored)
     }
 
-    fn name_roots_by_slots(&self, state: &mut WriterState, stored: u64) -> Option<u64> {
+    pub(super) fn name_roots_by_slots(&self, state: &mut WriterState, stored: u64) -> Option<u64> {
         let mut published = self.published.write();
         let version = Arc::clone(&published.version);
         let mut trees = version.trees.clone();

@@ -2,6 +2,7 @@
 
 mod load;
 mod relocate;
+mod transfer;
 mod trees;
 
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use crate::error::{Result, StorageError};
 use crate::limits::META_BYTES_MAX;
 use crate::page::format::PageRef;
 use crate::transaction::published::Changes;
-use crate::transaction::tree_set::{HANDED_OVER_PER_STEP, Shared};
+use crate::transaction::tree_set::{HANDED_OVER_PER_STEP, Shared, WriterState};
 use crate::transaction::{TreeId, TreeSetId};
 pub(crate) use relocate::Place;
+pub(crate) use transfer::pass_trees;
 pub(crate) use trees::is_dropped;
 
 /// Changes that become visible together. Dropping it without [`Transaction::commit`] takes them back.
@@ -36,7 +38,12 @@ pub struct Transaction {
 
 impl Transaction {
     pub(crate) fn begin(shared: Arc<Shared>) -> Self {
-        let mut state = shared.take_writer();
+        let state = shared.take_writer();
+        Self::open(shared, state)
+    }
+
+    /// Begins with the right to write that the caller has.
+    pub(crate) fn open(shared: Arc<Shared>, mut state: Box<WriterState>) -> Self {
         // Only this writer can replace the published version, so what it names stays alive without a pin.
         let (trees, meta, hands_over) = {
             let published = shared.published.read();
@@ -146,18 +153,24 @@ impl Transaction {
             self.shared.return_writer(workspace.abandon());
             return Ok(());
         }
+        let (mut state, changes) = self.finish(workspace);
+        self.shared.publish(&mut state, changes);
+        self.shared.return_writer(state);
+        Ok(())
+    }
+
+    /// What it comes to, and the right to write.
+    fn finish(&mut self, workspace: Workspace) -> (Box<WriterState>, Changes) {
         let outcome = workspace.finish();
-        let mut state = outcome.state;
         let changes = Changes {
             fresh: outcome.fresh,
             retired_frames: outcome.retired_frames,
             retired_pages: outcome.retired_pages,
             trees: std::mem::take(&mut self.trees),
             meta: std::mem::take(&mut self.meta),
+            tie: None,
         };
-        self.shared.publish(&mut state, changes);
-        self.shared.return_writer(state);
-        Ok(())
+        (outcome.state, changes)
     }
 
     /// Takes the changes back.

@@ -21,7 +21,7 @@ impl Transaction {
         self.add_tree(tree, Root::default())
     }
 
-    fn add_tree(&mut self, tree: TreeId, root: Root) -> Result<()> {
+    pub(super) fn add_tree(&mut self, tree: TreeId, root: Root) -> Result<()> {
         let at = self.vacancy(tree)?;
         self.trees.insert(at, (tree, root));
         self.changed = true;
