@@ -153,7 +153,7 @@ impl Groups {
         founders: BTreeMap<MemberId, NodeId>,
         machine: Arc<dyn Replicated>,
     ) -> Result<Group, ConsensusError> {
-        self.open(group, member, machine, founders).await
+        self.open(group, member, machine, founders, false).await
     }
 
     /// Starts this node's member as its log has it, and re-applies what is known committed. One that has never held anything
@@ -168,7 +168,17 @@ impl Groups {
         member: MemberId,
         machine: Arc<dyn Replicated>,
     ) -> Result<Group, ConsensusError> {
-        self.open(group, member, machine, BTreeMap::new()).await
+        self.open(group, member, machine, BTreeMap::new(), false).await
+    }
+
+    /// The node's log.
+    pub(crate) fn wal(&self) -> &Arc<Wal> {
+        &self.shared.wal
+    }
+
+    /// Where work runs that waits for the disk, so that no group waits with it.
+    pub fn blocking(&self) -> Blocking {
+        self.shared.blocking
     }
 
     /// The group, if it runs here.
@@ -215,7 +225,7 @@ impl Groups {
         if let Some(group) = running {
             return Err(ConsensusError::AlreadyRunning { group: group.id() });
         }
-        self.write(member, Record::Erased).await
+        self.write(member, vec![Record::Erased]).await
     }
 
     /// Notes durably that the member is new: its number was given to this node just now, and nothing has ever been written
@@ -226,27 +236,28 @@ impl Groups {
         }
         // What a member that has never voted starts with.
         let vote = Vote::from_leader_id(LeaderId { term: 0, voted_for: member }, false);
-        self.write(member, Record::Vote(format::encode_vote(&vote))).await
+        self.write(member, vec![Record::Vote(format::encode_vote(&vote))]).await
     }
 
     /// Durable on return.
-    async fn write(&self, member: MemberId, record: Record) -> Result<(), ConsensusError> {
+    pub(crate) async fn write(&self, member: MemberId, records: Vec<Record>) -> Result<(), ConsensusError> {
         let (done, wait) = oneshot::channel();
         let completion = Box::new(move |result| {
-            // Nobody waits any more; the record stands nevertheless.
+            // Nobody waits any more; the records stand nevertheless.
             let _ = done.send(result);
         });
-        self.shared.wal.submit(StreamId(member.0), vec![record], Some(completion));
+        self.shared.wal.submit(StreamId(member.0), records, Some(completion));
         let result = wait.await.expect("the WAL completes everything submitted");
         result.map_err(|source| ConsensusError::Storage { member, source })
     }
 
-    async fn open(
+    pub(crate) async fn open(
         &self,
         group: GroupId,
         member: MemberId,
         machine: Arc<dyn Replicated>,
         founders: BTreeMap<MemberId, NodeId>,
+        is_new: bool,
     ) -> Result<Group, ConsensusError> {
         if !founders.is_empty() && founders.get(&member) != Some(&self.shared.node) {
             let reason = format!("member {member} on node {} is not one of the founders", self.shared.node);
@@ -262,7 +273,7 @@ impl Groups {
         let shared = Arc::clone(&self.shared);
         // On the executor, because openraft starts its tasks where it is called; and to its end, whoever waits for it.
         let opening = self.shared.spawn(async move {
-            let opened = shared.open(group, member, machine, founders).await;
+            let opened = shared.open(group, member, machine, founders, is_new).await;
             let mut groups = shared.groups.lock();
             match &opened {
                 Ok(opened) => groups.insert(group, Slot::Running(opened.clone())),

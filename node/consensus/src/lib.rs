@@ -4,6 +4,7 @@
 //! once, at one position, on every member alike. It is the only crate that names openraft; `README.md` says which of our
 //! names stands for which of the paper's, and numbers the invariants (C1..) that the code cites.
 
+mod birth;
 mod error;
 mod fatal;
 mod format;
@@ -27,6 +28,7 @@ mod supervise;
 mod types;
 mod wire;
 
+pub use birth::Birth;
 pub use error::{ApplyError, ConsensusError, ProposeError};
 pub use fatal::OnFatal;
 pub use format::FormatError;

@@ -164,6 +164,11 @@ pub trait Rows {
     /// How far each shard has been read that was read at all.
     fn progress(&self) -> &[Progress];
 
+    /// From which others a shard was cut off since the scan began.
+    fn lineage(&self, _shard: ShardNumber) -> Lineage {
+        Lineage::default()
+    }
+
     /// Whether it is known that no row comes behind the last batch: what is written later than its snapshot is not given.
     fn is_at_end(&self) -> bool;
 
@@ -205,6 +210,10 @@ pub struct Position {
     /// The last entry.
     pub index: u64,
 }
+
+/// From which shards one was cut off, the nearest first: each with the last entry of its log before that. What happened to a key
+/// up to there stands in that log; who had read the other one by then had read it of this one, too.
+pub type Lineage = Arc<[Position]>;
 
 /// How far a scan has read one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -291,6 +300,8 @@ pub struct Change {
     pub new: Option<Datum>,
     /// Where in the shard's log.
     pub position: Position,
+    /// From which others the shard was cut off since the subscription began.
+    pub lineage: Lineage,
 }
 
 /// What `index_status` shows.

@@ -2,7 +2,7 @@
 
 use photondb_consensus::{ConsensusError, ProposeError};
 use photondb_controller::ControllerError;
-use photondb_proto::KeyRange;
+use photondb_proto::{KeyRange, ShardId};
 use photondb_reql::error::Error as QueryError;
 use photondb_shard::ShardError;
 use photondb_storage::StorageError;
@@ -46,6 +46,12 @@ pub enum ReplicaError {
     /// The cluster state could not be asked or told.
     #[error(transparent)]
     Control(#[from] ControllerError),
+    /// The member is borne by one of another shard here, which has not come so far.
+    #[error("the shard is still to be cut off from shard {parent} here")]
+    Unborn {
+        /// The other shard.
+        parent: ShardId,
+    },
     /// A command of the shard was skipped for good.
     #[error("the shard did not apply the command")]
     Skipped,
@@ -106,9 +112,10 @@ impl ReplicaError {
             ReplicaError::Unknown(reason) => QueryError::op_indeterminate(format!(
                 "Cannot perform write: The primary replica's answer was lost; the write may or may not have been performed ({reason})."
             )),
-            ReplicaError::NotLeading | ReplicaError::Unavailable { .. } | ReplicaError::Unsettled { .. } => {
-                QueryError::op_failed(format!("{what}: {self}"))
-            }
+            ReplicaError::NotLeading
+            | ReplicaError::Unavailable { .. }
+            | ReplicaError::Unsettled { .. }
+            | ReplicaError::Shard(ShardError::Moved) => QueryError::op_failed(format!("{what}: {self}")),
             ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => QueryError::op_failed(
                 "Changefeed aborted: it was interrupted, and the changes since then are no longer kept.",
             ),

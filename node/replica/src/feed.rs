@@ -2,7 +2,8 @@
 //!
 //! A shard of which this node has a member is listened to here, whether or not that leads: it applies the same changes. The
 //! others are listened to at their leaders. Each source knows where in its shard's changes it stands, so that after an
-//! interruption it goes on there, from the change log: no gap, no double.
+//! interruption it goes on there, from the change log: no gap, no double. Where a shard was cut off from another, that stands in
+//! the other one's changes; from there on both are listened to.
 
 mod here;
 mod there;
@@ -12,7 +13,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use photondb_query::table::{Change, Position, ShardNumber, Subscription};
+use photondb_proto::{ShardId, TableId};
+use photondb_query::table::{Change, Lineage, Position, ShardNumber, Subscription};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_runtime::fiber;
@@ -23,13 +25,16 @@ use tokio::sync::Notify;
 
 use crate::error::{Doing, ReplicaError};
 use crate::limits::FEED_CHANGES_AT_ONCE;
+use crate::router::Router;
 use crate::routes::TableRoutes;
 use here::Here;
-use there::{News, There};
+use there::There;
 
 /// A subscription to all shards of a table.
 pub struct TableFeed {
     table: String,
+    id: TableId,
+    router: Option<Arc<Router>>,
     sources: Vec<Source>,
     /// What waits for the reader.
     ready: Vec<Change>,
@@ -37,9 +42,25 @@ pub struct TableFeed {
     arrived: Arc<Notify>,
 }
 
-enum Source {
+/// One shard.
+struct Source {
+    shard: ShardNumber,
+    lineage: Lineage,
+    place: Place,
+}
+
+enum Place {
     Here(Here),
     There(There),
+}
+
+/// What has come from a source.
+#[derive(Default)]
+pub(super) struct News {
+    /// The changes, each with the entry that made it.
+    changes: Vec<(u64, DocumentChange)>,
+    /// Shards that were cut off, each with the entry that did so.
+    children: Vec<(u64, ShardId)>,
 }
 
 impl TableFeed {
@@ -48,50 +69,83 @@ impl TableFeed {
         let arrived = Arc::new(Notify::new());
         let mut sources = Vec::with_capacity(routes.all().len());
         for route in routes.all() {
-            sources.push(match &route.here {
-                Some(replica) => Source::Here(Here::open(replica, route, routes.router().as_ref(), &arrived)?),
+            let place = match &route.here {
+                Some(replica) => Place::Here(Here::open(replica, route, routes.router().as_ref(), &arrived)?),
                 None => {
                     let router = routes.router().ok_or(ReplicaError::NotLeading)?;
-                    Source::There(There::open(&router, route)?)
+                    Place::There(There::open(&router, route)?)
                 }
-            });
+            };
+            sources.push(Source { shard: route.number(), lineage: Lineage::default(), place });
         }
-        Ok(TableFeed { table: table.to_owned(), sources, ready: Vec::new(), arrived })
+        let id = routes.all().first().map(|route| route.table).ok_or(ReplicaError::NotLeading)?;
+        Ok(TableFeed { table: table.to_owned(), id, router: routes.router(), sources, ready: Vec::new(), arrived })
     }
 
     /// Moves what has come to `ready`.
     fn collect(&mut self, cx: &mut Context<'_>) -> std::result::Result<(), ReplicaError> {
         let at_once = if buggify!("replica/feed-source-by-source") { 1 } else { FEED_CHANGES_AT_ONCE };
-        for source in &mut self.sources {
-            if self.ready.len() >= at_once {
-                break;
+        let mut next = 0;
+        // Those that are found on the way are listened to at once.
+        while next < self.sources.len() && self.ready.len() < at_once {
+            let source = &mut self.sources[next];
+            let mut news = News::default();
+            let collected = source.place.collect(&mut news, &self.arrived, cx);
+            for (index, change) in &news.changes {
+                self.ready.push(source.decode(*index, change)?);
             }
-            source.collect(&mut self.ready, &self.arrived, cx)?;
+            for (index, child) in news.children {
+                let child = self.child_of(next, index, child)?;
+                self.sources.push(child);
+            }
+            collected?;
+            next += 1;
         }
         Ok(())
+    }
+
+    /// A shard that an entry of another one cut off: it tells what happens behind that entry.
+    fn child_of(&self, of: usize, index: u64, child: ShardId) -> std::result::Result<Source, ReplicaError> {
+        photondb_storage::probe!("feed of a shard that was split");
+        let router = self.router.as_ref().ok_or(ReplicaError::NotLeading)?;
+        let Source { shard, lineage, .. } = &self.sources[of];
+        let before = Position { shard: *shard, index: index.saturating_sub(1) };
+        let lineage = std::iter::once(before).chain(lineage.iter().copied()).collect();
+        let cursor = Cursor::after(photondb_shard::Position(index));
+        let place = Place::There(There::to_come(router, self.id, child, cursor));
+        Ok(Source { shard: ShardNumber(child.0), lineage, place })
     }
 }
 
 impl Source {
+    fn decode(&self, index: u64, change: &DocumentChange) -> std::result::Result<Change, ReplicaError> {
+        let datum = |bytes: &Option<_>| bytes.as_ref().map(decode_datum).transpose();
+        let (old, new) = (datum(&change.old)?, datum(&change.new)?);
+        Ok(Change { old, new, position: Position { shard: self.shard, index }, lineage: self.lineage.clone() })
+    }
+}
+
+impl Place {
     fn collect(
         &mut self,
-        ready: &mut Vec<Change>,
+        news: &mut News,
         arrived: &Arc<Notify>,
         cx: &mut Context<'_>,
     ) -> std::result::Result<(), ReplicaError> {
         loop {
             let next = match self {
-                Source::Here(here) => match here.collect(ready) {
+                Place::Here(here) => match here.collect(news) {
                     // The member has left this node; the shard may be elsewhere.
                     Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere() {
-                        Some(there) => Source::There(there),
+                        Some(there) => Place::There(there),
                         None => return Err(ShardError::Gone.into()),
                     },
                     collected => return collected,
                 },
-                Source::There(there) => match there.collect(ready, cx)? {
-                    News::None => return Ok(()),
-                    News::IsHere(replica) => Source::Here(there.here(&replica, arrived)),
+                Place::There(there) => match there.collect(news, cx)? {
+                    None => return Ok(()),
+                    // This node has a member now.
+                    Some(replica) => Place::Here(there.here(&replica, arrived)),
                 },
             };
             *self = next;
@@ -118,11 +172,6 @@ impl Subscription for TableFeed {
         looked.map_err(|error| error.for_query(&self.table, Doing::Subscribe))?;
         Ok(std::mem::take(&mut self.ready))
     }
-}
-
-fn decode(shard: ShardNumber, index: u64, change: &DocumentChange) -> std::result::Result<Change, ReplicaError> {
-    let datum = |bytes: &Option<_>| bytes.as_ref().map(decode_datum).transpose();
-    Ok(Change { old: datum(&change.old)?, new: datum(&change.new)?, position: Position { shard, index } })
 }
 
 /// Of `count` changes of an entry of which the first is number `first`, how many are known at `cursor`; moves it behind them,

@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 pub(crate) use photondb_proto::v1::shard::answer::Told;
 
 use crate::limits::BOOT_ATTEMPTS_MAX;
-use crate::message::MESSAGE_VERSION;
+use crate::message::{self, MESSAGE_VERSION};
 use crate::routes::Route;
 
 /// Sends requests, and counts them.
@@ -97,6 +97,7 @@ impl Caller {
             time_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
             table: Bytes::copy_from_slice(&route.table.0.to_be_bytes()),
             shard: route.id.0,
+            range: Some(message::range(&route.range)),
             ask: Some(ask.clone()),
         };
         Bytes::from(request.encode_to_vec())

@@ -6,7 +6,7 @@ pub(crate) mod write;
 use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::failed::Reason;
-use photondb_proto::{NodeId, TableId};
+use photondb_proto::{KeyRange, NodeId, TableId};
 use photondb_query::table::ReadMode;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error as QueryError, ErrorKind};
@@ -50,6 +50,7 @@ pub(crate) fn failure(failed: wire::Failed) -> Failure {
             let kind = u8::try_from(number).ok().and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Internal);
             ReplicaError::Query(QueryError::new(kind, failed.text))
         }
+        Reason::Moved => ShardError::Moved.into(),
         Reason::Other | Reason::Unspecified => ReplicaError::Elsewhere(failed.text),
     })
 }
@@ -87,6 +88,7 @@ pub(crate) fn failed(error: ReplicaError, leader: Option<NodeId>) -> wire::Faile
             Reason::IndexNotReady
         }
         ReplicaError::Shard(ShardError::Gone) => Reason::Gone,
+        ReplicaError::Shard(ShardError::Moved) => Reason::Moved,
         ReplicaError::Shard(ShardError::ListenerBehind { skipped }) => {
             number = skipped;
             Reason::Behind
@@ -120,6 +122,16 @@ pub(crate) fn read_mode(mode: i32) -> Result<ReadMode, Malformed> {
         Ok(wire::ReadMode::Outdated) => Ok(ReadMode::Outdated),
         Err(_) => Err(Malformed("an unknown mode of reading")),
     }
+}
+
+pub(crate) fn range(range: &KeyRange) -> wire::Range {
+    let (start, end) = (Bytes::copy_from_slice(range.start()), range.end().map(Bytes::copy_from_slice));
+    wire::Range { start, end }
+}
+
+pub(crate) fn read_range(range: &wire::Range) -> Result<KeyRange, Malformed> {
+    let end = range.end.as_ref().map(|end| end.to_vec());
+    KeyRange::new(range.start.to_vec(), end).ok_or(Malformed("a range without keys"))
 }
 
 pub(crate) fn table(bytes: &[u8]) -> Result<TableId, Malformed> {

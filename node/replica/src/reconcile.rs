@@ -4,7 +4,9 @@
 //! One task calls it, so there is no race between two of them. What only the leader of a group may do (its schema, its
 //! members) is looked at by a task of each member, which knows when it leads. Queries look tables up in an immutable map.
 
+mod birth;
 mod build;
+mod cut;
 mod damage;
 mod erase;
 mod lead;
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use photondb_cluster_state::{ClusterState, Compression as TableCompression, Role, Table};
+use photondb_cluster_state::{ClusterState, Compression as TableCompression, Role, Shard as StoredShard, Table};
 use photondb_consensus::Groups;
 use photondb_controller::Controller;
 use photondb_proto::{NodeId, ShardId, TableId};
@@ -114,6 +116,9 @@ impl Replicas {
         let started = self.start_missing(table).await;
         if let Some(replicas) = self.table(table.id) {
             for replica in replicas.shards() {
+                let next = table.shards.iter().find(|shard| shard.id == replica.id).and_then(StoredShard::next_cut);
+                replica.duty.prepare_cut(next.map(|cut| cut.at.as_slice()));
+                self.forget_unwanted(replica, table)?;
                 replica.shard.tree_set().set_compression(stored_as(table.compression))?;
                 if replica.group.led().is_some() {
                     self.keep_schema(replica, table).await?;
@@ -156,7 +161,7 @@ impl Replicas {
             let mut shards = tables.get(&table).map_or_else(Vec::new, |known| known.shards.clone());
             shards.retain(|known| known.id != replica.id);
             shards.push(replica);
-            shards.sort_by(|left, right| left.range.start().cmp(right.range.start()));
+            shards.sort_by(|left, right| left.began.start().cmp(right.began.start()));
             tables.insert(table, Arc::new(TableReplicas { id: table, shards }));
         });
     }

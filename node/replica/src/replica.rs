@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bytes::Bytes;
+use parking_lot::Mutex;
 use photondb_consensus::{ConsensusError, Group, Term};
 use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
@@ -23,8 +25,8 @@ pub struct Replica {
     pub table: TableId,
     /// This node's member of the group.
     pub member: MemberId,
-    /// The keys it holds.
-    pub range: KeyRange,
+    /// The keys it held when it was started here.
+    pub(crate) began: KeyRange,
     pub(crate) shard: Arc<Shard>,
     pub(crate) group: Group,
     pub(crate) proposer: Arc<Proposer>,
@@ -33,6 +35,8 @@ pub struct Replica {
 
 /// What goes on in the background for a member.
 pub(crate) struct Duty {
+    /// The first key of what is to be cut off next.
+    pub cut: Mutex<Option<Bytes>>,
     /// It is being stopped.
     pub stopping: AtomicBool,
     /// The shard's schema may have changed: there may be something to build.
@@ -48,11 +52,21 @@ pub(crate) struct Duty {
 impl Duty {
     pub fn new(schema_changed: Arc<Notify>) -> Duty {
         Duty {
+            cut: Mutex::default(),
             stopping: AtomicBool::new(false),
             schema_changed,
             look: Arc::default(),
             turn: tokio::sync::Mutex::new(()),
             schema: AtomicU64::new(0),
+        }
+    }
+
+    /// What is to be cut off next begins with this key.
+    pub fn prepare_cut(&self, at: Option<&[u8]>) {
+        let mut cut = self.cut.lock();
+        if cut.as_deref() != at {
+            *cut = at.map(Bytes::copy_from_slice);
+            self.schema_changed.notify_one();
         }
     }
 
@@ -76,6 +90,11 @@ pub struct TableReplicas {
 }
 
 impl Replica {
+    /// The keys it holds.
+    pub fn range(&self) -> KeyRange {
+        self.shard.view().range.clone().unwrap_or_else(|| self.began.clone())
+    }
+
     /// A linearizable view: this member leads, and leads still after the snapshot was taken (DESIGN section 3, "Read").
     pub fn read(&self) -> Result<Reader, ReplicaError> {
         let answers = self.answers_in();

@@ -15,6 +15,7 @@ use photondb_proto::{KeyRange, NodeId, ShardId, TableId};
 use photondb_runtime::clock::{Clock, Moment};
 use photondb_runtime::peers::Peers;
 use photondb_runtime::task;
+use photondb_shard::ShardError;
 use photondb_storage::fault::buggify;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -55,6 +56,18 @@ pub struct RouterParts {
     pub states: watch::Receiver<Arc<ClusterState>>,
     /// For deadlines.
     pub clock: Arc<dyn Clock>,
+}
+
+/// How long it is waited for other shards than those that are known.
+pub(crate) struct Patience {
+    began: Option<Moment>,
+    pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { began: None, pause: ROUTE_PAUSE_MIN }
+    }
 }
 
 /// Who is to be asked.
@@ -133,6 +146,29 @@ impl Router {
             let kept = tables.iter().filter(|(id, _)| state.table(**id).is_some());
             kept.map(|(id, routes)| (*id, routes.clone())).collect::<BTreeMap<_, _>>()
         });
+    }
+
+    /// The shards of the table once they are others than `known`, of which one says that it has not all of its keys any more: the
+    /// state says soon who has them. Errors: the table is gone, or `patience` is over.
+    pub(crate) async fn newer(
+        self: &Arc<Self>,
+        known: &TableRoutes,
+        patience: &mut Patience,
+    ) -> Result<Arc<TableRoutes>, ReplicaError> {
+        let first = known.all().first().ok_or(ReplicaError::NotLeading)?;
+        let began = *patience.began.get_or_insert_with(|| self.clock.now());
+        loop {
+            let newest = self.newest(first.table).ok_or(ShardError::Gone)?;
+            if !newest.has_same_ranges(known) {
+                photondb_storage::probe!("query goes on with the shards that there are now");
+                return Ok(newest);
+            }
+            if self.clock.now().since(began) >= ROUTE_TIME_MAX {
+                return Err(ReplicaError::Unavailable { range: first.range.clone() });
+            }
+            task::sleep(patience.pause).await;
+            patience.pause = (patience.pause * 2).min(ROUTE_PAUSE_MAX);
+        }
     }
 
     fn newest_route(self: &Arc<Self>, route: &Route) -> Option<Arc<Route>> {
@@ -228,7 +264,7 @@ impl Search {
     /// Why nobody was found.
     pub fn failure(&self) -> ReplicaError {
         match self.gone {
-            true => ReplicaError::Shard(photondb_shard::ShardError::Gone),
+            true => ShardError::Gone.into(),
             false => ReplicaError::Unavailable { range: self.route.range.clone() },
         }
     }

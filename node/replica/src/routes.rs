@@ -84,7 +84,7 @@ impl TableRoutes {
             Arc::new(Route {
                 table: replicas.id,
                 id: replica.id,
-                range: replica.range.clone(),
+                range: replica.range(),
                 members: Vec::new(),
                 here: Some(replica.clone()),
             })
@@ -101,6 +101,12 @@ impl TableRoutes {
             _ => false,
         };
         same_replicas && self.stored.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, stored))
+    }
+
+    /// Whether the same shards have the same keys.
+    pub(crate) fn has_same_ranges(&self, other: &TableRoutes) -> bool {
+        let same = |(one, other): (&Arc<Route>, &Arc<Route>)| one.id == other.id && one.range == other.range;
+        self.routes.len() == other.routes.len() && self.routes.iter().zip(&other.routes).all(same)
     }
 
     /// All of them.

@@ -2,25 +2,29 @@
 //! that a long scan pins nothing.
 //!
 //! By the primary key, shards follow each other. By an index, each has entries of the whole range: where the order matters
-//! they are merged.
+//! they are merged. Where a shard turns out to have been split, what is left of it to be read is read of those that there are then
+//! (`moved.rs`).
 
 mod alike;
 mod elsewhere;
 mod merge;
+mod moved;
 mod part;
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use photondb_query::table::{Access, DatumRange, Glanced, Keys, Order, Position, Progress, ReadMode, Row, Rows};
+use photondb_query::table::{
+    Access, DatumRange, Glanced, Keys, Lineage, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber,
+};
 use photondb_reql::datum::format::document_node;
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::Result;
 use photondb_reql::eval::Glance;
 use photondb_runtime::fiber;
-use photondb_shard::Reader;
 use photondb_shard::read::{GeoScan, IndexRow, IndexRows, KeyBounds};
 use photondb_shard::secondary::decode_datum;
+use photondb_shard::{Reader, ShardError};
 use photondb_storage::Direction;
 use photondb_storage::fault::{buggify, fault_point};
 use smallvec::SmallVec;
@@ -29,7 +33,7 @@ use crate::error::{Doing, ReplicaError};
 use crate::keys;
 use crate::limits::{LOOKS_BETWEEN_YIELDS, MERGE_ROWS_MIN};
 use crate::replica::Replica;
-use crate::routes::TableRoutes;
+use crate::routes::{Route, TableRoutes};
 use merge::Merge;
 
 pub(crate) use alike::Alike;
@@ -38,7 +42,10 @@ pub(crate) use part::{Look, Part};
 /// A scan in progress.
 pub struct TableScan {
     table: Str,
+    /// As they are known. What looks at shards goes by `shards`.
     routes: Arc<TableRoutes>,
+    /// Those of the table, and behind them those that they were split into since.
+    shards: Vec<Shard>,
     mode: ReadMode,
     look: Look,
     /// Whether somebody counts on an order that its shards have only together.
@@ -47,9 +54,16 @@ pub struct TableScan {
     geo: GeoScan,
     /// What is still to be read, the next one last.
     stages: Vec<Stage>,
-    /// Of each shard, how many parts are not read to their ends.
-    left: SmallVec<[usize; 1]>,
     progress: SmallVec<[Progress; 1]>,
+}
+
+/// A shard that the scan reads.
+struct Shard {
+    route: Arc<Route>,
+    /// How many parts are not read to their ends.
+    left: usize,
+    /// From which others it was cut off since the scan began.
+    lineage: Lineage,
 }
 
 #[expect(clippy::large_enum_variant, reason = "nearly all are parts, which nobody wants to look for elsewhere")]
@@ -69,11 +83,11 @@ impl TableScan {
             _ => None,
         };
         let look = Look { index: access.index.clone(), cells, direction, ordered: access.order != Order::Any };
-        let left = SmallVec::from_elem(0, routes.all().len());
-        let merges = look.index.is_some() && routes.all().len() > 1;
-        let merges = merges && matches!(access.order, Order::Ascending | Order::Descending);
+        let merges = look.index.is_some() && matches!(access.order, Order::Ascending | Order::Descending);
+        let shard = |route: &Arc<Route>| Shard { route: route.clone(), left: 0, lineage: Lineage::default() };
+        let shards = routes.all().iter().map(shard).collect();
         let (geo, stages, progress) = (GeoScan::default(), Vec::new(), SmallVec::new());
-        let mut scan = TableScan { table, routes, mode, look, merges, geo, stages, left, progress };
+        let mut scan = TableScan { table, routes, shards, mode, look, merges, geo, stages, progress };
         scan.plan(&access.keys)?;
         if direction == Direction::Forward {
             scan.stages.reverse();
@@ -110,17 +124,15 @@ impl TableScan {
 
     /// One range, at all shards that can have some of it.
     fn add(&mut self, part: Part) {
-        let routes = self.routes.clone();
-        let shards = routes.all();
-        if self.merges {
-            self.left.iter_mut().for_each(|left| *left += 1);
-            self.stages.push(Stage::Merge(Merge::of((0..shards.len()).map(|shard| (shard, part.clone())))));
+        if self.merges && self.shards.len() > 1 {
+            self.shards.iter_mut().for_each(|shard| shard.left += 1);
+            self.stages.push(Stage::Merge(Merge::of((0..self.shards.len()).map(|shard| (shard, part.clone())))));
             return;
         }
-        for (shard, route) in shards.iter().enumerate() {
-            if self.look.index.is_some() || route.overlaps(&part.bounds) {
-                self.left[shard] += 1;
-                self.stages.push(Stage::Part(shard, part.clone()));
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            if self.look.index.is_some() || shard.route.overlaps(&part.bounds) {
+                shard.left += 1;
+                self.stages.push(Stage::Part(number, part.clone()));
             }
         }
     }
@@ -129,21 +141,35 @@ impl TableScan {
         for looks in 1.. {
             let found = match self.stages.pop() {
                 None => break,
-                Some(Stage::Part(shard, mut part)) => {
-                    let (found, more) = self.glance_at(shard, &mut part, want, glance)?;
-                    match more {
-                        true => self.stages.push(Stage::Part(shard, part)),
-                        false => self.end_of_part(shard),
+                Some(Stage::Part(shard, mut part)) => match self.glance_at(shard, &mut part, want, glance) {
+                    Ok((found, more)) => {
+                        match more {
+                            true => self.stages.push(Stage::Part(shard, part)),
+                            false => self.end_of_part(shard),
+                        }
+                        found
                     }
-                    found
-                }
-                Some(Stage::Merge(mut merge)) => {
-                    let found = self.merged(&mut merge, want, glance)?;
-                    if !merge.lanes.is_empty() {
+                    Err(ReplicaError::Shard(ShardError::Moved)) => {
+                        self.stages.push(Stage::Part(shard, part));
+                        self.moved(shard)?;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+                Some(Stage::Merge(mut merge)) => match self.merged(&mut merge, want, glance) {
+                    Ok(found) => {
+                        if !merge.lanes.is_empty() {
+                            self.stages.push(Stage::Merge(merge));
+                        }
+                        found
+                    }
+                    Err((shard, ReplicaError::Shard(ShardError::Moved))) => {
                         self.stages.push(Stage::Merge(merge));
+                        self.moved(shard)?;
+                        continue;
                     }
-                    found
-                }
+                    Err((_, error)) => return Err(error),
+                },
             };
             if found.examined > 0 {
                 return Ok(found);
@@ -168,16 +194,23 @@ impl TableScan {
             let (IndexRows { rows, more }, position) = self.index_rows(shard, part, want)?;
             return Ok((look(rows.into_iter().map(|row| (row, position)), glance)?, more));
         }
-        let reader = match &self.routes.all()[shard].here {
-            Some(replica) => match read(replica, self.mode) {
-                Err(ReplicaError::NotLeading) => None,
-                reader => Some(reader?),
-            },
-            None => None,
-        };
-        match reader {
+        match self.reader(shard)? {
             Some(reader) => self.documents(&reader, shard, part, want, glance),
             None => self.documents_elsewhere(shard, part, want, glance),
+        }
+    }
+
+    /// A view of this node's member, if that is fresh enough and has all keys that it is asked for.
+    fn reader(&self, shard: usize) -> std::result::Result<Option<Reader>, ReplicaError> {
+        let route = &self.shards[shard].route;
+        let Some(replica) = &route.here else { return Ok(None) };
+        match read(replica, self.mode) {
+            Err(ReplicaError::NotLeading) => Ok(None),
+            reader => {
+                let reader = reader?;
+                reader.check_range(&route.range)?;
+                Ok(Some(reader))
+            }
         }
     }
 
@@ -204,13 +237,10 @@ impl TableScan {
         part: &mut Part,
         want: usize,
     ) -> std::result::Result<(IndexRows, Position), ReplicaError> {
-        if let Some(replica) = &self.routes.all()[shard].here {
-            match read(replica, self.mode) {
-                Err(ReplicaError::NotLeading) => {}
-                reader => return self.index_rows_of(&reader?, shard, part, want),
-            }
+        match self.reader(shard)? {
+            Some(reader) => self.index_rows_of(&reader, shard, part, want),
+            None => self.index_rows_elsewhere(shard, part, want),
         }
-        self.index_rows_elsewhere(shard, part, want)
     }
 
     fn index_rows_of(
@@ -225,20 +255,24 @@ impl TableScan {
         Ok((found, self.looked(shard, reader.position().0)))
     }
 
-    /// Some rows of several shards, in order.
+    /// Some rows of several shards, in order. Errors: with the shard that failed; what was read is kept.
     fn merged(
         &mut self,
         merge: &mut Merge,
         want: usize,
         glance: &mut Glance<'_>,
-    ) -> std::result::Result<Glanced, ReplicaError> {
+    ) -> std::result::Result<Glanced, (usize, ReplicaError)> {
         let each = want.div_ceil(merge.lanes.len().max(1)).max(MERGE_ROWS_MIN).min(want);
         let mut looks = 0;
         while let Some(empty) = merge.empty_lane() {
             let lane = &mut merge.lanes[empty];
-            let Some(mut part) = lane.part.take() else { continue };
-            let (IndexRows { rows, more }, position) = self.index_rows(lane.shard, &mut part, each)?;
-            lane.part = more.then_some(part);
+            let Some(part) = &mut lane.part else { continue };
+            let shard = lane.shard;
+            let found = self.index_rows(shard, part, each);
+            let (IndexRows { rows, more }, position) = found.map_err(|error| (shard, error))?;
+            if !more {
+                lane.part = None;
+            }
             lane.position = position;
             lane.rows.extend(rows);
             looks += 1;
@@ -254,7 +288,7 @@ impl TableScan {
             next += 1;
             if known { merge.pop(direction) } else { None }
         });
-        let found = look(rows, glance)?;
+        let found = look(rows, glance).map_err(|error| (0, error))?;
         merge.take_ended().for_each(|shard| self.end_of_part(shard));
         Ok(found)
     }
@@ -262,7 +296,7 @@ impl TableScan {
     /// A shard was read at this index.
     fn looked(&mut self, shard: usize, index: u64) -> Position {
         let index = if fault_point!("feed-without-position") { 0 } else { index };
-        let number = self.routes.all()[shard].number();
+        let number = self.shards[shard].route.number();
         match self.progress.iter_mut().find(|progress| progress.shard == number) {
             Some(progress) => progress.last = index,
             None => self.progress.push(Progress { shard: number, first: index, last: index, ended: false }),
@@ -271,9 +305,9 @@ impl TableScan {
     }
 
     fn end_of_part(&mut self, shard: usize) {
-        self.left[shard] -= 1;
-        let number = self.routes.all()[shard].number();
-        if self.left[shard] == 0
+        self.shards[shard].left -= 1;
+        let number = self.shards[shard].route.number();
+        if self.shards[shard].left == 0
             && let Some(progress) = self.progress.iter_mut().find(|progress| progress.shard == number)
         {
             progress.ended = true;
@@ -296,6 +330,11 @@ impl Rows for TableScan {
 
     fn progress(&self) -> &[Progress] {
         &self.progress
+    }
+
+    fn lineage(&self, shard: ShardNumber) -> Lineage {
+        let found = self.shards.iter().find(|found| found.route.number() == shard);
+        found.map(|found| found.lineage.clone()).unwrap_or_default()
     }
 
     fn is_at_end(&self) -> bool {

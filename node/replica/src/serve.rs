@@ -21,7 +21,7 @@ use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::answer::Told;
 use photondb_proto::v1::shard::request::Ask;
-use photondb_proto::{NodeId, ShardId};
+use photondb_proto::{KeyRange, NodeId, ShardId};
 use photondb_runtime::clock::Clock;
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
 use photondb_runtime::task;
@@ -67,6 +67,8 @@ struct Inner {
 /// A request that is to be carried out.
 struct Accepted {
     ask: Ask,
+    /// The keys that the sender takes for the shard's.
+    range: KeyRange,
     replica: Arc<Replica>,
     time: Duration,
 }
@@ -122,8 +124,8 @@ impl Serve for ShardService {
         Box::pin(async move {
             let under_way = Slot::take(&inner.feeds, REMOTE_FEEDS_MAX);
             let refusal = match (inner.accept(NodeId(from.0), first), &under_way) {
-                (Ok(Accepted { ask: Ask::Subscribe(subscribe), replica, .. }), Some(_)) => {
-                    let task = inner.worker().spawn(feed::serve(replica, subscribe, exchange, inner.boot));
+                (Ok(Accepted { ask: Ask::Subscribe(subscribe), range, replica, .. }), Some(_)) => {
+                    let task = inner.worker().spawn(feed::serve(replica, range, subscribe, exchange, inner.boot));
                     return EndsWith(task).wait().await;
                 }
                 (Ok(_), _) => wire::feed_message::Message::Ended(wire::Failed {
@@ -172,7 +174,9 @@ impl Inner {
         let replica = replica.filter(|_| !buggify!("replica/request-refused"));
         let replica = replica.ok_or_else(|| NotAccepted::Told(Told::Failed(not_here())))?;
         let time = Duration::from_millis(request.time_ms).min(WRITE_TIME_MAX);
-        Ok(Accepted { ask, replica, time })
+        let range = request.range.ok_or_else(|| refused("names no range of keys".to_owned()))?;
+        let range = message::read_range(&range).map_err(|error| refused(error.to_string()))?;
+        Ok(Accepted { ask, range, replica, time })
     }
 
     /// On a fiber of a worker; it is unwound when nobody waits any more.
@@ -181,14 +185,14 @@ impl Inner {
         let is_write = matches!(accepted.ask, Ask::Write(_));
         let inner = self.clone();
         self.worker().spawn_local(move || async move {
-            let Accepted { ask, replica, time } = accepted;
+            let Accepted { ask, range, replica, time } = accepted;
             if buggify!("replica/request-begun-late") {
                 task::sleep(BUGGIFIED_PAUSE).await;
             }
             let work = async {
                 match ask {
                     Ask::Write(write) => write::serve(replica, write, inner.clock.clone()).await,
-                    ask => read::serve(replica, ask).await,
+                    ask => read::serve(replica, &range, ask).await,
                 }
             };
             let told = tokio::select! {

@@ -31,6 +31,8 @@ pub struct MemberStatus {
     pub schema: SchemaVersion,
     /// The indexes that are built to their end there.
     pub built: BTreeSet<IndexId>,
+    /// The shard that is to be cut off next, when everything is ready for it there.
+    pub prepared: Option<ShardId>,
 }
 
 impl Replica {
@@ -46,11 +48,20 @@ impl Replica {
             applied: self.shard.position().0,
             schema: SchemaVersion(self.duty.schema.load(Ordering::Acquire)),
             built: view.schema.indexes.keys().copied().filter(whole).collect(),
+            prepared: None,
         }
     }
 }
 
 impl Replicas {
+    /// How a member of this node is, with what it is to be ready for.
+    pub(crate) fn status_of(&self, replica: &Replica) -> MemberStatus {
+        let state = self.state();
+        let cut = state.shard(replica.id).and_then(|(_, shard)| shard.next_cut());
+        let prepared = cut.filter(|cut| replica.shard.is_prepared(&cut.at)).map(|cut| cut.shard);
+        MemberStatus { prepared, ..replica.status() }
+    }
+
     /// How the members of a table are, on every node that can be asked. A member that is missing was not heard of.
     pub async fn statuses(&self, state: &ClusterState, table: &Table) -> BTreeMap<MemberId, MemberStatus> {
         let told = self.told(state, table.shards.iter()).await;
@@ -143,6 +154,7 @@ fn status_of(message: v1::ReplicaState) -> MemberStatus {
         applied: message.applied,
         schema: SchemaVersion(message.schema),
         built: message.built.into_iter().map(IndexId).collect(),
+        prepared: (message.prepared != 0).then_some(ShardId(message.prepared)),
     }
 }
 
@@ -161,7 +173,7 @@ impl ReplicaAnswers {
         let replicas = self.replicas.upgrade().ok_or("the node is stopping")?;
         let found = call.shards.into_iter().filter_map(|id| replicas.shard(ShardId(id)));
         let states = found.map(|replica| {
-            let status = replica.status();
+            let status = replicas.status_of(&replica);
             v1::ReplicaState {
                 shard: status.shard.0,
                 member: status.member.0,
@@ -170,6 +182,7 @@ impl ReplicaAnswers {
                 applied: status.applied,
                 schema: status.schema.0,
                 built: status.built.into_iter().map(|index| index.0).collect(),
+                prepared: status.prepared.map_or(0, |shard| shard.0),
             }
         });
         Ok(v1::ReplicasAnswer { replicas: states.collect() }.encode_to_vec().into())

@@ -2,9 +2,11 @@
 //!
 //! What this node leads is read and written here, without a detour. For the rest somebody who leads is looked for, and asked.
 
+mod divide;
 mod elsewhere;
 pub(crate) mod indexes;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,22 +31,47 @@ use crate::keys;
 use crate::limits::READ_TIME_MAX;
 use crate::message::{self, Malformed};
 use crate::replica::Replica;
+use crate::router::Patience;
 use crate::routes::{Route, TableRoutes};
 use crate::scan::{TableScan, point, read};
 use crate::writer::{KeyedWrite, Request, write_shard};
+use elsewhere::{get_elsewhere, read_elsewhere, write_elsewhere};
+
+pub use divide::Share;
 
 type ReplicaResult<T> = std::result::Result<T, ReplicaError>;
 
 /// A user's table, as queries see it.
 pub struct ShardTable {
     info: TableInfo,
-    routes: Arc<TableRoutes>,
+    /// Replaced when a shard turns out to have been split.
+    routes: RefCell<Arc<TableRoutes>>,
 }
 
 impl ShardTable {
     /// The table described by `info`, whose shards are reached by `routes`.
     pub fn new(info: TableInfo, routes: Arc<TableRoutes>) -> ShardTable {
-        ShardTable { info, routes }
+        ShardTable { info, routes: RefCell::new(routes) }
+    }
+
+    fn routes(&self) -> Arc<TableRoutes> {
+        self.routes.borrow().clone()
+    }
+
+    /// Does something at the shards of the table, and again at those that there are by then as long as one of them has lost keys
+    /// to another.
+    fn at_shards<T>(&self, mut act: impl FnMut(&TableRoutes) -> ReplicaResult<T>) -> ReplicaResult<T> {
+        let mut patience = Patience::default();
+        loop {
+            let routes = self.routes();
+            let moved = match act(&routes) {
+                Err(moved @ ReplicaError::Shard(ShardError::Moved)) => moved,
+                done => return done,
+            };
+            let router = routes.router().ok_or(moved)?;
+            let newer = fiber::wait(router.newer(&routes, &mut patience))?;
+            *self.routes.borrow_mut() = newer;
+        }
     }
 
     fn explain(&self, error: ReplicaError, doing: Doing) -> photondb_reql::error::Error {
@@ -58,6 +85,7 @@ impl ShardTable {
     /// Does something with a view of a shard that is as fresh as `mode` asks, or asks another node for the same.
     fn read<T>(
         &self,
+        routes: &TableRoutes,
         route: &Arc<Route>,
         mode: ReadMode,
         here: impl Fn(&Reader) -> ReplicaResult<T>,
@@ -67,14 +95,19 @@ impl ShardTable {
         if let Some(replica) = &route.here {
             match read(replica, mode) {
                 Err(ReplicaError::NotLeading) => {}
-                reader => return here(&reader?),
+                reader => {
+                    let reader = reader?;
+                    reader.check_range(&route.range)?;
+                    return here(&reader);
+                }
             }
         }
-        self.read_elsewhere(route, mode, here, &ask(), told)
+        read_elsewhere(routes, route, mode, here, &ask(), told)
     }
 
     fn count_in(
         &self,
+        routes: &TableRoutes,
         route: &Arc<Route>,
         index: Option<&str>,
         ranges: &[KeyBounds],
@@ -98,36 +131,37 @@ impl ShardTable {
             Told::Counted(wire::Counted { count: Some(count) }) => Ok(count),
             _ => Err(Malformed("no count where one was asked for").into()),
         };
-        self.read(route, mode, count, ask, told)
+        self.read(routes, route, mode, count, ask, told)
     }
 
     /// Whether an index can be read.
-    fn check_index(&self, route: &Arc<Route>, index: &str, mode: ReadMode) -> ReplicaResult<()> {
+    fn check_index(&self, routes: &TableRoutes, route: &Arc<Route>, index: &str, mode: ReadMode) -> ReplicaResult<()> {
         match &route.here {
             Some(replica) if mode == ReadMode::Outdated || replica.is_leading() => {
                 replica.read_outdated()?.index(index)?;
                 Ok(())
             }
             // An index that cannot be read cannot be counted either.
-            _ => self.count_in(route, Some(index), &[], mode).map(|_| ()),
+            _ => self.count_in(routes, route, Some(index), &[], mode).map(|_| ()),
         }
     }
 
     /// The document as this node has it; `Null` for none, and where it has nothing of the shard.
     fn document_here(&self, key: &Bytes) -> Datum {
-        let here = self.routes.for_key(key).ok().and_then(|route| route.here.as_ref());
+        let routes = self.routes();
+        let here = routes.for_key(key).ok().and_then(|route| route.here.as_ref());
         let found = here.map(|replica| get_here(replica, key, ReadMode::Outdated));
         found.and_then(|found| found.ok().flatten()).unwrap_or(Datum::Null)
     }
+}
 
-    fn get_in(&self, route: &Arc<Route>, key: &Bytes, mode: ReadMode) -> ReplicaResult<Option<Datum>> {
-        match &route.here {
-            Some(replica) => match get_here(replica, key, mode) {
-                Err(ReplicaError::NotLeading) => self.get_elsewhere(route, key, mode),
-                found => found,
-            },
-            None => self.get_elsewhere(route, key, mode),
-        }
+fn get_in(routes: &TableRoutes, route: &Arc<Route>, key: &Bytes, mode: ReadMode) -> ReplicaResult<Option<Datum>> {
+    match &route.here {
+        Some(replica) => match get_here(replica, key, mode) {
+            Err(ReplicaError::NotLeading) => get_elsewhere(routes, route, key, mode),
+            found => found,
+        },
+        None => get_elsewhere(routes, route, key, mode),
     }
 }
 
@@ -157,17 +191,18 @@ impl Table for ShardTable {
 
     fn get(&self, key: &Datum, mode: ReadMode) -> Result<Option<Datum>> {
         let key = keys::primary(key)?;
-        let found = self.routes.for_key(&key).and_then(|route| self.get_in(route, &key, mode));
+        let found = self.at_shards(|routes| get_in(routes, routes.for_key(&key)?, &key, mode));
         found.map_err(|error| self.explain(error, Doing::Read))
     }
 
     fn scan(&self, access: &Access, mode: ReadMode) -> Result<Box<dyn Rows>> {
         if let Some(index) = &access.index {
-            for route in self.routes.all() {
-                self.check_index(route, index, mode).map_err(|error| self.explain(error, Doing::Read))?;
-            }
+            let check = |routes: &TableRoutes| {
+                routes.all().iter().try_for_each(|route| self.check_index(routes, route, index, mode))
+            };
+            self.at_shards(check).map_err(|error| self.explain(error, Doing::Read))?;
         }
-        Ok(Box::new(TableScan::new(self.name().as_str().into(), self.routes.clone(), access, mode)?))
+        Ok(Box::new(TableScan::new(self.name().as_str().into(), self.routes(), access, mode)?))
     }
 
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
@@ -189,64 +224,42 @@ impl Table for ShardTable {
             };
             all.extend(bounds);
         }
-        let mut total = 0;
-        for route in self.routes.all() {
-            let count = self.count_in(route, access.index.as_deref(), &all, mode);
-            total += count.map_err(|error| self.explain(error, Doing::Read))?;
-        }
+        let count = |routes: &TableRoutes| {
+            let count = |route| self.count_in(routes, route, access.index.as_deref(), &all, mode);
+            routes.all().iter().map(count).sum()
+        };
+        let total: u64 = self.at_shards(count).map_err(|error| self.explain(error, Doing::Read))?;
         Ok(Some(total))
     }
 
     fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>> {
-        let mut total = 0;
-        for route in self.routes.all() {
-            let ask = || Ask::LeftOut(wire::LeftOut { mode: message::mode(mode), index: index.to_owned() });
-            let told = |told| match told {
-                Told::Counted(counted) => Ok(counted.count),
-                _ => Err(Malformed("no count where one was asked for").into()),
-            };
-            let left_out = self.read(route, mode, |reader| indexes::left_out(reader, index), ask, told);
-            match left_out.map_err(|error| self.explain(error, Doing::Read))? {
-                Some(left_out) => total += left_out,
-                None => return Ok(None),
+        let left_out = |routes: &TableRoutes| {
+            let mut total = 0;
+            for route in routes.all() {
+                let ask = || Ask::LeftOut(wire::LeftOut { mode: message::mode(mode), index: index.to_owned() });
+                let told = |told| match told {
+                    Told::Counted(counted) => Ok(counted.count),
+                    _ => Err(Malformed("no count where one was asked for").into()),
+                };
+                match self.read(routes, route, mode, |reader| indexes::left_out(reader, index), ask, told)? {
+                    Some(left_out) => total += left_out,
+                    None => return Ok(None),
+                }
             }
-        }
-        Ok(Some(total))
+            Ok(Some(total))
+        };
+        self.at_shards(left_out).map_err(|error| self.explain(error, Doing::Read))
     }
 
     fn write(&self, writes: Vec<Write>, options: &WriteOptions, cx: &Cx) -> Result<Vec<WriteResult>> {
         let mut results: Vec<Option<WriteResult>> = vec![None; writes.len()];
         let mut keyed = Vec::with_capacity(writes.len());
-        let mut by_shard = vec![Vec::new(); self.routes.all().len()];
         for write in writes {
-            let key = keys::primary(&write.key)?;
-            let shard = self.routes.place_of(&key).map_err(|error| self.explain(error, Doing::Write))?;
-            by_shard[shard].push(keyed.len());
-            keyed.push(KeyedWrite { key, write });
+            keyed.push(KeyedWrite { key: keys::primary(&write.key)?, write });
         }
         let request = Request { primary_key: &self.info.primary_key, options, cx };
-        let mut elsewhere = Vec::new();
-        let mut failure = None;
-        for (route, indexes) in self.routes.all().iter().zip(by_shard) {
-            if indexes.is_empty() {
-                continue;
-            }
-            let written = match &route.here {
-                Some(replica) => write_shard(&replica.proposer, &keyed, indexes, &request, &mut results),
-                None => Err(ReplicaError::NotLeading),
-            };
-            match written {
-                Ok(()) => {}
-                Err(ReplicaError::NotLeading) => elsewhere.push(route),
-                Err(error) => {
-                    failure = Some(error);
-                    break;
-                }
-            }
-        }
-        if failure.is_none() && !elsewhere.is_empty() {
-            failure = self.write_elsewhere(&elsewhere, &keyed, &request, &mut results).err();
-        }
+        let written = self.at_shards(|routes| write_open(routes, &keyed, &request, &mut results));
+        let failure = written.err();
         if let Some(failure) = failure {
             let error = self.explain(failure, Doing::Write);
             // What this request has written already stays written, so it cannot be said of the whole that it failed: the
@@ -268,27 +281,60 @@ impl Table for ShardTable {
 
     fn sync(&self) -> Result<()> {
         // An acknowledged write is durable already; a leader is still needed to say so.
-        for route in self.routes.all() {
+        let sync = |routes: &TableRoutes, route: &Arc<Route>| {
             let told = |told| match told {
                 Told::Synced(_) => Ok(()),
                 _ => Err(Malformed("another answer than to `sync`").into()),
             };
-            let synced = self.read(route, ReadMode::Single, |_| Ok(()), || Ask::Sync(wire::Sync {}), told);
-            synced.map_err(|error| self.explain(error, Doing::Write))?;
-        }
-        Ok(())
+            self.read(routes, route, ReadMode::Single, |_| Ok(()), || Ask::Sync(wire::Sync {}), told)
+        };
+        let synced = self.at_shards(|routes| routes.all().iter().try_for_each(|route| sync(routes, route)));
+        synced.map_err(|error| self.explain(error, Doing::Write))
     }
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
-        let feed = TableFeed::open(&self.name(), &self.routes);
+        let feed = self.at_shards(|routes| TableFeed::open(&self.name(), routes));
         Ok(Box::new(feed.map_err(|error| self.explain(error, Doing::Subscribe))?))
     }
 
     fn indexes(&self) -> Result<Vec<IndexInfo>> {
-        let mut shards = Vec::with_capacity(self.routes.all().len());
-        for route in self.routes.all() {
-            shards.push(self.indexes_in(route).map_err(|error| self.explain(error, Doing::Read))?);
-        }
-        Ok(indexes::together(shards))
+        let list = |routes: &TableRoutes| {
+            routes.all().iter().map(|route| self.indexes_in(routes, route)).collect::<ReplicaResult<Vec<_>>>()
+        };
+        Ok(indexes::together(self.at_shards(list).map_err(|error| self.explain(error, Doing::Read))?))
     }
+}
+
+/// Carries out the writes that have no result yet, each at the shard of its key.
+fn write_open(
+    routes: &TableRoutes,
+    all: &[KeyedWrite],
+    request: &Request<'_>,
+    results: &mut [Option<WriteResult>],
+) -> ReplicaResult<()> {
+    let mut by_shard = vec![Vec::new(); routes.all().len()];
+    for (index, write) in all.iter().enumerate().filter(|(index, _)| results[*index].is_none()) {
+        by_shard[routes.place_of(&write.key)?].push(index);
+    }
+    let mut elsewhere = Vec::new();
+    let mut moved = false;
+    for (route, indexes) in routes.all().iter().zip(by_shard) {
+        if indexes.is_empty() {
+            continue;
+        }
+        let written = match &route.here {
+            Some(replica) => write_shard(&replica.proposer, all, indexes, request, results),
+            None => Err(ReplicaError::NotLeading),
+        };
+        match written {
+            Ok(()) => {}
+            Err(ReplicaError::NotLeading) => elsewhere.push(route),
+            Err(ReplicaError::Shard(ShardError::Moved)) => moved = true,
+            Err(error) => return Err(error),
+        }
+    }
+    if !elsewhere.is_empty() {
+        write_elsewhere(routes, &elsewhere, all, request, results)?;
+    }
+    if moved { Err(ShardError::Moved.into()) } else { Ok(()) }
 }

@@ -7,7 +7,7 @@ use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::eval::Cx;
 use photondb_runtime::fiber;
-use photondb_shard::Effect;
+use photondb_shard::{Effect, ShardError};
 use photondb_storage::fault::buggify;
 
 use crate::error::ReplicaError;
@@ -32,7 +32,7 @@ pub(crate) struct Request<'a> {
 /// Carries out those of `all` that `open` names, in order, and notes their results. Called on a fiber.
 ///
 /// Errors: those without a result were not done ([`ReplicaError::NotLeading`], and whatever else is not
-/// [`ReplicaError::Unknown`]).
+/// [`ReplicaError::Unknown`]); of [`ShardError::Moved`] at least one is another shard's.
 pub(crate) fn write_shard(
     proposer: &Proposer,
     all: &[KeyedWrite],
@@ -44,6 +44,10 @@ pub(crate) fn write_shard(
     while !open.is_empty() {
         let keys: Vec<Bytes> = open.iter().map(|index| all[*index].key.clone()).collect();
         let (ticket, documents) = fiber::wait(proposer.read(&keys))?;
+        if !keys.iter().all(|key| ticket.view.has(key)) {
+            photondb_storage::probe!("write of a key that was cut off from its shard");
+            return Err(ShardError::Moved.into());
+        }
         // The hook of the schema that the entry is fenced to, whatever the coordinator knows.
         let hook = match request.options.ignore_write_hook {
             true => None,

@@ -11,6 +11,7 @@ mod documents;
 mod facts;
 mod ground;
 mod layout;
+mod resize;
 mod scope;
 mod status;
 
@@ -45,7 +46,8 @@ pub(crate) use documents::{database, db_config, server, table_config};
 pub(crate) use facts::Scratch;
 pub use facts::ServerFacts;
 pub(crate) use ground::{Failure, Ground};
-pub(crate) use layout::{check_shards, place};
+pub(crate) use layout::place;
+pub(crate) use resize::Resize;
 pub(crate) use scope::{grants, shown_scope, stored_change, stored_scope};
 pub(crate) use status::{Overview, status_of};
 
@@ -248,14 +250,16 @@ impl Catalog for NodeCatalog {
     fn reconfigure(&self, table: &TableInfo, layout: &Layout, dry_run: bool) -> Result<Reconfigured> {
         let (state, stored) = self.stored(table)?;
         let placements = layout::place(&state, layout, Some(&stored))?;
-        layout::check_shards(&stored, placements.len())?;
+        let opened = UserTable::open(&self.ground, &state, &stored)?;
+        let resize = Resize::plan(&stored, opened.shards(), placements)?;
         let id = stored.id;
         let config = table_config(&state, &stored, Default::default());
         if dry_run {
-            let planned = state.applied(&Command::Place { table: id, shards: placements });
-            let planned = planned
-                .ok()
-                .and_then(|(state, _)| state.table(id).map(|table| table_config(&state, table, Default::default())));
+            let mut planned = state.clone();
+            for command in resize.commands(&stored) {
+                planned = planned.applied(&command).map_or(planned, |(next, _)| next);
+            }
+            let planned = planned.table(id).map(|table| table_config(&planned, table, Default::default()));
             return Ok(Reconfigured { config: (config.clone(), planned.unwrap_or(config)), status: None });
         }
         let before = status_of(&self.ground, &state, &stored, Default::default());
@@ -267,9 +271,7 @@ impl Catalog for NodeCatalog {
             compression: None,
         };
         self.ground.propose(Command::SetTableConfig { id, settings })?;
-        if stored.shards.iter().map(|shard| &shard.placement).ne(placements.iter()) {
-            self.ground.propose(Command::Place { table: id, shards: placements })?;
-        }
+        resize.carry_out(&self.ground, &stored)?;
         let (state, stored) = self.stored(table)?;
         let after = status_of(&self.ground, &state, &stored, Default::default());
         Ok(Reconfigured { config: (config, self.config_of(id)), status: Some((before, after)) })

@@ -6,11 +6,13 @@
 //! ```text
 //! key    position u64 big-endian, number within the entry u32 big-endian
 //! value  version u8 = 1, key length u16, primary key, flags u8 (bit 0: old, bit 1: new), [old length u32, old], [new length u32, new]
+//! value  version u8 = 2, shard u64: the entry cut that shard off
 //! ```
 
 use std::ops::Bound;
 
 use bytes::{BufMut, Bytes};
+use photondb_proto::ShardId;
 use photondb_storage::fault::fault_point;
 use photondb_storage::{Direction, KeyRange, Transaction};
 
@@ -22,6 +24,7 @@ use crate::read::Reader as ShardReader;
 use crate::shard::{Position, trees};
 
 const VERSION: u8 = 1;
+const VERSION_CHILD: u8 = 2;
 
 /// Where somebody stands in a shard's changes: everything before is known there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +47,8 @@ impl Cursor {
 pub struct LoggedChanges {
     /// Each with its entry and its number in it, in order.
     pub changes: Vec<(Position, u32, DocumentChange)>,
+    /// Shards that were cut off by these entries: from there on they tell what happens to their keys.
+    pub children: Vec<(Position, ShardId)>,
     /// Whether there are more behind them.
     pub more: bool,
     /// Whether the next one is of the same entry as the last one here.
@@ -76,7 +81,10 @@ impl ShardReader {
         while let Some((key, value)) = stored.next()? {
             let (position, number) = place(&key)?;
             bytes += value.len();
-            found.changes.push((position, number, decode(&value)?));
+            match decode(&value)? {
+                Logged::Change(change) => found.changes.push((position, number, change)),
+                Logged::Child(child) => found.children.push((position, child)),
+            }
             if bytes >= bytes_max {
                 let next = stored.next()?.map(|(key, _)| place(&key)).transpose()?;
                 found.more = next.is_some();
@@ -112,6 +120,20 @@ pub(crate) fn append(
     Ok(Extent { bytes: log.bytes + (key.len() + value.len()) as u64, ..log })
 }
 
+/// Notes that a shard was cut off; gives what the log has then.
+pub(crate) fn append_child(
+    transaction: &mut Transaction,
+    log: Extent,
+    position: u64,
+    child: ShardId,
+) -> Result<Extent, ShardError> {
+    let mut value = vec![VERSION_CHILD];
+    value.put_u64_le(child.0);
+    let key = key(position, 0);
+    transaction.put(trees::CHANGE_LOG, &key, &value)?;
+    Ok(Extent { bytes: log.bytes + (key.len() + value.len()) as u64, ..log })
+}
+
 /// Removes the oldest changes until at most `keep_bytes` remain; gives what remains.
 pub(crate) fn trim(transaction: &mut Transaction, mut log: Extent, keep_bytes: u64) -> Result<Extent, ShardError> {
     while log.bytes > keep_bytes {
@@ -137,17 +159,30 @@ pub(crate) fn trim(transaction: &mut Transaction, mut log: Extent, keep_bytes: u
     Ok(log)
 }
 
-/// A change from its stored bytes.
-pub fn decode(value: &Bytes) -> Result<DocumentChange, ShardError> {
+/// What an entry of the log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Logged {
+    /// A document changed.
+    Change(DocumentChange),
+    /// A shard was cut off.
+    Child(ShardId),
+}
+
+/// An entry of the log from its stored bytes.
+pub fn decode(value: &Bytes) -> Result<Logged, ShardError> {
     let mut reader = Reader::new("a logged change", value);
-    reader.version(VERSION)?;
+    if reader.version(VERSION_CHILD)? == VERSION_CHILD {
+        let child = ShardId(reader.u64()?);
+        reader.end()?;
+        return Ok(Logged::Child(child));
+    }
     let length = usize::from(reader.u16()?);
     let key = reader.take(length)?;
     let flags = reader.u8()?;
     let old = (flags & 1 == 1).then(|| reader.bytes()).transpose()?;
     let new = (flags & 2 == 2).then(|| reader.bytes()).transpose()?;
     reader.end()?;
-    Ok(DocumentChange { key, old, new })
+    Ok(Logged::Change(DocumentChange { key, old, new }))
 }
 
 fn encoded_bytes(change: &DocumentChange) -> usize {
@@ -192,7 +227,7 @@ mod tests {
             let change = DocumentChange { key: bytes("k"), old: old.map(bytes), new: new.map(bytes) };
             let encoded = encode(&change);
             assert_eq!(encoded.len(), encoded_bytes(&change));
-            assert_eq!(decode(&Bytes::from(encoded)).expect("decodes"), change);
+            assert_eq!(decode(&Bytes::from(encoded)).expect("decodes"), Logged::Change(change));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What may be proposed to a shard, and what becomes of it.
 
 use bytes::Bytes;
-use photondb_proto::{Epoch, IndexId, SchemaVersion};
+use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion, ShardId};
 
 /// One entry of a shard's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,21 @@ pub enum Command {
     IndexReady { id: IndexId },
     /// The write hook (its bytes; `None`: there is none) by which later writes are evaluated.
     SetWriteHook { definition: Option<Bytes> },
+    /// The keys from `at` on are another shard's from here on. Skipped under another epoch.
+    Split(Split),
+}
+
+/// A shard is cut off from this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The key range's epoch, which this raises.
+    pub epoch: Epoch,
+    /// The keys before.
+    pub range: KeyRange,
+    /// The first key that goes.
+    pub at: Bytes,
+    /// The shard that has them from here on.
+    pub child: ShardId,
 }
 
 /// Under what a [`Command::Write`] was evaluated. If anything of it differs when the entry is applied, every replica skips it.

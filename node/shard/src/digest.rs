@@ -39,7 +39,7 @@ pub fn of(snapshot: &Snapshot) -> Result<u64, ShardError> {
         return Ok(hasher.finish());
     }
     // Decoded and encoded again: two versions of its format may stand side by side.
-    field(&mut hasher, &State::decode(&meta)?.encode());
+    field(&mut hasher, &State::decode(&meta)?.agreed().encode());
     for tree in [trees::PRIMARY, trees::CHANGE_LOG] {
         rows_of(snapshot, tree, |key, value| {
             field(&mut hasher, key);

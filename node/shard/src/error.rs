@@ -59,6 +59,9 @@ pub enum ShardError {
         /// Changes up to here may be missing.
         floor: Position,
     },
+    /// The key, or some of the range, was cut off and is another shard's.
+    #[error("the key range of the shard has changed")]
+    Moved,
     /// The table was dropped.
     #[error("the shard is gone")]
     Gone,

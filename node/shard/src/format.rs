@@ -2,7 +2,7 @@
 //! are big-endian so that they sort.
 //!
 //! ```text
-//! command   version u8 = 1 (2: a geospatial index), kind u8, body
+//! command   version u8 = 1 (2: a geospatial index; 3: a split), kind u8, body
 //!   1 write         term u64, epoch u64, schema u64, chain u64, number u64, count u32, count x effect
 //!     effect        kind u8 (1 put, 2 delete), key length u16, key, [document length u32, document]
 //!   2 create index  id u64, flags u8 (bit 0: multi, bit 1: geospatial), name length u16, name, definition length u32, definition
@@ -10,21 +10,27 @@
 //!   4 rename index  id u64, name length u16, name
 //!   5 index ready   id u64
 //!   6 write hook    present u8, [definition length u32, definition]
+//!   7 split         epoch u64, range, first key length u16, first key, child u64
+//! range     start length u16, start, end present u8, [end length u16, end]
 //! outcome   kind u8: 0 applied, 1 skipped for term, 2 epoch, 3 schema, 4 chain
-//! state     version u8 = 2, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
-//!           log bytes u64, log floor u64 (not in version 1), consensus length u32, consensus
+//! state     version u8 = 3, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
+//!           log bytes u64, log floor u64 (not in version 1), from version 3 on: range present u8, [range], next own tree u32,
+//!           count u8, count x child; consensus length u32, consensus
+//!   child         shard u64, term u64, slot u32, state length u32, its state
 //! value     kind u8 (1 document, 2 index entry, 3 entry of a geospatial index), flags u8 = 0, position u64 (of the entry that wrote it), body
 //! ```
 
 use bytes::{Buf, BufMut, Bytes};
-use photondb_proto::{Epoch, IndexId, SchemaVersion};
+use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion, ShardId};
 
-use crate::command::{Command, Effect, Fence, Outcome, Skipped};
+use crate::command::{Command, Effect, Fence, Outcome, Skipped, Split};
 use crate::error::ShardError;
 
 const COMMAND_VERSION: u8 = 1;
 /// Of what a program that knows no geospatial indexes must not take for something else.
 const COMMAND_VERSION_GEO: u8 = 2;
+/// Of what a program that knows no splits must not skip.
+const COMMAND_VERSION_SPLIT: u8 = 3;
 
 /// Bytes before the body of a stored value: kind, flags, position of its last write.
 pub const VALUE_HEADER_BYTES: usize = 10;
@@ -120,6 +126,14 @@ pub fn encode_command(command: &Command) -> Bytes {
                 put_bytes(&mut out, definition);
             }
         }
+        Command::Split(Split { epoch, range, at, child }) => {
+            out[0] = COMMAND_VERSION_SPLIT;
+            out.put_u8(7);
+            out.put_u64_le(epoch.0);
+            put_range(&mut out, range);
+            put_key(&mut out, at);
+            out.put_u64_le(child.0);
+        }
     }
     Bytes::from(out)
 }
@@ -127,7 +141,7 @@ pub fn encode_command(command: &Command) -> Bytes {
 /// A command from bytes; keys and documents are slices of them.
 pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
     let mut reader = Reader::new("a command", bytes);
-    reader.version(COMMAND_VERSION_GEO)?;
+    reader.version(COMMAND_VERSION_SPLIT)?;
     let command = match reader.u8()? {
         1 => {
             let fence = Fence {
@@ -164,6 +178,10 @@ pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
         6 => {
             let present = reader.u8()? == 1;
             Command::SetWriteHook { definition: present.then(|| reader.bytes()).transpose()? }
+        }
+        7 => {
+            let (epoch, range) = (Epoch(reader.u64()?), reader.range()?);
+            Command::Split(Split { epoch, range, at: reader.key()?, child: ShardId(reader.u64()?) })
         }
         _ => return Err(reader.error("unknown kind of command")),
     };
@@ -204,6 +222,21 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 pub fn put_name(out: &mut Vec<u8>, name: &str) {
     out.put_u16_le(u16::try_from(name.len()).expect("names are bounded far below 64 KiB"));
     out.put_slice(name.as_bytes());
+}
+
+/// Writes a short length and a key.
+pub fn put_key(out: &mut Vec<u8>, key: &[u8]) {
+    out.put_u16_le(u16::try_from(key.len()).expect("keys are at most a few hundred bytes"));
+    out.put_slice(key);
+}
+
+/// Writes a range of keys.
+pub fn put_range(out: &mut Vec<u8>, range: &KeyRange) {
+    put_key(out, range.start());
+    out.put_u8(u8::from(range.end().is_some()));
+    if let Some(end) = range.end() {
+        put_key(out, end);
+    }
 }
 
 /// Reads what the functions above wrote; every length is checked against what is there.
@@ -269,6 +302,22 @@ impl<'a> Reader<'a> {
         String::from_utf8(self.take(length)?.to_vec()).map_err(|_| self.error("a name that is not UTF-8"))
     }
 
+    /// A short length and a key.
+    pub fn key(&mut self) -> Result<Bytes, ShardError> {
+        let length = usize::from(self.u16()?);
+        self.take(length)
+    }
+
+    /// A range of keys.
+    pub fn range(&mut self) -> Result<KeyRange, ShardError> {
+        let start = self.key()?.to_vec();
+        let end = match self.u8()? {
+            0 => None,
+            _ => Some(self.key()?.to_vec()),
+        };
+        KeyRange::new(start, end).ok_or_else(|| self.error("a range without keys"))
+    }
+
     /// Nothing may be left.
     pub fn end(&self) -> Result<(), ShardError> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(self.error("goes on past its end")) }
@@ -319,6 +368,12 @@ mod tests {
             Command::IndexReady { id: IndexId(7) },
             Command::SetWriteHook { definition: None },
             Command::SetWriteHook { definition: Some(Bytes::from_static(b"hook")) },
+            Command::Split(Split {
+                epoch: Epoch(2),
+                range: KeyRange::new(b"a".to_vec(), Some(b"z".to_vec())).expect("has keys"),
+                at: Bytes::from_static(b"mm"),
+                child: ShardId(9),
+            }),
         ]
     }
 
@@ -356,14 +411,17 @@ mod tests {
 
     #[test]
     fn a_newer_command_is_refused_by_its_version() {
-        let error = decode_command(&Bytes::from_static(&[3, 1])).expect_err("newer");
-        assert!(matches!(error, ShardError::Newer { found: 3, known: 2, .. }), "{error}");
+        let error = decode_command(&Bytes::from_static(&[4, 1])).expect_err("newer");
+        assert!(matches!(error, ShardError::Newer { found: 4, known: 3, .. }), "{error}");
     }
 
     #[test]
-    fn golden_bytes_of_new_indexes() {
+    fn golden_bytes_of_new_indexes_and_of_a_split() {
         let plain = encode_command(&commands()[1]);
         assert_eq!(plain.as_ref(), b"\x01\x02\x07\0\0\0\0\0\0\0\x01\x06\0by_age\x01\0\0\0f");
+        let split = encode_command(&commands()[8]);
+        let expected = b"\x03\x07\x02\0\0\0\0\0\0\0\x01\0a\x01\x01\0z\x02\0mm\x09\0\0\0\0\0\0\0";
+        assert_eq!(split.as_ref(), expected);
         let geo = encode_command(&commands()[2]);
         assert_eq!(geo.as_ref(), b"\x02\x02\x08\0\0\0\0\0\0\0\x02\x06\0places\x01\0\0\0g");
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use photondb_proto::ShardId;
 use photondb_storage::fault::buggify;
 
 use crate::error::ShardError;
@@ -30,6 +31,8 @@ pub struct ChangeBatch {
     pub position: Position,
     /// In the entry's order.
     pub changes: Arc<[DocumentChange]>,
+    /// The entry cut this shard off: what happens to its keys from here on, it tells.
+    pub child: Option<ShardId>,
 }
 
 type Wake = Box<dyn Fn() + Send + Sync>;
@@ -147,7 +150,7 @@ mod tests {
 
     fn batch(position: u64) -> ChangeBatch {
         let change = DocumentChange { key: Bytes::from_static(b"k"), old: None, new: None };
-        ChangeBatch { position: Position(position), changes: Arc::from([change]) }
+        ChangeBatch { position: Position(position), changes: Arc::from([change]), child: None }
     }
 
     #[test]
@@ -185,7 +188,7 @@ mod tests {
         let large = Bytes::from(vec![0; LISTENER_BYTES_MAX / 4]);
         for position in 0..6 {
             let change = DocumentChange { key: Bytes::from_static(b"k"), old: None, new: Some(large.clone()) };
-            publisher.publish(&ChangeBatch { position: Position(position), changes: Arc::from([change]) });
+            publisher.publish(&ChangeBatch { position: Position(position), changes: Arc::from([change]), child: None });
         }
         assert_eq!(listener.take().expect("the kept ones").len(), 4);
         assert!(matches!(listener.take(), Err(ShardError::ListenerBehind { skipped: 2 })));

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use photondb_proto::KeyRange;
 use photondb_reql::datum::Datum;
 use photondb_storage::fault::buggify;
 use photondb_storage::{Direction, Snapshot};
@@ -16,7 +17,7 @@ use crate::limits::{READ_BYTES_MAX, ROWS_BUFFER_BYTES};
 use crate::primary;
 use crate::schema::{Index, IndexState, Schema};
 use crate::secondary;
-use crate::shard::{Position, State, trees};
+use crate::shard::{Position, State, View, trees};
 pub use geo::{GeoRows, GeoScan};
 
 /// Bounds of encoded keys of one tree. (A `KeyRange` of `proto` is a shard's part of its table.)
@@ -27,6 +28,7 @@ pub struct Reader {
     pub(crate) snapshot: Snapshot,
     pub(crate) schema: Arc<Schema>,
     pub(crate) position: Position,
+    range: Option<KeyRange>,
 }
 
 /// One document found by an index.
@@ -74,6 +76,23 @@ pub struct Documents {
 }
 
 impl Reader {
+    pub(crate) fn new(snapshot: Snapshot, view: &View, position: Position) -> Reader {
+        Reader { snapshot, schema: view.schema.clone(), position, range: view.range.clone() }
+    }
+
+    /// Errors: [`ShardError::Moved`] when not all keys of the range that the shard was asked for are the shard's.
+    pub fn check_range(&self, asked: &KeyRange) -> Result<(), ShardError> {
+        match &self.range {
+            Some(range) if !range.covers(asked) => Err(ShardError::Moved),
+            _ => Ok(()),
+        }
+    }
+
+    /// The keys it has; `None`: those that it began with.
+    pub fn range(&self) -> Option<&KeyRange> {
+        self.range.as_ref()
+    }
+
     /// The last entry whose effects it holds.
     pub fn position(&self) -> Position {
         self.position
@@ -89,8 +108,11 @@ impl Reader {
         &self.schema
     }
 
-    /// The encoded document with this encoded key.
+    /// The encoded document with this encoded key. Errors: [`ShardError::Moved`] when the key is another shard's.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
+        if self.range.as_ref().is_some_and(|range| !range.contains(key)) {
+            return Err(ShardError::Moved);
+        }
         self.snapshot.get(trees::PRIMARY, key)?.as_ref().map(primary::document).transpose()
     }
 
@@ -140,6 +162,22 @@ impl Reader {
     /// The number of documents within bounds, in O(log n).
     pub fn count_documents(&self, bounds: &KeyBounds) -> Result<u64, ShardError> {
         Ok(self.snapshot.count(trees::PRIMARY, bounds)?)
+    }
+
+    /// Keys that divide the documents into `parts` of about the same number, in O(log n) for each; fewer when there are too few
+    /// documents. A part begins with its key.
+    pub fn divide(&self, parts: usize) -> Result<Vec<Bytes>, ShardError> {
+        let all = KeyBounds::all();
+        let count = self.count_documents(&all)?;
+        let mut keys: Vec<Bytes> = Vec::with_capacity(parts);
+        for part in 1..parts as u64 {
+            let Some((key, _)) = self.snapshot.nth(trees::PRIMARY, &all, count * part / parts as u64)? else { break };
+            // The first key of all would leave nothing before it.
+            if count * part / parts as u64 > 0 && keys.last() != Some(&key) {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
     }
 
     /// An index that is ready, and whole here.

@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! key 0x01, index id u64 big-endian:
-//!   version u8 = 3, tree u32, flags u8 (bit 0: multi, bit 1: ready, bit 2: geospatial, bit 3: outdated), evaluator u16,
+//!   version u8 = 4, tree u32, flags u8 (bit 0: multi, bit 1: ready, bit 2: geospatial, bit 3: outdated), evaluator u16,
 //!   name length u16, name,
 //!   built u8 (0 nothing, 1 up to the key that follows, 2 to the end), [key length u16, key],
-//!   definition length u32, definition
+//!   definition length u32, definition,
+//!   halves u8 (0 none, 1 some; not before version 4), [first key of the upper one length u16, key, lower tree u32, upper tree u32,
+//!   copied u8 as built, [entry length u16, entry]]
 //! key 0x02: the write hook's definition
 //! ```
 //!
@@ -22,19 +24,34 @@ use photondb_storage::fault::fault_point;
 use photondb_storage::{Direction, KeyRange, Snapshot, Transaction, TreeId};
 
 use crate::error::ShardError;
-use crate::format::{Reader, put_bytes, put_name};
+use crate::format::{Reader, put_bytes, put_key, put_name};
 use crate::index_function::IndexFunction;
 use crate::shard::trees;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// From this one on the evaluator stands in it.
 const VERSION_WITH_EVALUATOR: u8 = 3;
+/// From this one on its halves stand in it.
+const VERSION_WITH_HALVES: u8 = 4;
 const FLAG_MULTI: u8 = 1;
 const FLAG_READY: u8 = 2;
 const FLAG_GEO: u8 = 4;
 const FLAG_OUTDATED: u8 = 8;
 const KEY_INDEX: u8 = 1;
 const KEY_WRITE_HOOK: u8 = 2;
+
+/// Copies of an index that are made before the shard is split: the entries of documents before a key, and of those from it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halves {
+    /// The first primary key of the upper one.
+    pub at: Bytes,
+    /// The tree of the entries of documents before it.
+    pub lower: TreeId,
+    /// The tree of the others.
+    pub upper: TreeId,
+    /// Which entries of the index are there, in the order of its keys.
+    pub copied: Built,
+}
 
 /// How far an index is built at this replica. The watermark is no part of the state that replicas must agree on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +109,8 @@ pub struct Index {
     pub evaluator: EvaluatorVersion,
     /// It was made with another version, and is being built again.
     pub outdated: bool,
+    /// What becomes of it when the shard is split. This replica's affair.
+    pub halves: Option<Halves>,
 }
 
 impl Index {
@@ -105,6 +124,12 @@ impl Index {
     /// maintained either: what is to be removed would not be found. It is built again from nothing.
     pub fn must_be_built_again(&self) -> bool {
         self.evaluator != EvaluatorVersion::CURRENT && (self.geo || !self.function.is_same_in_every_version())
+    }
+
+    /// The half, if there is one and it is to have this entry of the document with that primary key.
+    pub(crate) fn half_of(&self, entry: &[u8], primary_key: &[u8]) -> Option<TreeId> {
+        let halves = self.halves.as_ref().filter(|halves| halves.copied.covers(entry))?;
+        Some(if primary_key < halves.at.as_ref() { halves.lower } else { halves.upper })
     }
 
     /// Whether documents are still missing from it, or nobody has said that none are.
@@ -148,6 +173,11 @@ impl Schema {
 
 /// Stores an index's definition and state.
 pub fn write_index(transaction: &mut Transaction, index: &Index) -> Result<(), ShardError> {
+    write_index_to(transaction, trees::SCHEMA, index)
+}
+
+/// The same in another tree.
+pub(crate) fn write_index_to(transaction: &mut Transaction, tree: TreeId, index: &Index) -> Result<(), ShardError> {
     let mut value = vec![VERSION];
     value.put_u32_le(index.tree.0);
     let ready = index.state == IndexState::Ready;
@@ -156,18 +186,37 @@ pub fn write_index(transaction: &mut Transaction, index: &Index) -> Result<(), S
     value.put_u8(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
     value.put_u16_le(index.evaluator.0);
     put_name(&mut value, &index.name);
-    match &index.built {
-        Built::Nothing => value.put_u8(0),
-        Built::UpTo(key) => {
-            value.put_u8(1);
-            value.put_u16_le(u16::try_from(key.len()).expect("keys are at most a few hundred bytes"));
-            value.put_slice(key);
-        }
-        Built::Whole => value.put_u8(2),
-    }
+    put_built(&mut value, &index.built);
     put_bytes(&mut value, &index.definition);
-    transaction.put(trees::SCHEMA, &index_key(index.id), &value)?;
+    value.put_u8(u8::from(index.halves.is_some()));
+    if let Some(Halves { at, lower, upper, copied }) = &index.halves {
+        put_key(&mut value, at);
+        value.put_u32_le(lower.0);
+        value.put_u32_le(upper.0);
+        put_built(&mut value, copied);
+    }
+    transaction.put(tree, &index_key(index.id), &value)?;
     Ok(())
+}
+
+fn put_built(out: &mut Vec<u8>, built: &Built) {
+    match built {
+        Built::Nothing => out.put_u8(0),
+        Built::UpTo(key) => {
+            out.put_u8(1);
+            put_key(out, key);
+        }
+        Built::Whole => out.put_u8(2),
+    }
+}
+
+fn read_built(reader: &mut Reader<'_>) -> Result<Built, ShardError> {
+    match reader.u8()? {
+        0 => Ok(Built::Nothing),
+        1 => Ok(Built::UpTo(reader.key()?)),
+        2 => Ok(Built::Whole),
+        _ => Err(reader.error("unknown state of building")),
+    }
 }
 
 /// Removes an index's definition; its tree is the caller's.
@@ -178,9 +227,18 @@ pub fn remove_index(transaction: &mut Transaction, id: IndexId) -> Result<(), Sh
 
 /// Stores or removes the write hook.
 pub fn write_hook(transaction: &mut Transaction, definition: Option<&Bytes>) -> Result<(), ShardError> {
+    write_hook_to(transaction, trees::SCHEMA, definition)
+}
+
+/// The same in another tree.
+pub(crate) fn write_hook_to(
+    transaction: &mut Transaction,
+    tree: TreeId,
+    definition: Option<&Bytes>,
+) -> Result<(), ShardError> {
     match definition {
-        Some(definition) => transaction.put(trees::SCHEMA, &[KEY_WRITE_HOOK], definition)?,
-        None => transaction.delete(trees::SCHEMA, &[KEY_WRITE_HOOK])?,
+        Some(definition) => transaction.put(tree, &[KEY_WRITE_HOOK], definition)?,
+        None => transaction.delete(tree, &[KEY_WRITE_HOOK])?,
     };
     Ok(())
 }
@@ -210,11 +268,11 @@ fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
         .and_then(|id| id.try_into().ok())
         .map(|id| IndexId(u64::from_be_bytes(id)))
         .ok_or(ShardError::Format { what: "an index's key", offset: 1, reason: "of the wrong length" })?;
-    let StoredIndex { tree, flags, evaluator, name, built, definition } = StoredIndex::decode(value)?;
+    let StoredIndex { tree, flags, evaluator, name, built, definition, halves } = StoredIndex::decode(value)?;
     let function = IndexFunction::compile(&name, &definition)?;
     let state = if flags & FLAG_READY == 0 { IndexState::Building } else { IndexState::Ready };
     let [multi, geo, outdated] = [FLAG_MULTI, FLAG_GEO, FLAG_OUTDATED].map(|flag| flags & flag != 0);
-    Ok(Index { id, name, tree, multi, geo, definition, function, state, built, evaluator, outdated })
+    Ok(Index { id, name, tree, multi, geo, definition, function, state, built, evaluator, outdated, halves })
 }
 
 /// The value of an index, not looked into.
@@ -225,6 +283,7 @@ struct StoredIndex {
     name: String,
     built: Built,
     definition: Bytes,
+    halves: Option<Halves>,
 }
 
 impl StoredIndex {
@@ -238,18 +297,14 @@ impl StoredIndex {
             _ => EvaluatorVersion::UNKNOWN,
         };
         let name = reader.name()?;
-        let built = match reader.u8()? {
-            0 => Built::Nothing,
-            1 => {
-                let length = usize::from(reader.u16()?);
-                Built::UpTo(reader.take(length)?)
-            }
-            2 => Built::Whole,
-            _ => return Err(reader.error("unknown state of building")),
-        };
-        let definition = reader.bytes()?;
+        let (built, definition) = (read_built(&mut reader)?, reader.bytes()?);
+        let mut halves = None;
+        if version >= VERSION_WITH_HALVES && reader.u8()? == 1 {
+            let (at, lower, upper) = (reader.key()?, TreeId(reader.u32()?), TreeId(reader.u32()?));
+            halves = Some(Halves { at, lower, upper, copied: read_built(&mut reader)? });
+        }
         reader.end()?;
-        Ok(StoredIndex { tree, flags, evaluator, name, built, definition })
+        Ok(StoredIndex { tree, flags, evaluator, name, built, definition, halves })
     }
 }
 
@@ -282,6 +337,12 @@ mod tests {
             built: Built::UpTo(Bytes::from_static(b"k")),
             evaluator: EvaluatorVersion(0x0102),
             outdated: true,
+            halves: Some(Halves {
+                at: Bytes::from_static(b"m"),
+                lower: TreeId(0x2000_0000),
+                upper: TreeId(0x2000_0001),
+                copied: Built::UpTo(Bytes::from_static(b"e")),
+            }),
         };
         let set = Engine::in_memory(EngineOptions::default()).create_tree_set(TreeSetId(1)).expect("a new tree set");
         let mut transaction = set.begin();
@@ -291,17 +352,23 @@ mod tests {
         let key = b"\x01\0\0\0\0\0\0\0\x07";
         let stored = set.get(trees::SCHEMA, key).expect("reads").expect("is there");
         let length = u32::try_from(definition.len()).expect("short").to_le_bytes();
-        let expected = [b"\x03\x11\0\0\0\x0b\x02\x01\x04\0by_a\x01\x01\0k".as_slice(), &length, &definition].concat();
+        let halves = b"\x01\x01\0m\0\0\0\x20\x01\0\0\x20\x01\x01\0e";
+        let head = b"\x04\x11\0\0\0\x0b\x02\x01\x04\0by_a\x01\x01\0k".as_slice();
+        let expected = [head, &length, &definition, halves].concat();
         assert_eq!(stored.as_ref(), expected);
 
         let read = decode_index(key, &stored).expect("decodes");
         assert_eq!(format!("{read:?}"), format!("{index:?}"));
+        // As it was before it had halves.
+        let old = [&[3], &head[1..], &length, &definition].concat();
+        let read = decode_index(key, &Bytes::from(old)).expect("decodes");
+        assert_eq!(format!("{read:?}"), format!("{:?}", Index { halves: None, ..index }));
         // As it was before there was an evaluator in it.
         let old = [b"\x01\x11\0\0\0\x03\x04\0by_a\x02".as_slice(), &length, &definition].concat();
         let read = decode_index(key, &Bytes::from(old)).expect("decodes");
         assert_eq!((read.evaluator, read.outdated, read.is_usable()), (EvaluatorVersion::UNKNOWN, false, true));
         assert!(read.multi && !read.geo);
-        let newer = [&[4], &expected[1..]].concat();
-        assert!(matches!(decode_index(key, &Bytes::from(newer)), Err(ShardError::Newer { found: 4, known: 3, .. })));
+        let newer = [&[5], &expected[1..]].concat();
+        assert!(matches!(decode_index(key, &Bytes::from(newer)), Err(ShardError::Newer { found: 5, known: 4, .. })));
     }
 }

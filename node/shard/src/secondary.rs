@@ -53,6 +53,9 @@ pub fn maintain(
     for (key, _) in &before {
         if after.binary_search_by(|(other, _)| other.cmp(key)).is_err() {
             transaction.delete(index.tree, key)?;
+            if let Some(half) = index.half_of(key, &change.key) {
+                transaction.delete(half, key)?;
+            }
         }
     }
     for entry in &after {
@@ -171,8 +174,18 @@ fn put(
     value: &[u8],
     position: u64,
 ) -> Result<(), ShardError> {
-    transaction.put(index.tree, key, &stored_value(kind(index), position, primary_key, value))?;
+    let stored = stored_value(kind(index), position, primary_key, value);
+    transaction.put(index.tree, key, &stored)?;
+    if let Some(half) = index.half_of(key, primary_key) {
+        transaction.put(half, key, &stored)?;
+    }
     Ok(())
+}
+
+/// The primary key of a stored entry of any index.
+pub(crate) fn primary_key_of(index: &Index, stored: &Bytes) -> Result<Bytes, ShardError> {
+    let (_, body) = value_body(stored, kind(index))?;
+    Reader::new("an index entry", &body).key()
 }
 
 fn kind(index: &Index) -> u8 {

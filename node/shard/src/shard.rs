@@ -1,13 +1,15 @@
 //! The state machine: entries in, effects out, and readers at any time.
 
+mod split;
 mod state;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
-use photondb_proto::{Epoch, IndexId, SchemaVersion};
+use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion};
 use photondb_reql::eval::Cx;
 use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::fault::fault_point;
@@ -24,6 +26,7 @@ use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
 use crate::snapshot::{Chunk, decode_chunk};
 use crate::{change_log, primary, secondary};
+pub use split::Unborn;
 pub(crate) use state::State;
 
 /// The trees of a shard. Indexes take numbers from `INDEXES_FROM` on, never twice.
@@ -38,8 +41,28 @@ pub mod trees {
     pub const SCHEMA: TreeId = TreeId(3);
     /// The first tree of an index.
     pub const INDEXES_FROM: u32 = 16;
-    /// The first tree of an index that one replica builds again by itself. No index that the log makes comes so far.
+    /// The first tree of a half of an index, made by one replica by itself before the shard is split. No index that the log makes
+    /// comes so far.
+    pub const HALVES_FROM: u32 = 1 << 29;
+    /// The first tree of what was cut off and has no tree set of its own yet.
+    pub const CHILDREN_FROM: u32 = 1 << 30;
+    /// The first tree of an index that one replica builds again by itself.
     pub const BUILT_AGAIN_FROM: u32 = 1 << 31;
+
+    /// Trees of one child at most.
+    const PER_CHILD: u32 = photondb_storage::limits::TREES_PER_SET_MAX as u32;
+
+    /// Where a tree of a child lies as long as it has no tree set of its own.
+    pub(crate) fn of_child(slot: u32, tree: TreeId) -> TreeId {
+        assert!(tree.0 < PER_CHILD, "trees of a child are numbered from the first");
+        TreeId(CHILDREN_FROM + slot * PER_CHILD + tree.0)
+    }
+
+    /// The slot and the number in it, if the tree is a child's.
+    pub(crate) fn slot_of(tree: TreeId) -> Option<(u32, TreeId)> {
+        let at = tree.0.checked_sub(CHILDREN_FROM).filter(|_| tree.0 < BUILT_AGAIN_FROM)?;
+        Some((at / PER_CHILD, TreeId(at % PER_CHILD)))
+    }
 }
 
 /// The index of an entry in the shard's log.
@@ -64,6 +87,8 @@ pub struct Shard {
     state: Mutex<State>,
     /// What readers and the proposer see of the schema; replaced after the commit that changed it.
     view: ArcSwap<View>,
+    /// A commit under way may take keys away, and `view` does not say so yet.
+    narrowing: AtomicBool,
     publisher: Publisher,
 }
 
@@ -76,6 +101,20 @@ pub struct View {
     pub epoch: Epoch,
     /// Counts schema changes.
     pub version: SchemaVersion,
+    /// The keys it has; `None`: those that it began with.
+    pub range: Option<KeyRange>,
+}
+
+impl View {
+    /// Whether a key belongs to the shard.
+    pub fn has(&self, key: &[u8]) -> bool {
+        self.range.as_ref().is_none_or(|range| range.contains(key))
+    }
+
+    /// Whether all keys of a range that belonged to the shard do so still.
+    pub fn covers(&self, range: &KeyRange) -> bool {
+        self.range.as_ref().is_none_or(|all| all.covers(range))
+    }
 }
 
 /// What a chunk of index building did.
@@ -98,7 +137,8 @@ impl Shard {
             for tree in [trees::PRIMARY, trees::CHANGE_LOG, trees::SCHEMA] {
                 transaction.create_tree(tree)?;
             }
-            let state = State { next_tree: trees::INDEXES_FROM, ..State::default() };
+            let (next_tree, next_own_tree) = (trees::INDEXES_FROM, trees::HALVES_FROM);
+            let state = State { next_tree, next_own_tree, ..State::default() };
             transaction.set_meta(state.encode())?;
             transaction.commit()?;
             state
@@ -106,7 +146,8 @@ impl Shard {
             State::load(&set, &meta)?
         };
         let view = ArcSwap::from_pointee(state.view());
-        Ok(Shard { set, state: Mutex::new(state), view, publisher: Publisher::default() })
+        let narrowing = AtomicBool::new(false);
+        Ok(Shard { set, state: Mutex::new(state), view, narrowing, publisher: Publisher::default() })
     }
 
     /// The bytes of consensus stored with the last entry applied; empty when there is none.
@@ -129,19 +170,33 @@ impl Shard {
         self.view.load_full()
     }
 
-    /// The encoded document with this encoded key, as of the last commit.
+    /// The encoded document with this encoded key, as of the last commit. Errors: [`ShardError::Moved`] when the key is another
+    /// shard's.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
-        self.set.get(trees::PRIMARY, key)?.as_ref().map(primary::document).transpose()
+        let found = self.set.get(trees::PRIMARY, key)?;
+        if self.narrowing.load(Ordering::Acquire) {
+            // What was read may be what a split has left; after its turn that is known.
+            drop(self.state.lock());
+        }
+        match self.view.load().has(key) {
+            true => found.as_ref().map(primary::document).transpose(),
+            false => Err(ShardError::Moved),
+        }
     }
 
     /// Everything as of the last commit.
     pub fn read(&self) -> Result<Reader, ShardError> {
-        // The schema first: if it changes in between, its trees may be missing from the snapshot, which reads as "no such
-        // index", but an index is never read through a definition that is not its own.
-        let view = self.view.load_full();
-        let snapshot = self.set.snapshot();
+        // An index is never read through a definition that is not its own, nor keys through another range.
+        let (view, snapshot) = (self.view.load_full(), self.set.snapshot());
+        let (position, epoch, version) = State::head_of(&snapshot.meta())?;
+        if (epoch, version) == (view.epoch, view.version) {
+            return Ok(Reader::new(snapshot, &view, position));
+        }
+        // A commit that changed them is about to be made known.
+        let _turn = self.state.lock();
+        let (view, snapshot) = (self.view.load_full(), self.set.snapshot());
         let position = State::applied_of(&snapshot.meta())?;
-        Ok(Reader { snapshot, schema: view.schema.clone(), position })
+        Ok(Reader::new(snapshot, &view, position))
     }
 
     /// Listens to every change applied after this call.
@@ -178,11 +233,13 @@ impl Shard {
         let stored = if fault_point!("position-stored-late") { &*state } else { &work.state };
         work.transaction.set_meta(stored.encode())?;
         let Work { transaction, state: next, published, .. } = work;
+        self.narrowing.store(next.epoch != state.epoch, Ordering::Release);
         transaction.commit()?;
         let schema_changed = next.version != state.version || next.epoch != state.epoch;
         *state = next;
         if schema_changed {
             self.view.store(Arc::new(state.view()));
+            self.narrowing.store(false, Ordering::Release);
         }
         if !self.publisher.is_idle() {
             for batch in &published {
@@ -203,7 +260,7 @@ impl Shard {
             Built::UpTo(mark) => KeyBounds::after(mark.clone()),
             _ => KeyBounds::all(),
         };
-        let reader = Reader { snapshot: self.set.snapshot(), schema: state.schema.clone(), position: state.applied };
+        let reader = Reader::new(self.set.snapshot(), &state.view(), state.applied);
         let found = reader.documents(&ahead, Direction::Forward, documents, |_| false)?;
         let mut transaction = self.set.begin();
         let cx = Cx::pure();
@@ -239,7 +296,8 @@ impl Shard {
     pub(crate) fn replace(&self) -> Result<Replacement<'_>, ShardError> {
         let state = self.state.lock();
         let mut transaction = self.set.begin();
-        for tree in self.set.snapshot().trees() {
+        // What was cut off here is not of the shard any more.
+        for tree in self.set.snapshot().trees().into_iter().filter(|tree| trees::slot_of(*tree).is_none()) {
             transaction.drop_tree(tree)?;
         }
         Ok(Replacement { shard: self, state, transaction, received: None, trees: Vec::new() })
@@ -278,11 +336,14 @@ impl Replacement<'_> {
     /// Makes the snapshot's contents the shard's.
     pub(crate) fn finish(mut self) -> Result<(), ShardError> {
         let missing = ShardError::Format { what: "a snapshot", offset: 0, reason: "without the shard's state" };
-        let received = self.received.take().ok_or(missing)?.encode();
+        let received = self.received.take().ok_or(missing)?;
+        let received = State { children: self.state.children.clone(), ..received }.encode();
         self.transaction.set_meta(received.clone())?;
+        self.shard.narrowing.store(true, Ordering::Release);
         self.transaction.commit()?;
         *self.state = State::load(&self.shard.set, &received)?;
         self.shard.view.store(Arc::new(self.state.view()));
+        self.shard.narrowing.store(false, Ordering::Release);
         self.shard.publisher.replaced();
         Ok(())
     }
@@ -304,6 +365,7 @@ impl Work {
         let Some(bytes) = &entry.command else { return Ok(Outcome::Applied) };
         match decode_command(bytes)? {
             Command::Write { fence, effects } => self.write(entry, &fence, effects),
+            Command::Split(split) => self.split(entry, &split),
             command => {
                 self.change_schema(command)?;
                 self.state.version.0 += 1;
@@ -335,14 +397,14 @@ impl Work {
             self.state.log = change_log::append(&mut self.transaction, log, position, number, &change)?;
             changes.push(change);
         }
-        self.published.push(ChangeBatch { position: entry.position, changes: changes.into() });
+        self.published.push(ChangeBatch { position: entry.position, changes: changes.into(), child: None });
         Ok(Outcome::Applied)
     }
 
     fn change_schema(&mut self, command: Command) -> Result<(), ShardError> {
         let mut schema = (*self.state.schema).clone();
         match command {
-            Command::Write { .. } => unreachable!("writes do not change the schema"),
+            Command::Write { .. } | Command::Split(_) => unreachable!("they do not change the schema"),
             Command::CreateIndex { id, name, multi, geo, definition } => {
                 // One tree too many is no reason to end every replica: the index is never ready, and can be dropped.
                 let has_room = self.transaction.trees().len() < TREES_PER_SET_MAX;
@@ -363,6 +425,7 @@ impl Work {
                         built: Built::Nothing,
                         evaluator: EvaluatorVersion::CURRENT,
                         outdated: false,
+                        halves: None,
                     };
                     schema::write_index(&mut self.transaction, &index)?;
                     schema.indexes.insert(id, Arc::new(index));
@@ -371,6 +434,7 @@ impl Work {
             Command::DropIndex { id } => {
                 if let Some(index) = schema.indexes.remove(&id) {
                     self.transaction.drop_tree(index.tree)?;
+                    split::drop_halves(&mut self.transaction, &index)?;
                     schema::remove_index(&mut self.transaction, id)?;
                 }
             }

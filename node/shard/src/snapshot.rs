@@ -11,7 +11,7 @@ use photondb_storage::{Direction, KeyRange, Snapshot, TreeId};
 
 use crate::error::ShardError;
 use crate::format::{Reader, put_bytes};
-use crate::shard::Shard;
+use crate::shard::{Shard, trees};
 
 const VERSION: u8 = 1;
 const CHUNK_STATE: u8 = 0;
@@ -23,9 +23,11 @@ const CHUNK_BYTES: usize = 256 << 10;
 pub fn take(shard: &Shard) -> Result<(Bytes, Chunks), ShardError> {
     let snapshot = shard.tree_set().snapshot();
     let consensus = Shard::consensus_of(&snapshot.meta())?;
-    let mut trees = snapshot.trees();
-    trees.reverse();
-    Ok((consensus, Chunks { snapshot, trees, tree: None, after: None, begun: false }))
+    // What was cut off is not of the shard any more.
+    let mut all = snapshot.trees();
+    all.retain(|tree| trees::slot_of(*tree).is_none());
+    all.reverse();
+    Ok((consensus, Chunks { snapshot, trees: all, tree: None, after: None, begun: false }))
 }
 
 /// The chunks of a pinned shard, in order.

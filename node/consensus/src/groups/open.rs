@@ -26,6 +26,7 @@ impl Shared {
         member: MemberId,
         machine: Arc<dyn Replicated>,
         founders: BTreeMap<MemberId, NodeId>,
+        is_new: bool,
     ) -> Result<Group, ConsensusError> {
         let fatal = Fatal::new(group, member, Arc::clone(&self.fatal));
         let ended = |reason: String| ConsensusError::Fatal { group, reason };
@@ -72,7 +73,7 @@ impl Shared {
         let opened = Group::new(GroupParts { group, member, raft, log, leadership, machine, applying, executor });
         supervise::spawn(opened.clone(), fatal);
         let wait = self.options.election_timeout_max;
-        supervise::let_take_part(&opened, pristine, wait).await.map_err(|error| ended(error.to_string()))?;
+        supervise::let_take_part(&opened, pristine || is_new, wait).await.map_err(|error| ended(error.to_string()))?;
         Ok(opened)
     }
 }

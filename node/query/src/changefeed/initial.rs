@@ -16,7 +16,7 @@ use photondb_reql::eval::Cx;
 
 use crate::limits::INITIAL_CHUNK_ROWS;
 use crate::selection::{Part, TableRef, by_cells};
-use crate::table::{Access, Change, Keys, Order, Progress, Row, Rows, ShardNumber};
+use crate::table::{Access, Change, Keys, Order, Position, Progress, Row, Rows, ShardNumber};
 
 /// The initial content of one feed.
 pub(super) struct Initial {
@@ -132,8 +132,13 @@ impl Initial {
         cx.steps_of(batch.len());
         let at_end = batch.is_empty() || rows.is_at_end();
         for progress in rows.progress() {
-            let reading = self.shards.entry(progress.shard).or_insert_with(|| Reading::new(self.kind));
-            reading.has_read(progress, at_end);
+            if !self.shards.contains_key(&progress.shard) {
+                let reading = inherited(&self.shards, &rows.lineage(progress.shard), at_end);
+                self.shards.insert(progress.shard, reading.unwrap_or_else(|| Reading::new(self.kind)));
+            }
+            if let Some(reading) = self.shards.get_mut(&progress.shard) {
+                reading.has_read(progress, at_end);
+            }
         }
         if at_end {
             self.rows = None;
@@ -158,7 +163,13 @@ impl Initial {
     /// What becomes of a change. `places` are the places of the new document in the order that is read.
     pub fn fate(&mut self, key: &Datum, places: &[Datum], change: &Change, cx: &Cx) -> Result<Fate> {
         let index = change.position.index;
-        let Some(reading) = self.shards.get_mut(&change.position.shard) else {
+        let shard = change.position.shard;
+        if !self.shards.contains_key(&shard)
+            && let Some(reading) = inherited(&self.shards, &change.lineage, self.rows.is_none())
+        {
+            self.shards.insert(shard, reading);
+        }
+        let Some(reading) = self.shards.get_mut(&shard) else {
             // A shard of which nothing was read is all ahead, or outside of what is given.
             return Ok(if self.rows.is_some() { Fate::Drop } else { Fate::Show });
         };
@@ -173,6 +184,28 @@ impl Initial {
         }
         Ok(fate)
     }
+}
+
+/// What was given of a shard before it was cut off, as far as it was given of the one that it was cut off from. What that one gave
+/// later was not the other's. `None`: nothing is known of any of its ancestors.
+fn inherited(shards: &BTreeMap<ShardNumber, Reading>, lineage: &[Position], at_end: bool) -> Option<Reading> {
+    // The nearest that is known; what it had when the line left it is what counts.
+    let (known, from) = lineage.iter().find_map(|from| Some((shards.get(&from.shard)?, from)))?;
+    let given = match &known.given {
+        Given::ByKey(chunks) => Given::ByKey(up_to(chunks, from.index)),
+        Given::ByIndex { chunks, documents } => {
+            Given::ByIndex { chunks: up_to(chunks, from.index), documents: documents.clone() }
+        }
+        Given::ByDocument(documents) => Given::ByDocument(documents.clone()),
+        Given::Nothing => Given::Nothing,
+    };
+    let ended = at_end || known.ended && known.newest <= from.index;
+    // The documents are counted where they were given.
+    Some(Reading { given, newest: known.newest.min(from.index), ended, held: 0 })
+}
+
+fn up_to<T: Clone>(chunks: &[(T, u64)], index: u64) -> Vec<(T, u64)> {
+    chunks.iter().filter(|(_, of)| *of <= index).cloned().collect()
 }
 
 impl Reading {

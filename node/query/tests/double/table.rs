@@ -158,7 +158,12 @@ impl MemoryTable {
         let mut contents = self.contents.borrow_mut();
         *contents.positions.entry(shard_of(key)).or_default() += 1;
         let some = |document: &Datum| (!document.is_null()).then(|| document.clone());
-        let change = Change { old: some(old), new: some(new), position: contents.position_of(shard_of(key)) };
+        let change = Change {
+            old: some(old),
+            new: some(new),
+            position: contents.position_of(shard_of(key)),
+            lineage: Default::default(),
+        };
         match new {
             Datum::Null => contents.documents.remove(key),
             new => contents.documents.insert(key.clone(), new.clone()),

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::request::Ask;
-use photondb_query::table::Change;
 use photondb_runtime::fiber;
 use photondb_shard::{Cursor, Listener, Position, ShardError};
 use photondb_storage::fault::buggify;
 use tokio::sync::Notify;
 
 use super::there::There;
-use super::{decode, pass};
+use super::{News, pass};
 use crate::error::ReplicaError;
 use crate::forward::Told;
 use crate::limits::FEED_MESSAGE_BYTES;
@@ -43,7 +42,12 @@ impl Here {
         // A member that does not lead may not have applied yet what is committed already.
         let position = match (replica.read(), router) {
             (Err(ReplicaError::NotLeading), Some(router)) => position_of_leader(router, route)?,
-            (reader, _) => reader?.position(),
+            (reader, _) => {
+                let reader = reader?;
+                // What was cut off before is told by nobody here.
+                reader.check_range(&route.range)?;
+                reader.position()
+            }
         };
         let (route, router) = (route.clone(), router.cloned());
         Ok(Here { route, router, replica: replica.clone(), listener, cursor: Cursor::after(position), behind: false })
@@ -70,37 +74,43 @@ impl Here {
     }
 
     /// Takes what has come.
-    pub fn collect(&mut self, ready: &mut Vec<Change>) -> Result<(), ReplicaError> {
+    pub fn collect(&mut self, news: &mut News) -> Result<(), ReplicaError> {
         if self.behind {
-            self.catch_up(ready)?;
+            self.catch_up(news)?;
         }
         let batches = match self.listener.take() {
             Err(ShardError::Replaced) => {
                 photondb_storage::probe!("feed of a member whose state was replaced");
                 self.behind = true;
-                return self.collect(ready);
+                return self.collect(news);
             }
             batches => batches?,
         };
         for batch in batches {
+            if let Some(child) = batch.child.filter(|_| batch.position >= self.cursor.position) {
+                news.children.push((batch.position.0, child));
+            }
             let count = u32::try_from(batch.changes.len()).unwrap_or(u32::MAX);
             let known = pass(&mut self.cursor, batch.position.0, 0, count, true);
-            for change in &batch.changes[known as usize..] {
-                ready.push(decode(self.route.number(), batch.position.0, change)?);
-            }
+            let new = &batch.changes[known as usize..];
+            news.changes.extend(new.iter().map(|change| (batch.position.0, change.clone())));
         }
         Ok(())
     }
 
     /// Reads from the change log up to now. What the listener is given from now on and is in there too is passed over.
-    fn catch_up(&mut self, ready: &mut Vec<Change>) -> Result<(), ReplicaError> {
+    fn catch_up(&mut self, news: &mut News) -> Result<(), ReplicaError> {
         let reader = self.replica.shard.read()?;
         loop {
             let bytes = if buggify!("replica/feed-read-one-by-one") { 1 } else { FEED_MESSAGE_BYTES };
             let logged = reader.changes(self.cursor, bytes)?;
-            for (position, number, change) in &logged.changes {
-                self.cursor = Cursor { position: *position, given: number + 1 };
-                ready.push(decode(self.route.number(), position.0, change)?);
+            for (position, number, change) in logged.changes {
+                self.cursor = Cursor { position, given: number + 1 };
+                news.changes.push((position.0, change));
+            }
+            for (position, child) in logged.children {
+                self.cursor = self.cursor.max(Cursor::after(position));
+                news.children.push((position.0, child));
             }
             if !logged.more {
                 break;
@@ -126,7 +136,11 @@ fn position_of_leader(router: &Arc<Router>, route: &Arc<Route>) -> Result<Positi
             Reached::Told(_) => return Err(Malformed("another answer than to `sync`").into()),
             Reached::Here(replica) => match fiber::wait(replica.read_confirmed()) {
                 Err(ReplicaError::NotLeading) => {}
-                reader => return Ok(reader?.position()),
+                reader => {
+                    let reader = reader?;
+                    reader.check_range(&route.range)?;
+                    return Ok(reader.position());
+                }
             },
         }
     }

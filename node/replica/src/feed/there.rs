@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use photondb_proto::NodeId;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
 use photondb_proto::v1::shard::request::Ask;
-use photondb_query::table::Change;
+use photondb_proto::{KeyRange, NodeId, ShardId, TableId};
 use photondb_runtime::peers::{Exchange, SendFuture};
 use photondb_runtime::{fiber, task};
-use photondb_shard::{Cursor, DocumentChange, Position};
+use photondb_shard::{Cursor, DocumentChange, Position, ShardError};
 use photondb_storage::fault::{buggify, fault_point};
 use prost::Message;
 use tokio::sync::Notify;
 
 use super::here::Here;
-use super::{decode, pass};
+use super::{News, pass};
 use crate::error::ReplicaError;
-use crate::limits::{FEED_CHANGES_AT_ONCE, READ_TIME_MAX, ROUTE_PAUSE_MAX};
+use crate::limits::{FEED_CHANGES_AT_ONCE, READ_TIME_MAX, ROUTE_PAUSE_MAX, ROUTE_PAUSE_MIN};
 use crate::message::{Failure, Malformed, failure, read_datum};
 use crate::replica::Replica;
 use crate::router::{Place, Router, Search};
@@ -47,13 +46,6 @@ enum Opened {
     Here(Arc<Replica>),
 }
 
-/// What has happened beside changes.
-pub(super) enum News {
-    None,
-    /// This node has a member now, which is to be listened to.
-    IsHere(Arc<Replica>),
-}
-
 impl There {
     /// Listens to everything committed from now on. Called on a fiber.
     pub fn open(router: &Arc<Router>, route: &Arc<Route>) -> Result<There, ReplicaError> {
@@ -74,21 +66,29 @@ impl There {
         Some(There { router: router.clone(), route, cursor, state, has_come: false })
     }
 
+    /// A shard that was just cut off from another, from its first change on, as soon as somebody has it.
+    pub fn to_come(router: &Arc<Router>, table: TableId, shard: ShardId, cursor: Cursor) -> There {
+        let (range, members) = (KeyRange::all(), Vec::new());
+        let route = Arc::new(Route { table, id: shard, range, members, here: None });
+        let opening = wait_for(router.clone(), route.clone(), cursor);
+        There { router: router.clone(), route, cursor, state: State::Opening(Box::pin(opening)), has_come: false }
+    }
+
     /// The same shard, listened to at this node's member.
     pub fn here(&self, replica: &Arc<Replica>, arrived: &Arc<Notify>) -> Here {
         Here::resume(replica, &self.route, &self.router, self.cursor, arrived)
     }
 
-    /// Takes what has come.
-    pub fn collect(&mut self, ready: &mut Vec<Change>, cx: &mut Context<'_>) -> Result<News, ReplicaError> {
-        while ready.len() < FEED_CHANGES_AT_ONCE {
+    /// Takes what has come. This node's member, when it has one now, which is to be listened to.
+    pub fn collect(&mut self, news: &mut News, cx: &mut Context<'_>) -> Result<Option<Arc<Replica>>, ReplicaError> {
+        while news.changes.len() < FEED_CHANGES_AT_ONCE {
             match &mut self.state {
                 State::Opening(opening) => match opening.as_mut().poll(cx) {
                     Poll::Pending => break,
                     Poll::Ready(opened) => match opened? {
                         Opened::Here(replica) => {
                             photondb_storage::probe!("feed goes on at this node's own member");
-                            return Ok(News::IsHere(replica));
+                            return Ok(Some(replica));
                         }
                         Opened::There(exchange, _) => {
                             photondb_storage::probe!("feed resumed at another leader");
@@ -100,7 +100,7 @@ impl There {
                 State::Open(_) if buggify!("replica/feed-broken-off") => self.look_again(None),
                 State::Open(exchange) => match exchange.receive.poll_recv(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Some(Ok(body))) => self.message(body, ready)?,
+                    Poll::Ready(Some(Ok(body))) => self.message(body, news)?,
                     Poll::Ready(Some(Err(error))) => {
                         tracing::debug!(shard = %self.route.id, %error, "a subscription broke; it goes on elsewhere");
                         self.look_again(None);
@@ -109,10 +109,10 @@ impl There {
                 },
             }
         }
-        Ok(News::None)
+        Ok(None)
     }
 
-    fn message(&mut self, body: Bytes, ready: &mut Vec<Change>) -> Result<(), ReplicaError> {
+    fn message(&mut self, body: Bytes, news: &mut News) -> Result<(), ReplicaError> {
         match read(body)?.message {
             Some(FeedMessage::Changes(changes)) => {
                 self.has_come = true;
@@ -125,7 +125,13 @@ impl There {
                         read_datum(document.clone())?;
                     }
                     let change = DocumentChange { key: Bytes::new(), old: change.old, new: change.new };
-                    ready.push(decode(self.route.number(), position, &change)?);
+                    news.changes.push((position, change));
+                }
+            }
+            Some(FeedMessage::Child(wire::Child { position, shard })) => {
+                if Position(position) >= self.cursor.position {
+                    self.cursor = Cursor::after(Position(position));
+                    news.children.push((position, ShardId(shard)));
                 }
             }
             Some(FeedMessage::Ended(failed)) => match failure(failed) {
@@ -142,6 +148,18 @@ impl There {
         // Whoever takes a subscription and ends it at once is not to be asked without a pause.
         self.state = State::Opening(Box::pin(look_for(router, route, Some(self.cursor), hint, !self.has_come)));
     }
+}
+
+/// Looks for somebody to listen to once the state has the shard.
+async fn wait_for(router: Arc<Router>, route: Arc<Route>, cursor: Cursor) -> Result<Opened, ReplicaError> {
+    let route = loop {
+        let routes = router.newest(route.table).ok_or(ShardError::Gone)?;
+        if let Some(found) = routes.all().iter().find(|newer| newer.id == route.id) {
+            break found.clone();
+        }
+        task::sleep(ROUTE_PAUSE_MIN).await;
+    };
+    look_for(router, route, Some(cursor), None, false).await
 }
 
 /// Looks for somebody to listen to.

@@ -1,4 +1,4 @@
-//! Building what indexes are not built, on every member by itself. That an index is ready is said by the leader, when every
+//! Building what indexes are not built, and copying them for what is to be cut off, on every member by itself. That an index is ready is said by the leader, when every
 //! voter has built it.
 
 use std::sync::{Arc, Weak};
@@ -32,9 +32,12 @@ pub(super) async fn build(replica: Weak<Replica>) {
 
 /// Turn by turn, until nothing is left.
 async fn build_all(replica: &Arc<Replica>) -> Result<(), ReplicaError> {
-    while !replica.duty.is_stopping()
-        && replica.shard.view().schema.indexes.values().any(|index| index.needs_building())
-    {
+    while !replica.duty.is_stopping() {
+        let builds = replica.shard.view().schema.indexes.values().any(|index| index.needs_building());
+        let cut = replica.duty.cut.lock().clone().filter(|at| !replica.shard.is_prepared(at));
+        if !builds && cut.is_none() {
+            break;
+        }
         if let Err(error) = pressure::wait_for_memory(replica.proposer.engine()).await {
             // A full disk is no reason to give up; that the index or the shard is gone is.
             if error.is_fatal() || replica.shard.tree_set().is_dropped() {
@@ -47,13 +50,18 @@ async fn build_all(replica: &Arc<Replica>) -> Result<(), ReplicaError> {
             task::sleep(BUGGIFIED_PAUSE).await;
         }
         let documents = if buggify!("replica/index-built-one-by-one") { 1 } else { BUILD_STEP_DOCUMENTS };
-        match replica.shard.build_step(documents)? {
-            BuildStep::Progress => task::yield_now().await,
+        let step = if builds { replica.shard.build_step(documents)? } else { BuildStep::Idle };
+        let copies = match &cut {
+            Some(at) => replica.shard.prepare_split_step(at, documents)?,
+            None => false,
+        };
+        match step {
             BuildStep::Built(_) => replica.duty.look.notify_one(),
-            BuildStep::Idle => break,
+            BuildStep::Idle if !copies => break,
+            BuildStep::Idle | BuildStep::Progress => task::yield_now().await,
         }
     }
-    if !replica.shard.built_not_ready().is_empty() {
+    if !replica.shard.built_not_ready().is_empty() || replica.duty.cut.lock().is_some() {
         replica.duty.look.notify_one();
     }
     Ok(())

@@ -54,6 +54,7 @@ impl Replicas {
             }
             Order::RemoveLearner(member) => replica.group.remove_learner(member).await?,
             Order::Report => self.report(replica, shard).await?,
+            Order::Cut => self.cut(replica, controller, &newest, shard).await?,
         }
         Ok(true)
     }

@@ -5,17 +5,23 @@ use std::sync::Arc;
 
 use photondb_cluster_state::{Command, Role, Shard as StoredShard, Table};
 use photondb_consensus::ConsensusError;
-use photondb_proto::{GroupId, MemberId};
+use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_shard::Shard;
 use photondb_storage::wal::StreamId;
 use photondb_storage::{TreeSet, TreeSetId, TreeSetOptions};
 
+use super::birth::IsNew;
 use super::{Replicas, stored_as};
 use crate::error::ReplicaError;
 use crate::limits::LEADER_WAIT_MAX;
 use crate::proposer::Proposer;
 use crate::replica::{Duty, Replica};
 use crate::replicated_shard::ReplicatedShard;
+
+/// Those who begin a shard's group together.
+pub(super) fn founders(shard: &StoredShard) -> BTreeMap<MemberId, NodeId> {
+    shard.founders.iter().map(|founder| (founder.id, founder.node)).collect()
+}
 
 /// Whether others have what the member had.
 pub(super) fn have_others(shard: &StoredShard, member: MemberId) -> bool {
@@ -29,8 +35,9 @@ impl Replicas {
         shard: &StoredShard,
         member: MemberId,
     ) -> Result<Replica, ReplicaError> {
+        let birth = self.bear(table, shard, member).await?;
         let set = self.tree_set(table, shard, member)?;
-        let started = self.start_in(set.clone(), table, shard, member).await;
+        let started = self.start_in(set.clone(), table, shard, member, birth).await;
         // Damage met while the log is re-applied ends the core, which says so in words of its own.
         started.map_err(|error| set.damage().map_or(error, ReplicaError::Storage))
     }
@@ -41,17 +48,17 @@ impl Replicas {
         table: &Table,
         shard: &StoredShard,
         member: MemberId,
+        birth: Option<IsNew>,
     ) -> Result<Replica, ReplicaError> {
         let group_id = GroupId::from(shard.id);
         let state = Arc::new(Shard::open(set)?);
         let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
-        let group = match shard.is_founder(member) {
-            true => {
-                let founders: BTreeMap<_, _> =
-                    shard.founders.iter().map(|founder| (founder.id, founder.node)).collect();
-                self.groups.found(group_id, member, founders, machine.clone()).await?
+        let group = match birth {
+            Some(IsNew(is_new)) => self.groups.begin_born(group_id, member, machine.clone(), is_new).await?,
+            None if shard.is_founder(member) => {
+                self.groups.found(group_id, member, founders(shard), machine.clone()).await?
             }
-            false => self.groups.join(group_id, member, machine.clone()).await?,
+            None => self.groups.join(group_id, member, machine.clone()).await?,
         };
         let proposer = Proposer::new(state.clone(), group.clone(), self.engine.clone(), self.executor.clone());
         machine.connect(&proposer);
@@ -79,7 +86,7 @@ impl Replicas {
             id: shard.id,
             table: table.id,
             member,
-            range: shard.range.clone(),
+            began: shard.range.clone(),
             shard: state,
             group,
             proposer,

@@ -85,14 +85,18 @@ impl TableScan {
             part: Some(message::scan::part(part)),
             cells: cells.unwrap_or_default(),
         });
-        let mut search = Search::new(&router, &self.routes.all()[shard]);
+        let mut search = Search::new(&router, &self.shards[shard].route);
         loop {
             match fiber::wait(search.read(&ask))? {
                 Reached::Told(Told::Scanned(scanned)) => return Ok(Found::Scanned(scanned)),
                 Reached::Told(_) => return Err(Malformed("no rows where rows were asked for").into()),
                 Reached::Here(replica) => match fiber::wait(replica.read_in(self.mode)) {
                     Err(ReplicaError::NotLeading) => {}
-                    reader => return Ok(Found::Reader(reader?)),
+                    reader => {
+                        let reader = reader?;
+                        reader.check_range(&self.shards[shard].route.range)?;
+                        return Ok(Found::Reader(reader));
+                    }
                 },
             }
         }

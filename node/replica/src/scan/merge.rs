@@ -39,6 +39,20 @@ impl Merge {
         Merge { lanes: parts.map(lane).collect() }
     }
 
+    /// Whether something of a shard is still to come.
+    pub fn has(&self, shard: usize) -> bool {
+        self.lanes.iter().any(|lane| lane.shard == shard)
+    }
+
+    /// What is left to be read of a shard is to be read of another one, too. Whether anything is.
+    pub fn share(&mut self, shard: usize, with: usize) -> bool {
+        let left = self.lanes.iter().find(|lane| lane.shard == shard).and_then(|lane| lane.part.clone());
+        let Some(part) = left else { return false };
+        let (rows, position) = (VecDeque::new(), Position::default());
+        self.lanes.push(Lane { shard: with, part: Some(part), rows, position });
+        true
+    }
+
     /// The lane that must be read before anything can be given.
     pub fn empty_lane(&self) -> Option<usize> {
         self.lanes.iter().position(|lane| lane.rows.is_empty() && lane.part.is_some())

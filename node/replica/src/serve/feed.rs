@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
+use photondb_proto::{KeyRange, ShardId};
 use photondb_runtime::peers::Exchange;
 use photondb_runtime::task;
 use photondb_shard::{ChangeBatch, Cursor, DocumentChange, Listener, Position, ShardError};
@@ -44,13 +45,19 @@ impl<E: Into<ReplicaError>> From<E> for End {
     }
 }
 
-/// Sends changes for as long as both sides are there.
-pub(super) async fn serve(replica: Arc<Replica>, subscribe: wire::Subscribe, exchange: Exchange, boot: u64) {
+/// Sends changes for as long as both sides are there. Who begins must know which keys the shard has; who goes on is told.
+pub(super) async fn serve(
+    replica: Arc<Replica>,
+    range: KeyRange,
+    subscribe: wire::Subscribe,
+    exchange: Exchange,
+    boot: u64,
+) {
     let arrived = Arc::new(Notify::new());
     let wake = arrived.clone();
     let listener = replica.shard.listen(Box::new(move || wake.notify_one()));
     let mut subscriber = Subscriber { replica, exchange, boot, listener, arrived, cursor: Cursor::default() };
-    if let Err(End::Told(error)) = subscriber.run(subscribe).await {
+    if let Err(End::Told(error)) = subscriber.run(&range, subscribe).await {
         let failed = failed_at(&subscriber.replica, error);
         // Whoever is gone need not be told.
         let _ = subscriber.send(FeedMessage::Ended(failed)).await;
@@ -58,9 +65,13 @@ pub(super) async fn serve(replica: Arc<Replica>, subscribe: wire::Subscribe, exc
 }
 
 impl Subscriber {
-    async fn run(&mut self, subscribe: wire::Subscribe) -> Result<(), End> {
+    async fn run(&mut self, range: &KeyRange, subscribe: wire::Subscribe) -> Result<(), End> {
         // Also who goes on must come to the leader: another member may be cut off, and never apply what is committed.
-        let position = self.replica.read_confirmed().await?.position();
+        let reader = self.replica.read_confirmed().await?;
+        if subscribe.from.is_none() {
+            reader.check_range(range)?;
+        }
+        let position = reader.position();
         self.cursor = match subscribe.from {
             Some(from) => Cursor { position: Position(from.position), given: from.given },
             None => Cursor::after(position),
@@ -111,7 +122,11 @@ impl Subscriber {
             let bytes = if buggify!("replica/remote-feed-read-one-by-one") { 1 } else { FEED_MESSAGE_BYTES };
             let logged = reader.changes(self.cursor, bytes)?;
             let mut changes = logged.changes.into_iter().peekable();
+            let mut children = logged.children.into_iter().peekable();
             while let Some((position, first, change)) = changes.next() {
+                while let Some((at, child)) = children.next_if(|(at, _)| *at < position) {
+                    self.child(at, child).await?;
+                }
                 let mut of_entry = vec![change];
                 while let Some((_, _, change)) = changes.next_if(|(next, _, _)| *next == position) {
                     of_entry.push(change);
@@ -119,6 +134,9 @@ impl Subscriber {
                 // A subscriber that does not hear that it knows all of an entry would ask for the entry again.
                 let whole = changes.peek().is_some() || !logged.goes_on;
                 self.changes(position, first, &of_entry, whole).await?;
+            }
+            for (at, child) in children {
+                self.child(at, child).await?;
             }
             if !logged.more {
                 // Its last changes were sent before it was known that they are; a subscriber that does not hear of it would
@@ -136,11 +154,21 @@ impl Subscriber {
         if batch.position < self.cursor.position && !fault_point!("feed-tells-again") {
             return Ok(());
         }
+        if let Some(child) = batch.child {
+            return self.child(batch.position, child).await;
+        }
         let given = if batch.position == self.cursor.position { self.cursor.given } else { 0 };
         match batch.changes.get(given as usize..) {
             Some(changes) => self.changes(batch.position, given, changes, true).await,
             None => Ok(()),
         }
+    }
+
+    /// Says that an entry cut a shard off.
+    async fn child(&mut self, position: Position, child: ShardId) -> Result<(), End> {
+        self.send(FeedMessage::Child(wire::Child { position: position.0, shard: child.0 })).await?;
+        self.cursor = Cursor::after(position);
+        Ok(())
     }
 
     /// Sends changes of one entry, in messages that are not too large. `whole`: they are its last ones.

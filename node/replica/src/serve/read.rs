@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use photondb_cluster_state::limits::SHARDS_PER_TABLE_MAX;
+use photondb_proto::KeyRange;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::answer::Told;
 use photondb_proto::v1::shard::request::Ask;
@@ -22,8 +24,8 @@ use crate::replica::Replica;
 use crate::scan::Look;
 use crate::table::indexes::{indexes_of, left_out};
 
-/// Answers if this node's member is as fresh as is asked. Called on a worker's local set.
-pub(super) async fn serve(replica: Arc<Replica>, ask: Ask) -> Told {
+/// Answers if this node's member is as fresh as is asked, and has all keys of `range`. Called on a worker's local set.
+pub(super) async fn serve(replica: Arc<Replica>, range: &KeyRange, ask: Ask) -> Told {
     let mode = match mode_of(&ask) {
         Ok(mode) => mode,
         Err(error) => return Told::Failed(failed(error.into(), None)),
@@ -32,6 +34,10 @@ pub(super) async fn serve(replica: Arc<Replica>, ask: Ask) -> Told {
         Ok(reader) => reader,
         Err(error) => return Told::Failed(failed_at(&replica, error)),
     };
+    if let Err(error) = reader.check_range(range) {
+        photondb_storage::probe!("read of a shard that was split, by a node that did not know");
+        return Told::Failed(failed_at(&replica, error.into()));
+    }
     // On a fiber, because a long look gives others their turn.
     match fiber::run(StackSize::SMALL, move || answer(&reader, ask)).await {
         Ok(Ok(told)) => told,
@@ -46,7 +52,7 @@ fn mode_of(ask: &Ask) -> Result<ReadMode, Malformed> {
         Ask::Scan(scan) => read_mode(scan.mode),
         Ask::Count(count) => read_mode(count.mode),
         Ask::LeftOut(left_out) => read_mode(left_out.mode),
-        Ask::ListIndexes(_) | Ask::Sync(_) | Ask::Write(_) | Ask::Subscribe(_) => Ok(ReadMode::Single),
+        Ask::ListIndexes(_) | Ask::Sync(_) | Ask::Write(_) | Ask::Subscribe(_) | Ask::Divide(_) => Ok(ReadMode::Single),
     }
 }
 
@@ -59,6 +65,10 @@ fn answer(reader: &Reader, ask: Ask) -> Result<Told, ReplicaError> {
         Ask::ListIndexes(_) => {
             let indexes = indexes_of(reader)?.into_iter().map(wire::Index::from).collect();
             Told::Indexes(wire::Indexes { indexes })
+        }
+        Ask::Divide(divide) => {
+            let parts = (divide.parts as usize).min(SHARDS_PER_TABLE_MAX);
+            Told::Divided(wire::Divided { keys: reader.divide(parts)? })
         }
         Ask::Sync(_) => Told::Synced(wire::Synced { position: reader.position().0 }),
         Ask::Write(_) | Ask::Subscribe(_) => return Err(Malformed("no read where one was expected").into()),

@@ -23,9 +23,6 @@ pub(super) async fn serve(replica: Arc<Replica>, message: wire::Write, clock: Ar
         Ok(arrived) => arrived,
         Err(error) => return Told::Failed(failed(error, None)),
     };
-    if arrived.writes.iter().any(|write| !replica.range.contains(&write.key)) {
-        return Told::Failed(failed(ReplicaError::NotLeading, None));
-    }
     let stack = StackSize::for_depth(arrived.depth.max(HOOK_DEPTH));
     let fiber = fiber::run(stack, move || evaluate(&replica, arrived, clock));
     match fiber.await {

@@ -9,115 +9,120 @@ use photondb_proto::v1::shard::request::Ask;
 use photondb_query::table::{ReadMode, WriteResult};
 use photondb_reql::datum::Datum;
 use photondb_runtime::fiber;
-use photondb_shard::Reader;
 use photondb_shard::secondary::decode_datum;
+use photondb_shard::{Reader, ShardError};
 use photondb_storage::fault::fault_point;
 
-use super::{ReplicaResult, ShardTable};
+use super::ReplicaResult;
 use crate::error::ReplicaError;
 use crate::forward::Told;
 use crate::limits::WRITE_TIME_MAX;
 use crate::message::{self, Failure, Malformed, read_datum};
 use crate::replica::Replica;
 use crate::router::{Place, Reached, Router, Search};
-use crate::routes::Route;
+use crate::routes::{Route, TableRoutes};
 use crate::writer::{KeyedWrite, Request, write_shard};
 
-impl ShardTable {
-    #[cold]
-    pub(super) fn get_elsewhere(
-        &self,
-        route: &Arc<Route>,
-        key: &Bytes,
-        mode: ReadMode,
-    ) -> ReplicaResult<Option<Datum>> {
-        let here = |reader: &Reader| Ok(reader.get(key)?.as_ref().map(decode_datum).transpose()?);
-        let told = |told| match told {
-            Told::Got(got) => Ok(got.document.map(read_datum).transpose()?),
-            _ => Err(Malformed("no document where one was asked for").into()),
-        };
-        let ask = Ask::Get(wire::Get { mode: message::mode(mode), key: key.clone() });
-        self.read_elsewhere(route, mode, here, &ask, told)
-    }
+#[cold]
+pub(super) fn get_elsewhere(
+    routes: &TableRoutes,
+    route: &Arc<Route>,
+    key: &Bytes,
+    mode: ReadMode,
+) -> ReplicaResult<Option<Datum>> {
+    let here = |reader: &Reader| Ok(reader.get(key)?.as_ref().map(decode_datum).transpose()?);
+    let told = |told| match told {
+        Told::Got(got) => Ok(got.document.map(read_datum).transpose()?),
+        _ => Err(Malformed("no document where one was asked for").into()),
+    };
+    let ask = Ask::Get(wire::Get { mode: message::mode(mode), key: key.clone() });
+    read_elsewhere(routes, route, mode, here, &ask, told)
+}
 
-    /// Asks whoever leads the shard (of `outdated` whoever has it), which may be this node after all.
-    #[cold]
-    pub(super) fn read_elsewhere<T>(
-        &self,
-        route: &Arc<Route>,
-        mode: ReadMode,
-        here: impl Fn(&Reader) -> ReplicaResult<T>,
-        ask: &Ask,
-        told: impl FnOnce(Told) -> ReplicaResult<T>,
-    ) -> ReplicaResult<T> {
-        let router = self.routes.router().ok_or(ReplicaError::NotLeading)?;
-        let mut search = Search::new(&router, route);
-        loop {
-            match fiber::wait(search.read(ask))? {
-                Reached::Told(answer) => return told(answer),
-                Reached::Here(replica) => match fiber::wait(replica.read_in(mode)) {
-                    Err(ReplicaError::NotLeading) => {}
-                    reader => return here(&reader?),
-                },
-            }
+/// Asks whoever leads the shard (of `outdated` whoever has it), which may be this node after all.
+#[cold]
+pub(super) fn read_elsewhere<T>(
+    routes: &TableRoutes,
+    route: &Arc<Route>,
+    mode: ReadMode,
+    here: impl Fn(&Reader) -> ReplicaResult<T>,
+    ask: &Ask,
+    told: impl FnOnce(Told) -> ReplicaResult<T>,
+) -> ReplicaResult<T> {
+    let router = routes.router().ok_or(ReplicaError::NotLeading)?;
+    let mut search = Search::new(&router, route);
+    loop {
+        match fiber::wait(search.read(ask))? {
+            Reached::Told(answer) => return told(answer),
+            Reached::Here(replica) => match fiber::wait(replica.read_in(mode)) {
+                Err(ReplicaError::NotLeading) => {}
+                reader => {
+                    let reader = reader?;
+                    reader.check_range(&route.range)?;
+                    return here(&reader);
+                }
+            },
         }
     }
+}
 
-    /// Carries out those writes of these shards that have no result yet, at all shards at once. They are sent again only as
-    /// long as they are known not to have been proposed.
-    ///
-    /// Errors: of one of the shards; what became of the writes at the others is noted all the same.
-    #[cold]
-    pub(super) fn write_elsewhere(
-        &self,
-        routes: &[&Arc<Route>],
-        all: &[KeyedWrite],
-        request: &Request<'_>,
-        results: &mut [Option<WriteResult>],
-    ) -> ReplicaResult<()> {
-        let router = self.routes.router().ok_or(ReplicaError::NotLeading)?;
-        let mut searches: Vec<Search> = routes.iter().map(|route| Search::new(&router, route)).collect();
-        let mut failure = None;
-        loop {
-            let mut sending = Vec::with_capacity(searches.len());
-            for mut search in searches.drain(..) {
-                let is_open =
-                    |index: &usize| results[*index].is_none() && search.route().range.contains(&all[*index].key);
-                let open: Vec<usize> = (0..all.len()).filter(is_open).collect();
-                if open.is_empty() {
-                    continue;
-                }
-                let writes = open.iter().map(|index| &all[*index].write);
-                let Request { primary_key, options, cx } = request;
-                let ask = Ask::Write(message::write::write(writes, primary_key, options, cx)?);
-                let router = &router;
-                sending.push(async move {
-                    let sent = send(router, &mut search, &ask).await;
-                    (search, open, sent)
-                });
+/// Carries out those writes of these shards that have no result yet, at all shards at once. They are sent again only as
+/// long as they are known not to have been proposed.
+///
+/// Errors: of one of the shards; what became of the writes at the others is noted all the same.
+#[cold]
+pub(super) fn write_elsewhere(
+    routes: &TableRoutes,
+    at: &[&Arc<Route>],
+    all: &[KeyedWrite],
+    request: &Request<'_>,
+    results: &mut [Option<WriteResult>],
+) -> ReplicaResult<()> {
+    let router = routes.router().ok_or(ReplicaError::NotLeading)?;
+    let mut searches: Vec<Search> = at.iter().map(|route| Search::new(&router, route)).collect();
+    let mut failure = None;
+    loop {
+        let mut sending = Vec::with_capacity(searches.len());
+        for mut search in searches.drain(..) {
+            let is_open = |index: &usize| results[*index].is_none() && search.route().range.contains(&all[*index].key);
+            let open: Vec<usize> = (0..all.len()).filter(is_open).collect();
+            if open.is_empty() {
+                continue;
             }
-            if sending.is_empty() {
-                return failure.map_or(Ok(()), Err);
-            }
-            for (mut search, open, sent) in fiber::wait(join_all(sending)) {
-                let done = match sent {
-                    Ok(Asked::Here(replica)) => write_shard(&replica.proposer, all, open, request, results),
-                    Ok(Asked::Written(written)) => {
-                        note(written.outcomes, &open, all, results).and_then(|()| refused(written.failed, &mut search))
-                    }
-                    Ok(Asked::Failed(failed)) => refused(Some(failed), &mut search),
-                    Ok(Asked::NotSent) => Ok(()),
-                    Err(error) => Err(error),
-                };
-                match done {
-                    Ok(()) | Err(ReplicaError::NotLeading) => searches.push(search),
-                    // That one is not known to have failed is what the query must hear first.
-                    Err(error @ ReplicaError::Unknown(_)) => {
-                        photondb_storage::probe!("unknown outcome reported");
-                        failure = Some(error);
-                    }
-                    Err(error) => failure = failure.or(Some(error)),
+            let writes = open.iter().map(|index| &all[*index].write);
+            let Request { primary_key, options, cx } = request;
+            let ask = Ask::Write(message::write::write(writes, primary_key, options, cx)?);
+            let router = &router;
+            sending.push(async move {
+                let sent = send(router, &mut search, &ask).await;
+                (search, open, sent)
+            });
+        }
+        if sending.is_empty() {
+            // A search goes on with what its shard has by now; what it has no more is another's.
+            let is_open =
+                |index: usize| results[index].is_none() && at.iter().any(|route| route.range.contains(&all[index].key));
+            let moved = (0..all.len()).any(is_open).then(|| ShardError::Moved.into());
+            return failure.or(moved).map_or(Ok(()), Err);
+        }
+        for (mut search, open, sent) in fiber::wait(join_all(sending)) {
+            let done = match sent {
+                Ok(Asked::Here(replica)) => write_shard(&replica.proposer, all, open, request, results),
+                Ok(Asked::Written(written)) => {
+                    note(written.outcomes, &open, all, results).and_then(|()| refused(written.failed, &mut search))
                 }
+                Ok(Asked::Failed(failed)) => refused(Some(failed), &mut search),
+                Ok(Asked::NotSent) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(()) | Err(ReplicaError::NotLeading) => searches.push(search),
+                // That one is not known to have failed is what the query must hear first.
+                Err(error @ ReplicaError::Unknown(_)) => {
+                    photondb_storage::probe!("unknown outcome reported");
+                    failure = Some(error);
+                }
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
     }

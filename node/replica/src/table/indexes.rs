@@ -16,7 +16,7 @@ use super::{ReplicaResult, ShardTable};
 use crate::error::ReplicaError;
 use crate::forward::Told;
 use crate::message::Malformed;
-use crate::routes::Route;
+use crate::routes::{Route, TableRoutes};
 
 /// An index of one shard.
 pub(crate) struct ShardIndex {
@@ -33,13 +33,13 @@ pub(crate) struct ShardIndex {
 
 impl ShardTable {
     /// As the shard's leader has them. While there is none, as this node's member has them.
-    pub(super) fn indexes_in(&self, route: &Arc<Route>) -> ReplicaResult<Vec<ShardIndex>> {
+    pub(super) fn indexes_in(&self, routes: &TableRoutes, route: &Arc<Route>) -> ReplicaResult<Vec<ShardIndex>> {
         let told = |told| match told {
             Told::Indexes(indexes) => Ok(indexes.indexes.into_iter().map(ShardIndex::from).collect()),
             _ => Err(Malformed("no indexes where they were asked for").into()),
         };
         let ask = || Ask::ListIndexes(wire::ListIndexes {});
-        match (self.read(route, ReadMode::Single, indexes_of, ask, told), &route.here) {
+        match (self.read(routes, route, ReadMode::Single, indexes_of, ask, told), &route.here) {
             (Err(ReplicaError::NotLeading | ReplicaError::Unavailable { .. }), Some(replica)) => {
                 indexes_of(&replica.read_outdated()?)
             }

@@ -9,10 +9,7 @@ use photondb_reql::key::PrimaryKey;
 /// keys that are generated, UUIDs, as RethinkDB cuts them.
 pub(crate) fn new_shards(placements: &[Placement]) -> Vec<NewShard> {
     let count = placements.len();
-    let cut = |number: usize| -> Vec<u8> {
-        let first = ((number as u64) << 32) / count as u64;
-        PrimaryKey::bound(&Datum::from(format!("{first:08x}"))).expect("a short text is a key")
-    };
+    let cut = |number: usize| generated(number, count);
     let shards = placements.iter().enumerate().map(|(number, placement)| {
         let start = if number == 0 { Vec::new() } else { cut(number) };
         let end = (number + 1 < count).then(|| cut(number + 1));
@@ -20,6 +17,12 @@ pub(crate) fn new_shards(placements: &[Placement]) -> Vec<NewShard> {
         NewShard { range, nodes: placement.voters.clone() }
     });
     shards.collect()
+}
+
+/// Where the keys that are generated are cut for the `number`-th time, for `count` parts.
+pub(crate) fn generated(number: usize, count: usize) -> Vec<u8> {
+    let first = ((number as u64) << 32) / count as u64;
+    PrimaryKey::bound(&Datum::from(format!("{first:08x}"))).expect("a short text is a key")
 }
 
 #[cfg(test)]

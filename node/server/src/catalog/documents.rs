@@ -1,6 +1,6 @@
 //! The documents of `db_config` and `table_config`, which DDL answers too.
 
-use photondb_cluster_state::{ClusterState, Durability, Shard, Table, WriteAcks};
+use photondb_cluster_state::{ClusterState, Durability, Placement, Shard, Table, WriteAcks};
 use photondb_proto::NodeId;
 use photondb_query::catalog::{IdentifierFormat, WriteHook};
 use photondb_reql::datum::{Datum, Object};
@@ -31,17 +31,20 @@ pub(crate) fn database(state: &ClusterState, table: &Table, format: IdentifierFo
 }
 
 /// A row of `table_config`.
-pub(crate) fn table_config(state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
-    let shard = |shard: &Shard| {
+pub(crate) fn table_config<'a>(state: &ClusterState, table: &'a Table, format: IdentifierFormat) -> Datum {
+    let shard = |placement: &Placement| {
         let shown = |node| server(state, node, format);
-        let replicas: Vec<Datum> = shard.placement.nodes().map(shown).collect();
-        let nonvoting: Vec<Datum> = shard.placement.nonvoting.iter().copied().map(shown).collect();
+        let replicas: Vec<Datum> = placement.nodes().map(shown).collect();
+        let nonvoting: Vec<Datum> = placement.nonvoting.iter().copied().map(shown).collect();
         Datum::Object(Object::from([
             ("nonvoting_replicas", Datum::from(nonvoting)),
             ("primary_replica", replicas.first().cloned().unwrap_or(Datum::Null)),
             ("replicas", Datum::from(replicas)),
         ]))
     };
+    // What is to be cut off is wanted, too.
+    let of_cuts = |shard: &'a Shard| shard.cuts.iter().map(|cut| &cut.placement);
+    let wanted = table.shards.iter().flat_map(|shard| std::iter::once(&shard.placement).chain(of_cuts(shard)));
     let hook = table.write_hook.clone().map_or(Datum::Null, |definition| WriteHook { definition }.to_datum());
     let indexes: Vec<Datum> = table.indexes.keys().map(|name| Datum::from(name.as_str())).collect();
     Datum::Object(Object::from([
@@ -51,7 +54,7 @@ pub(crate) fn table_config(state: &ClusterState, table: &Table, format: Identifi
         ("indexes", Datum::from(indexes)),
         ("name", Datum::from(table.name.as_str())),
         ("primary_key", Datum::from(table.primary_key.as_str())),
-        ("shards", Datum::from(table.shards.iter().map(shard).collect::<Vec<_>>())),
+        ("shards", Datum::from(wanted.map(shard).collect::<Vec<_>>())),
         ("write_acks", Datum::from(write_acks(table.write_acks))),
         ("write_hook", hook),
     ]))

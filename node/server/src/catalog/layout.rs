@@ -44,15 +44,3 @@ pub(crate) fn place(state: &ClusterState, layout: &Layout, table: Option<&Table>
         )),
     })
 }
-
-/// A table keeps its number of shards: they cannot be cut or joined yet.
-pub(crate) fn check_shards(table: &Table, wanted: usize) -> Result<()> {
-    if table.shards.len() == wanted {
-        return Ok(());
-    }
-    Err(Error::op_failed(format!(
-        "The table has {} shards; the number of shards of a table cannot be changed to {wanted} yet. Make a table with \
-         {wanted} shards and copy the documents.",
-        table.shards.len()
-    )))
-}

@@ -19,7 +19,9 @@ impl Overview {
     pub fn readiness(&self, table: &Table) -> Option<Readiness> {
         let every = |holds: &dyn Fn(&Shard) -> bool| table.shards.iter().all(holds);
         if every(&|shard| {
-            self.leader(shard).is_some() && shard.members.iter().all(|member| self.is_ready(shard, member))
+            shard.cuts.is_empty()
+                && self.leader(shard).is_some()
+                && shard.members.iter().all(|member| self.is_ready(shard, member))
         }) {
             return Some(Readiness::AllReplicas);
         }

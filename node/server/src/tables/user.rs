@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
 use photondb_query::table::{
-    Access, Glanced, IndexInfo, Progress, ReadMode, Row, Rows, Subscription, Table, TableInfo, Write, WriteOptions,
-    WriteResult,
+    Access, Glanced, IndexInfo, Lineage, Progress, ReadMode, Row, Rows, ShardNumber, Subscription, Table, TableInfo,
+    Write, WriteOptions, WriteResult,
 };
 use photondb_replica::ShardTable;
 use photondb_reql::Str;
@@ -40,6 +40,13 @@ impl UserTable {
         };
         let counts = ground.counts(stored.id);
         Ok(UserTable { shards: ShardTable::new(info, ground.routes(stored)), stored: stored.clone(), counts })
+    }
+}
+
+impl UserTable {
+    /// Its shards.
+    pub fn shards(&self) -> &ShardTable {
+        &self.shards
     }
 }
 
@@ -114,7 +121,15 @@ impl Rows for Counted {
         self.rows.progress()
     }
 
+    fn lineage(&self, shard: ShardNumber) -> Lineage {
+        self.rows.lineage(shard)
+    }
+
     fn is_at_end(&self) -> bool {
         self.rows.is_at_end()
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.rows.held_bytes()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
-use photondb_proto::{Epoch, SchemaVersion};
+use photondb_proto::{Epoch, KeyRange, SchemaVersion, ShardId};
 use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::fault::fault_point;
 use photondb_storage::{Transaction, TreeId, TreeSet};
@@ -28,17 +28,37 @@ pub(crate) struct State {
     pub next_tree: u32,
     /// The change log.
     pub log: Extent,
+    /// The keys it has; `None`: those that it began with, because nothing was cut off yet.
+    pub range: Option<KeyRange>,
+    /// The number that the next tree gets that this replica alone knows of: a half of an index.
+    pub next_own_tree: u32,
+    /// What was cut off, and lies here until it has a tree set of its own. This replica's affair.
+    pub children: Vec<Child>,
     pub consensus: Bytes,
     pub schema: Arc<Schema>,
 }
 
-const STATE_VERSION: u8 = 2;
+/// A shard that was cut off here, and has no tree set of its own yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Child {
+    pub shard: ShardId,
+    /// The term of the entry that cut it off.
+    pub term: u64,
+    /// Where its trees lie: see [`trees::of_child`].
+    pub slot: u32,
+    /// The state it begins with, as bytes; consensus' are still to come.
+    pub state: Bytes,
+}
+
+const STATE_VERSION: u8 = 3;
+/// From this one on it says which keys it has, and what was cut off.
+const STATE_VERSION_WITH_RANGE: u8 = 3;
 /// From this one on it says from where on the change log is whole.
 const STATE_VERSION_WITH_FLOOR: u8 = 2;
 
 impl State {
     pub fn view(&self) -> View {
-        View { schema: self.schema.clone(), epoch: self.epoch, version: self.version }
+        View { schema: self.schema.clone(), epoch: self.epoch, version: self.version, range: self.range.clone() }
     }
 
     /// Why an entry with this fence, appended in `term`, must be skipped; `None`: it is applied.
@@ -62,7 +82,9 @@ impl State {
     /// are emptied, to be built again: they are read by nobody until then.
     pub fn load(set: &TreeSet, meta: &Bytes) -> Result<State, ShardError> {
         let mut state = State::decode(meta)?;
-        let mut schema = Schema::load(&set.snapshot())?;
+        let snapshot = set.snapshot();
+        state.children.retain(|child| snapshot.has_tree(trees::of_child(child.slot, trees::PRIMARY)));
+        let mut schema = Schema::load(&snapshot)?;
         let outdated: Vec<_> = schema.indexes.values().filter(|index| index.must_be_built_again()).cloned().collect();
         if !outdated.is_empty() {
             let mut transaction = set.begin();
@@ -82,11 +104,12 @@ impl State {
         let last =
             transaction.trees().into_iter().map(|tree| tree.0).filter(|tree| *tree >= trees::BUILT_AGAIN_FROM).max();
         transaction.drop_tree(index.tree)?;
+        super::split::drop_halves(transaction, index)?;
         // This is this replica's affair: the numbers that the log gives out stay those of every replica.
         let tree = TreeId(last.map_or(trees::BUILT_AGAIN_FROM, |last| last + 1));
         transaction.create_tree(tree)?;
         let evaluator = EvaluatorVersion::CURRENT;
-        let index = Index { tree, built: Built::Nothing, evaluator, outdated: true, ..index.clone() };
+        let index = Index { tree, built: Built::Nothing, evaluator, outdated: true, halves: None, ..index.clone() };
         schema::write_index(transaction, &index)?;
         Ok(index)
     }
@@ -100,8 +123,25 @@ impl State {
         out.put_u32_le(self.next_tree);
         out.put_u64_le(self.log.bytes);
         out.put_u64_le(self.log.floor);
+        out.put_u8(u8::from(self.range.is_some()));
+        if let Some(range) = &self.range {
+            format::put_range(&mut out, range);
+        }
+        out.put_u32_le(self.next_own_tree);
+        out.put_u8(u8::try_from(self.children.len()).expect("so many are never cut off at once"));
+        for child in &self.children {
+            out.put_u64_le(child.shard.0);
+            out.put_u64_le(child.term);
+            out.put_u32_le(child.slot);
+            format::put_bytes(&mut out, &child.state);
+        }
         format::put_bytes(&mut out, &self.consensus);
         Bytes::from(out)
+    }
+
+    /// The state without what is this replica's affair.
+    pub fn agreed(self) -> State {
+        State { next_own_tree: 0, children: Vec::new(), ..self }
     }
 
     pub fn decode(bytes: &Bytes) -> Result<State, ShardError> {
@@ -116,23 +156,39 @@ impl State {
             number: reader.u64()?,
             next_tree: reader.u32()?,
             log: Extent { bytes: reader.u64()?, floor: 0 },
+            range: None,
+            next_own_tree: trees::HALVES_FROM,
+            children: Vec::new(),
             consensus: Bytes::new(),
             schema: Arc::default(),
         };
         // What nobody has noted may be missing.
         state.log.floor = if version >= STATE_VERSION_WITH_FLOOR { reader.u64()? } else { state.applied.0 };
+        if version >= STATE_VERSION_WITH_RANGE {
+            state.range = if reader.u8()? == 0 { None } else { Some(reader.range()?) };
+            state.next_own_tree = reader.u32()?;
+            for _ in 0..reader.u8()? {
+                let (shard, term, slot) = (ShardId(reader.u64()?), reader.u64()?, reader.u32()?);
+                state.children.push(Child { shard, term, slot, state: reader.bytes()? });
+            }
+        }
         state.consensus = reader.bytes()?;
         reader.end()?;
         Ok(state)
     }
 
     pub fn applied_of(meta: &Bytes) -> Result<Position, ShardError> {
+        State::head_of(meta).map(|(applied, ..)| applied)
+    }
+
+    /// The last entry applied, and under which epoch and schema.
+    pub fn head_of(meta: &Bytes) -> Result<(Position, Epoch, SchemaVersion), ShardError> {
         if meta.is_empty() {
-            return Ok(Position(0));
+            return Ok(Default::default());
         }
         let mut reader = format::Reader::new("a shard's state", meta);
         reader.version(STATE_VERSION)?;
-        Ok(Position(reader.u64()?))
+        Ok((Position(reader.u64()?), Epoch(reader.u64()?), SchemaVersion(reader.u64()?)))
     }
 }
 
@@ -142,7 +198,7 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_a_state() {
-        let state = State {
+        let mut state = State {
             applied: Position(9),
             epoch: Epoch(2),
             version: SchemaVersion(3),
@@ -151,16 +207,36 @@ mod tests {
             number: 6,
             next_tree: 17,
             log: Extent { bytes: 300, floor: 7 },
+            range: None,
+            next_own_tree: trees::HALVES_FROM,
+            children: Vec::new(),
             consensus: Bytes::from_static(b"raft"),
             schema: Arc::default(),
         };
         let numbers: Vec<u8> = [9u64, 2, 3, 4, 5, 6].into_iter().flat_map(u64::to_le_bytes).collect();
         let (log_bytes, floor) = (300u64.to_le_bytes(), 7u64.to_le_bytes());
-        let rest = b"\x04\0\0\0raft".as_slice();
-        let expected = [&[2], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, rest].concat();
+        let (whole, rest) = (b"\0\0\0\0\x20\0".as_slice(), b"\x04\0\0\0raft".as_slice());
+        let same = |read: &State, written: &State| {
+            assert_eq!((read.applied, read.log, &read.consensus), (written.applied, written.log, &written.consensus));
+            assert_eq!((&read.range, &read.children), (&written.range, &written.children));
+            assert_eq!(read.next_own_tree, written.next_own_tree);
+        };
+        let expected = [&[3], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, rest].concat();
         assert_eq!(state.encode(), expected);
-        let read = State::decode(&Bytes::from(expected)).expect("decodes");
-        assert_eq!((read.applied, read.log, read.consensus), (state.applied, state.log, state.consensus.clone()));
+        same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
+        // As it was before anything could be cut off.
+        let old = [&[2], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, rest].concat();
+        same(&State::decode(&Bytes::from(old)).expect("decodes"), &state);
+
+        state.range = KeyRange::new(b"b".to_vec(), Some(b"m".to_vec()));
+        state.children = vec![Child { shard: ShardId(8), term: 4, slot: 1, state: Bytes::from_static(b"begin") }];
+        let range = b"\x01\x01\0b\x01\x01\0m".as_slice();
+        let child = b"\x01\x08\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\x05\0\0\0begin".as_slice();
+        let expected =
+            [&[3], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, range, b"\0\0\0\x20", child, rest].concat();
+        assert_eq!(state.encode(), expected);
+        same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
+
         // Before it said from where on the log is whole, nothing of it could be counted on.
         let old = [&[1], &numbers[..], &[17, 0, 0, 0], &log_bytes, rest].concat();
         let read = State::decode(&Bytes::from(old)).expect("decodes");

@@ -76,6 +76,7 @@ impl Subscription for SystemFeed {
                 old: old.cloned(),
                 new: new.cloned(),
                 position: Position { index: self.position, ..Position::default() },
+                lineage: Default::default(),
             });
         };
         for (key, old) in &self.known {

@@ -11,6 +11,7 @@ use photondb_reql::error::{Error, Result};
 
 use super::{Contents, Viewer, fields};
 use crate::catalog;
+use crate::tables::UserTable;
 
 const FIELDS: &[&str] =
     &["id", "name", "db", "primary_key", "shards", "indexes", "write_hook", "write_acks", "durability"];
@@ -79,9 +80,13 @@ impl Contents for TableConfig {
             true => None,
             false => Some(shards::read(viewer, &required("shards")?)?),
         };
-        if let Some(placements) = &placements {
-            catalog::check_shards(table, placements.len())?;
-        }
+        let resize = match placements {
+            None => None,
+            Some(placements) => {
+                let opened = UserTable::open(viewer.ground, &viewer.state, table)?;
+                Some(catalog::Resize::plan(table, opened.shards(), placements)?)
+            }
+        };
         if *name != *table.name || database != table.database {
             let named = |id| viewer.state.database(id).map_or("", |database| database.name.as_str());
             match viewer.ground.propose_raw(Command::MoveTable { id, database, name: name.clone() }) {
@@ -101,8 +106,8 @@ impl Contents for TableConfig {
             let settings = TableSettings { durability, write_acks, ..TableSettings::default() };
             viewer.ground.propose(Command::SetTableConfig { id, settings })?;
         }
-        if let Some(shards) = placements {
-            viewer.ground.propose(Command::Place { table: id, shards })?;
+        if let Some(resize) = resize {
+            resize.carry_out(viewer.ground, table)?;
         }
         let state = viewer.ground.state();
         Ok(state.table(id).map_or(Datum::Null, |table| catalog::table_config(&state, table, viewer.format)))

@@ -1,0 +1,93 @@
+//! Starting a founder of a shard that was cut off from another one (`docs/sharding.md`): the other one's member on this node bears it.
+
+use photondb_cluster_state::{Role, Shard as StoredShard, Table};
+use photondb_consensus::{Birth, ConsensusError, LogPosition, Term};
+use photondb_proto::{GroupId, MemberId};
+use photondb_shard::Unborn;
+use photondb_storage::{TreeSetId, TreeSetOptions};
+
+use super::start::founders;
+use super::{Replicas, stored_as};
+use crate::error::ReplicaError;
+use crate::replica::Replica;
+
+/// Whether a member was borne just now, and so has promised nobody anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct IsNew(pub bool);
+
+impl Replicas {
+    /// Sees to it that a founder has its state, if another shard's member is to bear it; `None`: it is none of those.
+    ///
+    /// Errors: [`ReplicaError::Unborn`] while the other member has not applied the cut; [`ConsensusError::StateMissing`] when it
+    /// never will here.
+    pub(super) async fn bear(
+        &self,
+        table: &Table,
+        shard: &StoredShard,
+        member: MemberId,
+    ) -> Result<Option<IsNew>, ReplicaError> {
+        let Some(parent) = shard.parent.filter(|_| shard.is_founder(member)) else { return Ok(None) };
+        let set = TreeSetId(shard.id.0);
+        if self.engine.tree_set(set).is_some_and(|set| !set.meta().is_empty()) {
+            return Ok(Some(IsNew(false)));
+        }
+        let bearing = self.shard(parent);
+        let unborn = bearing.as_ref().and_then(|bearing| {
+            bearing
+                .shard
+                .unborn()
+                .into_iter()
+                .find(|unborn| unborn.shard == shard.id)
+                .map(|unborn| (bearing.clone(), unborn))
+        });
+        let Some((bearing, unborn)) = unborn else {
+            let has_passed = |bearing: &Replica| !bearing.shard.view().has(shard.range.start());
+            let is_to_come = match &bearing {
+                Some(bearing) => !has_passed(bearing),
+                None => is_here(table, parent, self.node),
+            };
+            photondb_storage::probe!("founder of a shard that was cut off is not born here", !is_to_come);
+            return Err(match is_to_come {
+                true => ReplicaError::Unborn { parent },
+                false => ConsensusError::StateMissing { group: GroupId::from(shard.id), member, purged: 0 }.into(),
+            });
+        };
+        let birth = Birth { at: position(&unborn), founders: founders(shard) };
+        let is_new = self.groups.bear(member, &birth).await?;
+        if self.engine.tree_set(set).is_none() {
+            self.engine.create_tree_set_with(set, TreeSetOptions { compression: stored_as(table.compression) })?;
+        }
+        let (engine, state, id, consensus) = (self.engine.clone(), bearing.shard.clone(), shard.id, birth.consensus());
+        let borne = self.groups.blocking().run(move || state.bear(id, &engine, set, consensus)).await;
+        borne.map_err(|error| ReplicaError::Elsewhere(error.to_string()))??;
+        photondb_storage::probe!("member borne by that of another shard");
+        Ok(Some(IsNew(is_new)))
+    }
+
+    /// What was cut off from a member here, and is no shard's that has a founder here.
+    pub(super) fn forget_unwanted(&self, replica: &Replica, table: &Table) -> Result<(), ReplicaError> {
+        for unborn in replica.shard.unborn() {
+            let shard = table.shards.iter().find(|shard| shard.id == unborn.shard);
+            // Without a shard of that number the state is older than the cut.
+            let wanted = |shard: &StoredShard| {
+                let here = shard.founders.iter().filter(|founder| founder.node == self.node);
+                here.filter_map(|founder| shard.member(founder.id)).any(|member| !member.role.is_broken())
+            };
+            if shard.is_some_and(|shard| !wanted(shard)) {
+                replica.shard.forget_unborn(unborn.shard)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a member of the shard is to run on the node.
+fn is_here(table: &Table, shard: photondb_proto::ShardId, node: photondb_proto::NodeId) -> bool {
+    let found = table.shards.iter().find(|other| other.id == shard).and_then(|shard| shard.member_on(node));
+    found.is_some_and(|member| !member.role.is_broken() && member.role != Role::Joining)
+}
+
+/// Positions of a shard are counted from one, those of a log from zero.
+fn position(unborn: &Unborn) -> LogPosition {
+    LogPosition { term: Term(unborn.term), index: unborn.position.0 - 1 }
+}
