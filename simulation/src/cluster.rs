@@ -1,6 +1,7 @@
 //! A run of a cluster: whole nodes on simulated machines, on one thread and on virtual time, with clients, faults,
 //! and checks at each step and at the end.
 
+mod administrator;
 mod afflict;
 pub mod aim;
 pub mod at_leader;

@@ -55,6 +55,8 @@ pub struct Length {
     pub workload: Option<String>,
     /// How many machines.
     pub machines: Option<usize>,
+    /// Whether somebody changes how tables lie; `None`: the seed draws it.
+    pub administered: Option<bool>,
     /// What they are brought to again and again, in place of the faults that the seed draws.
     pub aim: Option<Aim>,
     /// Points that they have besides those of the seed.
@@ -78,6 +80,7 @@ impl Length {
     /// The run of `seed`.
     pub fn plan(&self, seed: u64) -> ClusterPlan {
         let mut plan = ClusterPlan::draw(seed, self.workload.as_deref(), self.machines, self.duration);
+        plan.administered = self.administered.unwrap_or(plan.administered);
         if let Some(aim) = self.aim {
             aim.take(&mut plan);
         }
@@ -98,6 +101,9 @@ impl Length {
         }
         if let Some(machines) = self.machines {
             arguments.extend(["--machines".to_owned(), machines.to_string()]);
+        }
+        if let Some(administered) = self.administered {
+            arguments.extend(["--administered".to_owned(), administered.to_string()]);
         }
         if let Some(aim) = self.aim {
             arguments.extend(["--aim".to_owned(), aim.name().to_owned()]);

@@ -117,6 +117,9 @@ struct Shape {
     /// How many machines; the seed draws it when it is not given.
     #[arg(long)]
     machines: Option<usize>,
+    /// Whether somebody changes how tables lie (`true`, `false`); the seed draws it when it is not given.
+    #[arg(long)]
+    administered: Option<bool>,
     /// What the run is brought to again and again, in place of the faults that the seed draws; see `cluster/aim.rs`.
     #[arg(long)]
     aim: Option<String>,
@@ -188,6 +191,7 @@ impl Shape {
             duration: Duration::from_secs(self.seconds),
             workload: self.workload.clone(),
             machines: self.machines,
+            administered: self.administered,
             aim,
             points_too,
             faults,

@@ -28,10 +28,12 @@ pub struct Hint {
     pub aim: Option<Aim>,
     /// Points that it has besides others.
     pub points: &'static [&'static str],
+    /// Whether somebody changes how tables lie.
+    pub administered: bool,
 }
 
 const fn mutant(name: &'static str, workload: Option<&'static str>, what: &'static str) -> Mutant {
-    Mutant { name, what, hint: Hint { workload, machines: None, aim: None, points: &[] } }
+    Mutant { name, what, hint: Hint { workload, machines: None, aim: None, points: &[], administered: false } }
 }
 
 impl Mutant {
@@ -41,6 +43,10 @@ impl Mutant {
 
     const fn aimed(self, aim: Aim) -> Mutant {
         Mutant { hint: Hint { aim: Some(aim), ..self.hint }, ..self }
+    }
+
+    const fn administered(self) -> Mutant {
+        Mutant { hint: Hint { administered: true, ..self.hint }, ..self }
     }
 
     const fn with(self, points: &'static [&'static str]) -> Mutant {
@@ -84,6 +90,14 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("position-stored-late", Some("feed_replay"), "a commit stores the position of the one before"),
     mutant("change-not-logged", Some("feed_replay"), "applied changes are not in the change log"),
     mutant("chain-not-checked", Some("counter"), "after a skipped entry the ones evaluated on it go on"),
+    mutant("range-not-checked", Some("register"), "a shard answers for keys that were cut off from it").administered(),
+    mutant(
+        "half-not-maintained",
+        Some("index_moves"),
+        "what is copied of an index before a split is not kept up to date",
+    )
+    .administered(),
+    mutant("child-not-told", Some("feed_replay"), "a feed is not told of the shard that was cut off").administered(),
     // Replicas: proposer, reads, routing, feeds, members.
     mutant("overlay-ignored", Some("counter"), "a write does not see those in flight"),
     mutant("acknowledged-when-proposed", None, "a write is acknowledged before it is committed"),

@@ -162,6 +162,11 @@ pub fn table_create_with(name: &str, shards: u64, replicas: u64) -> Term {
     call_with(number::TABLE_CREATE, [db("test"), json!(name)], options)
 }
 
+/// `r.db(database).table_list()`
+pub fn table_list(database: &str) -> Term {
+    call(number::TABLE_LIST, [db(database)])
+}
+
 /// `table.wait({timeout})`, seconds.
 pub fn wait(table: Term, timeout_seconds: u64) -> Term {
     call_with(number::WAIT, [table], json!({ "timeout": timeout_seconds }))

@@ -77,6 +77,9 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// Between attempts to bring replicas to what the cluster state says.
 pub const RECONCILE_RETRY_PERIOD: Duration = Duration::from_secs(1);
 
+/// The same, for members that only wait until another one here has applied what its leader has.
+pub const BIRTH_RETRY_PERIOD: Duration = Duration::from_millis(20);
+
 /// How long one Raft group may take to stop.
 pub const STOP_GROUP_TIME_MAX: Duration = Duration::from_secs(5);
 

@@ -127,6 +127,9 @@ pub(crate) fn append_child(
     position: u64,
     child: ShardId,
 ) -> Result<Extent, ShardError> {
+    if fault_point!("child-not-told") {
+        return Ok(log);
+    }
     let mut value = vec![VERSION_CHILD];
     value.put_u64_le(child.0);
     let key = key(position, 0);

@@ -129,6 +129,9 @@ impl Index {
     /// The half, if there is one and it is to have this entry of the document with that primary key.
     pub(crate) fn half_of(&self, entry: &[u8], primary_key: &[u8]) -> Option<TreeId> {
         let halves = self.halves.as_ref().filter(|halves| halves.copied.covers(entry))?;
+        if fault_point!("half-not-maintained") {
+            return None;
+        }
         Some(if primary_key < halves.at.as_ref() { halves.lower } else { halves.upper })
     }
 

@@ -5,7 +5,8 @@ mod fed;
 
 use bytes::Bytes;
 use fed::{
-    Fed, Model, Numbers, datum, digest_of, document, documents, empty_shard, expected, held, key, random_effect, term_of,
+    Fed, Model, Numbers, datum, digest_of, document, documents, empty_shard, expected, held, key, random_effect,
+    term_of,
 };
 use photondb_proto::IndexId;
 use photondb_reql::datum::Datum;

@@ -12,8 +12,8 @@ use crate::client::FeedEvent;
 
 const PROPERTY: &str = "feed replays table";
 
-/// Documents by their primary key, which is a number.
-pub type Documents = BTreeMap<u64, Value>;
+/// Documents by their primary key as text.
+pub type Documents = BTreeMap<String, Value>;
 
 /// One opening of a feed, replayed as it comes.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,7 @@ impl Replay {
             return Ok(());
         }
         let keys = self.documents.keys().chain(table.keys());
-        let mut different = keys.filter(|key| self.documents.get(key) != table.get(key));
+        let mut different = keys.filter(|key| self.documents.get(*key) != table.get(*key));
         let evidence = different.next().map_or_else(String::new, |key| {
             let (replayed, read) = (self.documents.get(key), table.get(key));
             format!("document {key} is {read:?}, and {replayed:?} by the {} events of the feed", self.events)
@@ -91,6 +91,7 @@ impl Replay {
     }
 }
 
-fn key(document: &Value) -> Result<u64, String> {
-    document["id"].as_u64().ok_or_else(|| format!("{document} has no key"))
+/// The key of a document among [`Documents`]. Errors: it has none.
+pub fn key(document: &Value) -> Result<String, String> {
+    document.get("id").map(Value::to_string).ok_or_else(|| format!("{document} has no key"))
 }

@@ -1,10 +1,12 @@
 //! The checkers of one kind of history each: they accept what objects that are right do, notice each kind of wrong, and
 //! never ask for more than that there is an order.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::counter::CounterInput;
-use super::feed_replays_table::{Documents, Replay};
+use super::feed_replays_table::{Documents, Replay, key};
 use super::imagined::{Shape, history};
 use super::index_equals_table::Row;
 use super::linearizable::{CallOf, Object, STEPS_MAX, Verdict, check_object};
@@ -198,7 +200,7 @@ fn indexes() {
 
 /// A feed of a table under random writes: its initial content, its changes, and the table in the end.
 fn feed(random: &mut Random) -> (Vec<FeedEvent>, Documents) {
-    let mut table: Documents = (0..random.below(4)).map(|id| (id, json!({ "id": id, "v": 0 }))).collect();
+    let mut table: BTreeMap<u64, _> = (0..random.below(4)).map(|id| (id, json!({ "id": id, "v": 0 }))).collect();
     let mut events = vec![FeedEvent::State("initializing".to_owned())];
     // Changes of documents that have been sent come between those that have not.
     let mut unsent: Vec<u64> = table.keys().copied().collect();
@@ -230,7 +232,11 @@ fn feed(random: &mut Random) -> (Vec<FeedEvent>, Documents) {
     if !events.contains(&FeedEvent::State("ready".to_owned())) {
         events.push(FeedEvent::State("ready".to_owned()));
     }
-    (events, table)
+    (events, by_key(table.into_values()))
+}
+
+fn by_key(documents: impl IntoIterator<Item = serde_json::Value>) -> Documents {
+    documents.into_iter().map(|document| (key(&document).unwrap(), document)).collect()
 }
 
 fn replay(events: &[FeedEvent], table: &Documents) -> Result<(), Violation> {
@@ -273,7 +279,7 @@ fn feeds() {
 #[test]
 fn initial_content_comes_once_and_before_its_end() {
     let document = FeedEvent::Initial(json!({ "id": 1 }));
-    let table = Documents::from([(1, json!({ "id": 1 }))]);
+    let table = by_key([json!({ "id": 1 })]);
     let state = |name: &str| FeedEvent::State(name.to_owned());
     let (begin, ready) = (state("initializing"), state("ready"));
     assert!(replay(&[begin.clone(), document.clone(), ready.clone()], &table).is_ok());

@@ -29,6 +29,8 @@ pub struct ClusterPlan {
     pub duration: Duration,
     /// How many clients there are.
     pub clients: u64,
+    /// Whether there is another one, who changes how tables lie.
+    pub administered: bool,
     /// How long a client thinks between two requests.
     pub think_ms: RangeInclusive<u64>,
     /// How long a message takes, in milliseconds.
@@ -120,6 +122,8 @@ impl ClusterPlan {
             machines,
             duration,
             clients: random.within(2..=8),
+            // Of a stream of its own: with and without, everything else is the same.
+            administered: Random::new(seed ^ 0x00ad_0157).once_in(3),
             think_ms: 0..=random.pick(&[0, 5, 40, 200]),
             latency_ms: 0..=random.pick(&[1, 5, 50]),
             transport: Transport::draw(&mut random),

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 66] = [
+pub const PRODUCT: [Probe; 75] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -70,4 +70,13 @@ pub const PRODUCT: [Probe; 66] = [
     Probe::may("write refused for lack of room in the log"),
     Probe::may("write refused while pages cannot be written"),
     Probe::must("write sent again, nobody had got it"),
+    Probe::may("feed of a shard that was split"),
+    Probe::may("founder of a shard that was cut off is not born here"),
+    Probe::must("member borne by that of another shard"),
+    Probe::may("query goes on with the shards that there are now"),
+    Probe::may("read of a shard that was split, by a node that did not know"),
+    Probe::may("scan goes on after a split"),
+    Probe::must("shard split"),
+    Probe::may("shard split before its indexes were copied"),
+    Probe::may("write of a key that was cut off from its shard"),
 ];

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::ending::{self, Probed};
 use super::plan::ClusterPlan;
-use super::{Cluster, address};
+use super::{Cluster, address, administrator};
 use crate::client::{Client, ClientId, Login, Micros, NodeIndex, Outside};
 use crate::hosts;
 use crate::machine::DRIVER_PORT;
@@ -65,6 +65,8 @@ struct Shared {
     /// Clients that have stopped.
     stopped: Cell<u64>,
     steps: Cell<u64>,
+    /// Changes of how tables lie that were accepted.
+    reconfigured: Cell<u64>,
     workload: Box<dyn ClusterWorkload>,
     failed: Cell<Option<String>>,
     /// Why the setup did not succeed the last time.
@@ -114,6 +116,7 @@ impl Run {
             phase: Cell::new(Phase::Setup),
             stopped: Cell::new(0),
             steps: Cell::new(0),
+            reconfigured: Cell::new(0),
             workload: workload.take().expect("a plan names a workload that there is"),
             failed: Cell::new(None),
             set_back: Cell::new(None),
@@ -126,10 +129,17 @@ impl Run {
             let conduct = Conduct {
                 shared: shared.clone(),
                 think_ms: plan.think_ms.clone(),
-                clients: plan.clients,
+                clients: plan.clients + u64::from(plan.administered),
                 first: id == 0,
             };
             cluster.add_client(conduct.go(client, random.fork()));
+        }
+        if plan.administered {
+            // Nothing that others draw changes with it.
+            let mut random = Random::new(plan.seed ^ 0x00ad_0158);
+            let outside = Rc::new(Drivers(cluster.drivers().to_vec()));
+            let client = Client::new(ClientId(plan.clients), outside, Login::default(), random.fork());
+            cluster.add_client(conduct_administrator(shared.clone(), client, random));
         }
         Run { plan: plan.clone(), cluster, shared }
     }
@@ -235,6 +245,7 @@ impl Run {
             virtual_us: u64::try_from(self.cluster.now().as_micros()).unwrap_or(u64::MAX),
             operations: [
                 ("steps".to_owned(), self.shared.steps.get()),
+                ("reconfigurations accepted".to_owned(), self.shared.reconfigured.get()),
                 ("calls that change a disk".to_owned(), self.cluster.disk_calls()),
             ]
             .into(),
@@ -246,6 +257,18 @@ impl Run {
             ..RunRecord::default()
         }
     }
+}
+
+/// How the administrator goes through the run.
+async fn conduct_administrator(shared: Rc<Shared>, mut client: Client, mut random: Random) {
+    while shared.phase.get() < Phase::Load {
+        sleep(ROUND_TRIP).await;
+    }
+    while shared.phase.get() == Phase::Load {
+        let accepted = administrator::administer(&mut client, &mut random).await;
+        shared.reconfigured.set(shared.reconfigured.get() + u64::from(accepted));
+    }
+    shared.stopped.set(shared.stopped.get() + 1);
 }
 
 /// How one client goes through the run.

@@ -343,6 +343,7 @@ impl Scenario {
             duration: Duration::from_secs(self.seconds),
             workload: Some(self.workload.to_owned()),
             machines: self.machines,
+            administered: Some(false),
             points: self.points.map(|names| names.iter().filter_map(|name| buggify::named(name)).collect()),
             ..Length::default()
         }

@@ -246,9 +246,11 @@ impl SimulatedDisk {
         self.state.lock().faults.weather = weather;
     }
 
-    /// Nothing fails any more: neither by chance nor what was scheduled.
+    /// Nothing fails any more, and the power stays: neither by chance nor what was scheduled.
     pub fn calm(&self) {
-        self.state.lock().faults.calm();
+        let mut state = self.state.lock();
+        state.faults.calm();
+        state.crash_at = None;
     }
 
     /// Faults that have struck so far, crashes not counted.

@@ -7,7 +7,7 @@ use photondb_cluster_state::{ClusterState, Command as StateCommand, Cut, Shard a
 use photondb_controller::Controller;
 use photondb_proto::MemberId;
 use photondb_shard::{Command, Split};
-use photondb_storage::fault::buggify;
+use photondb_storage::fault::fault_point;
 
 use super::Replicas;
 use crate::error::ReplicaError;
@@ -24,13 +24,14 @@ impl Replicas {
     ) -> Result<(), ReplicaError> {
         let Some(cut) = shard.next_cut() else { return Ok(()) };
         let view = replica.shard.view();
-        if view.range.as_ref().is_some_and(|range| range.end() == Some(cut.at.as_slice())) {
+        let is_cut = view.range.as_ref().is_some_and(|range| range.end() == Some(cut.at.as_slice()));
+        if is_cut || fault_point!("cut-reported-early") {
             // Only now may others have the keys: who leads answers for them no more.
             controller.propose(StateCommand::ShardCut { shard: shard.id, child: cut.shard }).await?;
             return Ok(());
         }
         let ready = replica.shard.is_prepared(&cut.at) && self.others_are_prepared(replica, state, shard, cut).await;
-        if !ready || buggify!("replica/cut-late") {
+        if !ready {
             return Ok(());
         }
         let (epoch, range, at) = (view.epoch, shard.range.clone(), Bytes::copy_from_slice(&cut.at));

@@ -19,7 +19,7 @@ use super::accounts::{ClusterUsers, store_password};
 use super::{Foundation, StartError, random_uuid};
 use crate::command::check::cluster_state_name;
 use crate::config::{Bind, Config, InitialPassword};
-use crate::limits::{BUGGIFIED_PAUSE, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
+use crate::limits::{BIRTH_RETRY_PERIOD, BUGGIFIED_PAUSE, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
 use crate::rpc::LateControl;
 
 /// The cluster as this node sees it.
@@ -137,7 +137,8 @@ async fn obey(
         if buggify!("server/obeyed-twice") {
             replicas.reconcile(&state).await;
         }
-        let complete = settle(&replicas.reconcile(&state).await, &foundation);
+        let failures = replicas.reconcile(&state).await;
+        let complete = settle(&failures, &foundation);
         if buggify!("server/state-announced-late") {
             sleep(5 * BUGGIFIED_PAUSE).await;
         }
@@ -154,14 +155,20 @@ async fn obey(
                 },
             }
         } else {
-            sleep(RECONCILE_RETRY_PERIOD).await;
+            let is_soon = failures.0.iter().all(|(_, error)| is_unborn(error));
+            sleep(if is_soon { BIRTH_RETRY_PERIOD } else { RECONCILE_RETRY_PERIOD }).await;
         }
     }
 }
 
+/// Whether it is only a matter of a moment, until a member here has applied what its leader has.
+fn is_unborn(error: &ReplicaError) -> bool {
+    matches!(error, ReplicaError::Unborn { .. })
+}
+
 /// Whether all was done.
 fn settle(failures: &Failures, foundation: &Foundation) -> bool {
-    for (table, error) in &failures.0 {
+    for (table, error) in failures.0.iter().filter(|(_, error)| !is_unborn(error)) {
         tracing::error!(%table, %error, "a table is not as the cluster state wants it; trying again");
     }
     let complete = failures.0.is_empty();

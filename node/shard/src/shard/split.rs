@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use photondb_proto::ShardId;
+use photondb_storage::fault::fault_point;
 use photondb_storage::limits::TREES_PER_SET_MAX;
 use photondb_storage::{Direction, Engine, KeyRange, Moved, MovedMetas, Transaction, TreeId, TreeSetId};
 
@@ -100,8 +101,8 @@ impl Shard {
     }
 
     /// Gives what was cut off to the tree set `to`, which is empty: a shard that is opened there begins with it. `consensus` are the
-    /// bytes of consensus to begin with. Makes checkpoints until all that was cut off is in them; when it returns, a crash leaves
-    /// the child in one of the two places.
+    /// bytes of consensus to begin with. Makes checkpoints until all that was cut off is in them, and one more: when it returns, the
+    /// child lasts without this shard, which may be dropped.
     ///
     /// Errors: [`ShardError::Gone`] when nothing is here of it; those of a checkpoint.
     pub fn bear(&self, child: ShardId, engine: &Engine, to: TreeSetId, consensus: Bytes) -> Result<(), ShardError> {
@@ -116,6 +117,7 @@ impl Shard {
             engine.checkpoint()?;
         }
         self.state.lock().children.retain(|unborn| unborn.shard != child);
+        engine.checkpoint()?;
         Ok(())
     }
 
@@ -187,7 +189,8 @@ impl Work {
             let child = Child { shard: split.child, term: entry.term, slot, state: begins.encode() };
             self.state.children.push(child);
         }
-        self.published.push(ChangeBatch { position: entry.position, changes: [].into(), child: Some(split.child) });
+        let child = (!fault_point!("child-not-told")).then_some(split.child);
+        self.published.push(ChangeBatch { position: entry.position, changes: [].into(), child });
         photondb_storage::probe!("shard split");
         Ok(Outcome::Applied)
     }

@@ -11,7 +11,7 @@ use super::insisting::{insist, insist_on_table};
 use super::limits::{FEED_SETTLES, LISTEN};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
-use crate::checker::feed_replays_table::{Documents, Replay};
+use crate::checker::feed_replays_table::{Documents, Replay, key};
 use crate::client::{Client, ClientId, Failure, Feed, FeedEvent};
 use crate::random::Random;
 use crate::term::{self, Term};
@@ -121,7 +121,7 @@ impl FeedReplay {
 }
 
 fn documents(answer: Option<Vec<Value>>) -> Option<Documents> {
-    answer?.into_iter().map(|document| Some((document["id"].as_u64()?, document))).collect()
+    answer?.into_iter().map(|document| Some((key(&document).ok()?, document))).collect()
 }
 
 impl ClusterWorkload for FeedReplay {
