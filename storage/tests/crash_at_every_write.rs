@@ -2,7 +2,8 @@
 //! together; and again while recovering. No acknowledged entry is lost, none is half there, the check finds nothing.
 //!
 //! The owner's protocol: append an entry to the stream, apply it to the tree set with its index as `meta`, acknowledge
-//! it when the log says so; after a crash re-apply the entries above `meta`; purge behind `durable_meta`.
+//! it when the log says so; after a crash re-apply the entries above `meta`; purge behind `durable_meta`. Now and then the
+//! owner moves everything to a second set, in two trees, `meta` with it; each crash leaves it in one of the two.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "harness/seeded.rs"]
@@ -17,10 +18,13 @@ use parking_lot::Mutex;
 use photondb_storage::disk::simulated::{SimulatedDisk, SimulatedOptions};
 use photondb_storage::wal::{Record, StreamId};
 use photondb_storage::{
-    Direction, Engine, EngineOptions, KeyRange, Result, StorageError, Tolerance, TreeId, TreeSet, TreeSetId,
+    Direction, Engine, EngineOptions, KeyRange, Moved, MovedMetas, Result, StorageError, Tolerance, TreeId, TreeSet,
+    TreeSetId,
 };
 
 const TREE: TreeId = TreeId(1);
+/// What was cut off for a move.
+const CUT: TreeId = TreeId(2);
 const GROUPS: u64 = 2;
 
 /// What one entry does, drawn from the run's seed: put (some) or delete (none).
@@ -109,11 +113,47 @@ fn apply(set: &TreeSet, index: u64, effects: &Effects) -> Result<()> {
     transaction.commit()
 }
 
+/// The set that has the group's data: one of two.
 fn set_of(engine: &Engine, group: u64) -> Result<TreeSet> {
-    match engine.tree_set(TreeSetId(group)) {
+    let sets = [group, group + GROUPS].map(|id| engine.tree_set(TreeSetId(id)));
+    let (mut with_data, without): (Vec<TreeSet>, Vec<TreeSet>) =
+        sets.into_iter().flatten().partition(|set| !set.meta().is_empty());
+    assert!(with_data.len() <= 1 && without.iter().all(|set| set.snapshot().trees().is_empty()), "T5: in one set");
+    match with_data.pop().or_else(|| engine.tree_set(TreeSetId(group))) {
         Some(set) => Ok(set),
         None => engine.create_tree_set(TreeSetId(group)),
     }
+}
+
+fn join_what_was_cut(set: &TreeSet) -> Result<()> {
+    let mut transaction = set.begin();
+    if transaction.has_tree(CUT) {
+        transaction.join_trees(TREE, CUT)?;
+    }
+    transaction.commit()
+}
+
+/// Moves a group's data to its other set.
+fn change_sets(engine: &Engine, group: u64, random: &mut Random) -> Result<()> {
+    let from = set_of(engine, group)?;
+    let meta = from.meta();
+    if meta.is_empty() {
+        return Ok(());
+    }
+    let to = TreeSetId(if from.id().0 == group { group + GROUPS } else { group });
+    if engine.tree_set(to).is_none() {
+        engine.create_tree_set(to)?;
+    }
+    let mut transaction = from.begin();
+    transaction.split_tree(TREE, format!("{:03}", random.below(120)).as_bytes(), CUT)?;
+    transaction.commit()?;
+    let metas = MovedMetas { from: Some(Bytes::new()), to: Some(meta) };
+    let moved = engine.checkpoint_and_move_trees(from.id(), to, &[(TREE, TREE), (CUT, CUT)], metas)?;
+    assert_eq!(moved, Moved::Done);
+    if random.below(2) == 0 {
+        engine.checkpoint()?;
+    }
+    join_what_was_cut(&set_of(engine, group)?)
 }
 
 /// Opens and re-applies. Returns the engine and, per group, how many entries there are.
@@ -126,6 +166,7 @@ fn recover(disk: &SimulatedDisk) -> Result<(Engine, Vec<u64>)> {
         let stream = engine.recovered_streams().remove(&StreamId(group)).unwrap_or_default();
         assert!(!stream.suspect, "a crash makes no stream suspect");
         let set = set_of(&engine, group)?;
+        join_what_was_cut(&set)?;
         let applied = index_of(&set.meta());
         let purged = stream.purged.map_or(0, |(index, _)| index);
         assert!(purged <= applied, "the log was purged only behind a durable checkpoint");
@@ -177,6 +218,7 @@ fn run(engine: &Engine, random: &mut Random, groups: &mut [Group], steps: u64) -
                 engine.checkpoint()?;
             }
             18 if random.below(2) == 0 => drop(engine.compact_step([1, 1_000][random.below(2) as usize])?),
+            19 if random.below(3) == 0 => change_sets(engine, group, random)?,
             18 => drop(engine.evict_step([20_000, usize::MAX][random.below(2) as usize])?),
             _ => {
                 let upto = set.durable_meta().map_or(0, |meta| index_of(&meta));
@@ -195,7 +237,7 @@ fn check_state(engine: &Engine, groups: &[Group], entries: &[u64]) {
         let acknowledged = *group.acknowledged.lock();
         assert!(last >= acknowledged, "group {number}: entry {acknowledged} was acknowledged, the log ends at {last}");
         assert!(last <= group.proposed.len() as u64);
-        let snapshot = engine.tree_set(TreeSetId(number)).unwrap().snapshot();
+        let snapshot = set_of(engine, number).unwrap().snapshot();
         let mut found = State::new();
         if snapshot.has_tree(TREE) {
             let mut cursor = snapshot.cursor(TREE, KeyRange::all(), Direction::Forward).unwrap();
