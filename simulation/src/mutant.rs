@@ -130,6 +130,8 @@ pub const MUTANTS: &[Mutant] = &[
         Some("reconfigure"),
         "a change of members is begun though the new voters are silent",
     ),
+    mutant("cut-reported-early", Some("register"), "a shard that is to be cut off begins before the other one is cut")
+        .administered(),
     mutant("leaving-member-dropped", Some("reconfigure"), "a member is dropped before its group is without it"),
     // The control plane.
     mutant("older-directory-taken", None, "a directory that was set back goes on as the node it was")

@@ -18,6 +18,7 @@ mod claims {
     mod a_returning_member_does_not_raise_the_term;
     mod leadership_is_handed_over;
     mod members_are_added_and_removed;
+    mod members_are_borne;
     mod three_members_elect_and_replicate;
     mod three_members_lose_nothing;
 }

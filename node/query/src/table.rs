@@ -23,6 +23,11 @@ pub trait Table {
     /// How many rows [`Table::scan`] would give, without reading them; `None`: it must be counted by reading.
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>>;
 
+    /// How many documents each shard has, where the table has shards; `None`: it has none.
+    fn count_by_shard(&self, _mode: ReadMode) -> Result<Option<Vec<u64>>> {
+        Ok(None)
+    }
+
     /// How many documents have no entry in a secondary index, all counted at one moment; `None`: not known, or the index may
     /// file a document more than once.
     fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>>;

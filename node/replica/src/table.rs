@@ -232,6 +232,10 @@ impl Table for ShardTable {
         Ok(Some(total))
     }
 
+    fn count_by_shard(&self, mode: ReadMode) -> Result<Option<Vec<u64>>> {
+        Ok(Some(self.shares(mode)?.into_iter().map(|share| share.documents).collect()))
+    }
+
     fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>> {
         let left_out = |routes: &TableRoutes| {
             let mut total = 0;

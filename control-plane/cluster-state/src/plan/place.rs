@@ -100,7 +100,7 @@ pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result
     Ok(placements)
 }
 
-/// Puts the primary first: the present one, unless others have fewer.
+/// Puts the primary first: the present one, unless others have fewer. It votes whatever its tag says.
 fn shape(
     wish: &Wish,
     present: Option<&Placement>,
@@ -108,8 +108,7 @@ fn shape(
     primaries: &mut BTreeMap<NodeId, usize>,
 ) -> Result<Placement, PlaceError> {
     let has = |primaries: &BTreeMap<NodeId, usize>, node: &NodeId| primaries.get(node).copied().unwrap_or(0);
-    let voters: Vec<NodeId> = picked.iter().filter(|(_, tagged)| tagged.votes).map(|(node, _)| *node).collect();
-    let suitable = picked.iter().filter(|(_, tagged)| tagged.votes && tagged.tag == wish.primary);
+    let suitable = picked.iter().filter(|(_, tagged)| tagged.tag == wish.primary);
     let primary = suitable
         .map(|(node, _)| *node)
         .min_by_key(|node| {
@@ -118,9 +117,12 @@ fn shape(
         })
         .ok_or_else(|| PlaceError::NoPrimary { tag: wish.primary.clone() })?;
     *primaries.entry(primary).or_insert(0) += 1;
-    let others = voters.into_iter().filter(|node| *node != primary);
-    let nonvoting = picked.iter().filter(|(_, tagged)| !tagged.votes).map(|(node, _)| *node);
-    Ok(Placement { voters: std::iter::once(primary).chain(others).collect(), nonvoting: nonvoting.collect() })
+    let others = || picked.iter().filter(|(node, _)| *node != primary);
+    let of_kind = |votes: bool| others().filter(move |(_, tagged)| tagged.votes == votes).map(|(node, _)| *node);
+    Ok(Placement {
+        voters: std::iter::once(primary).chain(of_kind(true)).collect(),
+        nonvoting: of_kind(false).collect(),
+    })
 }
 
 /// How many replicas are wanted on each node, without those of one table.
@@ -222,7 +224,10 @@ mod tests {
             assert!(placement.voters.iter().all(|node| state.node(*node).unwrap().has_tag("a")));
             assert!(placement.nonvoting.iter().all(|node| state.node(*node).unwrap().has_tag("b")));
         }
-        let primary_elsewhere = place(&state, &wish(1, &[("a", 1, true), ("b", 1, false)], "b"), None);
+        let primary_elsewhere = place(&state, &wish(1, &[("a", 1, true)], "b"), None);
         assert_eq!(primary_elsewhere, Err(PlaceError::NoPrimary { tag: "b".into() }));
+        // The primary votes, also where others with its tag do not.
+        let placed = place(&state, &wish(1, &[("a", 2, false)], "a"), None).unwrap();
+        assert_eq!((placed[0].voters.len(), placed[0].nonvoting.len()), (1, 1));
     }
 }

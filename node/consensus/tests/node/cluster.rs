@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use photondb_consensus::{Group, Groups, GroupsParts, OnFatal, Options, Term};
+use photondb_consensus::{Birth, Group, Groups, GroupsParts, OnFatal, Options, Term};
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_runtime::clock::ManualClock;
 use photondb_runtime::random::SeededRandom;
@@ -292,6 +292,17 @@ impl Cluster {
             let group = self.wait(groups.found(GROUP, member(*node), founders.clone(), machine)).unwrap();
             self.places.get_mut(node).unwrap().life.as_mut().unwrap().group = Some(group);
         }
+    }
+
+    /// The node's member of [`GROUP`] begins with what its machine holds, as another group's member has left it. Whether it is new.
+    pub fn bear(&mut self, node: u64, birth: &Birth) -> bool {
+        let groups = self.groups(node);
+        let is_new = self.wait(groups.bear(member(node), birth)).unwrap();
+        let groups = self.groups(node);
+        let machine = self.machine(node);
+        let group = self.wait(groups.begin_born(GROUP, member(node), machine, is_new)).unwrap();
+        self.places.get_mut(&node).unwrap().life.as_mut().unwrap().group = Some(group);
+        is_new
     }
 
     /// Starts the node's member of [`GROUP`], blank or as its log has it. False: its disk crashed meanwhile.

@@ -50,31 +50,36 @@ fn database(db: &Db) -> Datum {
 }
 
 fn table(of: &TableRef) -> Result<Datum> {
-    let all = Access { index: None, keys: Keys::Range(DatumRange::all()), order: Order::Any };
-    let count = match of.table.count(&all, of.mode)? {
-        Some(count) => count,
-        None => {
-            let mut rows = of.table.scan(&all, of.mode)?;
-            let mut count = 0;
-            loop {
-                match rows.next_batch(crate::limits::SCAN_BATCH_ROWS)?.len() {
-                    0 => break count,
-                    more => count += more as u64,
-                }
-            }
-        }
+    let counts = match of.table.count_by_shard(of.mode)? {
+        Some(counts) => counts,
+        None => vec![count(of)?],
     };
     let mut indexes: Vec<_> = of.table.indexes()?.into_iter().map(|index| index.name).collect();
     indexes.sort();
     Ok(Datum::Object(Object::from([
         ("db", database(&of.db)),
-        ("doc_count_estimates", Datum::from(vec![Datum::from(count)])),
+        ("doc_count_estimates", Datum::from(counts.into_iter().map(Datum::from).collect::<Vec<_>>())),
         ("id", Datum::from(of.info().id.clone())),
         ("indexes", Datum::from(Array::from(indexes.into_iter().map(Datum::String).collect::<Vec<_>>()))),
         ("name", Datum::from(of.info().name.clone())),
         ("primary_key", Datum::from(of.info().primary_key.clone())),
         ("type", Datum::from("TABLE")),
     ])))
+}
+
+fn count(of: &TableRef) -> Result<u64> {
+    let all = Access { index: None, keys: Keys::Range(DatumRange::all()), order: Order::Any };
+    if let Some(count) = of.table.count(&all, of.mode)? {
+        return Ok(count);
+    }
+    let mut rows = of.table.scan(&all, of.mode)?;
+    let mut count = 0;
+    loop {
+        match rows.next_batch(crate::limits::SCAN_BATCH_ROWS)?.len() {
+            0 => return Ok(count),
+            more => count += more as u64,
+        }
+    }
 }
 
 fn selection(of: &TableRef) -> Result<Datum> {

@@ -26,10 +26,10 @@ pub struct Share {
 
 impl ShardTable {
     /// How much each shard has, in the order of their keys.
-    pub fn shares(&self) -> Result<Vec<Share>> {
+    pub fn shares(&self, mode: ReadMode) -> Result<Vec<Share>> {
         let shares = |routes: &TableRoutes| {
             let share = |route| {
-                let documents = self.count_in(routes, route, None, &[KeyBounds::all()], ReadMode::Single)?;
+                let documents = self.count_in(routes, route, None, &[KeyBounds::all()], mode)?;
                 Ok(Share { shard: route.id, range: route.range.clone(), documents })
             };
             routes.all().iter().map(share).collect()

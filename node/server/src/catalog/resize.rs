@@ -8,6 +8,7 @@ use std::time::Duration;
 use photondb_cluster_state::{ClusterState, Command, NewCut, Placement, StateError, Table};
 use photondb_proto::{KeyRange, ShardId};
 use photondb_query::catalog::Readiness;
+use photondb_query::table::ReadMode;
 use photondb_replica::ShardTable;
 use photondb_replica::table::Share;
 use photondb_reql::error::{Error, Result};
@@ -46,7 +47,7 @@ impl Resize {
         if wanted == stored.shards.len() {
             return Ok(Resize { stay: placements, cut: Vec::new() });
         }
-        let shares = table.shares()?;
+        let shares = table.shares(ReadMode::Single)?;
         let mut left = placements.into_iter();
         let mut resize = Resize::default();
         for (share, parts) in shares.iter().zip(parts(&shares, wanted)) {

@@ -80,6 +80,8 @@ pub(crate) fn status_of(ground: &Ground, state: &ClusterState, table: &Table, fo
             ("replicas", Datum::from(shard.members.iter().map(shown).collect::<Vec<_>>())),
         ]))
     };
+    // What is to be cut off is served by who has it now.
+    let shards = table.shards.iter().flat_map(|one| std::iter::repeat_n(shard(one), 1 + one.cuts.len()));
     let leader = table.shards.first().and_then(|shard| overview.leader(shard));
     let readiness = overview.readiness(table);
     let levels = [
@@ -94,7 +96,7 @@ pub(crate) fn status_of(ground: &Ground, state: &ClusterState, table: &Table, fo
         ("id", Datum::from(table.id.to_string())),
         ("name", Datum::from(table.name.as_str())),
         ("raft_leader", leader.map_or(Datum::Null, |member| server(state, member.node, format))),
-        ("shards", Datum::from(table.shards.iter().map(shard).collect::<Vec<_>>())),
+        ("shards", Datum::from(shards.collect::<Vec<_>>())),
         ("status", Datum::Object(levels.into_iter().collect())),
     ]))
 }

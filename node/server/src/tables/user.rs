@@ -70,6 +70,10 @@ impl Table for UserTable {
         self.shards.count(access, mode)
     }
 
+    fn count_by_shard(&self, mode: ReadMode) -> Result<Option<Vec<u64>>> {
+        self.shards.count_by_shard(mode)
+    }
+
     fn left_out(&self, index: &str, mode: ReadMode) -> Result<Option<u64>> {
         self.shards.left_out(index, mode)
     }
