@@ -266,7 +266,10 @@ impl Case {
             }
             28..=30 => {
                 let slots = [1, 20, 500][self.random.below(3) as usize];
-                self.engine().compact_step(slots).unwrap();
+                // While the last checkpoint found no space, nothing more may become dirty.
+                if let Err(error) = self.engine().compact_step(slots) {
+                    assert!(error.is_full(), "{error}");
+                }
             }
             31 => _ = self.engine().reclaim_step(10).unwrap(),
             32..=34 => self.hold(),
@@ -341,7 +344,7 @@ fn on_disk() {
         (moved, not_yet) = (moved + counts.0, not_yet + counts.1);
     }
     println!("{moved} trees moved, {not_yet} times not yet");
-    assert!((moved > 50 && not_yet > 50) || std::env::var("PHOTONDB_SEED").is_ok());
+    assert!((moved > 50 && not_yet > 10) || std::env::var("PHOTONDB_SEED").is_ok());
 }
 
 #[test]
