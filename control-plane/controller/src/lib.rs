@@ -7,6 +7,7 @@
 //! holds.
 
 mod beating;
+mod contacts;
 mod controller;
 mod error;
 mod forward;
@@ -22,6 +23,7 @@ mod starting;
 mod vouching;
 mod waiting;
 
+pub use contacts::{Contacts, Discovery};
 pub use controller::Controller;
 pub use error::ControllerError;
 pub use offline::{accept_loss, state_on_disk};

@@ -13,6 +13,7 @@ use photondb_runtime::random::Random;
 use photondb_runtime::task::Handle;
 use photondb_storage::Engine;
 
+use crate::contacts::Contacts;
 use crate::limits::NODE_LOST_AFTER;
 
 /// What it runs on.
@@ -89,16 +90,16 @@ impl Registration {
 pub enum Begin {
     /// It founds a cluster of one.
     Found,
-    /// It asks these to take it in ("host:port" each), for ever, or until it is told to found a cluster
+    /// It asks these to take it in, for ever, or until it is told to found a cluster
     /// ([`Controller::initialize`](crate::Controller::initialize)).
-    Join(Vec<String>),
+    Join(Contacts),
 }
 
 impl Begin {
-    pub(crate) fn contacts(&self) -> &[String] {
+    pub(crate) fn contacts(&self) -> Contacts {
         match self {
-            Begin::Found => &[],
-            Begin::Join(contacts) => contacts,
+            Begin::Found => Contacts::default(),
+            Begin::Join(contacts) => contacts.clone(),
         }
     }
 }

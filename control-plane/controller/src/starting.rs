@@ -18,6 +18,7 @@ use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::StreamId;
 
 use crate::beating;
+use crate::contacts::{Contacts, Seen};
 use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
 use crate::leading;
@@ -38,7 +39,7 @@ impl Controller {
     /// directory is a copy or was set back; of a node that is alone, that its log is damaged.
     pub async fn start(&self, begin: Begin) -> Result<bool, ControllerError> {
         let inner = &self.inner;
-        let contacts = begin.contacts();
+        let contacts = &begin.contacts();
         inner.place_peers(&inner.known_state());
         let group = match (inner.member_here(), &begin) {
             // A founder that lost power before it belonged to a cluster waits again.
@@ -111,7 +112,7 @@ impl Inner {
 
     /// Starts the member that is here. One whose log is lost or in doubt is no member any more when others have what it had:
     /// then the node gets another.
-    async fn go_on(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {
+    async fn go_on(self: &Arc<Self>, member: MemberId, contacts: &Contacts) -> Result<Group, ControllerError> {
         (self.parts.entered)(ClusterId(self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0)));
         let machine: Arc<dyn Replicated> = self.replicated.clone();
         let others = self.known_nodes().into_iter().any(|node| node != self.me.node);
@@ -139,7 +140,7 @@ impl Inner {
     /// A directory that was copied or set back must not take part even in the state's own group: its log lacks what it has
     /// acknowledged. So others are asked which opening of it they know, before anything runs ([`Vouching`]). They answer from
     /// what they have, running or not; after a loss of power on all nodes they ask each other.
-    async fn be_vouched_for(self: &Arc<Self>, member: MemberId, contacts: &[String]) -> Result<(), ControllerError> {
+    async fn be_vouched_for(self: &Arc<Self>, member: MemberId, contacts: &Contacts) -> Result<(), ControllerError> {
         let members = members_on_disk(self.parts.engine.wal(), member, &self.replicated.applied());
         let mut voter_of = BTreeMap::new();
         let voters: Vec<BTreeSet<NodeId>> = match members {
@@ -194,7 +195,7 @@ impl Inner {
 
     /// Asks, for ever, until some node of a cluster takes this one in. Who it is must be stored before it is registered: a
     /// loss of power would else leave a node in the state that is nobody, and perhaps the only replica of a table there.
-    async fn be_taken_in(self: &Arc<Self>, contacts: &[String]) -> Result<Group, ControllerError> {
+    async fn be_taken_in(self: &Arc<Self>, contacts: &Contacts) -> Result<Group, ControllerError> {
         let cluster = match self.parts.engine.identity().cluster {
             Some(cluster) => cluster,
             None => match self.find_cluster(contacts).await {
@@ -216,7 +217,7 @@ impl Inner {
     /// The cluster of the first node that belongs to one; `None`: this node shall found one, and more than half of the nodes that it
     /// was told of answer, itself among them, and belong to none. A cluster that has a majority of these nodes is seen that way by
     /// one that lost its disk: founding what it had founded before, under the same id, it would take the others' nodes from them.
-    async fn find_cluster(self: &Arc<Self>, contacts: &[String]) -> Option<u128> {
+    async fn find_cluster(self: &Arc<Self>, contacts: &Contacts) -> Option<u128> {
         loop {
             // Whoever wishes it after that has to wait for another round.
             let wished = self.wish.lock().is_some();
@@ -246,14 +247,14 @@ impl Inner {
 
     /// Becomes the founder of the cluster that was wished. The member's number is stored before the directory belongs to the
     /// cluster: a start that finds the second goes on as the first.
-    async fn found_as_wished(self: &Arc<Self>, contacts: &[String]) -> Result<Group, ControllerError> {
+    async fn found_as_wished(self: &Arc<Self>, contacts: &Contacts) -> Result<Group, ControllerError> {
         let cluster = self.wish.lock().expect("a wish is never taken back");
         self.replicated.set_member(META_FOUNDER)?;
         self.parts.engine.set_identity(cluster.0, self.me.node.0)?;
         self.go_on(META_FOUNDER, contacts).await
     }
 
-    async fn be_renewed(self: &Arc<Self>, failed: MemberId, contacts: &[String]) -> Result<Group, ControllerError> {
+    async fn be_renewed(self: &Arc<Self>, failed: MemberId, contacts: &Contacts) -> Result<Group, ControllerError> {
         let member = 'asking: loop {
             for node in self.reachable(contacts).await {
                 match self.call_renew(node, failed).await {
@@ -284,7 +285,7 @@ impl Inner {
     }
 
     /// Registers the node, however long it takes until somebody can.
-    async fn register(self: &Arc<Self>, contacts: &[String]) -> Result<(), ControllerError> {
+    async fn register(self: &Arc<Self>, contacts: &Contacts) -> Result<(), ControllerError> {
         let register = self.me.command(self.incarnation).encode().into();
         let cluster = self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0);
         loop {
@@ -315,7 +316,7 @@ impl Inner {
     /// One round through everybody that this node can find, for the number of its member. `None`: nobody could take it in now.
     async fn ask_everybody(
         self: &Arc<Self>,
-        contacts: &[String],
+        contacts: &Contacts,
         cluster: u128,
     ) -> Result<Option<MemberId>, ControllerError> {
         for node in self.reachable(contacts).await {
@@ -337,7 +338,7 @@ impl Inner {
     }
 
     /// Nodes that may know the way: those of the state that is here, and those that listen where one was told to look.
-    async fn reachable(self: &Arc<Self>, contacts: &[String]) -> Vec<NodeId> {
+    async fn reachable(self: &Arc<Self>, contacts: &Contacts) -> Vec<NodeId> {
         let (at_contacts, _) = self.look_at(contacts).await;
         self.others_of(at_contacts)
     }
@@ -350,11 +351,14 @@ impl Inner {
     }
 
     /// Who answers at the contacts, perhaps this node too, and at how many of them nobody does.
-    async fn look_at(&self, contacts: &[String]) -> (BTreeSet<NodeId>, usize) {
-        let contacts: BTreeSet<&String> = contacts.iter().collect();
+    async fn look_at(&self, contacts: &Contacts) -> (BTreeSet<NodeId>, usize) {
+        let Seen { addresses, nowhere } = contacts.look_up().await;
+        let (mut found, mut nobody_at) = (BTreeSet::new(), nowhere.len());
+        for (name, reason) in nowhere {
+            self.waiting.note(name, reason);
+        }
         let looked_for =
-            contacts.into_iter().map(async |contact| (contact, self.parts.peers.find(contact, START_CALL_MAX).await));
-        let (mut found, mut nobody_at) = (BTreeSet::new(), 0);
+            addresses.iter().map(async |contact| (contact, self.parts.peers.find(contact, START_CALL_MAX).await));
         for (contact, answer) in join_all(looked_for).await {
             match answer {
                 Ok(Peer(node)) => {

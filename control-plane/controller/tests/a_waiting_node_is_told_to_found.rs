@@ -5,11 +5,13 @@
 #[path = "world/world.rs"]
 mod world;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterId, StateError};
-use photondb_controller::{Begin, Controller, ControllerError};
+use photondb_controller::{Begin, Contacts, Controller, ControllerError, Discovery};
 use photondb_proto::NodeId;
+use photondb_runtime::peers::SendFuture;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use tokio::task::JoinHandle;
 use world::{Node, World, in_a_world, until};
@@ -19,9 +21,38 @@ const WISHED: ClusterId = ClusterId(4711);
 
 /// Begins to look for a cluster at these nodes.
 fn begin(node: &Node, contacts: &[u128]) -> JoinHandle<Result<bool, ControllerError>> {
-    let contacts = contacts.iter().map(|contact| format!("{contact}:1")).collect();
+    let contacts: Vec<_> = contacts.iter().map(|contact| format!("{contact}:1")).collect();
+    begin_with(node, contacts.into())
+}
+
+fn begin_with(node: &Node, contacts: Contacts) -> JoinHandle<Result<bool, ControllerError>> {
     let controller = node.controller.clone();
     tokio::task::spawn_local(async move { controller.start(Begin::Join(contacts)).await })
+}
+
+/// A name for what a test says that it stands for at the moment.
+#[derive(Clone, Default)]
+struct Directory(Arc<Mutex<Vec<String>>>);
+
+impl Directory {
+    fn says(&self, nodes: &[u128]) {
+        *self.0.lock().unwrap() = nodes.iter().map(|node| format!("{node}:1")).collect();
+    }
+
+    fn contacts(&self) -> Contacts {
+        Contacts::new(Vec::new(), vec![Arc::new(self.clone())])
+    }
+}
+
+impl Discovery for Directory {
+    fn name(&self) -> &str {
+        "the directory"
+    }
+
+    fn look_up(&self) -> SendFuture<'static, Result<Vec<String>, String>> {
+        let found = self.0.lock().unwrap().clone();
+        Box::pin(async move { Ok(found) })
+    }
 }
 
 async fn refused(controller: &Controller, cluster: ClusterId) -> bool {
@@ -104,6 +135,30 @@ fn nobody_founds_without_hearing_from_a_majority_of_those_it_was_told_of() {
         let following = begin(&second, &[1, 2, 3]);
         assert!(starting.await.unwrap().unwrap(), "two of three are in no cluster");
         assert!(!following.await.unwrap().unwrap());
+        told.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_name_is_looked_up_again_and_again_and_counts_as_somebody_while_it_leads_nowhere() {
+    in_a_world(async {
+        let (world, directory) = (World::new(), Directory::default());
+        let disks: Vec<_> = (1..=3).map(SimulatedDisk::new).collect();
+        let nodes: Vec<_> = (1..=3).map(|id| world.parts(id, &disks[id as usize - 1])).collect();
+        let starts: Vec<_> = nodes.iter().map(|node| begin_with(node, directory.contacts())).collect();
+        let controller = nodes[0].controller.clone();
+        let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
+        for named in [&[][..], &[4, 5, 6], &[1, 4, 5]] {
+            directory.says(named);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            assert!(!told.is_finished() && !starts[0].is_finished(), "no majority of {named:?} has answered");
+        }
+        directory.says(&[1, 2, 3]);
+        let mut founded = Vec::new();
+        for start in starts {
+            founded.push(start.await.unwrap().unwrap());
+        }
+        assert_eq!(founded, [true, false, false]);
         told.await.unwrap().unwrap();
     });
 }

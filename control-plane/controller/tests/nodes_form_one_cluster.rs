@@ -131,7 +131,7 @@ fn a_lost_node_gives_its_vote_to_another_and_a_wiped_one_is_a_new_one() {
         // The same machine with an empty disk: another id, the same name and address.
         let empty = SimulatedDisk::new(99);
         let wiped = world.parts_of(5, 2, &empty);
-        wiped.controller.start(Begin::Join(vec!["1:1".into()])).await.unwrap();
+        wiped.controller.start(Begin::Join(vec!["1:1".into()].into())).await.unwrap();
         let state = wiped.state();
         let (new, old) = (state.node(NodeId(5)).unwrap(), state.node(NodeId(2)).unwrap());
         assert!(new.is_up() && old.is_lost());
@@ -152,7 +152,7 @@ fn a_node_that_comes_back_at_once_with_an_empty_disk_waits_until_its_former_self
         third.crash(&disks[2]).await;
         let empty = SimulatedDisk::new(98);
         let wiped = world.parts_of(6, 3, &empty);
-        wiped.controller.start(Begin::Join(vec!["1:1".into()])).await.unwrap();
+        wiped.controller.start(Begin::Join(vec!["1:1".into()].into())).await.unwrap();
         assert!(wiped.state().node(NodeId(3)).unwrap().is_lost());
         let member = wiped.controller.group().member().0;
         until("it votes in place of the former", SOON, || voters(&nodes[0]).contains(&member)).await;
@@ -227,7 +227,8 @@ fn a_node_has_stored_who_it_is_before_it_is_registered() {
         let first = world.found(1, &disks[0]).await;
         let second = world.parts(2, &disks[1]);
         let (starting, engine) = (second.controller.clone(), second.engine.clone());
-        let started = tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()])).await });
+        let started =
+            tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()].into())).await });
         let mut states = first.controller.watch();
         states.wait_for(|state| state.node(NodeId(2)).is_some()).await.unwrap();
         assert_eq!(engine.identity().node, Some(2), "after a loss of power now it would be somebody else");
@@ -301,7 +302,8 @@ fn a_voter_to_which_nothing_has_come_yet_vouches_too() {
         set_dice(Some(Box::new(|name| name == "consensus/entries-one-by-one")));
         let third = world.parts(3, &disks[2]);
         let starting = third.controller.clone();
-        let started = tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()])).await });
+        let started =
+            tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()].into())).await });
         let leading = first.controller.group();
         let is_heard_of = || {
             let member = first.state().node(NodeId(3)).map(|third| third.meta);

@@ -13,9 +13,12 @@ use photondb_proto::{ClusterId, v1};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
+use tower::service_fn;
 
 use crate::failure::Failure;
 use crate::limits::ANSWER_BYTES_MAX;
+use crate::tls::Tls;
+use crate::transport::{self, Notes};
 
 /// The port that a node listens on unless told otherwise.
 const DEFAULT_PORT: u16 = 29015;
@@ -59,17 +62,19 @@ impl fmt::Display for Address {
 /// Whom to ask, as whom, and for how long.
 pub struct Client {
     address: Address,
+    /// `None`: in the clear.
+    tls: Option<Tls>,
     login: AsciiMetadataValue,
     limit: Duration,
 }
 
 impl Client {
     /// Connects with the first question.
-    pub fn new(address: Address, user: &str, password: &str, limit: Duration) -> Client {
+    pub fn new(address: Address, tls: Option<Tls>, user: &str, password: &str, limit: Duration) -> Client {
         let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let mut login = AsciiMetadataValue::try_from(login).expect("base64 is made of what metadata may hold");
         login.set_sensitive(true);
-        Client { address, login, limit }
+        Client { address, tls, login, limit }
     }
 
     /// The node that answers.
@@ -154,21 +159,30 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
         let address = &self.address;
         runtime.block_on(async {
+            let notes = Notes::default();
             let answered = tokio::time::timeout(self.limit, async {
-                let channel = connect(address).await?;
+                let channel = connect(address, self.tls.clone(), notes.clone()).await?;
                 let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
                 question(node).await.map_err(|status| Failure::of_status(address, self.limit, status))
             });
             let late = |_| Failure::Late { address: address.clone(), limit: self.limit };
-            Ok(answered.await.map_err(late)??.into_inner())
+            let answered = answered.await.map_err(late).and_then(|answered| answered);
+            // What went wrong below is the reason of whatever gRPC makes of it.
+            let answer = answered.map_err(|failure| match notes.met() {
+                Some(met) => Failure::Transport { address: address.clone(), met },
+                None => failure,
+            })?;
+            Ok(answer.into_inner())
         })
     }
 }
 
-async fn connect(address: &Address) -> Result<Channel, Failure> {
+async fn connect(address: &Address, tls: Option<Tls>, notes: Notes) -> Result<Channel, Failure> {
     let unreachable = |source| Failure::Unreachable { address: address.clone(), source };
+    // The scheme is for gRPC, which must not set up a TLS of its own.
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(unreachable)?;
-    endpoint.connect().await.map_err(unreachable)
+    let connector = service_fn(move |uri| transport::connect(uri, tls.clone(), notes.clone()));
+    endpoint.connect_with_connector(connector).await.map_err(unreachable)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::client::{Address, Client};
 use crate::failure::Failure;
 use crate::limits::TIMEOUT_SECS_MAX;
 use crate::output::Format;
+use crate::tls::TlsArguments;
 
 /// Asks a PhotonDB node about itself and its cluster.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ pub struct Arguments {
     /// The user's password. Other users of this machine can see the arguments of a process: prefer the environment.
     #[arg(long, global = true, default_value = "", env = "PHOTONCTL_PASSWORD", hide_env_values = true)]
     password: String,
+    #[command(flatten)]
+    tls: TlsArguments,
     /// What the answer looks like. JSON has everything the node says.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -140,7 +143,8 @@ fn user(text: &str) -> Result<String, &'static str> {
 /// What is to be printed.
 pub fn run(arguments: &Arguments) -> Result<String, Failure> {
     let limit = Duration::from_secs(arguments.timeout);
-    let client = Client::new(arguments.address.clone(), &arguments.user, &arguments.password, limit);
+    let tls = arguments.tls.load()?;
+    let client = Client::new(arguments.address.clone(), tls, &arguments.user, &arguments.password, limit);
     let malformed = |source| client.malformed(source);
     match &arguments.noun {
         Noun::Node(verb) => run_node(verb, &client, arguments.output),

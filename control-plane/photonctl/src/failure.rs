@@ -9,9 +9,13 @@ use photondb_proto::convert::ConvertError;
 use tonic::{Code, Status, TimeoutExpired};
 
 use crate::client::Address;
+use crate::tls::TlsError;
+use crate::transport::Met;
 
 /// The exit code of everything that is not named below.
 const FAILED: u8 = 1;
+/// The options do not go together, or name files that are of no use.
+const WRONG_USAGE: u8 = 2;
 /// Nobody answers at the address.
 const CANNOT_CONNECT: u8 = 3;
 /// Somebody answers, and does not let the user in.
@@ -48,6 +52,17 @@ pub enum Failure {
         /// How.
         source: Status,
     },
+    /// The two sides do not come to speak the same, or do not believe each other.
+    #[error("cannot speak with {address}: {}", Explained(met))]
+    Transport {
+        /// Whom.
+        address: Address,
+        /// What was met.
+        met: Met,
+    },
+    /// The options about TLS cannot be followed.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The node says no.
     #[error("{address} refuses: {}{}", Printable(status.message()), hint(status.code()))]
     Refused {
@@ -125,7 +140,8 @@ impl Failure {
     /// What the program ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Unreachable { .. } | Failure::BrokenOff { .. } => CANNOT_CONNECT,
+            Failure::Unreachable { .. } | Failure::BrokenOff { .. } | Failure::Transport { .. } => CANNOT_CONNECT,
+            Failure::Tls(_) => WRONG_USAGE,
             Failure::Late { .. } | Failure::Unfinished { .. } => TIMED_OUT,
             Failure::Refused { status, .. } if is_denied(status.code()) => DENIED,
             Failure::Unhealthy { .. } => UNHEALTHY,
@@ -181,6 +197,24 @@ impl fmt::Display for Reason<'_> {
             Some(io::ErrorKind::NetworkUnreachable) => f.write_str("network unreachable"),
             Some(io::ErrorKind::HostUnreachable) => f.write_str("host unreachable"),
             _ => Printable(&cause.to_string()).fmt(f),
+        }
+    }
+}
+
+/// What to do about it.
+struct Explained<'a>(&'a Met);
+
+impl fmt::Display for Explained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Met::Tls => f.write_str("it speaks TLS (--tls, --tls-ca)"),
+            Met::NoTls => f.write_str("it does not speak TLS; is TLS configured there, and this its cluster port?"),
+            Met::Certificate(reason) => {
+                write!(f, "its certificate is not to be believed: {} (--tls-ca, --tls-server-name)", Printable(reason))
+            }
+            Met::Refusal(reason) => {
+                write!(f, "it does not believe this side: {} (--tls-cert, --tls-key)", Printable(reason))
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ mod command;
 mod failure;
 mod limits;
 mod output;
+mod tls;
+mod transport;
 
 use std::io::Write;
 use std::process::ExitCode;

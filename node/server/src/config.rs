@@ -7,8 +7,10 @@
 pub mod environment;
 mod error;
 pub mod file;
+mod join;
 mod memory;
 pub mod options;
+mod tls;
 mod value;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use error::ConfigError;
+pub use join::JoinService;
+pub use tls::{TlsConfig, TlsFile, TlsFiles, TlsVersion};
 
 use crate::fetch::Reach;
 use crate::limits::CLUSTER_PORT;
@@ -70,10 +74,14 @@ pub struct Config {
     pub http: Option<Listen>,
     /// What this node calls itself to others.
     pub canonical_addresses: Vec<String>,
-    /// Where nodes of a cluster listen that is to take this one in, "host:port" each; empty: the node founds one of its own.
+    /// Where nodes of a cluster listen that is to take this one in, "host:port" each.
     pub join: Vec<String>,
-    /// What the nodes of a cluster share; `None`: this node is alone, and other nodes get no answer.
+    /// Names that say where else they listen. See [`Config::joins`].
+    pub join_services: Vec<JoinService>,
+    /// What the nodes of a cluster share; `None`: certificates are enough, or, without those, other nodes get no answer.
     pub cluster_secret: Option<ClusterSecret>,
+    /// Which ports speak TLS, and with what.
+    pub tls: TlsConfig,
     /// Memory for pages and changes that wait for a checkpoint, in bytes.
     pub cache_bytes: u64,
     /// Memory that one query may hold, in bytes; follows from the machine's and the cache's.
@@ -181,9 +189,11 @@ impl Config {
         let memory = value::flag(given, "memory")?;
         let cache_bytes = value::cache_bytes(given)?;
         let http = listen("bind-http", "http-port", 8080)?;
-        let join = value::contacts(given, "join")?;
+        let (join, join_services) = join::contacts(given)?;
         let cluster_secret = value::cluster_secret(given)?;
-        if !join.is_empty() && cluster_secret.is_none() {
+        let tls = TlsConfig::resolve(given)?;
+        let joins = !join.is_empty() || !join_services.is_empty();
+        if joins && cluster_secret.is_none() && tls.cluster.is_none() {
             return Err(ConfigError::JoinWithoutSecret);
         }
         Ok(Config {
@@ -195,7 +205,9 @@ impl Config {
             http: (!value::flag(given, "no-http-admin")?).then_some(http),
             canonical_addresses: given.all("canonical-address").to_vec(),
             join,
+            join_services,
             cluster_secret,
+            tls,
             cache_bytes,
             query_bytes: value::query_bytes(cache_bytes),
             all_queries_bytes: value::all_queries_bytes(cache_bytes),
@@ -207,6 +219,13 @@ impl Config {
             log_level: given.last("log-level").unwrap_or("info").to_owned(),
             log_format: value::log_format(given)?,
         })
+    }
+}
+
+impl Config {
+    /// Whether an empty directory waits for other nodes, instead of becoming a cluster of its own.
+    pub fn joins(&self) -> bool {
+        !self.join.is_empty() || !self.join_services.is_empty()
     }
 }
 

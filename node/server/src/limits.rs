@@ -134,6 +134,23 @@ pub const CLUSTER_SECRET_BYTES_MIN: usize = 16;
 /// See [`CLUSTER_SECRET_BYTES_MIN`].
 pub const CLUSTER_SECRET_BYTES_MAX: usize = 4096;
 
+/// The longest file with certificates or a key, in bytes.
+pub const TLS_FILE_BYTES_MAX: usize = 1 << 20;
+
+/// How long a TLS handshake may take, on either side.
+pub const TLS_HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How often files with certificates are looked at.
+pub const TLS_LOOK_PERIOD: Duration = Duration::from_secs(2);
+
+/// How long an answer of DNS is believed at most, whatever it says itself, and for how long that there is none.
+pub const DISCOVERY_BELIEF_MAX: Duration = Duration::from_secs(10);
+/// See [`DISCOVERY_BELIEF_MAX`].
+pub const DISCOVERY_DISBELIEF_MAX: Duration = Duration::from_secs(1);
+
+/// How long one server of DNS may take to answer.
+pub const DISCOVERY_ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// The longest server name or tag, in bytes.
 pub const SERVER_NAME_BYTES_MAX: usize = 127;
 

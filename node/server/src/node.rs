@@ -46,10 +46,11 @@ use crate::limits::{
 };
 use crate::outside::Outside;
 use crate::peers::GrpcPeers;
-use crate::rpc::identity::Identity;
+use crate::rpc::identity::{Credentials, Identity};
 use crate::rpc::{self, ControlService, LateControl, NodeService};
 use crate::scripts::ScriptProcesses;
 use crate::services::Services;
+use crate::tls::{PortTls, Secured, SecuredSystem, Tls, start_rotation};
 use accounts::{ClusterUsers, CurrentState};
 
 pub use cluster::Cluster;
@@ -68,6 +69,9 @@ pub struct Node {
     rpc: Option<Executor>,
     cluster: Option<Arc<Cluster>>,
     foundation: Arc<Foundation>,
+    tls: Tls,
+    /// Reads certificates again.
+    certificates: Option<StepThread>,
     page_writer: Option<StepThread>,
     raft: Option<Executor>,
     log_writer: Option<StepThread>,
@@ -166,6 +170,7 @@ impl Node {
 
     /// Everything but clients: ports, storage, Raft, HTTP. Gives the listeners of the driver port, where nobody accepts yet.
     fn found(config: Config, outside: Outside) -> Result<(Node, Vec<Box<dyn Listener>>), StartError> {
+        let tls = Tls::load(&config.tls)?;
         let (driver_listeners, driver_port) = listener::bind(&*outside.net, &config.driver)?;
         let http_bound = config.http.as_ref().map(listener::bind_system).transpose()?;
         let http_port = http_bound.as_ref().map(|(_, port)| *port);
@@ -177,15 +182,19 @@ impl Node {
         let log_writer =
             storage_threads::start_log_writer(&*threads, &engine, fatal.clone()).map_err(StartError::Thread)?;
         let raft = threads.executor(storage_threads::RAFT).map_err(StartError::Thread)?;
-        let node_id = identify(&engine, &*random, config.join.is_empty())
-            .map_err(|source| StartError::storage(&config, source))?;
+        let node_id =
+            identify(&engine, &*random, !config.joins()).map_err(|source| StartError::storage(&config, source))?;
         let rpc = threads.executor("cluster").map_err(StartError::Thread)?;
-        let identity =
-            config.cluster_secret.as_ref().map(|secret| Arc::new(Identity::new(node_id, &secret.0, clock.clone())));
+        let secret = config.cluster_secret.as_ref().map(|secret| secret.0.as_slice());
+        let credentials = Credentials { secret, certificates: tls.cluster.is_some() };
+        let has_some = credentials.secret.is_some() || credentials.certificates;
+        let identity = has_some.then(|| Arc::new(Identity::new(node_id, credentials, clock.clone())));
         let services = Arc::<Services>::default();
         let peers: Arc<dyn Peers> = match (outside.peers, &identity) {
             (Some(neighbours), _) => neighbours.meet(Peer(node_id.0), services.clone()),
-            (None, Some(identity)) => Arc::new(GrpcPeers::new(outside.net, rpc.handle(), identity.clone())),
+            (None, Some(identity)) => {
+                Arc::new(GrpcPeers::new(outside.net, tls.cluster.clone(), rpc.handle(), identity.clone()))
+            }
             (None, None) => Arc::new(NoPeers),
         };
         let groups = Groups::new(GroupsParts {
@@ -231,7 +240,8 @@ impl Node {
         });
 
         let status = Arc::new(Status::new(&config, ports, foundation.clone()));
-        let http = start_http(http_bound, status.clone())?;
+        let http = start_http(http_bound, tls.http.clone(), status.clone())?;
+        let certificates = start_rotation(&*foundation.threads, tls.ports()).map_err(StartError::Thread)?;
         let node = Node {
             config,
             status,
@@ -242,6 +252,8 @@ impl Node {
             rpc: Some(rpc),
             cluster: None,
             foundation,
+            tls,
+            certificates,
             page_writer: Some(page_writer),
             raft: Some(raft),
             log_writer: Some(log_writer),
@@ -254,7 +266,7 @@ impl Node {
         let Foundation { identity, services, clock, .. } = &*self.foundation;
         let service = identity.clone().map(|identity| NodeService::new(identity, services.clone()));
         if let Some(executor) = &self.rpc {
-            rpc::start(&executor.handle(), listeners, service, control, clock);
+            rpc::start(&executor.handle(), listeners, self.tls.cluster.as_ref(), service, control, clock);
         }
     }
 
@@ -269,6 +281,8 @@ impl Node {
             .map_err(StartError::Thread)?;
         let workers = Arc::new(workers);
         self.status.set_connections(workers.connections());
+        let driver = self.tls.driver.as_ref();
+        let listeners = listeners.into_iter().map(|listener| Secured::where_asked(listener, driver)).collect();
         self.accepting = Some(start_accepting(threads, listeners, &workers)?);
         self.workers = Some(workers);
         self.status.set_ready(true);
@@ -327,8 +341,11 @@ impl Node {
             Some(directory) => directory.canonicalize().unwrap_or_else(|_| directory.clone()).display().to_string(),
             None => "memory only: everything is gone when the process ends".to_owned(),
         };
+        let tls = |tls: &Option<_>| if tls.is_some() { ", TLS" } else { "" };
         let http = match (self.ports().http, &self.config.http) {
-            (Some(port), Some(listen)) => format!("port {port} on {}, health at /health", listen.describe_bind()),
+            (Some(port), Some(listen)) => {
+                format!("port {port} on {}{}, health at /health", listen.describe_bind(), tls(&self.tls.http))
+            }
             _ => "off".to_owned(),
         };
         let password = match self.cluster.as_ref().and_then(|cluster| cluster.made_password.as_ref()) {
@@ -337,12 +354,14 @@ impl Node {
         };
         let dev = if self.config.dev_mode { "\nDevelopment mode: admin has no password" } else { "" };
         format!(
-            "PhotonDB {}\nData       {data}\nDrivers    port {} on {}\nCluster    port {} on {}\nHTTP       {http}\nServer     {} {}{password}{dev}\nServer ready\n",
+            "PhotonDB {}\nData       {data}\nDrivers    port {} on {}{}\nCluster    port {} on {}{}\nHTTP       {http}\nServer     {} {}{password}{dev}\nServer ready\n",
             crate::command::VERSION,
             self.ports().driver,
             self.config.driver.describe_bind(),
+            tls(&self.tls.driver),
             self.ports().cluster,
             self.config.cluster.describe_bind(),
+            tls(&self.tls.cluster),
             self.status.name(),
             self.foundation.node_id,
         )
@@ -377,6 +396,7 @@ impl Node {
         self.stop_groups().await;
         self.raft = None;
         self.log_writer = None;
+        self.certificates = None;
         self.http = None;
         match self.foundation.engine.clone().close() {
             Err(error) if error.is_full() => {
@@ -474,16 +494,21 @@ pub fn random_uuid(random: &dyn Random) -> u128 {
     uuid::Builder::from_random_bytes(bytes).into_uuid().as_u128()
 }
 
-fn start_http(bound: Option<(Vec<TcpListener>, u16)>, status: Arc<Status>) -> Result<Option<Executor>, StartError> {
+fn start_http(
+    bound: Option<(Vec<TcpListener>, u16)>,
+    tls: Option<Arc<PortTls>>,
+    status: Arc<Status>,
+) -> Result<Option<Executor>, StartError> {
     let Some((listeners, _)) = bound else { return Ok(None) };
     let executor = Executor::start("http").map_err(StartError::Thread)?;
     let router = http::router(status);
     for listener in listeners {
-        let router = router.clone();
+        let (router, tls) = (router.clone(), tls.clone());
         executor.handle().spawn(async move {
-            let served = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => axum::serve(listener, router).await,
-                Err(error) => Err(error),
+            let served = match (tokio::net::TcpListener::from_std(listener), tls) {
+                (Ok(listener), Some(tls)) => axum::serve(SecuredSystem::new(listener, tls), router).await,
+                (Ok(listener), None) => axum::serve(listener, router).await,
+                (Err(error), _) => Err(error),
             };
             if let Err(error) = served {
                 tracing::error!(%error, "the HTTP port is served no more");

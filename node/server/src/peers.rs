@@ -21,6 +21,7 @@ use tonic::Code;
 
 use crate::limits::BUGGIFIED_PAUSE;
 use crate::rpc::identity::{Identity, node_number, service_number};
+use crate::tls::PortTls;
 use link::Link;
 
 /// The connections of this node to others.
@@ -31,6 +32,8 @@ pub(crate) struct GrpcPeers {
 /// What all links share.
 struct Shared {
     net: Arc<dyn Net>,
+    /// With what connections are encrypted, if they are.
+    tls: Option<Arc<PortTls>>,
     /// Whose thread drives the connections.
     executor: Handle,
     identity: Arc<Identity>,
@@ -40,8 +43,8 @@ struct Shared {
 
 impl GrpcPeers {
     /// No connection yet.
-    pub fn new(net: Arc<dyn Net>, executor: Handle, identity: Arc<Identity>) -> GrpcPeers {
-        let shared = Shared { net, executor, identity, links: Mutex::default(), addresses: Mutex::default() };
+    pub fn new(net: Arc<dyn Net>, tls: Option<Arc<PortTls>>, executor: Handle, identity: Arc<Identity>) -> GrpcPeers {
+        let shared = Shared { net, tls, executor, identity, links: Mutex::default(), addresses: Mutex::default() };
         GrpcPeers { shared: Arc::new(shared) }
     }
 }
@@ -147,7 +150,7 @@ fn failed(status: tonic::Status) -> PeerError {
         Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition => PeerError::Refused(said()),
         // By the library: that service is not offered.
         Code::Unimplemented => {
-            PeerError::Refused("it answers no other nodes, for it has no secret to know them by".to_owned())
+            PeerError::Refused("it answers no other nodes, for it has nothing to know them by".to_owned())
         }
         _ => PeerError::Lost(format!("{}: {}", status.code(), said())),
     }

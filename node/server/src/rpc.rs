@@ -27,16 +27,18 @@ use crate::limits::{
     PEER_KEEPALIVE_PERIOD, PEER_KEEPALIVE_TIME_MAX, PEER_MESSAGE_BYTES_MAX, PEER_WINDOW_BYTES, RPC_METADATA_BYTES_MAX,
     RPC_REQUEST_BYTES_MAX, RPC_TIME_MAX, RPCS_IN_FLIGHT_MAX,
 };
+use crate::tls::PortTls;
 
 pub(crate) use control::{ControlService, LateControl};
 use login::Login;
 pub(crate) use node::NodeService;
 
-/// Serves the port for as long as the executor lives: `node` for other nodes, if they may come, and `control` for photonctl.
-/// Answers have the date of `clock`.
+/// Serves the port for as long as the executor lives: `node` for other nodes, if they may come, and `control` for photonctl,
+/// over `tls` where there is some. Answers have the date of `clock`.
 pub(crate) fn start(
     executor: &Handle,
     listeners: Vec<Box<dyn Listener>>,
+    tls: Option<&Arc<PortTls>>,
     node: Option<NodeService>,
     control: &LateControl,
     clock: &Arc<dyn Clock>,
@@ -55,9 +57,9 @@ pub(crate) fn start(
         let server = if node.is_some() { server_for_nodes() } else { server() };
         let mut server = server.layer(MapResponseLayer::new(date::stamp(clock.clone())));
         let router = server.add_service(control.clone()).add_optional_service(node.clone());
-        let places = places.clone();
+        let (places, tls) = (places.clone(), tls.cloned());
         executor.spawn_local(move || async move {
-            if let Err(error) = router.serve_with_incoming(accept::connections(listener, places)).await {
+            if let Err(error) = router.serve_with_incoming(accept::connections(listener, places, tls)).await {
                 tracing::error!(%error, "the cluster port is served no more");
             }
         });

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use photondb::config::{Bind, Config, Given, InitialPassword, LogFormat, file};
+use photondb::config::{Bind, Config, Given, InitialPassword, JoinService, LogFormat, TlsFiles, TlsVersion, file};
 use photondb::fetch::Reach;
 use photondb::scripts::ScriptProgram;
 
@@ -110,6 +110,7 @@ fn values_that_do_not_fit_are_refused() {
         ("cache-size", "99999999999T"),
         ("cores", "0"),
         ("log-format", "xml"),
+        ("tls-min-protocol", "TLSv1.1"),
         ("memory", "perhaps"),
         ("allow-http-to", "10.0.0.0/33"),
         ("allow-http-to", "example.org"),
@@ -135,8 +136,48 @@ fn a_cache_size_is_mebibytes_or_has_a_unit() {
 }
 
 #[test]
+fn a_port_speaks_tls_with_all_its_files_or_not_at_all() {
+    let paths = |files: &TlsFiles| {
+        let authority = files.authority.as_ref().map(|file| file.path.clone());
+        (files.certificate.path.clone(), files.key.path.clone(), authority)
+    };
+    let config =
+        load(&[("driver-tls-cert", "c"), ("driver-tls-key", "k")], &[("PHOTONDB_DRIVER_TLS_CA", "a")]).unwrap();
+    assert_eq!(paths(&config.tls.driver.unwrap()), ("c".into(), "k".into(), Some("a".into())));
+    assert_eq!((config.tls.cluster, config.tls.http, config.tls.minimum), (None, None, TlsVersion::V1_2));
+    let whole = [("cluster-tls-cert", "c"), ("cluster-tls-key", "k"), ("cluster-tls-ca", "a")];
+    let config = load(&[&whole[..], &[("tls-min-protocol", "TLSv1.3"), ("join", "h")]].concat(), &[]).unwrap();
+    assert!(config.tls.cluster.is_some() && config.joins(), "certificates stand in for the secret");
+    assert_eq!(config.tls.minimum, TlsVersion::V1_3);
+    for (given, missing) in [
+        (&[("driver-tls-cert", "c")][..], "driver-tls-key"),
+        (&[("http-tls-key", "k")], "http-tls-cert"),
+        (&[("driver-tls-ca", "a")], "driver-tls-cert"),
+        (&whole[..2], "cluster-tls-ca"),
+        (&whole[1..], "cluster-tls-cert"),
+    ] {
+        let refused = load(given, &[]).unwrap_err();
+        assert!(refused.contains(&format!("is given and `{missing}` is not")), "{refused}");
+    }
+}
+
+#[test]
+fn others_are_looked_for_at_addresses_and_behind_names() {
+    let secret = in_file("secret", "0123456789abcdef");
+    let load = |join| load(&[("join", join), ("cluster-secret-file", secret.1.as_str())], &[]);
+    let config = load("a,srv+_photondb._tcp.example.com,srv+db.example:4,[::1]:7").unwrap();
+    assert_eq!(config.join, ["a:29015", "[::1]:7"]);
+    let service = |name: &str, port| JoinService { name: name.to_owned(), port };
+    assert_eq!(config.join_services, [service("_photondb._tcp.example.com", None), service("db.example", Some(4))]);
+    for wrong in ["srv+", "srv+a b", "srv+a:0", "srv+a:b", "srv+[::1]"] {
+        let refused = load(wrong).unwrap_err();
+        assert!(refused.starts_with(&format!("option `join`: `{wrong}` is not ")), "{refused}");
+    }
+}
+
+#[test]
 fn what_is_not_there_yet_says_so() {
-    for option in ["driver-tls-key", "cluster-tls-ca"] {
+    for option in ["tls-ciphers", "tls-dhparams"] {
         let refused = load(&[(option, "x")], &[]).unwrap_err();
         assert!(refused.starts_with(&format!("option `{option}` is not supported yet")), "{refused}");
     }

@@ -95,10 +95,12 @@ fn without_a_subcommand_it_prints_help() {
         assert!(help.contains(word), "{help}");
     }
     let help = stdout(&photondb(&["serve", "--help"]));
-    for word in ["--directory", "--driver-port", "28015", "PHOTONDB_CACHE_SIZE", "--initial-password"] {
+    for word in
+        ["--directory", "--driver-port", "28015", "PHOTONDB_CACHE_SIZE", "--initial-password", "--driver-tls-cert"]
+    {
         assert!(help.contains(word), "{help}");
     }
-    assert!(!help.contains("tls"), "{help}");
+    assert!(!help.contains("tls-ciphers"), "{help}");
     assert_eq!(stdout(&photondb(&["version"])), format!("photondb {}\n", env!("CARGO_PKG_VERSION")));
 }
 
@@ -109,7 +111,15 @@ fn what_it_cannot_do_is_refused_with_a_reason() {
         (&["serve", "--join", "[::1]x"], "option `join`: `[::1]x` is not HOST or HOST:PORT"),
         (&["serve", "--cluster-secret-file", "/nowhere"], "the cluster's secret in /nowhere: No such file"),
         (&["serve", "--cluster-secret-file", "/dev/null"], "16 to 4096 bytes are wanted, it has 0"),
-        (&["serve", "--driver-tls-key", "key.pem"], "option `driver-tls-key` is not supported yet"),
+        (&["serve", "--tls-ciphers", "EECDH+AESGCM"], "option `tls-ciphers` is not supported yet"),
+        (
+            &["serve", "--driver-tls-key", "key.pem"],
+            "option `driver-tls-key` is given and `driver-tls-cert` is not; TLS on the driver port needs",
+        ),
+        (
+            &["serve", "--http-tls-cert", "/nowhere", "--http-tls-key", "/nowhere"],
+            "option `http-tls-cert`, file /nowhere: No such file",
+        ),
         (&["serve", "--driver-prot", "1"], "--driver-port"),
         (&["serve", "--driver-port", "many"], "`many` is not a number in range"),
         (&["serve", "--log-level", "loud[", "--memory"], "option `log-level`"),

@@ -1,9 +1,12 @@
 //! Real processes, started and killed for real. [`Node`] is one `photondb serve` on free ports of the loopback and a
 //! temporary directory; [`Connection`] is a plain client of the driver port; [`terms`] writes the messages that many
-//! suites send; [`documents`] draws documents; [`Web`] is a server that answers `http` as a test wants.
+//! suites send; [`documents`] draws documents; [`Web`] is a server that answers `http` as a test wants; [`certificates`] are
+//! signed by authorities of a test's own, and [`Encrypted`] is a client that looks at them.
 
+pub mod certificates;
 mod connection;
 pub mod documents;
+mod encrypted;
 mod memory_limit;
 mod node;
 pub mod secret;
@@ -11,6 +14,7 @@ pub mod terms;
 mod web;
 
 pub use connection::{Connection, JSON, NON_EXISTENCE, V0_4};
+pub use encrypted::Encrypted;
 pub use memory_limit::MemoryLimit;
 pub use node::{Node, Ports, photonctl, photondb, program, text};
 pub use web::{Asked, Web, reply, reply_json};

@@ -135,7 +135,7 @@ impl World {
 
     pub async fn try_join(&self, id: u128, disk: &SimulatedDisk, contact: u128) -> Result<Node, ControllerError> {
         let node = self.parts(id, disk);
-        node.controller.start(Begin::Join(vec![format!("{contact}:1")])).await?;
+        node.controller.start(Begin::Join(vec![format!("{contact}:1")].into())).await?;
         Ok(node)
     }
 

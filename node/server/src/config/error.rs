@@ -17,12 +17,15 @@ pub enum ConfigError {
     /// Other nodes are named, and there is nothing to know them by.
     #[error(
         "`join` needs a secret that all nodes of the cluster share: make one, as with `openssl rand -hex 32 > FILE`, copy it to \
-         each, and give `cluster-secret-file` FILE to all of them"
+         each, and give `cluster-secret-file` FILE to all of them; or certificates for all of them (`cluster-tls-cert`)"
     )]
     JoinWithoutSecret,
     /// The secret of the cluster cannot be used.
     #[error("the cluster's secret in {}: {reason}", path.display())]
     Secret { path: PathBuf, reason: String },
+    /// A port has not all the files that TLS needs.
+    #[error("option `{given}` is given and `{missing}` is not; {}", wanted(given))]
+    HalfOfTls { given: &'static str, missing: &'static str },
     /// The file cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
@@ -35,9 +38,17 @@ pub enum ConfigError {
 }
 
 fn hint(option: &str) -> &'static str {
-    if option.contains("tls") {
-        ": put a TLS proxy in front of the port, or bind it to a trusted network only"
-    } else {
-        ""
+    if option.starts_with("tls-") { ": ciphers and curves are those that TLS 1.2 and 1.3 count as safe" } else { "" }
+}
+
+/// What a port needs, of which one option was given.
+fn wanted(option: &str) -> &'static str {
+    match option.split('-').next() {
+        Some("cluster") => {
+            "TLS on the cluster port needs `cluster-tls-cert`, `cluster-tls-key` and `cluster-tls-ca`, for nodes know each \
+             other by their certificates"
+        }
+        Some("driver") => "TLS on the driver port needs `driver-tls-cert` and `driver-tls-key`",
+        _ => "TLS on the HTTP port needs `http-tls-cert` and `http-tls-key`",
     }
 }

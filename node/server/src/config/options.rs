@@ -20,6 +20,7 @@ pub struct ServeOption {
 const DATA: &str = "Data";
 const NAME: &str = "Name";
 const NETWORK: &str = "Network";
+const TLS: &str = "TLS";
 const RESOURCES: &str = "Resources";
 const LOG: &str = "Log and configuration";
 const UNSUPPORTED: &str = "";
@@ -86,16 +87,16 @@ pub const OPTIONS: &[ServeOption] = &[
     option(
         "join",
         Some('j'),
-        Some("HOST[:PORT]"),
+        Some("HOST[:PORT]|srv+NAME"),
         NETWORK,
-        "Be a node of the cluster that a node there belongs to, and wait until it takes this one in; may be given several times. Without it an empty directory becomes a cluster of its own",
+        "Be a node of the cluster that a node there belongs to, and wait until it takes this one in; may be given several times. srv+NAME asks DNS for the SRV records of NAME, as srv+_photondb._tcp.example.com, now and again. Without it an empty directory becomes a cluster of its own",
     ),
     option(
         "cluster-secret-file",
         None,
         Some("FILE"),
         NETWORK,
-        "What the nodes of a cluster know each other by: the same 16 bytes or more on each. Without it other nodes get no answer",
+        "What the nodes of a cluster know each other by: the same 16 bytes or more on each. Without it, and without --cluster-tls-cert, other nodes get no answer",
     ),
     option("port-offset", Some('o'), Some("NUMBER"), NETWORK, "Added to every port that is not 0 [default: 0]"),
     option(
@@ -120,6 +121,45 @@ pub const OPTIONS: &[ServeOption] = &[
         "With --allow-http: also from these private addresses, as 10.0.0.0/8; may be given several times",
     ),
     option("no-http-admin", None, None, NETWORK, "Do not listen on the HTTP port"),
+    option(
+        "driver-tls-cert",
+        None,
+        Some("FILE"),
+        TLS,
+        "Certificate (PEM) with which the driver port speaks TLS, and only TLS",
+    ),
+    option("driver-tls-key", None, Some("FILE"), TLS, "Its private key"),
+    option(
+        "driver-tls-ca",
+        None,
+        Some("FILE"),
+        TLS,
+        "Let in only drivers with a certificate that an authority in this file has signed [default: drivers need none]",
+    ),
+    option(
+        "cluster-tls-cert",
+        None,
+        Some("FILE"),
+        TLS,
+        "Certificate (PEM) of this node, for the cluster port and for connections to other nodes; it names the host by which they reach it",
+    ),
+    option("cluster-tls-key", None, Some("FILE"), TLS, "Its private key"),
+    option(
+        "cluster-tls-ca",
+        None,
+        Some("FILE"),
+        TLS,
+        "Authorities of the nodes' certificates: whoever has one that they signed is a node, if it knows the secret too where there is one",
+    ),
+    option(
+        "http-tls-cert",
+        None,
+        Some("FILE"),
+        TLS,
+        "Certificate (PEM) with which the HTTP port speaks TLS, and only TLS",
+    ),
+    option("http-tls-key", None, Some("FILE"), TLS, "Its private key"),
+    option("tls-min-protocol", None, Some("VERSION"), TLS, "TLSv1.2 or TLSv1.3, on all ports [default: TLSv1.2]"),
     option(
         "cache-size",
         None,
@@ -146,15 +186,6 @@ pub const OPTIONS: &[ServeOption] = &[
     ),
     option("no-update-check", None, None, LOG, "Accepted because RethinkDB has it; PhotonDB never calls home"),
     option("cluster-enabled", None, Some("BOOL"), UNADVERTISED, "Known, without effect: `join` and the secret say it"),
-    unsupported_option("http-tls-key"),
-    unsupported_option("http-tls-cert"),
-    unsupported_option("driver-tls-key"),
-    unsupported_option("driver-tls-cert"),
-    unsupported_option("driver-tls-ca"),
-    unsupported_option("cluster-tls-key"),
-    unsupported_option("cluster-tls-cert"),
-    unsupported_option("cluster-tls-ca"),
-    unsupported_option("tls-min-protocol"),
     unsupported_option("tls-ciphers"),
     unsupported_option("tls-ecdh-curve"),
     unsupported_option("tls-dhparams"),

@@ -9,8 +9,7 @@ use std::thread::available_parallelism;
 use super::{Bind, ClusterSecret, ConfigError, Given, InitialPassword, LogFormat, memory, options};
 use crate::fetch::Reach;
 use crate::limits::{
-    CACHE_BYTES_MIN, CLUSTER_PORT, CLUSTER_SECRET_BYTES_MAX, CLUSTER_SECRET_BYTES_MIN, SERVER_NAME_BYTES_MAX,
-    WORKER_THREADS_MAX,
+    CACHE_BYTES_MIN, CLUSTER_SECRET_BYTES_MAX, CLUSTER_SECRET_BYTES_MIN, SERVER_NAME_BYTES_MAX, WORKER_THREADS_MAX,
 };
 use crate::scripts::ScriptProgram;
 
@@ -66,28 +65,6 @@ pub(super) fn bind(given: &Given, option: &str, default: Bind) -> Result<Bind, C
             Ok(Bind::Addresses(addresses))
         }
     }
-}
-
-/// Where other nodes are said to listen, "host:port" each.
-pub(super) fn contacts(given: &Given, option: &str) -> Result<Vec<String>, ConfigError> {
-    let values = given.all(option).iter().flat_map(|value| value.split(','));
-    values.map(|value| contact(value).ok_or_else(|| invalid(option, value, "HOST or HOST:PORT"))).collect()
-}
-
-/// "host:port" of a host with or without a port. An IPv6 address with a port has brackets around it.
-fn contact(text: &str) -> Option<String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(std::net::SocketAddr::new(address, CLUSTER_PORT).to_string());
-    }
-    if text.starts_with('[') {
-        let bare = text.strip_prefix('[')?.strip_suffix(']').and_then(|inside| inside.parse::<IpAddr>().ok());
-        let address = bare.map(|address| std::net::SocketAddr::new(address, CLUSTER_PORT));
-        return address.or_else(|| text.parse().ok()).map(|address| address.to_string());
-    }
-    let (host, port) = text.split_once(':').unwrap_or((text, ""));
-    let port = if port.is_empty() && !text.contains(':') { CLUSTER_PORT } else { port.parse().ok()? };
-    let is_host = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
-    (port != 0 && !host.is_empty() && host.chars().all(is_host)).then(|| format!("{host}:{port}"))
 }
 
 /// What the file holds without white space at its ends. Errors: it cannot be read, or it is too short to be a secret.

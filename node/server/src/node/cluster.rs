@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER, Service as NodeService};
 use photondb_consensus::ConsensusError;
-use photondb_controller::{Begin, Controller, ControllerError, Options, Parts, Registration};
+use photondb_controller::{Begin, Contacts, Controller, ControllerError, Options, Parts, Registration};
 use photondb_replica::reconcile::Failures;
 use photondb_replica::{ReplicaError, Replicas, Router, RouterParts, ServiceParts, ShardService};
 use photondb_runtime::peers::Service;
@@ -19,6 +19,7 @@ use super::accounts::{ClusterUsers, store_password};
 use super::{Foundation, StartError, random_uuid};
 use crate::command::check::cluster_state_name;
 use crate::config::{Bind, Config, InitialPassword};
+use crate::discovery;
 use crate::limits::{BIRTH_RETRY_PERIOD, BUGGIFIED_PAUSE, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
 use crate::rpc::LateControl;
 
@@ -47,9 +48,9 @@ impl Cluster {
     ) -> Result<Arc<Cluster>, StartError> {
         let (founding, made_password) = founding(config.initial_password.clone(), &*foundation.random);
         let registration = registration(foundation, config, founding);
-        let begin = match config.join.as_slice() {
-            [] => Begin::Found,
-            contacts => Begin::Join(contacts.to_vec()),
+        let begin = match config.joins() {
+            false => Begin::Found,
+            true => Begin::Join(Contacts::new(config.join.clone(), discovery::of_services(&config.join_services))),
         };
         let parts = parts(foundation);
         let own = foundation.clone();

@@ -8,6 +8,7 @@ use photondb_storage::StorageError;
 use crate::client::listener::BindError;
 use crate::config::Config;
 use crate::fetch::CertificatesError;
+use crate::tls::TlsError;
 
 /// A start that failed. Nothing of the node runs any more.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum StartError {
     /// A port is not to be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A port cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The directory cannot be made or opened.
     #[error("cannot open the data directory {}: {source}", directory.display())]
     Directory { directory: PathBuf, source: io::Error },

@@ -16,6 +16,7 @@ use super::Shared;
 use crate::limits::{
     PEER_CONNECT_TIME_MAX, PEER_KEEPALIVE_PERIOD, PEER_KEEPALIVE_TIME_MAX, PEER_MESSAGE_BYTES_MAX, PEER_WINDOW_BYTES,
 };
+use crate::tls::Cleartext;
 
 /// Calls of the service of nodes, over one connection.
 pub(super) type Client = PeersClient<Connection>;
@@ -72,6 +73,11 @@ pub(super) async fn connect(shared: &Shared, addresses: &[String]) -> Result<Con
     Err(PeerError::NotSent(reasons.join("; ")))
 }
 
+/// What a certificate must name: what was written before the port, not what it resolved to.
+fn host_of(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(host, _)| host)
+}
+
 async fn connect_to(shared: &Shared, address: &str) -> Result<Connection, String> {
     let resolved: SocketAddr = match address.parse() {
         Ok(address) => address,
@@ -81,6 +87,10 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Connection, String
         }
     };
     let stream = shared.net.connect(resolved).await.map_err(|error| error.to_string())?;
+    let stream = match &shared.tls {
+        Some(tls) => tls.connect(host_of(address), stream).await?,
+        None => Box::new(Cleartext::new(stream)),
+    };
     let (sender, connection) = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(PEER_KEEPALIVE_PERIOD)

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::limits::PEER_RECONNECT_PAUSE;
+use crate::rpc::identity::Credentials;
 use crate::rpc::{LateControl, NodeService, start};
 use crate::services::Services;
 
@@ -46,7 +47,8 @@ impl Serve for Echo {
 }
 
 fn identity(node: u128, secret: &[u8], cluster: Option<u128>) -> Arc<Identity> {
-    let identity = Identity::new(NodeId(node), secret, Arc::new(SystemClock::new()));
+    let credentials = Credentials { secret: Some(secret), certificates: false };
+    let identity = Identity::new(NodeId(node), credentials, Arc::new(SystemClock::new()));
     if let Some(cluster) = cluster {
         identity.enter(cluster);
     }
@@ -63,13 +65,13 @@ fn answering(node: u128, port: u16) -> (Executor, u16) {
     services.set(Service::Control, Arc::new(Echo));
     let service = NodeService::new(identity(node, b"secret", Some(CLUSTER)), Arc::new(services));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    start(&executor.handle(), vec![listener], Some(service), &LateControl::default(), &clock);
+    start(&executor.handle(), vec![listener], None, Some(service), &LateControl::default(), &clock);
     (executor, port)
 }
 
 fn calling(secret: &[u8], cluster: Option<u128>) -> (Executor, GrpcPeers) {
     let executor = Executor::start("caller").unwrap();
-    let peers = GrpcPeers::new(Arc::new(SystemNet), executor.handle(), identity(1, secret, cluster));
+    let peers = GrpcPeers::new(Arc::new(SystemNet), None, executor.handle(), identity(1, secret, cluster));
     (executor, peers)
 }
 

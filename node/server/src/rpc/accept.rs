@@ -12,7 +12,10 @@ use photondb_runtime::network::{ByteStream, Listener};
 use photondb_runtime::task::sleep;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::Extensions;
+use tonic::transport::server::Connected;
+
+use crate::tls::{PortTls, Shown};
 
 /// After an accept that failed, which mostly means that the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -20,21 +23,47 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A connection and the place it takes.
 pub(super) struct Accepted {
     stream: Box<dyn ByteStream>,
-    peer: SocketAddr,
+    caller: Caller,
     /// Given back when the connection is dropped.
     _place: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end of the connection that a request came over.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// Where from.
+    pub address: SocketAddr,
+    /// What it has shown in its TLS handshake, where there was one.
+    shown: Shown,
+}
+
+impl Caller {
+    /// Whether it has shown a certificate of the nodes' authorities.
+    pub fn is_certified(extensions: &Extensions) -> bool {
+        extensions.get::<Caller>().is_some_and(|caller| caller.shown.is_certificate())
+    }
 }
 
 /// Accepts for ever; waits while every place is taken.
 pub(super) fn connections(
     listener: Box<dyn Listener>,
     places: Arc<Semaphore>,
+    tls: Option<Arc<PortTls>>,
 ) -> impl Stream<Item = Result<Accepted, io::Error>> {
-    unfold((listener, places), |(mut listener, places)| async {
+    unfold((listener, places, tls), |(mut listener, places, tls)| async {
         // Places are never closed; if they were, no connection could have one.
         let place = places.clone().acquire_owned().await.ok()?;
-        let (stream, peer) = accept(&mut *listener).await;
-        Some((Ok(Accepted { stream, peer, _place: place }), (listener, places)))
+        let (stream, address) = accept(&mut *listener).await;
+        let (stream, shown) = match &tls {
+            Some(tls) => {
+                let encrypted = tls.accept(stream, address);
+                let shown = encrypted.shown();
+                (Box::new(encrypted) as Box<dyn ByteStream>, shown)
+            }
+            None => (stream, Shown::default()),
+        };
+        let caller = Caller { address, shown };
+        Some((Ok(Accepted { stream, caller, _place: place }), (listener, places, tls)))
     })
 }
 
@@ -55,10 +84,10 @@ async fn accept(listener: &mut dyn Listener) -> (Box<dyn ByteStream>, SocketAddr
 }
 
 impl Connected for Accepted {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        TcpConnectInfo { local_addr: None, remote_addr: Some(self.peer) }
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
     }
 }
 

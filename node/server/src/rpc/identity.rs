@@ -19,24 +19,41 @@ const CLUSTER: &str = "photondb-cluster";
 const AUTHORIZATION: &str = "authorization";
 const SCHEME: &str = "Photon ";
 
+/// By what the nodes of a cluster know each other. Where there are both, a node needs both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credentials<'a> {
+    /// What all of them share.
+    pub secret: Option<&'a [u8]>,
+    /// Whether each has a certificate, and shows it when it connects.
+    pub certificates: bool,
+}
+
 /// What a node signs its calls with and checks others' by.
 pub(crate) struct Identity {
     node: NodeId,
     from: MetadataValue<Ascii>,
-    /// What nodes of one cluster share.
-    secret: MetadataValue<Ascii>,
+    /// What nodes of one cluster share, if they do.
+    secret: Option<MetadataValue<Ascii>>,
+    /// Whether only callers with a certificate are nodes.
+    certificates: bool,
     /// The cluster, once the node is in one.
     cluster: ArcSwapOption<u128>,
     clock: Arc<dyn Clock>,
 }
 
 impl Identity {
-    /// Of `node`, which is in no cluster yet.
-    pub fn new(node: NodeId, secret: &[u8], clock: Arc<dyn Clock>) -> Identity {
-        let secret = format!("{SCHEME}{}", STANDARD.encode(secret));
-        let mut secret = MetadataValue::try_from(secret).expect("base64 is printable");
-        secret.set_sensitive(true);
-        Identity { node, from: hexadecimal(node.0), secret, cluster: ArcSwapOption::empty(), clock }
+    /// Of `node`, which is in no cluster yet. Panics without any credential: then whoever comes would be a node.
+    pub fn new(node: NodeId, credentials: Credentials<'_>, clock: Arc<dyn Clock>) -> Identity {
+        let Credentials { secret, certificates } = credentials;
+        assert!(secret.is_some() || certificates, "nodes know each other by something");
+        let secret = secret.map(|secret| {
+            let secret = format!("{SCHEME}{}", STANDARD.encode(secret));
+            let mut secret = MetadataValue::try_from(secret).expect("base64 is printable");
+            secret.set_sensitive(true);
+            secret
+        });
+        let from = hexadecimal(node.0);
+        Identity { node, from, secret, certificates, cluster: ArcSwapOption::empty(), clock }
     }
 
     /// The node is in this cluster from here on.
@@ -63,7 +80,9 @@ impl Identity {
     pub fn sign<T>(&self, message: T, to: Option<Peer>) -> Request<T> {
         let mut request = Request::new(message);
         let metadata = request.metadata_mut();
-        metadata.insert(AUTHORIZATION, self.secret.clone());
+        if let Some(secret) = &self.secret {
+            metadata.insert(AUTHORIZATION, secret.clone());
+        }
         metadata.insert(FROM, self.from.clone());
         if let Some(to) = to {
             metadata.insert(TO, hexadecimal(to.0));
@@ -74,10 +93,14 @@ impl Identity {
         request
     }
 
-    /// Who calls. Errors: the call does not come from a node that knows the secret.
-    pub fn caller(&self, metadata: &MetadataMap) -> Result<Peer, Status> {
+    /// Who calls, over a connection whose other end is `certified` or not. Errors: the call does not come from a node that has
+    /// what all nodes have.
+    pub fn caller(&self, metadata: &MetadataMap, certified: bool) -> Result<Peer, Status> {
+        if self.certificates && !certified {
+            return Err(Status::unauthenticated("the caller shows no certificate, and nodes do (cluster-tls-cert)"));
+        }
         let given = metadata.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
-        if !bool::from(given.ct_eq(self.secret.as_bytes())) {
+        if self.secret.as_ref().is_some_and(|secret| !bool::from(given.ct_eq(secret.as_bytes()))) {
             return Err(Status::unauthenticated("the two nodes do not have the same secret"));
         }
         let from = number(metadata, FROM)?;
@@ -85,8 +108,8 @@ impl Identity {
     }
 
     /// Checks that a call is meant for this node, and comes from its cluster or, where `strangers` may call, from none.
-    pub fn check(&self, metadata: &MetadataMap, strangers: bool) -> Result<Peer, Status> {
-        let from = self.caller(metadata)?;
+    pub fn check(&self, metadata: &MetadataMap, certified: bool, strangers: bool) -> Result<Peer, Status> {
+        let from = self.caller(metadata, certified)?;
         if number(metadata, TO)? != Some(self.node.0) {
             return Err(Status::failed_precondition(format!(
                 "this is node {}, and the call is for another",

@@ -11,6 +11,7 @@ use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
+use super::accept::Caller;
 use crate::client::reql::Users;
 use crate::node::accounts::ClusterUsers;
 
@@ -40,7 +41,8 @@ impl Interceptor for Login {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let (user, password) = given(request.metadata())?;
         if !Login::accepts(&*(self.users)()?, &user, &password) {
-            tracing::info!(peer = ?request.remote_addr(), ?user, "login to the cluster port refused");
+            let peer = request.extensions().get::<Caller>().map(|caller| caller.address);
+            tracing::info!(?peer, ?user, "login to the cluster port refused");
             return Err(Status::unauthenticated("wrong user or password"));
         }
         if user != ADMIN {

@@ -1,0 +1,128 @@
+//! The bytes below gRPC: in the clear or over TLS, and what went wrong there, which gRPC itself forgets.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::tls::Tls;
+
+/// How TLS tells somebody who does not speak it that it does not understand: a record of type alert, version 3. HTTP/2 begins
+/// otherwise.
+const ALERT: [u8; 2] = [0x15, 0x03];
+
+/// What a connection met that a user can do something about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// The node speaks TLS, and was spoken to in the clear.
+    Tls,
+    /// It does not speak TLS, and was spoken to in TLS.
+    NoTls,
+    /// Its certificate is not believed.
+    Certificate(String),
+    /// It does not believe ours, or wants one.
+    Refusal(String),
+}
+
+/// Where connections say what they met.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Arc<Mutex<Option<Met>>>);
+
+impl Notes {
+    /// What was met, if anything was.
+    pub fn met(&self) -> Option<Met> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, met: Met) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(met);
+    }
+
+    /// Notes what an error of TLS means, if it is one.
+    fn note_error(&self, error: &io::Error) {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidMessage(_)) => self.note(Met::NoTls),
+            Some(rustls::Error::InvalidCertificate(reason)) => self.note(Met::Certificate(reason.to_string())),
+            Some(error @ rustls::Error::AlertReceived(_)) => self.note(Met::Refusal(error.to_string())),
+            _ => {}
+        }
+    }
+}
+
+/// Connects to the host and port of `uri`.
+pub async fn connect(uri: Uri, tls: Option<Tls>, notes: Notes) -> io::Result<TokioIo<Transport>> {
+    let host = uri.host().ok_or(io::ErrorKind::InvalidInput)?;
+    let port = uri.port_u16().ok_or(io::ErrorKind::InvalidInput)?;
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    stream.set_nodelay(true)?;
+    let bytes = match tls {
+        Some(tls) => {
+            let shaken = tls.connect(host, stream).await;
+            Bytes::Encrypted(Box::new(shaken.inspect_err(|error| notes.note_error(error))?))
+        }
+        None => Bytes::Clear(stream),
+    };
+    Ok(TokioIo::new(Transport { bytes, read_before: false, notes }))
+}
+
+/// A connection.
+pub struct Transport {
+    bytes: Bytes,
+    read_before: bool,
+    notes: Notes,
+}
+
+enum Bytes {
+    Clear(TcpStream),
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let this = &mut *self;
+        let read = match &mut this.bytes {
+            Bytes::Clear(stream) => ready!(Pin::new(stream).poll_read(cx, buffer)),
+            // A node of TLS 1.3 says only now that it does not believe our certificate.
+            Bytes::Encrypted(stream) => {
+                ready!(Pin::new(&mut **stream).poll_read(cx, buffer)).inspect_err(|error| this.notes.note_error(error))
+            }
+        };
+        if !std::mem::replace(&mut this.read_before, true)
+            && matches!(this.bytes, Bytes::Clear(_))
+            && buffer.filled()[before..].starts_with(&ALERT)
+        {
+            this.notes.note(Met::Tls);
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.bytes {
+            Bytes::Clear(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Bytes::Encrypted(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.bytes {
+            Bytes::Clear(stream) => Pin::new(stream).poll_flush(cx),
+            Bytes::Encrypted(stream) => Pin::new(&mut **stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.bytes {
+            Bytes::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            Bytes::Encrypted(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+        }
+    }
+}
