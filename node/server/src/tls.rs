@@ -7,6 +7,7 @@
 
 mod cleartext;
 mod contents;
+mod dialing;
 mod error;
 mod listener;
 mod material;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use crate::config::TlsConfig;
 
 pub(crate) use cleartext::Cleartext;
+pub(crate) use dialing::dialing;
 pub use error::TlsError;
 pub(crate) use listener::{Secured, SecuredSystem};
 pub(crate) use port::PortTls;

@@ -1,10 +1,13 @@
-// A tour with the official JavaScript driver. Usage: node tour.js HOST PORT
+// A tour with the official JavaScript driver. Usage: node tour.js HOST PORT [AUTHORITY]
 'use strict';
 
 const assert = require('assert');
+const fs = require('fs');
 const r = require('rethinkdb');
 
 const [host, port] = [process.argv[2], Number(process.argv[3])];
+// With a file of authorities every connection is TLS.
+const tls = process.argv[4] ? { ssl: { ca: fs.readFileSync(process.argv[4]) } } : {};
 const DOCUMENTS = 10000;
 
 function check(name, found, expected) {
@@ -30,7 +33,7 @@ async function rows(query, c) {
 }
 
 async function tour() {
-  const c = await r.connect({ host, port });
+  const c = await r.connect({ host, port, ...tls });
   check('arithmetic', await r.expr(1).add(2).run(c), 3);
   check('a database is created', (await r.dbCreate('tour_js').run(c)).dbs_created, 1);
   c.use('tour_js');
@@ -90,7 +93,7 @@ async function tour() {
   await raises('http is off by default', 'ReqlOpFailedError', '`http` is not allowed on this server', r.http('example.org', { page: 'link-next', pageLimit: 1 }).coerceTo('array'), c);
 
   const feed = await r.table('people').filter(r.row('age').gt(1000)).changes().run(c);
-  const writer = await r.connect({ host, port, db: 'tour_js' });
+  const writer = await r.connect({ host, port, db: 'tour_js', ...tls });
   for (let n = 0; n < 20; n++) await r.table('people').insert({ id: `w${n}`, age: 1001 + n }).run(writer);
   const seen = [];
   for (let n = 0; n < 20; n++) seen.push((await feed.next()).new_val.age);

@@ -1,4 +1,4 @@
-"""A tour with the official Python driver, synchronous and asynchronous. Usage: tour.py HOST PORT"""
+"""A tour with the official Python driver, synchronous and asynchronous. Usage: tour.py HOST PORT [AUTHORITY]"""
 
 import asyncio
 import datetime
@@ -10,6 +10,8 @@ from rethinkdb import RethinkDB
 from rethinkdb import errors
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
+# With a file of authorities every connection is TLS.
+TLS = {"ssl": {"ca_certs": sys.argv[3]}} if len(sys.argv) > 3 else {}
 DOCUMENTS = 10_000
 
 
@@ -32,7 +34,7 @@ def raises(name, error, text, query, connection):
 
 def synchronous():
     r = RethinkDB()
-    c = r.connect(HOST, PORT)
+    c = r.connect(HOST, PORT, **TLS)
     check("server info", set(c.server()), {"id", "name", "proxy"})
     check("arithmetic", (r.expr(1) + 2).run(c), 3)
     check("a database is created", r.db_create("tour").run(c)["dbs_created"], 1)
@@ -178,10 +180,10 @@ def fetches(r, c):
     raises("a private address", errors.ReqlNonExistenceError, "the address is not allowed",
            r.http(url.replace("127.0.0.1", "127.0.0.2")), c)
     r.db("rethinkdb").table("users").insert({"id": "bob", "password": "secret"}).run(c)
-    bob = r.connect(HOST, PORT, user="bob", password="secret")
+    bob = r.connect(HOST, PORT, user="bob", password="secret", **TLS)
     raises("who may not connect", errors.ReqlPermissionError, "does not have the required `connect` permission", r.http(url), bob)
     r.grant("bob", {"connect": True}).run(c)
-    bob = r.connect(HOST, PORT, user="bob", password="secret")
+    bob = r.connect(HOST, PORT, user="bob", password="secret", **TLS)
     check("who may", r.http(url)[0]["id"].run(bob), 1)
     bob.close()
     r.db("rethinkdb").table("users").get("bob").delete().run(c)
@@ -223,13 +225,13 @@ def geometry(r, c):
 
 
 def changes(r, c):
-    feed_connection = r.connect(HOST, PORT, db="tour")
+    feed_connection = r.connect(HOST, PORT, db="tour", **TLS)
     feed = r.table("people").filter(r.row["age"] > 1000).changes().run(feed_connection)
     point = r.table("people").get("watched").changes(include_initial=True).run(feed_connection)
     check("a point feed begins with what is there", next(point), {"new_val": None})
 
     def write():
-        writer = r.connect(HOST, PORT, db="tour")
+        writer = r.connect(HOST, PORT, db="tour", **TLS)
         for n in range(50):
             r.table("people").insert({"id": f"w{n}", "age": 1001 + n}).run(writer)
         r.table("people").insert({"id": "watched", "age": 5}).run(writer)
@@ -249,7 +251,7 @@ def changes(r, c):
 async def asynchronous():
     r = RethinkDB()
     r.set_loop_type("asyncio")
-    c = await r.connect(HOST, PORT, db="tour")
+    c = await r.connect(HOST, PORT, db="tour", **TLS)
     check("asynchronous count", await r.table("towns").count().run(c), 11)
     cursor = await r.table("people").filter({"town": "town5"}).run(c)
     count = 0

@@ -1,7 +1,8 @@
 //! A small blocking ReQL client, for the subcommands that talk to a running server.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+mod stream;
+
+use std::io;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,6 +15,9 @@ use photondb_runtime::random::Random;
 use photondb_runtime::system::SystemRandom;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::tls::TlsError;
+use stream::Stream;
 
 /// The first bytes of a connection that speaks V1_0.
 const MAGIC_V1_0: [u8; 4] = 0x34c2_bdc3_u32.to_le_bytes();
@@ -33,6 +37,15 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection to the server broke: {0}")]
     Broken(#[from] io::Error),
+    /// The options about TLS name files of no use.
+    #[error(transparent)]
+    TlsFile(#[from] TlsError),
+    /// The library refuses.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// There is nothing that the server's certificate could be compared with.
+    #[error("no certificate can name `{host}`")]
+    NoName { host: String },
     /// The login was refused.
     #[error("login refused: {0}")]
     Refused(String),
@@ -46,14 +59,14 @@ pub enum ClientError {
 
 /// A connection that has logged in.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     token: u64,
 }
 
 impl Connection {
     /// The options that every subcommand with a connection has.
     pub fn arguments(command: Command) -> Command {
-        command
+        stream::arguments(command)
             .arg(
                 Arg::new("connect")
                     .long("connect")
@@ -68,15 +81,16 @@ impl Connection {
     /// Connects as the options say.
     pub fn from_arguments(arguments: &ArgMatches) -> Result<Connection, ClientError> {
         let text = |name: &str| arguments.get_one::<String>(name).map_or("", String::as_str);
-        Connection::open(text("connect"), text("user"), text("password"))
+        let stream = stream::open(text("connect"), stream::tls(arguments)?)?;
+        Connection::over(stream, text("user"), text("password"))
     }
 
-    /// Connects to `address` (host and port) and logs in.
+    /// Connects to `address` (host and port), in the clear, and logs in.
     pub fn open(address: &str, user: &str, password: &str) -> Result<Connection, ClientError> {
-        let stream = TcpStream::connect(address)
-            .map_err(|source| ClientError::Unreachable { address: address.to_owned(), source })?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+        Connection::over(stream::open(address, None)?, user, password)
+    }
+
+    fn over(stream: Box<dyn Stream>, user: &str, password: &str) -> Result<Connection, ClientError> {
         let mut connection = Connection { stream, token: 0 };
         connection.log_in(user, password)?;
         Ok(connection)

@@ -1,5 +1,10 @@
 //! Two nodes' connections over loopback.
 
+#[path = "../../../../tests/cluster/src/certificates.rs"]
+#[expect(dead_code, reason = "other suites need the rest of it")]
+mod certificates;
+mod encrypted;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use photondb_proto::NodeId;

@@ -26,7 +26,8 @@ impl Contents {
     }
 }
 
-fn read(file: &TlsFile) -> Result<Vec<u8>, TlsError> {
+/// One file's bytes.
+pub(super) fn read(file: &TlsFile) -> Result<Vec<u8>, TlsError> {
     let mut bytes = Vec::new();
     File::open(&file.path)
         .and_then(|file| file.take(TLS_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))

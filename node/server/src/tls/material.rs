@@ -130,7 +130,8 @@ fn split<'a, 'c>(chain: &'a [CertificateDer<'c>]) -> Result<(&'a CertificateDer<
     chain.split_first().ok_or(Error::NoCertificatesPresented)
 }
 
-fn certificates(file: &TlsFile, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// All that stand in the file, one at least.
+pub(super) fn certificates(file: &TlsFile, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let found = found.map_err(|error| TlsFault::Malformed(error.to_string()).of(file))?;
     if found.is_empty() {
@@ -139,7 +140,8 @@ fn certificates(file: &TlsFile, pem: &[u8]) -> Result<Vec<CertificateDer<'static
     Ok(found)
 }
 
-fn roots(file: &TlsFile, certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
+/// Whoever believes these.
+pub(super) fn roots(file: &TlsFile, certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         roots.add(certificate).map_err(|error| TlsFault::Malformed(error.to_string()).of(file))?;
