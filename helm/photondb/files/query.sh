@@ -2,12 +2,13 @@
 #
 # CONNECT   the driver port, HOST:PORT
 # PASSWORD  the password of `admin`
+# TLS_CA    the authorities of the nodes' certificates, where the port speaks TLS
 set -eu
 
 database=photondb_helm_test
 
 as_admin() {
-    photondb "$@" --connect "$CONNECT" --password "$PASSWORD"
+    photondb "$@" --connect "$CONNECT" --password "$PASSWORD" ${TLS_CA:+--tls-ca "$TLS_CA"}
 }
 
 if as_admin db list | grep -qx "$database"; then

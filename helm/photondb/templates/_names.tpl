@@ -63,11 +63,25 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{- define "photondb.tlsSecret" -}}
+{{- .Values.tls.existingSecret | required "tls.enabled wants tls.existingSecret: a secret with tls.crt, tls.key and ca.crt" -}}
+{{- end -}}
+
+{{/*
+What stands behind names inside the namespace: nothing, for they resolve without it. With TLS they are longer, because no
+wildcard of a certificate stands before a single label.
+*/}}
+{{- define "photondb.domain" -}}
+{{- if .Values.tls.enabled -}}
+.{{ .Release.Namespace }}.svc
+{{- end -}}
+{{- end -}}
+
 {{/* The names of the pods, as they resolve in their own namespace. */}}
 {{- define "photondb.nodes" -}}
 {{- $nodes := list -}}
 {{- range until (int .Values.replicaCount) -}}
-{{- $nodes = append $nodes (printf "%s-%d.%s" (include "photondb.fullname" $) . (include "photondb.headless" $)) -}}
+{{- $nodes = append $nodes (printf "%s-%d.%s%s" (include "photondb.fullname" $) . (include "photondb.headless" $) (include "photondb.domain" $)) -}}
 {{- end -}}
 {{- join " " $nodes -}}
 {{- end -}}

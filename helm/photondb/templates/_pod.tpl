@@ -11,8 +11,40 @@ before, so that scaling from three upwards restarts none.
 {{- end }}
 {{- end -}}
 
+{{/* With what a node speaks TLS: files that it reads again when they change. */}}
+{{- define "photondb.tlsArgs" -}}
+{{- if .Values.tls.enabled }}
+{{- $ports := concat (list "cluster") (ternary (list "driver") list .Values.tls.driver) (ternary (list "http") list .Values.tls.http) }}
+{{- range $ports }}
+- --{{ . }}-tls-cert=/etc/photondb/tls/tls.crt
+- --{{ . }}-tls-key=/etc/photondb/tls/tls.key
+{{- end }}
+- --cluster-tls-ca=/etc/photondb/tls/ca.crt
+- --tls-min-protocol={{ .Values.tls.minProtocol }}
+{{- end }}
+{{- end -}}
+
+{{- define "photondb.tlsMount" -}}
+- name: tls
+  mountPath: /etc/photondb/tls
+  readOnly: true
+{{- end -}}
+
+{{/* The second of the list: which keys of the secret. */}}
+{{- define "photondb.tlsVolume" -}}
+- name: tls
+  secret:
+    secretName: {{ include "photondb.tlsSecret" (index . 0) }}
+    defaultMode: 0440
+    items:
+      {{- range index . 1 }}
+      - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
+{{- end -}}
+
 {{- define "photondb.probe" -}}
-httpGet: {path: {{ index . 1 }}, port: http}
+{{- $tls := (index . 2).Values.tls -}}
+httpGet: {path: {{ index . 1 }}, port: http{{ if and $tls.enabled $tls.http }}, scheme: HTTPS{{ end }}}
 {{ toYaml (omit (index . 0) "enabled") }}
 {{- end -}}
 

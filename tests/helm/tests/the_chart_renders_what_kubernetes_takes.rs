@@ -140,6 +140,42 @@ fn what_is_given_arrives() {
 }
 
 #[test]
+fn with_tls_every_name_is_one_that_a_certificate_can_have_and_every_pod_knows_the_authority() {
+    let all = documents(&render(&read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("values/tls.yaml"))).unwrap());
+    let pod = &object(&all, "StatefulSet", "photondb")["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let arguments: Vec<&str> =
+        container["args"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    for argument in [
+        "--canonical-address=$(POD_NAME).photondb-headless.database.svc",
+        "--join=photondb-2.photondb-headless.database.svc",
+        "--cluster-tls-ca=/etc/photondb/tls/ca.crt",
+        "--cluster-tls-cert=/etc/photondb/tls/tls.crt",
+        "--driver-tls-key=/etc/photondb/tls/tls.key",
+        "--http-tls-cert=/etc/photondb/tls/tls.crt",
+        "--tls-min-protocol=TLSv1.3",
+    ] {
+        assert!(arguments.contains(&argument), "{argument}: {arguments:?}");
+    }
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["scheme"], "HTTPS", "{probe}");
+    }
+    let job = &object(&all, "Job", "photondb-init-")["spec"]["template"]["spec"];
+    let test = &object(&all, "Pod", "photondb-test-query")["spec"];
+    for (pod, variable) in [(job, "PHOTONCTL_TLS_CA"), (test, "TLS_CA")] {
+        let env = pod["containers"][0]["env"].as_array().unwrap();
+        let named = env.iter().find(|entry| entry["name"] == variable).unwrap();
+        assert_eq!(named["value"], "/etc/photondb/tls/ca.crt");
+        let items = pod["volumes"][0]["secret"]["items"].as_array().unwrap();
+        assert_eq!(items.len(), 1, "no pod has a key that it does not need");
+        assert_eq!(items[0]["key"], "ca.crt");
+    }
+    let monitor = &object(&all, "ServiceMonitor", "photondb")["spec"]["endpoints"][0];
+    assert_eq!(monitor["scheme"], "https");
+    assert_eq!(monitor["tlsConfig"]["serverName"], "photondb.database.svc");
+}
+
+#[test]
 fn a_secret_that_is_made_is_random_and_whole() {
     let secret = || object(&documents(&render("").unwrap()), "Secret", "photondb")["stringData"].clone();
     let (one, another) = (secret(), secret());
