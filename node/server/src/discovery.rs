@@ -9,63 +9,56 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::ResolverOpts;
 use hickory_resolver::net::NetError;
 use hickory_resolver::proto::rr::RData;
+use parking_lot::Mutex;
 use photondb_controller::Discovery;
 use photondb_runtime::peers::SendFuture;
-use tokio::sync::Mutex;
 
 use crate::config::JoinService;
 use crate::limits::{DISCOVERY_ANSWER_TIME_MAX, DISCOVERY_BELIEF_MAX, DISCOVERY_DISBELIEF_MAX};
 
-type Make = Box<dyn Fn() -> Result<TokioResolver, NetError> + Send + Sync>;
-
-/// Asks DNS. Made when it is first needed, and again after it has failed: what the system says of DNS may be new.
-struct Resolver {
-    make: Make,
-    made: Mutex<Option<Arc<TokioResolver>>>,
-}
+type Make = dyn Fn() -> Result<TokioResolver, NetError> + Send + Sync;
 
 /// One name's records.
+#[derive(Clone)]
 struct Records {
     service: JoinService,
-    resolver: Arc<Resolver>,
+    make: Arc<Make>,
+    /// What the last look was made with and what it remembers, unless it failed: what the system says of DNS may be new then.
+    kept: Arc<Mutex<Option<TokioResolver>>>,
 }
 
 /// A way to the nodes of each service.
 pub(crate) fn of_services(services: &[JoinService]) -> Vec<Arc<dyn Discovery>> {
-    let of_the_system = || {
+    let make: Arc<Make> = Arc::new(|| {
         let mut builder = TokioResolver::builder_tokio()?;
-        *builder.options_mut() = with_limits(builder.options_mut());
+        limit(builder.options_mut());
         builder.build()
-    };
-    let resolver = Resolver::new(Box::new(of_the_system));
-    services.iter().map(|service| Records::of(service.clone(), &resolver)).collect()
+    });
+    let of = |service: &JoinService| Arc::new(Records::new(service.clone(), make.clone())) as Arc<dyn Discovery>;
+    services.iter().map(of).collect()
 }
 
-fn with_limits(options: &ResolverOpts) -> ResolverOpts {
-    let mut options = options.clone();
+fn limit(options: &mut ResolverOpts) {
     options.timeout = DISCOVERY_ANSWER_TIME_MAX;
     options.positive_max_ttl = Some(DISCOVERY_BELIEF_MAX);
     options.negative_max_ttl = Some(DISCOVERY_DISBELIEF_MAX);
-    options
 }
 
-impl Resolver {
-    fn new(make: Make) -> Arc<Resolver> {
-        Arc::new(Resolver { make, made: Mutex::new(None) })
+impl Records {
+    fn new(service: JoinService, make: Arc<Make>) -> Records {
+        Records { service, make, kept: Arc::default() }
     }
 
     /// "host:port" of each record.
-    async fn targets(&self, service: &JoinService) -> Result<Vec<String>, NetError> {
-        let resolver = {
-            let mut made = self.made.lock().await;
-            match &*made {
-                Some(resolver) => resolver.clone(),
-                None => made.insert(Arc::new((self.make)()?)).clone(),
-            }
+    async fn targets(&self) -> Result<Vec<String>, NetError> {
+        let kept = self.kept.lock().take();
+        let resolver = match kept {
+            Some(resolver) => resolver,
+            None => (self.make)()?,
         };
-        let found = resolver.srv_lookup(service.name.as_str()).await;
-        if found.as_ref().is_err_and(|error| !error.is_no_records_found()) {
-            *self.made.lock().await = None;
+        let found = resolver.srv_lookup(self.service.name.as_str()).await;
+        if found.as_ref().err().is_none_or(NetError::is_no_records_found) {
+            *self.kept.lock() = Some(resolver);
         }
         let found = found?;
         let records = found.answers().iter().filter_map(|record| match &record.data {
@@ -74,14 +67,9 @@ impl Resolver {
         });
         // The root as a target says that the service is not there.
         let there = records.filter(|record| !record.target.is_root());
-        let address = |target: &str, port| format!("{}:{port}", target.trim_end_matches('.'));
-        Ok(there.map(|record| address(&record.target.to_utf8(), service.port.unwrap_or(record.port))).collect())
-    }
-}
-
-impl Records {
-    fn of(service: JoinService, resolver: &Arc<Resolver>) -> Arc<dyn Discovery> {
-        Arc::new(Records { service, resolver: resolver.clone() })
+        let port = |given: u16| self.service.port.unwrap_or(given);
+        let address = |target: String, given| format!("{}:{}", target.trim_end_matches('.'), port(given));
+        Ok(there.map(|record| address(record.target.to_ascii(), record.port)).collect())
     }
 }
 
@@ -91,8 +79,8 @@ impl Discovery for Records {
     }
 
     fn look_up(&self) -> SendFuture<'static, Result<Vec<String>, String>> {
-        let (resolver, service) = (self.resolver.clone(), self.service.clone());
-        Box::pin(async move { resolver.targets(&service).await.map_err(|error| error.to_string()) })
+        let records = self.clone();
+        Box::pin(async move { records.targets().await.map_err(|error| error.to_string()) })
     }
 }
 

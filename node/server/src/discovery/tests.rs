@@ -46,16 +46,17 @@ fn answer(question: &Message, targets: &[(&'static str, u16)]) -> Message {
     answer
 }
 
-fn resolver(server: SocketAddr) -> Arc<Resolver> {
-    Resolver::new(Box::new(move || {
+fn records(server: SocketAddr, port: Option<u16>) -> Arc<dyn Discovery> {
+    let make = move || {
         let mut connection = ConnectionConfig::udp();
         connection.port = server.port();
         let servers = vec![NameServerConfig::new(server.ip(), true, vec![connection])];
         let config = ResolverConfig::from_name_servers(servers);
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        *builder.options_mut() = with_limits(builder.options_mut());
+        limit(builder.options_mut());
         builder.build()
-    }))
+    };
+    Arc::new(Records::new(JoinService { name: NAME.to_owned(), port }, Arc::new(make)))
 }
 
 /// Looks until it finds `expected`: what was found before may be believed for a moment.
@@ -78,23 +79,21 @@ async fn until(records: &Arc<dyn Discovery>, expected: &[&str]) {
 async fn records_are_asked_for_again_and_say_where_nodes_listen() {
     let says = Says::default();
     *says.lock().unwrap() = Some(vec![("db-1.example.com.", 29015), ("db-2.example.com.", 29016)]);
-    let resolver = resolver(server(says.clone()));
-    let records = Records::of(JoinService { name: NAME.to_owned(), port: None }, &resolver);
-    assert_eq!(records.name(), NAME);
-    until(&records, &["db-1.example.com:29015", "db-2.example.com:29016"]).await;
+    let server = server(says.clone());
+    let found = records(server, None);
+    assert_eq!(found.name(), NAME);
+    until(&found, &["db-1.example.com:29015", "db-2.example.com:29016"]).await;
 
     *says.lock().unwrap() = Some(vec![("db-3.example.com.", 1), (".", 0)]);
-    until(&records, &["db-3.example.com:1"]).await;
-
-    let other_port = Records::of(JoinService { name: NAME.to_owned(), port: Some(7) }, &resolver);
-    until(&other_port, &["db-3.example.com:7"]).await;
+    until(&found, &["db-3.example.com:1"]).await;
+    until(&records(server, Some(7)), &["db-3.example.com:7"]).await;
 }
 
 #[tokio::test]
 async fn a_name_that_leads_nowhere_is_an_error_until_it_leads_somewhere() {
     let says = Says::default();
     *says.lock().unwrap() = Some(Vec::new());
-    let records = Records::of(JoinService { name: NAME.to_owned(), port: None }, &resolver(server(says.clone())));
+    let records = records(server(says.clone()), None);
     let unknown = records.look_up().await;
     assert!(unknown.as_ref().is_err_and(|reason| reason.contains("no record")), "{unknown:?}");
 
