@@ -83,22 +83,39 @@ enum Bytes {
     Encrypted(Box<TlsStream<TcpStream>>),
 }
 
+impl Transport {
+    /// The connection is over. A node of TLS 1.3 says only after the handshake that it does not believe our certificate, and what
+    /// it says may be lost with the connection.
+    fn note_end(&self, error: Option<&io::Error>) {
+        if self.read_before || matches!(self.bytes, Bytes::Clear(_)) {
+            return;
+        }
+        if self.notes.met().is_none() {
+            self.notes.note(Met::Refusal("it ended the connection after the handshake".to_owned()));
+        }
+        if let Some(error) = error {
+            self.notes.note_error(error);
+        }
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let this = &mut *self;
         let read = match &mut this.bytes {
             Bytes::Clear(stream) => ready!(Pin::new(stream).poll_read(cx, buffer)),
-            // A node of TLS 1.3 says only now that it does not believe our certificate.
-            Bytes::Encrypted(stream) => {
-                ready!(Pin::new(&mut **stream).poll_read(cx, buffer)).inspect_err(|error| this.notes.note_error(error))
-            }
+            Bytes::Encrypted(stream) => ready!(Pin::new(&mut **stream).poll_read(cx, buffer)),
         };
-        if !std::mem::replace(&mut this.read_before, true)
-            && matches!(this.bytes, Bytes::Clear(_))
-            && buffer.filled()[before..].starts_with(&ALERT)
-        {
-            this.notes.note(Met::Tls);
+        match &read {
+            Ok(()) if buffer.filled().len() > before => {
+                let first = !std::mem::replace(&mut this.read_before, true);
+                if first && matches!(this.bytes, Bytes::Clear(_)) && buffer.filled()[before..].starts_with(&ALERT) {
+                    this.notes.note(Met::Tls);
+                }
+            }
+            Ok(()) => this.note_end(None),
+            Err(error) => this.note_end(Some(error)),
         }
         Poll::Ready(read)
     }
@@ -106,17 +123,19 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.bytes {
-            Bytes::Clear(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Bytes::Encrypted(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
-        }
+        let written = match &mut self.bytes {
+            Bytes::Clear(stream) => ready!(Pin::new(stream).poll_write(cx, bytes)),
+            Bytes::Encrypted(stream) => ready!(Pin::new(&mut **stream).poll_write(cx, bytes)),
+        };
+        Poll::Ready(written.inspect_err(|error| self.note_end(Some(error))))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.bytes {
-            Bytes::Clear(stream) => Pin::new(stream).poll_flush(cx),
-            Bytes::Encrypted(stream) => Pin::new(&mut **stream).poll_flush(cx),
-        }
+        let flushed = match &mut self.bytes {
+            Bytes::Clear(stream) => ready!(Pin::new(stream).poll_flush(cx)),
+            Bytes::Encrypted(stream) => ready!(Pin::new(&mut **stream).poll_flush(cx)),
+        };
+        Poll::Ready(flushed.inspect_err(|error| self.note_end(Some(error))))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

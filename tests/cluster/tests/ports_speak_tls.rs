@@ -61,6 +61,34 @@ fn both_ports_speak_tls_and_nothing_else() {
 }
 
 #[test]
+fn the_subcommands_come_over_tls_too() {
+    let authority = Authority::new("clients");
+    let encrypted = node(&authority.flags("driver", &authority.issue("node")));
+    let clear = Node::start();
+    let list = |node: &Node, flags: &[&str]| {
+        let address = format!("127.0.0.1:{}", node.ports().driver);
+        let output = photondb(&[&["db", "list", "--connect", &address], flags].concat());
+        (output.status.success(), text(&output))
+    };
+    let Issued { certificate, key } = authority.issue("client");
+    let file = authority.file();
+    let [file, certificate, key] = [&file, &certificate, &key].map(|path| path.to_str().unwrap());
+    let whole = ["--tls-ca", file, "--tls-cert", certificate, "--tls-key", key];
+    assert_eq!(list(&encrypted, &whole), (true, "rethinkdb\ntest\n".to_owned()));
+    let stranger = Authority::new("others");
+    let other = stranger.file();
+    for (node, flags, reason) in [
+        (&encrypted, &[][..], "the server speaks TLS there (--tls-ca)"),
+        (&encrypted, &["--tls-ca", other.to_str().unwrap()], "UnknownIssuer"),
+        (&encrypted, &["--tls-ca", "/nowhere"], "option `tls-ca`, file /nowhere: No such file"),
+        (&clear, &["--tls-ca", file], "the server does not speak TLS there"),
+    ] {
+        let (done, said) = list(node, flags);
+        assert!(!done && said.contains(reason), "{said}");
+    }
+}
+
+#[test]
 fn drivers_show_certificates_where_there_are_authorities_for_them() {
     let (authority, other) = (Authority::new("clients"), Authority::new("others"));
     let node = node(&authority.flags("driver", &authority.issue("node")));

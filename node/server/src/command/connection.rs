@@ -22,6 +22,9 @@ use stream::Stream;
 /// The first bytes of a connection that speaks V1_0.
 const MAGIC_V1_0: [u8; 4] = 0x34c2_bdc3_u32.to_le_bytes();
 
+/// How TLS begins to tell somebody who does not speak it that it does not understand: a record of type alert, version 3.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+
 /// How long an answer may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -43,6 +46,12 @@ pub enum ClientError {
     /// The library refuses.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// It was spoken to in the clear.
+    #[error("the server speaks TLS there (--tls-ca)")]
+    SpeaksTls,
+    /// It was spoken to in TLS.
+    #[error("the server does not speak TLS there")]
+    NoTls,
     /// There is nothing that the server's certificate could be compared with.
     #[error("no certificate can name `{host}`")]
     NoName { host: String },
@@ -147,6 +156,9 @@ impl Connection {
                 break;
             }
             text.push(byte[0]);
+            if text == TLS_ALERT {
+                return Err(ClientError::SpeaksTls);
+            }
             if text.len() > 64 * 1024 {
                 return Err(ClientError::Nonsense("an endless message"));
             }

@@ -52,5 +52,14 @@ pub(super) fn open(address: &str, tls: Option<Arc<ClientConfig>>) -> Result<Box<
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| ClientError::NoName { host: host.to_owned() })?;
-    Ok(Box::new(StreamOwned::new(ClientConnection::new(tls, name)?, stream)))
+    let mut stream = StreamOwned::new(ClientConnection::new(tls, name)?, stream);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).map_err(|error| {
+            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidMessage(_)) => ClientError::NoTls,
+                _ => ClientError::Broken(error),
+            }
+        })?;
+    }
+    Ok(Box::new(stream))
 }
