@@ -6,6 +6,7 @@ mod exchange;
 mod link;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,8 +153,19 @@ fn failed(status: tonic::Status) -> PeerError {
         Code::Unimplemented => {
             PeerError::Refused("it answers no other nodes, for it has nothing to know them by".to_owned())
         }
-        _ => PeerError::Lost(format!("{}: {}", status.code(), said())),
+        _ => PeerError::Lost(format!("{}: {}{}", status.code(), said(), cause(&status))),
     }
+}
+
+/// What lies below what the library says, which is mostly that there was an error.
+fn cause(status: &tonic::Status) -> String {
+    let mut innermost = None;
+    let mut source = status.source();
+    while let Some(error) = source {
+        innermost = Some(error);
+        source = error.source();
+    }
+    innermost.map(|error| format!(": {error}")).unwrap_or_default()
 }
 
 #[cfg(test)]
