@@ -80,8 +80,8 @@ impl PortTls {
         Ok(())
     }
 
-    /// The file that names the port in the log.
-    pub(super) fn certificate(&self) -> &TlsFiles {
+    /// What is read.
+    pub(super) fn files(&self) -> &TlsFiles {
         &self.files
     }
 

@@ -49,7 +49,7 @@ impl Watched {
             Ok(Some(contents)) => match self.port.take(contents.clone()) {
                 Ok(()) => {
                     self.refused = None;
-                    let file = self.port.certificate().certificate.path.display();
+                    let file = self.port.files().certificate.path.display();
                     tracing::info!(%file, "the certificate was read again; new connections get it");
                 }
                 Err(error) => self.refuse(Some(contents), &error),
