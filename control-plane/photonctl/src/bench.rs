@@ -32,7 +32,12 @@ pub struct Bench {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=BENCH_SECS_MAX))]
     seconds: u64,
     /// Documents that are there from the start, which `get` and `mixed` choose from.
-    #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=BENCH_DOCUMENTS_MAX))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u64).range(1..=BENCH_DOCUMENTS_MAX)
+    )]
     documents: u64,
     /// The size of a document's text.
     #[arg(

@@ -190,17 +190,26 @@ impl Client {
     where
         F: Future<Output = Result<Response<M>, Status>>,
     {
-        let runtime = self.runtime()?;
+        self.runtime()?.block_on(self.reach(self.limit, question))
+    }
+
+    /// Connects and asks, within a time.
+    async fn reach<M, F>(
+        &self,
+        limit: Duration,
+        question: impl FnOnce(ControlClient<Channel>) -> F,
+    ) -> Result<M, Failure>
+    where
+        F: Future<Output = Result<Response<M>, Status>>,
+    {
         let address = &self.address;
-        runtime.block_on(async {
-            let answered = tokio::time::timeout(self.limit, async {
-                let channel = connect(address).await?;
-                let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-                question(node).await.map_err(|status| Failure::of_status(address, self.limit, status))
-            });
-            let late = |_| Failure::Late { address: address.clone(), limit: self.limit };
-            Ok(answered.await.map_err(late)??.into_inner())
-        })
+        let answered = tokio::time::timeout(limit, async {
+            let channel = connect(address).await?;
+            let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+            question(node).await.map_err(|status| Failure::of_status(address, limit, status))
+        });
+        let late = |_| Failure::Late { address: address.clone(), limit };
+        Ok(answered.await.map_err(late)??.into_inner())
     }
 }
 

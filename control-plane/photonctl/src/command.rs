@@ -44,8 +44,8 @@ pub struct Arguments {
         env = "PHOTONCTL_ADDRESS"
     )]
     address: Address,
-    /// The user to log in as. Others than `admin` may run queries: `db`, `index`, `query`, `user`, `grant`, `repl`, and of `table` what
-    /// is done to one.
+    /// The user to log in as. Others than `admin` may run queries: `db`, `index`, `query`, `user`, `grant`, `repl`, and of
+    /// `table` what is done to one.
     #[arg(long, global = true, default_value = "admin", env = "PHOTONCTL_USER", value_parser = user_name)]
     user: String,
     /// The user's password. Other users of this machine can see the arguments of a process: prefer the environment, or a file.

@@ -8,8 +8,8 @@ use crate::failure::Failure;
 /// To the first cell of a terminal, and clear what is behind it.
 const REDRAW: &str = "\u{1b}[H\u{1b}[2J";
 
-/// Prints an answer after each period: in the place of the one before on a terminal, below it anywhere else. Ends with a failure, but not
-/// when what is looked at is not well: then that is what one watches.
+/// Prints an answer after each period: in the place of the one before on a terminal, below it anywhere else. Ends with a failure,
+/// but not when what is looked at is not well: then that is what one watches.
 pub fn run(period: Duration, mut ask: impl FnMut() -> Result<String, Failure>) -> Result<(), Failure> {
     let mut stdout = std::io::stdout();
     let redraws = stdout.is_terminal();

@@ -134,7 +134,7 @@ pub fn prepare(plan: &Plan, keep: bool, client: &Client) -> Result<bool, Failure
         tables.as_array().is_some_and(|tables| tables.iter().any(|name| *name == plan.table.table.as_str()));
     if was_there && !keep {
         return Err(Failure::Usage(
-            "the table is there already, and would be dropped at the end; name another one with --table, or use it as it is with --keep",
+            "the table is there already and would be dropped at the end: name another one (--table), or keep it (--keep)",
         ));
     }
     if !was_there {

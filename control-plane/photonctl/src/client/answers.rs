@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use photondb_proto::convert::{CONTROL_VERSION, check_version};
 use photondb_proto::v1;
-use photondb_proto::v1::control_client::ControlClient;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 use tonic::Streaming;
 
-use super::{Client, connect};
+use super::Client;
 use crate::failure::Failure;
 use crate::limits::ANSWER_BYTES_MAX;
 
@@ -48,15 +47,7 @@ impl Client {
         let mut request = self.request(v1::QueryRequest { version: CONTROL_VERSION, message });
         request.set_timeout(limit);
         let runtime = self.runtime()?;
-        let parts = runtime.block_on(async {
-            let began = tokio::time::timeout(limit, async {
-                let channel = connect(&self.address).await?;
-                let mut node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-                node.query(request).await.map_err(|status| Failure::of_status(&self.address, limit, status))
-            });
-            let late = |_| Failure::Late { address: self.address.clone(), limit };
-            Ok::<_, Failure>(began.await.map_err(late)??.into_inner())
-        })?;
+        let parts = runtime.block_on(self.reach(limit, async |mut node| node.query(request).await))?;
         Ok(Answers { client: self, runtime, parts, limit, is_feed: false, is_over: false })
     }
 
