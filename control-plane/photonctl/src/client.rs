@@ -1,5 +1,8 @@
 //! One connection to one node: reach it, log in, ask, within a time.
 
+mod answers;
+mod shards;
+
 use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
@@ -19,6 +22,8 @@ use crate::failure::Failure;
 use crate::limits::ANSWER_BYTES_MAX;
 use crate::tls::Tls;
 use crate::transport::{self, Notes};
+
+pub use answers::{Answers, Results, Waited};
 
 /// The port that a node listens on unless told otherwise.
 const DEFAULT_PORT: u16 = 29015;
@@ -53,6 +58,14 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// Without the port, and without the brackets of IPv6.
+    pub fn host(&self) -> &str {
+        let host = self.0.rsplit_once(':').map_or(self.0.as_str(), |(host, _)| host);
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -65,6 +78,8 @@ pub struct Client {
     /// `None`: in the clear.
     tls: Option<Tls>,
     login: AsciiMetadataValue,
+    user: String,
+    password: String,
     limit: Duration,
 }
 
@@ -74,7 +89,7 @@ impl Client {
         let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let mut login = AsciiMetadataValue::try_from(login).expect("base64 is made of what metadata may hold");
         login.set_sensitive(true);
-        Client { address, tls, login, limit }
+        Client { address, tls, login, user: user.to_owned(), password: password.to_owned(), limit }
     }
 
     /// The node that answers.
@@ -135,6 +150,26 @@ impl Client {
         Failure::Refused { address: self.address.clone(), status }
     }
 
+    /// The failure of a name that nothing has.
+    pub fn absent(&self, what: String) -> Failure {
+        Failure::Absent { what }
+    }
+
+    /// The node's address.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Who asks, for logins that are none of gRPC.
+    pub fn user_and_password(&self) -> (&str, &str) {
+        (&self.user, &self.password)
+    }
+
+    /// How long an answer may take.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// The failure of something that went on for too long.
     pub fn unfinished(&self, what: String, limit: Duration) -> Failure {
         Failure::Unfinished { what, limit }
@@ -143,6 +178,10 @@ impl Client {
     /// The failure of an answer that cannot be.
     pub fn malformed(&self, source: ConvertError) -> Failure {
         Failure::Malformed { address: self.address.clone(), source }
+    }
+
+    fn runtime(&self) -> Result<tokio::runtime::Runtime, Failure> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)
     }
 
     fn request<M>(&self, message: M) -> Request<M> {
@@ -156,24 +195,33 @@ impl Client {
     where
         F: Future<Output = Result<Response<M>, Status>>,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
+        self.runtime()?.block_on(self.reach(self.limit, question))
+    }
+
+    /// Connects and asks, within a time.
+    async fn reach<M, F>(
+        &self,
+        limit: Duration,
+        question: impl FnOnce(ControlClient<Channel>) -> F,
+    ) -> Result<M, Failure>
+    where
+        F: Future<Output = Result<Response<M>, Status>>,
+    {
         let address = &self.address;
-        runtime.block_on(async {
-            let notes = Notes::default();
-            let answered = tokio::time::timeout(self.limit, async {
-                let channel = connect(address, self.tls.clone(), notes.clone()).await?;
-                let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-                question(node).await.map_err(|status| Failure::of_status(address, self.limit, status))
-            });
-            let late = |_| Failure::Late { address: address.clone(), limit: self.limit };
-            let answered = answered.await.map_err(late).and_then(|answered| answered);
-            // What went wrong below is the reason of whatever gRPC makes of it.
-            let answer = answered.map_err(|failure| match notes.met() {
-                Some(met) => Failure::Transport { address: address.clone(), met },
-                None => failure,
-            })?;
-            Ok(answer.into_inner())
-        })
+        let notes = Notes::default();
+        let answered = tokio::time::timeout(limit, async {
+            let channel = connect(address, self.tls.clone(), notes.clone()).await?;
+            let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+            question(node).await.map_err(|status| Failure::of_status(address, limit, status))
+        });
+        let late = |_| Failure::Late { address: address.clone(), limit };
+        let answered = answered.await.map_err(late).and_then(|answered| answered);
+        // What went wrong below is the reason of whatever gRPC makes of it.
+        let answer = answered.map_err(|failure| match notes.met() {
+            Some(met) => Failure::Transport { address: address.clone(), met },
+            None => failure,
+        })?;
+        Ok(answer.into_inner())
     }
 }
 
@@ -201,6 +249,15 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn hosts_are_those_of_addresses() {
+        for (text, expected) in
+            [("localhost", "localhost"), ("db-1:7", "db-1"), ("::1", "::1"), ("[fe80::2]:1", "fe80::2")]
+        {
+            assert_eq!(text.parse::<Address>().unwrap().host(), expected);
         }
     }
 

@@ -1,22 +1,38 @@
 //! The command line, and which command answers it.
 
 mod cluster;
+mod database;
+mod index;
 mod node;
+mod permission;
+pub mod query;
 mod service;
+mod shard;
 mod table;
+mod user;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use photondb_proto::ClusterId;
 
 use crate::client::{Address, Client};
 use crate::failure::Failure;
-use crate::limits::TIMEOUT_SECS_MAX;
+use crate::limits::{TIMEOUT_SECS_MAX, WATCH_SECS_MAX};
 use crate::output::Format;
 use crate::tls::TlsArguments;
+use crate::{bench, password, repl};
+use database::DatabaseVerb;
+use index::IndexVerb;
+use permission::{Change, Permissions};
+use query::QueryVerb;
+use shard::ShardVerb;
+use table::TableVerb;
+use user::UserVerb;
 
-/// Asks a PhotonDB node about itself and its cluster.
+/// Administers a PhotonDB cluster by asking any of its nodes.
 #[derive(Debug, Parser)]
 #[command(name = "photonctl", version, after_help = EXIT_CODES)]
 pub struct Arguments {
@@ -29,15 +45,19 @@ pub struct Arguments {
         env = "PHOTONCTL_ADDRESS"
     )]
     address: Address,
-    /// The user to log in as; in this version only `admin` may ask.
-    #[arg(long, global = true, default_value = "admin", env = "PHOTONCTL_USER", value_parser = user)]
+    /// The user to log in as. Others than `admin` may run queries: `db`, `index`, `query`, `user`, `grant`, `repl`, and of
+    /// `table` what is done to one.
+    #[arg(long, global = true, default_value = "admin", env = "PHOTONCTL_USER", value_parser = user_name)]
     user: String,
-    /// The user's password. Other users of this machine can see the arguments of a process: prefer the environment.
+    /// The user's password. Other users of this machine can see the arguments of a process: prefer the environment, or a file.
     #[arg(long, global = true, default_value = "", env = "PHOTONCTL_PASSWORD", hide_env_values = true)]
     password: String,
+    /// A file with the user's password.
+    #[arg(long, global = true, value_name = "FILE", env = "PHOTONCTL_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
     #[command(flatten)]
     tls: TlsArguments,
-    /// What the answer looks like. JSON has everything the node says.
+    /// What the answer looks like. JSON and YAML have everything the node says.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
     /// How long to wait for an answer, in seconds.
@@ -49,24 +69,73 @@ pub struct Arguments {
         value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_SECS_MAX)
     )]
     timeout: u64,
+    /// Ask again and again, until Ctrl-C: of what only looks.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=WATCH_SECS_MAX)
+    )]
+    watch: Option<u64>,
     #[command(subcommand)]
     noun: Noun,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 cannot connect, 4 not let in (user, password), 5 timed out, \
-                          6 the cluster is not healthy";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 cannot connect, 4 not let in (user, password, permission), \
+                          5 timed out, 6 the cluster is not healthy";
 
 #[derive(Debug, Subcommand)]
 enum Noun {
-    /// The node at the address.
+    /// Nodes: what they are, and what is wanted of them.
     #[command(subcommand)]
     Node(NodeVerb),
-    /// The cluster that it belongs to.
+    /// The cluster that the node belongs to.
     #[command(subcommand)]
     Cluster(ClusterVerb),
-    /// Tables and their shards.
+    /// Databases.
+    #[command(subcommand)]
+    Db(DatabaseVerb),
+    /// Tables.
     #[command(subcommand)]
     Table(TableVerb),
+    /// Shards: the key ranges of tables, and their replicas.
+    #[command(subcommand)]
+    Shard(ShardVerb),
+    /// Secondary indexes.
+    #[command(subcommand)]
+    Index(IndexVerb),
+    /// Queries: those that run, and one to run.
+    #[command(subcommand)]
+    Query(QueryVerb),
+    /// Users.
+    #[command(subcommand)]
+    User(UserVerb),
+    /// Lets a user do something, everywhere or on a database or table.
+    Grant(Permissions),
+    /// Takes back what was said of a user by `grant`, or denies it.
+    Revoke {
+        #[command(flatten)]
+        permissions: Permissions,
+        /// Refuse it there even though it is granted for more.
+        #[arg(long)]
+        deny: bool,
+    },
+    /// Asks for queries and runs them: ReQL in JavaScript, a query at a time.
+    Repl {
+        /// The database of tables that are named without one; `test` unless told otherwise.
+        #[arg(long, value_name = "DATABASE")]
+        db: Option<String>,
+    },
+    /// Puts a load on the node's driver port and tells how fast it is. TLS is not spoken.
+    Bench(bench::Bench),
+    /// Prints what makes a shell complete the words of this program.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,7 +187,11 @@ enum NodeVerb {
 enum ClusterVerb {
     /// Nodes, databases, and how many tables and shards there are.
     Info,
-    /// How many nodes are up, and who leads. Exit code 6 when something is not well.
+    /// How many nodes are up, who leads, and how shards do.
+    Status,
+    /// Which nodes have which tags, and what each holds.
+    Topology,
+    /// Whether all nodes are up, and everything is led. Exit code 6 when something is not well.
     Health,
     /// Has the node found a cluster. It must have been started with `--join`; more than half of the nodes named there have to answer,
     /// itself among them, and none may be in a cluster. Repeated with the same id it succeeds again; with another one it is refused.
@@ -129,35 +202,100 @@ enum ClusterVerb {
     },
 }
 
-#[derive(Debug, Subcommand)]
-enum TableVerb {
-    /// A line for each replica of each shard.
-    List,
-}
-
 /// A colon would end the name where it is sent.
-fn user(text: &str) -> Result<String, &'static str> {
+fn user_name(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.contains(':') { Err("a name without colons") } else { Ok(text.to_owned()) }
 }
 
-/// What is to be printed.
+impl Arguments {
+    /// The pause between two answers, if there is to be more than one.
+    pub fn watch(&self) -> Result<Option<Duration>, Failure> {
+        match self.watch {
+            Some(_) if !self.noun.only_looks() => Err(Failure::Usage("`--watch` goes with commands that only look")),
+            seconds => Ok(seconds.map(Duration::from_secs)),
+        }
+    }
+
+    fn client(&self) -> Result<Client, Failure> {
+        let password = match &self.password_file {
+            Some(file) => password::from_file(file)?,
+            None => self.password.clone(),
+        };
+        let (tls, limit) = (self.tls.load()?, Duration::from_secs(self.timeout));
+        Ok(Client::new(self.address.clone(), tls, &self.user, &password, limit))
+    }
+}
+
+impl Noun {
+    /// Whether it changes nothing, and ends by itself.
+    fn only_looks(&self) -> bool {
+        match self {
+            Noun::Node(verb) => matches!(verb, NodeVerb::Info | NodeVerb::List | NodeVerb::Status { .. }),
+            Noun::Cluster(verb) => !matches!(verb, ClusterVerb::Init { .. }),
+            Noun::Db(verb) => matches!(verb, DatabaseVerb::List),
+            Noun::Table(verb) => matches!(verb, TableVerb::List | TableVerb::Status { .. } | TableVerb::Config { .. }),
+            Noun::Shard(verb) => matches!(verb, ShardVerb::List),
+            Noun::Index(verb) => matches!(verb, IndexVerb::List { .. } | IndexVerb::Status { .. }),
+            Noun::Query(verb) => matches!(verb, QueryVerb::List),
+            Noun::User(verb) => matches!(verb, UserVerb::List | UserVerb::Permissions { .. }),
+            Noun::Grant(_) | Noun::Revoke { .. } | Noun::Repl { .. } | Noun::Bench(_) | Noun::Completions { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// What is to be printed, but for what was printed as it came.
 pub fn run(arguments: &Arguments) -> Result<String, Failure> {
-    let limit = Duration::from_secs(arguments.timeout);
-    let tls = arguments.tls.load()?;
-    let client = Client::new(arguments.address.clone(), tls, &arguments.user, &arguments.password, limit);
-    let malformed = |source| client.malformed(source);
+    let format = arguments.output;
+    if let Noun::Completions { shell } = &arguments.noun {
+        return Ok(completions(*shell));
+    }
+    let client = arguments.client()?;
     match &arguments.noun {
-        Noun::Node(verb) => run_node(verb, &client, arguments.output),
-        Noun::Cluster(ClusterVerb::Health) => {
-            let (text, healthy) = service::health(&client.list_nodes()?, arguments.output).map_err(malformed)?;
+        Noun::Node(verb) => run_node(verb, &client, format),
+        Noun::Cluster(verb) => run_cluster(verb, &client, format),
+        Noun::Db(verb) => database::run(verb, &client, format),
+        Noun::Table(verb) => table::run(verb, &client, format),
+        Noun::Shard(verb) => shard::run(verb, &client, format),
+        Noun::Index(verb) => index::run(verb, &client, format),
+        Noun::Query(verb) => query::run(verb, &client, format),
+        Noun::User(verb) => user::run(verb, &client, format),
+        Noun::Grant(permissions) => permission::run(permissions, Change::Grant, &client, format),
+        Noun::Revoke { permissions, deny: false } => permission::run(permissions, Change::Revoke, &client, format),
+        Noun::Revoke { permissions, deny: true } => permission::run(permissions, Change::Deny, &client, format),
+        Noun::Repl { db } => repl::run(&client, db.as_deref(), format),
+        Noun::Bench(options) => bench::run(options, &client, format),
+        Noun::Completions { shell } => Ok(completions(*shell)),
+    }
+}
+
+fn completions(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "photonctl", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn run_cluster(verb: &ClusterVerb, client: &Client, format: Format) -> Result<String, Failure> {
+    let malformed = |source| client.malformed(source);
+    match verb {
+        ClusterVerb::Health => {
+            let health = service::health(&client.list_nodes()?, &client.list_shards()?, format);
+            let (text, healthy) = health.map_err(malformed)?;
             if healthy { Ok(text) } else { Err(Failure::Unhealthy { text }) }
         }
-        Noun::Cluster(ClusterVerb::Info) => cluster::info(&client.cluster_info()?, arguments.output).map_err(malformed),
-        Noun::Cluster(ClusterVerb::Init { cluster_id }) => {
-            client.init_cluster(*cluster_id)?;
-            Ok(cluster::founded(*cluster_id, arguments.output))
+        ClusterVerb::Info => cluster::info(&client.cluster_info()?, format).map_err(malformed),
+        ClusterVerb::Status => {
+            let (info, nodes, shards) = (client.node_info()?, client.list_nodes()?, client.list_shards()?);
+            cluster::status::status(&info, &nodes, &shards, format).map_err(malformed)
         }
-        Noun::Table(TableVerb::List) => table::list(&client.cluster_info()?, arguments.output).map_err(malformed),
+        ClusterVerb::Topology => {
+            cluster::topology::topology(&client.list_nodes()?, &client.list_shards()?, format).map_err(malformed)
+        }
+        ClusterVerb::Init { cluster_id } => {
+            client.init_cluster(*cluster_id)?;
+            Ok(cluster::founded(*cluster_id, format))
+        }
     }
 }
 
@@ -177,8 +315,6 @@ fn run_node(verb: &NodeVerb, client: &Client, format: Format) -> Result<String, 
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -187,10 +323,55 @@ mod tests {
     }
 
     #[test]
+    fn no_command_has_an_argument_that_hides_a_global_one() {
+        fn check(command: &clap::Command, globals: &[String]) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
+                let id = argument.get_id().to_string();
+                assert!(!globals.contains(&id), "`{id}` of `{}`", command.get_name());
+            }
+            command.get_subcommands().for_each(|command| check(command, globals));
+        }
+        let command = Arguments::command();
+        let globals = command.get_arguments().filter(|argument| argument.is_global_set());
+        check(&command, &globals.map(|argument| argument.get_id().to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn options_stand_before_or_after_the_command() {
         let before = Arguments::parse_from(["photonctl", "--output", "json", "--address", "h", "node", "info"]);
         let after = Arguments::parse_from(["photonctl", "node", "info", "--output", "json", "--address", "h"]);
         assert_eq!((before.output, &before.address), (Format::Json, &after.address));
         assert_eq!(after.output, Format::Json);
+    }
+
+    #[test]
+    fn what_only_looks_can_be_watched() {
+        let watch = |line: &str| {
+            Arguments::parse_from(std::iter::once("photonctl").chain(line.split_whitespace()))
+                .watch()
+                .map_err(|failure| failure.exit_code())
+        };
+        assert_eq!(watch("node list"), Ok(None));
+        assert_eq!(watch("--watch node list"), Ok(Some(Duration::from_secs(2))));
+        assert_eq!(watch("table status t --watch=7"), Ok(Some(Duration::from_secs(7))));
+        for line in [
+            "--watch table drop t",
+            "--watch repl",
+            "--watch node drain",
+            "grant ann read --watch",
+            "--watch query run 1",
+        ] {
+            assert_eq!(watch(line), Err(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_shell_gets_all_commands() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
+            let text = completions(shell);
+            for word in ["decommission", "transfer-leader", "set-password", "emergency-repair"] {
+                assert!(text.contains(word), "{shell}: {word}");
+            }
+        }
     }
 }

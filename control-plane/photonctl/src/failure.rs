@@ -9,13 +9,16 @@ use photondb_proto::convert::ConvertError;
 use tonic::{Code, Status, TimeoutExpired};
 
 use crate::client::Address;
+use crate::javascript::SyntaxError;
+use crate::output::printable;
 use crate::tls::TlsError;
 use crate::transport::Met;
 
+const DONE: u8 = 0;
 /// The exit code of everything that is not named below.
 const FAILED: u8 = 1;
-/// The options do not go together, or name files that are of no use.
-const WRONG_USAGE: u8 = 2;
+/// The command line, or the query on it, is wrong; or options do not go together, or name files that are of no use.
+const USAGE: u8 = 2;
 /// Nobody answers at the address.
 const CANNOT_CONNECT: u8 = 3;
 /// Somebody answers, and does not let the user in.
@@ -64,7 +67,7 @@ pub enum Failure {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The node says no.
-    #[error("{address} refuses: {}{}", Printable(status.message()), hint(status.code()))]
+    #[error("{address} refuses: {}{}", printable(status.message()), hint(status.code()))]
     Refused {
         /// Who.
         address: Address,
@@ -72,7 +75,7 @@ pub enum Failure {
         status: Status,
     },
     /// The node could not do it.
-    #[error("{address} failed: {} ({:?})", Printable(status.message()), status.code())]
+    #[error("{address} failed: {} ({:?})", printable(status.message()), status.code())]
     Failed {
         /// Who.
         address: Address,
@@ -86,6 +89,65 @@ pub enum Failure {
         address: Address,
         /// What is wrong with it.
         source: ConvertError,
+    },
+    /// The node says what cannot be, to a query.
+    #[error("{address} gives an answer that cannot be right: {what}")]
+    Strange {
+        /// Who.
+        address: Address,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The database says no to a query, in its own words.
+    #[error("{}: {}", kind, message.lines().map(printable).collect::<Vec<_>>().join("\n"))]
+    Query {
+        /// What drivers call the error.
+        kind: &'static str,
+        /// Its words.
+        message: String,
+        /// Whether the user may not.
+        is_denied: bool,
+    },
+    /// There is nothing of that name.
+    #[error("{what}")]
+    Absent {
+        /// What there is not, and how to find what there is.
+        what: String,
+    },
+    /// A query that is no expression.
+    #[error("the query cannot be read: {0}")]
+    Syntax(#[from] SyntaxError),
+    /// A command that cannot be what was meant.
+    #[error("{0} (--help)")]
+    Usage(&'static str),
+    /// What is to be read cannot be.
+    #[error("{what} cannot be read: {source}")]
+    Unreadable {
+        /// What.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The answer cannot be written.
+    #[error("the answer cannot be written: {0}")]
+    Unwritable(io::Error),
+    /// The driver port cannot be used.
+    #[error(
+        "the driver port {port} at the host of {address} cannot be used: {source} (--driver-port; TLS is not spoken)"
+    )]
+    DriverPort {
+        /// Where.
+        address: Address,
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// No operation of a load succeeded.
+    #[error("no operation succeeded; the first failed with: {}", printable(message))]
+    Bench {
+        /// How the first failed.
+        message: String,
     },
     /// What was begun is not done yet; it goes on.
     #[error("not done within {} s: {what}; it goes on, ask again to wait for it (--wait)", limit.as_secs())]
@@ -140,19 +202,37 @@ impl Failure {
     /// What the program ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Unreachable { .. } | Failure::BrokenOff { .. } | Failure::Transport { .. } => CANNOT_CONNECT,
-            Failure::Tls(_) => WRONG_USAGE,
+            Failure::Unreachable { .. }
+            | Failure::BrokenOff { .. }
+            | Failure::Transport { .. }
+            | Failure::DriverPort { .. } => CANNOT_CONNECT,
+            Failure::Tls(_) => USAGE,
             Failure::Late { .. } | Failure::Unfinished { .. } => TIMED_OUT,
             Failure::Refused { status, .. } if is_denied(status.code()) => DENIED,
+            Failure::Query { is_denied: true, .. } => DENIED,
             Failure::Unhealthy { .. } => UNHEALTHY,
+            Failure::Syntax(_) | Failure::Usage(_) => USAGE,
+            // Whoever reads has read enough, as `head` does.
+            Failure::Unwritable(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
             // It starts, or waits for others: whoever asks again later may get an answer.
             Failure::Failed { status, .. } if status.code() == Code::Unavailable => CANNOT_CONNECT,
             Failure::Refused { .. }
             | Failure::Failed { .. }
             | Failure::Malformed { .. }
             | Failure::AskAnother { .. }
+            | Failure::Strange { .. }
+            | Failure::Query { .. }
+            | Failure::Absent { .. }
+            | Failure::Bench { .. }
+            | Failure::Unreadable { .. }
+            | Failure::Unwritable(_)
             | Failure::Start(_) => FAILED,
         }
+    }
+
+    /// Whether there is nothing to complain about.
+    pub fn is_silent(&self) -> bool {
+        self.exit_code() == DONE
     }
 
     /// What is printed all the same.
@@ -196,7 +276,7 @@ impl fmt::Display for Reason<'_> {
             Some(io::ErrorKind::TimedOut) => f.write_str("timed out"),
             Some(io::ErrorKind::NetworkUnreachable) => f.write_str("network unreachable"),
             Some(io::ErrorKind::HostUnreachable) => f.write_str("host unreachable"),
-            _ => Printable(&cause.to_string()).fmt(f),
+            _ => f.write_str(&printable(&cause.to_string())),
         }
     }
 }
@@ -210,10 +290,10 @@ impl fmt::Display for Explained<'_> {
             Met::Tls => f.write_str("it speaks TLS (--tls, --tls-ca)"),
             Met::NoTls => f.write_str("it does not speak TLS; is TLS configured there, and this its cluster port?"),
             Met::Certificate(reason) => {
-                write!(f, "its certificate is not to be believed: {} (--tls-ca, --tls-server-name)", Printable(reason))
+                write!(f, "its certificate is not to be believed: {} (--tls-ca, --tls-server-name)", printable(reason))
             }
             Met::Refusal(reason) => {
-                write!(f, "it does not believe this side: {} (--tls-cert, --tls-key)", Printable(reason))
+                write!(f, "it does not believe this side: {} (--tls-cert, --tls-key)", printable(reason))
             }
         }
     }
@@ -226,18 +306,8 @@ impl fmt::Display for Broken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.source() {
             Some(source) => Reason(source).fmt(f),
-            None => Printable(self.0.message()).fmt(f),
+            None => f.write_str(&printable(self.0.message())),
         }
-    }
-}
-
-/// What somebody else wrote, safe for a terminal.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        self.0.chars().try_for_each(|char| f.write_char(if char.is_control() { '?' } else { char }))
     }
 }
 

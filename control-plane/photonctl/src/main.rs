@@ -1,37 +1,48 @@
 //! `photonctl`: arguments to command.
 
+mod bench;
 mod client;
 mod command;
 mod failure;
+mod javascript;
 mod limits;
 mod output;
+mod password;
+mod repl;
+mod term;
 mod tls;
 mod transport;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use command::Arguments;
+use failure::Failure;
+
 fn main() -> ExitCode {
-    let arguments = command::Arguments::parse();
-    let text = match command::run(&arguments) {
-        Ok(text) => text,
-        Err(failure) => {
-            if let Some(text) = failure.text() {
-                let _ = std::io::stdout().write_all(text.as_bytes());
+    let arguments = Arguments::parse();
+    let Err(failure) = answer(&arguments) else { return ExitCode::SUCCESS };
+    if !failure.is_silent() {
+        eprintln!("photonctl: {failure}");
+    }
+    ExitCode::from(failure.exit_code())
+}
+
+fn answer(arguments: &Arguments) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    match arguments.watch()? {
+        Some(period) => watch::run(period, || command::run(arguments)),
+        None => match command::run(arguments) {
+            Ok(text) => stdout.write_all(text.as_bytes()).map_err(Failure::Unwritable),
+            Err(failure) => {
+                if let Some(text) = failure.text() {
+                    stdout.write_all(text.as_bytes()).map_err(Failure::Unwritable)?;
+                }
+                Err(failure)
             }
-            eprintln!("photonctl: {failure}");
-            return ExitCode::from(failure.exit_code());
-        }
-    };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads has read enough, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("photonctl: the answer cannot be written: {error}");
-            ExitCode::FAILURE
-        }
+        },
     }
 }

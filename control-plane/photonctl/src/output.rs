@@ -1,4 +1,4 @@
-//! What answers look like: aligned columns for people, JSON for programs.
+//! What answers look like: aligned columns for people, JSON or YAML for programs.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -10,11 +10,58 @@ pub enum Format {
     Table,
     /// One JSON value.
     Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+impl Format {
+    /// What writes answers for programs; `None`: they are for people.
+    pub fn writer(self) -> Option<fn(&Value) -> String> {
+        match self {
+            Format::Table => None,
+            Format::Json => Some(json),
+            Format::Yaml => Some(yaml),
+        }
+    }
+
+    /// The answer for programs, or the text for people.
+    pub fn write(self, value: &Value, text: impl FnOnce() -> String) -> String {
+        self.writer().map_or_else(text, |write| write(value))
+    }
 }
 
 /// A JSON value on several lines.
 pub fn json(value: &Value) -> String {
     format!("{value:#}\n")
+}
+
+fn yaml(value: &Value) -> String {
+    serde_saphyr::to_string(value).expect("all that JSON can say YAML can say")
+}
+
+/// The fields of a document, a line each. What is no single value is written as JSON.
+pub fn fields(document: &Value) -> String {
+    match document {
+        Value::Object(fields) => {
+            let fields: Vec<(&str, String)> = fields.iter().map(|(name, value)| (name.as_str(), cell(value))).collect();
+            pairs(&fields)
+        }
+        other => cell(other) + "\n",
+    }
+}
+
+/// A value in one line.
+pub fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => printable(text),
+        other => other.to_string(),
+    }
+}
+
+/// What somebody else wrote, safe for a terminal and in one line.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
 /// Rows in aligned columns below their headings.
@@ -95,6 +142,25 @@ mod tests {
         columns.row(["t".into(), "1".into(), "x".into()]);
         columns.row(["a_long_name".into(), "".into(), "".into()]);
         assert_eq!(columns.finish(), "NAME         SHARDS  LAST\nt            1       x\na_long_name  -       -\n");
+    }
+
+    #[test]
+    fn programs_get_json_or_yaml() {
+        let value = serde_json::json!({"name": "a: b", "list": [1, null, {"x": "1"}], "none": [], "yes": "yes"});
+        assert_eq!(Format::Table.write(&value, || "text".to_owned()), "text");
+        let text = || panic!("no text is asked for");
+        assert_eq!(serde_json::from_str::<Value>(&Format::Json.write(&value, text)).unwrap(), value);
+        let yaml = Format::Yaml.write(&value, text);
+        for line in ["name: \"a: b\"", "- 1", "- null", "- x: \"1\"", "none: []", "\"yes\": \"yes\""] {
+            assert!(yaml.lines().any(|found| found == line), "{line} is not in\n{yaml}");
+        }
+    }
+
+    #[test]
+    fn documents_are_lines_and_cannot_move_the_cursor() {
+        let value = serde_json::json!({"id": "a\u{1b}[2J", "list": [1, 2], "none": null});
+        assert_eq!(fields(&value), "id    a?[2J\nlist  [1,2]\nnone  \n");
+        assert_eq!(fields(&Value::from(3)), "3\n");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Command, Output};
+use std::pin::Pin;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::stream::{self, Stream};
 use photondb_proto::convert::{CONTROL_VERSION, Ports};
 use photondb_proto::v1::control_server::{Control, ControlServer};
 use photondb_proto::{NodeId, v1};
@@ -109,6 +111,73 @@ impl Control for Played {
             "" | "n1" => Ok(Response::new(v1::SetNodeServiceResponse { version, node_id: NodeId(1).to_string() })),
             name => Err(Status::failed_precondition(format!("server `{name}` cannot leave"))),
         }
+    }
+
+    async fn list_shards(
+        &self,
+        request: Request<v1::ListShardsRequest>,
+    ) -> Result<Response<v1::ListShardsResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        let member = v1::MemberStatus {
+            member_id: 1,
+            node_id: NodeId(1).to_string(),
+            node: "n1".to_owned(),
+            role: v1::MemberRole::Voter.into(),
+            report: Some(v1::MemberReport { leads: true, ready: true, applied: 7 }),
+        };
+        let shard = v1::ShardStatus {
+            shard_id: 1,
+            range: Some((&photondb_proto::KeyRange::all()).into()),
+            members: vec![member],
+            ..v1::ShardStatus::default()
+        };
+        Ok(Response::new(v1::ListShardsResponse { version, shards: vec![shard] }))
+    }
+
+    async fn move_replica(
+        &self,
+        request: Request<v1::MoveReplicaRequest>,
+    ) -> Result<Response<v1::MoveReplicaResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        let [from_node_id, to_node_id] = [1, 2].map(|id| NodeId(id).to_string());
+        Ok(Response::new(v1::MoveReplicaResponse { version, from_node_id, to_node_id }))
+    }
+
+    async fn set_shard_leader(
+        &self,
+        request: Request<v1::SetShardLeaderRequest>,
+    ) -> Result<Response<v1::SetShardLeaderResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        match request.get_ref().shard_id {
+            1 => Ok(Response::new(v1::SetShardLeaderResponse { version, node_id: NodeId(2).to_string() })),
+            id => Err(Status::not_found(format!("there is no shard {id}"))),
+        }
+    }
+
+    type QueryStream = Pin<Box<dyn Stream<Item = Result<v1::QueryResponse, Status>> + Send>>;
+
+    /// Answers by what stands in the query.
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
+        let version = Played::receive(&request).await?;
+        let message = String::from_utf8(request.get_ref().message.clone()).unwrap();
+        let part = |text: &str, ends: bool| Ok(v1::QueryResponse { version, part: text.as_bytes().to_vec(), ends });
+        let whole = |text: &str| vec![part(text, true)];
+        let parts = match message.as_str() {
+            r#"[1,"rows",{}]"# => {
+                vec![part(r#"{"t":3,"r":[{"a":"#, false), part(r#"1},2]}"#, true), part(r#"{"t":2,"r":[3]}"#, true)]
+            }
+            r#"[1,"value",{"db":[14,["d"]]}]"# => whole(r#"{"t":1,"r":["v"]}"#),
+            r#"[1,"denied",{}]"# => whole(r#"{"t":18,"e":6000000,"r":["User `x` does not have it."],"b":[]}"#),
+            r#"[1,"wrong",{}]"# => whole(r#"{"t":18,"e":4100000,"r":["Table `d.t` does not exist."],"b":[]}"#),
+            r#"[1,"stops",{}]"# => {
+                vec![part(r#"{"t":3,"r":[]}"#, true), Err(Status::unavailable("the node is stopping"))]
+            }
+            r#"[1,"cut",{}]"# => vec![part(r#"{"t":1,"#, false)],
+            r#"[1,"strange",{}]"# => whole("{}"),
+            r#"[1,"silent",{}]"# => return Ok(Response::new(Box::pin(stream::pending()))),
+            other => panic!("{other}"),
+        };
+        Ok(Response::new(Box::pin(stream::iter(parts))))
     }
 }
 
@@ -240,6 +309,98 @@ fn a_cluster_that_is_not_well_is_six_and_says_why() {
 }
 
 #[test]
+fn results_of_a_query_are_printed_as_they_come() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    let run = |query: &str, more: &[&str]| {
+        let output = photonctl(&address, &[&["--password", "open", "query", "run", query], more].concat());
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run("'rows'", &["-o", "json"]), "{\"a\":1}\n2\n3\n");
+    assert_eq!(run("'rows'", &[]), "{\n  \"a\": 1\n}\n2\n3\n");
+    assert_eq!(run("'rows'", &["-o", "yaml"]), "---\na: 1\n---\n2\n---\n3\n");
+    assert_eq!(run("'value'", &["--db", "d"]), "\"v\"\n");
+}
+
+#[test]
+fn a_query_that_fails_says_so_in_the_words_of_the_database() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    let run = |query: &'static str| ["--password", "open", "--timeout", "1", "query", "run", query];
+    check(&address, &run("'denied'"), 4, "ReqlPermissionError: User `x` does not have it.");
+    check(&address, &run("'wrong'"), 1, "photonctl: ReqlOpFailedError: Table `d.t` does not exist.");
+    check(&address, &run("'stops'"), 3, "the node is stopping");
+    check(&address, &run("'cut'"), 3, "the answer ends in the middle");
+    check(&address, &run("'strange'"), 1, "cannot be right");
+    check(&address, &run("'silent'"), 5, "within 1 s");
+    check(&address, &["--user", "nobody", "query", "run", "'rows'"], 4, "wrong user or password");
+}
+
+#[test]
+fn queries_are_read_from_a_pipe() {
+    let (_runtime, address) = play();
+    let pipe = |arguments: &[&str], text: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_photonctl"))
+            .env_clear()
+            .args(["--address", &address.to_string(), "--password", "open", "-o", "json"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        program.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = program.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(pipe(&["query", "run", "-"], "'rows'"), (Some(0), "{\"a\":1}\n2\n3\n".to_owned(), String::new()));
+    let (code, printed, said) = pipe(&["repl"], "// two\n'rows'\n'wrong'\n'rows'\n");
+    assert_eq!((code, printed.as_str()), (Some(1), "{\"a\":1}\n2\n3\n"));
+    assert!(said.contains("Table `d.t` does not exist."), "{said}");
+}
+
+#[test]
+fn a_password_comes_from_a_file() {
+    let (_runtime, address) = play();
+    let file = std::env::temp_dir().join(format!("photonctl-password-{}", std::process::id()));
+    std::fs::write(&file, "open\n").unwrap();
+    let output = photonctl(&address.to_string(), &["--password-file", file.to_str().unwrap(), "node", "info"]);
+    std::fs::remove_file(&file).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    check(&address.to_string(), &["--password-file", file.to_str().unwrap(), "node", "info"], 1, "cannot be read");
+}
+
+#[test]
+fn a_watched_answer_comes_again_until_nobody_reads() {
+    let (_runtime, address) = play();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_photonctl"))
+        .env_clear()
+        .args(["--address", &address.to_string(), "--password", "open", "cluster", "health", "--watch=1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let answers = std::iter::from_fn(|| lines.next()).filter(|line| line.as_ref().unwrap().starts_with("Health"));
+    assert_eq!(answers.take(2).count(), 2);
+    drop(lines);
+    let output = program.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_shard_is_waited_for() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    let ask = |more: &[&'static str]| [&["--password", "open", "shard"], more].concat();
+    check(&address, &ask(&["transfer-leader", "1", "n2", "--wait", "0"]), 5, "server `n1` still leads shard 1");
+    check(&address, &ask(&["transfer-leader", "2", "n2"]), 1, "there is no shard 2");
+    check(&address, &ask(&["move", "1", "n1", "n2", "--wait", "0"]), 5, "the new replica has not begun yet");
+    check(&address, &ask(&["move", "2", "n1", "n2"]), 1, "shard 2 is gone");
+}
+
+#[test]
 fn an_answer_that_cannot_be_right_is_one() {
     let (_runtime, address) = play();
     let address = address.to_string();
@@ -251,7 +412,11 @@ fn an_answer_that_cannot_be_right_is_one() {
 fn wrong_usage_is_two() {
     check("h:1", &["node"], 2, "Usage");
     check("h:1", &["node", "forget"], 2, "forget");
-    check("h:1", &["--output", "yaml", "node", "info"], 2, "yaml");
+    check("h:1", &["--output", "xml", "node", "info"], 2, "xml");
+    check("h:1", &["--watch", "node", "drain"], 2, "`--watch` goes with commands that only look");
+    check("h:1", &["query", "run", "r.tabel('t')"], 2, "did you mean `table`?");
+    check("h:1", &["user", "create", "ann"], 2, "--new-password-stdin");
+    check("h:1", &["table", "reconfigure", "t"], 2, "--shards");
     check("h:1", &["--timeout", "0", "node", "info"], 2, "0");
     check("h:1", &["--user", "a:b", "node", "info"], 2, "a name without colons");
     check("http://h:1", &["node", "info"], 2, "not `host`, `host:port`");

@@ -34,6 +34,9 @@ pub const VALUE_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// What one connection may send before it has authenticated.
 pub const HANDSHAKE_BYTES_MAX: usize = 2_048;
 
+/// PBKDF2 rounds that a client does at most for a login: a stranger is not to keep it busy.
+pub const PASSWORD_ITERATIONS_MAX: u32 = 10_000_000;
+
 /// The widest exponent and digits a number token can sensibly have; longer tokens are refused unread.
 pub const NUMBER_TOKEN_BYTES_MAX: usize = 4_096;
 

@@ -3,6 +3,7 @@
 pub mod credentials;
 pub mod frame;
 pub mod handshake;
+pub mod login;
 pub mod query;
 pub mod response;
 mod scram;
@@ -10,5 +11,6 @@ mod scram;
 pub use credentials::Credentials;
 pub use frame::{Frame, FrameDecoder, FrameError, Token};
 pub use handshake::{Accounts, Handshake, Progress, Version};
+pub use login::{ClientLogin, LoginError, LoginProgress};
 pub use query::QueryType;
 pub use response::{Note, Response, ResponseType};

@@ -53,7 +53,7 @@ pub const CONNECTIONS_MAX: usize = 20_000;
 /// Connections to the cluster port at once; more wait to be accepted.
 pub const CLUSTER_CONNECTIONS_MAX: usize = 256;
 
-/// How long one of them may last; then the other side connects again.
+/// How long one of them takes new requests; then the other side connects again.
 pub const CLUSTER_CONNECTION_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Between questions whether the other side of one is still there.
@@ -70,6 +70,12 @@ pub const RPC_METADATA_BYTES_MAX: u32 = 16 * 1024;
 
 /// How long it may take, whatever its own deadline.
 pub const RPC_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What may be under way between a query of photonctl and the session that runs it, in bytes in each direction.
+pub const RPC_QUERY_PIPE_BYTES: usize = 64 * 1024;
+
+/// The longest part of an answer that is sent at once, in bytes.
+pub const RPC_QUERY_PART_BYTES_MAX: usize = 64 * 1024;
 
 /// How long running queries may go on after a signal to stop.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);

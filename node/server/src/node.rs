@@ -157,7 +157,9 @@ impl Node {
         let make_database = node.make_database(&cluster, &facts)?;
         node.serve(driver_listeners, make_database)?;
         let in_memory = node.config.directory.is_none();
-        control.set(ControlService::new(node.foundation.clone(), cluster.clone(), node.status.clone(), in_memory));
+        let workers = node.workers.as_ref().map(Arc::downgrade).unwrap_or_default();
+        let (foundation, status) = (node.foundation.clone(), node.status.clone());
+        control.set(ControlService::new(foundation, cluster.clone(), status, workers, in_memory));
         if let Some(workers) = &node.workers {
             let _ = facts.connections.set(workers.connections());
             cluster.answer_for_shards(&node.foundation, workers.handles());

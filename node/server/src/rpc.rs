@@ -1,7 +1,8 @@
 //! The cluster port: gRPC, for photonctl and for other nodes.
 //!
 //! Everything runs on one thread of its own, so that whoever asks much takes nothing from clients or from Raft. Each
-//! request names who asks ([`login`]), is small, and has a deadline: its own (`grpc-timeout`), or ours if that is shorter.
+//! request names who asks ([`login`]), is small, and has a deadline: its own (`grpc-timeout`), or ours if that is shorter. A query
+//! has to begin to be answered until then, and may go on for as long as somebody reads its answers.
 
 mod accept;
 mod control;
@@ -84,6 +85,6 @@ fn server() -> Server {
         .max_concurrent_streams(RPCS_IN_FLIGHT_MAX)
         .http2_max_header_list_size(RPC_METADATA_BYTES_MAX)
         .http2_keepalive_interval(Some(CLUSTER_KEEPALIVE_PERIOD))
+        // No new requests after that; those that run are answered, feeds among them.
         .max_connection_age(CLUSTER_CONNECTION_TIME_MAX)
-        .max_connection_age_grace(RPC_TIME_MAX)
 }

@@ -78,6 +78,27 @@ impl Asker {
         self.runtime.block_on(client.cluster_info(request)).unwrap().into_inner()
     }
 
+    /// Begins a query; gives its answers and the connection that they come over.
+    fn query(&self, version: u32, message: &str) -> Result<tonic::Streaming<v1::QueryResponse>, Status> {
+        let mut request = Request::new(v1::QueryRequest { version, message: message.as_bytes().to_vec() });
+        self.sign(request.metadata_mut());
+        let mut client = ControlClient::new(self.channel.clone());
+        self.runtime.block_on(client.query(request)).map(tonic::Response::into_inner)
+    }
+
+    /// The next whole answer; `None` behind the last one.
+    fn next(&self, answers: &mut tonic::Streaming<v1::QueryResponse>) -> Result<Option<serde_json::Value>, Status> {
+        let mut body = Vec::new();
+        while let Some(part) = self.runtime.block_on(answers.message())? {
+            body.extend(part.part);
+            if part.ends {
+                return Ok(Some(serde_json::from_slice(&body).unwrap()));
+            }
+        }
+        assert!(body.is_empty(), "an answer is cut");
+        Ok(None)
+    }
+
     /// Any message to any path, with metadata of its own.
     fn send(&self, path: &'static str, message: v1::Table, metadata: &[(&'static str, String)]) -> Result<(), Status> {
         let mut request = Request::new(message);
@@ -216,6 +237,53 @@ fn a_password_that_is_changed_counts_at_once() {
     assert_eq!(asker.node_info(CONTROL_VERSION).unwrap_err().code(), Code::Unauthenticated);
     assert!(Asker::new(&node, Some("admin:other")).node_info(CONTROL_VERSION).is_ok());
     node.stop().unwrap();
+}
+
+#[test]
+fn a_query_is_answered_as_on_a_connection_of_its_user() {
+    let node = start();
+    let mut driver = Driver::open(&node, "secret");
+    driver.run(r#"[56,[[15,[[14,["rethinkdb"]],"users"]],{"id":"guest","password":"open"}]]"#);
+    driver.run(r#"[60,["heroes"]]"#);
+    let (admin, guest) = (Asker::new(&node, Some("admin:secret")), Asker::new(&node, Some("guest:open")));
+    let run = |asker: &Asker, message: &str| {
+        let mut answers = asker.query(CONTROL_VERSION, message).unwrap();
+        let answer = asker.next(&mut answers).unwrap().unwrap();
+        assert_eq!(asker.next(&mut answers).unwrap(), None);
+        answer
+    };
+    assert_eq!(run(&admin, r#"[1,[43,[[15,["heroes"]]]],{}]"#)["r"][0], 0);
+    let refused = run(&guest, r#"[1,[43,[[15,["heroes"]]]]]"#);
+    assert_eq!((&refused["t"], &refused["e"]), (&18.into(), &6_000_000.into()));
+    assert_eq!(run(&guest, "[1,[24,[1,2]]]")["r"][0], 3);
+    for strange in ["", "[", "{}", "[2]", "[3]", "[9]", "[1]"] {
+        assert!(run(&guest, strange)["t"].as_u64().unwrap() >= 16, "{strange}");
+    }
+    // A sequence comes in batches, and is asked for to its end.
+    let mut answers = guest.query(CONTROL_VERSION, "[1,[173,[10000]]]").unwrap();
+    let mut rows = 0;
+    while let Some(answer) = guest.next(&mut answers).unwrap() {
+        rows += answer["r"].as_array().unwrap().len();
+    }
+    assert_eq!(rows, 10_000);
+    let code = |asker: &Asker, version| asker.query(version, "[1,1]").map(|_| ()).unwrap_err().code();
+    assert_eq!(code(&Asker::new(&node, Some("guest:wrong")), CONTROL_VERSION), Code::Unauthenticated);
+    assert_eq!(code(&Asker::new(&node, None), CONTROL_VERSION), Code::Unauthenticated);
+    assert_eq!(code(&guest, CONTROL_VERSION + 1), Code::FailedPrecondition);
+    node.stop().unwrap();
+}
+
+#[test]
+fn a_node_that_stops_ends_feeds() {
+    let node = start();
+    Driver::open(&node, "secret").run(r#"[60,["heroes"]]"#);
+    let admin = Asker::new(&node, Some("admin:secret"));
+    let mut feed = admin.query(CONTROL_VERSION, r#"[1,[152,[[15,["heroes"]]]]]"#).unwrap();
+    assert_eq!(admin.next(&mut feed).unwrap().unwrap()["t"], 3);
+    let stopping = std::thread::spawn(move || node.stop());
+    // Said by the node, or seen on the connection, whichever comes first.
+    assert!(admin.next(&mut feed).is_err());
+    stopping.join().unwrap().unwrap();
 }
 
 #[test]

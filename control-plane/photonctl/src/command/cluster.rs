@@ -1,15 +1,18 @@
 //! `photonctl cluster`: the cluster that the node belongs to.
 
+pub mod status;
+pub mod topology;
+
 use photondb_proto::convert::ConvertError;
 use photondb_proto::{ClusterId, v1};
 use serde_json::{Value, json};
 
-use super::table::tables_json;
-use crate::output::{Columns, Format, json, pairs};
+use super::table::list::tables_json;
+use crate::output::{Columns, Format, pairs};
 
 pub fn info(info: &v1::ClusterInfoResponse, format: Format) -> Result<String, ConvertError> {
-    if format == Format::Json {
-        return Ok(json(&json!({
+    if let Some(write) = format.writer() {
+        return Ok(write(&json!({
             "id": info.cluster_id,
             "nodes": info.nodes.iter().map(node_json).collect::<Result<Vec<_>, _>>()?,
             "databases": info.databases.iter().map(database_json).collect::<Result<Vec<_>, _>>()?,
@@ -41,10 +44,7 @@ pub fn info(info: &v1::ClusterInfoResponse, format: Format) -> Result<String, Co
 
 /// What `init` says when it is done.
 pub fn founded(cluster: ClusterId, format: Format) -> String {
-    match format {
-        Format::Json => json(&json!({ "id": cluster.to_string() })),
-        Format::Table => format!("The node is in cluster {cluster}\n"),
-    }
+    format.write(&json!({ "id": cluster.to_string() }), || format!("The node is in cluster {cluster}\n"))
 }
 
 fn node_json(node: &v1::Node) -> Result<Value, ConvertError> {
@@ -64,7 +64,7 @@ fn database_json(database: &v1::Database) -> Result<Value, ConvertError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::cluster;
+    use super::super::table::list::tests::cluster;
     use super::*;
 
     #[test]

@@ -4,15 +4,15 @@ use photondb_proto::convert::ConvertError;
 use photondb_proto::v1;
 use serde_json::json;
 
-use crate::output::{Format, bytes, duration, json, pairs};
+use crate::output::{Format, bytes, duration, pairs};
 
 pub fn info(info: &v1::NodeInfoResponse, format: Format) -> Result<String, ConvertError> {
     let id = info.checked_node()?.to_string();
     let ports = info.checked_ports()?;
     let log = info.log.as_ref().ok_or(ConvertError::Missing { field: "log" })?;
     let storage = info.storage.as_ref().ok_or(ConvertError::Missing { field: "storage" })?;
-    if format == Format::Json {
-        return Ok(json(&json!({
+    if let Some(write) = format.writer() {
+        return Ok(write(&json!({
             "id": id,
             "name": info.name,
             "cluster_id": info.cluster_id,

@@ -6,15 +6,16 @@ use photondb_proto::convert::ConvertError;
 use photondb_proto::v1::{self, NodeLiveness, NodeService};
 use serde_json::{Value, json};
 
+use super::shard;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::limits::POLL_PERIOD;
-use crate::output::{Columns, Format, json, pairs};
+use crate::output::{Columns, Format, pairs};
 
 pub fn list(list: &v1::ListNodesResponse, format: Format) -> Result<String, ConvertError> {
-    if format == Format::Json {
+    if let Some(write) = format.writer() {
         let nodes = list.nodes.iter().map(node_json).collect::<Result<Vec<_>, _>>()?;
-        return Ok(json(&Value::from(nodes)));
+        return Ok(write(&Value::from(nodes)));
     }
     let mut columns =
         Columns::new(["NODE", "ID", "STATE", "SERVICE", "REPLICAS", "LEADING", "CLUSTER", "ADDRESS", "TAGS"]);
@@ -39,8 +40,8 @@ pub fn status(client: &Client, name: Option<&str>, format: Format) -> Result<Str
     let malformed = |source| client.malformed(source);
     let list = client.list_nodes()?;
     let status = find(client, &list, name)?;
-    if format == Format::Json {
-        return Ok(json(&node_json(status).map_err(malformed)?));
+    if let Some(write) = format.writer() {
+        return Ok(write(&node_json(status).map_err(malformed)?));
     }
     let node = node_of(status).map_err(malformed)?;
     let addresses: Vec<String> = node.addresses.iter().map(address).collect();
@@ -97,7 +98,37 @@ pub fn decommission(
 }
 
 /// The answer to `cluster health`, and whether all is well: every node is there, and everything is led.
-pub fn health(list: &v1::ListNodesResponse, format: Format) -> Result<(String, bool), ConvertError> {
+pub fn health(
+    list: &v1::ListNodesResponse,
+    shards: &v1::ListShardsResponse,
+    format: Format,
+) -> Result<(String, bool), ConvertError> {
+    let wrong = problems(list, shards)?;
+    let up = up(list);
+    let healthy = wrong.is_empty();
+    let value = json!({
+        "cluster_id": list.cluster_id,
+        "healthy": healthy,
+        "nodes": list.nodes.len(),
+        "up": up,
+        "problems": wrong,
+    });
+    let text = format.write(&value, || {
+        let said = if healthy { "healthy".to_owned() } else { wrong.join("; ") };
+        pairs(&[
+            ("Cluster", list.cluster_id.clone()),
+            ("Nodes", format!("{up} of {} up", list.nodes.len())),
+            ("Health", said),
+        ])
+    });
+    Ok((text, healthy))
+}
+
+/// What is not well, a sentence each.
+pub(super) fn problems(
+    list: &v1::ListNodesResponse,
+    shards: &v1::ListShardsResponse,
+) -> Result<Vec<String>, ConvertError> {
     let mut wrong = Vec::new();
     for status in list.nodes.iter().filter(|status| status.service() != NodeService::Gone) {
         let name = &node_of(status)?.name;
@@ -115,26 +146,13 @@ pub fn health(list: &v1::ListNodesResponse, format: Format) -> Result<(String, b
     if !list.nodes.iter().any(|status| status.leads_cluster) {
         wrong.push("nobody is known to lead the cluster state".to_owned());
     }
-    let up = list.nodes.iter().filter(|status| status.liveness() == NodeLiveness::Up).count();
-    let healthy = wrong.is_empty();
-    let text = match format {
-        Format::Json => json(&json!({
-            "cluster_id": list.cluster_id,
-            "healthy": healthy,
-            "nodes": list.nodes.len(),
-            "up": up,
-            "problems": wrong,
-        })),
-        Format::Table => {
-            let said = if healthy { "healthy".to_owned() } else { wrong.join("; ") };
-            pairs(&[
-                ("Cluster", list.cluster_id.clone()),
-                ("Nodes", format!("{up} of {} up", list.nodes.len())),
-                ("Health", said),
-            ])
-        }
-    };
-    Ok((text, healthy))
+    wrong.extend(shards.shards.iter().filter_map(shard::problem));
+    Ok(wrong)
+}
+
+/// How many nodes are up.
+pub(super) fn up(list: &v1::ListNodesResponse) -> usize {
+    list.nodes.iter().filter(|status| status.liveness() == NodeLiveness::Up).count()
 }
 
 /// Looks at the node until `is_done`, which else says what is left.
@@ -158,10 +176,8 @@ fn wait_until(
 
 fn done(client: &Client, status: &v1::NodeStatus, said: &str, format: Format) -> Result<String, Failure> {
     let malformed = |source| client.malformed(source);
-    match format {
-        Format::Json => Ok(json(&node_json(status).map_err(malformed)?)),
-        Format::Table => Ok(format!("Server `{}` {said}\n", node_of(status).map_err(malformed)?.name)),
-    }
+    let name = &node_of(status).map_err(malformed)?.name;
+    Ok(format.write(&node_json(status).map_err(malformed)?, || format!("Server `{name}` {said}\n")))
 }
 
 /// The node of that name or id, or the one that was asked.
@@ -177,7 +193,7 @@ fn find<'a>(
     list.nodes.iter().find(is_it).ok_or_else(|| client.no_such_node(wanted))
 }
 
-fn node_of(status: &v1::NodeStatus) -> Result<&v1::Node, ConvertError> {
+pub(super) fn node_of(status: &v1::NodeStatus) -> Result<&v1::Node, ConvertError> {
     status.node.as_ref().ok_or(ConvertError::Missing { field: "node" })
 }
 
@@ -204,7 +220,7 @@ fn address(address: &v1::Address) -> String {
     format!("{}:{}", address.host, address.port)
 }
 
-fn liveness(status: &v1::NodeStatus) -> &'static str {
+pub(super) fn liveness(status: &v1::NodeStatus) -> &'static str {
     match status.liveness() {
         NodeLiveness::Up => "up",
         NodeLiveness::Down => "down",
@@ -213,7 +229,7 @@ fn liveness(status: &v1::NodeStatus) -> &'static str {
     }
 }
 
-fn service(status: &v1::NodeStatus) -> &'static str {
+pub(super) fn service(status: &v1::NodeStatus) -> &'static str {
     match status.service() {
         NodeService::Full => "full",
         NodeService::Drained => "drained",
@@ -282,7 +298,7 @@ cleo  00000000-0000-0000-0000-000000000003  down   full     3         -        v
     #[test]
     fn a_cluster_is_well_when_all_of_it_is_there_and_led() {
         let problems = |nodes: &v1::ListNodesResponse| {
-            let (text, healthy) = health(nodes, Format::Json).unwrap();
+            let (text, healthy) = health(nodes, &v1::ListShardsResponse::default(), Format::Json).unwrap();
             let value: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(value["healthy"], healthy);
             value["problems"].as_array().unwrap().len()

@@ -1,195 +1,360 @@
-//! `photonctl table`: tables, their shards and the replicas of those.
+//! `photonctl table`: what is done with tables, each as the query of ReQL that does it.
+
+pub mod list;
+mod status;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
 
-use photondb_proto::convert::ConvertError;
-use photondb_proto::v1;
-use serde_json::{Value, json};
+use clap::{Args, Subcommand, ValueEnum};
+use photondb_reql::term::TermKind;
+use serde_json::{Map, Value, json};
 
-use crate::output::{Columns, Format, json};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::limits::TIMEOUT_SECS_MAX;
+use crate::output::{Format, fields};
+use crate::term::{TableName, array, call, call_with, database};
 
-pub fn list(info: &v1::ClusterInfoResponse, format: Format) -> Result<String, ConvertError> {
-    if format == Format::Json {
-        return Ok(json(&tables_json(info)?));
-    }
-    let names = Names::of(info)?;
-    let mut columns = Columns::new(["DATABASE", "TABLE", "SHARD", "MEMBER", "NODE", "STATE", "APPLIED", "DOCUMENTS"]);
-    for table in &info.tables {
-        for shard in &table.shards {
-            for member in &shard.members {
-                let said = member.state.as_ref();
-                columns.row([
-                    names.database(table)?,
-                    table.name.clone(),
-                    shard.checked_id()?.to_string(),
-                    member.checked_id()?.to_string(),
-                    names.node(member)?,
-                    state(said).to_owned(),
-                    said.map(|state| state.applied.to_string()).unwrap_or_default(),
-                    said.and_then(|state| state.documents).map(|count| count.to_string()).unwrap_or_default(),
-                ]);
+#[derive(Debug, Subcommand)]
+pub enum TableVerb {
+    /// A line for each replica of each shard.
+    List,
+    /// Makes a table.
+    Create {
+        /// Its name, in `test` unless the database is named.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+        /// How many shards its keys are cut into.
+        #[arg(long, value_name = "COUNT")]
+        shards: Option<u32>,
+        #[command(flatten)]
+        replicas: WantedReplicas,
+        /// The field whose value tells its documents apart; `id` unless told otherwise.
+        #[arg(long, value_name = "FIELD")]
+        primary_key: Option<String>,
+        /// When a write counts as done: on the disks of a majority, or before.
+        #[arg(long, value_enum)]
+        durability: Option<Durability>,
+        /// How its pages are compressed.
+        #[arg(long, value_enum)]
+        compression: Option<Compression>,
+    },
+    /// Drops a table with everything in it.
+    Drop {
+        /// Its name.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+    },
+    /// Gives a table another name in its database.
+    Rename {
+        /// Its name.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+        /// The new one, without the database.
+        new_name: String,
+    },
+    /// How ready a table is, and where its replicas are.
+    Status {
+        /// Its name.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+    },
+    /// What was chosen for a table.
+    Config {
+        /// Its name.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+    },
+    /// Chooses anew where the replicas of a table are.
+    Reconfigure {
+        /// Its name.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+        /// How many shards its keys are cut into.
+        #[arg(long, value_name = "COUNT", required_unless_present = "emergency_repair", requires = "replicas")]
+        shards: Option<u32>,
+        #[command(flatten)]
+        replicas: WantedReplicas,
+        /// Say what would change, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Make a table usable again that has lost the majority of its replicas. Writes that were acknowledged may be lost.
+        #[arg(long, value_enum, conflicts_with_all = ["shards", "replicas"])]
+        emergency_repair: Option<EmergencyRepair>,
+    },
+    /// Spreads the documents of a table evenly over its shards.
+    Rebalance {
+        /// Its name.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+    },
+    /// Waits until a table can be used.
+    Wait {
+        /// Its name.
+        #[arg(value_name = "[DATABASE.]TABLE")]
+        table: TableName,
+        /// How well.
+        #[arg(long = "for", value_enum, default_value_t = Readiness::AllReplicasReady)]
+        readiness: Readiness,
+        /// How long to wait, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        wait: u64,
+    },
+}
+
+/// How many replicas, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct WantedReplicas {
+    /// How many replicas each shard has: a number, or one for each tag of servers, as in `east=2,west=1`.
+    #[arg(long, value_name = "COUNT | TAG=COUNT,..")]
+    replicas: Option<Replicas>,
+    /// The tag of the servers that lead, when replicas are given for tags.
+    #[arg(long, value_name = "TAG", requires = "replicas")]
+    primary_tag: Option<String>,
+    /// Tags of servers whose replicas do not vote.
+    #[arg(long, value_name = "TAG,..", value_delimiter = ',', requires = "replicas")]
+    nonvoting_tags: Vec<String>,
+}
+
+/// `3`, or `east=2,west=1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Replicas {
+    Count(u32),
+    Tagged(BTreeMap<String, u32>),
+}
+
+impl FromStr for Replicas {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Replicas, &'static str> {
+        const EXPECTED: &str = "not a number, nor `TAG=COUNT,..`";
+        if let Ok(count) = text.parse() {
+            return Ok(Replicas::Count(count));
+        }
+        let mut counts = BTreeMap::new();
+        for pair in text.split(',') {
+            let (tag, count) = pair.split_once('=').filter(|(tag, _)| !tag.is_empty()).ok_or(EXPECTED)?;
+            if counts.insert(tag.to_owned(), count.parse().map_err(|_| EXPECTED)?).is_some() {
+                return Err("a tag stands in it twice");
             }
         }
-    }
-    Ok(columns.finish())
-}
-
-fn state(said: Option<&v1::MemberState>) -> &'static str {
-    match said {
-        Some(state) if state.leading => "leading",
-        Some(_) => "following",
-        None => "unknown",
+        Ok(Replicas::Tagged(counts))
     }
 }
 
-/// Everything about the tables, as programs read it. Keys are hexadecimal, as they are stored.
-pub(super) fn tables_json(info: &v1::ClusterInfoResponse) -> Result<Value, ConvertError> {
-    let names = Names::of(info)?;
-    info.tables.iter().map(|table| table_json(&names, table)).collect::<Result<Vec<_>, _>>().map(Value::from)
+impl WantedReplicas {
+    fn add_to(&self, options: &mut Map<String, Value>) {
+        let replicas = self.replicas.as_ref().map(|replicas| match replicas {
+            Replicas::Count(count) => json!(count),
+            Replicas::Tagged(counts) => json!(counts),
+        });
+        let tags = || array(self.nonvoting_tags.iter().map(|tag| json!(tag)).collect());
+        let chosen = [
+            ("replicas", replicas),
+            ("primary_replica_tag", self.primary_tag.as_ref().map(|tag| json!(tag))),
+            ("nonvoting_replica_tags", (!self.nonvoting_tags.is_empty()).then(tags)),
+        ];
+        options.extend(chosen.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
 }
 
-fn table_json(names: &Names, table: &v1::Table) -> Result<Value, ConvertError> {
-    let shards = table.shards.iter().map(|shard| shard_json(names, shard)).collect::<Result<Vec<_>, _>>()?;
-    Ok(json!({
-        "id": table.checked_id()?.to_string(),
-        "name": table.name,
-        "database": names.database(table)?,
-        "database_id": table.checked_database()?.to_string(),
-        "primary_key": table.primary_key,
-        "indexes": table.indexes,
-        "shards": shards,
-    }))
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    Hard,
+    Soft,
 }
 
-fn shard_json(names: &Names, shard: &v1::Shard) -> Result<Value, ConvertError> {
-    let range = shard.checked_range()?;
-    let members = shard.members.iter().map(|member| member_json(names, member)).collect::<Result<Vec<_>, _>>()?;
-    Ok(json!({
-        "id": shard.checked_id()?.0,
-        "epoch": shard.checked_epoch().0,
-        "range": { "start": hex(range.start()), "end": range.end().map(hex) },
-        "members": members,
-    }))
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    None,
+    Lz4,
+    Zstd,
 }
 
-fn member_json(names: &Names, member: &v1::Member) -> Result<Value, ConvertError> {
-    let said = member.state.as_ref();
-    Ok(json!({
-        "id": member.checked_id()?.0,
-        "node_id": member.checked_node()?.to_string(),
-        "node": names.node(member)?,
-        "state": state(said),
-        "applied": said.map(|state| state.applied),
-        "documents": said.and_then(|state| state.documents),
-    }))
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EmergencyRepair {
+    /// From the replicas that are left.
+    UnsafeRollback,
+    /// The same; a shard of which nothing is left becomes empty.
+    UnsafeRollbackOrErase,
 }
 
-fn hex(key: &[u8]) -> String {
-    key.iter().map(|byte| format!("{byte:02x}")).collect()
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Readiness {
+    ReadyForOutdatedReads,
+    ReadyForReads,
+    ReadyForWrites,
+    AllReplicasReady,
 }
 
-/// What things are called, by id. What has no name any more is shown by its id.
-struct Names(BTreeMap<String, String>);
+/// As ReQL spells it.
+fn word(value: impl ValueEnum) -> Value {
+    let name = value.to_possible_value().map(|value| value.get_name().replace('-', "_"));
+    json!(name.unwrap_or_default())
+}
 
-impl Names {
-    fn of(info: &v1::ClusterInfoResponse) -> Result<Names, ConvertError> {
-        let mut names = BTreeMap::new();
-        for node in &info.nodes {
-            names.insert(node.checked_id()?.to_string(), node.name.clone());
+pub fn run(verb: &TableVerb, client: &Client, format: Format) -> Result<String, Failure> {
+    let done = |term: Value, said: String| Ok(format.write(&client.value(&term)?, || said));
+    match verb {
+        TableVerb::List => list::list(&client.cluster_info()?, format).map_err(|source| client.malformed(source)),
+        TableVerb::Create { table, .. } => done(create(verb, table), format!("Table `{table}` has been made\n")),
+        TableVerb::Drop { table } => {
+            let term = call(TermKind::TableDrop, [database(&table.database), table.table.as_str().into()]);
+            done(term, format!("Table `{table}` has been dropped\n"))
         }
-        for database in &info.databases {
-            names.insert(database.checked_id()?.to_string(), database.name.clone());
+        TableVerb::Rename { table, new_name } => {
+            let term = rename(call(TermKind::Config, [table.term()]), new_name);
+            let (answer, _) = client.write(&term)?;
+            Ok(format.write(&answer, || format!("Table `{table}` is called `{new_name}` now\n")))
         }
-        Ok(Names(names))
+        TableVerb::Status { table } => {
+            let status = client.value(&call(TermKind::Status, [table.term()]))?;
+            Ok(format.write(&status, || status::text(&status)))
+        }
+        TableVerb::Config { table } => {
+            let config = client.value(&call(TermKind::Config, [table.term()]))?;
+            Ok(format.write(&config, || fields(&config)))
+        }
+        TableVerb::Reconfigure { table, dry_run, .. } => {
+            let answer = client.value(&reconfigure(verb, table))?;
+            Ok(format.write(&answer, || status::reconfigured(table, &answer, *dry_run)))
+        }
+        TableVerb::Rebalance { table } => {
+            done(call(TermKind::Rebalance, [table.term()]), format!("Table `{table}` is being rebalanced\n"))
+        }
+        TableVerb::Wait { table, readiness, wait } => {
+            let options = Map::from_iter([("wait_for".to_owned(), word(*readiness))]);
+            let term = call_with(TermKind::Wait, vec![table.term()], options);
+            let what = || format!("table `{table}` is not ready");
+            let answer = value_in_time(client, &term, Duration::from_secs((*wait).clamp(1, TIMEOUT_SECS_MAX)), what)?;
+            Ok(format.write(&answer, || format!("Table `{table}` is ready\n")))
+        }
     }
+}
 
-    fn get(&self, id: String) -> String {
-        self.0.get(&id).cloned().unwrap_or(id)
-    }
+/// What a query gives that waits for something; `what` has not come to be when it takes too long.
+pub(super) fn value_in_time(
+    client: &Client,
+    term: &Value,
+    limit: Duration,
+    what: impl FnOnce() -> String,
+) -> Result<Value, Failure> {
+    client.value_within(term, limit).map_err(|failure| match failure {
+        Failure::Late { limit, .. } => client.unfinished(what(), limit),
+        other => other,
+    })
+}
 
-    fn database(&self, table: &v1::Table) -> Result<String, ConvertError> {
-        Ok(self.get(table.checked_database()?.to_string()))
-    }
+/// A new name by a document of configuration.
+pub(super) fn rename(config: Value, new_name: &str) -> Value {
+    call(TermKind::Update, [config, json!({ "name": new_name })])
+}
 
-    fn node(&self, member: &v1::Member) -> Result<String, ConvertError> {
-        Ok(self.get(member.checked_node()?.to_string()))
+fn create(verb: &TableVerb, table: &TableName) -> Value {
+    let TableVerb::Create { shards, replicas, primary_key, durability, compression, .. } = verb else {
+        unreachable!("called for `create` alone")
+    };
+    let mut options = Map::new();
+    let chosen = [
+        ("shards", shards.map(Value::from)),
+        ("primary_key", primary_key.as_deref().map(Value::from)),
+        ("durability", durability.map(word)),
+        ("compression", compression.map(word)),
+    ];
+    options.extend(chosen.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    replicas.add_to(&mut options);
+    call_with(TermKind::TableCreate, vec![database(&table.database), table.table.as_str().into()], options)
+}
+
+fn reconfigure(verb: &TableVerb, table: &TableName) -> Value {
+    let TableVerb::Reconfigure { shards, replicas, dry_run, emergency_repair, .. } = verb else {
+        unreachable!("called for `reconfigure` alone")
+    };
+    let mut options = Map::from_iter([("dry_run".to_owned(), Value::Bool(*dry_run))]);
+    if let Some(shards) = shards {
+        options.insert("shards".to_owned(), json!(shards));
     }
+    if let Some(mode) = emergency_repair {
+        options.insert("emergency_repair".to_owned(), word(*mode));
+    }
+    replicas.add_to(&mut options);
+    call_with(TermKind::Reconfigure, vec![table.term()], options)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use photondb_proto::{DatabaseId, KeyRange, NodeId, TableId};
+mod tests {
+    use clap::Parser;
 
     use super::*;
 
-    fn shard(id: u64, node: NodeId, range: KeyRange, state: Option<v1::MemberState>) -> v1::Shard {
-        let member = v1::Member { member_id: id + 1, node_id: node.to_string(), state };
-        v1::Shard { shard_id: id, epoch: 0, range: Some(v1::KeyRange::from(&range)), members: vec![member] }
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        verb: TableVerb,
     }
 
-    /// One node, two databases, one table of two shards, one of them on a node that is gone.
-    pub fn cluster() -> v1::ClusterInfoResponse {
-        let database =
-            |id: u128, name: &str| v1::Database { database_id: DatabaseId(id).to_string(), name: name.to_owned() };
-        let lower = KeyRange::new(Vec::new(), Some(vec![0x4e, 0x6d])).expect("not empty");
-        let upper = KeyRange::new(vec![0x4e, 0x6d], None).expect("not empty");
-        let state = v1::MemberState { leading: true, applied: 17, documents: Some(1200) };
-        let table = v1::Table {
-            table_id: TableId(5).to_string(),
-            database_id: DatabaseId(7).to_string(),
-            name: "heroes".to_owned(),
-            primary_key: "id".to_owned(),
-            indexes: vec!["name".to_owned()],
-            shards: vec![shard(1, NodeId(1), lower, Some(state)), shard(2, NodeId(6), upper, None)],
+    fn parse(line: &str) -> Result<TableVerb, clap::Error> {
+        Line::try_parse_from(std::iter::once("table").chain(line.split_whitespace())).map(|line| line.verb)
+    }
+
+    fn name(text: &str) -> TableName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_table_is_made_as_it_was_asked_for() {
+        let check = |line: &str, expected: Value| {
+            let verb = parse(line).unwrap();
+            let TableVerb::Create { table, .. } = &verb else { panic!("{line}") };
+            assert_eq!(create(&verb, table), expected, "{line}");
         };
-        let node = v1::Node {
-            node_id: NodeId(1).to_string(),
-            name: "ada".to_owned(),
-            tags: vec!["default".to_owned(), "fast".to_owned()],
-            addresses: vec![v1::Address { host: "127.0.0.1".to_owned(), port: 29015 }],
-            boots: 3,
-        };
-        v1::ClusterInfoResponse {
-            version: 1,
-            cluster_id: NodeId(9).to_string(),
-            nodes: vec![node],
-            databases: vec![database(7, "test"), database(8, "empty")],
-            tables: vec![table],
+        check("create t", json!([60, [[14, ["test"]], "t"]]));
+        check(
+            "create d.t --shards 2 --replicas 3 --primary-key k --durability soft --compression zstd",
+            json!([60, [[14, ["d"]], "t"], {
+                "shards": 2, "replicas": 3, "primary_key": "k", "durability": "soft", "compression": "zstd",
+            }]),
+        );
+        check(
+            "create t --replicas east=2,west=1 --primary-tag east --nonvoting-tags west,far",
+            json!([60, [[14, ["test"]], "t"], {
+                "replicas": {"east": 2, "west": 1},
+                "primary_replica_tag": "east",
+                "nonvoting_replica_tags": [2, ["west", "far"]],
+            }]),
+        );
+    }
+
+    #[test]
+    fn a_table_is_reconfigured_or_repaired() {
+        let term = |line: &str| reconfigure(&parse(line).unwrap(), &name("t"));
+        assert_eq!(
+            term("reconfigure t --shards 1 --replicas 2 --dry-run"),
+            json!([176, [name("t").term()], {"shards": 1, "replicas": 2, "dry_run": true}])
+        );
+        assert_eq!(
+            term("reconfigure t --emergency-repair unsafe-rollback-or-erase"),
+            json!([176, [name("t").term()], {"dry_run": false, "emergency_repair": "unsafe_rollback_or_erase"}])
+        );
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for line in [
+            "create",
+            "create a.b.c",
+            "create t --replicas east",
+            "create t --replicas east=1,east=2",
+            "create t --primary-tag east",
+            "create t --durability firm",
+            "reconfigure t",
+            "reconfigure t --shards 1",
+            "reconfigure t --shards 1 --replicas 1 --emergency-repair unsafe-rollback",
+            "wait t --for ever",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn a_line_for_each_replica() {
-        let expected = "\
-DATABASE  TABLE   SHARD  MEMBER  NODE                                  STATE    APPLIED  DOCUMENTS
-test      heroes  1      2       ada                                   leading  17       1200
-test      heroes  2      3       00000000-0000-0000-0000-000000000006  unknown  -        -
-";
-        assert_eq!(list(&cluster(), Format::Table).unwrap(), expected);
-    }
-
-    #[test]
-    fn json_for_programs() {
-        let value: Value = serde_json::from_str(&list(&cluster(), Format::Json).unwrap()).unwrap();
-        let table = &value[0];
-        assert_eq!((&table["database"], &table["name"]), (&json!("test"), &json!("heroes")));
-        assert_eq!(table["shards"][0]["range"], json!({ "start": "", "end": "4e6d" }));
-        assert_eq!(table["shards"][1]["range"], json!({ "start": "4e6d", "end": null }));
-        assert_eq!(table["shards"][0]["members"][0]["documents"], 1200);
-        assert_eq!(table["shards"][1]["members"][0]["documents"], Value::Null);
-    }
-
-    #[test]
-    fn no_table_is_headings_alone() {
-        let info = v1::ClusterInfoResponse { tables: Vec::new(), ..cluster() };
-        assert_eq!(list(&info, Format::Table).unwrap().lines().count(), 1);
-        assert_eq!(list(&info, Format::Json).unwrap(), "[]\n");
-    }
-
-    #[test]
-    fn a_range_without_keys_is_refused() {
-        let mut info = cluster();
-        info.tables[0].shards[0].range = Some(v1::KeyRange { start: b"b".to_vec(), end: Some(b"a".to_vec()) });
-        assert_eq!(list(&info, Format::Json), Err(ConvertError::EmptyRange { field: "range" }));
     }
 }

@@ -23,10 +23,8 @@ pub struct Credentials {
 impl Credentials {
     /// Derives them from a password; takes as long as `iterations` says.
     pub fn from_password(password: &[u8], salt: [u8; SALT_BYTES], iterations: u32) -> Credentials {
-        let mut salted = [0; 32];
-        pbkdf2::pbkdf2_hmac::<Sha256>(password, &salt, iterations.max(1), &mut salted);
-        let stored_key = sha256(&hmac_sha256(&salted, &[b"Client Key"]));
-        let server_key = hmac_sha256(&salted, &[b"Server Key"]);
+        let salted = SaltedPassword::new(password, &salt, iterations.max(1));
+        let (stored_key, server_key) = (sha256(&salted.client_key()), salted.server_key());
         Credentials { salt, iterations: iterations.max(1), stored_key, server_key }
     }
 
@@ -43,6 +41,28 @@ impl Credentials {
         let mut salt = [0; SALT_BYTES];
         salt.copy_from_slice(&draw(b"salt")[..SALT_BYTES]);
         Credentials { salt, iterations, stored_key: draw(b"stored key"), server_key: draw(b"server key") }
+    }
+}
+
+/// What both sides derive from a password.
+pub(super) struct SaltedPassword([u8; 32]);
+
+impl SaltedPassword {
+    /// Takes as long as `iterations` says.
+    pub fn new(password: &[u8], salt: &[u8], iterations: u32) -> SaltedPassword {
+        let mut salted = [0; 32];
+        pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut salted);
+        SaltedPassword(salted)
+    }
+
+    /// What a client proves to have.
+    pub fn client_key(&self) -> [u8; 32] {
+        hmac_sha256(&self.0, &[b"Client Key"])
+    }
+
+    /// With which a node proves that it knows the user.
+    pub fn server_key(&self) -> [u8; 32] {
+        hmac_sha256(&self.0, &[b"Server Key"])
     }
 }
 

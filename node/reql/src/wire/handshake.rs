@@ -14,7 +14,7 @@ const MAGIC_V0_1: u32 = 0x3f61_ba36;
 const MAGIC_V0_2: u32 = 0x7230_81e1;
 const MAGIC_V0_3: u32 = 0x5f75_e83e;
 const MAGIC_V0_4: u32 = 0x400c_2d20;
-const MAGIC_V1_0: u32 = 0x34c2_bdc3;
+pub(super) const MAGIC_V1_0: u32 = 0x34c2_bdc3;
 
 const ENCODING_JSON: u32 = 0x7e69_70c7;
 const ENCODING_PROTOBUF: u32 = 0x271f_fc41;

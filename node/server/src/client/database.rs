@@ -20,6 +20,9 @@ pub trait Database: 'static {
     /// Begins a login of a client at `peer`.
     fn login(&self, peer: SocketAddr) -> Self::Login;
 
+    /// Lets a user in at once who has logged in elsewhere.
+    fn welcome(&self, peer: SocketAddr, user: &str) -> Welcome<<Self::Login as Login>::User>;
+
     /// What all queries may take of memory together.
     fn memory(&self) -> &Arc<MemoryBudget>;
 

@@ -84,6 +84,12 @@ impl Database for ReqlDatabase {
         }
     }
 
+    fn welcome(&self, peer: SocketAddr, user: &str) -> Welcome<Client> {
+        let environment = Environment { user: Str::from(user), ..self.environment.clone() };
+        let user = Client { environment, peer };
+        Welcome { user, in_flight_max: QUERIES_IN_FLIGHT_MAX, rest: Vec::new() }
+    }
+
     fn memory(&self) -> &Arc<MemoryBudget> {
         &self.environment.memory
     }

@@ -29,24 +29,30 @@ use crate::limits::{
 use queries::{Queries, Reading};
 
 /// Serves one connection until the client leaves, breaks the protocol, or `draining` becomes true and the running queries
-/// are done.
+/// are done. A `user` has logged in already; without one the client has to.
 pub async fn serve<D: Database>(
     database: Rc<D>,
     peer: SocketAddr,
     mut stream: Box<dyn ByteStream>,
+    user: Option<&str>,
     mut draining: watch::Receiver<bool>,
 ) {
     let share = || MemoryShare::new(database.memory());
-    let login = timeout(LOGIN_TIME_MAX, log_in(database.login(peer), &mut stream, Output::new(share())));
-    let welcome = tokio::select! {
-        biased;
-        login = login => match login {
-            Ok(Ok(Some(done))) => done,
-            Ok(Ok(None)) => return refuse(stream).await,
-            // The client is gone, or took too long.
-            Ok(Err(_)) | Err(_) => return,
-        },
-        _ = draining.wait_for(|draining| *draining) => return,
+    let welcome = match user {
+        Some(user) => database.welcome(peer, user),
+        None => {
+            let login = timeout(LOGIN_TIME_MAX, log_in(database.login(peer), &mut stream, Output::new(share())));
+            tokio::select! {
+                biased;
+                login = login => match login {
+                    Ok(Ok(Some(done))) => done,
+                    Ok(Ok(None)) => return refuse(stream).await,
+                    // The client is gone, or took too long.
+                    Ok(Err(_)) | Err(_) => return,
+                },
+                _ = draining.wait_for(|draining| *draining) => return,
+            }
+        }
     };
     let mut session = Session {
         inbox: Inbox::with(&welcome.rest, share()),

@@ -17,9 +17,15 @@ use crate::limits::CONNECTIONS_MAX;
 pub struct Workers {
     /// Held for their threads.
     executors: Vec<Executor>,
-    inboxes: Vec<mpsc::UnboundedSender<Box<dyn Incoming>>>,
+    inboxes: Vec<mpsc::UnboundedSender<Arrival>>,
     next: AtomicUsize,
     open: Arc<Connections>,
+}
+
+/// A connection, and who is at its other end if that is known already.
+struct Arrival {
+    incoming: Box<dyn Incoming>,
+    user: Option<String>,
 }
 
 /// How many connections are open.
@@ -62,13 +68,22 @@ impl Workers {
 
     /// Gives a connection to the next thread; one too many is closed.
     pub fn serve(&self, incoming: Box<dyn Incoming>) {
+        self.give(Arrival { incoming, user: None });
+    }
+
+    /// The same of a connection whose user has logged in elsewhere.
+    pub fn serve_user(&self, incoming: Box<dyn Incoming>, user: String) {
+        self.give(Arrival { incoming, user: Some(user) });
+    }
+
+    fn give(&self, arrival: Arrival) {
         if self.open.0.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
             self.open.0.fetch_sub(1, Ordering::Relaxed);
-            tracing::warn!(peer = %incoming.peer(), "connection closed: {CONNECTIONS_MAX} are open");
+            tracing::warn!(peer = %arrival.incoming.peer(), "connection closed: {CONNECTIONS_MAX} are open");
             return;
         }
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len();
-        if self.inboxes[next].send(incoming).is_err() {
+        if self.inboxes[next].send(arrival).is_err() {
             self.open.0.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -86,11 +101,11 @@ impl Workers {
 
 async fn serve_all<D: Database>(
     database: Rc<D>,
-    mut inbox: mpsc::UnboundedReceiver<Box<dyn Incoming>>,
+    mut inbox: mpsc::UnboundedReceiver<Arrival>,
     open: Arc<Connections>,
     draining: watch::Receiver<bool>,
 ) {
-    while let Some(incoming) = inbox.recv().await {
+    while let Some(Arrival { incoming, user }) = inbox.recv().await {
         let counted = Counted(open.clone());
         let peer = incoming.peer();
         let (database, draining) = (database.clone(), draining.clone());
@@ -98,7 +113,7 @@ async fn serve_all<D: Database>(
             Ok(stream) => {
                 spawn_local(async move {
                     let _counted = counted;
-                    session::serve(database, peer, stream, draining).await;
+                    session::serve(database, peer, stream, user.as_deref(), draining).await;
                     tracing::debug!(%peer, "connection closed");
                 });
             }

@@ -1,8 +1,10 @@
 //! What a node says of itself and of its cluster, for photonctl.
 
 mod nodes;
+mod query;
+mod shards;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use photondb_cluster_state::{ClusterId, ClusterState, Member, Node, Shard, Table};
 use photondb_controller::{Controller, ControllerError};
@@ -15,6 +17,8 @@ use photondb_shard::ShardError;
 use photondb_shard::read::KeyBounds;
 use tonic::{Request, Response, Status};
 
+use super::login::Asker;
+use crate::client::worker::Workers;
 use crate::command::VERSION;
 use crate::http::Health;
 use crate::node::accounts::ClusterUsers;
@@ -26,6 +30,8 @@ pub(crate) struct ControlService {
     cluster: Arc<Cluster>,
     status: Arc<NodeStatus>,
     users: Arc<ClusterUsers>,
+    /// Who serve queries. They end when the node lets go of them, whoever else knows them.
+    workers: Weak<Workers>,
     in_memory: bool,
 }
 
@@ -69,6 +75,12 @@ impl LateControl {
             .ok_or_else(|| Status::unavailable("the node is starting; try again"))
     }
 
+    /// For requests of `admin`, which all are but queries.
+    fn get_for_admin<M>(&self, request: &Request<M>) -> Result<&ControlService, Status> {
+        Asker::must_be_admin(request)?;
+        self.get()
+    }
+
     async fn init(&self, request: v1::InitClusterRequest) -> Result<Response<v1::InitClusterResponse>, Status> {
         check(request.version)?;
         let cluster: ClusterId = request
@@ -90,20 +102,21 @@ impl LateControl {
 #[tonic::async_trait]
 impl Control for LateControl {
     async fn node_info(&self, request: Request<v1::NodeInfoRequest>) -> Result<Response<v1::NodeInfoResponse>, Status> {
-        self.get()?.node_info(request).await
+        self.get_for_admin(&request)?.node_info(request).await
     }
 
     async fn cluster_info(
         &self,
         request: Request<v1::ClusterInfoRequest>,
     ) -> Result<Response<v1::ClusterInfoResponse>, Status> {
-        self.get()?.cluster_info(request).await
+        self.get_for_admin(&request)?.cluster_info(request).await
     }
 
     async fn init_cluster(
         &self,
         request: Request<v1::InitClusterRequest>,
     ) -> Result<Response<v1::InitClusterResponse>, Status> {
+        Asker::must_be_admin(&request)?;
         self.init(request.into_inner()).await
     }
 
@@ -111,14 +124,42 @@ impl Control for LateControl {
         &self,
         request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
-        self.get()?.list_nodes(request.into_inner()).await
+        self.get_for_admin(&request)?.list_nodes(request.into_inner()).await
     }
 
     async fn set_node_service(
         &self,
         request: Request<v1::SetNodeServiceRequest>,
     ) -> Result<Response<v1::SetNodeServiceResponse>, Status> {
-        self.get()?.set_node_service(request.into_inner()).await
+        self.get_for_admin(&request)?.set_node_service(request.into_inner()).await
+    }
+
+    async fn list_shards(
+        &self,
+        request: Request<v1::ListShardsRequest>,
+    ) -> Result<Response<v1::ListShardsResponse>, Status> {
+        self.get_for_admin(&request)?.list_shards(request.into_inner()).await
+    }
+
+    async fn move_replica(
+        &self,
+        request: Request<v1::MoveReplicaRequest>,
+    ) -> Result<Response<v1::MoveReplicaResponse>, Status> {
+        self.get_for_admin(&request)?.move_replica(request.into_inner()).await
+    }
+
+    async fn set_shard_leader(
+        &self,
+        request: Request<v1::SetShardLeaderRequest>,
+    ) -> Result<Response<v1::SetShardLeaderResponse>, Status> {
+        self.get_for_admin(&request)?.set_shard_leader(request.into_inner()).await
+    }
+
+    type QueryStream = query::Answers;
+
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<query::Answers>, Status> {
+        let (asker, peer) = (Asker::of(&request)?, request.remote_addr());
+        self.get()?.query(&asker, peer, request.into_inner())
     }
 }
 
@@ -128,11 +169,12 @@ impl ControlService {
         foundation: Arc<Foundation>,
         cluster: Arc<Cluster>,
         status: Arc<NodeStatus>,
+        workers: Weak<Workers>,
         in_memory: bool,
     ) -> ControlService {
         let controller = cluster.controller.clone();
         let users = Arc::new(ClusterUsers::new(Arc::new(move || controller.state())));
-        ControlService { foundation, cluster, status, users, in_memory }
+        ControlService { foundation, cluster, status, users, workers, in_memory }
     }
 
     /// Who may ask.

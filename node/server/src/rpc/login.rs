@@ -15,7 +15,34 @@ use super::accept::Caller;
 use crate::client::reql::Users;
 use crate::node::accounts::ClusterUsers;
 
-/// Refuses requests that do not name a user who may ask.
+/// Who asks: goes with the request, and says by being there that the password was right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asker(String);
+
+impl Asker {
+    /// Of a request that passed the [`Login`].
+    pub fn of<M>(request: &Request<M>) -> Result<Asker, Status> {
+        let asker = request.extensions().get::<Asker>().cloned();
+        asker.ok_or_else(|| Status::unauthenticated("no login"))
+    }
+
+    /// The user's name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Refuses everybody but `admin`.
+    pub fn must_be_admin<M>(request: &Request<M>) -> Result<(), Status> {
+        if Asker::of(request)?.name() == ADMIN {
+            return Ok(());
+        }
+        Err(Status::permission_denied(format!(
+            "only the user `{ADMIN}` may ask for this; other users may run queries (photonctl query, db, index, repl)"
+        )))
+    }
+}
+
+/// Refuses requests that do not name a user with the right password.
 #[derive(Clone)]
 pub(super) struct Login {
     users: Arc<LateUsers>,
@@ -38,16 +65,14 @@ impl Login {
 }
 
 impl Interceptor for Login {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let (user, password) = given(request.metadata())?;
         if !Login::accepts(&*(self.users)()?, &user, &password) {
             let peer = request.extensions().get::<Caller>().map(|caller| caller.address);
             tracing::info!(?peer, ?user, "login to the cluster port refused");
             return Err(Status::unauthenticated("wrong user or password"));
         }
-        if user != ADMIN {
-            return Err(Status::permission_denied(format!("only the user `{ADMIN}` may ask in this version")));
-        }
+        request.extensions_mut().insert(Asker(user));
         Ok(request)
     }
 }
@@ -94,7 +119,8 @@ mod tests {
         if let Some(value) = authorization {
             request.metadata_mut().insert("authorization", value.parse().unwrap());
         }
-        login().call(request).map(|_| ()).map_err(|status| status.code())
+        let let_in = login().call(request).map_err(|status| status.code())?;
+        Asker::must_be_admin(&let_in).map_err(|status| status.code())
     }
 
     fn basic(text: &str) -> String {
@@ -117,6 +143,15 @@ mod tests {
     #[test]
     fn other_users_are_known_but_may_not() {
         assert_eq!(ask(Some(&basic("guest:"))), Err(Code::PermissionDenied));
+    }
+
+    #[test]
+    fn who_asks_is_known_from_the_login_alone() {
+        let mut request = Request::new(());
+        request.metadata_mut().insert("authorization", basic("guest:").parse().unwrap());
+        let let_in = login().call(request).unwrap();
+        assert_eq!(Asker::of(&let_in).unwrap().name(), "guest");
+        assert_eq!(Asker::of(&Request::new(())).unwrap_err().code(), Code::Unauthenticated);
     }
 
     #[test]

@@ -93,6 +93,10 @@ impl Database for Scripted {
         Password::default()
     }
 
+    fn welcome(&self, _: SocketAddr, _: &str) -> Welcome<()> {
+        Welcome { user: (), in_flight_max: QUERIES_IN_FLIGHT_MAX, rest: Vec::new() }
+    }
+
     fn memory(&self) -> &Arc<MemoryBudget> {
         &self.0.memory
     }

@@ -114,7 +114,7 @@ fn giving_places(state: &ClusterState, from: NodeId, to: &Node) -> Result<Vec<Co
 }
 
 /// The node of that name, or of that id.
-fn named<'a>(state: &'a ClusterState, name: &str) -> Result<&'a Arc<Node>, Status> {
+pub(super) fn named<'a>(state: &'a ClusterState, name: &str) -> Result<&'a Arc<Node>, Status> {
     let of_id = || state.nodes().find(|node| node.id.to_string() == name);
     state.node_named(name).or_else(of_id).ok_or_else(|| {
         let mut names: Vec<&str> = state.nodes().map(|node| node.name.as_str()).collect();
@@ -123,7 +123,7 @@ fn named<'a>(state: &'a ClusterState, name: &str) -> Result<&'a Arc<Node>, Statu
     })
 }
 
-fn refused(error: ControllerError) -> Status {
+pub(super) fn refused(error: ControllerError) -> Status {
     match error {
         ControllerError::Refused(refused) => Status::failed_precondition(refused.to_string()),
         error => Status::unavailable(error.to_string()),

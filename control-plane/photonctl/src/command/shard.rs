@@ -1,0 +1,305 @@
+//! `photonctl shard`: key ranges, their replicas, and who leads them.
+
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+use photondb_proto::convert::ConvertError;
+use photondb_proto::v1::{self, MemberRole};
+use photondb_proto::{KeyRange, ShardId};
+use photondb_reql::key::PrimaryKey;
+use serde_json::{Value, json};
+
+use super::table::list::hex;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::limits::{POLL_PERIOD, TIMEOUT_SECS_MAX};
+use crate::output::{Columns, Format, printable};
+
+#[derive(Debug, Subcommand)]
+pub enum ShardVerb {
+    /// A line for each shard: its keys, who leads it, and where its replicas are.
+    List,
+    /// Has a node lead a shard from now on, as long as it is there. It must have a voting replica of it.
+    TransferLeader {
+        /// The shard's number, as `shard list` shows it.
+        shard: u64,
+        /// The name or id of the node.
+        node: String,
+        /// How long to wait until it leads, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        wait: u64,
+    },
+    /// Moves one replica of a shard from a node to another.
+    Move {
+        /// The shard's number, as `shard list` shows it.
+        shard: u64,
+        /// The name or id of the node that has the replica.
+        from: String,
+        /// The name or id of the node that is to have it.
+        to: String,
+        /// How long to wait until it is there, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+        wait: u64,
+    },
+}
+
+pub fn run(verb: &ShardVerb, client: &Client, format: Format) -> Result<String, Failure> {
+    let seconds = |seconds: &u64| Duration::from_secs((*seconds).min(TIMEOUT_SECS_MAX));
+    match verb {
+        ShardVerb::List => list(&client.list_shards()?, format).map_err(|source| client.malformed(source)),
+        ShardVerb::TransferLeader { shard, node, wait } => {
+            let id = client.set_shard_leader(ShardId(*shard), node)?;
+            let status = wait_until(client, *shard, seconds(wait), |status| match leader(status) {
+                Some(member) if member.node_id == id => Ok(()),
+                Some(member) => Err(format!("server `{}` still leads shard {shard}", member.node)),
+                None => Err(format!("nobody is known to lead shard {shard}")),
+            })?;
+            done(client, &status, format!("Server `{}` leads shard {shard}\n", name_on(&status, &id)), format)
+        }
+        ShardVerb::Move { shard, from, to, wait } => {
+            let (from, to) = client.move_replica(ShardId(*shard), from, to)?;
+            let status = wait_until(client, *shard, seconds(wait), |status| moved(status, &from, &to))?;
+            done(
+                client,
+                &status,
+                format!("Shard {shard} has a replica on server `{}` instead\n", name_on(&status, &to)),
+                format,
+            )
+        }
+    }
+}
+
+/// Whether the one has left, and the other is there and filled. Otherwise what is left to do.
+fn moved(status: &v1::ShardStatus, from: &str, to: &str) -> Result<(), String> {
+    let on = |node: &str| status.members.iter().find(|member| member.node_id == node);
+    match (on(to), on(from)) {
+        (Some(new), _) if new.role() == MemberRole::Joining => {
+            Err(format!("the replica on server `{}` is being filled", new.node))
+        }
+        (Some(_), Some(old)) => Err(format!("the replica on server `{}` has not left yet", old.node)),
+        (Some(_), None) => Ok(()),
+        (None, _) => Err("the new replica has not begun yet".to_owned()),
+    }
+}
+
+/// Looks at the shard until `is_done`, which else says what is left.
+fn wait_until(
+    client: &Client,
+    shard: u64,
+    wait: Duration,
+    is_done: impl Fn(&v1::ShardStatus) -> Result<(), String>,
+) -> Result<v1::ShardStatus, Failure> {
+    let began = Instant::now();
+    loop {
+        let found = client.list_shards()?.shards.into_iter().find(|status| status.shard_id == shard);
+        let status = found.ok_or_else(|| client.absent(format!("shard {shard} is gone (photonctl shard list)")))?;
+        match is_done(&status) {
+            Ok(()) => return Ok(status),
+            Err(left) if began.elapsed() >= wait => return Err(client.unfinished(left, wait)),
+            Err(_) => std::thread::sleep(POLL_PERIOD),
+        }
+    }
+}
+
+fn done(client: &Client, status: &v1::ShardStatus, said: String, format: Format) -> Result<String, Failure> {
+    Ok(format.write(&shard_json(status).map_err(|source| client.malformed(source))?, || said))
+}
+
+fn name_on<'a>(status: &'a v1::ShardStatus, node: &'a str) -> &'a str {
+    status.members.iter().find(|member| member.node_id == node).map_or(node, |member| &member.node)
+}
+
+/// Who leads it, as far as members say. Of two that say so the one is believed that has applied more: the other does not know yet that
+/// it leads no more.
+pub fn leader(status: &v1::ShardStatus) -> Option<&v1::MemberStatus> {
+    let applied = |member: &v1::MemberStatus| member.report.filter(|report| report.leads).map(|report| report.applied);
+    status.members.iter().filter(|member| applied(member).is_some()).max_by_key(|member| applied(member))
+}
+
+/// What is not well with it.
+pub fn problem(status: &v1::ShardStatus) -> Option<String> {
+    let name =
+        || format!("shard {} of table `{}.{}`", status.shard_id, printable(&status.database), printable(&status.table));
+    if leader(status).is_none() {
+        return Some(format!("nobody is known to lead {}", name()));
+    }
+    let failed = status.members.iter().filter(|member| member.role() == MemberRole::Failed).count();
+    (failed > 0).then(|| format!("{} has {failed} failed replicas that are not replaced yet", name()))
+}
+
+fn list(list: &v1::ListShardsResponse, format: Format) -> Result<String, ConvertError> {
+    if let Some(write) = format.writer() {
+        let shards = list.shards.iter().map(shard_json).collect::<Result<Vec<_>, _>>()?;
+        return Ok(write(&Value::from(shards)));
+    }
+    let mut columns = Columns::new(["SHARD", "DATABASE", "TABLE", "KEYS", "LEADER", "REPLICAS", "DOCUMENTS"]);
+    for status in &list.shards {
+        let member = |member: &v1::MemberStatus| match member.role() {
+            MemberRole::Voter => member.node.clone(),
+            role => format!("{} ({})", member.node, role_name(role)),
+        };
+        columns.row([
+            status.shard_id.to_string(),
+            printable(&status.database),
+            printable(&status.table),
+            keys(&range(status)?),
+            leader(status).map(|member| member.node.clone()).unwrap_or_default(),
+            status.members.iter().map(member).collect::<Vec<_>>().join(", "),
+            status.documents.map(|count| count.to_string()).unwrap_or_default(),
+        ]);
+    }
+    Ok(columns.finish())
+}
+
+fn range(status: &v1::ShardStatus) -> Result<KeyRange, ConvertError> {
+    status.range.clone().ok_or(ConvertError::Missing { field: "range" })?.try_into()
+}
+
+/// From where to before where, as people read it.
+fn keys(range: &KeyRange) -> String {
+    let start = if range.start().is_empty() { "min".to_owned() } else { key(range.start()) };
+    let end = range.end().map_or("max".to_owned(), key);
+    format!("{start} .. {end}")
+}
+
+/// The value of an encoded key; where the bytes stand between two keys, themselves.
+fn key(bytes: &[u8]) -> String {
+    let mut text = Vec::new();
+    let datum = PrimaryKey::from_encoded(bytes.to_vec().into()).to_datum().ok();
+    match datum.filter(|datum| datum.write_json(&mut text).is_ok()).and_then(|_| String::from_utf8(text).ok()) {
+        Some(text) => printable(&text),
+        None => format!("0x{}", hex(bytes)),
+    }
+}
+
+pub fn role_name(role: MemberRole) -> &'static str {
+    match role {
+        MemberRole::Voter => "voter",
+        MemberRole::Joining => "joining",
+        MemberRole::Nonvoting => "nonvoting",
+        MemberRole::Leaving => "leaving",
+        MemberRole::Failed => "failed",
+        MemberRole::Unspecified => "unknown",
+    }
+}
+
+fn shard_json(status: &v1::ShardStatus) -> Result<Value, ConvertError> {
+    let range = range(status)?;
+    let member = |member: &v1::MemberStatus| {
+        json!({
+            "id": member.member_id,
+            "node_id": member.node_id,
+            "node": member.node,
+            "role": role_name(member.role()),
+            "leads": member.report.map(|report| report.leads),
+            "ready": member.report.map(|report| report.ready),
+            "applied": member.report.map(|report| report.applied),
+        })
+    };
+    Ok(json!({
+        "id": status.shard_id,
+        "database": status.database,
+        "table": status.table,
+        "table_id": status.table_id,
+        "range": { "start": hex(range.start()), "end": range.end().map(hex) },
+        "keys": keys(&range),
+        "leader": leader(status).map(|member| &member.node),
+        "preferred_leader_id": status.preferred_node_id,
+        "documents": status.documents,
+        "members": status.members.iter().map(member).collect::<Vec<_>>(),
+    }))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use photondb_proto::NodeId;
+    use photondb_reql::Datum;
+
+    use super::*;
+
+    fn member(id: u64, node: (u128, &str), leads: Option<bool>) -> v1::MemberStatus {
+        v1::MemberStatus {
+            member_id: id,
+            node_id: NodeId(node.0).to_string(),
+            node: node.1.to_owned(),
+            role: MemberRole::Voter.into(),
+            report: leads.map(|leads| v1::MemberReport { leads, ready: true, applied: 10 + id }),
+        }
+    }
+
+    /// Two shards on two nodes; the second one's leader is not known.
+    pub fn shards() -> v1::ListShardsResponse {
+        let cut = PrimaryKey::bound(&Datum::from("m")).unwrap();
+        let shard = |id: u64, range: KeyRange, members| v1::ShardStatus {
+            shard_id: id,
+            database: "test".to_owned(),
+            table: "heroes".to_owned(),
+            table_id: NodeId(5).to_string(),
+            range: Some(v1::KeyRange::from(&range)),
+            documents: (id == 1).then_some(1200),
+            preferred_node_id: NodeId(1).to_string(),
+            members,
+        };
+        let (ada, bob) = ((1, "ada"), (2, "bob"));
+        let first = vec![member(1, ada, Some(true)), member(2, bob, Some(false))];
+        let mut second = vec![member(3, ada, Some(false)), member(4, bob, None)];
+        second[1].set_role(MemberRole::Joining);
+        let (lower, upper) = (KeyRange::new(Vec::new(), Some(cut.clone())), KeyRange::new(cut, None));
+        let shards = vec![shard(1, lower.unwrap(), first), shard(2, upper.unwrap(), second)];
+        v1::ListShardsResponse { version: 1, shards }
+    }
+
+    #[test]
+    fn a_line_for_each_shard() {
+        let expected = "\
+SHARD  DATABASE  TABLE   KEYS        LEADER  REPLICAS            DOCUMENTS
+1      test      heroes  min .. \"m\"  ada     ada, bob            1200
+2      test      heroes  \"m\" .. max  -       ada, bob (joining)  -
+";
+        assert_eq!(list(&shards(), Format::Table).unwrap(), expected);
+        let value: Value = serde_json::from_str(&list(&shards(), Format::Json).unwrap()).unwrap();
+        assert_eq!((&value[0]["leader"], &value[1]["leader"]), (&json!("ada"), &Value::Null));
+        assert_eq!(
+            (&value[1]["members"][1]["role"], &value[1]["members"][1]["leads"]),
+            (&json!("joining"), &Value::Null)
+        );
+    }
+
+    #[test]
+    fn keys_are_shown_as_values_where_they_are_some() {
+        let key_of = |value: Datum| key(&PrimaryKey::bound(&value).unwrap());
+        assert_eq!(key_of(Datum::from(12)), "12");
+        assert_eq!(key_of(Datum::from("a\u{1b}b")), "\"a\\u001Bb\"");
+        assert_eq!(key(&[0x38, b'a']), "0x3861");
+        assert_eq!(keys(&KeyRange::all()), "min .. max");
+    }
+
+    #[test]
+    fn of_two_leaders_the_one_that_has_applied_more_is_believed() {
+        let mut status = shards().shards.remove(0);
+        assert_eq!(leader(&status).unwrap().node, "ada");
+        status.members[1].report = Some(v1::MemberReport { leads: true, ready: true, applied: 99 });
+        assert_eq!(leader(&status).unwrap().node, "bob");
+    }
+
+    #[test]
+    fn a_replica_has_moved_when_the_old_one_has_left_and_the_new_one_is_filled() {
+        let (ada, bob, cleo) = (NodeId(1).to_string(), NodeId(2).to_string(), NodeId(3).to_string());
+        let mut status = shards().shards.remove(1);
+        assert!(moved(&status, &ada, &cleo).unwrap_err().contains("not begun"));
+        assert!(moved(&status, &ada, &bob).unwrap_err().contains("being filled"));
+        status.members[1].set_role(MemberRole::Voter);
+        assert!(moved(&status, &ada, &bob).unwrap_err().contains("not left"));
+        status.members.remove(0);
+        assert_eq!(moved(&status, &ada, &bob), Ok(()));
+    }
+
+    #[test]
+    fn a_shard_that_nobody_leads_is_a_problem() {
+        let mut shards = shards().shards;
+        assert_eq!(problem(&shards[0]), None);
+        assert!(problem(&shards[1]).unwrap().contains("nobody is known to lead shard 2 of table `test.heroes`"));
+        shards[0].members[1].set_role(MemberRole::Failed);
+        assert!(problem(&shards[0]).unwrap().contains("1 failed"));
+    }
+}

@@ -1,0 +1,182 @@
+//! How shards do, where their replicas are to be, and who is to lead them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use photondb_cluster_state::{ClusterState, Command, Member, Node, Placement, Role, Shard, Table};
+use photondb_proto::convert::CONTROL_VERSION;
+use photondb_proto::{MemberId, NodeId, ShardId, v1};
+use photondb_replica::status::MemberStatus;
+use photondb_runtime::task;
+use tonic::{Response, Status};
+
+use super::nodes::{named, refused};
+use super::{ControlService, check, position_and_documents};
+
+impl ControlService {
+    pub(super) async fn list_shards(
+        &self,
+        request: v1::ListShardsRequest,
+    ) -> Result<Response<v1::ListShardsResponse>, Status> {
+        check(request.version)?;
+        let state = self.cluster.controller.state();
+        let told = self.cluster.replicas.statuses_by_node(&state).await;
+        let told: BTreeMap<MemberId, MemberStatus> =
+            told.into_values().flatten().map(|status| (status.member, status)).collect();
+        let mut shards = Vec::new();
+        for database in state.databases() {
+            for table in state.tables_of(database.id) {
+                for shard in &table.shards {
+                    let documents = self.documents(shard.id);
+                    shards.push(v1::ShardStatus { documents, ..status(&state, &database.name, table, shard, &told) });
+                    // Counting may read from disk: here a deadline that has passed ends the request.
+                    task::yield_now().await;
+                }
+            }
+        }
+        Ok(Response::new(v1::ListShardsResponse { version: CONTROL_VERSION, shards }))
+    }
+
+    /// As this node's replica has them.
+    fn documents(&self, shard: ShardId) -> Option<u64> {
+        let replica = self.cluster.replicas.shard(shard)?;
+        match position_and_documents(&replica) {
+            Ok((_, documents)) => Some(documents),
+            Err(error) => {
+                tracing::warn!(%shard, %error, "the documents of a shard cannot be counted");
+                None
+            }
+        }
+    }
+
+    pub(super) async fn move_replica(
+        &self,
+        request: v1::MoveReplicaRequest,
+    ) -> Result<Response<v1::MoveReplicaResponse>, Status> {
+        check(request.version)?;
+        let state = self.cluster.controller.confirm().await.map_err(refused)?;
+        let (_, shard) = shard(&state, request.shard_id)?;
+        let (from, to) = (named(&state, &request.from)?, named(&state, &request.to)?);
+        if !shard.placement.contains(from.id) {
+            return Err(has_none(&state, shard, from, "replica"));
+        }
+        may_be_given(to)?;
+        if shard.placement.contains(to.id) {
+            let why = format!("server `{}` has a replica of shard {} already", to.name, shard.id);
+            return Err(Status::failed_precondition(why));
+        }
+        let command = Command::Substitute { shard: shard.id, lost: from.id, by: to.id };
+        self.cluster.controller.propose(command).await.map_err(refused)?;
+        Ok(Response::new(v1::MoveReplicaResponse {
+            version: CONTROL_VERSION,
+            from_node_id: from.id.to_string(),
+            to_node_id: to.id.to_string(),
+        }))
+    }
+
+    /// The leader of a shard gives way to the first node of its placement: so that one is changed.
+    pub(super) async fn set_shard_leader(
+        &self,
+        request: v1::SetShardLeaderRequest,
+    ) -> Result<Response<v1::SetShardLeaderResponse>, Status> {
+        check(request.version)?;
+        let state = self.cluster.controller.confirm().await.map_err(refused)?;
+        let (table, shard) = shard(&state, request.shard_id)?;
+        let node = named(&state, &request.node)?;
+        if !shard.placement.voters.contains(&node.id) {
+            return Err(has_none(&state, shard, node, "voting replica"));
+        }
+        may_be_given(node)?;
+        let first = |stored: &Shard| match stored.id == shard.id {
+            true => led_by(&stored.placement, node.id),
+            false => stored.placement.clone(),
+        };
+        let command = Command::Place { table: table.id, shards: table.shards.iter().map(first).collect() };
+        self.cluster.controller.propose(command).await.map_err(refused)?;
+        Ok(Response::new(v1::SetShardLeaderResponse { version: CONTROL_VERSION, node_id: node.id.to_string() }))
+    }
+}
+
+fn shard(state: &ClusterState, id: u64) -> Result<(&Arc<Table>, &Shard), Status> {
+    let missing = || Status::not_found(format!("there is no shard {id} (photonctl shard list)"));
+    state.shard(ShardId(id)).ok_or_else(missing)
+}
+
+/// The same nodes, and this voter first.
+fn led_by(placement: &Placement, node: NodeId) -> Placement {
+    let others = placement.voters.iter().copied().filter(|voter| *voter != node);
+    Placement { voters: std::iter::once(node).chain(others).collect(), nonvoting: placement.nonvoting.clone() }
+}
+
+fn may_be_given(node: &Node) -> Result<(), Status> {
+    if node.is_open() {
+        return Ok(());
+    }
+    let why = format!("server `{}` is not up, or not in full service (photonctl node list)", node.name);
+    Err(Status::failed_precondition(why))
+}
+
+fn has_none(state: &ClusterState, shard: &Shard, node: &Node, what: &str) -> Status {
+    let name = |id: NodeId| state.node(id).map_or_else(|| id.to_string(), |node| node.name.clone());
+    let there: Vec<String> = shard.placement.voters.iter().map(|id| name(*id)).collect();
+    Status::failed_precondition(format!(
+        "server `{}` has no {what} of shard {}; voting replicas are on: {}",
+        node.name,
+        shard.id,
+        there.join(", ")
+    ))
+}
+
+fn status(
+    state: &ClusterState,
+    database: &str,
+    table: &Table,
+    shard: &Shard,
+    told: &BTreeMap<MemberId, MemberStatus>,
+) -> v1::ShardStatus {
+    let member = |member: &Member| v1::MemberStatus {
+        member_id: member.id.0,
+        node_id: member.node.to_string(),
+        node: state.node(member.node).map_or_else(|| member.node.to_string(), |node| node.name.clone()),
+        role: role(member.role).into(),
+        report: told.get(&member.id).map(|status| v1::MemberReport {
+            leads: status.leads,
+            ready: status.ready,
+            applied: status.applied,
+        }),
+    };
+    v1::ShardStatus {
+        shard_id: shard.id.0,
+        database: database.to_owned(),
+        table: table.name.clone(),
+        table_id: table.id.to_string(),
+        range: Some(v1::KeyRange::from(&shard.range)),
+        documents: None,
+        preferred_node_id: shard.placement.voters.first().map(NodeId::to_string).unwrap_or_default(),
+        members: shard.members.iter().map(member).collect(),
+    }
+}
+
+fn role(role: Role) -> v1::MemberRole {
+    match role {
+        Role::Voter => v1::MemberRole::Voter,
+        Role::Joining => v1::MemberRole::Joining,
+        Role::Nonvoting => v1::MemberRole::Nonvoting,
+        Role::Leaving => v1::MemberRole::Leaving,
+        Role::Failed | Role::Discarded => v1::MemberRole::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_to_lead_comes_first_and_nobody_goes() {
+        let before = Placement { voters: [1, 2, 3].map(NodeId).into(), nonvoting: [NodeId(4)].into() };
+        let after = led_by(&before, NodeId(3));
+        assert_eq!(after.voters, [3, 1, 2].map(NodeId));
+        assert_eq!(after.nonvoting, before.nonvoting);
+        assert_eq!(led_by(&before, NodeId(1)), before);
+    }
+}
