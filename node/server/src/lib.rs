@@ -10,6 +10,7 @@ pub mod limits;
 pub mod node;
 pub mod outside;
 mod peers;
+mod report;
 mod rpc;
 pub mod scripts;
 pub mod services;

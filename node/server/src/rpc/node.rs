@@ -44,7 +44,7 @@ impl Peers for NodeService {
     type ExchangeStream = Pin<Box<dyn Stream<Item = Result<v1::ExchangeMessage, Status>> + Send>>;
 
     async fn hello(&self, request: Request<v1::HelloRequest>) -> Result<Response<v1::HelloResponse>, Status> {
-        self.identity.caller(request.metadata())?;
+        self.identity.caller(request.metadata(), request.remote_addr())?;
         let cluster = self.identity.cluster().map(|cluster| cluster.to_be_bytes().to_vec()).unwrap_or_default();
         Ok(Response::new(v1::HelloResponse {
             version: NODE_VERSION,
@@ -54,7 +54,10 @@ impl Peers for NodeService {
     }
 
     async fn carry(&self, request: Request<v1::CarryRequest>) -> Result<Response<v1::CarryResponse>, Status> {
-        let from = self.identity.check(request.metadata(), takes_strangers(request.get_ref().service))?;
+        let from = {
+            let strangers = takes_strangers(request.get_ref().service);
+            self.identity.check(request.metadata(), request.remote_addr(), strangers)?
+        };
         let v1::CarryRequest { service, body } = request.into_inner();
         let answered = match service_of(service) {
             Some(service) => self.services.request(from, service, body).await,
@@ -71,9 +74,10 @@ impl Peers for NodeService {
         &self,
         request: Request<Streaming<v1::ExchangeMessage>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let address = request.remote_addr();
         let (metadata, _, mut incoming) = request.into_parts();
         let first = incoming.message().await?.ok_or_else(|| Status::failed_precondition("an exchange of nothing"))?;
-        let from = self.identity.check(&metadata, takes_strangers(first.service))?;
+        let from = self.identity.check(&metadata, address, takes_strangers(first.service))?;
         let service = service_of(first.service).ok_or_else(|| Status::failed_precondition(unknown(first.service)))?;
         let serve = self.services.get(service).map_err(Status::failed_precondition)?;
         let (send, outgoing) = mpsc::channel::<Bytes>(EXCHANGE_MESSAGES_WAITING_MAX);
