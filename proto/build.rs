@@ -2,7 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=photondb");
-    let files = ["cluster", "control", "peers", "raft", "shard"].map(|name| format!("photondb/v1/{name}.proto"));
+    let files =
+        ["cluster", "control", "peers", "raft", "report", "shard"].map(|name| format!("photondb/v1/{name}.proto"));
     let files = protox::compile(files, ["."])?;
     // What carries documents is not copied on its way.
     tonic_prost_build::configure()
@@ -18,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".photondb.v1.RaftPiece")
         .bytes(".photondb.v1.shard")
         // Much larger than what else an answer may be.
+        .boxed(".photondb.v1.report.Answer.told.activity")
         .boxed(".photondb.v1.shard.Answer.told.scanned")
         .compile_fds(files)?;
     Ok(())

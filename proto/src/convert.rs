@@ -12,6 +12,9 @@ pub const CONTROL_VERSION: u32 = 1;
 /// The version of the messages between nodes.
 pub const NODE_VERSION: u32 = 1;
 
+/// The version of the messages of [`v1::report`], which each call names.
+pub const REPORT_VERSION: u32 = 1;
+
 /// What a message says and cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {

@@ -13,6 +13,11 @@ pub use key_range::KeyRange;
 pub mod v1 {
     tonic::include_proto!("photondb.v1");
 
+    /// What nodes tell each other of themselves.
+    pub mod report {
+        tonic::include_proto!("photondb.v1.report");
+    }
+
     /// What nodes ask of each other's shards.
     pub mod shard {
         tonic::include_proto!("photondb.v1.shard");

@@ -86,3 +86,31 @@ fn entries_between_members_have_the_bytes_of_their_first_version() {
     let piece = v1::RaftPiece { bytes: vec![9].into(), crc: 1, chunk_ends: true, snapshot_ends: false };
     assert_eq!(piece.encode_to_vec(), [0x0a, 1, 9, 0x15, 1, 0, 0, 0, 0x18, 1]);
 }
+
+/// What nodes tell each other of themselves.
+#[test]
+fn reports_have_the_bytes_of_their_first_version() {
+    use v1::report::{Activity, Answer, Call, Contact, Count, EndCall, Health, Jobs, Query, answer, call};
+    let end = EndCall { query: vec![7; 16], user: Some(String::new()) };
+    let asked = Call { version: 1, ask: Some(call::Ask::End(end)) };
+    let mut expected = vec![0x08, 1, 0x2a, 20, 0x0a, 16];
+    expected.extend([7; 16]);
+    // A user without a name is not everybody.
+    expected.extend([0x12, 0]);
+    assert_eq!(asked.encode_to_vec(), expected);
+    let queries = Some(Count { total: 3, per_second: 0.5 });
+    let activity = Activity { client_connections: 1, queries, preallocated_bytes: 300, ..Activity::default() };
+    let mut expected = vec![0x12, 18, 0x08, 1, 0x1a, 11, 0x08, 3, 0x11];
+    expected.extend(0.5_f64.to_le_bytes());
+    expected.extend([0x68, 0xac, 0x02]);
+    let told = answer::Told::Activity(Box::new(activity));
+    assert_eq!(Answer { told: Some(told) }.encode_to_vec(), expected);
+    let query = Query { client_port: 5, lasts_micros: 6, ..Query::default() };
+    let jobs = Jobs { queries: vec![query], compacting: true, ..Jobs::default() };
+    let expected = [0x1a, 8, 0x0a, 4, 0x20, 5, 0x30, 6, 0x18, 1];
+    assert_eq!(Answer { told: Some(answer::Told::Jobs(jobs)) }.encode_to_vec(), expected);
+    let contacts = vec![Contact { node: vec![9], reached: true }];
+    let health = Health { log_error: "e".to_owned(), contacts, ..Health::default() };
+    let expected = [0x32, 10, 0x0a, 1, b'e', 0x32, 5, 0x0a, 1, 9, 0x10, 1];
+    assert_eq!(Answer { told: Some(answer::Told::Health(health)) }.encode_to_vec(), expected);
+}

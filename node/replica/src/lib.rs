@@ -34,3 +34,4 @@ pub use router::{Router, RouterParts};
 pub use routes::TableRoutes;
 pub use serve::{ServiceParts, ShardService};
 pub use table::ShardTable;
+pub use table::indexes::IndexHere;

@@ -26,6 +26,8 @@ pub enum Service {
     Shards,
     /// The cluster's own state.
     Control,
+    /// What the node tells of itself.
+    Reports,
 }
 
 /// Which connection a message takes. Messages on different lanes do not wait for each other.

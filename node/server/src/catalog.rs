@@ -38,6 +38,7 @@ use photondb_storage::fault::buggify;
 use rustc_hash::FxHashMap;
 
 use crate::node::{Cluster, Foundation};
+use crate::report::Reporter;
 use crate::tables::{self, UserTable};
 
 pub(crate) use compression::{shown_compression, stored_compression};
@@ -86,8 +87,13 @@ impl Opened {
 
 impl NodeCatalog {
     /// A catalog over the cluster that the node has joined.
-    pub fn new(cluster: &Arc<Cluster>, foundation: &Arc<Foundation>, facts: &Arc<ServerFacts>) -> NodeCatalog {
-        let ground = Ground::new(cluster.clone(), foundation.clone(), facts.clone());
+    pub(crate) fn new(
+        cluster: &Arc<Cluster>,
+        foundation: &Arc<Foundation>,
+        facts: &Arc<ServerFacts>,
+        reporter: &Arc<Reporter>,
+    ) -> NodeCatalog {
+        let ground = Ground::new(cluster.clone(), foundation.clone(), facts.clone(), reporter.clone());
         NodeCatalog { ground: Rc::new(ground), opened: RefCell::default() }
     }
 

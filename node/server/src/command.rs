@@ -4,10 +4,12 @@ pub mod check;
 mod compact;
 pub mod connection;
 mod database;
+mod demo;
 mod inspect;
 mod javascript_worker;
 mod offline;
 pub mod serve;
+mod signals;
 mod table;
 
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::config::options::{OPTIONS, ServeOption};
 
 pub use connection::{ClientError, Connection};
+use serve::Until;
 
 /// The program's version, as `photondb version` and the HTTP port show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -32,15 +35,18 @@ pub fn command_line() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .after_help(
-            "Start a node for trying things out:\n    photondb serve --dev-mode\n\n\
+            "Start a node for trying things out, or three with a few documents:\n    photondb serve --dev-mode\n    \
+             photondb demo\n\n\
              Then connect any RethinkDB driver to localhost:28015.",
         )
         .subcommand(serve_command())
+        .subcommand(demo::command())
         .subcommand(check::command())
         .subcommand(compact::command())
         .subcommand(inspect::command())
         .subcommand(database::command())
         .subcommand(table::command())
+        .subcommand(with_options(Command::new(demo::DEMO_NODE)).about("Run a node of a demonstration").hide(true))
         .subcommand(Command::new(JAVASCRIPT_WORKER).about("Run scripts for a node that has started this").hide(true))
         .subcommand(Command::new("version").about("Print the version"))
 }
@@ -53,6 +59,11 @@ fn serve_command() -> Command {
              also as DEV_MODE) or in a file (--config-file).\nA flag wins over the environment, the environment over the \
              file, the file over what is built in.",
         );
+    with_options(command)
+}
+
+/// What a node may be told.
+fn with_options(command: Command) -> Command {
     OPTIONS.iter().fold(command, |command, option| command.arg(argument(option)))
 }
 
@@ -75,7 +86,9 @@ fn argument(option: &'static ServeOption) -> Arg {
 /// Runs the subcommand that was chosen. Commands on a directory have exit codes of their own.
 pub fn run(matches: &ArgMatches) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     match matches.subcommand() {
-        Some(("serve", arguments)) => serve::run(arguments)?,
+        Some(("serve", arguments)) => serve::run(arguments, Until::Signal)?,
+        Some(("demo", arguments)) => demo::run(arguments)?,
+        Some((demo::DEMO_NODE, arguments)) => serve::run(arguments, Until::EndOfInput)?,
         Some(("check", arguments)) => return Ok(check::run(arguments)),
         Some(("compact", arguments)) => return Ok(compact::run(arguments)),
         Some(("inspect", arguments)) => return Ok(inspect::run(arguments)),

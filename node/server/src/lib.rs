@@ -11,6 +11,7 @@ pub mod limits;
 pub mod node;
 pub mod outside;
 mod peers;
+mod report;
 mod rpc;
 pub mod scripts;
 pub mod services;

@@ -221,6 +221,39 @@ pub const ACTIVITY_SAMPLES_MAX: usize = 4;
 /// Texts of queries in one listing of `jobs`, in bytes: the queries listed after that are shown as `...`.
 pub const JOBS_TEXT_BYTES_MAX: usize = 16 << 20;
 
+/// Queries that a node shows in one listing of `jobs`.
+pub const REPORT_QUERIES_MAX: usize = 50_000;
+
+/// How long other nodes may take to tell what a system table shows of them.
+pub const REPORT_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Foreign clusters that a node remembers to have met; the one that was met longest ago goes.
+pub const FOREIGN_CLUSTERS_MAX: usize = 16;
+
+/// Nodes, and addresses, of each that are remembered.
+pub const FOREIGN_NODES_MAX: usize = 8;
+
+/// How long a foreign cluster is remembered after it was met last.
+pub const FOREIGN_KEPT: Duration = Duration::from_secs(600);
+
+/// In what steps it is told when it was met last: a feed on it need not change with each meeting.
+pub const FOREIGN_TOLD_PERIOD: Duration = Duration::from_secs(60);
+
+/// How long after a message has not reached a node that is told, when none is sent to it meanwhile.
+pub const MISSED_TOLD: Duration = Duration::from_secs(3);
+
+/// Nodes that are remembered not to have been reached.
+pub const NODES_MISSED_MAX: usize = 1_024;
+
+/// A file system is nearly full when less than one part of so many is free ...
+pub const DISK_FREE_SHARE: u64 = 20;
+
+/// ... and less than so many bytes are.
+pub const DISK_FREE_BYTES: u64 = 20 << 30;
+
+/// Memory of the process that the system may have put into swap space before that is told, in bytes.
+pub const SWAPPED_BYTES_MAX: u64 = 32 << 20;
+
 /// Between two looks of a feed on a system table that nobody tells of changes.
 pub const SYSTEM_FEED_LOOK_PERIOD: Duration = Duration::from_secs(1);
 

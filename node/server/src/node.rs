@@ -46,6 +46,7 @@ use crate::limits::{
 };
 use crate::outside::Outside;
 use crate::peers::GrpcPeers;
+use crate::report::{self, ReportService, Reporter};
 use crate::rpc::identity::{Credentials, Identity};
 use crate::rpc::{self, ControlService, LateControl, NodeService};
 use crate::scripts::ScriptProcesses;
@@ -154,7 +155,8 @@ impl Node {
         node.status.set_name(cluster.name_of(&node.foundation));
         let facts = ServerFacts::gather(&node.config, node.ports(), &*node.foundation.clock, &*node.foundation.random);
         let facts = Arc::new(facts);
-        let make_database = node.make_database(&cluster, &facts)?;
+        let reporter = Arc::new(Reporter::new(node.foundation.clone(), cluster.clone(), facts.clone()));
+        let make_database = node.make_database(&cluster, &facts, &reporter)?;
         node.serve(driver_listeners, make_database)?;
         let in_memory = node.config.directory.is_none();
         let workers = node.workers.as_ref().map(Arc::downgrade).unwrap_or_default();
@@ -163,7 +165,10 @@ impl Node {
         if let Some(workers) = &node.workers {
             let _ = facts.connections.set(workers.connections());
             cluster.answer_for_shards(&node.foundation, workers.handles());
+            let reports = ReportService::new(&reporter, workers.handles());
+            node.foundation.services.set(Service::Reports, Arc::new(reports));
         }
+        node.foundation.raft.spawn(report::watch(Arc::downgrade(&reporter)));
         node.foundation.raft.spawn(sample(node.foundation.clone(), facts));
         node.cluster = Some(cluster);
         tracing::info!(name = node.status.name(), id = %node.foundation.node_id, "server ready");
@@ -296,8 +301,10 @@ impl Node {
         &self,
         cluster: &Arc<Cluster>,
         facts: &Arc<ServerFacts>,
+        reporter: &Arc<Reporter>,
     ) -> Result<impl Fn() -> ReqlDatabase + Send + Sync + 'static, StartError> {
         let (cluster, foundation, facts) = (cluster.clone(), self.foundation.clone(), facts.clone());
+        let reporter = reporter.clone();
         let scripts = ScriptProcesses::new(self.config.scripts.clone());
         let client = match self.config.http_client.clone() {
             Some(reach) => Some(Client::new(reach, foundation.random.clone())?),
@@ -311,7 +318,7 @@ impl Node {
         let query_bytes = self.config.query_bytes;
         Ok(move || {
             let users = Rc::new(ClusterUsers::new(state.clone()));
-            let catalog = Rc::new(NodeCatalog::new(&cluster, &foundation, &facts));
+            let catalog = Rc::new(NodeCatalog::new(&cluster, &foundation, &facts, &reporter));
             let environment = Environment {
                 catalog,
                 fetch: fetch::for_sessions(client.clone()),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use photondb_proto::convert::NODE_VERSION;
-use photondb_proto::v1;
+use photondb_proto::{NodeId, v1};
 use photondb_runtime::network::Net;
 use photondb_runtime::peers::{Exchange, Lane, Peer, PeerError, Peers, SendFuture, Service};
 use photondb_runtime::task::{Handle, sleep, timeout};
@@ -66,7 +66,7 @@ impl Shared {
         let mut client = self.link(to, lane).client(self, to).await?;
         let message = v1::CarryRequest { service: service_number(service).into(), body };
         let request = self.identity.sign(message, Some(to));
-        let response = client.carry(request).await.map_err(failed)?;
+        let response = client.carry(request).await.map_err(|status| self.failed(to, status))?;
         match response.into_inner().outcome {
             Some(v1::carry_response::Outcome::Answer(answer)) => Ok(answer),
             Some(v1::carry_response::Outcome::Refused(reason)) => Err(PeerError::Refused(reason)),
@@ -74,10 +74,29 @@ impl Shared {
         }
     }
 
+    /// What a call to `to` that has failed means; whoever has refused it may be a foreign node at its address.
+    fn failed(&self, to: Peer, status: tonic::Status) -> PeerError {
+        self.identity.was_refused(&status, &self.addresses_of(to));
+        failed(status)
+    }
+
+    /// Keeps whether `to` is reached.
+    fn note<T>(&self, to: Peer, result: Result<T, PeerError>) -> Result<T, PeerError> {
+        // Who refuses something, or takes long for it, is there all the same; a connection to nobody breaks before long.
+        let missed = matches!(result, Err(PeerError::NotSent(_) | PeerError::Lost(_)));
+        self.identity.encounters().note(NodeId(to.0), missed);
+        result
+    }
+
     async fn hello(&self, address: &str) -> Result<Peer, PeerError> {
         let mut client = connection::open(self, &[address.to_owned()]).await?;
         let request = self.identity.sign(v1::HelloRequest { version: NODE_VERSION }, None);
-        let response = client.hello(request).await.map_err(failed)?.into_inner();
+        let said = client.hello(request).await;
+        let response = said.map_err(|status| {
+            self.identity.was_refused(&status, &[address.to_owned()]);
+            failed(status)
+        })?;
+        let response = response.into_inner();
         if response.version != NODE_VERSION {
             return Err(PeerError::Refused(format!(
                 "the node at {address} speaks version {} of the messages between nodes, this one {NODE_VERSION}",
@@ -85,6 +104,9 @@ impl Shared {
             )));
         }
         let node = node_number(&response.node);
+        if let Some(cluster) = node_number(&response.cluster) {
+            self.identity.was_told(cluster, node, address);
+        }
         node.map(Peer).ok_or_else(|| PeerError::Refused(format!("the node at {address} does not say who it is")))
     }
 }
@@ -119,7 +141,8 @@ impl Peers for GrpcPeers {
     ) -> SendFuture<'static, Result<Bytes, PeerError>> {
         let shared = self.shared.clone();
         let carrying = self.shared.executor.spawn(async move {
-            timeout(time_max, shared.carry(to, service, lane, body)).await.unwrap_or(Err(PeerError::TimedOut(time_max)))
+            let carried = timeout(time_max, shared.carry(to, service, lane, body)).await;
+            shared.note(to, carried.unwrap_or(Err(PeerError::TimedOut(time_max))))
         });
         Box::pin(async move { carrying.await.unwrap_or_else(ended) })
     }

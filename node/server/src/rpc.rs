@@ -7,6 +7,7 @@
 mod accept;
 mod control;
 mod date;
+mod encounters;
 pub(crate) mod identity;
 mod login;
 mod node;

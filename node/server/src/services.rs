@@ -11,6 +11,7 @@ pub struct Services {
     consensus: OnceLock<Arc<dyn Serve>>,
     shards: OnceLock<Arc<dyn Serve>>,
     control: OnceLock<Arc<dyn Serve>>,
+    reports: OnceLock<Arc<dyn Serve>>,
 }
 
 impl Services {
@@ -35,6 +36,7 @@ impl Services {
             Service::Consensus => &self.consensus,
             Service::Shards => &self.shards,
             Service::Control => &self.control,
+            Service::Reports => &self.reports,
         }
     }
 }

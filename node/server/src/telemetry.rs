@@ -1,6 +1,7 @@
 //! Log lines and metrics.
 
 mod log_lines;
+mod log_writer;
 
 use std::sync::OnceLock;
 
@@ -12,6 +13,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 use crate::config::{Config, LogFormat};
 
 pub use log_lines::{LogLine, log_lines};
+pub use log_writer::log_error;
 
 /// openraft tells each step of every group at the level of our own news. A filter of the user that names it wins.
 const QUIET: &str = "openraft=warn";
@@ -24,7 +26,7 @@ pub struct BadLogLevel(#[from] tracing_subscriber::filter::ParseError);
 /// Sends log lines to standard error as configured, and keeps the newest in memory. The first call of a process counts.
 pub fn start_log(config: &Config) -> Result<(), BadLogLevel> {
     let filter = EnvFilter::builder().parse(format!("{QUIET},{}", config.log_level))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log_writer::LogWriter::default);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
         LogFormat::Json => lines.json().boxed(),

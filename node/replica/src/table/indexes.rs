@@ -16,6 +16,7 @@ use super::{ReplicaResult, ShardTable};
 use crate::error::ReplicaError;
 use crate::forward::Told;
 use crate::message::Malformed;
+use crate::replica::TableReplicas;
 use crate::routes::{Route, TableRoutes};
 
 /// An index of one shard.
@@ -61,6 +62,40 @@ pub(crate) fn indexes_of(reader: &Reader) -> ReplicaResult<Vec<ShardIndex>> {
         definition: index.definition.clone(),
     };
     Ok(reader.schema().indexes.values().map(index).collect())
+}
+
+/// An index as the members of its table that run on this node have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexHere {
+    /// Its name.
+    pub name: String,
+    /// Every one of them may answer by it.
+    pub usable: bool,
+    /// One of them has it of another version of the evaluator.
+    pub outdated: bool,
+    /// How far it is built where it is built least, from 0 to 1.
+    pub part_built: f64,
+}
+
+impl TableReplicas {
+    /// The table's indexes as they are here, by name. A member that cannot be read is left out.
+    pub fn indexes(&self) -> Vec<IndexHere> {
+        let read = |replica: &Arc<crate::Replica>| indexes_of(&replica.read_outdated()?);
+        let told = self.shards().iter().filter_map(|replica| match read(replica) {
+            Ok(indexes) => Some(indexes),
+            Err(error) => {
+                tracing::debug!(shard = %replica.id, %error, "the indexes of a shard are not told");
+                None
+            }
+        });
+        let here = |index: IndexInfo| IndexHere {
+            name: index.name.to_string(),
+            usable: index.ready,
+            outdated: index.outdated,
+            part_built: index.progress,
+        };
+        together(told.collect()).into_iter().map(here).collect()
+    }
 }
 
 /// How many documents have no entry in an index; `None`: it may file a document more than once.

@@ -1,6 +1,7 @@
 //! What a server says of itself, and what lives as long as its process.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use photondb_reql::datum::Datum;
@@ -35,6 +36,8 @@ pub struct ServerFacts {
     pub argv: Vec<String>,
     /// The number of the process.
     pub pid: u32,
+    /// Where the data are; `None`: in memory.
+    pub directory: Option<PathBuf>,
     /// The queries that run.
     pub running: RunningQueries,
     /// What they did.
@@ -56,6 +59,7 @@ impl ServerFacts {
             started_micros: clock.wall().micros,
             argv: std::env::args().collect(),
             pid: std::process::id(),
+            directory: config.directory.clone(),
             running: RunningQueries::new(random.next_u64()),
             activity: Activity::default(),
             connections: OnceLock::new(),

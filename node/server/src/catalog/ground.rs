@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table as StoredTable};
 use photondb_controller::ControllerError;
+use photondb_proto::v1::report::call::Ask;
 use photondb_proto::{NodeId, TableId};
 use photondb_query::catalog::Readiness;
 use photondb_replica::{TableReplicas, TableRoutes};
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use super::{LOOK_EVERY, Overview, ServerFacts};
 use crate::node::activity::{TableCounts, Totals};
 use crate::node::{Cluster, Foundation};
+use crate::report::{Heard, Reporter};
 
 /// How long DDL waits until this node serves what it made.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(30);
@@ -30,6 +32,7 @@ pub(crate) struct Ground {
     cluster: Arc<Cluster>,
     foundation: Arc<Foundation>,
     facts: Arc<ServerFacts>,
+    reporter: Arc<Reporter>,
     /// What this thread did to each table.
     counts: RefCell<FxHashMap<TableId, Arc<TableCounts>>>,
 }
@@ -52,8 +55,13 @@ impl Failure {
 }
 
 impl Ground {
-    pub fn new(cluster: Arc<Cluster>, foundation: Arc<Foundation>, facts: Arc<ServerFacts>) -> Ground {
-        Ground { cluster, foundation, facts, counts: RefCell::default() }
+    pub fn new(
+        cluster: Arc<Cluster>,
+        foundation: Arc<Foundation>,
+        facts: Arc<ServerFacts>,
+        reporter: Arc<Reporter>,
+    ) -> Ground {
+        Ground { cluster, foundation, facts, reporter, counts: RefCell::default() }
     }
 
     /// The newest state.
@@ -89,6 +97,16 @@ impl Ground {
         let now = self.foundation.clock.now();
         let totals = self.facts.activity.totals(now, &self.facts.running, &self.foundation.engine);
         (totals, self.facts.activity.before(now))
+    }
+
+    /// Tells of this node and asks the others.
+    pub fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    /// What every node of the cluster says, this one too.
+    pub fn ask_all(&self, ask: Ask) -> Vec<Heard> {
+        fiber::wait(self.reporter.ask_all(ask))
     }
 
     /// The connections of clients that are open.
@@ -171,6 +189,12 @@ impl Ground {
     /// How the members of a table are.
     pub fn overview(&self, state: &ClusterState, table: &StoredTable) -> Overview {
         Overview(fiber::wait(self.cluster.replicas.statuses(state, table)))
+    }
+
+    /// How the members of all tables are.
+    pub fn overview_of_all(&self, state: &ClusterState) -> Overview {
+        let told = fiber::wait(self.cluster.replicas.statuses_by_node(state));
+        Overview(told.into_values().flatten().map(|status| (status.member, status)).collect())
     }
 
     /// Waits until a table is as ready as asked for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use photondb_cluster_state::{ClusterState, Member, Role, Shard, Table};
-use photondb_proto::MemberId;
+use photondb_proto::{MemberId, NodeId};
 use photondb_query::catalog::{IdentifierFormat, Readiness};
 use photondb_replica::status::MemberStatus;
 use photondb_reql::datum::{Datum, Object};
@@ -38,6 +38,12 @@ impl Overview {
         shard.member(leader.member)
     }
 
+    /// Servers with a member of the table that was not heard of; one may come several times.
+    pub fn silent(&self, table: &Table) -> impl Iterator<Item = NodeId> {
+        let members = table.shards.iter().flat_map(|shard| &shard.members);
+        members.filter(|member| !self.0.contains_key(&member.id)).map(|member| member.node)
+    }
+
     fn of(&self, shard: &Shard) -> impl Iterator<Item = &MemberStatus> {
         let id = shard.id;
         self.0.values().filter(move |status| status.shard == id)
@@ -65,38 +71,44 @@ impl Overview {
 
 /// A row of `table_status`.
 pub(crate) fn status_of(ground: &Ground, state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
-    let overview = ground.overview(state, table);
-    let shard = |shard: &Shard| {
-        let leader = overview.leader(shard).map(|member| server(state, member.node, format));
-        let shown = |member: &Member| {
-            let state_of = overview.state_of(state, shard, member);
+    ground.overview(state, table).status_of(state, table, format)
+}
+
+impl Overview {
+    /// A row of `table_status`.
+    pub fn status_of(&self, state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
+        let shard = |shard: &Shard| {
+            let leader = self.leader(shard).map(|member| server(state, member.node, format));
+            let shown = |member: &Member| {
+                let state_of = self.state_of(state, shard, member);
+                Datum::Object(Object::from([
+                    ("server", server(state, member.node, format)),
+                    ("state", Datum::from(state_of)),
+                ]))
+            };
             Datum::Object(Object::from([
-                ("server", server(state, member.node, format)),
-                ("state", Datum::from(state_of)),
+                ("primary_replicas", Datum::from(leader.into_iter().collect::<Vec<_>>())),
+                ("replicas", Datum::from(shard.members.iter().map(shown).collect::<Vec<_>>())),
             ]))
         };
+        // What is to be cut off is served by who has it now.
+        let shards = table.shards.iter().flat_map(|one| std::iter::repeat_n(shard(one), 1 + one.cuts.len()));
+        let leader = table.shards.first().and_then(|shard| self.leader(shard));
+        let readiness = self.readiness(table);
+        let levels = [
+            ("all_replicas_ready", Readiness::AllReplicas),
+            ("ready_for_outdated_reads", Readiness::OutdatedReads),
+            ("ready_for_reads", Readiness::Reads),
+            ("ready_for_writes", Readiness::Writes),
+        ];
+        let levels = levels.map(|(name, level)| (name, readiness.is_some_and(|is| is >= level)));
         Datum::Object(Object::from([
-            ("primary_replicas", Datum::from(leader.into_iter().collect::<Vec<_>>())),
-            ("replicas", Datum::from(shard.members.iter().map(shown).collect::<Vec<_>>())),
+            ("db", database(state, table, format)),
+            ("id", Datum::from(table.id.to_string())),
+            ("name", Datum::from(table.name.as_str())),
+            ("raft_leader", leader.map_or(Datum::Null, |member| server(state, member.node, format))),
+            ("shards", Datum::from(shards.collect::<Vec<_>>())),
+            ("status", Datum::Object(levels.into_iter().collect())),
         ]))
-    };
-    // What is to be cut off is served by who has it now.
-    let shards = table.shards.iter().flat_map(|one| std::iter::repeat_n(shard(one), 1 + one.cuts.len()));
-    let leader = table.shards.first().and_then(|shard| overview.leader(shard));
-    let readiness = overview.readiness(table);
-    let levels = [
-        ("all_replicas_ready", Readiness::AllReplicas),
-        ("ready_for_outdated_reads", Readiness::OutdatedReads),
-        ("ready_for_reads", Readiness::Reads),
-        ("ready_for_writes", Readiness::Writes),
-    ];
-    let levels = levels.map(|(name, level)| (name, readiness.is_some_and(|is| is >= level)));
-    Datum::Object(Object::from([
-        ("db", database(state, table, format)),
-        ("id", Datum::from(table.id.to_string())),
-        ("name", Datum::from(table.name.as_str())),
-        ("raft_leader", leader.map_or(Datum::Null, |member| server(state, member.node, format))),
-        ("shards", Datum::from(shards.collect::<Vec<_>>())),
-        ("status", Datum::Object(levels.into_iter().collect())),
-    ]))
+    }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::signals::Signals;
 use crate::config::options::OPTIONS;
 use crate::config::{Config, ConfigError, Given};
 use crate::node::{Node, StartError};
@@ -45,7 +45,16 @@ pub fn flags(arguments: &ArgMatches) -> Given {
     given
 }
 
-pub(super) fn run(arguments: &ArgMatches) -> Result<(), ServeError> {
+/// What ends the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// A signal.
+    Signal,
+    /// A signal, or that whoever started it closes the pipe to it, by ending for one.
+    EndOfInput,
+}
+
+pub(super) fn run(arguments: &ArgMatches, until: Until) -> Result<(), ServeError> {
     let mut config = Config::load(flags(arguments), std::env::vars())?;
     use_this_program_for_scripts(&mut config);
     use_small_pages();
@@ -54,7 +63,11 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Signals)?;
     let mut signals = {
         let _inside = runtime.enter();
-        Signals::new().map_err(ServeError::Signals)?
+        let signals = Signals::new().map_err(ServeError::Signals)?;
+        match until {
+            Until::Signal => signals,
+            Until::EndOfInput => signals.and_end_of_input().map_err(ServeError::Signals)?,
+        }
     };
     let starting = Node::open(config, Outside::system());
     let node = runtime.block_on(async {
@@ -99,24 +112,5 @@ fn use_small_pages() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(%error, "huge pages stay as the system has them");
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// The name of the next signal to stop.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
     }
 }

@@ -31,7 +31,8 @@ pub(super) async fn open(
             }
         }
     });
-    let response = client.exchange(shared.identity.sign(messages, Some(to))).await.map_err(failed)?;
+    let response = client.exchange(shared.identity.sign(messages, Some(to))).await;
+    let response = response.map_err(|status| shared.failed(to, status))?;
     let mut incoming = response.into_inner();
     let (arrived, receive) = mpsc::channel(EXCHANGE_MESSAGES_WAITING_MAX);
     spawn(async move {

@@ -62,13 +62,17 @@ fn identity(node: u128, secret: &[u8], cluster: Option<u128>) -> Arc<Identity> {
 
 /// A node that answers on a port of loopback for as long as its executor lives.
 fn answering(node: u128, port: u16) -> (Executor, u16) {
+    answering_as(identity(node, b"secret", Some(CLUSTER)), port)
+}
+
+fn answering_as(identity: Arc<Identity>, port: u16) -> (Executor, u16) {
     let executor = Executor::start("cluster").unwrap();
     let listener = SystemNet.listen(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)).unwrap();
     let port = listener.local_address().unwrap().port();
     let services = Services::default();
     services.set(Service::Shards, Arc::new(Echo));
     services.set(Service::Control, Arc::new(Echo));
-    let service = NodeService::new(identity(node, b"secret", Some(CLUSTER)), Arc::new(services));
+    let service = NodeService::new(identity, Arc::new(services));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     start(&executor.handle(), vec![listener], None, Some(service), &LateControl::default(), &clock);
     (executor, port)
@@ -130,6 +134,50 @@ fn only_nodes_of_the_cluster_are_answered() {
     peers.place(Peer(3), vec![address]);
     let body = Bytes::from_static(b"hello");
     refused(wait(&executor, peers.request(Peer(3), Service::Control, Lane::Query, body, TIME)));
+}
+
+#[test]
+fn nodes_of_two_clusters_that_meet_know_it_on_both_sides() {
+    let host = identity(2, b"secret", Some(CLUSTER));
+    let (_node, port) = answering_as(host.clone(), 0);
+    let address = format!("127.0.0.1:{port}");
+    let met = |identity: &Identity| {
+        let foreign = identity.encounters().foreign().into_iter();
+        let all = foreign.map(|foreign| (foreign.cluster, Vec::from(foreign.nodes), Vec::from(foreign.addresses)));
+        all.collect::<Vec<_>>()
+    };
+    let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    peers.place(Peer(2), vec![address.clone()]);
+    ask(&executor, &peers, Service::Shards, b"hello").unwrap();
+    assert_eq!((met(&host), met(&peers.shared.identity)), (vec![], vec![]), "they are of one cluster");
+    assert!(!peers.shared.identity.encounters().is_missed(NodeId(2)));
+
+    // Meant for another node altogether, which was at this address before.
+    let (executor, peers) = calling(b"secret", Some(CLUSTER + 1));
+    peers.place(Peer(3), vec![address.clone()]);
+    let body = Bytes::from_static(b"hello");
+    let refused = wait(&executor, peers.request(Peer(3), Service::Control, Lane::Query, body, TIME));
+    assert!(matches!(&refused, Err(PeerError::Refused(why)) if why.contains("two clusters")), "{refused:?}");
+    let theirs = |addresses: &str| (Some(CLUSTER + 1), vec![1], vec![addresses.to_owned()]);
+    assert_eq!(met(&host), vec![theirs("127.0.0.1")]);
+    assert_eq!(met(&peers.shared.identity), vec![(Some(CLUSTER), vec![2], vec![address.clone()])]);
+
+    // What a node without the secret says of itself counts for nothing.
+    let (executor, peers) = calling(b"another", Some(CLUSTER + 2));
+    assert!(wait(&executor, peers.find(&address, TIME)).is_err());
+    assert_eq!(met(&host), vec![theirs("127.0.0.1"), (None, vec![], vec!["127.0.0.1".to_owned()])]);
+    assert_eq!(met(&peers.shared.identity), vec![(None, vec![], vec![address.clone()])]);
+
+    // A node in no cluster yet is no foreign one.
+    let (executor, peers) = calling(b"secret", None);
+    peers.place(Peer(2), vec![address]);
+    ask(&executor, &peers, Service::Control, b"hello").unwrap();
+    assert_eq!((met(&host).len(), met(&peers.shared.identity).len()), (2, 0));
+
+    let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    peers.place(Peer(2), vec!["127.0.0.1:1".to_owned()]);
+    assert!(ask(&executor, &peers, Service::Shards, b"hello").is_err());
+    assert!(peers.shared.identity.encounters().is_missed(NodeId(2)));
 }
 
 #[test]

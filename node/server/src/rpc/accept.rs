@@ -38,9 +38,14 @@ pub(super) struct Caller {
 }
 
 impl Caller {
+    /// Who has sent a request, by what came with it.
+    pub fn of(extensions: &Extensions) -> Option<&Caller> {
+        extensions.get()
+    }
+
     /// Whether it has shown a certificate of the nodes' authorities.
-    pub fn is_certified(extensions: &Extensions) -> bool {
-        extensions.get::<Caller>().is_some_and(|caller| caller.shown.is_certificate())
+    pub fn is_certified(&self) -> bool {
+        self.shown.is_certificate()
     }
 }
 

@@ -158,7 +158,7 @@ impl Control for LateControl {
     type QueryStream = query::Answers;
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<query::Answers>, Status> {
-        let (asker, peer) = (Asker::of(&request)?, request.remote_addr());
+        let (asker, peer) = (Asker::of(&request)?, Caller::of(request.extensions()).map(|caller| caller.address));
         self.get()?.query(&asker, peer, request.into_inner())
     }
 }

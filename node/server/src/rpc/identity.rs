@@ -11,7 +11,10 @@ use photondb_runtime::clock::{Clock, Moment};
 use photondb_runtime::peers::{Peer, Service};
 use subtle::ConstantTimeEq;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
+
+use super::accept::Caller;
+use super::encounters::{Encounters, Stranger};
 
 const FROM: &str = "photondb-from";
 const TO: &str = "photondb-to";
@@ -39,6 +42,7 @@ pub(crate) struct Identity {
     /// The cluster, once the node is in one.
     cluster: ArcSwapOption<u128>,
     clock: Arc<dyn Clock>,
+    encounters: Encounters,
 }
 
 impl Identity {
@@ -52,8 +56,14 @@ impl Identity {
             secret.set_sensitive(true);
             secret
         });
-        let from = hexadecimal(node.0);
-        Identity { node, from, secret, certificates, cluster: ArcSwapOption::empty(), clock }
+        let (from, cluster) = (hexadecimal(node.0), ArcSwapOption::empty());
+        let encounters = Encounters::new(clock.clone());
+        Identity { node, from, secret, certificates, cluster, clock, encounters }
+    }
+
+    /// Whom this node has met.
+    pub fn encounters(&self) -> &Encounters {
+        &self.encounters
     }
 
     /// The node is in this cluster from here on.
@@ -93,38 +103,94 @@ impl Identity {
         request
     }
 
-    /// Who calls, over a connection whose other end is `certified` or not. Errors: the call does not come from a node that has
-    /// what all nodes have.
-    pub fn caller(&self, metadata: &MetadataMap, certified: bool) -> Result<Peer, Status> {
-        if self.certificates && !certified {
+    /// Who calls; `caller`: who is at the other end of the connection. Errors: the call does not come from a node that has what all
+    /// nodes have.
+    pub fn caller(&self, metadata: &MetadataMap, caller: Option<&Caller>) -> Result<Peer, Status> {
+        if self.certificates && !caller.is_some_and(Caller::is_certified) {
             return Err(Status::unauthenticated("the caller shows no certificate, and nodes do (cluster-tls-cert)"));
         }
         let given = metadata.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+        let from = number(metadata, FROM)?;
         if self.secret.as_ref().is_some_and(|secret| !bool::from(given.ct_eq(secret.as_bytes()))) {
+            // What it says of itself besides is not proven, and so not told.
+            if from.is_some() && self.cluster().is_some() {
+                self.meet(Stranger { cluster: None, node: None, address: caller.map(host) });
+            }
             return Err(Status::unauthenticated("the two nodes do not have the same secret"));
         }
-        let from = number(metadata, FROM)?;
         from.map(Peer).ok_or_else(|| Status::unauthenticated(format!("metadata `{FROM}` is missing")))
     }
 
     /// Checks that a call is meant for this node, and comes from its cluster or, where `strangers` may call, from none.
-    pub fn check(&self, metadata: &MetadataMap, certified: bool, strangers: bool) -> Result<Peer, Status> {
-        let from = self.caller(metadata, certified)?;
+    pub fn check(&self, metadata: &MetadataMap, caller: Option<&Caller>, strangers: bool) -> Result<Peer, Status> {
+        let from = self.caller(metadata, caller)?;
+        let (theirs, ours) = (number(metadata, CLUSTER)?, self.cluster());
+        if let (Some(theirs), Some(ours)) = (theirs, ours)
+            && theirs != ours
+        {
+            self.meet(Stranger { cluster: Some(theirs), node: Some(from.0), address: caller.map(host) });
+            let message = format!(
+                "this node is in cluster {ours:032x} and the caller in {theirs:032x}: two clusters do not become one"
+            );
+            let mut said = MetadataMap::new();
+            said.insert(FROM, self.from.clone());
+            said.insert(CLUSTER, hexadecimal(ours));
+            return Err(Status::with_metadata(Code::FailedPrecondition, message, said));
+        }
         if number(metadata, TO)? != Some(self.node.0) {
             return Err(Status::failed_precondition(format!(
                 "this is node {}, and the call is for another",
                 self.node
             )));
         }
-        match (number(metadata, CLUSTER)?, self.cluster()) {
-            (Some(theirs), Some(ours)) if theirs == ours => Ok(from),
-            (Some(theirs), Some(ours)) => Err(Status::failed_precondition(format!(
-                "this node is in cluster {ours:032x} and the caller in {theirs:032x}: two clusters do not become one"
-            ))),
-            (None, _) | (_, None) if strangers => Ok(from),
+        match (theirs, ours) {
+            (Some(_), Some(_)) => Ok(from),
+            _ if strangers => Ok(from),
             _ => Err(Status::failed_precondition("one of the two nodes is in no cluster yet")),
         }
     }
+
+    /// Another node, found at `addresses`, has refused a call of this one: it may be a foreign one.
+    pub fn was_refused(&self, status: &Status, addresses: &[String]) {
+        let foreign = |metadata: &MetadataMap| {
+            let cluster = number(metadata, CLUSTER).ok().flatten().filter(|theirs| Some(*theirs) != self.cluster())?;
+            Some((Some(cluster), number(metadata, FROM).ok().flatten()))
+        };
+        let who = match status.code() {
+            Code::Unauthenticated => Some((None, None)),
+            Code::FailedPrecondition => foreign(status.metadata()),
+            _ => None,
+        };
+        if let Some((cluster, node)) = who.filter(|_| self.cluster().is_some()) {
+            self.meet(Stranger { cluster, node, address: addresses.first().cloned() });
+        }
+    }
+
+    /// A node says that it is in `cluster`.
+    pub fn was_told(&self, cluster: u128, node: Option<u128>, address: &str) {
+        if self.cluster().is_some_and(|ours| ours != cluster) {
+            self.meet(Stranger { cluster: Some(cluster), node, address: Some(address.to_owned()) });
+        }
+    }
+
+    fn meet(&self, stranger: Stranger) {
+        if self.encounters.meet(stranger.clone()) {
+            let Stranger { cluster, node, address } = stranger;
+            let shown = |number: Option<u128>| number.map_or("unknown".to_owned(), |number| NodeId(number).to_string());
+            let address = address.unwrap_or_else(|| "unknown".to_owned());
+            tracing::warn!(
+                cluster = shown(cluster),
+                node = shown(node),
+                address,
+                "this node and one of another cluster, or with another cluster secret, have called each other: refused"
+            );
+        }
+    }
+}
+
+/// A caller's port says nothing: it has another for each connection.
+fn host(caller: &Caller) -> String {
+    caller.address.ip().to_canonical().to_string()
 }
 
 fn hexadecimal(number: u128) -> MetadataValue<Ascii> {
@@ -151,6 +217,7 @@ pub(crate) fn service_number(service: Service) -> v1::Service {
         Service::Consensus => v1::Service::Consensus,
         Service::Shards => v1::Service::Shards,
         Service::Control => v1::Service::Control,
+        Service::Reports => v1::Service::Reports,
     }
 }
 
@@ -161,5 +228,6 @@ pub(crate) fn service_of(number: i32) -> Option<Service> {
         v1::Service::Consensus => Some(Service::Consensus),
         v1::Service::Shards => Some(Service::Shards),
         v1::Service::Control => Some(Service::Control),
+        v1::Service::Reports => Some(Service::Reports),
     }
 }

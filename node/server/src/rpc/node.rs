@@ -45,7 +45,7 @@ impl Peers for NodeService {
     type ExchangeStream = Pin<Box<dyn Stream<Item = Result<v1::ExchangeMessage, Status>> + Send>>;
 
     async fn hello(&self, request: Request<v1::HelloRequest>) -> Result<Response<v1::HelloResponse>, Status> {
-        self.identity.caller(request.metadata(), Caller::is_certified(request.extensions()))?;
+        self.identity.caller(request.metadata(), Caller::of(request.extensions()))?;
         let cluster = self.identity.cluster().map(|cluster| cluster.to_be_bytes().to_vec()).unwrap_or_default();
         Ok(Response::new(v1::HelloResponse {
             version: NODE_VERSION,
@@ -55,9 +55,8 @@ impl Peers for NodeService {
     }
 
     async fn carry(&self, request: Request<v1::CarryRequest>) -> Result<Response<v1::CarryResponse>, Status> {
-        let certified = Caller::is_certified(request.extensions());
         let strangers = takes_strangers(request.get_ref().service);
-        let from = self.identity.check(request.metadata(), certified, strangers)?;
+        let from = self.identity.check(request.metadata(), Caller::of(request.extensions()), strangers)?;
         let v1::CarryRequest { service, body } = request.into_inner();
         let answered = match service_of(service) {
             Some(service) => self.services.request(from, service, body).await,
@@ -75,9 +74,8 @@ impl Peers for NodeService {
         request: Request<Streaming<v1::ExchangeMessage>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let (metadata, extensions, mut incoming) = request.into_parts();
-        let certified = Caller::is_certified(&extensions);
         let first = incoming.message().await?.ok_or_else(|| Status::failed_precondition("an exchange of nothing"))?;
-        let from = self.identity.check(&metadata, certified, takes_strangers(first.service))?;
+        let from = self.identity.check(&metadata, Caller::of(&extensions), takes_strangers(first.service))?;
         let service = service_of(first.service).ok_or_else(|| Status::failed_precondition(unknown(first.service)))?;
         let serve = self.services.get(service).map_err(Status::failed_precondition)?;
         let (send, outgoing) = mpsc::channel::<Bytes>(EXCHANGE_MESSAGES_WAITING_MAX);

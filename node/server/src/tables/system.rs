@@ -9,9 +9,11 @@ mod db_config;
 mod debug;
 mod feed;
 mod fields;
+mod issue;
 mod jobs;
 mod logs;
 mod permissions;
+mod photon_issues;
 mod photon_tables;
 mod server_config;
 mod server_status;
@@ -36,7 +38,7 @@ use photondb_reql::error::{Error, ErrorKind, Result};
 use photondb_reql::eval::Cx;
 
 use crate::catalog::{Ground, SYSTEM_DATABASE_ID};
-use feed::SystemFeed;
+use feed::{LogFeed, SystemFeed};
 
 /// The primary key of every system table.
 const PRIMARY_KEY: &str = "id";
@@ -94,7 +96,7 @@ enum News {
     OfTheState,
     /// Nobody tells: it looks now and then.
     FromTimeToTime,
-    /// The log grows; lines that were forgotten are not shown as deleted.
+    /// Logs grow; what was forgotten of them is not shown as deleted.
     OfTheLog,
 }
 
@@ -145,6 +147,7 @@ const TABLES: &[Entry] = &[
     entry("jobs", "69be2167-342c-5d03-918c-730335195ed2", &jobs::Jobs),
     entry("logs", "3cb0d6bd-57a9-5c7f-b33d-00224d31a18d", &logs::Logs),
     entry("permissions", "c8083c3a-17a1-5451-bf91-47caa60650be", &permissions::PermissionRows),
+    hidden("photon_issues", "a9558086-186f-5f67-8eef-8f6612df1e4f", &photon_issues::PhotonIssues),
     hidden("photon_tables", "eea90935-26f4-5817-a104-e337fbf1096f", &photon_tables::PhotonTables),
     entry("server_config", "528a6285-67b5-5a84-a90d-051a3f44db1c", &server_config::ServerConfig),
     entry("server_status", "63c45d34-1c3a-58f8-8815-d08d028931c4", &server_status::ServerStatus),
@@ -299,7 +302,10 @@ impl Table for SystemTable {
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
         self.source.catch_up()?;
-        Ok(Box::new(SystemFeed::open(self.source.clone())?))
+        Ok(match self.source.entry.contents.news() {
+            News::OfTheLog => Box::new(LogFeed::open(self.source.clone())),
+            News::OfTheState | News::FromTimeToTime => Box::new(SystemFeed::open(self.source.clone())?),
+        })
     }
 
     fn indexes(&self) -> Result<Vec<IndexInfo>> {

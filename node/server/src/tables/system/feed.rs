@@ -1,5 +1,7 @@
 //! The changes of a system table: two listings compared, whenever something may have changed.
 
+mod log;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use tokio::sync::watch;
 use super::{News, Source};
 use crate::catalog::Scratch;
 use crate::limits::SYSTEM_FEED_LOOK_PERIOD;
-use crate::telemetry::log_lines;
+
+pub(super) use log::LogFeed;
 
 /// A subscription to a system table.
 pub(super) struct SystemFeed {
@@ -21,7 +24,6 @@ pub(super) struct SystemFeed {
     known: BTreeMap<Datum, Datum>,
     states: watch::Receiver<Arc<ClusterState>>,
     scratch: watch::Receiver<Scratch>,
-    log: watch::Receiver<u64>,
     news: News,
     position: u64,
 }
@@ -32,11 +34,9 @@ impl SystemFeed {
         let mut scratch = source.ground.facts().scratch.subscribe();
         states.mark_unchanged();
         scratch.mark_unchanged();
-        let mut log = log_lines().watch();
-        log.mark_unchanged();
         let news = source.entry.contents.news();
         let known = source.rows()?.into_iter().collect();
-        Ok(SystemFeed { source, known, states, scratch, log, news, position: 0 })
+        Ok(SystemFeed { source, known, states, scratch, news, position: 0 })
     }
 }
 
@@ -57,8 +57,7 @@ impl Subscription for SystemFeed {
                         }
                     })
                 }
-                News::OfTheLog => fiber::wait(self.log.changed()),
-                News::FromTimeToTime => {
+                News::FromTimeToTime | News::OfTheLog => {
                     fiber::wait(task::sleep(SYSTEM_FEED_LOOK_PERIOD));
                     Ok(())
                 }
@@ -81,7 +80,6 @@ impl Subscription for SystemFeed {
         };
         for (key, old) in &self.known {
             match now.get(key) {
-                None if self.news == News::OfTheLog => {}
                 None => change(Some(old), None),
                 Some(new) if new != old => change(Some(old), Some(new)),
                 Some(_) => {}

@@ -1,7 +1,11 @@
-//! Reading documents that users write into system tables.
+//! Fields of documents: reading what users write into system tables, and what several tables show.
 
+use photondb_cluster_state::Table;
+use photondb_query::catalog::IdentifierFormat;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
+
+use super::Viewer;
 
 /// Refuses fields other than `known`: `` Unexpected key(s) `a`, `b`. ``
 pub(super) fn only(fields: &Object, known: &[&str]) -> Result<()> {
@@ -35,4 +39,12 @@ pub(super) fn time(micros: i64) -> Datum {
         ("epoch_time", Datum::Number(micros.saturating_add(500).div_euclid(1_000) as f64 / 1e3)),
         ("timezone", Datum::from("+00:00")),
     ]))
+}
+
+/// How a table is named in documents.
+pub(super) fn table(viewer: &Viewer<'_>, table: &Table) -> Datum {
+    match viewer.format {
+        IdentifierFormat::Name => Datum::from(table.name.as_str()),
+        IdentifierFormat::Uuid => Datum::from(table.id.to_string()),
+    }
 }

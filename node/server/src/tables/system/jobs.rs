@@ -1,26 +1,24 @@
-//! `jobs`: work in progress. The key is `[type, id]`. Deleting the row of a query ends it; others cannot be ended.
+//! `jobs`: work in progress on all servers. The key is `[type, id]`. Deleting the row of a query ends it, wherever it runs; others
+//! cannot be ended.
 //!
 //! Whoever is not `admin` sees, and ends, only queries of their own.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use photondb_cluster_state::ADMIN;
-use photondb_query::catalog::IdentifierFormat;
-use photondb_query::table::{Table, TableInfo};
-use photondb_replica::{ShardTable, TableRoutes};
-use photondb_reql::Str;
+use photondb_proto::v1::report::answer::Told;
+use photondb_proto::v1::report::call::Ask;
+use photondb_proto::v1::report::{EndCall, Jobs as Report, JobsCall, Query};
+use photondb_proto::{NodeId, TableId};
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
-use photondb_reql::term::print;
 use photondb_runtime::fiber;
 use uuid::Uuid;
 
-use super::{Contents, News, Viewer};
+use super::{Contents, News, Viewer, fields};
 use crate::catalog;
-use crate::client::running::Listed;
 use crate::limits::JOBS_TEXT_BYTES_MAX;
+use crate::report::{Heard, id_of};
 
 const QUERY: &str = "query";
 const DISK_COMPACTION: &str = "disk_compaction";
@@ -35,28 +33,24 @@ pub(super) struct Jobs;
 
 impl Contents for Jobs {
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
-        let mut rows = Vec::new();
-        let mut text_left = JOBS_TEXT_BYTES_MAX;
-        for query in viewer.ground.facts().running.all() {
-            if shows(viewer, &query) {
-                rows.push(query_row(viewer, &query, &mut text_left));
-                // A text may take a while to make, and there may be many.
-                fiber::yield_now();
-            }
-        }
-        other_rows(viewer, &mut rows)?;
-        Ok(rows)
+        // Their texts together are no longer than those of one server could be.
+        let servers = viewer.state.nodes().filter(|node| node.is_up()).count().max(1);
+        let call = JobsCall {
+            user: seen_by(viewer),
+            query: Vec::new(),
+            text_bytes_max: (JOBS_TEXT_BYTES_MAX / servers) as u64,
+        };
+        Ok(rows(viewer, viewer.ground.ask_all(Ask::Jobs(call))))
     }
 
     fn row(&self, viewer: &Viewer<'_>, key: &Datum) -> Result<Option<Datum>> {
         let Some((kind, id)) = parse_key(key) else { return Ok(None) };
-        if kind == QUERY {
-            let query = find(viewer, id);
-            return Ok(query.map(|query| query_row(viewer, &query, &mut { JOBS_TEXT_BYTES_MAX })));
+        if kind != QUERY {
+            return super::row_in(self.rows(viewer)?, key);
         }
-        let mut rows = Vec::new();
-        other_rows(viewer, &mut rows)?;
-        super::row_in(rows, key)
+        let query = id.as_u128().to_be_bytes().to_vec();
+        let call = JobsCall { user: seen_by(viewer), query, text_bytes_max: JOBS_TEXT_BYTES_MAX as u64 };
+        super::row_in(rows(viewer, here_or_elsewhere(viewer, Ask::Jobs(call), has_query)), key)
     }
 
     fn news(&self) -> News {
@@ -73,48 +67,49 @@ impl Contents for Jobs {
         if kind != QUERY {
             return Err(Error::op_failed(format!("Jobs of type `{kind}` cannot be interrupted.")));
         }
-        if let Some(query) = find(viewer, id) {
-            query.kill();
+        let call = EndCall { query: id.as_u128().to_be_bytes().to_vec(), user: seen_by(viewer) };
+        let heard = here_or_elsewhere(viewer, Ask::End(call), was_found);
+        let silent = heard.iter().filter(|heard| heard.told.is_none() && is_up(viewer, heard.node));
+        let silent: Vec<String> = silent.map(|heard| format!("`{}`", name_of(viewer, heard.node))).collect();
+        if !silent.is_empty() && !heard.iter().any(was_found) {
+            let silent = silent.join(", ");
+            return Err(Error::op_indeterminate(format!(
+                "Cannot tell whether the query has been interrupted: no answer from {silent}."
+            )));
         }
         Ok(Datum::Null)
     }
 }
 
-/// Whether the user may see it.
-fn shows(viewer: &Viewer<'_>, query: &Listed) -> bool {
-    viewer.user == ADMIN || query.facts.user == viewer.user
+/// Whose queries the user may see: their own; `None`: everybody's.
+fn seen_by(viewer: &Viewer<'_>) -> Option<String> {
+    (viewer.user != ADMIN).then(|| viewer.user.to_owned())
 }
 
-/// The query of that id, if the user may see it.
-fn find(viewer: &Viewer<'_>, id: Uuid) -> Option<Arc<Listed>> {
-    viewer.ground.facts().running.find(id).filter(|query| shows(viewer, query))
-}
-
-/// `text_left`: bytes that the texts of this listing may still have.
-fn query_row(viewer: &Viewer<'_>, query: &Listed, text_left: &mut usize) -> Datum {
-    let facts = &query.facts;
-    let text = print::query(&facts.query.start().term, *text_left);
-    *text_left = text_left.saturating_sub(text.len());
-    let info = Object::from([
-        ("client_address", Datum::from(facts.peer.ip().to_canonical().to_string())),
-        ("client_port", Datum::from(u32::from(facts.peer.port()))),
-        ("query", Datum::from(text)),
-        ("user", Datum::from(facts.user.clone())),
-    ]);
-    let lasts = viewer.ground.foundation().clock.now().since(facts.began);
-    row(viewer, QUERY, query.id(), Some(lasts), info)
-}
-
-/// Those that are no queries.
-fn other_rows(viewer: &Viewer<'_>, rows: &mut Vec<Datum>) -> Result<()> {
-    if viewer.user != ADMIN {
-        return Ok(());
+/// Asks this server, and the others when it has not what is looked for.
+fn here_or_elsewhere(viewer: &Viewer<'_>, ask: Ask, has: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+    let reporter = viewer.ground.reporter();
+    let here = Heard { node: viewer.ground.node(), told: Some(fiber::wait(reporter.tell(ask.clone()))) };
+    if has(&here) {
+        return vec![here];
     }
-    if viewer.ground.foundation().compacting.load(Ordering::Relaxed) {
-        let id = Uuid::new_v5(&DISK_COMPACTION_BASE, viewer.ground.node().to_string().as_bytes());
-        rows.push(row(viewer, DISK_COMPACTION, id, None, Object::new()));
-    }
-    index_constructions(viewer, rows)
+    fiber::wait(reporter.ask_others(ask))
+}
+
+fn has_query(heard: &Heard) -> bool {
+    matches!(&heard.told, Some(Told::Jobs(jobs)) if !jobs.queries.is_empty())
+}
+
+fn was_found(heard: &Heard) -> bool {
+    matches!(&heard.told, Some(Told::Ended(ended)) if ended.found)
+}
+
+fn is_up(viewer: &Viewer<'_>, node: NodeId) -> bool {
+    viewer.state.node(node).is_some_and(|node| node.is_up())
+}
+
+fn name_of<'a>(viewer: &'a Viewer<'_>, node: NodeId) -> &'a str {
+    viewer.state.node(node).map_or("", |node| node.name.as_str())
 }
 
 fn parse_key(key: &Datum) -> Option<(String, Uuid)> {
@@ -125,45 +120,60 @@ fn parse_key(key: &Datum) -> Option<(String, Uuid)> {
     }
 }
 
-fn row(viewer: &Viewer<'_>, kind: &str, id: Uuid, lasts: Option<Duration>, info: Object) -> Datum {
-    let server = catalog::server(&viewer.state, viewer.ground.node(), viewer.format);
-    Datum::Object(Object::from([
-        ("duration_sec", lasts.map_or(Datum::Null, |lasts| Datum::Number(lasts.as_secs_f64()))),
-        ("id", Datum::from(vec![Datum::from(kind), Datum::from(id.to_string())])),
-        ("info", Datum::Object(info)),
-        ("servers", Datum::from(vec![server])),
-        ("type", Datum::from(kind)),
-    ]))
-}
-
-fn index_constructions(viewer: &Viewer<'_>, rows: &mut Vec<Datum>) -> Result<()> {
-    for table in viewer.state.tables() {
-        let Some(replicas) = viewer.ground.replicas(table.id) else { continue };
-        let info = TableInfo {
-            id: Str::from(table.id.to_string()),
-            name: Str::from(table.name.as_str()),
-            db_id: Str::from(table.database.to_string()),
-            db_name: Str::default(),
-            primary_key: Str::from(table.primary_key.as_str()),
-            write_hook: None,
-            system: false,
-        };
-        let name = match viewer.format {
-            IdentifierFormat::Name => Datum::from(table.name.as_str()),
-            IdentifierFormat::Uuid => Datum::from(table.id.to_string()),
-        };
-        for index in
-            ShardTable::new(info, TableRoutes::here(&replicas)).indexes()?.into_iter().filter(|index| !index.ready)
-        {
-            let id = Uuid::new_v5(&INDEX_CONSTRUCTION_BASE, format!("{}{}", table.id, index.name).as_bytes());
-            let info = Object::from([
-                ("db", catalog::database(&viewer.state, table, viewer.format)),
-                ("index", Datum::from(index.name.clone())),
-                ("progress", Datum::Number(index.progress)),
-                ("table", name.clone()),
-            ]);
-            rows.push(row(viewer, INDEX_CONSTRUCTION, id, None, info));
+fn rows(viewer: &Viewer<'_>, heard: Vec<Heard>) -> Vec<Datum> {
+    let told = heard.into_iter().filter_map(|heard| match heard.told {
+        Some(Told::Jobs(jobs)) => Some((heard.node, jobs)),
+        _ => None,
+    });
+    let (mut rows, mut builds) = (Vec::new(), BTreeMap::new());
+    for (node, Report { queries, index_builds, compacting }) in told {
+        rows.extend(queries.into_iter().filter_map(|query| query_row(viewer, node, query)));
+        if compacting {
+            let id = Uuid::new_v5(&DISK_COMPACTION_BASE, node.to_string().as_bytes());
+            rows.push(row(viewer, DISK_COMPACTION, id, &[node], None, Object::new()));
+        }
+        for build in index_builds {
+            let Some(table) = id_of(&build.table).map(TableId) else { continue };
+            builds.entry((table, build.index)).or_insert_with(Vec::new).push((node, build.part_built));
         }
     }
-    Ok(())
+    rows.extend(builds.into_iter().filter_map(|((table, index), by)| index_row(viewer, table, &index, &by)));
+    rows
+}
+
+fn query_row(viewer: &Viewer<'_>, node: NodeId, query: Query) -> Option<Datum> {
+    let id = Uuid::from_u128(id_of(&query.id)?);
+    let info = Object::from([
+        ("client_address", Datum::from(query.client_address)),
+        ("client_port", Datum::from(query.client_port)),
+        ("query", Datum::from(query.text)),
+        ("user", Datum::from(query.user)),
+    ]);
+    Some(row(viewer, QUERY, id, &[node], Some(query.lasts_micros as f64 / 1e6), info))
+}
+
+/// One for all servers that build it: how far they are on the average.
+fn index_row(viewer: &Viewer<'_>, table: TableId, index: &str, by: &[(NodeId, f64)]) -> Option<Datum> {
+    let table = viewer.state.table(table)?;
+    let id = Uuid::new_v5(&INDEX_CONSTRUCTION_BASE, format!("{}{index}", table.id).as_bytes());
+    let servers: Vec<NodeId> = by.iter().map(|(node, _)| *node).collect();
+    let progress = by.iter().map(|(_, part)| part.clamp(0.0, 1.0)).sum::<f64>() / by.len() as f64;
+    let info = Object::from([
+        ("db", catalog::database(&viewer.state, table, viewer.format)),
+        ("index", Datum::from(index)),
+        ("progress", Datum::Number(progress)),
+        ("table", fields::table(viewer, table)),
+    ]);
+    Some(row(viewer, INDEX_CONSTRUCTION, id, &servers, None, info))
+}
+
+fn row(viewer: &Viewer<'_>, kind: &str, id: Uuid, servers: &[NodeId], lasts: Option<f64>, info: Object) -> Datum {
+    let servers = servers.iter().map(|node| catalog::server(&viewer.state, *node, viewer.format));
+    Datum::Object(Object::from([
+        ("duration_sec", lasts.map_or(Datum::Null, Datum::Number)),
+        ("id", Datum::from(vec![Datum::from(kind), Datum::from(id.to_string())])),
+        ("info", Datum::Object(info)),
+        ("servers", Datum::from(servers.collect::<Vec<_>>())),
+        ("type", Datum::from(kind)),
+    ]))
 }

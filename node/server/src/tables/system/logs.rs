@@ -1,37 +1,53 @@
-//! `logs`: the newest lines of the server's log. The key is `[time, server]`.
+//! `logs`: the newest lines of each server's log. The key is `[time, server]`.
 
+use photondb_proto::NodeId;
+use photondb_proto::v1::report::answer::Told;
+use photondb_proto::v1::report::call::Ask;
+use photondb_proto::v1::report::{LogCall, LogLine};
 use photondb_reql::datum::time::date_from_days;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::Result;
 
 use super::{Contents, News, Viewer, fields};
 use crate::catalog;
-use crate::telemetry::log_lines;
+use crate::report::Heard;
 
 /// The table.
 pub(super) struct Logs;
 
 impl Contents for Logs {
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
-        let node = viewer.ground.node();
-        let server = catalog::server(&viewer.state, node, viewer.format);
-        let row = |line: crate::telemetry::LogLine| {
-            let key = vec![Datum::from(time_of(line.unix_nanos)), Datum::from(node.to_string())];
-            Datum::Object(Object::from([
-                ("id", Datum::from(key)),
-                ("level", Datum::from(line.level)),
-                ("message", Datum::from(line.message)),
-                ("server", server.clone()),
-                ("timestamp", fields::time(i64::try_from(line.unix_nanos / 1_000).unwrap_or(i64::MAX))),
-                ("uptime", Datum::Number(line.uptime.as_secs_f64())),
-            ]))
-        };
-        Ok(log_lines().all().into_iter().map(row).collect())
+        let lines = lines(viewer.ground.ask_all(Ask::Log(LogCall { after_nanos: 0 })));
+        Ok(lines.map(|(node, line)| row(viewer, node, line)).collect())
     }
 
     fn news(&self) -> News {
         News::OfTheLog
     }
+}
+
+/// The lines that were told, and by whom.
+pub(super) fn lines(heard: Vec<Heard>) -> impl Iterator<Item = (NodeId, LogLine)> {
+    heard.into_iter().flat_map(|heard| {
+        let lines = match heard.told {
+            Some(Told::Log(log)) => log.lines,
+            _ => Vec::new(),
+        };
+        lines.into_iter().map(move |line| (heard.node, line))
+    })
+}
+
+/// As the table shows it.
+pub(super) fn row(viewer: &Viewer<'_>, node: NodeId, line: LogLine) -> Datum {
+    let key = vec![Datum::from(time_of(line.at_nanos)), Datum::from(node.to_string())];
+    Datum::Object(Object::from([
+        ("id", Datum::from(key)),
+        ("level", Datum::from(line.level)),
+        ("message", Datum::from(line.message)),
+        ("server", catalog::server(&viewer.state, node, viewer.format)),
+        ("timestamp", fields::time(i64::try_from(line.at_nanos / 1_000).unwrap_or(i64::MAX))),
+        ("uptime", Datum::Number(line.uptime_micros as f64 / 1e6)),
+    ]))
 }
 
 /// `2026-11-20T16:37:41.152878770`, in UTC.

@@ -1,0 +1,158 @@
+//! `photon_issues`: problems that RethinkDB has no kind for, in the frame of fields of `current_issues`: `foreign_cluster`,
+//! `server_down`, `server_lost`, `server_silent`, `shard_without_majority`, `disk_nearly_full`.
+
+use photondb_cluster_state::{Liveness, Member, Node, Role, Service, Shard, Table};
+use photondb_proto::v1::report::Disk;
+use photondb_query::catalog::IdentifierFormat;
+use photondb_reql::Str;
+use photondb_reql::datum::{Datum, Object};
+use photondb_reql::error::Result;
+use uuid::Uuid;
+
+use super::issue::{Issue, Patient, examine, foreign_clusters, names};
+use super::{Contents, News, Viewer, fields};
+use crate::catalog;
+use crate::limits::{DISK_FREE_BYTES, DISK_FREE_SHARE};
+
+/// From which the ids of these issues are derived, with their kind and what they are about.
+const BASE: Uuid = Uuid::from_u128(0x7d1b_62a4_53ce_4e0f_8c87_91f3_0c6e_5b28);
+
+/// The table.
+pub(super) struct PhotonIssues;
+
+impl Contents for PhotonIssues {
+    fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
+        let patients = examine(viewer);
+        let mut issues = foreign_clusters(viewer, &patients);
+        issues.extend(viewer.state.nodes().filter_map(|node| absent(viewer, node)));
+        issues.extend(patients.iter().filter_map(|patient| silent(viewer, patient)));
+        issues.extend(patients.iter().filter_map(|patient| nearly_full(viewer, patient)));
+        for table in viewer.state.tables() {
+            let shards = table.shards.iter().enumerate();
+            issues.extend(shards.filter_map(|(number, shard)| without_majority(viewer, table, number, shard)));
+        }
+        Ok(issues.into_iter().map(Issue::document).collect())
+    }
+
+    fn news(&self) -> News {
+        News::FromTimeToTime
+    }
+}
+
+fn id(kind: &str, of: impl std::fmt::Display) -> Uuid {
+    Uuid::new_v5(&BASE, format!("{kind} {of}").as_bytes())
+}
+
+fn of_server(
+    viewer: &Viewer<'_>,
+    kind: &'static str,
+    critical: bool,
+    node: photondb_proto::NodeId,
+    description: String,
+) -> Issue {
+    let info = Object::from([
+        ("server", catalog::server(&viewer.state, node, viewer.format)),
+        ("server_id", Datum::from(node.to_string())),
+    ]);
+    Issue { kind, critical, id: id(kind, node), info, description }
+}
+
+fn absent(viewer: &Viewer<'_>, node: &Node) -> Option<Issue> {
+    let name = &node.name;
+    match (node.liveness, node.service) {
+        (_, Service::Gone) | (Liveness::Up, _) => None,
+        (Liveness::Down, _) => {
+            let description = format!("Server `{name}` has not been heard of lately. Others lead what it led.");
+            Some(of_server(viewer, "server_down", false, node.id, description))
+        }
+        (Liveness::Lost, _) => {
+            let description = format!(
+                "Server `{name}` is lost: it is not waited for any more, and other servers take its places where there are \
+                 enough. If it does not come back, or has come back as another one because its directory is gone, take it \
+                 out of the cluster with `photonctl node decommission {name}`."
+            );
+            Some(of_server(viewer, "server_lost", true, node.id, description))
+        }
+    }
+}
+
+/// It is there, and has not said how it does.
+fn silent(viewer: &Viewer<'_>, patient: &Patient) -> Option<Issue> {
+    let node = viewer.state.node(patient.node).filter(|node| node.is_up() && patient.health.is_none())?;
+    let description = format!(
+        "Server `{}` does not answer the server that was asked. It is about to be found missing, or overloaded, or the two do \
+         not reach each other.",
+        node.name
+    );
+    Some(of_server(viewer, "server_silent", false, node.id, description))
+}
+
+fn nearly_full(viewer: &Viewer<'_>, patient: &Patient) -> Option<Issue> {
+    let disk = patient.health.as_ref()?.disk.filter(is_nearly_full)?;
+    let name = names(viewer, &[patient.node]);
+    let (free, total) = (disk.free_bytes >> 20, disk.total_bytes >> 20);
+    let refused = match disk.refused {
+        0 => "When it is full, writes are refused.".to_owned(),
+        refused => format!("Writes have found no room {refused} times since its start."),
+    };
+    let kind = "disk_nearly_full";
+    let info = Object::from([
+        ("free_bytes", Datum::from(disk.free_bytes)),
+        ("server", catalog::server(&viewer.state, patient.node, viewer.format)),
+        ("server_id", Datum::from(patient.node.to_string())),
+        ("total_bytes", Datum::from(disk.total_bytes)),
+        ("writes_refused", Datum::from(disk.refused)),
+    ]);
+    let description = format!("The disk of server `{name}` has {free} MiB left of {total} MiB. {refused}");
+    Some(Issue { kind, critical: disk.refused > 0, id: id(kind, patient.node), info, description })
+}
+
+fn is_nearly_full(disk: &Disk) -> bool {
+    disk.free_bytes < disk.total_bytes / DISK_FREE_SHARE && disk.free_bytes < DISK_FREE_BYTES
+}
+
+/// Of the members that vote, no majority is on servers that are there.
+fn without_majority(viewer: &Viewer<'_>, table: &Table, number: usize, shard: &Shard) -> Option<Issue> {
+    let counts = |role: Role| role == Role::Voter || role.is_broken();
+    let voters: Vec<_> = shard.members.iter().filter(|member| counts(member.role)).collect();
+    let is_up = |member: &Member| viewer.state.node(member.node).is_some_and(|node| node.is_up());
+    let away = voters.iter().filter(|member| member.role.is_broken() || !is_up(member));
+    let away: Vec<_> = away.map(|member| member.node).collect();
+    if voters.is_empty() || (voters.len() - away.len()) * 2 > voters.len() {
+        return None;
+    }
+    let db = catalog::database(&viewer.state, table, IdentifierFormat::Name);
+    let db = db.as_string().map(Str::to_string).unwrap_or_default();
+    let kind = "shard_without_majority";
+    let info = Object::from([
+        ("db", catalog::database(&viewer.state, table, viewer.format)),
+        ("replicas", Datum::from(voters.len())),
+        ("replicas_up", Datum::from(voters.len() - away.len())),
+        ("servers_down", super::issue::servers(viewer, &away)),
+        ("shard", Datum::from(number)),
+        ("table", fields::table(viewer, table)),
+    ]);
+    let description = format!(
+        "Shard {number} of table `{db}.{}` can be neither read nor written: of the servers of its {} voting replicas, {} are \
+         not there: {}. It serves again when more than half of them are.",
+        table.name,
+        voters.len(),
+        away.len(),
+        names(viewer, &away)
+    );
+    Some(Issue { kind, critical: true, id: id(kind, shard.id), info, description })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_nearly_full_when_a_small_part_and_few_bytes_are_free() {
+        let disk = |total_bytes, free_bytes| Disk { total_bytes, free_bytes, refused: 0 };
+        let tib = 1_u64 << 40;
+        assert!(is_nearly_full(&disk(tib, DISK_FREE_BYTES - 1)));
+        assert!(!is_nearly_full(&disk(tib, DISK_FREE_BYTES)));
+        assert!(is_nearly_full(&disk(1_000, 49)) && !is_nearly_full(&disk(1_000, 50)));
+    }
+}
