@@ -56,6 +56,7 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         Command::SetHeartbeatTimeout { seconds } => nodes::set_heartbeat_timeout(state, *seconds),
         Command::SkipIds { next_shard, next_member } => Ok(schema::skip_ids(state, *next_shard, *next_member)),
         Command::Place { table, shards } => shards::place(state, *table, shards),
+        Command::PlaceShard { shard, placement } => shards::place_one(state, *shard, placement),
         Command::CutShard { shard, generation, cuts } => cuts::begin(state, *shard, *generation, cuts),
         Command::ShardCut { shard, child } => cuts::done(state, *shard, *child),
         Command::Substitute { shard, lost, by } => shards::substitute(state, *shard, *lost, *by),

@@ -246,6 +246,13 @@ pub enum Command {
         /// One for each of its shards, in their order.
         shards: Vec<Placement>,
     },
+    /// The same for one shard.
+    PlaceShard {
+        /// Which shard.
+        shard: ShardId,
+        /// Its new placement.
+        placement: Placement,
+    },
     /// Shards are to be cut off from one, all of whose members are as they were told to be. Its own replicas are wanted where
     /// they were.
     CutShard {

@@ -246,7 +246,10 @@ impl Search {
             match self.router.newest_route(&self.route) {
                 Some(route) => {
                     photondb_storage::probe!("reroute after a stale route", !Arc::ptr_eq(&route, &self.route));
-                    self.route = route;
+                    // Whoever looks for it has asked for all of these keys: that they are not all the shard's any more it is
+                    // told by the shard.
+                    let range = self.route.range.clone();
+                    self.route = if route.range == range { route } else { Arc::new(Route { range, ..(*route).clone() }) };
                 }
                 None => {
                     photondb_storage::probe!("shard gone while it was looked for");

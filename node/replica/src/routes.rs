@@ -12,6 +12,7 @@ use crate::replica::{Replica, TableReplicas};
 use crate::router::Router;
 
 /// One shard, and who has it.
+#[derive(Clone)]
 pub struct Route {
     /// Its table.
     pub table: TableId,

@@ -85,7 +85,7 @@ fn shards_are_split_while_clients_go_on_and_a_node_dies() {
     let documents: Vec<String> = before.iter().map(|id| document(*id)).collect();
     assert_eq!(admin.value(&insert("t", &documents))["inserted"], BEFORE);
     admin.value(&index_create("t", "part"));
-    admin.rows(&index_wait("t"));
+    admin.value(&index_wait("t"));
 
     let ports: Vec<u16> = nodes[..2].iter().map(|node| node.ports().driver).collect();
     let (stop, heard_all, begun) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));

@@ -84,6 +84,13 @@ pub(super) fn place(state: &mut ClusterState, id: TableId, wanted: &[Placement])
     Ok(Response::Done)
 }
 
+pub(super) fn place_one(state: &mut ClusterState, id: ShardId, wanted: &Placement) -> Result<Response, StateError> {
+    let (table, _) = state.shard(id).ok_or(StateError::ShardNotFound { id })?;
+    check_placement(state, wanted, &table.name)?;
+    shard_mut(state, id)?.placement.clone_from(wanted);
+    Ok(Response::Done)
+}
+
 /// Somebody votes, nobody twice, and everybody is known.
 pub(super) fn check_placement(state: &ClusterState, placement: &Placement, table: &str) -> Result<(), StateError> {
     let mut nodes: Vec<NodeId> = placement.nodes().collect();

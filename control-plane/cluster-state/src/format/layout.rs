@@ -80,6 +80,7 @@ enums! {
         30 => NodeGone { id },
         31 => CutShard { shard, generation, cuts },
         32 => ShardCut { shard, child },
+        33 => PlaceShard { shard, placement },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables), 3 => Member(member) }

@@ -107,6 +107,10 @@ fn every_command() -> Vec<Command> {
             }],
         },
         Command::ShardCut { shard, child: ShardId(6) },
+        Command::PlaceShard {
+            shard,
+            placement: Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() },
+        },
     ]
 }
 
@@ -167,6 +171,7 @@ fn the_bytes_of_version_5_stay_what_they_are() {
         (&commands[30], format!("051e{id1}")),
         (&commands[31], format!("051f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
         (&commands[32], format!("0520{shard}0600000000000000")),
+        (&commands[33], format!("0521{shard}01000000{id1}01000000{id2}")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");
     }

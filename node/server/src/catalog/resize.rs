@@ -21,8 +21,8 @@ const REST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Where the table's shards are cut so that there are as many as placements, and what each one's placement is then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resize {
-    /// Of the shards that there are.
-    stay: Vec<Placement>,
+    /// Of the shards that there are. By their numbers: others come between them while the last ones are still being placed.
+    stay: Vec<(ShardId, Placement)>,
     /// Of each of them what is cut off.
     cut: Vec<(ShardId, Vec<NewCut>)>,
 }
@@ -45,13 +45,14 @@ impl Resize {
             )));
         }
         if wanted == stored.shards.len() {
-            return Ok(Resize { stay: placements, cut: Vec::new() });
+            let stay = stored.shards.iter().map(|shard| shard.id).zip(placements).collect();
+            return Ok(Resize { stay, cut: Vec::new() });
         }
         let shares = table.shares(ReadMode::Single)?;
         let mut left = placements.into_iter();
         let mut resize = Resize::default();
         for (share, parts) in shares.iter().zip(parts(&shares, wanted)) {
-            resize.stay.extend(left.next());
+            resize.stay.extend(left.next().map(|placement| (share.shard, placement)));
             if parts > 1 {
                 let keys = keys(table, share, parts, wanted)?;
                 let cut = |(at, placement)| NewCut { at, placement };
@@ -67,12 +68,12 @@ impl Resize {
             let generation = stored.shards.iter().find(|stored| stored.id == *shard)?.generation;
             Some(Command::CutShard { shard: *shard, generation, cuts: cuts.clone() })
         };
-        let place = Command::Place { table: stored.id, shards: self.stay.clone() };
-        self.cut.iter().filter_map(cut).chain([place]).collect()
+        self.cut.iter().filter_map(cut).chain(self.places(stored)).collect()
     }
 
     /// Changes the state so. The planner and the shards' leaders do the rest.
     pub fn carry_out(self, ground: &Ground, stored: &Table) -> Result<()> {
+        let places = self.places(stored);
         if !self.cut.is_empty() {
             // A shard whose members are on their way is not cut; a new one has to begin first.
             ground.wait_for_replicas(stored.id, Readiness::Writes, Some(REST_TIME_MAX))?;
@@ -80,10 +81,19 @@ impl Resize {
         for (shard, cuts) in self.cut {
             cut(ground, shard, &cuts)?;
         }
-        if stored.shards.iter().map(|shard| &shard.placement).ne(&self.stay) {
-            ground.propose(Command::Place { table: stored.id, shards: self.stay })?;
-        }
-        Ok(())
+        places.into_iter().try_for_each(|place| ground.propose(place).map(drop))
+    }
+
+    /// What takes shards to other places than they are wanted at.
+    fn places(&self, stored: &Table) -> Vec<Command> {
+        let differs = |(id, placement): &&(ShardId, Placement)| {
+            stored.shards.iter().any(|shard| shard.id == *id && shard.placement != *placement)
+        };
+        let place = |(shard, placement): &(ShardId, Placement)| Command::PlaceShard {
+            shard: *shard,
+            placement: placement.clone(),
+        };
+        self.stay.iter().filter(differs).map(place).collect()
     }
 }
 
