@@ -141,6 +141,7 @@ fn a_sender_that_has_come_back_silences_its_earlier_life() {
             time_ms: 1_000,
             table: table.clone(),
             shard: 2,
+            range: Some(photondb_proto::v1::shard::Range { start: Bytes::new(), end: None }),
             ask: Some(photondb_proto::v1::shard::request::Ask::Sync(photondb_proto::v1::shard::Sync {})),
         };
         Bytes::from(request.encode_to_vec())

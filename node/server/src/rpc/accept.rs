@@ -30,7 +30,7 @@ pub(super) struct Accepted {
 
 /// Who is at the other end of the connection that a request came over.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     /// Where from.
     pub address: SocketAddr,
     /// What it has shown in its TLS handshake, where there was one.

@@ -17,6 +17,7 @@ use photondb_shard::ShardError;
 use photondb_shard::read::KeyBounds;
 use tonic::{Request, Response, Status};
 
+use super::accept::Caller;
 use super::login::Asker;
 use crate::client::worker::Workers;
 use crate::command::VERSION;
