@@ -1,11 +1,11 @@
 //! The checkers of one kind of history each: they accept what objects that are right do, notice each kind of wrong, and
 //! never ask for more than that there is an order.
 
+use photondb_history::imagined::{Shape, history};
 use serde_json::json;
 
 use super::counter::CounterInput;
 use super::feed_replays_table::{Documents, Replay};
-use super::imagined::{Shape, history};
 use super::index_equals_table::Row;
 use super::linearizable::{CallOf, Object, STEPS_MAX, Verdict, check_object};
 use super::list_append::{ListInput, Seen};
