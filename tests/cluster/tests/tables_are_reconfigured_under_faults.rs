@@ -1,4 +1,4 @@
-//! A table is given other shards and replicas again and again while clients write and nodes die, sleep and are cut off: it comes to
+//! A table is given more and fewer replicas again and again while clients write and nodes die, sleep and are cut off: it comes to
 //! what was asked for, and nothing is lost.
 
 use std::time::{Duration, Instant};
@@ -44,8 +44,8 @@ impl Fault {
 }
 
 /// Asks until it is taken. An error says that it was not, or may have been: asking again is right in both cases.
-fn insist(port: u16, shards: u64) {
-    let asked = format!(r#"[1,[176,[{}],{{"shards":{shards},"replicas":3}}]]"#, table(REGISTER));
+fn insist(port: u16, replicas: u64) {
+    let asked = format!(r#"[1,[176,[{}],{{"shards":2,"replicas":{replicas}}}]]"#, table(REGISTER));
     let begun = Instant::now();
     let mut last = String::new();
     loop {
@@ -74,12 +74,12 @@ fn again_and_again() {
         let victim = random.below(NODES as u64) as usize;
         let asked = (victim + 1 + random.below(NODES as u64 - 1) as usize) % NODES;
         let faults = [Fault::Killed, Fault::Nothing, Fault::Asleep, Fault::CutOff, Fault::Unheard];
-        let (fault, shards) = (faults[round % faults.len()], random.within(1..=4));
+        let (fault, replicas) = (faults[round % faults.len()], random.within(3..=NODES as u64));
         let early = random.once_in(2);
         if early {
             fault.strike(&mut cluster, victim);
         }
-        insist(cluster.drivers()[asked], shards);
+        insist(cluster.drivers()[asked], replicas);
         if !early {
             fault.strike(&mut cluster, victim);
         }
@@ -90,9 +90,10 @@ fn again_and_again() {
         let ready = cluster.connect(asked).value(&order);
         assert_eq!(ready["ready"], 1, "{ready}");
         let config = cluster.connect(asked).value(&format!("[174,[{}]]", table(REGISTER)));
-        let found = config["shards"].as_array().map_or(0, Vec::len) as u64;
-        println!("round {round}: n{victim} {fault:?}, {shards} shards after {:?}", begun.elapsed());
-        assert_eq!(found, shards, "{config}");
+        let shards = config["shards"].as_array().into_iter().flatten();
+        let found: Vec<usize> = shards.map(|shard| shard["replicas"].as_array().map_or(0, Vec::len)).collect();
+        println!("round {round}: n{victim} {fault:?}, {replicas} replicas after {:?}", begun.elapsed());
+        assert_eq!(found, [replicas as usize; 2], "{config}");
     }
     cluster.await_health(0);
     load.finish(&all).assert_right();
