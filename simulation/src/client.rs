@@ -4,7 +4,6 @@
 //! lost, and says of each query what it knows of its fate. What the client is made of comes from outside ([`Outside`]), so
 //! that it runs over turmoil's sockets, over madsim's, and over a pipe in a test.
 
-mod answer;
 mod connection;
 mod feed;
 mod handshake;
@@ -17,25 +16,19 @@ use std::time::Duration;
 use photondb_runtime::network::{ByteStream, LocalFuture};
 use photondb_runtime::task;
 
-pub use answer::{Answer, ErrorKind, Failure, ServerError};
 pub use connection::Connection;
-pub use feed::{Feed, FeedEvent};
+pub use feed::Feed;
 pub use handshake::Login;
+pub use photondb_history::answer::{Answer, ErrorKind, Failure, ServerError};
+pub use photondb_history::feed::FeedEvent;
+pub use photondb_history::ledger::{ClientId, Micros};
 
 use crate::random::Random;
 use crate::term::Term;
 
-/// Virtual time since the beginning of the run, in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Micros(pub u64);
-
 /// One of the nodes a client may connect to, counted from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeIndex(pub usize);
-
-/// A client of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ClientId(pub u64);
 
 /// What surrounds a client.
 pub trait Outside {

@@ -13,7 +13,6 @@ pub mod disk;
 pub mod ended;
 pub mod hosts;
 pub mod judge;
-pub mod ledger;
 #[cfg(not(madsim))]
 pub mod library_clock;
 pub mod machine;
@@ -25,11 +24,10 @@ pub mod observation;
 pub mod on_madsim;
 pub mod peers;
 pub mod probe;
-pub mod random;
 pub mod shrink;
 pub mod sweep;
-pub mod term;
 pub mod trace;
 pub mod workload;
 
 pub use checker::Violation;
+pub use photondb_history::{ledger, random, term};

@@ -95,6 +95,10 @@ pub const LAG_BYTES_MAX: u64 = 256 << 20;
 /// A member that has not answered for so long is not waited for with purging.
 pub const LAG_SILENCE_MAX: Duration = Duration::from_secs(60);
 
+/// Leadership is offered to who has answered what was sent no longer ago: some more than a heartbeat. A member that is down, or waits
+/// after its start (C10), would not take it, and nobody leads until others have missed a leader.
+pub const SUCCESSOR_SILENCE_MAX: Duration = Duration::from_millis(300);
+
 /// A change of voters is begun only when more than half of the new ones have answered something that was sent no longer ago.
 /// Some heartbeats: an answer may be lost, and a member that is silent for an election timeout would be missed anyway.
 pub const NEW_VOTERS_SILENCE_MAX: Duration = ELECTION_TIMEOUT_MAX;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use photondb_history::imagined::{Shape, history};
 use serde_json::json;
 
 use super::counter::CounterInput;
 use super::feed_replays_table::{Documents, Replay, key};
-use super::imagined::{Shape, history};
 use super::index_equals_table::Row;
 use super::linearizable::{CallOf, Object, STEPS_MAX, Verdict, check_object};
 use super::list_append::{ListInput, Seen};

@@ -3,11 +3,11 @@
 use std::io;
 
 use bytes::{Buf, BytesMut};
+use photondb_history::answer::{Answer, ErrorKind, Failure, ServerError};
 use photondb_runtime::network::ByteStream;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::answer::{Answer, ErrorKind, Failure, ServerError};
 use super::handshake::{Login, shake_hands};
 use super::limits::{ANSWER_BYTES_MAX, ROWS_MAX};
 use crate::term::Term;

@@ -3,44 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use photondb_history::answer::Failure;
+use photondb_history::feed::FeedEvent;
 use photondb_runtime::task;
-use serde_json::Value;
 
-use super::answer::Failure;
 use super::connection::{Connection, Part, Token};
 use crate::term::Term;
-
-/// What comes out of a feed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FeedEvent {
-    /// A document of the initial content.
-    Initial(Value),
-    /// What the document was, and what it is; `Null` for none.
-    Change {
-        /// Before.
-        old: Value,
-        /// After.
-        new: Value,
-    },
-    /// The initial content begins, or is complete.
-    State(String),
-    /// Something else.
-    Strange(Value),
-}
-
-impl FeedEvent {
-    fn of(mut row: Value) -> FeedEvent {
-        if let Some(state) = row.get("state").and_then(Value::as_str) {
-            return FeedEvent::State(state.to_owned());
-        }
-        let Some(fields) = row.as_object_mut() else { return FeedEvent::Strange(row) };
-        match (fields.remove("old_val"), fields.remove("new_val")) {
-            (None, Some(new)) => FeedEvent::Initial(new),
-            (Some(old), Some(new)) => FeedEvent::Change { old, new },
-            _ => FeedEvent::Strange(row),
-        }
-    }
-}
 
 /// An open feed.
 pub struct Feed {

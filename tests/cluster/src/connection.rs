@@ -2,7 +2,7 @@
 //! without a password.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -21,16 +21,23 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
 pub struct Connection {
     stream: TcpStream,
     next_token: u64,
+    wait_max: Duration,
 }
 
 impl Connection {
     /// Connects and shakes hands; `None` when the node does not answer.
     pub fn try_open(port: u16) -> Option<Connection> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        Connection::open_within(port, ANSWER_WAIT_MAX)
+    }
+
+    /// The same for a client who waits no longer than this, now and for each answer.
+    pub fn open_within(port: u16, wait_max: Duration) -> Option<Connection> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let stream = TcpStream::connect_timeout(&address, wait_max).ok()?;
         stream.set_nodelay(true).ok()?;
-        stream.set_read_timeout(Some(ANSWER_WAIT_MAX)).ok()?;
-        stream.set_write_timeout(Some(ANSWER_WAIT_MAX)).ok()?;
-        let mut connection = Connection { stream, next_token: 1 };
+        stream.set_read_timeout(Some(wait_max)).ok()?;
+        stream.set_write_timeout(Some(wait_max)).ok()?;
+        let mut connection = Connection { stream, next_token: 1, wait_max };
         let hello = [V0_4.to_le_bytes(), 0u32.to_le_bytes(), JSON.to_le_bytes()].concat();
         connection.stream.write_all(&hello).ok()?;
         let mut answer = [0; 8];
@@ -76,7 +83,7 @@ impl Connection {
     pub fn receive_within(&mut self, time: Duration) -> io::Result<Option<(u64, Value)>> {
         self.stream.set_read_timeout(Some(time))?;
         let begun = self.stream.peek(&mut [0]);
-        self.stream.set_read_timeout(Some(ANSWER_WAIT_MAX))?;
+        self.stream.set_read_timeout(Some(self.wait_max))?;
         match begun {
             Ok(_) => self.receive().map(Some),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(None),

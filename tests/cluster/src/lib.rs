@@ -1,22 +1,35 @@
 //! Real processes, started and killed for real. [`Node`] is one `photondb serve` on free ports of the loopback and a
 //! temporary directory; [`Connection`] is a plain client of the driver port; [`terms`] writes the messages that many
 //! suites send; [`documents`] draws documents; [`Web`] is a server that answers `http` as a test wants; [`certificates`] are
-//! signed by authorities of a test's own, and [`Encrypted`] is a client that looks at them.
+//! signed by authorities of a test's own, and [`Encrypted`] is a client that looks at them. [`Cluster`] is several nodes with a
+//! [`Network`] between them that can be made bad; [`Load`] is clients, and the judgement of what they heard.
 
 pub mod certificates;
+mod cluster;
 mod connection;
 pub mod documents;
 mod encrypted;
+mod follower;
+pub mod load;
 mod memory_limit;
+mod network;
 mod node;
+mod ports;
 pub mod secret;
+mod small_disk;
 pub mod terms;
 mod web;
 
+pub use cluster::Cluster;
 pub use connection::{Connection, JSON, NON_EXISTENCE, V0_4};
 pub use encrypted::Encrypted;
+pub use follower::Follower;
+pub use load::{Load, Shape};
 pub use memory_limit::MemoryLimit;
+pub use network::{Network, Weather};
 pub use node::{Node, Ports, photonctl, photondb, program, text};
+pub use ports::free_port;
+pub use small_disk::SmallDisk;
 pub use web::{Asked, Web, reply, reply_json};
 
 /// Whether the long versions of the suites were asked for.

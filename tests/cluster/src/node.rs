@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::connection::Connection;
 use crate::memory_limit::MemoryLimit;
+use crate::small_disk::SmallDisk;
 
 /// How long a node may take to answer, or to end, before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,8 +26,8 @@ pub struct Node {
     data: PathBuf,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
-    /// See [`MemoryLimit::entrance`](crate::MemoryLimit::entrance).
-    entrance: Option<PathBuf>,
+    /// What the program is started by; see [`Node::within`] and [`Node::on`].
+    starter: Vec<String>,
     process: Option<Child>,
     /// How much was in the log when the process was started last.
     printed_before: usize,
@@ -52,17 +53,17 @@ pub fn program() -> PathBuf {
 
 /// Runs `photondb` with these arguments to its end. Killed when it does not end.
 pub fn photondb(arguments: &[&str]) -> Output {
-    run(&program(), arguments)
+    run(&program(), &arguments.iter().map(PathBuf::from).collect::<Vec<_>>())
 }
 
 /// The same of `photonctl`.
 pub fn photonctl(arguments: &[&str]) -> Output {
     let program = program().with_file_name("photonctl");
     assert!(program.exists(), "{} is missing: build it with `cargo build -p photonctl`", program.display());
-    run(&program, arguments)
+    run(&program, &arguments.iter().map(PathBuf::from).collect::<Vec<_>>())
 }
 
-fn run(program: &Path, arguments: &[&str]) -> Output {
+fn run(program: &Path, arguments: &[PathBuf]) -> Output {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -107,7 +108,7 @@ impl Node {
             data,
             flags,
             environment: Vec::new(),
-            entrance: None,
+            starter: Vec::new(),
             process: None,
             printed_before: 0,
             ports: Ports::default(),
@@ -143,7 +144,15 @@ impl Node {
 
     /// Runs in a control group: the process enters it before it becomes the node.
     pub fn within(mut self, limit: &MemoryLimit) -> Node {
-        self.entrance = Some(limit.entrance());
+        let entrance = limit.entrance().display().to_string();
+        self.starter = ["sh", "-c", r#"echo $$ > "$0" && exec "$@""#, &entrance].map(str::to_owned).to_vec();
+        self
+    }
+
+    /// Keeps its data on a disk of its own.
+    pub fn on(mut self, disk: &SmallDisk) -> Node {
+        self.starter = disk.entrance();
+        self.data = disk.folder().join("data");
         self
     }
 
@@ -193,15 +202,9 @@ impl Node {
         assert!(self.process.is_none(), "the node runs");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log can be opened");
         let printed_before = self.log().len();
-        let mut command = match &self.entrance {
-            None => Command::new(program()),
-            Some(entrance) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", r#"echo $$ > "$0" && exec "$@""#]).arg(entrance).arg(program());
-                shell
-            }
-        };
-        let child = command
+        let mut words = self.starter.iter().map(PathBuf::from).chain([program()]);
+        let child = Command::new(words.next().expect("the program is one word at least"))
+            .args(words)
             .arg("serve")
             .arg("--directory")
             .arg(&self.data)
@@ -280,7 +283,10 @@ impl Node {
     /// Runs `photondb check` on the directory of a stopped node; whether it found nothing, and what it printed.
     pub fn try_check(&self) -> (bool, String) {
         assert!(self.process.is_none(), "a running node holds its directory's lock");
-        let output = photondb(&["check", self.data.to_str().expect("temporary directories have simple names")]);
+        let mut words = self.starter.iter().map(PathBuf::from).chain([program()]);
+        let first = words.next().expect("the program is one word at least");
+        let arguments: Vec<PathBuf> = words.chain(["check".into(), self.data.clone()]).collect();
+        let output = run(&first, &arguments);
         (output.status.success(), text(&output))
     }
 

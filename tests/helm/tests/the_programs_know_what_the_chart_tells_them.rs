@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use photondb_test_cluster::{Node, photondb, program, text};
+use photondb_test_cluster::{Node, free_port, photondb, program, text};
 use photondb_test_helm::{documents, object, read, render};
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -38,19 +36,6 @@ struct Nodes {
     secret: NamedTempFile,
     ports: Vec<u16>,
     nodes: Vec<Node>,
-}
-
-/// A port that nobody listens on, and that the system gives to nobody who asks for any: a node that is started later, after one of
-/// another test, still finds it free.
-fn free_port() -> u16 {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let own = (std::process::id() % 90) as u16 * 100;
-    loop {
-        let port = 20_000 + (own + GIVEN.fetch_add(1, Ordering::Relaxed)) % 9_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl Nodes {

@@ -65,7 +65,9 @@ fn each_sentence_has_a_bug_and_each_bug_a_sentence() {
 
 #[test]
 fn what_notices_a_bug_is_there() {
-    let checks: String = files(&root().join("simulation/src"), ".rs").iter().map(|path| read(path)).collect();
+    let sources =
+        ["simulation/src", "simulation/history/src"].map(|folder| files(&root().join(folder), ".rs")).concat();
+    let checks: String = sources.iter().map(|path| read(path)).collect();
     for (sentence, _, notices) in table() {
         for property in notices.split(';').map(str::trim).filter(|property| *property != "tests/storage") {
             assert!(checks.contains(&format!("\"{property}\"")), "{sentence:?}: nothing checks {property:?}");

@@ -66,11 +66,12 @@ pub(super) fn votes(inner: &Inner, state: &ClusterState, node: NodeId) -> bool {
     [in_force, committed].iter().any(|members| members.all_voters().contains(&node.meta))
 }
 
-/// Another voter, when this node is to lead nothing: one that has everything, on a node that may lead.
+/// Another voter, when this node is to lead nothing: one that has everything and answers, on a node that may
+/// lead.
 fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, voting: &BTreeSet<MemberId>) -> Option<MemberId> {
     let serves = state.node(inner.me.node).is_none_or(|node| node.service == Service::Full);
     let mut open = state.nodes().filter(|node| node.is_open() && voting.contains(&node.meta));
-    open.find(|node| !serves && has_caught_up(group, node.meta)).map(|node| node.meta)
+    open.find(|node| !serves && has_caught_up(group, node.meta) && group.hears(node.meta)).map(|node| node.meta)
 }
 
 /// Whether a member lacks so little that it may vote.

@@ -12,7 +12,7 @@ use photondb_storage::fault::fault_point;
 
 use super::{Group, Inner};
 use crate::error::ConsensusError;
-use crate::limits::{MEMBERSHIP_WAIT, NEW_VOTERS_SILENCE_MAX, TRANSFER_WAIT};
+use crate::limits::{MEMBERSHIP_WAIT, NEW_VOTERS_SILENCE_MAX, SUCCESSOR_SILENCE_MAX, TRANSFER_WAIT};
 use crate::members::Members;
 use crate::position::LogPosition;
 use crate::types::{Types, log_id};
@@ -101,6 +101,12 @@ impl Group {
         let condition = Precondition::LastMembershipLogId { last_membership_log_id: now.position.map(log_id) };
         let changes = ChangeMembers::RemoveNodes(BTreeSet::from([member]));
         self.change(self.inner.raft.change_membership_if(changes, true, [condition])).await
+    }
+
+    /// Whether `member` answers at the moment what the leader sends: it runs, and takes part. Leadership should be given to nobody
+    /// else.
+    pub fn hears(&self, member: MemberId) -> bool {
+        self.inner.is_heard_of(member, SUCCESSOR_SILENCE_MAX)
     }
 
     /// Lets the voter `to` take over. This member answers no read and takes no proposal in its term from here on, whether or

@@ -6,7 +6,7 @@ use photondb_storage::fault::{buggify, fault_point};
 
 use super::{Group, Inner};
 use crate::error::ConsensusError;
-use crate::limits::{LAG_BYTES_MAX, LAG_ENTRIES_MAX, PURGE_WAIT};
+use crate::limits::{LAG_BYTES_MAX, LAG_ENTRIES_MAX, LAG_SILENCE_MAX, PURGE_WAIT};
 use crate::position::LogPosition;
 use crate::types::log_id;
 
@@ -45,7 +45,7 @@ impl Group {
         let inner = &*self.inner;
         let purged = inner.log.purged();
         let alive = |member| {
-            let heard = inner.is_heard_of(member);
+            let heard = inner.is_heard_of(member, LAG_SILENCE_MAX);
             photondb_storage::probe!("log purged past a silent follower, who needs a snapshot", !heard);
             heard
         };
@@ -61,9 +61,9 @@ impl Group {
 }
 
 impl Inner {
-    fn is_heard_of(&self, member: photondb_proto::MemberId) -> bool {
-        const SILENCE_MAX: Duration = crate::limits::LAG_SILENCE_MAX;
+    /// Whether a member has answered, in the newest term this one led in, what was sent no longer than `silence_max` ago.
+    pub(super) fn is_heard_of(&self, member: photondb_proto::MemberId, silence_max: Duration) -> bool {
         member == self.member
-            || self.leadership.answered_at(member).is_some_and(|at| self.leadership.now().since(at) <= SILENCE_MAX)
+            || self.leadership.answered_at(member).is_some_and(|at| self.leadership.now().since(at) <= silence_max)
     }
 }

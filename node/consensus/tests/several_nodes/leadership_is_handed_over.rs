@@ -45,6 +45,26 @@ fn when_the_other_is_gone_somebody_leads_again() {
 }
 
 #[test]
+fn who_is_down_or_waits_after_its_start_is_not_heard() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, _) = cluster.leader();
+        let (old, to) = (cluster.group(leader), 1 + leader % 3);
+        cluster.propose_many(leader, "a", 20);
+        cluster.run(Duration::from_millis(400));
+        assert!((1..=3).all(|node| old.hears(member(node))));
+        cluster.crash(to);
+        cluster.run(Duration::from_millis(400));
+        assert!(!old.hears(member(to)), "it is down");
+        cluster.restart(to);
+        cluster.run(Duration::from_millis(100));
+        assert!(!old.hears(member(to)), "it waits");
+        let heard = cluster.run_until(Duration::from_secs(3), |_| old.hears(member(to)));
+        assert!(heard.is_some(), "it takes part again");
+    }
+}
+
+#[test]
 fn only_a_leader_hands_over_and_only_to_a_voter() {
     let mut cluster = Cluster::of_three(1);
     let (leader, term) = cluster.leader();

@@ -131,7 +131,7 @@ impl Replicas {
     async fn give_away(&self, replica: &Arc<Replica>) -> Result<(), ReplicaError> {
         let voters = replica.group.membership().all_voters();
         let mut others = voters.into_iter().filter(|voter| *voter != replica.member);
-        match others.find(|voter| self.has_caught_up(replica, *voter)) {
+        match others.find(|voter| self.may_take_over(replica, *voter)) {
             Some(other) => Ok(replica.group.transfer_leadership(other).await?),
             None => Ok(()),
         }
@@ -145,7 +145,7 @@ impl Replicas {
             *voter != replica.member && node.is_some_and(|node| node.is_open())
         };
         let open: Vec<MemberId> = members.all_voters().into_iter().filter(is_open).collect();
-        let Some(to) = open.iter().find(|voter| self.has_caught_up(replica, **voter)) else {
+        let Some(to) = open.iter().find(|voter| self.may_take_over(replica, **voter)) else {
             return Ok(!open.is_empty());
         };
         tracing::info!(shard = %replica.id, %to, "this node is to lead nothing: another member leads from now on");
@@ -165,7 +165,7 @@ impl Replicas {
             return Ok(());
         };
         let is_open = state.node(preferred.node).is_some_and(|node| node.is_open());
-        if is_open && self.has_caught_up(replica, preferred.id) {
+        if is_open && self.may_take_over(replica, preferred.id) {
             tracing::info!(shard = %replica.id, to = %preferred.id, "another member leads from now on");
             photondb_storage::probe!("leadership given to who should lead");
             replica.group.transfer_leadership(preferred.id).await?;

@@ -87,7 +87,12 @@ impl Replicas {
         }
     }
 
-    /// Whether a member lacks so little of the log that it may vote, or lead.
+    /// Whether a member can lead at once: it has the log, runs and takes part.
+    pub(super) fn may_take_over(&self, replica: &Arc<Replica>, member: MemberId) -> bool {
+        self.has_caught_up(replica, member) && replica.group.hears(member)
+    }
+
+    /// Whether a member lacks so little of the log that it may vote.
     pub(super) fn has_caught_up(&self, replica: &Arc<Replica>, member: MemberId) -> bool {
         let last = replica.group.observe().last.map_or(0, |last| last.index);
         let matched = replica.group.matched().get(&member).copied().flatten();

@@ -2,77 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 
+use photondb_history::register::{Ask, Document, Said, query, said};
 use photondb_runtime::network::LocalFuture;
-use serde_json::{Value, json};
 
 use super::insisting::{insist, insist_on_table};
 use super::limits::{OPERATIONS_PER_KEY_MAX, OPERATIONS_PER_KEY_SECOND};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
-use crate::checker::linearizable::{Object, STEPS_MAX, Verdict, check_object};
+use crate::checker::linearizable::{STEPS_MAX, Verdict, check_object};
 use crate::client::{Client, Failure, Micros};
 use crate::ledger::Ledger;
 use crate::random::Random;
-use crate::term::{self, Term, branch, eq, field, func, var};
+use crate::term::table;
 
 const TABLE: &str = "register";
-
-/// What a client asks of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Its value.
-    Read,
-    /// Makes it this, whatever it was.
-    Set(i64),
-    /// Makes it the second, if it is the first.
-    Swap(i64, i64),
-    /// Takes it away.
-    Delete,
-}
-
-/// What it hears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// The value read; `None`: no document.
-    Found(Option<i64>),
-    /// What the write changed.
-    Changed {
-        /// Before.
-        old: Option<i64>,
-        /// After.
-        new: Option<i64>,
-    },
-    /// The write changed nothing, for this document or the lack of it.
-    Kept,
-    /// There was no document to write.
-    Skipped,
-}
-
-/// One document.
-#[derive(Clone, Copy, Debug)]
-pub struct Document;
-
-impl Object for Document {
-    type State = Option<i64>;
-    type Input = Ask;
-    type Output = Said;
-
-    fn initial(&self) -> Option<i64> {
-        None
-    }
-
-    fn step(&self, state: &Option<i64>, input: &Ask) -> (Option<i64>, Said) {
-        let old = *state;
-        let new = match *input {
-            Ask::Read => return (old, Said::Found(old)),
-            Ask::Swap(..) | Ask::Delete if old.is_none() => return (old, Said::Skipped),
-            Ask::Swap(expected, _) if old != Some(expected) => return (old, Said::Kept),
-            Ask::Set(value) | Ask::Swap(_, value) => Some(value),
-            Ask::Delete => None,
-        };
-        if new == old { (old, Said::Kept) } else { (new, Said::Changed { old, new }) }
-    }
-}
 
 /// The workload.
 pub struct Register {
@@ -124,7 +67,7 @@ impl Register {
 
     async fn ask(&self, client: &mut Client, key: usize, ask: Ask) -> bool {
         let id = self.ledgers[key].borrow_mut().begin(client.id, client.now(), ask);
-        let heard = client.query(&query(key, ask)).await;
+        let heard = client.query(&query(table(TABLE), key, ask)).await;
         let result = self.ledgers[key].borrow_mut().heard(id, &heard, |answer| said(ask, &answer.clone().into_value()));
         if let Err(answer) = result {
             self.found.strange(format_args!("{ask:?} of {key} was answered {answer:?}"));
@@ -134,41 +77,6 @@ impl Register {
             self.seen[key].set(value);
         }
         heard.is_ok()
-    }
-}
-
-fn query(key: usize, ask: Ask) -> Term {
-    let document = term::get(term::table(TABLE), key);
-    match ask {
-        Ask::Read => document,
-        Ask::Set(value) => term::insert(term::table(TABLE), json!({ "id": key, "v": value }), "replace", true),
-        Ask::Swap(old, new) => {
-            let same = eq(field(var(1), "v"), old);
-            term::update(document, func(&[1], branch(same, json!({ "v": new }), json!({}))), true)
-        }
-        Ask::Delete => term::delete(document, true),
-    }
-}
-
-/// What an answer says. `None`: no right server answers so.
-fn said(ask: Ask, answer: &Value) -> Option<Said> {
-    let value_of = |document: &Value| match document {
-        Value::Null => Some(None),
-        document => document["v"].as_i64().map(Some),
-    };
-    if ask == Ask::Read {
-        return value_of(answer).map(Said::Found);
-    }
-    let count = |name: &str| answer[name].as_u64();
-    let changed = [count("inserted")?, count("replaced")?, count("deleted")?].iter().sum::<u64>();
-    let sum = [changed, count("unchanged")?, count("skipped")?];
-    match (sum, count("errors")?, answer["changes"].as_array()?.as_slice()) {
-        ([1, 0, 0], 0, [change]) => {
-            Some(Said::Changed { old: value_of(&change["old_val"])?, new: value_of(&change["new_val"])? })
-        }
-        ([0, 1, 0], 0, []) => Some(Said::Kept),
-        ([0, 0, 1], 0, []) => Some(Said::Skipped),
-        _ => None,
     }
 }
 
@@ -197,7 +105,7 @@ impl ClusterWorkload for Register {
         Box::pin(async move {
             for key in 0..self.ledgers.len() {
                 while !self.ask(client, key, Ask::Read).await {
-                    insist(client, &query(key, Ask::Read)).await?;
+                    insist(client, &query(table(TABLE), key, Ask::Read)).await?;
                 }
             }
             Ok(())

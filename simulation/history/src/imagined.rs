@@ -1,8 +1,7 @@
-//! Histories of objects that are right: several clients at once, lost answers, and effects that come late.
+//! Histories of objects that are right: several clients at once, lost answers, and effects that come late. Checkers are tried with them.
 
-use crate::checker::linearizable::{CallOf, Object};
-use crate::client::{ClientId, Micros};
-use crate::ledger::{CallId, Fate, Ledger};
+use crate::ledger::{CallId, ClientId, Fate, Ledger, Micros};
+use crate::linearizable::{CallOf, Object};
 use crate::random::Random;
 
 /// How a history is made.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checker::Violation;
+use crate::Violation;
 use crate::ledger::{Call, Fate, Moment};
 
 const PROPERTY: &str = "counter counts each increment once";

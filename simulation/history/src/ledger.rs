@@ -1,9 +1,17 @@
 //! What the clients of a cluster asked and heard.
 //!
-//! "When" is a place in the order of all beginnings and ends. A run has one thread, so that order is the real one, and it
-//! is finer than virtual time.
+//! "When" is a place in the order of all beginnings and ends. One ledger is written by one thread at a time, so that order
+//! is the real one, and it is finer than time.
 
-use crate::client::{ClientId, Failure, Micros};
+use crate::answer::Failure;
+
+/// Time since the beginning of the run, in microseconds; virtual time where the run is simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Micros(pub u64);
+
+/// A client of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId(pub u64);
 
 /// A place in the order of beginnings and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +35,7 @@ pub struct Call<I, O> {
     pub client: ClientId,
     /// What.
     pub input: I,
-    /// When it began, in virtual time, for people.
+    /// When it began, for people.
     pub at: Micros,
     /// Its beginning.
     pub began: Moment,

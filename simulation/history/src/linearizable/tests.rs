@@ -1,9 +1,8 @@
 //! The search against trying every order, and histories of objects that are right, and of those made wrong.
 
 use super::*;
-use crate::checker::imagined::{self, Shape};
-use crate::client::{ClientId, Micros};
-use crate::ledger::Ledger;
+use crate::imagined::{self, Shape};
+use crate::ledger::{ClientId, Ledger, Micros};
 use crate::random::Random;
 
 fn call(input: Ask, began: u64, ended: Option<u64>, fate: Fate<Said>) -> Call<Ask, Said> {

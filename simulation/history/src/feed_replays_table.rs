@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::checker::Violation;
-use crate::client::FeedEvent;
+use crate::Violation;
+use crate::feed::FeedEvent;
 
 const PROPERTY: &str = "feed replays table";
 
@@ -54,6 +54,11 @@ impl Replay {
     /// Whether the initial content is complete.
     pub fn is_ready(&self) -> bool {
         self.is_ready
+    }
+
+    /// How many events there were.
+    pub fn events(&self) -> u64 {
+        self.events
     }
 
     /// Compares with the table, read when nobody wrote any more and nothing was under way to the feed.
