@@ -249,7 +249,8 @@ impl Search {
                     // Whoever looks for it has asked for all of these keys: that they are not all the shard's any more it is
                     // told by the shard.
                     let range = self.route.range.clone();
-                    self.route = if route.range == range { route } else { Arc::new(Route { range, ..(*route).clone() }) };
+                    self.route =
+                        if route.range == range { route } else { Arc::new(Route { range, ..(*route).clone() }) };
                 }
                 None => {
                     photondb_storage::probe!("shard gone while it was looked for");

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use photondb_history::feed::FeedEvent;
-use photondb_history::feed_replays_table::{Documents, Replay};
+use photondb_history::feed_replays_table::{Documents, Replay, key};
 use photondb_history::term;
 use serde_json::json;
 
@@ -56,7 +56,7 @@ impl Follower {
             std::thread::sleep(Duration::from_millis(50));
         }
         let rows = other.rows(&term::table(&self.table).to_string());
-        let documents: Documents = rows.into_iter().filter_map(|row| Some((row["id"].as_u64()?, row))).collect();
+        let documents: Documents = rows.into_iter().filter_map(|row| Some((key(&row).ok()?, row))).collect();
         self.stop.store(true, Ordering::Release);
         let replay = match self.thread.join() {
             Ok(replay) => replay.unwrap_or_else(|reason| panic!("the feed of `{}`: {reason}", self.table)),

@@ -107,10 +107,7 @@ fn every_command() -> Vec<Command> {
             }],
         },
         Command::ShardCut { shard, child: ShardId(6) },
-        Command::PlaceShard {
-            shard,
-            placement: Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() },
-        },
+        Command::PlaceShard { shard, placement: Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() } },
     ]
 }
 
