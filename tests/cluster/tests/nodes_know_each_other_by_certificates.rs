@@ -1,8 +1,6 @@
 //! With certificates on the cluster port, nodes of one authority are a cluster and need no secret; everybody else is told why
 //! not, on both sides; photonctl comes over the same port as a user.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 use std::time::{Duration, Instant};
 
 use photondb_test_cluster::certificates::{Authority, Issued};

@@ -105,8 +105,7 @@ impl Parser {
 
     fn sum(&mut self) -> Result<Operand, Fault> {
         let mut left = self.product()?;
-        loop {
-            let Token::Mark(mark @ ("+" | "-")) = *self.peek() else { break };
+        while let Token::Mark(mark @ ("+" | "-")) = *self.peek() {
             left = self.reckon(left, mark, Parser::product)?;
         }
         match *self.peek() {

@@ -31,10 +31,10 @@ impl Reporter {
             tables: tables.collect(),
             disk_read_bytes: count(&|totals| totals.disk_read_bytes),
             disk_written_bytes: count(&|totals| totals.disk_written_bytes),
-            cache_bytes: (engine.cache_bytes + engine.dirty_bytes) as u64,
+            cache_bytes: engine.cache_bytes + engine.dirty_bytes,
             data_bytes: data,
             garbage_bytes: garbage,
-            metadata_bytes: engine.forwarding_bytes as u64,
+            metadata_bytes: engine.forwarding_bytes,
             preallocated_bytes: engine.page_file_bytes.saturating_sub(data + garbage),
         }
     }
