@@ -120,7 +120,15 @@ fn two_clusters_whose_addresses_were_swapped_refuse_each_other_and_say_so() {
     left_moved.restart();
     for (node, document) in [(&moved, "right"), (&right_too, "right"), (&left, "left"), (&left_moved, "left")] {
         // A leader is elected, and found where it is now.
-        until("a table is not served", || node.connect().run(&format!("[1,{}]", table("t"))).unwrap()["t"] == 2);
+        let (begun, query) = (Instant::now(), format!("[1,{}]", table("t")));
+        loop {
+            let answer = node.connect().run(&query).unwrap();
+            if answer["t"] == 2 {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{document}, {:?}: {answer}{}", node.ports(), node.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
         assert_eq!(node.connect().rows(&table("t")), vec![serde_json::json!({ "id": document })]);
     }
     for node in [&mut left, &mut left_moved, &mut moved] {

@@ -27,7 +27,7 @@ fn json(node: &Node, arguments: &[&str]) -> Value {
 
 fn shard(node: &Node, id: &str) -> Value {
     let shards = json(node, &["shard", "list"]);
-    shards.as_array().unwrap().iter().find(|shard| shard["id"].to_string() == id).unwrap().clone()
+    shards.as_array().unwrap().iter().find(|shard| shard["id"].as_u64() == id.parse().ok()).unwrap().clone()
 }
 
 fn nodes_of(shard: &Value) -> Vec<String> {
