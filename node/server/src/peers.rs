@@ -63,10 +63,14 @@ impl Shared {
         if buggify!("server/request-sent-late") {
             sleep(BUGGIFIED_PAUSE).await;
         }
-        let mut client = self.link(to, lane).client(self, to).await?;
+        let link = self.link(to, lane);
+        let mut client = link.client(self, to).await?;
         let message = v1::CarryRequest { service: service_number(service).into(), body };
         let request = self.identity.sign(message, Some(to));
-        let response = client.carry(request).await.map_err(|status| self.failed(to, status))?;
+        let response = match client.carry(request).await {
+            Ok(response) => response,
+            Err(status) => return Err(self.failed(to, &link, status).await),
+        };
         match response.into_inner().outcome {
             Some(v1::carry_response::Outcome::Answer(answer)) => Ok(answer),
             Some(v1::carry_response::Outcome::Refused(reason)) => Err(PeerError::Refused(reason)),
@@ -75,9 +79,14 @@ impl Shared {
     }
 
     /// What a call to `to` that has failed means; whoever has refused it may be a foreign node at its address.
-    fn failed(&self, to: Peer, status: tonic::Status) -> PeerError {
+    async fn failed(&self, to: Peer, link: &Link, status: tonic::Status) -> PeerError {
         self.identity.was_refused(&status, &self.addresses_of(to));
-        failed(status)
+        let mistaken = Identity::is_another(&status, to);
+        let error = failed(status);
+        if mistaken {
+            link.give_up(self, to, error.clone()).await;
+        }
+        error
     }
 
     /// Keeps whether `to` is reached.

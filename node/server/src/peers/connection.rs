@@ -54,15 +54,15 @@ pub(super) fn client(connection: Connection) -> Client {
 
 /// Calls over a connection of their own.
 pub(super) async fn open(shared: &Shared, addresses: &[String]) -> Result<Client, PeerError> {
-    Ok(client(connect(shared, addresses).await?))
+    Ok(client(connect(shared, addresses).await?.0))
 }
 
-/// Connects to the first of `addresses` that answers. It lives on the calling thread's runtime.
-pub(super) async fn connect(shared: &Shared, addresses: &[String]) -> Result<Connection, PeerError> {
+/// Connects to the first of `addresses` that answers, and tells which. It lives on the calling thread's runtime.
+pub(super) async fn connect(shared: &Shared, addresses: &[String]) -> Result<(Connection, String), PeerError> {
     let mut reasons = Vec::new();
     for address in addresses {
         match timeout(PEER_CONNECT_TIME_MAX, connect_to(shared, address)).await {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok(connection)) => return Ok((connection, address.clone())),
             Ok(Err(reason)) => reasons.push(format!("{address}: {reason}")),
             Err(_) => reasons.push(format!("{address}: no connection within {PEER_CONNECT_TIME_MAX:?}")),
         }

@@ -19,7 +19,8 @@ pub(super) async fn open(
     lane: Lane,
     first: Bytes,
 ) -> Result<Exchange, PeerError> {
-    let mut client = shared.link(to, lane).client(shared, to).await?;
+    let link = shared.link(to, lane);
+    let mut client = link.client(shared, to).await?;
     let (send, outgoing) = mpsc::channel::<Bytes>(EXCHANGE_MESSAGES_WAITING_MAX);
     let first = v1::ExchangeMessage { service: service_number(service).into(), body: first };
     let messages = unfold((Some(first), outgoing), |(first, mut outgoing)| async move {
@@ -32,8 +33,10 @@ pub(super) async fn open(
         }
     });
     let response = client.exchange(shared.identity.sign(messages, Some(to))).await;
-    let response = response.map_err(|status| shared.failed(to, status))?;
-    let mut incoming = response.into_inner();
+    let mut incoming = match response {
+        Ok(response) => response.into_inner(),
+        Err(status) => return Err(shared.failed(to, &link, status).await),
+    };
     let (arrived, receive) = mpsc::channel(EXCHANGE_MESSAGES_WAITING_MAX);
     spawn(async move {
         loop {

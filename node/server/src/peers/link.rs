@@ -17,9 +17,16 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    connection: Option<Connection>,
+    connection: Option<Open>,
     /// The last attempt, if it failed.
     failed: Option<Failed>,
+    /// Where somebody else was found to listen: tried last.
+    mistaken: Option<String>,
+}
+
+struct Open {
+    connection: Connection,
+    address: String,
 }
 
 struct Failed {
@@ -36,21 +43,25 @@ impl Link {
         if buggify!("server/link-opened-anew") {
             state.connection = None;
         }
-        if let Some(connection) = state.connection.as_ref().filter(|connection| !connection.is_closed()) {
-            return Ok(connection::client(connection.clone()));
+        let addresses = shared.addresses_of(to);
+        // A node that listens elsewhere now may have left its address, and the connection, to another one.
+        let stands = |open: &&Open| !open.connection.is_closed() && addresses.contains(&open.address);
+        if let Some(open) = state.connection.as_ref().filter(stands) {
+            return Ok(connection::client(open.connection.clone()));
         }
         state.connection = None;
-        let addresses = shared.addresses_of(to);
         let recently = |failed: &&Failed| {
             failed.addresses == addresses && shared.identity.now().since(failed.at) < PEER_RECONNECT_PAUSE
         };
         if let Some(failed) = state.failed.as_ref().filter(recently) {
             return Err(failed.error.clone());
         }
-        match connection::connect(shared, &addresses).await {
-            Ok(connection) => {
+        let mut order = addresses.clone();
+        order.sort_by_key(|address| state.mistaken.as_ref() == Some(address));
+        match connection::connect(shared, &order).await {
+            Ok((connection, address)) => {
                 state.failed = None;
-                state.connection = Some(connection.clone());
+                state.connection = Some(Open { connection: connection.clone(), address });
                 Ok(connection::client(connection))
             }
             Err(error) => {
@@ -58,5 +69,13 @@ impl Link {
                 Err(error)
             }
         }
+    }
+
+    /// Whoever answers is not `to`, as `error` says: the connection is given up, and where it led is tried last.
+    pub async fn give_up(&self, shared: &Shared, to: Peer, error: PeerError) {
+        let mut state = self.state.lock().await;
+        let Some(open) = state.connection.take() else { return };
+        state.mistaken = Some(open.address);
+        state.failed = Some(Failed { at: shared.identity.now(), addresses: shared.addresses_of(to), error });
     }
 }

@@ -181,6 +181,31 @@ fn nodes_of_two_clusters_that_meet_know_it_on_both_sides() {
 }
 
 #[test]
+fn a_node_is_found_where_it_is_now_though_another_took_its_address() {
+    let ((_other, taken), (_node, port)) = (answering(3, 0), answering(2, 0));
+    let (taken, moved) = (format!("127.0.0.1:{taken}"), format!("127.0.0.1:{port}"));
+    let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    let found = |addresses: Vec<String>| {
+        peers.place(Peer(2), addresses);
+        // One attempt may tell only that it is not there, and the next is made after a pause.
+        (0..3).any(|_| {
+            std::thread::sleep(PEER_RECONNECT_PAUSE);
+            ask(&executor, &peers, Service::Shards, b"hello").is_ok()
+        })
+    };
+    assert!(!found(vec![taken.clone()]), "that is another node");
+    // The connection to whoever took its address stands; so does the one that was right.
+    assert!(found(vec![moved.clone()]));
+    assert!(found(vec![moved.clone()]));
+    // Of several addresses one may lead to another node, whichever it is.
+    let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    peers.place(Peer(2), vec![taken, moved]);
+    assert!(matches!(ask(&executor, &peers, Service::Shards, b"hello"), Err(PeerError::Refused(_))));
+    std::thread::sleep(2 * PEER_RECONNECT_PAUSE);
+    assert!(ask(&executor, &peers, Service::Shards, b"hello").is_ok());
+}
+
+#[test]
 fn an_exchange_carries_messages_both_ways_until_one_side_ends_it() {
     let (_node, port) = answering(2, 0);
     let (executor, peers) = calling(b"secret", Some(CLUSTER));

@@ -138,16 +138,21 @@ impl Identity {
             return Err(Status::with_metadata(Code::FailedPrecondition, message, said));
         }
         if number(metadata, TO)? != Some(self.node.0) {
-            return Err(Status::failed_precondition(format!(
-                "this is node {}, and the call is for another",
-                self.node
-            )));
+            let message = format!("this is node {}, and the call is for another", self.node);
+            let mut said = MetadataMap::new();
+            said.insert(FROM, self.from.clone());
+            return Err(Status::with_metadata(Code::FailedPrecondition, message, said));
         }
         match (theirs, ours) {
             (Some(_), Some(_)) => Ok(from),
             _ if strangers => Ok(from),
             _ => Err(Status::failed_precondition("one of the two nodes is in no cluster yet")),
         }
+    }
+
+    /// Whether it was another node than `to` that has refused a call.
+    pub fn is_another(status: &Status, to: Peer) -> bool {
+        matches!(number(status.metadata(), FROM), Ok(Some(node)) if node != to.0)
     }
 
     /// Another node, found at `addresses`, has refused a call of this one: it may be a foreign one.
