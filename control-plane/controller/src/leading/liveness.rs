@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Command, Liveness};
+use photondb_cluster_state::{ClusterState, Command, Liveness, Node, Service};
 use photondb_proto::NodeId;
 use photondb_runtime::clock::Moment;
 
@@ -41,12 +41,16 @@ impl Heard {
         let down_after = Duration::from_secs(state.heartbeat_timeout_secs());
         let mut commands = Vec::new();
         for node in state.nodes() {
-            let heard = self.last.get(&node.id).filter(|(boots, _)| *boots == node.boots).map(|(_, at)| *at);
             let expected = self.expected.entry(node.id).or_insert((node.boots, now));
             if expected.0 != node.boots {
                 *expected = (node.boots, now);
             }
-            let silent = now.since(heard.unwrap_or(expected.1));
+            if node.service == Service::Gone {
+                // It is lost for good, whoever still hears it.
+                continue;
+            }
+            let heard = self.heard(node);
+            let silent = self.silent(node, now);
             let liveness = match lost_after {
                 _ if node.id == me => Liveness::Up,
                 // Only who was heard is up again; a new leader has heard nobody.
@@ -67,6 +71,16 @@ impl Heard {
             }
         }
         commands
+    }
+
+    /// For how long `node` has not been heard; for ever, if nobody expects it yet.
+    pub fn silent(&self, node: &Node, now: Moment) -> Duration {
+        let expected = || self.expected.get(&node.id).map(|(_, at)| *at);
+        self.heard(node).or_else(expected).map_or(Duration::MAX, |at| now.since(at))
+    }
+
+    fn heard(&self, node: &Node) -> Option<Moment> {
+        self.last.get(&node.id).filter(|(boots, _)| *boots == node.boots).map(|(_, at)| *at)
     }
 }
 
@@ -97,6 +111,23 @@ mod tests {
             apply(state, &command).unwrap();
         }
         state.nodes().map(|node| node.liveness).collect()
+    }
+
+    #[test]
+    fn of_a_node_that_has_gone_nothing_is_said_though_it_is_heard() {
+        let (mut heard, mut state) = (Heard::default(), state());
+        heard.begin();
+        apply(&mut state, &Command::SetService { id: NodeId(2), service: Service::Leaving }).unwrap();
+        apply(&mut state, &Command::NodeGone { id: NodeId(2) }).unwrap();
+        heard.hear(NodeId(2), 4, at(1));
+        assert_eq!(heard.judge(&state, NodeId(1), at(1), None), []);
+        let gone = state.node(NodeId(2)).unwrap();
+        assert_eq!(heard.silent(gone, at(3)), Duration::from_secs(2));
+        // The next leader gives it the time it gives everybody.
+        heard.begin();
+        assert_eq!(heard.silent(gone, at(4)), Duration::MAX);
+        assert_eq!(heard.judge(&state, NodeId(1), at(4), None), []);
+        assert_eq!(heard.silent(gone, at(6)), Duration::from_secs(2));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Keeps the group of the cluster state itself on enough nodes: everybody who is not lost has a member, a few vote.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use photondb_cluster_state::plan::{meta_learners, meta_voters};
 use photondb_cluster_state::{ClusterState, Service};
@@ -52,7 +53,8 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
         tracing::info!(?wanted, "the voters of the cluster state change");
         return group.change_voters(wanted, members.position).await.map(|_| ());
     }
-    let gone = members.learners.iter().find(|member| !learning.contains(member) && !wanted.contains(member));
+    let useless = |member: &&MemberId| !learning.contains(member) && !wanted.contains(member);
+    let gone = members.learners.iter().filter(useless).find(|member| !has_yet_to_hear(inner, state, **member));
     match gone {
         Some(gone) => group.remove_learner(*gone).await,
         None => Ok(()),
@@ -72,6 +74,14 @@ fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, voting: &BTree
     let serves = state.node(inner.me.node).is_none_or(|node| node.service == Service::Full);
     let mut open = state.nodes().filter(|node| node.is_open() && voting.contains(&node.meta));
     open.find(|node| !serves && has_caught_up(group, node.meta) && group.hears(node.meta)).map(|node| node.meta)
+}
+
+/// Whether it is the member of a node that has gone and still runs: it hears of that as long as it is a member, and ends.
+fn has_yet_to_hear(inner: &Inner, state: &ClusterState, member: MemberId) -> bool {
+    let (heard, now) = (inner.heard.lock(), inner.parts.clock.now());
+    let timeout = Duration::from_secs(state.heartbeat_timeout_secs());
+    let mut gone = state.nodes().filter(|node| node.service == Service::Gone && node.meta == member);
+    gone.any(|node| heard.silent(node, now) < timeout)
 }
 
 /// Whether a member lacks so little that it may vote.
