@@ -96,6 +96,11 @@ impl Struck {
 }
 
 impl Harm {
+    /// Whether a disk has lost something, and nobody knows before it is read again: what is put there meanwhile is lost with it.
+    pub fn shows_late(&self) -> bool {
+        matches!(self, Harm::RotInLog { .. } | Harm::RotInPages { .. } | Harm::LostWrite { .. })
+    }
+
     /// What kind it is, for counts.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -139,7 +139,8 @@ impl Run {
             let mut random = Random::new(plan.seed ^ 0x00ad_0158);
             let outside = Rc::new(Drivers(cluster.drivers().to_vec()));
             let client = Client::new(ClientId(plan.clients), outside, Login::default(), random.fork());
-            cluster.add_client(conduct_administrator(shared.clone(), client, random));
+            let replicas_min = administrator::replicas_min(plan);
+            cluster.add_client(conduct_administrator(shared.clone(), client, random, replicas_min));
         }
         Run { plan: plan.clone(), cluster, shared }
     }
@@ -260,12 +261,12 @@ impl Run {
 }
 
 /// How the administrator goes through the run.
-async fn conduct_administrator(shared: Rc<Shared>, mut client: Client, mut random: Random) {
+async fn conduct_administrator(shared: Rc<Shared>, mut client: Client, mut random: Random, replicas_min: u64) {
     while shared.phase.get() < Phase::Load {
         sleep(ROUND_TRIP).await;
     }
     while shared.phase.get() == Phase::Load {
-        let accepted = administrator::administer(&mut client, &mut random).await;
+        let accepted = administrator::administer(&mut client, &mut random, replicas_min).await;
         shared.reconfigured.set(shared.reconfigured.get() + u64::from(accepted));
     }
     shared.stopped.set(shared.stopped.get() + 1);

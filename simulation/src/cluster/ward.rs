@@ -24,6 +24,8 @@ pub struct Ward {
     gone: BTreeSet<MemberId>,
     /// Nodes whose disk is lost. Until others have missed one, it is still given members, which will never be there (41405).
     lost: BTreeSet<NodeId>,
+    /// Where a disk has lost something that nobody has seen yet: who is put there meanwhile loses it, too.
+    unseen: BTreeSet<Place>,
 }
 
 /// Memberships that may be in force somewhere.
@@ -89,17 +91,22 @@ impl Ward {
         founded
             && all_missed
             && !states.is_empty()
+            // A table may be made on this disk and that one.
+            && self.unseen.iter().all(|at| *at == place)
             && in_force.all(whole)
             && planned.all(|voters: BTreeSet<MemberId>| whole(&voters))
     }
 
-    /// The disk at `place` loses what it holds, or some of it.
+    /// The disk at `place` loses what it holds, or some of it, and nobody sees it.
     pub fn lose(&mut self, place: Place, states: &[ClusterState]) {
         self.broken = self.broken_with(place, states);
+        self.unseen.insert(place);
     }
 
     /// Whatever member is at `place` can never go on, nor can the node.
     pub fn give_up(&mut self, place: Place, states: &[ClusterState]) {
+        self.broken = self.broken_with(place, states);
+        self.unseen.remove(&place);
         self.gone.extend(self.members_at(place, states));
         self.lost.extend(self.nodes.iter().filter(|(_, at)| **at == place).map(|(node, _)| *node));
     }
