@@ -50,7 +50,7 @@ pub struct Bench {
     /// The table that is made for it, and dropped at the end.
     #[arg(long, value_name = "[DATABASE.]TABLE", default_value = "photonctl_bench")]
     table: TableName,
-    /// Use the table as it is if there is one, and leave it there.
+    /// Use the table of an earlier bench if there is one, and leave the table there.
     #[arg(long)]
     keep: bool,
     /// The driver port, on the host of `--address`; without it the node is asked, which `admin` alone may.
@@ -73,12 +73,13 @@ pub fn run(bench: &Bench, client: &Client, format: Format) -> Result<String, Fai
         None => client.node_info()?.checked_ports().map_err(|source| client.malformed(source))?.driver,
     };
     let plan = Plan { table: bench.table.clone(), documents: bench.documents, document_bytes: bench.document_bytes };
-    let was_there = workload::prepare(&plan, bench.keep, client)?;
-    let measured = measure(bench, &plan, client, port);
-    if !bench.keep && !was_there {
-        workload::clean_up(&plan, client)?;
-    }
-    Ok(report(bench, &measured?, format))
+    let was_there = workload::make_table(&plan, bench.keep, client)?;
+    let measured = workload::fill(&plan, client).and_then(|()| measure(bench, &plan, client, port));
+    let cleaned = if bench.keep || was_there { Ok(()) } else { workload::clean_up(&plan, client) };
+    // Why there is no result says more than that the table is still there.
+    let measured = measured?;
+    cleaned?;
+    Ok(report(bench, &measured, format))
 }
 
 fn measure(bench: &Bench, plan: &Plan, client: &Client, port: u16) -> Result<Measured, Failure> {

@@ -17,6 +17,11 @@ pub fn term(text: &str) -> Result<Value, SyntaxError> {
     parse::Parser::new(tokens).whole().map_err(|fault| SyntaxError::new(text, fault))
 }
 
+/// Whether there is nothing but comments.
+pub fn is_blank(text: &str) -> bool {
+    token::tokens(text).is_ok_and(|tokens| tokens.iter().all(|placed| placed.token == token::Token::End))
+}
+
 /// Where a text stops being an expression, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fault {

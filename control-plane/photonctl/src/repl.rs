@@ -83,13 +83,8 @@ fn queries(text: &str) -> Vec<String> {
     }
     // Of what is left it is said what is missing.
     queries.push(begun);
-    queries.retain(|query| !is_blank(query));
+    queries.retain(|query| !javascript::is_blank(query));
     queries
-}
-
-/// Whether there is nothing but comments.
-fn is_blank(text: &str) -> bool {
-    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with("//"))
 }
 
 #[cfg(test)]
@@ -118,5 +113,6 @@ r.now()
         assert_eq!(queries("nonsense\nr.now()").len(), 2);
         assert_eq!(queries("r.table(").len(), 1);
         assert!(queries("\n// nothing\n\n").is_empty());
+        assert_eq!(queries("r.now()\n/* That is\nall. */\n").len(), 1);
     }
 }

@@ -65,8 +65,8 @@ pub enum TlsError {
         reason: String,
     },
     /// There is nobody to believe.
-    #[error("this system has no certificates of authorities; name the cluster's (--tls-ca)")]
-    NoAuthorities,
+    #[error("this system has no certificates of authorities{0}; name the cluster's (--tls-ca)")]
+    NoAuthorities(String),
     /// The library refuses.
     #[error("TLS cannot be set up: {0}")]
     Library(#[from] rustls::Error),
@@ -113,7 +113,7 @@ impl TlsArguments {
     }
 
     fn authorities(&self) -> Result<RootCertStore, TlsError> {
-        let mut roots = RootCertStore::empty();
+        let (mut roots, mut why) = (RootCertStore::empty(), String::new());
         match &self.tls_ca {
             Some(path) => {
                 for certificate in certificates("--tls-ca", path)? {
@@ -121,10 +121,12 @@ impl TlsArguments {
                 }
             }
             None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                let found = rustls_native_certs::load_native_certs();
+                roots.add_parsable_certificates(found.certs);
+                why = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
             }
         }
-        if roots.is_empty() { Err(TlsError::NoAuthorities) } else { Ok(roots) }
+        if roots.is_empty() { Err(TlsError::NoAuthorities(why)) } else { Ok(roots) }
     }
 }
 

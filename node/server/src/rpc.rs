@@ -2,7 +2,7 @@
 //!
 //! Everything runs on one thread of its own, so that whoever asks much takes nothing from clients or from Raft. Each
 //! request names who asks ([`login`]), is small, and has a deadline: its own (`grpc-timeout`), or ours if that is shorter. A query
-//! has to begin to be answered until then, and may go on for as long as somebody reads its answers.
+//! has to begin until then, and may go on for as long as somebody waits for its answers.
 
 mod accept;
 mod control;

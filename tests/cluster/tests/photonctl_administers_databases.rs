@@ -264,5 +264,15 @@ fn a_load_is_measured_and_leaves_nothing_behind() {
     bench(&["insert", "--table", "load", "--keep"]);
     let kept: u64 = done(&node, &["-o", "json", "query", "run", "r.table('load').count()"]).trim().parse().unwrap();
     assert!(kept > 2000, "{kept}");
+    bench(&["mixed", "--table", "load", "--keep"]);
+    // Not a document of anybody else is touched.
+    let order = "r.table('orders').insert({id: 0, price: 7})";
+    done(&node, &["table", "create", "orders"]);
+    done(&node, &["query", "run", order]);
+    fails(&node, &["bench", "--table", "orders", "--seconds", "1", "--keep"], 2, "no bench has made");
+    let orders = done(&node, &["-o", "json", "query", "run", "r.table('orders')"]);
+    assert_eq!(serde_json::from_str::<Value>(&orders).unwrap(), serde_json::json!({"id": 0, "price": 7}));
     fails(&node, &["bench", "--seconds", "1", "--driver-port", "1"], 3, "the driver port 1");
+    let tables = done(&node, &["-o", "json", "query", "run", "r.tableList()"]);
+    assert!(!tables.contains("photonctl_bench"), "a load that failed leaves nothing behind: {tables}");
 }

@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::limits::BENCH_BATCH_DOCUMENTS;
-use crate::term::{TableName, call, call_with, database, function};
+use crate::term::{TableName, array, call, call_with, database, function};
+
+/// The fields of the documents of all workloads.
+const FIELDS: [&str; 3] = ["id", "text", "changed"];
 
 /// Of ten operations of `mixed` so many change a document.
 const UPDATES_IN_TEN: u64 = 1;
@@ -127,8 +130,8 @@ impl Operations<'_> {
     }
 }
 
-/// Makes the table and its documents. Gives whether it was there already.
-pub fn prepare(plan: &Plan, keep: bool, client: &Client) -> Result<bool, Failure> {
+/// Makes the table if it is not there. Gives whether it was. Errors: it was, and may not be used.
+pub fn make_table(plan: &Plan, keep: bool, client: &Client) -> Result<bool, Failure> {
     let tables = client.value(&call(TermKind::TableList, [database(&plan.table.database)]))?;
     let was_there =
         tables.as_array().is_some_and(|tables| tables.iter().any(|name| *name == plan.table.table.as_str()));
@@ -141,6 +144,27 @@ pub fn prepare(plan: &Plan, keep: bool, client: &Client) -> Result<bool, Failure
         client
             .value(&call(TermKind::TableCreate, [database(&plan.table.database), plan.table.table.as_str().into()]))?;
     }
+    if was_there && !is_ours(plan, client)? {
+        return Err(Failure::Usage(
+            "the table holds documents that no bench has made, which a load would change: name another one (--table)",
+        ));
+    }
+    Ok(was_there)
+}
+
+/// Whether every document of the table has the fields of ours, and no others.
+fn is_ours(plan: &Plan, client: &Client) -> Result<bool, Failure> {
+    client.value(&call(TermKind::Wait, [plan.table.term()]))?;
+    let fields = call(TermKind::Keys, [call(TermKind::Var, [1.into()])]);
+    let known = array(FIELDS.iter().map(|field| Value::from(*field)).collect());
+    let others = call(TermKind::SetDifference, [fields, known]);
+    let is_strange = call(TermKind::Not, [call(TermKind::IsEmpty, [others])]);
+    let strange = call(TermKind::Filter, [plan.table.term(), function(&[1], is_strange)]);
+    Ok(client.value(&call(TermKind::IsEmpty, [strange]))? == true)
+}
+
+/// Writes the documents.
+pub fn fill(plan: &Plan, client: &Client) -> Result<(), Failure> {
     client.value(&call(TermKind::Wait, [plan.table.term()]))?;
     let mut first = 0;
     while first < plan.documents {
@@ -148,7 +172,7 @@ pub fn prepare(plan: &Plan, keep: bool, client: &Client) -> Result<bool, Failure
         client.write(&insert(plan, first, end))?;
         first = end;
     }
-    Ok(was_there)
+    Ok(())
 }
 
 /// The documents from one number to before another, made by the node.

@@ -15,7 +15,7 @@ use crate::term::{array, call, database, system_table};
 
 #[derive(Debug, Subcommand)]
 pub enum QueryVerb {
-    /// The queries that run on the node at the address, feeds and open results among them, this one too.
+    /// The queries that run on all nodes, feeds and open results among them, this one too.
     List,
     /// Ends a query. What it has written stays.
     Kill {
@@ -43,9 +43,7 @@ pub fn run(verb: &QueryVerb, client: &Client, format: Format) -> Result<String, 
             let job = call(TermKind::Get, [system_table("jobs"), array(vec!["query".into(), id.as_str().into()])]);
             let (answer, killed) = client.write(&call(TermKind::Delete, [job]))?;
             if killed == 0 {
-                return Err(
-                    client.absent(format!("there is no query `{id}` on {} (photonctl query list)", client.address()))
-                );
+                return Err(client.absent(format!("there is no query `{id}` (photonctl query list)")));
             }
             Ok(format.write(&answer, || format!("Query {id} has been ended\n")))
         }
@@ -104,13 +102,14 @@ pub fn from_stdin() -> Result<String, Failure> {
 }
 
 fn list(jobs: &Value) -> String {
-    let mut columns = Columns::new(["ID", "USER", "CLIENT", "SECONDS", "QUERY"]);
+    let mut columns = Columns::new(["ID", "SERVER", "USER", "CLIENT", "SECONDS", "QUERY"]);
     for job in jobs.as_array().into_iter().flatten() {
         let info = &job["info"];
         let lasts = job["duration_sec"].as_f64().map(|seconds| format!("{seconds:.1}")).unwrap_or_default();
         let client = format!("{}:{}", cell(&info["client_address"]), cell(&info["client_port"]));
         columns.row([
             cell(&job["id"][1]),
+            cell(&job["servers"][0]),
             cell(&info["user"]),
             client,
             lasts,
@@ -136,13 +135,13 @@ mod tests {
     #[test]
     fn a_line_for_each_query() {
         let job = |text: &str| {
-            json!({"id": ["query", "7"], "duration_sec": 1.26, "info": {
+            json!({"id": ["query", "7"], "servers": ["n1"], "duration_sec": 1.26, "info": {
                 "client_address": "10.0.0.1", "client_port": 4000, "user": "ann", "query": text,
             }})
         };
         let expected = "\
-ID  USER  CLIENT         SECONDS  QUERY
-7   ann   10.0.0.1:4000  1.3      r.table(\"t\") .count()
+ID  SERVER  USER  CLIENT         SECONDS  QUERY
+7   n1      ann   10.0.0.1:4000  1.3      r.table(\"t\") .count()
 ";
         assert_eq!(list(&json!([job("r.table(\"t\")\n    .count()")])), expected);
         let long = list(&json!([job(&"x".repeat(1000))]));

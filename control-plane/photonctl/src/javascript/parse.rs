@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Fault;
 use super::token::{Placed, Token};
-use super::vocabulary::{is_constant, kind, nearest, option_name, options_after, takes_function};
+use super::vocabulary::{kind, nearest, option_name, options_after, takes_function};
 use crate::limits::{EXPRESSION_CHAIN_MAX, EXPRESSION_NESTING_MAX};
 use crate::term::{call_with as call, function};
 
@@ -216,7 +216,7 @@ impl Parser {
             ("run", true) => return Err(Fault::new(at, "it runs by itself; leave `.run(..)` out")),
             (name, _) => {
                 let kind = kind(name).ok_or_else(|| unknown(at, name))?;
-                if is_r && is_constant(kind) && !is_called {
+                if is_r && kind.is_constant() && !is_called {
                     call(kind, Vec::new(), Map::new())
                 } else if is_called {
                     self.method(kind, base)?

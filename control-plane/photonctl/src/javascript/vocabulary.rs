@@ -54,35 +54,6 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         .map(|(_, known)| known)
 }
 
-/// Whether `r.name` is a value as it stands, without parentheses.
-pub(super) fn is_constant(kind: TermKind) -> bool {
-    use TermKind::*;
-    matches!(
-        kind,
-        Minval
-            | Maxval
-            | Monday
-            | Tuesday
-            | Wednesday
-            | Thursday
-            | Friday
-            | Saturday
-            | Sunday
-            | January
-            | February
-            | March
-            | April
-            | May
-            | June
-            | July
-            | August
-            | September
-            | October
-            | November
-            | December
-    )
-}
-
 /// How many arguments, with what the method hangs on, stand at least before an object that holds options. `None`: the term has none,
 /// and an object is an argument.
 pub(super) fn options_after(kind: TermKind) -> Option<usize> {

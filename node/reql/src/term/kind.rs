@@ -407,6 +407,35 @@ impl TermKind {
     pub fn number(self) -> u16 {
         self as u16
     }
+
+    /// Whether it is a value by itself, which a driver's text names without parentheses: `r.minval`, `r.monday`.
+    pub fn is_constant(self) -> bool {
+        use TermKind::*;
+        matches!(
+            self,
+            Minval
+                | Maxval
+                | Monday
+                | Tuesday
+                | Wednesday
+                | Thursday
+                | Friday
+                | Saturday
+                | Sunday
+                | January
+                | February
+                | March
+                | April
+                | May
+                | June
+                | July
+                | August
+                | September
+                | October
+                | November
+                | December
+        )
+    }
 }
 
 impl TryFrom<i64> for TermKind {

@@ -5,8 +5,7 @@ use photondb_proto::v1::report::{Log, LogCall, LogLine};
 use crate::telemetry::log_lines;
 
 pub(super) fn lines(call: &LogCall) -> Log {
-    let newer = log_lines().all().into_iter().filter(|line| line.unix_nanos > call.after_nanos);
-    let lines = newer.map(|line| LogLine {
+    let lines = log_lines().after(call.after_nanos).into_iter().map(|line| LogLine {
         at_nanos: line.unix_nanos,
         uptime_micros: u64::try_from(line.uptime.as_micros()).unwrap_or(u64::MAX),
         level: line.level.to_owned(),

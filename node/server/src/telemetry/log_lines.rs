@@ -50,9 +50,11 @@ impl LogLines {
         LogLines { clock, began, lines: Mutex::default(), newest: watch::channel(0).0 }
     }
 
-    /// Oldest first.
-    pub fn all(&self) -> Vec<LogLine> {
-        self.lines.lock().iter().cloned().collect()
+    /// The lines after that time, oldest first; zero: all.
+    pub fn after(&self, unix_nanos: u64) -> Vec<LogLine> {
+        let lines = self.lines.lock();
+        let old = lines.partition_point(|line| line.unix_nanos <= unix_nanos);
+        lines.range(old..).cloned().collect()
     }
 
     /// Tells of new lines.
@@ -130,18 +132,19 @@ mod tests {
         for number in 0..LOG_LINES_MAX + 5 {
             lines.add(Level::INFO, format!("line {number}"));
         }
-        let all = lines.all();
+        let all = lines.after(0);
+        assert_eq!(lines.after(all[2].unix_nanos), all[3..]);
         assert_eq!((all.len(), all[0].message.as_str()), (LOG_LINES_MAX, "line 5"));
         assert!(all.windows(2).all(|pair| pair[0].unix_nanos < pair[1].unix_nanos));
         lines.add(Level::WARN, "ü".repeat(LOG_LINE_BYTES_MAX));
-        assert!(lines.all().last().is_some_and(|line| line.message.len() <= LOG_LINE_BYTES_MAX + 3));
+        assert!(lines.after(0).last().is_some_and(|line| line.message.len() <= LOG_LINE_BYTES_MAX + 3));
     }
 
     #[test]
     fn events_become_lines() {
         let subscriber = tracing_subscriber::registry().with(Keep);
         tracing::subscriber::with_default(subscriber, || tracing::warn!(number = 7, "a test {}", "speaks"));
-        let lines = log_lines().all();
+        let lines = log_lines().after(0);
         assert!(lines.iter().any(|line| line.level == "warn" && line.message == "a test speaks number=7"), "{lines:?}");
     }
 }

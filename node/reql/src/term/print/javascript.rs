@@ -402,31 +402,5 @@ fn hangs(term: &Term) -> bool {
 
 /// Whether parentheses follow the name even though there are no arguments.
 fn takes_parentheses(call: &Call) -> bool {
-    use TermKind::*;
-    !call.args.is_empty()
-        || !matches!(
-            call.kind,
-            Minval
-                | Maxval
-                | ImplicitVar
-                | Monday
-                | Tuesday
-                | Wednesday
-                | Thursday
-                | Friday
-                | Saturday
-                | Sunday
-                | January
-                | February
-                | March
-                | April
-                | May
-                | June
-                | July
-                | August
-                | September
-                | October
-                | November
-                | December
-        )
+    !call.args.is_empty() || !(call.kind.is_constant() || call.kind == TermKind::ImplicitVar)
 }

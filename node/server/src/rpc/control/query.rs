@@ -37,6 +37,11 @@ impl ControlService {
         request: v1::QueryRequest,
     ) -> Result<Response<Answers>, Status> {
         check(request.version)?;
+        if is_never_answered(&request.message) {
+            return Err(Status::invalid_argument(
+                "a query with `noreply` is not answered, and this call waits for an answer",
+            ));
+        }
         let workers = self.workers.upgrade().ok_or_else(|| Status::unavailable("the node is stopping"))?;
         let (here, there) = duplex(RPC_QUERY_PIPE_BYTES);
         let peer = peer.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
@@ -46,6 +51,12 @@ impl ControlService {
             conversation.next().await.map(|part| (part, conversation))
         }))))
     }
+}
+
+/// Whether the query says so. What cannot be read is answered by an error.
+fn is_never_answered(message: &[u8]) -> bool {
+    let message: serde_json::Value = serde_json::from_slice(message).unwrap_or_default();
+    message[2]["noreply"] == true
 }
 
 /// The session's end of the pipe.

@@ -81,17 +81,13 @@ impl ControlService {
     ) -> Result<Response<v1::SetShardLeaderResponse>, Status> {
         check(request.version)?;
         let state = self.cluster.controller.confirm().await.map_err(refused)?;
-        let (table, shard) = shard(&state, request.shard_id)?;
+        let (_, shard) = shard(&state, request.shard_id)?;
         let node = named(&state, &request.node)?;
         if !shard.placement.voters.contains(&node.id) {
             return Err(has_none(&state, shard, node, "voting replica"));
         }
         may_be_given(node)?;
-        let first = |stored: &Shard| match stored.id == shard.id {
-            true => led_by(&stored.placement, node.id),
-            false => stored.placement.clone(),
-        };
-        let command = Command::Place { table: table.id, shards: table.shards.iter().map(first).collect() };
+        let command = Command::PlaceShard { shard: shard.id, placement: led_by(&shard.placement, node.id) };
         self.cluster.controller.propose(command).await.map_err(refused)?;
         Ok(Response::new(v1::SetShardLeaderResponse { version: CONTROL_VERSION, node_id: node.id.to_string() }))
     }

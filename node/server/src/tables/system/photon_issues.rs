@@ -113,8 +113,11 @@ fn is_nearly_full(disk: &Disk) -> bool {
 
 /// Of the members that vote, no majority is on servers that are there.
 fn without_majority(viewer: &Viewer<'_>, table: &Table, number: usize, shard: &Shard) -> Option<Issue> {
-    let counts = |role: Role| role == Role::Voter || role.is_broken();
-    let voters: Vec<_> = shard.members.iter().filter(|member| counts(member.role)).collect();
+    // A broken member says no more whether it voted; where one that votes is wanted it did.
+    let counts = |member: &&Member| {
+        member.role == Role::Voter || member.role.is_broken() && shard.placement.voters.contains(&member.node)
+    };
+    let voters: Vec<_> = shard.members.iter().filter(counts).collect();
     let is_up = |member: &Member| viewer.state.node(member.node).is_some_and(|node| node.is_up());
     let away = voters.iter().filter(|member| member.role.is_broken() || !is_up(member));
     let away: Vec<_> = away.map(|member| member.node).collect();
