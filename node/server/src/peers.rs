@@ -55,6 +55,10 @@ impl Shared {
         self.links.lock().entry((to, lane)).or_default().clone()
     }
 
+    fn is_address_of(&self, peer: Peer, address: &str) -> bool {
+        self.addresses.lock().get(&peer).is_some_and(|addresses| addresses.iter().any(|known| known == address))
+    }
+
     fn addresses_of(&self, peer: Peer) -> Vec<String> {
         self.addresses.lock().get(&peer).cloned().unwrap_or_default()
     }
@@ -64,12 +68,12 @@ impl Shared {
             sleep(BUGGIFIED_PAUSE).await;
         }
         let link = self.link(to, lane);
-        let mut client = link.client(self, to).await?;
+        let (mut client, address) = link.client(self, to).await?;
         let message = v1::CarryRequest { service: service_number(service).into(), body };
         let request = self.identity.sign(message, Some(to));
         let response = match client.carry(request).await {
             Ok(response) => response,
-            Err(status) => return Err(self.failed(to, &link, status).await),
+            Err(status) => return Err(self.failed(to, &link, &address, status).await),
         };
         match response.into_inner().outcome {
             Some(v1::carry_response::Outcome::Answer(answer)) => Ok(answer),
@@ -79,20 +83,28 @@ impl Shared {
     }
 
     /// What a call to `to` that has failed means; whoever has refused it may be a foreign node at its address.
-    async fn failed(&self, to: Peer, link: &Link, status: tonic::Status) -> PeerError {
-        self.identity.was_refused(&status, &self.addresses_of(to));
+    async fn failed(&self, to: Peer, link: &Link, address: &Arc<str>, status: tonic::Status) -> PeerError {
+        self.identity.was_refused(&status, &[address.to_string()]);
         let mistaken = Identity::is_another(&status, to);
         let error = failed(status);
         if mistaken {
-            link.give_up(self, to, error.clone()).await;
+            link.give_up(self, to, address, error.clone()).await;
         }
         error
     }
 
     /// Keeps whether `to` is reached.
-    fn note<T>(&self, to: Peer, result: Result<T, PeerError>) -> Result<T, PeerError> {
-        // Who refuses something, or takes long for it, is there all the same; a connection to nobody breaks before long.
-        let missed = matches!(result, Err(PeerError::NotSent(_) | PeerError::Lost(_)));
+    fn note<T>(&self, to: Peer, lane: Lane, result: Result<T, PeerError>) -> Result<T, PeerError> {
+        let is_open = || self.link(to, lane).is_open();
+        let missed = match &result {
+            Ok(_) => false,
+            Err(PeerError::NotSent(_) | PeerError::Lost(_)) => true,
+            // Who refuses something is there all the same; if it was somebody else, the connection was given up.
+            Err(PeerError::Refused(_)) => !is_open(),
+            // Who takes long for it may be there or not: a connection to nobody breaks before long.
+            Err(PeerError::TimedOut(_)) if is_open() => return result,
+            Err(PeerError::TimedOut(_)) => true,
+        };
         self.identity.encounters().note(NodeId(to.0), missed);
         result
     }
@@ -151,7 +163,7 @@ impl Peers for GrpcPeers {
         let shared = self.shared.clone();
         let carrying = self.shared.executor.spawn(async move {
             let carried = timeout(time_max, shared.carry(to, service, lane, body)).await;
-            shared.note(to, carried.unwrap_or(Err(PeerError::TimedOut(time_max))))
+            shared.note(to, lane, carried.unwrap_or(Err(PeerError::TimedOut(time_max))))
         });
         Box::pin(async move { carrying.await.unwrap_or_else(ended) })
     }

@@ -20,7 +20,7 @@ pub(super) async fn open(
     first: Bytes,
 ) -> Result<Exchange, PeerError> {
     let link = shared.link(to, lane);
-    let mut client = link.client(shared, to).await?;
+    let (mut client, address) = link.client(shared, to).await?;
     let (send, outgoing) = mpsc::channel::<Bytes>(EXCHANGE_MESSAGES_WAITING_MAX);
     let first = v1::ExchangeMessage { service: service_number(service).into(), body: first };
     let messages = unfold((Some(first), outgoing), |(first, mut outgoing)| async move {
@@ -35,7 +35,7 @@ pub(super) async fn open(
     let response = client.exchange(shared.identity.sign(messages, Some(to))).await;
     let mut incoming = match response {
         Ok(response) => response.into_inner(),
-        Err(status) => return Err(shared.failed(to, &link, status).await),
+        Err(status) => return Err(shared.failed(to, &link, &address, status).await),
     };
     let (arrived, receive) = mpsc::channel(EXCHANGE_MESSAGES_WAITING_MAX);
     spawn(async move {

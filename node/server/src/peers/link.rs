@@ -1,5 +1,7 @@
 //! One lane to one node: a connection that is opened again after it broke.
 
+use std::sync::Arc;
+
 use photondb_runtime::clock::Moment;
 use photondb_runtime::peers::{Peer, PeerError};
 use photondb_storage::fault::buggify;
@@ -21,12 +23,12 @@ struct State {
     /// The last attempt, if it failed.
     failed: Option<Failed>,
     /// Where somebody else was found to listen: tried last.
-    mistaken: Option<String>,
+    mistaken: Option<Arc<str>>,
 }
 
 struct Open {
     connection: Connection,
-    address: String,
+    address: Arc<str>,
 }
 
 struct Failed {
@@ -36,20 +38,20 @@ struct Failed {
 }
 
 impl Link {
-    /// A client of a connection that stands. Whoever comes while one is being opened waits for that; soon after an
+    /// A client of a connection that stands, and where that leads. Whoever comes while one is being opened waits for that; soon after an
     /// attempt has failed nobody tries again.
-    pub async fn client(&self, shared: &Shared, to: Peer) -> Result<Client, PeerError> {
+    pub async fn client(&self, shared: &Shared, to: Peer) -> Result<(Client, Arc<str>), PeerError> {
         let mut state = self.state.lock().await;
         if buggify!("server/link-opened-anew") {
             state.connection = None;
         }
-        let addresses = shared.addresses_of(to);
         // A node that listens elsewhere now may have left its address, and the connection, to another one.
-        let stands = |open: &&Open| !open.connection.is_closed() && addresses.contains(&open.address);
+        let stands = |open: &&Open| !open.connection.is_closed() && shared.is_address_of(to, &open.address);
         if let Some(open) = state.connection.as_ref().filter(stands) {
-            return Ok(connection::client(open.connection.clone()));
+            return Ok((connection::client(open.connection.clone()), open.address.clone()));
         }
         state.connection = None;
+        let addresses = shared.addresses_of(to);
         let recently = |failed: &&Failed| {
             failed.addresses == addresses && shared.identity.now().since(failed.at) < PEER_RECONNECT_PAUSE
         };
@@ -57,12 +59,13 @@ impl Link {
             return Err(failed.error.clone());
         }
         let mut order = addresses.clone();
-        order.sort_by_key(|address| state.mistaken.as_ref() == Some(address));
+        order.sort_by_key(|address| state.mistaken.as_deref() == Some(address));
         match connection::connect(shared, &order).await {
             Ok((connection, address)) => {
+                let address: Arc<str> = address.into();
                 state.failed = None;
-                state.connection = Some(Open { connection: connection.clone(), address });
-                Ok(connection::client(connection))
+                state.connection = Some(Open { connection: connection.clone(), address: address.clone() });
+                Ok((connection::client(connection), address))
             }
             Err(error) => {
                 state.failed = Some(Failed { at: shared.identity.now(), addresses, error: error.clone() });
@@ -71,11 +74,21 @@ impl Link {
         }
     }
 
-    /// Whoever answers is not `to`, as `error` says: the connection is given up, and where it led is tried last.
-    pub async fn give_up(&self, shared: &Shared, to: Peer, error: PeerError) {
+    /// Whoever answers at `address` is not `to`, as `error` says: a connection that leads there is given up, and there is where is
+    /// tried last.
+    pub async fn give_up(&self, shared: &Shared, to: Peer, address: &Arc<str>, error: PeerError) {
         let mut state = self.state.lock().await;
-        let Some(open) = state.connection.take() else { return };
-        state.mistaken = Some(open.address);
+        // An answer that comes late says nothing of the connection that was opened since.
+        if state.connection.take_if(|open| open.address == *address).is_none() {
+            return;
+        }
+        state.mistaken = Some(address.clone());
         state.failed = Some(Failed { at: shared.identity.now(), addresses: shared.addresses_of(to), error });
+    }
+
+    /// Whether there is a connection now, and none is being opened.
+    pub fn is_open(&self) -> bool {
+        let state = self.state.try_lock();
+        state.is_ok_and(|state| state.connection.as_ref().is_some_and(|open| !open.connection.is_closed()))
     }
 }

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use photondb_proto::NodeId;
 use photondb_runtime::clock::Clock;
+use photondb_runtime::network::{ByteStream, Listener};
 use photondb_runtime::peers::Serve;
 use photondb_runtime::system::{SystemClock, SystemNet};
 use photondb_runtime::task::{Executor, sleep};
@@ -76,6 +77,19 @@ fn answering_as(identity: Arc<Identity>, port: u16) -> (Executor, u16) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     start(&executor.handle(), vec![listener], None, Some(service), &LateControl::default(), &clock);
     (executor, port)
+}
+
+/// A network that drops what is sent.
+struct Firewall;
+
+impl Net for Firewall {
+    fn listen(&self, address: SocketAddr) -> std::io::Result<Box<dyn Listener>> {
+        SystemNet.listen(address)
+    }
+
+    fn connect(&self, _address: SocketAddr) -> SendFuture<'static, std::io::Result<Box<dyn ByteStream>>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 fn calling(secret: &[u8], cluster: Option<u128>) -> (Executor, GrpcPeers) {
@@ -175,9 +189,28 @@ fn nodes_of_two_clusters_that_meet_know_it_on_both_sides() {
     assert_eq!((met(&host).len(), met(&peers.shared.identity).len()), (2, 0));
 
     let (executor, peers) = calling(b"secret", Some(CLUSTER));
+    let is_missed = || peers.shared.identity.encounters().is_missed(NodeId(2));
     peers.place(Peer(2), vec!["127.0.0.1:1".to_owned()]);
     assert!(ask(&executor, &peers, Service::Shards, b"hello").is_err());
-    assert!(peers.shared.identity.encounters().is_missed(NodeId(2)));
+    assert!(is_missed());
+
+    // Who answers late is there.
+    peers.place(Peer(2), vec![format!("127.0.0.1:{port}")]);
+    std::thread::sleep(PEER_RECONNECT_PAUSE);
+    ask(&executor, &peers, Service::Shards, b"hello").unwrap();
+    assert!(!is_missed());
+    let body = Bytes::from_static(b"wait");
+    let asking = peers.request(Peer(2), Service::Shards, Lane::Query, body, Duration::from_millis(50));
+    assert!(matches!(wait(&executor, asking), Err(PeerError::TimedOut(_))));
+    assert!(!is_missed());
+    let executor = Executor::start("caller").unwrap();
+    let identity = identity(1, b"secret", Some(CLUSTER));
+    let peers = GrpcPeers::new(Arc::new(Firewall), None, executor.handle(), identity.clone());
+    peers.place(Peer(2), vec![format!("127.0.0.1:{port}")]);
+    let body = Bytes::from_static(b"hello");
+    let asking = peers.request(Peer(2), Service::Shards, Lane::Query, body, Duration::from_millis(50));
+    assert!(matches!(wait(&executor, asking), Err(PeerError::TimedOut(_))));
+    assert!(identity.encounters().is_missed(NodeId(2)), "no connection has been opened until then");
 }
 
 #[test]
