@@ -185,11 +185,8 @@ impl Leadership {
         self.known.lock().answered.get(&member).copied()
     }
 
-    /// Whether more than half of `voters` have answered, in the newest term this member led in, what was sent no longer than
-    /// `silence` ago.
-    pub(crate) fn hears_majority_of(&self, voters: &BTreeSet<MemberId>, silence: Duration) -> bool {
-        let now = self.clock.now().since_start();
-        let since = Moment::from_start(now.saturating_sub(silence));
+    /// Whether more than half of `voters` have answered, in the newest term this member led in, what was sent at `since` or later.
+    pub(crate) fn hears_majority_of(&self, voters: &BTreeSet<MemberId>, since: Moment) -> bool {
         lease::is_heard_by_majority(self.member, voters, &self.known.lock().answered, since)
     }
 

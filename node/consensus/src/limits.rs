@@ -99,9 +99,12 @@ pub const LAG_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// after its start (C10), would not take it, and nobody leads until others have missed a leader.
 pub const SUCCESSOR_SILENCE_MAX: Duration = Duration::from_millis(300);
 
-/// A change of voters is begun only when more than half of the new ones have answered something that was sent no longer ago.
-/// Some heartbeats: an answer may be lost, and a member that is silent for an election timeout would be missed anyway.
+/// A change of voters is begun only when more than half of the new ones answer something that is sent after it was asked for, within
+/// this. Some heartbeats: an answer may be lost, and a member that is silent for an election timeout would be missed anyway.
 pub const NEW_VOTERS_SILENCE_MAX: Duration = ELECTION_TIMEOUT_MAX;
+
+/// How often it is looked whether they have.
+pub const NEW_VOTERS_LOOK_PERIOD: Duration = Duration::from_millis(5);
 
 /// What is late because a simulator wants it to be is late by this, or by a few times this: it stays within what an election
 /// takes.

@@ -323,6 +323,14 @@ pub const CLAIMS: &[Claim] = &[
         test: "no_table_rests_on_a_disk_that_has_lost_something_unseen",
     },
     Claim {
+        name: "a_change_is_begun_with_a_voter_whose_loss_is_not_noticed_yet",
+        story: "A table was to have two replicas instead of three, and the disk of one of the two had been lost a third of a second before. \
+                The leader had heard of it within an election timeout, and began: a joint membership that nobody could complete or take \
+                back. New voters must now answer what is sent after the change was asked for. Seed 70119 of reconfigure, administered.",
+        file: "node/consensus/tests/several_nodes/members_are_added_and_removed.rs",
+        test: "a_change_is_not_begun_while_the_new_voters_are_silent",
+    },
+    Claim {
         name: "name_made_anew_elsewhere",
         story: "A node behind the others found a database by its name that had been dropped and made again, and answered that it does \
                 not exist. Seed 8088 of churn.",

@@ -6,15 +6,18 @@ use std::future::Future;
 
 use openraft::errors::{ChangeMembershipError, ClientWriteError, PreconditionFailed, RaftError};
 use openraft::raft::{ClientWriteResponse, Precondition};
-use openraft::{ChangeMembers, async_runtime::watch::WatchReceiver};
+use openraft::{AsyncRuntime, ChangeMembers, async_runtime::watch::WatchReceiver};
 use photondb_proto::{MemberId, NodeId};
 use photondb_storage::fault::fault_point;
 
 use super::{Group, Inner};
 use crate::error::ConsensusError;
-use crate::limits::{MEMBERSHIP_WAIT, NEW_VOTERS_SILENCE_MAX, SUCCESSOR_SILENCE_MAX, TRANSFER_WAIT};
+use crate::limits::{
+    MEMBERSHIP_WAIT, NEW_VOTERS_LOOK_PERIOD, NEW_VOTERS_SILENCE_MAX, SUCCESSOR_SILENCE_MAX, TRANSFER_WAIT,
+};
 use crate::members::Members;
 use crate::position::LogPosition;
+use crate::runtime::Runtime;
 use crate::types::{Types, log_id};
 
 type Changed = Result<ClientWriteResponse<Types>, RaftError<Types, ClientWriteError<Types>>>;
@@ -54,7 +57,7 @@ impl Group {
         }
         photondb_storage::probe!("joint change taken over in its middle", now.is_joint());
         if now.is_joint() || now.voters.first() != Some(&voters) {
-            if !now.is_joint() && self.are_silent(&voters, &now) && !fault_point!("members-changed-unheard") {
+            if !now.is_joint() && !fault_point!("members-changed-unheard") && self.are_silent(&voters, &now).await? {
                 photondb_storage::probe!("change of members not begun while the new voters are silent");
                 return Err(ConsensusError::VotersSilent { group: self.id(), voters });
             }
@@ -66,11 +69,24 @@ impl Group {
         Ok(self.membership().position)
     }
 
-    /// Whether this member leads, and hears too few of `voters`, all of them members, to decide anything with them.
-    fn are_silent(&self, voters: &BTreeSet<MemberId>, now: &Members) -> bool {
-        self.led().is_some()
-            && voters.iter().all(|voter| now.nodes.contains_key(voter))
-            && !self.leadership().hears_majority_of(voters, NEW_VOTERS_SILENCE_MAX)
+    /// Whether this member leads, and too few of `voters`, all of them members, answer what is sent to them from now on, for anything to be
+    /// decided with them. Who answered a moment ago may be the one whose loss is not noticed yet.
+    async fn are_silent(&self, voters: &BTreeSet<MemberId>, now: &Members) -> Result<bool, ConsensusError> {
+        if self.led().is_none() || !voters.iter().all(|voter| now.nodes.contains_key(voter)) {
+            return Ok(false);
+        }
+        let (inner, leadership) = (&*self.inner, self.leadership());
+        let asked = leadership.now();
+        inner.raft.trigger().heartbeat().await.map_err(|error| inner.fatal(error))?;
+        loop {
+            if leadership.hears_majority_of(voters, asked) {
+                return Ok(false);
+            }
+            if self.led().is_none() || leadership.now().since(asked) > NEW_VOTERS_SILENCE_MAX {
+                return Ok(true);
+            }
+            Runtime::sleep(NEW_VOTERS_LOOK_PERIOD).await;
+        }
     }
 
     /// A leader that has lost its vote would lead on, without a lease for ever: it hands over to the voter that has most.
