@@ -184,6 +184,14 @@ pub enum StateError {
         /// The maximum.
         max: u64,
     },
+    /// The table has as many indexes as a table may have.
+    #[error("Table `{table}` has {max} indexes, which is the most a table may have; drop one first")]
+    TooManyIndexes {
+        /// The table.
+        table: String,
+        /// The maximum.
+        max: u64,
+    },
     /// A number outside of what it may be.
     #[error("`{what}` must be at least 1, got {found}")]
     OutOfRange {

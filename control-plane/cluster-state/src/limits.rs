@@ -14,3 +14,6 @@ pub const LIST_ITEMS_MAX: usize = 1 << 20;
 
 /// Bytes of an index definition or write hook.
 pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
+
+/// Indexes of one table. A shard takes so many, and can be split with them.
+pub const INDEXES_PER_TABLE_MAX: usize = 512;

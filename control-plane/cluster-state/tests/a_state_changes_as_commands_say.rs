@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+use photondb_cluster_state::limits::INDEXES_PER_TABLE_MAX;
 use photondb_cluster_state::*;
 use photondb_proto::{DatabaseId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
@@ -172,6 +173,18 @@ fn a_key_belongs_to_the_shard_of_its_range() {
     for key in ["", "a", "k", "o", "p", "zz"] {
         assert!(table.shard_of(key.as_bytes()).range.contains(key.as_bytes()), "{key}");
     }
+}
+
+#[test]
+fn a_table_has_so_many_indexes_at_most() {
+    let mut state = founded();
+    for number in 0..INDEXES_PER_TABLE_MAX {
+        run(&mut state, create_index(&format!("i{number}")));
+    }
+    let too_many = StateError::TooManyIndexes { table: "t".into(), max: INDEXES_PER_TABLE_MAX as u64 };
+    refused(&mut state, create_index("more"), too_many);
+    run(&mut state, Command::DropIndex { table: TABLE, name: "i7".into() });
+    run(&mut state, create_index("more"));
 }
 
 #[test]

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, Func, Glance};
 use photondb_reql::geo::CellRanges;
+use photondb_reql::key::PrimaryKey;
 
 /// One table at one moment's schema. Cheap to clone behind its `Rc`.
 pub trait Table {
@@ -174,6 +176,11 @@ pub trait Rows {
         Lineage::default()
     }
 
+    /// The keys that are read of another shard than the one that they were of once; grows during the scan.
+    fn moves(&self) -> &[Move] {
+        &[]
+    }
+
     /// Whether it is known that no row comes behind the last batch: what is written later than its snapshot is not given.
     fn is_at_end(&self) -> bool;
 
@@ -207,7 +214,34 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardNumber(pub u64);
 
-/// How far a shard has applied its log. Indexes of one shard are ordered; those of two have nothing to do with each other.
+/// Keys that were cut off from a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Whose they were.
+    pub from: ShardNumber,
+    /// The first of them, encoded; all behind it have gone, too.
+    pub first: Bytes,
+    /// Whose they are, or were next.
+    pub to: ShardNumber,
+}
+
+/// To which shards a key went that was of `from`, one after the other. Whoever has read the key of one of them has read what `from`
+/// did to it, too.
+pub fn heirs(moves: &[Move], from: ShardNumber, key: &Datum) -> impl Iterator<Item = ShardNumber> {
+    let key = match moves.iter().any(|moved| moved.from == from) {
+        true => PrimaryKey::new(key).ok().map(|key| key.bytes()),
+        false => None,
+    };
+    let next = move |shard: &ShardNumber| {
+        let of_key = |moved: &&Move| moved.from == *shard && key.as_ref().is_some_and(|key| moved.first <= key);
+        moves.iter().filter(of_key).max_by_key(|moved| &moved.first).map(|moved| moved.to)
+    };
+    std::iter::successors(next(&from), next)
+}
+
+/// How far a shard has applied its log. Indexes of one shard are ordered. Those of a shard that was cut off from another go on behind
+/// the entry that cut it off, so that all that ever happened to one key is ordered by index. Otherwise those of two shards have
+/// nothing to do with each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// Whose log.

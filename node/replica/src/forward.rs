@@ -98,6 +98,7 @@ impl Caller {
             table: Bytes::copy_from_slice(&route.table.0.to_be_bytes()),
             shard: route.id.0,
             range: Some(message::range(&route.range)),
+            epoch: route.epoch.0,
             ask: Some(ask.clone()),
         };
         Bytes::from(request.encode_to_vec())

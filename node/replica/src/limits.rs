@@ -118,3 +118,8 @@ pub const FEED_CHANGES_AT_ONCE: usize = 4096;
 
 /// What is late because a simulator wants it to be is late by this, or by a few times this.
 pub const BUGGIFIED_PAUSE: Duration = Duration::from_millis(20);
+
+const _: () = assert!(
+    photondb_cluster_state::limits::INDEXES_PER_TABLE_MAX <= photondb_shard::limits::INDEXES_MAX,
+    "what the cluster state takes is built"
+);

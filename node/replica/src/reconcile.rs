@@ -113,11 +113,14 @@ impl Replicas {
     }
 
     async fn reconcile_table(self: &Arc<Self>, table: &Arc<Table>) -> Result<(), ReplicaError> {
+        // A start may take long, and nobody is to copy indexes meanwhile for what was cut off already.
+        for replica in self.table(table.id).iter().flat_map(|replicas| replicas.shards()) {
+            let next = table.shards.iter().find(|shard| shard.id == replica.id).and_then(StoredShard::next_cut);
+            replica.duty.prepare_cut(next.map(|cut| cut.at.as_slice()));
+        }
         let started = self.start_missing(table).await;
         if let Some(replicas) = self.table(table.id) {
             for replica in replicas.shards() {
-                let next = table.shards.iter().find(|shard| shard.id == replica.id).and_then(StoredShard::next_cut);
-                replica.duty.prepare_cut(next.map(|cut| cut.at.as_slice()));
                 self.forget_unwanted(replica, table)?;
                 replica.shard.tree_set().set_compression(stored_as(table.compression))?;
                 if replica.group.led().is_some() {

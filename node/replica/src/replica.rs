@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use photondb_consensus::{ConsensusError, Group, Term};
-use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
+use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
 use photondb_shard::format::{decode_outcome, encode_command};
 use photondb_shard::{Command, Outcome, Reader, Shard};
-use photondb_storage::fault::fault_point;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
 
@@ -89,10 +89,45 @@ pub struct TableReplicas {
     pub(crate) shards: Vec<Arc<Replica>>,
 }
 
+/// Whether a view is one of the range that is asked for, by who knows of it at that epoch of the cluster state. (In the state the
+/// first epoch is one, in the shard it is zero.)
+///
+/// Errors: [`ShardError::Moved`] when some of the keys are another shard's; [`ReplicaError::NotLeading`] when the member has not
+/// applied yet that others are, which would be found here and there.
+///
+/// [`ShardError::Moved`]: photondb_shard::ShardError::Moved
+fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
+    reader.check_range(asked)?;
+    if reader.epoch().0 + 1 < epoch.0 && !fault_point!("range-not-checked") {
+        photondb_storage::probe!("view of a member that has not applied a split yet is not read");
+        return Err(ReplicaError::NotLeading);
+    }
+    Ok(())
+}
+
 impl Replica {
     /// The keys it holds.
     pub fn range(&self) -> KeyRange {
         self.shard.view().range.clone().unwrap_or_else(|| self.began.clone())
+    }
+
+    /// A linearizable view, or any one, as `mode` asks, of the range that was asked for. Errors: those of [`check_range`], too.
+    pub(crate) fn read_range(&self, asked: &KeyRange, epoch: Epoch, mode: ReadMode) -> Result<Reader, ReplicaError> {
+        let reader = match mode {
+            ReadMode::Single | ReadMode::Majority if buggify!("replica/scan-asks-around") => {
+                return Err(ReplicaError::NotLeading);
+            }
+            ReadMode::Single | ReadMode::Majority => self.read()?,
+            ReadMode::Outdated => self.read_outdated()?,
+        };
+        check_range(&reader, asked, epoch)?;
+        Ok(reader)
+    }
+
+    /// Whether the shard can be cut at a key: its indexes are copied, and what was cut off before has been borne, so that there is never
+    /// more than one such shard to be kept.
+    pub(crate) fn is_prepared(&self, at: &[u8]) -> bool {
+        self.shard.is_prepared(at) && self.shard.unborn().is_empty()
     }
 
     /// A linearizable view: this member leads, and leads still after the snapshot was taken (DESIGN section 3, "Read").
@@ -128,8 +163,20 @@ impl Replica {
         }
     }
 
+    /// As [`Replica::read_range`]; when the lease has run out, after a majority has confirmed that this member leads still.
+    pub(crate) async fn read_range_in(
+        &self,
+        asked: &KeyRange,
+        epoch: Epoch,
+        mode: ReadMode,
+    ) -> Result<Reader, ReplicaError> {
+        let reader = self.read_in(mode).await?;
+        check_range(&reader, asked, epoch)?;
+        Ok(reader)
+    }
+
     /// A view as fresh as `mode` asks.
-    pub(crate) async fn read_in(&self, mode: ReadMode) -> Result<Reader, ReplicaError> {
+    async fn read_in(&self, mode: ReadMode) -> Result<Reader, ReplicaError> {
         match mode {
             _ if fault_point!("read-anywhere") => self.read_outdated(),
             ReadMode::Single | ReadMode::Majority => self.read_confirmed().await,
@@ -190,5 +237,30 @@ impl TableReplicas {
     /// All members, in the order of their key ranges.
     pub fn shards(&self) -> &[Arc<Replica>] {
         &self.shards
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_shard::{Entry, Position, ShardError, Split};
+    use photondb_storage::{Engine, EngineOptions, TreeSetId};
+
+    use super::*;
+
+    #[test]
+    fn a_view_of_before_a_split_is_not_read_for_the_range_of_behind_it() {
+        let engine = Engine::in_memory(EngineOptions::default());
+        let shard = Shard::open(engine.create_tree_set(TreeSetId(1)).expect("a new set")).expect("opens");
+        let (whole, at) = (KeyRange::all(), Bytes::from_static(b"m"));
+        let [left, _] = whole.cut(&at).expect("has keys");
+        let before = shard.read().expect("reads");
+        let split = Split { epoch: Epoch(0), range: whole.clone(), at, child: ShardId(2) };
+        let command = Some(encode_command(&Command::Split(split)));
+        shard.apply(&[Entry { position: Position(1), term: 1, command }], Bytes::new()).expect("applies");
+        let behind = shard.read().expect("reads");
+        assert!(check_range(&before, &whole, Epoch(1)).is_ok());
+        assert!(matches!(check_range(&before, &left, Epoch(2)), Err(ReplicaError::NotLeading)));
+        assert!(check_range(&behind, &left, Epoch(2)).is_ok());
+        assert!(matches!(check_range(&behind, &whole, Epoch(1)), Err(ReplicaError::Shard(ShardError::Moved))));
     }
 }

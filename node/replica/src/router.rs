@@ -58,18 +58,6 @@ pub struct RouterParts {
     pub clock: Arc<dyn Clock>,
 }
 
-/// How long it is waited for other shards than those that are known.
-pub(crate) struct Patience {
-    began: Option<Moment>,
-    pause: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience { began: None, pause: ROUTE_PAUSE_MIN }
-    }
-}
-
 /// Who is to be asked.
 pub(crate) enum Place {
     /// The member of this node.
@@ -149,14 +137,10 @@ impl Router {
     }
 
     /// The shards of the table once they are others than `known`, of which one says that it has not all of its keys any more: the
-    /// state says soon who has them. Errors: the table is gone, or `patience` is over.
-    pub(crate) async fn newer(
-        self: &Arc<Self>,
-        known: &TableRoutes,
-        patience: &mut Patience,
-    ) -> Result<Arc<TableRoutes>, ReplicaError> {
+    /// state says soon who has them. Errors: the table is gone, or the time is over.
+    pub(crate) async fn newer(self: &Arc<Self>, known: &TableRoutes) -> Result<Arc<TableRoutes>, ReplicaError> {
         let first = known.all().first().ok_or(ReplicaError::NotLeading)?;
-        let began = *patience.began.get_or_insert_with(|| self.clock.now());
+        let (began, mut pause) = (self.clock.now(), ROUTE_PAUSE_MIN);
         loop {
             let newest = self.newest(first.table).ok_or(ShardError::Gone)?;
             if !newest.has_same_ranges(known) {
@@ -166,8 +150,8 @@ impl Router {
             if self.clock.now().since(began) >= ROUTE_TIME_MAX {
                 return Err(ReplicaError::Unavailable { range: first.range.clone() });
             }
-            task::sleep(patience.pause).await;
-            patience.pause = (patience.pause * 2).min(ROUTE_PAUSE_MAX);
+            task::sleep(pause).await;
+            pause = (pause * 2).min(ROUTE_PAUSE_MAX);
         }
     }
 
@@ -248,9 +232,13 @@ impl Search {
                     photondb_storage::probe!("reroute after a stale route", !Arc::ptr_eq(&route, &self.route));
                     // Whoever looks for it has asked for all of these keys: that they are not all the shard's any more it is
                     // told by the shard.
-                    let range = self.route.range.clone();
-                    self.route =
-                        if route.range == range { route } else { Arc::new(Route { range, ..(*route).clone() }) };
+                    self.route = match route.range == self.route.range {
+                        true => route,
+                        false => {
+                            let (range, epoch) = (self.route.range.clone(), self.route.epoch);
+                            Arc::new(Route { range, epoch, ..(*route).clone() })
+                        }
+                    };
                 }
                 None => {
                     photondb_storage::probe!("shard gone while it was looked for");

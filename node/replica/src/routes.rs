@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use photondb_cluster_state::{Member, Table as StoredTable};
-use photondb_proto::{KeyRange, ShardId, TableId};
-use photondb_query::table::ShardNumber;
+use photondb_proto::{Epoch, KeyRange, ShardId, TableId};
+use photondb_query::table::{Move, ShardNumber};
 use photondb_shard::read::KeyBounds;
 
 use crate::error::ReplicaError;
@@ -20,6 +21,8 @@ pub struct Route {
     pub id: ShardId,
     /// Its primary keys.
     pub range: KeyRange,
+    /// How often those have changed.
+    pub epoch: Epoch,
     /// Its members.
     pub members: Vec<Member>,
     /// This node's member, if it has one that runs.
@@ -29,6 +32,8 @@ pub struct Route {
 /// All shards of a table, in the order of their key ranges.
 pub struct TableRoutes {
     routes: Vec<Arc<Route>>,
+    /// Which keys were another's of these once.
+    moves: Arc<[Move]>,
     /// It keeps these, and not the other way round.
     router: Weak<Router>,
     /// What they were made of.
@@ -71,12 +76,18 @@ impl TableRoutes {
                 table: stored.id,
                 id: shard.id,
                 range: shard.range.clone(),
+                epoch: shard.epoch,
                 members: shard.members.clone(),
                 here: of(shard.id),
             })
         };
         let routes = stored.shards.iter().map(route).collect();
-        TableRoutes { routes, router: Arc::downgrade(router), stored: Some(stored.clone()), replicas }
+        let moved = |shard: &photondb_cluster_state::Shard| {
+            let first = Bytes::copy_from_slice(shard.range.start());
+            Some(Move { from: ShardNumber(shard.parent?.0), first, to: ShardNumber(shard.id.0) })
+        };
+        let moves = stored.shards.iter().filter_map(moved).collect();
+        TableRoutes { routes, moves, router: Arc::downgrade(router), stored: Some(stored.clone()), replicas }
     }
 
     /// What runs here, and nothing else.
@@ -86,12 +97,13 @@ impl TableRoutes {
                 table: replicas.id,
                 id: replica.id,
                 range: replica.range(),
+                epoch: Epoch::default(),
                 members: Vec::new(),
                 here: Some(replica.clone()),
             })
         };
         let routes = replicas.shards().iter().map(route).collect();
-        Arc::new(TableRoutes { routes, router: Weak::new(), stored: None, replicas: None })
+        Arc::new(TableRoutes { routes, moves: Arc::default(), router: Weak::new(), stored: None, replicas: None })
     }
 
     /// Whether they are still those of `stored` and `replicas`.
@@ -113,6 +125,11 @@ impl TableRoutes {
     /// All of them.
     pub fn all(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    /// Which keys were another shard's of these once.
+    pub(crate) fn moves(&self) -> &Arc<[Move]> {
+        &self.moves
     }
 
     /// Which of [`TableRoutes::all`] has this encoded key.
@@ -144,7 +161,8 @@ mod tests {
     #[test]
     fn a_shard_overlaps_bounds_that_can_hold_a_key_of_it() {
         let range = KeyRange::new(b"d".to_vec(), Some(b"m".to_vec())).expect("not empty");
-        let route = Route { table: TableId(1), id: ShardId(1), range, members: Vec::new(), here: None };
+        let route =
+            Route { table: TableId(1), id: ShardId(1), range, epoch: Epoch(1), members: Vec::new(), here: None };
         let key = |text: &'static str| Bytes::from_static(text.as_bytes());
         for (start, end, overlaps) in [
             (Bound::Unbounded, Bound::Unbounded, true),

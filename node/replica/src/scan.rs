@@ -15,7 +15,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use photondb_query::table::{
-    Access, DatumRange, Glanced, Keys, Lineage, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber,
+    Access, DatumRange, Glanced, Keys, Lineage, Move, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber,
 };
 use photondb_reql::datum::format::document_node;
 use photondb_reql::datum::{Datum, Str};
@@ -32,7 +32,6 @@ use smallvec::SmallVec;
 use crate::error::{Doing, ReplicaError};
 use crate::keys;
 use crate::limits::{LOOKS_BETWEEN_YIELDS, MERGE_ROWS_MIN};
-use crate::replica::Replica;
 use crate::routes::{Route, TableRoutes};
 use merge::Merge;
 
@@ -55,6 +54,8 @@ pub struct TableScan {
     /// What is still to be read, the next one last.
     stages: Vec<Stage>,
     progress: SmallVec<[Progress; 1]>,
+    /// Which keys are read of another shard than the one that they were of once.
+    moves: Arc<[Move]>,
 }
 
 /// A shard that the scan reads.
@@ -87,7 +88,8 @@ impl TableScan {
         let shard = |route: &Arc<Route>| Shard { route: route.clone(), left: 0, lineage: Lineage::default() };
         let shards = routes.all().iter().map(shard).collect();
         let (geo, stages, progress) = (GeoScan::default(), Vec::new(), SmallVec::new());
-        let mut scan = TableScan { table, routes, shards, mode, look, merges, geo, stages, progress };
+        let moves = routes.moves().clone();
+        let mut scan = TableScan { table, routes, shards, mode, look, merges, geo, stages, progress, moves };
         scan.plan(&access.keys)?;
         if direction == Direction::Forward {
             scan.stages.reverse();
@@ -204,13 +206,9 @@ impl TableScan {
     fn reader(&self, shard: usize) -> std::result::Result<Option<Reader>, ReplicaError> {
         let route = &self.shards[shard].route;
         let Some(replica) = &route.here else { return Ok(None) };
-        match read(replica, self.mode) {
+        match replica.read_range(&route.range, route.epoch, self.mode) {
             Err(ReplicaError::NotLeading) => Ok(None),
-            reader => {
-                let reader = reader?;
-                reader.check_range(&route.range)?;
-                Ok(Some(reader))
-            }
+            reader => reader.map(Some),
         }
     }
 
@@ -337,6 +335,10 @@ impl Rows for TableScan {
         found.map(|found| found.lineage.clone()).unwrap_or_default()
     }
 
+    fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+
     fn is_at_end(&self) -> bool {
         self.stages.is_empty()
     }
@@ -360,15 +362,6 @@ fn look(
         }
     }
     Ok(found)
-}
-
-/// A view of one member, as fresh as `mode` asks.
-pub(crate) fn read(replica: &Replica, mode: ReadMode) -> std::result::Result<Reader, ReplicaError> {
-    match mode {
-        ReadMode::Single | ReadMode::Majority if buggify!("replica/scan-asks-around") => Err(ReplicaError::NotLeading),
-        ReadMode::Single | ReadMode::Majority => replica.read(),
-        ReadMode::Outdated => replica.read_outdated(),
-    }
 }
 
 /// The range that holds one key.

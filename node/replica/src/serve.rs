@@ -21,7 +21,7 @@ use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::answer::Told;
 use photondb_proto::v1::shard::request::Ask;
-use photondb_proto::{KeyRange, NodeId, ShardId};
+use photondb_proto::{Epoch, KeyRange, NodeId, ShardId};
 use photondb_runtime::clock::Clock;
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
 use photondb_runtime::task;
@@ -69,6 +69,7 @@ struct Accepted {
     ask: Ask,
     /// The keys that the sender takes for the shard's.
     range: KeyRange,
+    epoch: Epoch,
     replica: Arc<Replica>,
     time: Duration,
 }
@@ -176,7 +177,7 @@ impl Inner {
         let time = Duration::from_millis(request.time_ms).min(WRITE_TIME_MAX);
         let range = request.range.ok_or_else(|| refused("names no range of keys".to_owned()))?;
         let range = message::read_range(&range).map_err(|error| refused(error.to_string()))?;
-        Ok(Accepted { ask, range, replica, time })
+        Ok(Accepted { ask, range, epoch: Epoch(request.epoch), replica, time })
     }
 
     /// On a fiber of a worker; it is unwound when nobody waits any more.
@@ -185,14 +186,14 @@ impl Inner {
         let is_write = matches!(accepted.ask, Ask::Write(_));
         let inner = self.clone();
         self.worker().spawn_local(move || async move {
-            let Accepted { ask, range, replica, time } = accepted;
+            let Accepted { ask, range, epoch, replica, time } = accepted;
             if buggify!("replica/request-begun-late") {
                 task::sleep(BUGGIFIED_PAUSE).await;
             }
             let work = async {
                 match ask {
                     Ask::Write(write) => write::serve(replica, write, inner.clock.clone()).await,
-                    ask => read::serve(replica, &range, ask).await,
+                    ask => read::serve(replica, &range, epoch, ask).await,
                 }
             };
             let told = tokio::select! {

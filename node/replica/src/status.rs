@@ -58,7 +58,7 @@ impl Replicas {
     pub(crate) fn status_of(&self, replica: &Replica) -> MemberStatus {
         let state = self.state();
         let cut = state.shard(replica.id).and_then(|(_, shard)| shard.next_cut());
-        let prepared = cut.filter(|cut| replica.shard.is_prepared(&cut.at)).map(|cut| cut.shard);
+        let prepared = cut.filter(|cut| replica.is_prepared(&cut.at)).map(|cut| cut.shard);
         MemberStatus { prepared, ..replica.status() }
     }
 

@@ -31,9 +31,8 @@ use crate::keys;
 use crate::limits::READ_TIME_MAX;
 use crate::message::{self, Malformed};
 use crate::replica::Replica;
-use crate::router::Patience;
 use crate::routes::{Route, TableRoutes};
-use crate::scan::{TableScan, point, read};
+use crate::scan::{TableScan, point};
 use crate::writer::{KeyedWrite, Request, write_shard};
 use elsewhere::{get_elsewhere, read_elsewhere, write_elsewhere};
 
@@ -61,7 +60,6 @@ impl ShardTable {
     /// Does something at the shards of the table, and again at those that there are by then as long as one of them has lost keys
     /// to another.
     fn at_shards<T>(&self, mut act: impl FnMut(&TableRoutes) -> ReplicaResult<T>) -> ReplicaResult<T> {
-        let mut patience = Patience::default();
         loop {
             let routes = self.routes();
             let moved = match act(&routes) {
@@ -69,7 +67,7 @@ impl ShardTable {
                 done => return done,
             };
             let router = routes.router().ok_or(moved)?;
-            let newer = fiber::wait(router.newer(&routes, &mut patience))?;
+            let newer = fiber::wait(router.newer(&routes))?;
             *self.routes.borrow_mut() = newer;
         }
     }
@@ -93,13 +91,9 @@ impl ShardTable {
         told: impl FnOnce(Told) -> ReplicaResult<T>,
     ) -> ReplicaResult<T> {
         if let Some(replica) = &route.here {
-            match read(replica, mode) {
+            match replica.read_range(&route.range, route.epoch, mode) {
                 Err(ReplicaError::NotLeading) => {}
-                reader => {
-                    let reader = reader?;
-                    reader.check_range(&route.range)?;
-                    return here(&reader);
-                }
+                reader => return here(&reader?),
             }
         }
         read_elsewhere(routes, route, mode, here, &ask(), told)

@@ -134,6 +134,7 @@ fn a_sender_that_has_come_back_silences_its_earlier_life() {
     let table = Bytes::copy_from_slice(&SPREAD.0.to_be_bytes());
     let request = move |boot: u64, serial: u64| {
         let request = Request {
+            epoch: 1,
             version: 1,
             sender_boot: boot,
             receiver_boot: 1,

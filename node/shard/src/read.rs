@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use photondb_proto::KeyRange;
+use photondb_proto::{Epoch, KeyRange};
 use photondb_reql::datum::Datum;
 use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::{Direction, Snapshot};
@@ -29,6 +29,7 @@ pub struct Reader {
     pub(crate) schema: Arc<Schema>,
     pub(crate) position: Position,
     range: Option<KeyRange>,
+    epoch: Epoch,
 }
 
 /// One document found by an index.
@@ -77,7 +78,7 @@ pub struct Documents {
 
 impl Reader {
     pub(crate) fn new(snapshot: Snapshot, view: &View, position: Position) -> Reader {
-        Reader { snapshot, schema: view.schema.clone(), position, range: view.range.clone() }
+        Reader { snapshot, schema: view.schema.clone(), position, range: view.range.clone(), epoch: view.epoch }
     }
 
     /// Errors: [`ShardError::Moved`] when not all keys of the range that the shard was asked for are the shard's.
@@ -91,6 +92,11 @@ impl Reader {
     /// The keys it has; `None`: those that it began with.
     pub fn range(&self) -> Option<&KeyRange> {
         self.range.as_ref()
+    }
+
+    /// How often something was cut off by then.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// The last entry whose effects it holds.

@@ -13,14 +13,13 @@ use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion};
 use photondb_reql::eval::Cx;
 use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::fault::fault_point;
-use photondb_storage::limits::TREES_PER_SET_MAX;
 use photondb_storage::{Direction, Transaction, TreeId, TreeSet};
 
 use crate::command::{Command, Effect, Fence, Outcome};
 use crate::error::ShardError;
 use crate::format::decode_command;
 use crate::index_function::IndexFunction;
-use crate::limits::CHANGE_LOG_BYTES_MAX;
+use crate::limits::{CHANGE_LOG_BYTES_MAX, INDEXES_MAX};
 use crate::publish::{ChangeBatch, DocumentChange, Listener, Publisher};
 use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
@@ -406,8 +405,8 @@ impl Work {
         match command {
             Command::Write { .. } | Command::Split(_) => unreachable!("they do not change the schema"),
             Command::CreateIndex { id, name, multi, geo, definition } => {
-                // One tree too many is no reason to end every replica: the index is never ready, and can be dropped.
-                let has_room = self.transaction.trees().len() < TREES_PER_SET_MAX;
+                // One index too many is no reason to end every replica: it is never ready, and can be dropped.
+                let has_room = schema.indexes.len() < INDEXES_MAX;
                 if !schema.indexes.contains_key(&id) && has_room {
                     let tree = TreeId(self.state.next_tree);
                     self.state.next_tree += 1;

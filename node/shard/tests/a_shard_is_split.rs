@@ -21,7 +21,7 @@ fn split(fed: &Fed, at: &Bytes) -> Command {
 /// The child in a tree set of its own, fed on from where it was cut off.
 fn born(parent: &Fed, set: u64) -> Fed {
     let set = parent.engine.create_tree_set(TreeSetId(set)).expect("a new tree set");
-    parent.shard.bear(CHILD, &parent.engine, set.id(), Bytes::from_static(b"begin")).expect("is born");
+    assert!(parent.shard.bear(CHILD, &parent.engine, set.id(), Bytes::from_static(b"begin")).expect("is born"));
     let shard = Shard::open(set).expect("opens");
     assert_eq!(shard.consensus(), Bytes::from_static(b"begin"));
     let fence = Fence { term: 2, chain: 1, ..Fence::default() };
@@ -151,7 +151,7 @@ fn replicas_agree_whatever_each_has_copied_and_built() {
     let child = born(&fed, 2);
     assert_eq!(digest_of(&other), digest_of(&fed.shard), "who has it is nobody else's affair");
     let set = engine.create_tree_set(TreeSetId(2)).expect("a new tree set");
-    other.bear(CHILD, &engine, set.id(), Bytes::from_static(b"begin")).expect("is born");
+    assert!(other.bear(CHILD, &engine, set.id(), Bytes::from_static(b"begin")).expect("is born"));
     let others_child = Shard::open(set).expect("opens");
     assert_eq!(digest_of(&others_child), digest_of(&child.shard));
     while other.build_step(7).expect("builds") != BuildStep::Idle {}
@@ -185,7 +185,7 @@ fn what_was_cut_off_stays_with_a_replica_that_gets_a_snapshot() {
     photondb_shard::snapshot::install(&other, &mut chunks.into_iter(), |error| error).expect("installs");
     assert_eq!(digest_of(&other), digest_of(&fed.shard));
     let set = engine.create_tree_set(TreeSetId(2)).expect("a new tree set");
-    other.bear(CHILD, &engine, set.id(), Bytes::new()).expect("is born");
+    assert!(other.bear(CHILD, &engine, set.id(), Bytes::new()).expect("is born"));
     assert_eq!(documents(&Shard::open(set).expect("opens")).len(), 5);
     assert!(matches!(other.bear(CHILD, &engine, TreeSetId(2), Bytes::new()), Err(ShardError::Gone)));
 }
@@ -254,4 +254,40 @@ fn listeners_and_the_change_log_tell_of_the_child() {
     let logged = reader.changes(Cursor::after(cut_at), 1 << 20).expect("is whole");
     assert_eq!(logged.changes.len(), 1);
     assert!(matches!(reader.changes(Cursor { position: cut_at, given: 0 }, 1), Err(ShardError::ChangesTrimmed { .. })));
+}
+
+#[test]
+fn a_cut_of_another_range_is_not_done() {
+    let mut fed = Fed::new();
+    fed.write((0..10).map(|id| Effect::Put { key: key(id), document: document(id, 1, &[]) }).collect());
+    let whole = KeyRange::all();
+    let command = split(&fed, &key(7));
+    fed.apply(&command);
+    // Under the epoch of now, but made for the range of before: what it would cut off again has gone.
+    for at in [3, 7, 8] {
+        let (epoch, at) = (fed.shard.view().epoch, key(at));
+        let command = Command::Split(Split { epoch, range: whole.clone(), at, child: ShardId(3) });
+        assert_eq!(fed.apply(&command), Outcome::Skipped(Skipped::Epoch));
+    }
+    let left: Vec<Bytes> = documents(&fed.shard).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, (0..7).map(key).collect::<Vec<_>>());
+    assert_eq!(fed.shard.view().range, whole.cut(&key(7)).map(|[low, _]| low));
+}
+
+#[test]
+fn a_shard_with_as_many_indexes_as_it_takes_is_cut_several_times() {
+    let mut fed = Fed::new();
+    let most = photondb_shard::limits::INDEXES_MAX as u64;
+    for id in 0..most + 1 {
+        fed.create_index(id, &format!("i{id}"), false);
+    }
+    assert_eq!(fed.shard.view().schema.indexes.len(), photondb_shard::limits::INDEXES_MAX);
+    fed.write((0..10).map(|id| Effect::Put { key: key(id), document: document(id, 1, &[]) }).collect());
+    // What was cut off before has not been borne, and the last one has all of its halves.
+    for (number, at) in [(2, 8), (3, 6), (4, 4), (5, 2)] {
+        while number == 5 && fed.shard.prepare_split_step(&key(at), 100).expect("copies") {}
+        let Command::Split(command) = split(&fed, &key(at)) else { panic!("not a split") };
+        fed.apply(&Command::Split(Split { child: ShardId(number), ..command }));
+    }
+    assert_eq!(fed.shard.unborn().len(), 4, "each lies here until it is borne");
 }

@@ -8,7 +8,7 @@ use photondb_proto::{DatabaseId, IndexId, SchemaVersion, TableId};
 use super::shards;
 use crate::command::{NewShard, Response, TableSettings};
 use crate::error::{NameKind, StateError};
-use crate::limits::DEFINITION_BYTES_MAX;
+use crate::limits::{DEFINITION_BYTES_MAX, INDEXES_PER_TABLE_MAX};
 use crate::names;
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::state::ClusterState;
@@ -193,6 +193,9 @@ pub(super) fn create_index(
     }
     if found.indexes.contains_key(name) {
         return Err(index_exists(state, found, name));
+    }
+    if found.indexes.len() >= INDEXES_PER_TABLE_MAX {
+        return Err(StateError::TooManyIndexes { table: found.name.clone(), max: INDEXES_PER_TABLE_MAX as u64 });
     }
     let id = IndexId(state.next_index);
     state.next_index += 1;

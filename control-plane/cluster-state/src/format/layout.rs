@@ -113,6 +113,7 @@ enums! {
         24 => NowhereToGo { name, table, replicas, others },
         25 => NodeNotEmpty { name },
         26 => ShardBusy { shard },
+        27 => TooManyIndexes { table, max },
     }
 }
 

@@ -6,6 +6,10 @@
 //! was given. A document that stands at several places is given at the first of them, for all: at the next one the snapshot may be
 //! another. What meets a geometry is read in no order; there a change of a document that was not given yet is shown at once instead
 //! of it. All that is forgotten when a change of the same shard arrives that is younger than all of it.
+//!
+//! A shard may be split while it is read, or before it is read and after the subscription began. All that happens to one key is ordered by
+//! index nevertheless, whosever it is ([`Position`]). What was given of the old shard counts for the new one; and what the old one tells of a
+//! key that has gone to the new one is included in what that gives, if it was not given before.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,13 +20,17 @@ use photondb_reql::eval::Cx;
 
 use crate::limits::INITIAL_CHUNK_ROWS;
 use crate::selection::{Part, TableRef, by_cells};
-use crate::table::{Access, Change, Keys, Order, Position, Progress, Row, Rows, ShardNumber};
+use crate::table::{Access, Change, Keys, Move, Order, Position, Progress, Row, Rows, ShardNumber, heirs};
 
 /// The initial content of one feed.
 pub(super) struct Initial {
     rows: Option<Box<dyn Rows>>,
     kind: Kind,
     shards: BTreeMap<ShardNumber, Reading>,
+    /// Where content is not read in the order of keys: each document that was given or shown, with the position of what was.
+    documents: BTreeMap<Datum, Position>,
+    /// The keys that are read of another shard than the one that they were of.
+    moves: Vec<Move>,
     primary_key: photondb_reql::Str,
 }
 
@@ -41,19 +49,20 @@ struct Reading {
     newest: u64,
     /// Nothing more of it is to come.
     ended: bool,
-    /// What is counted for the documents in `given`, in bytes.
-    held: usize,
+    /// A change has come that is younger than everything that was given of it; and so of what was cut off from it.
+    passed: bool,
+    /// From which it was cut off, the nearest first.
+    ancestors: Vec<ShardNumber>,
 }
 
+/// Up to where a shard was read, and from which snapshots.
 enum Given {
     /// The last key of each chunk with the chunk's position; ascending.
-    ByKey(Vec<(Datum, u64)>),
-    /// The place in the index and the key up to which was read, with positions; and each document that was given.
-    ByIndex { chunks: Vec<((Datum, Datum), u64)>, documents: BTreeMap<Datum, u64> },
-    /// Each document that was given or shown, with the position of what was.
-    ByDocument(BTreeMap<Datum, u64>),
-    /// Everything that could matter is long past.
-    Nothing,
+    Keys(Vec<(Datum, u64)>),
+    /// The place in the index and the key up to which was read, with positions.
+    Index(Vec<((Datum, Datum), u64)>),
+    /// In no order.
+    Documents,
 }
 
 /// What becomes of a change while initial content is being read.
@@ -71,9 +80,8 @@ impl Initial {
     /// Begins to read. Without `include`, nothing is given, and every change is shown.
     pub fn open(table: &TableRef, include: bool, cx: &Cx) -> Result<Initial> {
         let primary_key = table.info().primary_key.clone();
-        let shards = BTreeMap::new();
         if !include {
-            return Ok(Initial { rows: None, kind: Kind::Keys, shards, primary_key });
+            return Ok(Initial::of(None, Kind::Keys, primary_key));
         }
         let access = match &table.part {
             Part::Intersecting { index, geometry } => by_cells(index, geometry, cx),
@@ -98,7 +106,12 @@ impl Initial {
         };
         let access = Access { index: access.index, keys, order };
         let rows = table.table.scan(&access, super::current(table.mode))?;
-        Ok(Initial { rows: Some(rows), kind, shards, primary_key })
+        Ok(Initial::of(Some(rows), kind, primary_key))
+    }
+
+    fn of(rows: Option<Box<dyn Rows>>, kind: Kind, primary_key: photondb_reql::Str) -> Initial {
+        let (shards, documents, moves) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Initial { rows, kind, shards, documents, moves, primary_key }
     }
 
     /// Whether everything was given.
@@ -140,11 +153,14 @@ impl Initial {
                 reading.has_read(progress, at_end);
             }
         }
+        if self.moves.len() < rows.moves().len() {
+            self.moves = rows.moves().to_vec();
+        }
         if at_end {
             self.rows = None;
         }
         for run in batch.chunk_by(|left, right| left.position == right.position) {
-            let reading = reading_of(&mut self.shards, &run[0], self.kind);
+            let reading = self.shards.entry(run[0].position.shard).or_insert_with(|| Reading::new(self.kind));
             if let Some(last) = run.last() {
                 reading.given_up_to(last, &self.primary_key);
             }
@@ -152,8 +168,12 @@ impl Initial {
         let mut bytes = 0;
         if self.kind != Kind::Keys {
             batch.retain(|row| {
-                let key = key_of(row, &self.primary_key);
-                reading_of(&mut self.shards, row, self.kind).gives(key, row.position.index, &mut bytes)
+                // It may stand at several places, and is given at the first of them, for all: at the next one the snapshot may be
+                // another.
+                let Entry::Vacant(place) = self.documents.entry(key_of(row, &self.primary_key)) else { return false };
+                bytes += remembered(place.key());
+                place.insert(row.position);
+                true
             });
         }
         cx.hold(bytes)?;
@@ -162,27 +182,88 @@ impl Initial {
 
     /// What becomes of a change. `places` are the places of the new document in the order that is read.
     pub fn fate(&mut self, key: &Datum, places: &[Datum], change: &Change, cx: &Cx) -> Result<Fate> {
-        let index = change.position.index;
-        let shard = change.position.shard;
+        let Position { shard, index } = change.position;
         if !self.shards.contains_key(&shard)
             && let Some(reading) = inherited(&self.shards, &change.lineage, self.rows.is_none())
         {
             self.shards.insert(shard, reading);
         }
-        let Some(reading) = self.shards.get_mut(&shard) else {
+        let has_moved = heirs(&self.moves, shard, key).next().is_some();
+        self.look_back(change.position, cx);
+        let Some(reading) = self.shards.get(&shard) else {
             // A shard of which nothing was read is all ahead, or outside of what is given.
-            return Ok(if self.rows.is_some() { Fate::Drop } else { Fate::Show });
+            return Ok(if self.rows.is_some() || has_moved { Fate::Drop } else { Fate::Show });
         };
-        if reading.ended && index > reading.newest {
-            reading.given = Given::Nothing;
-            cx.release(std::mem::take(&mut reading.held));
+        let by_position = |position: u64| if index > position { Fate::Show } else { Fate::Drop };
+        // What is still ahead is given as it is then. Of a key that has moved, the other shard gives that.
+        let behind_the_end = (reading.ended && !has_moved).then_some(reading.newest);
+        if reading.passed {
+            return Ok(Fate::Show);
         }
-        let fate = reading.fate_of(key, places, index);
-        if fate == Fate::ShowAsNew {
-            cx.hold(remembered(key))?;
-            reading.held += remembered(key);
+        if let Some(given) = self.documents.get(key) {
+            return Ok(by_position(given.index));
         }
-        Ok(fate)
+        let is_shown = match &reading.given {
+            Given::Keys(chunks) => {
+                let chunk = chunks.partition_point(|(last, _)| last < key);
+                let position = chunks.get(chunk).map(|(_, position)| *position).or(behind_the_end);
+                return Ok(position.map_or(Fate::Drop, by_position));
+            }
+            Given::Documents => !places.is_empty(),
+            // It was not given. If its new place is behind the reading, it never will be.
+            Given::Index(chunks) => {
+                let passed = places.iter().find_map(|place| {
+                    let here = (place.clone(), key.clone());
+                    let chunk = chunks.partition_point(|(last, _)| *last < here);
+                    chunks.get(chunk).map(|(_, position)| *position).or(behind_the_end)
+                });
+                passed.is_some_and(|position| index > position)
+            }
+        };
+        if !is_shown {
+            return Ok(Fate::Drop);
+        }
+        cx.hold(remembered(key))?;
+        // Several changes of a document may have one position, and this is the first of them.
+        self.documents.insert(key.detach(), Position { shard, index: index.saturating_sub(1) });
+        Ok(Fate::ShowAsNew)
+    }
+
+    /// Forgets what cannot matter any more behind a change.
+    fn look_back(&mut self, change: Position, cx: &Cx) {
+        let passes = |reading: &Reading| !reading.passed && reading.ended && change.index > reading.newest;
+        if self.rows.is_some() || !self.shards.get(&change.shard).is_some_and(passes) {
+            return;
+        }
+        // What it tells of keys that have moved comes before what those tell to whom they went, and may still be to come.
+        let is_of_it = |shard: &ShardNumber| self.ancestors(*shard).any(|ancestor| ancestor == change.shard);
+        if self.shards.iter().any(|(shard, reading)| !reading.passed && is_of_it(shard)) {
+            return;
+        }
+        if let Some(reading) = self.shards.get_mut(&change.shard) {
+            reading.passed = true;
+            reading.given = Given::Documents;
+        }
+        let needed: Vec<ShardNumber> = self
+            .shards
+            .iter()
+            .filter(|(_, reading)| !reading.passed)
+            .flat_map(|(shard, _)| self.ancestors(*shard).chain([*shard]))
+            .collect();
+        let mut bytes = 0;
+        self.documents.retain(|key, given| {
+            let is_needed = needed.contains(&given.shard);
+            bytes += if is_needed { 0 } else { remembered(key) };
+            is_needed
+        });
+        cx.release(bytes);
+    }
+
+    /// Whose keys a shard's were once.
+    fn ancestors(&self, shard: ShardNumber) -> impl Iterator<Item = ShardNumber> {
+        let before = |of: &ShardNumber| self.moves.iter().find(|moved| moved.to == *of).map(|moved| moved.from);
+        let heard = self.shards.get(&shard).into_iter().flat_map(|reading| reading.ancestors.iter().copied());
+        std::iter::successors(before(&shard), before).chain(heard)
     }
 }
 
@@ -192,16 +273,13 @@ fn inherited(shards: &BTreeMap<ShardNumber, Reading>, lineage: &[Position], at_e
     // The nearest that is known; what it had when the line left it is what counts.
     let (known, from) = lineage.iter().find_map(|from| Some((shards.get(&from.shard)?, from)))?;
     let given = match &known.given {
-        Given::ByKey(chunks) => Given::ByKey(up_to(chunks, from.index)),
-        Given::ByIndex { chunks, documents } => {
-            Given::ByIndex { chunks: up_to(chunks, from.index), documents: documents.clone() }
-        }
-        Given::ByDocument(documents) => Given::ByDocument(documents.clone()),
-        Given::Nothing => Given::Nothing,
+        Given::Keys(chunks) => Given::Keys(up_to(chunks, from.index)),
+        Given::Index(chunks) => Given::Index(up_to(chunks, from.index)),
+        Given::Documents => Given::Documents,
     };
     let ended = at_end || known.ended && known.newest <= from.index;
-    // The documents are counted where they were given.
-    Some(Reading { given, newest: known.newest.min(from.index), ended, held: 0 })
+    let ancestors = lineage.iter().map(|from| from.shard).collect();
+    Some(Reading { given, newest: known.newest.min(from.index), ended, passed: known.passed, ancestors })
 }
 
 fn up_to<T: Clone>(chunks: &[(T, u64)], index: u64) -> Vec<(T, u64)> {
@@ -211,11 +289,11 @@ fn up_to<T: Clone>(chunks: &[(T, u64)], index: u64) -> Vec<(T, u64)> {
 impl Reading {
     fn new(kind: Kind) -> Reading {
         let given = match kind {
-            Kind::Keys => Given::ByKey(Vec::new()),
-            Kind::Index => Given::ByIndex { chunks: Vec::new(), documents: BTreeMap::new() },
-            Kind::Documents => Given::ByDocument(BTreeMap::new()),
+            Kind::Keys => Given::Keys(Vec::new()),
+            Kind::Index => Given::Index(Vec::new()),
+            Kind::Documents => Given::Documents,
         };
-        Reading { given, newest: 0, ended: false, held: 0 }
+        Reading { given, newest: 0, ended: false, passed: false, ancestors: Vec::new() }
     }
 
     fn has_read(&mut self, progress: &Progress, at_end: bool) {
@@ -227,79 +305,15 @@ impl Reading {
     fn given_up_to(&mut self, row: &Row, primary_key: &str) {
         let index = row.position.index;
         match &mut self.given {
-            Given::ByKey(chunks) => extend(chunks, key_of(row, primary_key), index),
-            Given::ByIndex { chunks, .. } => {
+            Given::Keys(chunks) => extend(chunks, key_of(row, primary_key), index),
+            Given::Index(chunks) => {
                 let key = key_of(row, primary_key);
                 let place = row.index_value.as_ref().unwrap_or(&key).detach();
                 extend(chunks, (place, key), index);
             }
-            Given::ByDocument(_) | Given::Nothing => {}
+            Given::Documents => {}
         }
     }
-
-    /// Whether a row is given; `bytes` grows by what is remembered of it.
-    fn gives(&mut self, key: Datum, index: u64, bytes: &mut usize) -> bool {
-        match &mut self.given {
-            // It may stand at several places, and is given at the first of them, for all: at the next one the snapshot may be
-            // another.
-            Given::ByIndex { documents, .. } | Given::ByDocument(documents) => {
-                let Entry::Vacant(place) = documents.entry(key) else { return false };
-                *bytes += remembered(place.key());
-                self.held += remembered(place.key());
-                place.insert(index);
-                true
-            }
-            Given::ByKey(_) | Given::Nothing => true,
-        }
-    }
-
-    fn fate_of(&mut self, key: &Datum, places: &[Datum], index: u64) -> Fate {
-        let reading = !self.ended;
-        let by_position = |position: u64| if index > position { Fate::Show } else { Fate::Drop };
-        match &mut self.given {
-            Given::Nothing => Fate::Show,
-            Given::ByKey(chunks) => {
-                let chunk = chunks.partition_point(|(last, _)| last < key);
-                match chunks.get(chunk) {
-                    Some((_, position)) => by_position(*position),
-                    // Ahead of the reading, or behind its end.
-                    None if reading => Fate::Drop,
-                    None => by_position(self.newest),
-                }
-            }
-            Given::ByDocument(documents) => match documents.get(key) {
-                Some(position) => by_position(*position),
-                None if places.is_empty() => Fate::Drop,
-                None => {
-                    documents.insert(key.detach(), before(index));
-                    Fate::ShowAsNew
-                }
-            },
-            Given::ByIndex { chunks, documents } => {
-                if let Some(position) = documents.get(key) {
-                    return by_position(*position);
-                }
-                // It was not given. If its new place is behind the reading, it never will be.
-                let passed = places.iter().find_map(|place| {
-                    let here = (place.clone(), key.clone());
-                    let chunk = chunks.partition_point(|(last, _)| *last < here);
-                    let behind_the_end = (!reading).then_some(self.newest);
-                    chunks.get(chunk).map(|(_, position)| *position).or(behind_the_end)
-                });
-                match passed {
-                    Some(position) if index > position => {
-                        documents.insert(key.detach(), before(index));
-                        Fate::ShowAsNew
-                    }
-                    _ => Fate::Drop,
-                }
-            }
-        }
-    }
-}
-
-fn reading_of<'a>(shards: &'a mut BTreeMap<ShardNumber, Reading>, row: &Row, kind: Kind) -> &'a mut Reading {
-    shards.entry(row.position.shard).or_insert_with(|| Reading::new(kind))
 }
 
 /// What is remembered outlives the documents it comes from.
@@ -320,7 +334,5 @@ fn remembered(key: &Datum) -> usize {
     key.footprint() + size_of::<u64>()
 }
 
-/// The last position before one: several changes of a document may have one position, and the first of them was shown.
-fn before(index: u64) -> u64 {
-    index.saturating_sub(1)
-}
+#[cfg(test)]
+mod tests;

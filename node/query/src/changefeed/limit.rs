@@ -18,7 +18,7 @@ use super::queue::{self, Queue};
 use crate::catalog::Permission;
 use crate::limits::SCAN_BATCH_ROWS;
 use crate::selection::TableRef;
-use crate::table::{Change, Order, ShardNumber, Subscription};
+use crate::table::{Change, Move, Order, Position, Rows, ShardNumber, Subscription, heirs};
 
 /// A feed that is open.
 pub(crate) struct LimitFeed {
@@ -37,9 +37,17 @@ struct State {
     items: Vec<Item>,
     /// Bytes that are counted of those that were read.
     held: usize,
-    /// Of each shard the oldest snapshot that the elements were last read from: a change that a later one includes is only
-    /// applied once more.
-    positions: BTreeMap<ShardNumber, u64>,
+    read: ReadFrom,
+}
+
+/// Which snapshots the elements were last read from.
+#[derive(Default)]
+struct ReadFrom {
+    /// Of each shard the oldest one: a change that a later one includes is only applied once more. Of a shard that was cut off on the way,
+    /// it may be one of the other shard.
+    oldest: BTreeMap<ShardNumber, u64>,
+    /// Which keys were read of another shard than the one that they were of.
+    moves: Vec<Move>,
 }
 
 /// One element.
@@ -63,8 +71,8 @@ impl LimitFeed {
         let members = Members::of(&table, transforms, cx)?;
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
         let subscription = table.table.subscribe()?;
-        let (items, positions) = (Vec::new(), BTreeMap::new());
-        let mut state = State { table, members, descending, limit, items, held: 0, positions };
+        let (items, read) = (Vec::new(), ReadFrom::default());
+        let mut state = State { table, members, descending, limit, items, held: 0, read };
         state.read(cx)?;
         Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false })
     }
@@ -73,6 +81,26 @@ impl LimitFeed {
 impl Item {
     fn footprint(&self) -> usize {
         [&self.place, &self.key, &self.shown].map(Datum::footprint).into_iter().fold(0, usize::saturating_add)
+    }
+}
+
+impl ReadFrom {
+    /// Follows a scan.
+    fn follow(&mut self, rows: &dyn Rows) {
+        for progress in rows.progress() {
+            // All that happened to one key is ordered by index, whosever it was.
+            let before = rows.lineage(progress.shard).iter().filter_map(|of| self.oldest.get(&of.shard).copied()).min();
+            let oldest = self.oldest.entry(progress.shard).or_insert(progress.first);
+            *oldest = (*oldest).min(before.unwrap_or(progress.first));
+        }
+        self.moves.clear();
+        self.moves.extend_from_slice(rows.moves());
+    }
+
+    /// Whether the elements include a change of this key.
+    fn includes(&self, key: &Datum, position: Position) -> bool {
+        let has_read = |shard| self.oldest.get(&shard).is_some_and(|oldest| position.index <= *oldest);
+        has_read(position.shard) || heirs(&self.moves, position.shard, key).any(has_read)
     }
 }
 
@@ -90,11 +118,11 @@ impl State {
             self.table.ordinary_index(index)?;
         }
         let mut rows = self.table.table.scan(&access, super::current(self.table.mode))?;
-        self.positions.clear();
+        self.read = ReadFrom::default();
         let mut bytes = 0usize;
         while self.items.len() < self.limit {
             let batch = rows.next_batch((self.limit - self.items.len()).clamp(1, SCAN_BATCH_ROWS))?;
-            self.positions.extend(rows.progress().iter().map(|progress| (progress.shard, progress.first)));
+            self.read.follow(rows.as_ref());
             if batch.is_empty() {
                 break;
             }
@@ -117,12 +145,11 @@ impl State {
 
     /// Applies a change and says what became of the elements.
     fn apply(&mut self, change: &Change, queue: &mut Queue, cx: &Cx) -> Result<()> {
-        let read = self.positions.get(&change.position.shard);
-        if read.is_some_and(|first| change.position.index <= *first) {
-            return Ok(());
-        }
         let Some(document) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };
         let key = document.field(&self.table.info().primary_key)?;
+        if self.read.includes(&key, change.position) {
+            return Ok(());
+        }
         let before = self.items.clone();
         let was_full = before.len() == self.limit;
         self.items.retain(|item| item.key != key);
@@ -240,7 +267,10 @@ impl Stream for LimitFeed {
 
 #[cfg(test)]
 mod tests {
+    use photondb_reql::key::PrimaryKey;
+
     use super::*;
+    use crate::table::{Lineage, Progress, Row};
 
     fn items(list: &[(i32, i32)]) -> Vec<Item> {
         list.iter()
@@ -262,5 +292,70 @@ mod tests {
         let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]));
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].1.old.clone(), found[0].1.new.clone()), (Some(Datum::from(1)), Some(Datum::from(5))));
+    }
+    /// A scan that has been read so far.
+    struct Read {
+        progress: Vec<Progress>,
+        lineage: Vec<Position>,
+        moves: Vec<Move>,
+    }
+
+    impl Rows for Read {
+        fn next_batch(&mut self, _want: usize) -> Result<Vec<Row>> {
+            Ok(Vec::new())
+        }
+
+        fn progress(&self) -> &[Progress] {
+            &self.progress
+        }
+
+        fn lineage(&self, shard: ShardNumber) -> Lineage {
+            if shard == CHILD { self.lineage.as_slice().into() } else { Lineage::default() }
+        }
+
+        fn moves(&self) -> &[Move] {
+            &self.moves
+        }
+
+        fn is_at_end(&self) -> bool {
+            true
+        }
+    }
+
+    const PARENT: ShardNumber = ShardNumber(1);
+    const CHILD: ShardNumber = ShardNumber(2);
+
+    /// The elements were read of these shards; the child begins with the key 5, and was cut off by the entry 10.
+    fn read_from(progress: &[(ShardNumber, u64)], lineage: &[u64]) -> ReadFrom {
+        let progress =
+            progress.iter().map(|(shard, at)| Progress { shard: *shard, first: *at, last: *at, ended: true });
+        let first = PrimaryKey::new(&Datum::from(5)).expect("can be a key").bytes();
+        let rows = Read {
+            progress: progress.collect(),
+            lineage: lineage.iter().map(|index| Position { shard: PARENT, index: *index }).collect(),
+            moves: vec![Move { from: PARENT, first, to: CHILD }],
+        };
+        let mut read = ReadFrom::default();
+        read.follow(&rows);
+        read
+    }
+
+    #[test]
+    fn a_change_of_a_shard_that_was_split_is_applied_unless_the_elements_include_it() {
+        let includes =
+            |read: &ReadFrom, key: i32, shard, index| read.includes(&Datum::from(key), Position { shard, index });
+        // Split before it was read: of the old one nothing, or what it has kept.
+        for read in [read_from(&[(CHILD, 12)], &[]), read_from(&[(PARENT, 11), (CHILD, 12)], &[])] {
+            assert!(includes(&read, 7, PARENT, 9), "it happened before what was read of the new shard");
+            assert!(includes(&read, 7, CHILD, 12));
+            assert!(!includes(&read, 7, CHILD, 13));
+        }
+        assert!(!includes(&read_from(&[(CHILD, 12)], &[]), 3, PARENT, 9), "of this key nothing was read");
+        // Split while it was read: a key may have been read of either.
+        let read = read_from(&[(PARENT, 6), (CHILD, 12)], &[6]);
+        assert!(includes(&read, 7, PARENT, 6));
+        assert!(!includes(&read, 7, PARENT, 7));
+        assert!(!includes(&read, 7, CHILD, 11), "the element may be that of the old shard");
+        assert!(!includes(&read, 7, CHILD, 13));
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
 use photondb_proto::v1::shard::request::Ask;
-use photondb_proto::{KeyRange, NodeId, ShardId, TableId};
+use photondb_proto::{Epoch, KeyRange, NodeId, ShardId, TableId};
 use photondb_runtime::peers::{Exchange, SendFuture};
 use photondb_runtime::{fiber, task};
 use photondb_shard::{Cursor, DocumentChange, Position, ShardError};
@@ -69,7 +69,7 @@ impl There {
     /// A shard that was just cut off from another, from its first change on, as soon as somebody has it.
     pub fn to_come(router: &Arc<Router>, table: TableId, shard: ShardId, cursor: Cursor) -> There {
         let (range, members) = (KeyRange::all(), Vec::new());
-        let route = Arc::new(Route { table, id: shard, range, members, here: None });
+        let route = Arc::new(Route { table, id: shard, range, epoch: Epoch::default(), members, here: None });
         let opening = wait_for(router.clone(), route.clone(), cursor);
         There { router: router.clone(), route, cursor, state: State::Opening(Box::pin(opening)), has_come: false }
     }

@@ -32,6 +32,8 @@ impl Replicas {
             return Ok(Some(IsNew(false)));
         }
         let bearing = self.shard(parent);
+        // Looked at first: who has applied the cut by then has what was cut off, unless it never will.
+        let has_passed = bearing.as_ref().is_some_and(|bearing| !bearing.shard.view().has(shard.range.start()));
         let unborn = bearing.as_ref().and_then(|bearing| {
             bearing
                 .shard
@@ -41,11 +43,7 @@ impl Replicas {
                 .map(|unborn| (bearing.clone(), unborn))
         });
         let Some((bearing, unborn)) = unborn else {
-            let has_passed = |bearing: &Replica| !bearing.shard.view().has(shard.range.start());
-            let is_to_come = match &bearing {
-                Some(bearing) => !has_passed(bearing),
-                None => is_here(table, parent, self.node),
-            };
+            let is_to_come = !has_passed && (bearing.is_some() || is_here(table, parent, self.node));
             photondb_storage::probe!("founder of a shard that was cut off is not born here", !is_to_come);
             return Err(match is_to_come {
                 true => ReplicaError::Unborn { parent },
@@ -59,8 +57,12 @@ impl Replicas {
         }
         let (engine, state, id, consensus) = (self.engine.clone(), bearing.shard.clone(), shard.id, birth.consensus());
         let borne = self.groups.blocking().run(move || state.bear(id, &engine, set, consensus)).await;
-        borne.map_err(|error| ReplicaError::Elsewhere(error.to_string()))??;
+        if !borne.map_err(|error| ReplicaError::Elsewhere(error.to_string()))?? {
+            return Err(ReplicaError::Unborn { parent });
+        }
         photondb_storage::probe!("member borne by that of another shard");
+        // The next cut has waited for it.
+        bearing.duty.look.notify_one();
         Ok(Some(IsNew(is_new)))
     }
 

@@ -1,5 +1,5 @@
-//! Building what indexes are not built, and copying them for what is to be cut off, on every member by itself. That an index is ready is said by the leader, when every
-//! voter has built it.
+//! Building what indexes are not built, and copying them for what is to be cut off, on every member by itself. That an index is ready
+//! is said by the leader, when every voter has built it.
 
 use std::sync::{Arc, Weak};
 
@@ -33,8 +33,10 @@ pub(super) async fn build(replica: Weak<Replica>) {
 /// Turn by turn, until nothing is left.
 async fn build_all(replica: &Arc<Replica>) -> Result<(), ReplicaError> {
     while !replica.duty.is_stopping() {
-        let builds = replica.shard.view().schema.indexes.values().any(|index| index.needs_building());
-        let cut = replica.duty.cut.lock().clone().filter(|at| !replica.shard.is_prepared(at));
+        let view = replica.shard.view();
+        let builds = view.schema.indexes.values().any(|index| index.needs_building());
+        // What has gone is not copied again before the state says so.
+        let cut = replica.duty.cut.lock().clone().filter(|at| view.has(at) && !replica.shard.is_prepared(at));
         if !builds && cut.is_none() {
             break;
         }

@@ -30,8 +30,7 @@ impl Replicas {
             controller.propose(StateCommand::ShardCut { shard: shard.id, child: cut.shard }).await?;
             return Ok(());
         }
-        let ready = replica.shard.is_prepared(&cut.at) && self.others_are_prepared(replica, state, shard, cut).await;
-        if !ready {
+        if !replica.is_prepared(&cut.at) || !self.others_are_prepared(replica, state, shard, cut).await {
             return Ok(());
         }
         let (epoch, range, at) = (view.epoch, shard.range.clone(), Bytes::copy_from_slice(&cut.at));
@@ -40,7 +39,7 @@ impl Replicas {
         Ok(())
     }
 
-    /// Whether no other voter says that it is still copying indexes. One that says nothing is not waited for: it builds its
+    /// Whether no other voter says that it is not prepared. One that says nothing is not waited for: it builds its
     /// indexes anew if it must.
     async fn others_are_prepared(
         &self,

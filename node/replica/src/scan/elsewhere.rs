@@ -90,14 +90,13 @@ impl TableScan {
             match fiber::wait(search.read(&ask))? {
                 Reached::Told(Told::Scanned(scanned)) => return Ok(Found::Scanned(scanned)),
                 Reached::Told(_) => return Err(Malformed("no rows where rows were asked for").into()),
-                Reached::Here(replica) => match fiber::wait(replica.read_in(self.mode)) {
-                    Err(ReplicaError::NotLeading) => {}
-                    reader => {
-                        let reader = reader?;
-                        reader.check_range(&self.shards[shard].route.range)?;
-                        return Ok(Found::Reader(reader));
+                Reached::Here(replica) => {
+                    let route = &self.shards[shard].route;
+                    match fiber::wait(replica.read_range_in(&route.range, route.epoch, self.mode)) {
+                        Err(ReplicaError::NotLeading) => {}
+                        reader => return Ok(Found::Reader(reader?)),
                     }
-                },
+                }
             }
         }
     }

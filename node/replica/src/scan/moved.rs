@@ -18,7 +18,6 @@ use photondb_storage::Direction;
 use super::merge::Merge;
 use super::{Part, Shard, Stage, TableScan};
 use crate::error::ReplicaError;
-use crate::router::Patience;
 use crate::routes::Route;
 
 impl TableScan {
@@ -32,25 +31,30 @@ impl TableScan {
                 break heirs;
             }
             let router = self.routes.router().ok_or(ShardError::Moved)?;
-            self.routes = fiber::wait(router.newer(&self.routes, &mut Patience::default()))?;
+            self.routes = fiber::wait(router.newer(&self.routes))?;
         };
         photondb_storage::probe!("scan goes on after a split");
         let mut lineage = self.shards[shard].lineage.to_vec();
         let number = self.shards[shard].route.number();
-        if let Some(read) = self.progress.iter().find(|progress| progress.shard == number) {
-            lineage.insert(0, Position { shard: number, index: read.last });
-        }
+        let read = self.progress.iter().find(|progress| progress.shard == number);
+        // Of one that was not read, only what was read of those before it counts.
+        let before = lineage.first().map_or(0, |of| of.index);
+        lineage.insert(0, Position { shard: number, index: read.map_or(before, |read| read.last) });
         // Which of the scan's shards has which keys, in their order.
         let mut places = Vec::with_capacity(heirs.len());
+        let mut moves = self.moves.to_vec();
         for (route, keys) in heirs {
             if route.id == self.shards[shard].route.id {
                 self.shards[shard].route = route;
                 places.push((shard, keys));
-            } else {
-                places.push((self.shards.len(), keys));
-                self.shards.push(Shard { route, left: 0, lineage: lineage.as_slice().into() });
+                continue;
             }
+            places.push((self.shards.len(), keys));
+            // It may be another new one that it was cut off from.
+            moves.extend(self.routes.moves().iter().filter(|moved| moved.to == route.number()).cloned());
+            self.shards.push(Shard { route, left: 0, lineage: lineage.as_slice().into() });
         }
+        self.moves = moves.into();
         self.shards[shard].left = 0;
         for stage in std::mem::take(&mut self.stages) {
             self.divide(stage, shard, &places);

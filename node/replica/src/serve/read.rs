@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use photondb_cluster_state::limits::SHARDS_PER_TABLE_MAX;
-use photondb_proto::KeyRange;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::answer::Told;
 use photondb_proto::v1::shard::request::Ask;
+use photondb_proto::{Epoch, KeyRange};
 use photondb_query::table::ReadMode;
 use photondb_reql::datum::Str;
 use photondb_runtime::fiber::{self, StackSize};
-use photondb_shard::Reader;
 use photondb_shard::read::{GeoScan, KeyBounds};
+use photondb_shard::{Reader, ShardError};
 use photondb_storage::Direction;
 use photondb_storage::fault::buggify;
 
@@ -24,20 +24,20 @@ use crate::replica::Replica;
 use crate::scan::Look;
 use crate::table::indexes::{indexes_of, left_out};
 
-/// Answers if this node's member is as fresh as is asked, and has all keys of `range`. Called on a worker's local set.
-pub(super) async fn serve(replica: Arc<Replica>, range: &KeyRange, ask: Ask) -> Told {
+/// Answers if this node's member is as fresh as is asked, and has all keys of `range`, at that epoch or a later one. Called on a worker's local set.
+pub(super) async fn serve(replica: Arc<Replica>, range: &KeyRange, epoch: Epoch, ask: Ask) -> Told {
     let mode = match mode_of(&ask) {
         Ok(mode) => mode,
         Err(error) => return Told::Failed(failed(error.into(), None)),
     };
-    let reader = match replica.read_in(mode).await {
+    let reader = match replica.read_range_in(range, epoch, mode).await {
         Ok(reader) => reader,
-        Err(error) => return Told::Failed(failed_at(&replica, error)),
+        Err(error) => {
+            let moved = matches!(error, ReplicaError::Shard(ShardError::Moved));
+            photondb_storage::probe!("read of a shard that was split, by a node that did not know", moved);
+            return Told::Failed(failed_at(&replica, error));
+        }
     };
-    if let Err(error) = reader.check_range(range) {
-        photondb_storage::probe!("read of a shard that was split, by a node that did not know");
-        return Told::Failed(failed_at(&replica, error.into()));
-    }
     // On a fiber, because a long look gives others their turn.
     match fiber::run(StackSize::SMALL, move || answer(&reader, ask)).await {
         Ok(Ok(told)) => told,

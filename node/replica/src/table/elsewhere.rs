@@ -54,13 +54,9 @@ pub(super) fn read_elsewhere<T>(
     loop {
         match fiber::wait(search.read(ask))? {
             Reached::Told(answer) => return told(answer),
-            Reached::Here(replica) => match fiber::wait(replica.read_in(mode)) {
+            Reached::Here(replica) => match fiber::wait(replica.read_range_in(&route.range, route.epoch, mode)) {
                 Err(ReplicaError::NotLeading) => {}
-                reader => {
-                    let reader = reader?;
-                    reader.check_range(&route.range)?;
-                    return here(&reader);
-                }
+                reader => return here(&reader?),
             },
         }
     }

@@ -101,11 +101,12 @@ impl Shard {
     }
 
     /// Gives what was cut off to the tree set `to`, which is empty: a shard that is opened there begins with it. `consensus` are the
-    /// bytes of consensus to begin with. Makes checkpoints until all that was cut off is in them, and one more: when it returns, the
+    /// bytes of consensus to begin with. Makes the checkpoints that it takes, and one more: when it returns, the
     /// child lasts without this shard, which may be dropped.
     ///
-    /// Errors: [`ShardError::Gone`] when nothing is here of it; those of a checkpoint.
-    pub fn bear(&self, child: ShardId, engine: &Engine, to: TreeSetId, consensus: Bytes) -> Result<(), ShardError> {
+    /// Whether it is done; if not, other checkpoints came in between, and it is to be asked for again. Errors: [`ShardError::Gone`] when
+    /// nothing is here of it; those of a checkpoint.
+    pub fn bear(&self, child: ShardId, engine: &Engine, to: TreeSetId, consensus: Bytes) -> Result<bool, ShardError> {
         let found = self.state.lock().children.iter().find(|unborn| unborn.shard == child).cloned();
         let Child { slot, state: begins, .. } = found.ok_or(ShardError::Gone)?;
         let begins = State { consensus, ..State::decode(&begins)? };
@@ -113,12 +114,12 @@ impl Shard {
         let moving: Vec<_> = self.set.snapshot().trees().into_iter().filter_map(own).collect();
         // Nobody changes what was cut off, so apply goes on meanwhile. That the trees are gone says that the child is born.
         let metas = MovedMetas { from: None, to: Some(begins.encode()) };
-        while engine.move_trees(self.set.id(), to, &moving, metas.clone())? == Moved::NotYet {
-            engine.checkpoint()?;
+        if engine.checkpoint_and_move_trees(self.set.id(), to, &moving, metas)? == Moved::NotYet {
+            return Ok(false);
         }
         self.state.lock().children.retain(|unborn| unborn.shard != child);
         engine.checkpoint()?;
-        Ok(())
+        Ok(true)
     }
 
     /// Drops what was cut off and is not wanted here: the shard has other members.
@@ -142,7 +143,8 @@ impl Shard {
 
 impl Work {
     pub(super) fn split(&mut self, entry: &Entry, split: &Split) -> Result<Outcome, ShardError> {
-        let cut = split.range.cut(&split.at).filter(|_| split.epoch == self.state.epoch);
+        let is_of_now = self.state.range.as_ref().is_none_or(|range| *range == split.range);
+        let cut = split.range.cut(&split.at).filter(|_| split.epoch == self.state.epoch && is_of_now);
         let Some([left, right]) = cut else { return Ok(Outcome::Skipped(Skipped::Epoch)) };
         self.state.log =
             change_log::append_child(&mut self.transaction, self.state.log, entry.position.0, split.child)?;

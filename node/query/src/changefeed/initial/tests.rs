@@ -1,0 +1,367 @@
+//! Initial content of a table whose shards are written and split while it is read: whoever applies what is given and shown, in the
+//! order in which it comes, has the table at the end, and nothing is given or shown twice on the way.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use photondb_reql::key::PrimaryKey;
+use proptest::prelude::*;
+
+use super::*;
+use crate::table::Lineage;
+
+/// Keys are below it, and places in the index.
+const KEYS: u8 = 24;
+
+/// Of a larger batch nothing would be left to be read later.
+const ROWS_MAX: usize = 3;
+
+/// A document: its place in the index, and a number that no other version has.
+type Version = (u8, u64);
+
+#[derive(Default)]
+struct World {
+    shards: Vec<Shard>,
+    documents: BTreeMap<u8, Version>,
+    versions: u64,
+}
+
+#[derive(Clone)]
+struct Shard {
+    number: ShardNumber,
+    /// The first key, and the one behind the last.
+    keys: (u8, u8),
+    parent: Option<ShardNumber>,
+    index: u64,
+    log: Vec<(u64, Event)>,
+}
+
+#[derive(Clone)]
+enum Event {
+    Changed { key: u8, old: Option<Version>, new: Option<Version> },
+    CutOff(ShardNumber),
+}
+
+impl World {
+    fn of(&self, key: u8) -> usize {
+        let has = |shard: &Shard| shard.keys.0 <= key && key < shard.keys.1;
+        self.shards.iter().position(has).expect("every key is some shard's")
+    }
+
+    fn shard(&self, number: ShardNumber) -> &Shard {
+        self.shards.iter().find(|shard| shard.number == number).expect("shards stay")
+    }
+
+    fn write(&mut self, key: u8, place: Option<u8>) {
+        self.versions += 1;
+        let new = place.map(|place| (place, self.versions));
+        let old = self.documents.remove(&key);
+        self.documents.extend(new.map(|new| (key, new)));
+        let of = self.of(key);
+        let shard = &mut self.shards[of];
+        shard.index += 1;
+        shard.log.push((shard.index, Event::Changed { key, old, new }));
+    }
+
+    fn split(&mut self, at: u8) {
+        let (of, number) = (self.of(at), ShardNumber(self.shards.len() as u64));
+        let shard = &mut self.shards[of];
+        if shard.keys.0 == at {
+            return;
+        }
+        shard.index += 1;
+        shard.log.push((shard.index, Event::CutOff(number)));
+        let (keys, parent, index) = ((at, shard.keys.1), Some(shard.number), shard.index);
+        shard.keys.1 = at;
+        self.shards.push(Shard { number, keys, parent, index, log: Vec::new() });
+    }
+
+    fn moves(&self) -> Vec<Move> {
+        self.shards.iter().filter_map(|shard| Some(moved(shard.parent?, shard))).collect()
+    }
+}
+
+fn moved(from: ShardNumber, to: &Shard) -> Move {
+    Move { from, first: PrimaryKey::new(&number(to.keys.0)).expect("a key").bytes(), to: to.number }
+}
+
+fn number(of: u8) -> Datum {
+    Datum::Number(f64::from(of))
+}
+
+/// How content is selected, and in which order it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Selection {
+    /// All by their keys.
+    Range,
+    /// Every third key.
+    Points,
+    /// All by the index.
+    Index,
+    /// All by the index, as if it told no order.
+    Cells,
+}
+
+impl Selection {
+    fn has(self, key: u8) -> bool {
+        self != Selection::Points || key.is_multiple_of(3)
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Selection::Range => Kind::Keys,
+            Selection::Points | Selection::Index => Kind::Index,
+            Selection::Cells => Kind::Documents,
+        }
+    }
+
+    fn by_index(self) -> bool {
+        matches!(self, Selection::Index | Selection::Cells)
+    }
+}
+
+/// A part of a shard that is to be read.
+#[derive(Clone)]
+struct ToRead {
+    shard: ShardNumber,
+    /// The keys of the shard as the scan knows them.
+    known: (u8, u8),
+    /// The keys that are wanted.
+    keys: (u8, u8),
+    /// What was read last.
+    after: Option<(u8, u8)>,
+}
+
+/// Reads as `TableScan` does.
+struct Scan {
+    world: Rc<RefCell<World>>,
+    selection: Selection,
+    /// The next one last.
+    left: Vec<ToRead>,
+    progress: Vec<Progress>,
+    lineages: BTreeMap<ShardNumber, Vec<Position>>,
+    moves: Vec<Move>,
+}
+
+impl Scan {
+    fn open(world: &Rc<RefCell<World>>, selection: Selection) -> Scan {
+        let now = world.borrow();
+        let mut shards = now.shards.clone();
+        shards.sort_by_key(|shard| shard.keys);
+        let part = |shard: &Shard, keys| ToRead { shard: shard.number, known: shard.keys, keys, after: None };
+        let points = (0..KEYS).filter(|key| selection.has(*key));
+        let mut left: Vec<_> = match selection {
+            Selection::Points => points.map(|key| part(&now.shards[now.of(key)], (key, key + 1))).collect(),
+            _ => shards
+                .iter()
+                .map(|shard| part(shard, if selection.by_index() { (0, KEYS) } else { shard.keys }))
+                .collect(),
+        };
+        left.reverse();
+        let (progress, lineages, moves) = (Vec::new(), BTreeMap::new(), now.moves());
+        Scan { world: world.clone(), selection, left, progress, lineages, moves }
+    }
+
+    fn moved(&mut self, shard: ShardNumber, known: (u8, u8)) {
+        let world = self.world.clone();
+        let world = world.borrow();
+        let mut heirs: Vec<_> =
+            world.shards.iter().filter(|heir| known.0 <= heir.keys.0 && heir.keys.1 <= known.1).collect();
+        heirs.sort_by_key(|heir| heir.keys);
+        let read = self.progress.iter().find(|progress| progress.shard == shard);
+        let mut lineage = self.lineages.get(&shard).cloned().unwrap_or_default();
+        let before = lineage.first().map_or(0, |of| of.index);
+        lineage.insert(0, Position { shard, index: read.map_or(before, |read| read.last) });
+        for heir in heirs.iter().filter(|heir| heir.number != shard) {
+            self.moves.extend(heir.parent.map(|parent| moved(parent, heir)));
+            self.lineages.insert(heir.number, lineage.clone());
+        }
+        for part in std::mem::take(&mut self.left) {
+            if part.shard != shard {
+                self.left.push(part);
+                continue;
+            }
+            let low = part.after.filter(|_| !self.selection.by_index()).map_or(part.keys.0, |(_, key)| key + 1);
+            for heir in heirs.iter().rev() {
+                let keys = match self.selection.by_index() {
+                    true => part.keys,
+                    false => (low.max(heir.keys.0), part.keys.1.min(heir.keys.1)),
+                };
+                if keys.0 < keys.1 {
+                    self.left.push(ToRead { shard: heir.number, known: heir.keys, keys, after: part.after });
+                }
+            }
+        }
+    }
+}
+
+impl Rows for Scan {
+    fn next_batch(&mut self, want: usize) -> Result<Vec<Row>> {
+        let want = want.min(ROWS_MAX);
+        while let Some(mut part) = self.left.pop() {
+            let (keys, index) = {
+                let world = self.world.borrow();
+                let shard = world.shard(part.shard);
+                (shard.keys, shard.index)
+            };
+            if keys != part.known {
+                let (shard, known) = (part.shard, part.known);
+                self.left.push(part);
+                self.moved(shard, known);
+                continue;
+            }
+            let world = self.world.clone();
+            let world = world.borrow();
+            let is_wanted = |key: &u8| keys.0 <= *key && *key < keys.1 && part.keys.0 <= *key && *key < part.keys.1;
+            let all = world.documents.iter().filter(|(key, _)| is_wanted(key));
+            let mut found: Vec<_> = all
+                .map(|(key, (place, version))| ((if self.selection.by_index() { *place } else { 0 }, *key), *version))
+                .filter(|(at, _)| part.after.is_none_or(|after| after < *at))
+                .collect();
+            found.sort_unstable();
+            let more = found.len() > want;
+            found.truncate(want);
+            let shard = part.shard;
+            match self.progress.iter_mut().find(|progress| progress.shard == shard) {
+                Some(progress) => progress.last = index,
+                None => self.progress.push(Progress { shard, first: index, last: index, ended: false }),
+            }
+            if more {
+                part.after = found.last().map(|(at, _)| *at);
+                self.left.push(part);
+            } else if self.left.iter().all(|part| part.shard != shard) {
+                self.progress
+                    .iter_mut()
+                    .filter(|progress| progress.shard == shard)
+                    .for_each(|progress| progress.ended = true);
+            }
+            let row = |((place, key), version): ((u8, u8), u64)| Row {
+                document: document(key, (place, version)),
+                index_value: self.selection.by_index().then(|| number(place)),
+                position: Position { shard, index },
+            };
+            if !found.is_empty() {
+                return Ok(found.into_iter().map(row).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn progress(&self) -> &[Progress] {
+        &self.progress
+    }
+
+    fn lineage(&self, shard: ShardNumber) -> Lineage {
+        self.lineages.get(&shard).cloned().unwrap_or_default().into()
+    }
+
+    fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.left.is_empty()
+    }
+}
+
+fn document(key: u8, (_, version): Version) -> Datum {
+    Datum::Object([("id", number(key)), ("version", Datum::Number(version as f64))].into_iter().collect())
+}
+
+/// Who listens: where it stands in each shard's log.
+struct Feed {
+    world: Rc<RefCell<World>>,
+    selection: Selection,
+    initial: Initial,
+    sources: Vec<(ShardNumber, u64, Lineage)>,
+    /// What it has been told that there is: each key with the number of its version.
+    seen: BTreeMap<u8, u64>,
+    cx: Cx,
+}
+
+impl Feed {
+    fn read(&mut self) {
+        for row in self.initial.next(&self.cx).expect("is read") {
+            let of = |name: &str| row.document.field(name).expect("has it").as_number().expect("a number");
+            let (key, version) = (of("id") as u8, of("version") as u64);
+            assert_eq!(self.seen.insert(key, version), None, "{key} is given twice");
+        }
+    }
+
+    /// The next thing that one of the shards tells; whether there was any.
+    fn hear(&mut self, of: usize) -> bool {
+        let (shard, after, lineage) = &mut self.sources[of];
+        let log = self.world.borrow().shard(*shard).log.clone();
+        let Some((index, event)) = log.into_iter().find(|(index, _)| *index > *after) else { return false };
+        *after = index;
+        match event {
+            Event::CutOff(child) => {
+                let before = Position { shard: *shard, index: index - 1 };
+                let lineage = std::iter::once(before).chain(lineage.iter().copied()).collect();
+                self.sources.push((child, index, lineage));
+            }
+            Event::Changed { key, old, new } if self.selection.has(key) => {
+                let datum = |version: Option<Version>| version.map(|version| document(key, version));
+                let position = Position { shard: *shard, index };
+                let change = Change { old: datum(old), new: datum(new), position, lineage: lineage.clone() };
+                let place = |(place, _): Version| number(if self.selection.by_index() { place } else { key });
+                let places: Vec<_> = new.map(place).into_iter().collect();
+                let fate = self.initial.fate(&number(key), &places, &change, &self.cx).expect("is known");
+                let known = match fate {
+                    Fate::Drop => return true,
+                    Fate::Show => old.map(|(_, version)| version),
+                    Fate::ShowAsNew => None,
+                };
+                assert_eq!(self.seen.remove(&key), known, "{key} {old:?} {new:?} {position:?} {fate:?}");
+                self.seen.extend(new.map(|(_, version)| (key, version)));
+            }
+            Event::Changed { .. } => {}
+        }
+        true
+    }
+}
+
+fn step(world: &Rc<RefCell<World>>, (what, key, place): (u8, u8, u8)) {
+    let key = key % KEYS;
+    match what % 8 {
+        0 => world.borrow_mut().split(key),
+        1 | 2 => world.borrow_mut().write(key, None),
+        _ => world.borrow_mut().write(key, Some(place % KEYS)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_table_that_is_split_while_it_is_read_is_shown_as_it_is(
+        selection in prop::sample::select(vec![Selection::Range, Selection::Points, Selection::Index, Selection::Cells]),
+        before in prop::collection::vec(any::<(u8, u8, u8)>(), 0..30),
+        between in prop::collection::vec(any::<(u8, u8, u8)>(), 0..6),
+        then in prop::collection::vec(any::<(u8, u8, u8)>(), 0..80),
+    ) {
+        let world = Rc::new(RefCell::new(World::default()));
+        let whole = Shard { number: ShardNumber(0), keys: (0, KEYS), parent: None, index: 0, log: Vec::new() };
+        world.borrow_mut().shards.push(whole);
+        before.into_iter().for_each(|what| step(&world, what));
+        let source = |shard: &Shard| (shard.number, shard.index, Lineage::default());
+        let sources = world.borrow().shards.iter().map(source).collect();
+        between.into_iter().for_each(|what| step(&world, what));
+        let rows = Box::new(Scan::open(&world, selection));
+        let initial = Initial::of(Some(rows), selection.kind(), "id".into());
+        let mut feed = Feed { world: world.clone(), selection, initial, sources, seen: BTreeMap::new(), cx: Cx::pure() };
+        for (what, key, place) in then {
+            match what % 4 {
+                0 if what >= 128 => feed.read(),
+                0 | 1 => drop(feed.hear(usize::from(key) % feed.sources.len())),
+                _ => step(&world, (what / 4, key, place)),
+            }
+        }
+        while !feed.initial.is_complete() {
+            feed.read();
+        }
+        while (0..feed.sources.len()).any(|of| feed.hear(of)) {}
+        let is_there = |(key, (_, version)): (&u8, &Version)| selection.has(*key).then_some((*key, *version));
+        prop_assert_eq!(&feed.seen, &world.borrow().documents.iter().filter_map(is_there).collect::<BTreeMap<_, _>>());
+    }
+}
