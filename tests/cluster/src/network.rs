@@ -144,10 +144,10 @@ async fn accept(listener: TcpListener, to: usize, shared: Arc<Shared>, mut rando
 
 /// The node whose process has the other end.
 async fn source(shared: &Shared, stream: &TcpStream) -> Option<usize> {
-    let address = stream.peer_addr().ok()?;
+    let (theirs, ours) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
     let begun = tokio::time::Instant::now();
     while begun.elapsed() < LOOK_TIME_MAX {
-        if let Some(node) = shared.processes.owner(address) {
+        if let Some(node) = shared.processes.owner(theirs, ours) {
             return Some(node);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
