@@ -114,11 +114,9 @@ impl Replicas {
 
     async fn reconcile_table(self: &Arc<Self>, table: &Arc<Table>) -> Result<(), ReplicaError> {
         // A start may take long, and nobody is to copy indexes meanwhile for what was cut off already.
-        for replica in self.table(table.id).iter().flat_map(|replicas| replicas.shards()) {
-            let next = table.shards.iter().find(|shard| shard.id == replica.id).and_then(StoredShard::next_cut);
-            replica.duty.prepare_cut(next.map(|cut| cut.at.as_slice()));
-        }
+        self.prepare_cuts(table);
         let started = self.start_missing(table).await;
+        self.prepare_cuts(table);
         if let Some(replicas) = self.table(table.id) {
             for replica in replicas.shards() {
                 self.forget_unwanted(replica, table)?;
@@ -130,6 +128,13 @@ impl Replicas {
             }
         }
         started
+    }
+
+    fn prepare_cuts(&self, table: &Table) {
+        for replica in self.table(table.id).iter().flat_map(|replicas| replicas.shards()) {
+            let next = table.shards.iter().find(|shard| shard.id == replica.id).and_then(StoredShard::next_cut);
+            replica.duty.prepare_cut(next.map(|cut| cut.at.as_slice()));
+        }
     }
 
     /// Starts what should run here and does not. What one member fails of does not keep the others from their start.

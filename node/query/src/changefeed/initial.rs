@@ -47,9 +47,11 @@ struct Reading {
     given: Given,
     /// The newest snapshot it was read from.
     newest: u64,
+    /// It was read at all, and not only those that it was cut off from.
+    was_read: bool,
     /// Nothing more of it is to come.
     ended: bool,
-    /// A change has come that is younger than everything that was given of it; and so of what was cut off from it.
+    /// A change has come that is younger than everything that was given of it; and so of what was cut off from it since.
     passed: bool,
     /// From which it was cut off, the nearest first.
     ancestors: Vec<ShardNumber>,
@@ -146,8 +148,10 @@ impl Initial {
         let at_end = batch.is_empty() || rows.is_at_end();
         for progress in rows.progress() {
             if !self.shards.contains_key(&progress.shard) {
-                let reading = inherited(&self.shards, &rows.lineage(progress.shard), at_end);
-                self.shards.insert(progress.shard, reading.unwrap_or_else(|| Reading::new(self.kind)));
+                let lineage = rows.lineage(progress.shard);
+                let reading = inherited(&self.shards, &lineage, at_end).unwrap_or_else(|| Reading::new(self.kind));
+                let ancestors = lineage.iter().map(|of| of.shard).collect();
+                self.shards.insert(progress.shard, Reading { ancestors, ..reading });
             }
             if let Some(reading) = self.shards.get_mut(&progress.shard) {
                 reading.has_read(progress, at_end);
@@ -188,8 +192,12 @@ impl Initial {
         {
             self.shards.insert(shard, reading);
         }
-        let has_moved = heirs(&self.moves, shard, key).next().is_some();
-        self.look_back(change.position, cx);
+        // To a shard that gives it, or has given it.
+        let gives = |heir| self.rows.is_some() || self.shards.get(&heir).is_some_and(|reading| reading.was_read);
+        let has_moved = heirs(&self.moves, shard, key).any(gives);
+        if !has_moved {
+            self.look_back(change.position, cx);
+        }
         let Some(reading) = self.shards.get(&shard) else {
             // A shard of which nothing was read is all ahead, or outside of what is given.
             return Ok(if self.rows.is_some() || has_moved { Fate::Drop } else { Fate::Show });
@@ -197,7 +205,8 @@ impl Initial {
         let by_position = |position: u64| if index > position { Fate::Show } else { Fate::Drop };
         // What is still ahead is given as it is then. Of a key that has moved, the other shard gives that.
         let behind_the_end = (reading.ended && !has_moved).then_some(reading.newest);
-        if reading.passed {
+        let is_past = reading.passed || self.rows.is_none() && reading.ended && index > reading.newest;
+        if is_past && !has_moved {
             return Ok(Fate::Show);
         }
         if let Some(given) = self.documents.get(key) {
@@ -209,7 +218,7 @@ impl Initial {
                 let position = chunks.get(chunk).map(|(_, position)| *position).or(behind_the_end);
                 return Ok(position.map_or(Fate::Drop, by_position));
             }
-            Given::Documents => !places.is_empty(),
+            Given::Documents => !places.is_empty() && !reading.passed,
             // It was not given. If its new place is behind the reading, it never will be.
             Given::Index(chunks) => {
                 let passed = places.iter().find_map(|place| {
@@ -224,7 +233,8 @@ impl Initial {
             return Ok(Fate::Drop);
         }
         cx.hold(remembered(key))?;
-        // Several changes of a document may have one position, and this is the first of them.
+        // Several changes of a document may have one position, and this is the first of them. Whose the document is now needs to know.
+        let shard = heirs(&self.moves, shard, key).last().unwrap_or(shard);
         self.documents.insert(key.detach(), Position { shard, index: index.saturating_sub(1) });
         Ok(Fate::ShowAsNew)
     }
@@ -236,7 +246,7 @@ impl Initial {
             return;
         }
         // What it tells of keys that have moved comes before what those tell to whom they went, and may still be to come.
-        let is_of_it = |shard: &ShardNumber| self.ancestors(*shard).any(|ancestor| ancestor == change.shard);
+        let is_of_it = |shard: &ShardNumber| self.family(*shard).any(|ancestor| ancestor == change.shard);
         if self.shards.iter().any(|(shard, reading)| !reading.passed && is_of_it(shard)) {
             return;
         }
@@ -248,7 +258,7 @@ impl Initial {
             .shards
             .iter()
             .filter(|(_, reading)| !reading.passed)
-            .flat_map(|(shard, _)| self.ancestors(*shard).chain([*shard]))
+            .flat_map(|(shard, _)| self.family(*shard).chain([*shard]))
             .collect();
         let mut bytes = 0;
         self.documents.retain(|key, given| {
@@ -259,11 +269,13 @@ impl Initial {
         cx.release(bytes);
     }
 
-    /// Whose keys a shard's were once.
-    fn ancestors(&self, shard: ShardNumber) -> impl Iterator<Item = ShardNumber> {
+    /// Whose keys a shard's were when the scan began, and in between. Of one that was there by then, nobody's: what was given of it was
+    /// given of it alone.
+    fn family(&self, shard: ShardNumber) -> impl Iterator<Item = ShardNumber> {
         let before = |of: &ShardNumber| self.moves.iter().find(|moved| moved.to == *of).map(|moved| moved.from);
-        let heard = self.shards.get(&shard).into_iter().flat_map(|reading| reading.ancestors.iter().copied());
-        std::iter::successors(before(&shard), before).chain(heard)
+        let heard = self.shards.get(&shard).map(|reading| reading.ancestors.as_slice()).unwrap_or_default();
+        let known = (!heard.is_empty()).then(|| std::iter::successors(before(&shard), before));
+        known.into_iter().flatten().chain(heard.iter().copied())
     }
 }
 
@@ -279,7 +291,8 @@ fn inherited(shards: &BTreeMap<ShardNumber, Reading>, lineage: &[Position], at_e
     };
     let ended = at_end || known.ended && known.newest <= from.index;
     let ancestors = lineage.iter().map(|from| from.shard).collect();
-    Some(Reading { given, newest: known.newest.min(from.index), ended, passed: known.passed, ancestors })
+    let newest = known.newest.min(from.index);
+    Some(Reading { given, newest, was_read: false, ended, passed: known.passed, ancestors })
 }
 
 fn up_to<T: Clone>(chunks: &[(T, u64)], index: u64) -> Vec<(T, u64)> {
@@ -293,11 +306,12 @@ impl Reading {
             Kind::Index => Given::Index(Vec::new()),
             Kind::Documents => Given::Documents,
         };
-        Reading { given, newest: 0, ended: false, passed: false, ancestors: Vec::new() }
+        Reading { given, newest: 0, was_read: false, ended: false, passed: false, ancestors: Vec::new() }
     }
 
     fn has_read(&mut self, progress: &Progress, at_end: bool) {
         self.newest = self.newest.max(progress.last);
+        self.was_read = true;
         self.ended |= progress.ended || at_end;
     }
 
