@@ -1,5 +1,6 @@
 //! Every maximum of this crate, and the timers of a group.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// The leader tells its followers that it lives this often.
@@ -9,6 +10,13 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
 pub const ELECTION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 /// See [`ELECTION_TIMEOUT_MIN`].
 pub const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(700);
+
+/// So many milliseconds after the longest election timeout without a leader, which all voters have promised it, a member asks for an
+/// election. (The timeouts above come on top of that promise: openraft's own timer is later.)
+pub const CAMPAIGN_SPREAD: Range<u64> = 20..220;
+
+/// And so many milliseconds after it was refused.
+pub const CAMPAIGN_RETRY: Range<u64> = 200..400;
 
 /// How long a leader answers reads by itself after it sent what a quorum answered. Shorter than [`ELECTION_TIMEOUT_MAX`],
 /// for which whoever answered votes for nobody else, by the drift of two clocks.

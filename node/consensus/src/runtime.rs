@@ -8,6 +8,7 @@ mod instant;
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,12 @@ pub(crate) fn within<F: Future>(context: Arc<Context>, future: F) -> impl Future
 /// The time of the calling task's node.
 pub(crate) fn now() -> Instant {
     openraft_rt::Instant::now()
+}
+
+/// A number of the range, of the calling task's node.
+pub(crate) fn draw(range: Range<u64>) -> u64 {
+    let drawn = asked(|context| context.random.next_u64()).expect("only tasks of a node ask for randomness");
+    range.start + drawn % (range.end - range.start)
 }
 
 /// What `ask` says of the calling task's node; `None` outside of every node's tasks.

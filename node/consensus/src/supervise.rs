@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{AsyncRuntime, ServerState};
+use photondb_proto::MemberId;
 use photondb_storage::fault::{buggify, fault_point};
 
 use crate::error::ConsensusError;
 use crate::fatal::Fatal;
 use crate::group::{Group, Raft};
+use crate::limits::{CAMPAIGN_RETRY, CAMPAIGN_SPREAD};
 use crate::position::Term;
-use crate::runtime::Runtime;
+use crate::runtime::{Instant, Runtime, draw, now};
 use crate::state_machine::StateMachine;
 use crate::types::{Membership, Types};
 
@@ -78,7 +80,7 @@ pub(crate) async fn let_take_part(
         .await?;
     if !alone && !pristine {
         if fault_point!("part-taken-at-once") {
-            group.take_part();
+            begin(group);
             return Ok(());
         }
         photondb_storage::probe!("restarted member waits before it takes part");
@@ -88,7 +90,7 @@ pub(crate) async fn let_take_part(
             if buggify!("consensus/takes-part-late") {
                 Runtime::sleep(wait).await;
             }
-            held.take_part();
+            begin(&held);
         });
         return Ok(());
     }
@@ -97,8 +99,51 @@ pub(crate) async fn let_take_part(
         // timer may do the same: two elections would be two terms.
         group.raft().trigger().elect(!alone).await?;
     }
-    group.take_part();
+    begin(group);
     Ok(())
+}
+
+fn begin(group: &Group) {
+    group.take_part();
+    campaign(group.raft().clone(), group.member());
+}
+
+/// Stands for election soon after the last moment at which votes may be promised to a leader that is not heard of any more; again and
+/// again, while nobody is. openraft's own timer begins at that moment only, and takes another election timeout: it is left for whoever
+/// knows that others have more.
+///
+/// All that is safe without it: an election that comes too early is refused, here and by others (C9), before it raises the term.
+fn campaign(raft: Raft, member: MemberId) {
+    Runtime::spawn(async move {
+        let promise = Duration::from_millis(raft.config().election_timeout_max);
+        let mut again = false;
+        while let Ok((heard, may)) = last_heard(&raft, member).await {
+            if !may {
+                again = false;
+                Runtime::sleep(promise).await;
+                continue;
+            }
+            let spread = if again { CAMPAIGN_RETRY } else { CAMPAIGN_SPREAD };
+            let later = Duration::from_millis(draw(spread));
+            // Two that stand at the same time may take each other's votes.
+            let due = if again { now() + later } else { heard.unwrap_or_else(now) + promise + later };
+            Runtime::sleep_until(due).await;
+            let Ok(then) = last_heard(&raft, member).await else { return };
+            again = then == (heard, true);
+            if again && raft.trigger().elect(true).await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// When the member last promised its vote to a leader or gave it to a candidate; and whether it may stand for election.
+async fn last_heard(raft: &Raft, member: MemberId) -> Result<(Option<Instant>, bool), openraft::errors::Fatal<Types>> {
+    raft.with_raft_state(move |state| {
+        let votes = state.membership_state.effective().voter_ids().any(|voter| voter == member);
+        (state.vote_last_modified(), votes && state.server_state != ServerState::Leader)
+    })
+    .await
 }
 
 /// Ends the core, lets the state machine know, and makes what the log still holds in memory durable.

@@ -70,7 +70,8 @@ impl Group {
     }
 
     /// Whether this member leads, and too few of `voters`, all of them members, answer what is sent to them from now on, for anything to be
-    /// decided with them. Who answered a moment ago may be the one whose loss is not noticed yet.
+    /// decided with them. Who answered a moment ago may be the one whose loss is not noticed yet. Whoever leads no more is told so by what
+    /// comes next.
     async fn are_silent(&self, voters: &BTreeSet<MemberId>, now: &Members) -> Result<bool, ConsensusError> {
         if self.led().is_none() || !voters.iter().all(|voter| now.nodes.contains_key(voter)) {
             return Ok(false);
@@ -82,7 +83,10 @@ impl Group {
             if leadership.hears_majority_of(voters, asked) {
                 return Ok(false);
             }
-            if self.led().is_none() || leadership.now().since(asked) > NEW_VOTERS_SILENCE_MAX {
+            if self.led().is_none() {
+                return Ok(false);
+            }
+            if leadership.now().since(asked) > NEW_VOTERS_SILENCE_MAX {
                 return Ok(true);
             }
             Runtime::sleep(NEW_VOTERS_LOOK_PERIOD).await;

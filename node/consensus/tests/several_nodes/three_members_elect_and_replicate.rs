@@ -49,7 +49,8 @@ fn a_lost_leader_is_followed_by_another_in_about_a_second() {
         let took = cluster
             .run_until(Duration::from_secs(5), |cluster| !cluster.leaders().is_empty())
             .expect("another is elected");
-        assert!(took <= Duration::from_millis(3000), "seed {seed}: {took:?}");
+        // 700 ms are promised to the one that is lost, from the last that was heard of it; who stands first is drawn from the 200 behind that.
+        assert!(took <= Duration::from_millis(1200), "seed {seed}: {took:?}");
         let (second, _) = cluster.leader_among(&others);
         assert_eq!(cluster.applied(second).len(), 50, "what was acknowledged is there");
         cluster.propose_many(second, "b", 50);
