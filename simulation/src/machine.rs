@@ -241,7 +241,7 @@ impl Machine {
     }
 
     fn outside(&self, random: &mut Random, ended: &Ended) -> Outside {
-        let ended = ended.clone();
+        let (ended, left) = (ended.clone(), ended.clone());
         let living = self.inner.living.clone();
         Outside {
             began: Some(Arc::new(move |engine: &Engine, groups: &Groups| {
@@ -259,6 +259,7 @@ impl Machine {
             peers: self.inner.post.as_ref().map(|(post, place)| Arc::new(post.letters(*place)) as _),
             storage: Some(self.inner.plan.storage.clone()),
             fatal: Arc::new(move |reason| ended.end(reason)),
+            left: Arc::new(move |reason| left.end(reason)),
         }
     }
 

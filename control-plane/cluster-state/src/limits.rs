@@ -17,3 +17,6 @@ pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
 
 /// Indexes of one table. A shard takes so many, and can be split with them.
 pub const INDEXES_PER_TABLE_MAX: usize = 512;
+
+/// Bytes of an encoded key that a shard is cut at, as storage takes keys.
+pub const CUT_BYTES_MAX: usize = 1024;

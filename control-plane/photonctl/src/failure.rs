@@ -120,6 +120,12 @@ pub enum Failure {
     /// A command that cannot be what was meant.
     #[error("{0} (--help)")]
     Usage(&'static str),
+    /// An option that names no key.
+    #[error("--at is {0}")]
+    Key(String),
+    /// What is asked for cannot be had.
+    #[error("{0}")]
+    Impossible(&'static str),
     /// What is to be read cannot be.
     #[error("{what} cannot be read: {source}")]
     Unreadable {
@@ -211,12 +217,13 @@ impl Failure {
             Failure::Refused { status, .. } if is_denied(status.code()) => DENIED,
             Failure::Query { is_denied: true, .. } => DENIED,
             Failure::Unhealthy { .. } => UNHEALTHY,
-            Failure::Syntax(_) | Failure::Usage(_) => USAGE,
+            Failure::Syntax(_) | Failure::Usage(_) | Failure::Key(_) => USAGE,
             // Whoever reads has read enough, as `head` does.
             Failure::Unwritable(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
             // It starts, or waits for others: whoever asks again later may get an answer.
             Failure::Failed { status, .. } if status.code() == Code::Unavailable => CANNOT_CONNECT,
-            Failure::Refused { .. }
+            Failure::Impossible(_)
+            | Failure::Refused { .. }
             | Failure::Failed { .. }
             | Failure::Malformed { .. }
             | Failure::AskAnother { .. }

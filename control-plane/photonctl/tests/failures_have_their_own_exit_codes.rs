@@ -154,6 +154,14 @@ impl Control for Played {
         }
     }
 
+    async fn split_shard(
+        &self,
+        request: Request<v1::SplitShardRequest>,
+    ) -> Result<Response<v1::SplitShardResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        Ok(Response::new(v1::SplitShardResponse { version, new_shard_id: 1 }))
+    }
+
     type QueryStream = Pin<Box<dyn Stream<Item = Result<v1::QueryResponse, Status>> + Send>>;
 
     /// Answers by what stands in the query.

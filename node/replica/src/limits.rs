@@ -123,3 +123,8 @@ const _: () = assert!(
     photondb_cluster_state::limits::INDEXES_PER_TABLE_MAX <= photondb_shard::limits::INDEXES_MAX,
     "what the cluster state takes is built"
 );
+
+const _: () = assert!(
+    photondb_cluster_state::limits::CUT_BYTES_MAX <= photondb_storage::limits::KEY_BYTES_MAX,
+    "a tree can be cut where the cluster state says"
+);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use photondb_consensus::{Groups, GroupsParts, OnFatal};
+use photondb_consensus::{Groups, GroupsParts};
 use photondb_proto::NodeId;
 use photondb_query::{Environment, MemoryBudget};
 use photondb_reql::Str;
@@ -44,7 +44,7 @@ use crate::http;
 use crate::limits::{
     ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
 };
-use crate::outside::Outside;
+use crate::outside::{OnLeft, Outside};
 use crate::peers::GrpcPeers;
 use crate::report::{self, ReportService, Reporter};
 use crate::rpc::identity::{Credentials, Identity};
@@ -94,8 +94,8 @@ pub struct Foundation {
     pub random: Arc<dyn Random>,
     /// Where threads come from.
     pub threads: Arc<dyn Threads>,
-    /// Ends the process.
-    pub fatal: OnFatal,
+    /// Told that the node has left its cluster.
+    pub left: OnLeft,
     /// Whether the page file is being compacted.
     pub compacting: Arc<AtomicBool>,
     /// What all queries may hold together.
@@ -183,7 +183,7 @@ impl Node {
         let http_port = http_bound.as_ref().map(|(_, port)| *port);
         let ports = Ports { driver: driver_port, cluster: config.cluster.port, http: http_port };
 
-        let Outside { clock, random, threads, fatal, .. } = outside.clone();
+        let Outside { clock, random, threads, fatal, left, .. } = outside.clone();
         storage_threads::end_process_when_one_panics();
         let engine = open_engine(&config, &outside)?;
         let log_writer =
@@ -225,7 +225,7 @@ impl Node {
             &groups,
             raft.handle(),
             clock.clone(),
-            fatal.clone(),
+            fatal,
             compacting.clone(),
         )
         .map_err(StartError::Thread)?;
@@ -238,7 +238,7 @@ impl Node {
             clock,
             random,
             threads,
-            fatal,
+            left,
             compacting,
             memory,
             peers,

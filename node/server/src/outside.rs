@@ -37,7 +37,12 @@ pub struct Outside {
     pub began: Option<Began>,
     /// Ends the node at once, without any cleaning up.
     pub fatal: OnFatal,
+    /// Told, with a sentence for people, that the cluster has let the node go for good: it is to be stopped.
+    pub left: OnLeft,
 }
+
+/// Is told that a node has left its cluster.
+pub type OnLeft = Arc<dyn Fn(String) + Send + Sync>;
 
 /// Is told of storage and groups.
 pub type Began = Arc<dyn Fn(&Engine, &Groups) + Send + Sync>;
@@ -63,6 +68,7 @@ impl Outside {
             peers: None,
             began: None,
             fatal: Arc::new(end_process),
+            left: Arc::new(|reason| tracing::warn!("{reason}")),
         }
     }
 }

@@ -104,12 +104,9 @@ fn a_decommissioned_node_ends_when_others_hold_what_it_had() {
     assert_eq!((&status["service"], &status["replicas"]), (&"gone".into(), &0.into()));
     put(&nodes[3], 500);
     assert_eq!(nodes[2].connect().value(&count(&table("t"))), 1000);
-    // It ends by itself when it hears of it, and does not come back.
-    if nodes[0].is_running() {
-        nodes[0].kill();
-    } else {
-        nodes[0].wait();
-    }
+    // It ends by itself when it hears of it, as one that is told to stop, and does not come back.
+    assert!(nodes[0].wait().success(), "{}", nodes[0].log());
+    assert!(nodes[0].log().contains("its directory can be deleted"), "{}", nodes[0].log());
     let back = nodes[0].try_restart();
     assert!(back.is_err(), "it came back");
     assert!(nodes[0].log().contains("was decommissioned"), "{}", nodes[0].log());

@@ -91,4 +91,18 @@ fn leaders_are_handed_over_and_replicas_moved() {
     assert!(moved.contains(&fourth_name) && !moved.contains(&last) && moved.len() == 3, "{moved:?}");
     done(&nodes[0], &["shard", "transfer-leader", &id, &fourth_name]);
     assert_eq!(fourth.connect().value(&count(&table("t"))), 500);
+    // It is cut at a key that is named, or where its documents are divided evenly.
+    let whole = shard(&nodes[0], &id)["documents"].as_u64().unwrap();
+    refused(&nodes[0], &["shard", "split", "999"], "there is no shard 999");
+    let said = ask(&nodes[0], &["shard", "split", &id, "--at", "m"]);
+    assert!(said.status.code() == Some(2) && text(&said).contains("stands in quotes"), "{}", text(&said));
+    let new = json(&nodes[1], &["shard", "split", &id]);
+    let parts = [shard(&nodes[0], &id), shard(&nodes[0], &new["id"].to_string())];
+    let documents: Vec<u64> = parts.iter().map(|part| part["documents"].as_u64().unwrap()).collect();
+    assert_eq!((documents[0] + documents[1], documents[0].abs_diff(documents[1]) <= 1), (whole, true), "{documents:?}");
+    refused(&nodes[0], &["shard", "split", &id, "--at", "\"zzz\""], "is not within shard");
+    let at = parts[1]["range"]["start"].as_str().unwrap();
+    assert_eq!(parts[0]["range"]["end"], at, "the second begins where the first ends");
+    assert_eq!(fourth.connect().value(&count(&table("t"))), 500);
+    refused(&nodes[0], &["shard", "merge", &id], "cannot be joined yet");
 }

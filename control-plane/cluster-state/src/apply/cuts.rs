@@ -7,7 +7,7 @@ use super::schema::table_mut;
 use super::shards::{check_placement, next_member};
 use crate::command::{NewCut, Response};
 use crate::error::StateError;
-use crate::limits::SHARDS_PER_TABLE_MAX;
+use crate::limits::{CUT_BYTES_MAX, SHARDS_PER_TABLE_MAX};
 use crate::shard::{Cut, Founder, Generation, Member, Role, Shard};
 use crate::state::ClusterState;
 
@@ -27,7 +27,7 @@ pub(super) fn begin(
     let shards = table.shards.iter().map(|shard| 1 + shard.cuts.len()).sum::<usize>() + new.len();
     let mut rest = shard.range.clone();
     for cut in new {
-        if cut.at.as_slice() <= rest.start() || !rest.contains(&cut.at) {
+        if cut.at.as_slice() <= rest.start() || !rest.contains(&cut.at) || cut.at.len() > CUT_BYTES_MAX {
             return Err(invalid());
         }
         rest = KeyRange::new(cut.at.clone(), rest.end().map(<[u8]>::to_vec)).ok_or_else(invalid)?;

@@ -9,7 +9,16 @@ use crate::failure::Failure;
 impl Client {
     /// How every shard does.
     pub fn list_shards(&self) -> Result<v1::ListShardsResponse, Failure> {
-        let request = self.request(v1::ListShardsRequest { version: CONTROL_VERSION });
+        self.list(false)
+    }
+
+    /// The same, for who asks again and again: documents are not counted.
+    pub fn list_shards_uncounted(&self) -> Result<v1::ListShardsResponse, Failure> {
+        self.list(true)
+    }
+
+    fn list(&self, uncounted: bool) -> Result<v1::ListShardsResponse, Failure> {
+        let request = self.request(v1::ListShardsRequest { version: CONTROL_VERSION, uncounted });
         let list = self.ask(async |mut node| node.list_shards(request).await)?;
         check_version(list.version).map_err(|source| self.malformed(source))?;
         Ok(list)
@@ -32,5 +41,12 @@ impl Client {
         let done = self.ask(async |mut node| node.set_shard_leader(request).await)?;
         check_version(done.version).map_err(|source| self.malformed(source))?;
         Ok(done.node_id)
+    }
+    /// Has a shard be cut at an encoded key. Gives the number of the new shard, which is there when it has been done.
+    pub fn split_shard(&self, shard: ShardId, at: Vec<u8>) -> Result<ShardId, Failure> {
+        let request = self.request(v1::SplitShardRequest { version: CONTROL_VERSION, shard_id: shard.0, at });
+        let done = self.ask(async |mut node| node.split_shard(request).await)?;
+        check_version(done.version).map_err(|source| self.malformed(source))?;
+        Ok(ShardId(done.new_shard_id))
     }
 }

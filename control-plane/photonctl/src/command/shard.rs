@@ -1,5 +1,7 @@
 //! `photonctl shard`: key ranges, their replicas, and who leads them.
 
+mod split;
+
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
@@ -41,6 +43,22 @@ pub enum ShardVerb {
         #[arg(long, value_name = "SECONDS", default_value_t = 600)]
         wait: u64,
     },
+    /// Cuts a shard in two, on the nodes where it is, while it is read and written.
+    Split {
+        /// The shard's number, as `shard list` shows it.
+        shard: u64,
+        /// The first key of the new shard, as JSON. Without it, each gets half of the documents.
+        #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+        at: Option<String>,
+        /// How long to wait until the new shard is led, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+        wait: u64,
+    },
+    /// Shards cannot be joined yet.
+    Merge {
+        /// The shard's number, as `shard list` shows it.
+        shard: u64,
+    },
 }
 
 pub fn run(verb: &ShardVerb, client: &Client, format: Format) -> Result<String, Failure> {
@@ -66,7 +84,27 @@ pub fn run(verb: &ShardVerb, client: &Client, format: Format) -> Result<String, 
                 format,
             )
         }
+        ShardVerb::Split { shard, at, wait } => split(client, *shard, at.as_deref(), seconds(wait), format),
+        ShardVerb::Merge { .. } => Err(Failure::Impossible(
+            "shards cannot be joined yet; make a table with fewer shards, and copy the documents into it",
+        )),
     }
+}
+
+fn split(client: &Client, shard: u64, at: Option<&str>, wait: Duration, format: Format) -> Result<String, Failure> {
+    let at = match at {
+        Some(at) => split::key_of(at).map_err(Failure::Key)?,
+        None => split::middle(&found(client, shard)?, client, wait)?,
+    };
+    let key = key(&at);
+    let new = client.split_shard(ShardId(shard), at)?.0;
+    wait_for(client, wait, |shards| match of(shards, new) {
+        Some(status) if leader(status).is_some() => Ok(()),
+        Some(_) => Err(format!("nobody is known to lead the new shard {new} yet (to wait on: --at '{key}')")),
+        None => Err(format!("shard {shard} has not been cut yet (to wait on: --at '{key}')")),
+    })?;
+    let said = format!("Shard {shard} ends at {key} now, where the new shard {new} begins\n");
+    done(client, &found(client, new)?, said, format)
 }
 
 /// Whether the one has left, and the other is there and filled. Otherwise what is left to do.
@@ -89,16 +127,35 @@ fn wait_until(
     wait: Duration,
     is_done: impl Fn(&v1::ShardStatus) -> Result<(), String>,
 ) -> Result<v1::ShardStatus, Failure> {
+    // That it is gone is an end, too.
+    wait_for(client, wait, |shards| of(shards, shard).map_or(Ok(()), &is_done))?;
+    found(client, shard)
+}
+
+/// Looks at all shards until `is_done`, which else says what is left.
+fn wait_for(
+    client: &Client,
+    wait: Duration,
+    is_done: impl Fn(&[v1::ShardStatus]) -> Result<(), String>,
+) -> Result<(), Failure> {
     let began = Instant::now();
     loop {
-        let found = client.list_shards()?.shards.into_iter().find(|status| status.shard_id == shard);
-        let status = found.ok_or_else(|| client.absent(format!("shard {shard} is gone (photonctl shard list)")))?;
-        match is_done(&status) {
-            Ok(()) => return Ok(status),
+        match is_done(&client.list_shards_uncounted()?.shards) {
+            Ok(()) => return Ok(()),
             Err(left) if began.elapsed() >= wait => return Err(client.unfinished(left, wait)),
             Err(_) => std::thread::sleep(POLL_PERIOD),
         }
     }
+}
+
+fn of(shards: &[v1::ShardStatus], shard: u64) -> Option<&v1::ShardStatus> {
+    shards.iter().find(|status| status.shard_id == shard)
+}
+
+fn found(client: &Client, shard: u64) -> Result<v1::ShardStatus, Failure> {
+    let shards = client.list_shards()?.shards;
+    let absent = || client.absent(format!("there is no shard {shard} (photonctl shard list)"));
+    of(&shards, shard).cloned().ok_or_else(absent)
 }
 
 fn done(client: &Client, status: &v1::ShardStatus, said: String, format: Format) -> Result<String, Failure> {

@@ -1,15 +1,17 @@
 //! `photondb serve`: a node until it is told to stop.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use tokio::sync::Notify;
 
 use super::signals::Signals;
 use crate::config::options::OPTIONS;
 use crate::config::{Config, ConfigError, Given};
 use crate::node::{Node, StartError};
-use crate::outside::Outside;
+use crate::outside::{OnLeft, Outside};
 use crate::scripts::ScriptProgram;
 use crate::telemetry;
 
@@ -69,7 +71,8 @@ pub(super) fn run(arguments: &ArgMatches, until: Until) -> Result<(), ServeError
             Until::EndOfInput => signals.and_end_of_input().map_err(ServeError::Signals)?,
         }
     };
-    let starting = Node::open(config, Outside::system());
+    let left = Arc::new(Notify::new());
+    let starting = Node::open(config, Outside { left: says(&left), ..Outside::system() });
     let node = runtime.block_on(async {
         tokio::select! {
             biased;
@@ -83,19 +86,32 @@ pub(super) fn run(arguments: &ArgMatches, until: Until) -> Result<(), ServeError
     // Nothing was acknowledged, and what its threads are at the next start takes up again.
     let Some(node) = node else { std::process::exit(0) };
     print!("{}", node.banner());
-    let first = runtime.block_on(signals.next());
-    tracing::info!("{first} received: no new connections; running queries may finish");
+    runtime.block_on(async {
+        tokio::select! {
+            first = signals.next() => tracing::info!("{first} received: no new connections; running queries may finish"),
+            () = left.notified() => {}
+        }
+    });
     std::thread::Builder::new()
         .name("second-signal".to_owned())
         .spawn(move || {
             let second = runtime.block_on(signals.next());
-            tracing::warn!("{second} received again: ending at once");
+            tracing::warn!("{second} received: ending at once");
             std::process::exit(1);
         })
         .map_err(ServeError::Signals)?;
     node.stop().map_err(ServeError::Stop)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What tells that the cluster has let the node go.
+fn says(left: &Arc<Notify>) -> OnLeft {
+    let left = left.clone();
+    Arc::new(move |reason| {
+        tracing::info!("{reason}; it stops now");
+        left.notify_one();
+    })
 }
 
 /// The very program that runs, also when its file has been replaced meanwhile.

@@ -127,7 +127,7 @@ async fn obey(
         let state = states.borrow_and_update().clone();
         if let Some(gone) = state.node(foundation.node_id).filter(|node| node.service == NodeService::Gone) {
             let name = &gone.name;
-            (foundation.fatal)(format!(
+            (foundation.left)(format!(
                 "server `{name}` was decommissioned and holds nothing any more; its directory can be deleted"
             ));
             return;

@@ -156,6 +156,13 @@ impl Control for LateControl {
         self.get_for_admin(&request)?.set_shard_leader(request.into_inner()).await
     }
 
+    async fn split_shard(
+        &self,
+        request: Request<v1::SplitShardRequest>,
+    ) -> Result<Response<v1::SplitShardResponse>, Status> {
+        self.get_for_admin(&request)?.split_shard(request.into_inner()).await
+    }
+
     type QueryStream = query::Answers;
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<query::Answers>, Status> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use photondb_cluster_state::{ClusterState, Command, Member, Node, Placement, Role, Shard, Table};
+use photondb_cluster_state::limits::SHARDS_PER_TABLE_MAX;
+use photondb_cluster_state::{ClusterState, Command, Member, NewCut, Node, Placement, Role, Shard, Table};
 use photondb_proto::convert::CONTROL_VERSION;
 use photondb_proto::{MemberId, NodeId, ShardId, v1};
 use photondb_replica::status::MemberStatus;
+use photondb_reql::key::PrimaryKey;
 use photondb_runtime::task;
 use tonic::{Response, Status};
 
@@ -27,7 +29,7 @@ impl ControlService {
         for database in state.databases() {
             for table in state.tables_of(database.id) {
                 for shard in &table.shards {
-                    let documents = self.documents(shard.id);
+                    let documents = if request.uncounted { None } else { self.documents(shard.id) };
                     shards.push(v1::ShardStatus { documents, ..status(&state, &database.name, table, shard, &told) });
                     // Counting may read from disk: here a deadline that has passed ends the request.
                     task::yield_now().await;
@@ -91,11 +93,52 @@ impl ControlService {
         self.cluster.controller.propose(command).await.map_err(refused)?;
         Ok(Response::new(v1::SetShardLeaderResponse { version: CONTROL_VERSION, node_id: node.id.to_string() }))
     }
+
+    pub(super) async fn split_shard(
+        &self,
+        request: v1::SplitShardRequest,
+    ) -> Result<Response<v1::SplitShardResponse>, Status> {
+        check(request.version)?;
+        let state = self.cluster.controller.confirm().await.map_err(refused)?;
+        let (table, stored) = shard(&state, request.shard_id)?;
+        let at = request.at;
+        if PrimaryKey::from_encoded(at.clone().into()).to_datum().is_err() {
+            return Err(Status::invalid_argument("these bytes are no key"));
+        }
+        // Who asks again waits for what was decided before.
+        if let Some(new) = new_shard(table, &at) {
+            return Ok(Response::new(v1::SplitShardResponse { version: CONTROL_VERSION, new_shard_id: new.0 }));
+        }
+        if at.as_slice() <= stored.range.start() || !stored.range.contains(&at) {
+            let why = format!("the key is not within shard {}, or is its first one (photonctl shard list)", stored.id);
+            return Err(Status::invalid_argument(why));
+        }
+        if table.shards.iter().map(|shard| 1 + shard.cuts.len()).sum::<usize>() >= SHARDS_PER_TABLE_MAX {
+            let why =
+                format!("table `{}` has {SHARDS_PER_TABLE_MAX} shards, which is the most it may have", table.name);
+            return Err(Status::failed_precondition(why));
+        }
+        let (id, generation) = (stored.id, stored.generation);
+        let cuts = vec![NewCut { at: at.clone(), placement: stored.placement.clone() }];
+        self.cluster.controller.propose(Command::CutShard { shard: id, generation, cuts }).await.map_err(refused)?;
+        let state = self.cluster.controller.confirm().await.map_err(refused)?;
+        let (table, _) = shard(&state, id.0)?;
+        let new = new_shard(table, &at);
+        let new = new.ok_or_else(|| Status::aborted("the shard was changed meanwhile; try again"))?;
+        Ok(Response::new(v1::SplitShardResponse { version: CONTROL_VERSION, new_shard_id: new.0 }))
+    }
 }
 
 fn shard(state: &ClusterState, id: u64) -> Result<(&Arc<Table>, &Shard), Status> {
     let missing = || Status::not_found(format!("there is no shard {id} (photonctl shard list)"));
     state.shard(ShardId(id)).ok_or_else(missing)
+}
+
+/// The shard that begins, or is to begin, with a key that another one was cut at.
+fn new_shard(table: &Table, at: &[u8]) -> Option<ShardId> {
+    let there = table.shards.iter().find(|shard| shard.parent.is_some() && shard.range.start() == at);
+    let to_come = || table.shards.iter().flat_map(|shard| &shard.cuts).find(|cut| cut.at == at);
+    there.map(|shard| shard.id).or_else(|| to_come().map(|cut| cut.shard))
 }
 
 /// The same nodes, and this voter first.
