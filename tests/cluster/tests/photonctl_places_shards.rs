@@ -104,5 +104,8 @@ fn leaders_are_handed_over_and_replicas_moved() {
     let at = parts[1]["range"]["start"].as_str().unwrap();
     assert_eq!(parts[0]["range"]["end"], at, "the second begins where the first ends");
     assert_eq!(fourth.connect().value(&count(&table("t"))), 500);
+    // Who asks again is told of what has been done.
+    let first = parts[1]["keys"].as_str().unwrap().split(" .. ").next().unwrap();
+    assert_eq!(json(&nodes[2], &["shard", "split", &id, "--at", first])["id"], new["id"]);
     refused(&nodes[0], &["shard", "merge", &id], "cannot be joined yet");
 }
