@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 76] = [
+pub const PRODUCT: [Probe; 77] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -79,5 +79,6 @@ pub const PRODUCT: [Probe; 76] = [
     Probe::must("shard split"),
     Probe::may("shard split before its indexes were copied"),
     Probe::may("view of a member that has not applied a split yet is not read"),
+    Probe::may("what was cut off here has been borne before"),
     Probe::may("write of a key that was cut off from its shard"),
 ];

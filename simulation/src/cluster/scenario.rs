@@ -21,6 +21,8 @@ pub struct Scenario {
     pub machines: Option<usize>,
     /// How long the load was, in virtual seconds.
     pub seconds: u64,
+    /// Whether somebody changes how tables lie.
+    pub administered: bool,
     /// Which points of the product strike, by name; `None`: those that the seed draws.
     pub points: Option<&'static [&'static str]>,
     /// What was wrong.
@@ -35,6 +37,7 @@ pub const ALL: &[Scenario] = &[
         workload: "churn",
         machines: Some(3),
         seconds: 2,
+        administered: false,
         points: Some(&["controller/proposed-at-second-try"]),
         story: "Between the founding of a cluster and the registration of who founds it, another node asked to be taken in. The \
             first node that is registered gets the founder's member of the state's group, so that two nodes ran the same \
@@ -47,6 +50,7 @@ pub const ALL: &[Scenario] = &[
         workload: "churn",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A node had just applied that there is a table, and had not started its member yet. The table was ready at the other \
             nodes, so the query waited for nothing, found no member here and said that the table does not exist. A query now \
@@ -58,6 +62,7 @@ pub const ALL: &[Scenario] = &[
         workload: "bank",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "One node of three was gone for good and another one started again. It asked the others one after the other, five \
             seconds for each that does not answer, and counted only its pauses as patience: nobody served for twelve seconds. \
@@ -69,6 +74,7 @@ pub const ALL: &[Scenario] = &[
         workload: "counter",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A member met a damaged page while it re-applied its log. The core that ended of it said so in words of its own, so \
             the member was tried again for ever instead of being replaced. Held too by \
@@ -80,6 +86,7 @@ pub const ALL: &[Scenario] = &[
         workload: "random_reql",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "An entry had no room for a write and took the next one, of the same document. Then: a leader that lets another lead \
             refuses proposals before it says so, and a write was evaluated 32 times in one moment and given up. Held too by \
@@ -91,6 +98,7 @@ pub const ALL: &[Scenario] = &[
         workload: "random_reql",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A machine lost its power. Idle connections to it were found dead by the request that needed them, whose answer was \
             then lost or late, one connection after the other. Then: a node whose log may lack streams was given a new member \
@@ -103,6 +111,7 @@ pub const ALL: &[Scenario] = &[
         workload: "register",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A node was given another member of the cluster state's group without a restart: its disk had forgotten the state, \
             its memory had not, and the log was applied on top of it. Held too by \
@@ -114,6 +123,7 @@ pub const ALL: &[Scenario] = &[
         workload: "reconfigure",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A disk was full, and had space again. The log's thread was at rest, and what was refused did not wake it: writes were \
             refused until the next checkpoint, half a minute later. Held too by \
@@ -125,6 +135,7 @@ pub const ALL: &[Scenario] = &[
         workload: "reconfigure",
         machines: None,
         seconds: 6,
+        administered: false,
         points: None,
         story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group \
             entered the joint membership, which needs a majority of those two to commit anything, and took no write for \
@@ -139,6 +150,7 @@ pub const ALL: &[Scenario] = &[
         workload: "random_reql",
         machines: None,
         seconds: 6,
+        administered: false,
         points: None,
         story: "A document was inserted, and acknowledged, by a new leader. Its deletion reached the old one, which did not know of its \
             successor, saw no document, and answered that there was nothing to delete: a write without an effect was not confirmed \
@@ -150,6 +162,7 @@ pub const ALL: &[Scenario] = &[
         workload: "feed_replay",
         machines: None,
         seconds: 6,
+        administered: false,
         points: None,
         story: "A checkpoint beside those of the page writer, as one after a snapshot is installed, found no space. Writes were refused \
             because of it, and the page writer did not know that there was something to try again: they were refused until the \
@@ -162,6 +175,7 @@ pub const ALL: &[Scenario] = &[
         workload: "counter",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "The simulator's: two of three disks were wiped while only the third voted on the cluster state, which bears that; then a \
             table was made on all three, before the two were missed. The ward spares disks while one that is lost is not missed.",
@@ -172,6 +186,7 @@ pub const ALL: &[Scenario] = &[
         workload: "random_reql",
         machines: None,
         seconds: 6,
+        administered: false,
         points: None,
         story: "The simulator's: a node that had lost its disk, and was not missed yet, was given a member of a new table, which did not \
             count as lost when another of its disks went.",
@@ -182,6 +197,7 @@ pub const ALL: &[Scenario] = &[
         workload: "churn",
         machines: None,
         seconds: 6,
+        administered: false,
         points: None,
         story: "The simulator's: a node was started while its disk was five hundred times slower, and what that had cost was waited for \
             after the disk was well again: nobody answered for twenty seconds.",
@@ -192,6 +208,7 @@ pub const ALL: &[Scenario] = &[
         workload: "reconfigure",
         machines: None,
         seconds: 6,
+        administered: false,
         points: None,
         story: "The simulator's: a follower applied an entry that others had committed, then its own log, out of space, refused it and the \
             core ended: its log is shorter than what it has applied, which the checker took for a loss.",
@@ -202,6 +219,7 @@ pub const ALL: &[Scenario] = &[
         workload: "counter",
         machines: None,
         seconds: 6,
+        administered: false,
         points: None,
         story: "The simulator's: the disk of who was founding a cluster was wiped when its vote was not known to the ward. Nobody had \
             been taken in: there was no cluster any more.",
@@ -216,6 +234,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         workload: "list_append",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "openraft had installed a snapshot, purged the log behind it, and waited for a vote to be synced before it told what is \
             applied: more looked purged than applied, in the checkers and in status documents. Held too by \
@@ -227,6 +246,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         workload: "unique_inserts",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A table was made on a node whose disk had been wiped and that nobody missed yet, then a second of its nodes was wiped. \
             That is more than a table bears, and the ward, which knew only members that had begun, let it happen. 20110 and 20373 \
@@ -238,6 +258,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         workload: "unique_inserts",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A call to a disk that was to fail was not made before everything was healed, and failed then: a shard took its first \
             write too late.",
@@ -248,6 +269,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         workload: "reconfigure",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "As `members-are-changed-while-half-of-the-new-ones-are-dead`: two replicas were wanted of three, and one of the two had \
             just lost its disk.",
@@ -258,6 +280,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         workload: "random_reql",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "Two of five nodes were given votes on the cluster state while they were down, and had the first entry of its log. The \
             founder's disk was wiped, the other two started again and asked whether their directories are the newest. Those with \
@@ -270,10 +293,23 @@ pub const ON_MADSIM: &[Scenario] = &[
         workload: "churn",
         machines: None,
         seconds: 15,
+        administered: false,
         points: None,
         story: "A voter took an entry, answered for it, and was erased with its table before it was looked at again; the leader, which had \
             not heard of the drop, took the entry for committed, and the checker knew of one log that has it. Members that have gone \
             are now asked what ended their logs. Held too by `a_quorum_may_rest_on_the_last_entry_of_a_member_that_has_gone`.",
+    },
+    Scenario {
+        name: "a-shard-that-was-borne-is-cut-off-again-by-who-comes-later",
+        seed: 80085,
+        workload: "bank",
+        machines: None,
+        seconds: 15,
+        administered: true,
+        points: None,
+        story: "The log of a member was damaged, behind the cut of a shard that its node had borne already. The member that took its place \
+            was sent the log, applied the same cut, and kept for ever what nobody was to bear. The next cut of the shard waited for \
+            that: it came never.",
     },
 ];
 
@@ -358,7 +394,7 @@ impl Scenario {
             duration: Duration::from_secs(self.seconds),
             workload: Some(self.workload.to_owned()),
             machines: self.machines,
-            administered: Some(false),
+            administered: Some(self.administered),
             points: self.points.map(|names| names.iter().filter_map(|name| buggify::named(name)).collect()),
             ..Length::default()
         }

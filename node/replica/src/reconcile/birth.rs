@@ -66,12 +66,17 @@ impl Replicas {
         Ok(Some(IsNew(is_new)))
     }
 
-    /// What was cut off from a member here, and is no shard's that has a founder here.
+    /// What was cut off from a member here, and is no shard's that has a founder here, or of one that has its state: a member that takes
+    /// the place of the one that bore it applies the same cut.
     pub(super) fn forget_unwanted(&self, replica: &Replica, table: &Table) -> Result<(), ReplicaError> {
         for unborn in replica.shard.unborn() {
             let shard = table.shards.iter().find(|shard| shard.id == unborn.shard);
             // Without a shard of that number the state is older than the cut.
             let wanted = |shard: &StoredShard| {
+                if self.engine.tree_set(TreeSetId(shard.id.0)).is_some_and(|set| !set.meta().is_empty()) {
+                    photondb_storage::probe!("what was cut off here has been borne before");
+                    return false;
+                }
                 let here = shard.founders.iter().filter(|founder| founder.node == self.node);
                 here.filter_map(|founder| shard.member(founder.id)).any(|member| !member.role.is_broken())
             };
