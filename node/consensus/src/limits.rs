@@ -15,8 +15,11 @@ pub const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(700);
 /// election. (The timeouts above come on top of that promise: openraft's own timer is later.)
 pub const CAMPAIGN_SPREAD: Range<u64> = 20..220;
 
-/// And so many milliseconds after it was refused.
+/// And so many milliseconds after it was refused; twice as many the next time,
 pub const CAMPAIGN_RETRY: Range<u64> = 200..400;
+
+/// and so on, up to so many times as many.
+pub const CAMPAIGN_RETRIES_GROW: u32 = 5;
 
 /// How long a leader answers reads by itself after it sent what a quorum answered. Shorter than [`ELECTION_TIMEOUT_MAX`],
 /// for which whoever answered votes for nobody else, by the drift of two clocks.

@@ -10,7 +10,7 @@ use photondb_storage::fault::{buggify, fault_point};
 use crate::error::ConsensusError;
 use crate::fatal::Fatal;
 use crate::group::{Group, Raft};
-use crate::limits::{CAMPAIGN_RETRY, CAMPAIGN_SPREAD};
+use crate::limits::{CAMPAIGN_RETRIES_GROW, CAMPAIGN_RETRY, CAMPAIGN_SPREAD};
 use crate::position::Term;
 use crate::runtime::{Instant, Runtime, draw, now};
 use crate::state_machine::StateMachine;
@@ -109,32 +109,45 @@ fn begin(group: &Group) {
 }
 
 /// Stands for election soon after the last moment at which votes may be promised to a leader that is not heard of any more; again and
-/// again, while nobody is. openraft's own timer begins at that moment only, and takes another election timeout: it is left for whoever
-/// knows that others have more.
+/// again, while nobody is. openraft's own timer begins at that moment only, and takes another election timeout: it seldom has its turn.
 ///
 /// All that is safe without it: an election that comes too early is refused, here and by others (C9), before it raises the term.
 fn campaign(raft: Raft, member: MemberId) {
     Runtime::spawn(async move {
-        let promise = Duration::from_millis(raft.config().election_timeout_max);
-        let mut again = false;
-        while let Ok((heard, may)) = last_heard(&raft, member).await {
-            if !may {
-                again = false;
-                Runtime::sleep(promise).await;
-                continue;
-            }
-            let spread = if again { CAMPAIGN_RETRY } else { CAMPAIGN_SPREAD };
-            let later = Duration::from_millis(draw(spread));
-            // Two that stand at the same time may take each other's votes.
-            let due = if again { now() + later } else { heard.unwrap_or_else(now) + promise + later };
-            Runtime::sleep_until(due).await;
-            let Ok(then) = last_heard(&raft, member).await else { return };
-            again = then == (heard, true);
-            if again && raft.trigger().elect(true).await.is_err() {
-                return;
-            }
+        let mut metrics = raft.server_metrics();
+        let ended = async move { while metrics.changed().await.is_ok() {} };
+        tokio::select! {
+            () = ended => {}
+            _ = stand_again_and_again(&raft, member) => {}
         }
     });
+}
+
+/// Ends with the core.
+async fn stand_again_and_again(raft: &Raft, member: MemberId) -> Result<(), openraft::errors::Fatal<Types>> {
+    let promise = Duration::from_millis(raft.config().election_timeout_max);
+    // How often in a row, with nobody heard of.
+    let mut stood = 0;
+    loop {
+        let (heard, may) = last_heard(raft, member).await?;
+        if !may {
+            stood = 0;
+            Runtime::sleep(promise).await;
+            continue;
+        }
+        // Two that stand at the same time may take each other's votes.
+        let due = match stood {
+            0 => heard.unwrap_or_else(now) + promise + Duration::from_millis(draw(CAMPAIGN_SPREAD)),
+            again => now() + Duration::from_millis(draw(CAMPAIGN_RETRY)) * again.min(CAMPAIGN_RETRIES_GROW),
+        };
+        Runtime::sleep_until(due).await;
+        if last_heard(raft, member).await? != (heard, true) {
+            stood = 0;
+            continue;
+        }
+        stood += 1;
+        raft.trigger().elect(true).await?;
+    }
 }
 
 /// When the member last promised its vote to a leader or gave it to a candidate; and whether it may stand for election.

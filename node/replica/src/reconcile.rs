@@ -42,7 +42,8 @@ pub struct Replicas {
     state: ArcSwap<ClusterState>,
     /// The way to the other nodes' replicas and to the state, where there is one.
     controller: OnceLock<Controller>,
-    /// Told when a member that ran was given up here: the state is to be told, which a pass of reconciling does.
+    /// Told when a pass of reconciling has something to do though the state is the same: a member that ran was given up here, which the
+    /// state is to be told, or keeps what is not to be borne.
     given_up: Arc<Notify>,
 }
 

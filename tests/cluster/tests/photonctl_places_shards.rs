@@ -107,5 +107,8 @@ fn leaders_are_handed_over_and_replicas_moved() {
     // Who asks again is told of what has been done.
     let first = parts[1]["keys"].as_str().unwrap().split(" .. ").next().unwrap();
     assert_eq!(json(&nodes[2], &["shard", "split", &id, "--at", first])["id"], new["id"]);
+    refused(&nodes[2], &["shard", "split", &new["id"].to_string(), "--at", first], "is its first one");
+    let last = shards[1]["id"].to_string();
+    refused(&nodes[2], &["shard", "split", &last, "--at", first], "is not within shard");
     refused(&nodes[0], &["shard", "merge", &id], "cannot be joined yet");
 }

@@ -97,11 +97,13 @@ fn split(client: &Client, shard: u64, at: Option<&str>, wait: Duration, format: 
         None => split::middle(&found(client, shard)?, client, wait)?,
     };
     let key = key(&at);
+    // Whoever gets no answer asks for the same again.
+    eprintln!("photonctl: shard {shard} is cut at {key}; to ask again, add --at '{key}'");
     let new = client.split_shard(ShardId(shard), at)?.0;
     wait_for(client, wait, |shards| match of(shards, new) {
         Some(status) if leader(status).is_some() => Ok(()),
-        Some(_) => Err(format!("nobody is known to lead the new shard {new} yet (to wait on: --at '{key}')")),
-        None => Err(format!("shard {shard} has not been cut yet (to wait on: --at '{key}')")),
+        Some(_) => Err(format!("nobody is known to lead the new shard {new} yet")),
+        None => Err(format!("shard {shard} has not been cut yet")),
     })?;
     let said = format!("Shard {shard} ends at {key} now, where the new shard {new} begins\n");
     done(client, &found(client, new)?, said, format)
@@ -129,7 +131,8 @@ fn wait_until(
 ) -> Result<v1::ShardStatus, Failure> {
     // That it is gone is an end, too.
     wait_for(client, wait, |shards| of(shards, shard).map_or(Ok(()), &is_done))?;
-    found(client, shard)
+    let gone = || client.absent(format!("shard {shard} is gone (photonctl shard list)"));
+    of(&client.list_shards()?.shards, shard).cloned().ok_or_else(gone)
 }
 
 /// Looks at all shards until `is_done`, which else says what is left.

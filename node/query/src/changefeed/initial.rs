@@ -273,9 +273,11 @@ impl Initial {
     /// given of it alone.
     fn family(&self, shard: ShardNumber) -> impl Iterator<Item = ShardNumber> {
         let before = |of: &ShardNumber| self.moves.iter().find(|moved| moved.to == *of).map(|moved| moved.from);
-        let heard = self.shards.get(&shard).map(|reading| reading.ancestors.as_slice()).unwrap_or_default();
-        let known = (!heard.is_empty()).then(|| std::iter::successors(before(&shard), before));
-        known.into_iter().flatten().chain(heard.iter().copied())
+        let known = self.shards.get(&shard).map(|reading| reading.ancestors.as_slice()).unwrap_or_default();
+        let first = known.last().copied();
+        let between = first.and_then(|_| before(&shard));
+        let between = std::iter::successors(between, before).take_while(move |shard| Some(*shard) != first);
+        between.chain(known.iter().copied())
     }
 }
 

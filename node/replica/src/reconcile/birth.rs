@@ -2,7 +2,7 @@
 
 use photondb_cluster_state::{Role, Shard as StoredShard, Table};
 use photondb_consensus::{Birth, ConsensusError, LogPosition, Term};
-use photondb_proto::{GroupId, MemberId};
+use photondb_proto::{GroupId, MemberId, ShardId};
 use photondb_shard::Unborn;
 use photondb_storage::{TreeSetId, TreeSetOptions};
 
@@ -28,7 +28,7 @@ impl Replicas {
     ) -> Result<Option<IsNew>, ReplicaError> {
         let Some(parent) = shard.parent.filter(|_| shard.is_founder(member)) else { return Ok(None) };
         let set = TreeSetId(shard.id.0);
-        if self.engine.tree_set(set).is_some_and(|set| !set.meta().is_empty()) {
+        if self.has_state(shard.id) {
             return Ok(Some(IsNew(false)));
         }
         let bearing = self.shard(parent);
@@ -66,6 +66,17 @@ impl Replicas {
         Ok(Some(IsNew(is_new)))
     }
 
+    /// Asks for a pass of reconciling when a member keeps what was borne before: applying a cut once more asks for none.
+    pub(super) fn look_at_unborn(&self, replica: &Replica) {
+        if replica.shard.unborn().iter().any(|unborn| self.has_state(unborn.shard)) {
+            self.given_up.notify_one();
+        }
+    }
+
+    fn has_state(&self, shard: ShardId) -> bool {
+        self.engine.tree_set(TreeSetId(shard.0)).is_some_and(|set| !set.meta().is_empty())
+    }
+
     /// What was cut off from a member here, and is no shard's that has a founder here, or of one that has its state: a member that takes
     /// the place of the one that bore it applies the same cut.
     pub(super) fn forget_unwanted(&self, replica: &Replica, table: &Table) -> Result<(), ReplicaError> {
@@ -73,7 +84,7 @@ impl Replicas {
             let shard = table.shards.iter().find(|shard| shard.id == unborn.shard);
             // Without a shard of that number the state is older than the cut.
             let wanted = |shard: &StoredShard| {
-                if self.engine.tree_set(TreeSetId(shard.id.0)).is_some_and(|set| !set.meta().is_empty()) {
+                if self.has_state(shard.id) {
                     photondb_storage::probe!("what was cut off here has been borne before");
                     return false;
                 }

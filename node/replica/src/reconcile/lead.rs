@@ -29,6 +29,7 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
                 Ok(true) => return,
                 Err(error) => tracing::error!(shard = %replica.id, %error, "a damaged member could not be ended"),
             }
+            replicas.look_at_unborn(&replica);
             let led = replica.group.led();
             if led_for.0 != led {
                 led_for = (led, Duration::ZERO);

@@ -86,15 +86,22 @@ pub(super) fn run(arguments: &ArgMatches, until: Until) -> Result<(), ServeError
     // Nothing was acknowledged, and what its threads are at the next start takes up again.
     let Some(node) = node else { std::process::exit(0) };
     print!("{}", node.banner());
-    runtime.block_on(async {
+    let is_told = runtime.block_on(async {
         tokio::select! {
-            first = signals.next() => tracing::info!("{first} received: no new connections; running queries may finish"),
-            () = left.notified() => {}
+            first = signals.next() => {
+                tracing::info!("{first} received: no new connections; running queries may finish");
+                true
+            }
+            () = left.notified() => false,
         }
     });
     std::thread::Builder::new()
         .name("second-signal".to_owned())
         .spawn(move || {
+            if !is_told {
+                let first = runtime.block_on(signals.next());
+                tracing::info!("{first} received: the node is stopping already");
+            }
             let second = runtime.block_on(signals.next());
             tracing::warn!("{second} received: ending at once");
             std::process::exit(1);

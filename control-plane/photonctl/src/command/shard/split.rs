@@ -18,7 +18,9 @@ use crate::term::{TableName, array, call, call_with};
 pub fn key_of(text: &str) -> Result<Vec<u8>, String> {
     let value: Value =
         serde_json::from_str(text).map_err(|error| format!("not JSON ({error}); a text stands in quotes: '\"m\"'"))?;
-    encoded(&value).ok_or_else(|| "not a number, a text, a truth value, or an array of these".to_owned())
+    let datum = datum(&value).ok_or("not a number, a text, a truth value, or an array of these")?;
+    let key = PrimaryKey::new(&datum).map_err(|error| format!("not a key: {}", error.message))?;
+    Ok(key.bytes().to_vec())
 }
 
 /// The key with as many documents of the shard before it as behind it.
@@ -38,7 +40,9 @@ pub fn middle(status: &v1::ShardStatus, client: &Client, wait: Duration) -> Resu
     // What is skipped is not read.
     let document = call(TermKind::Nth, [call(TermKind::Skip, [ordered, (count / 2).into()]), 0.into()]);
     let key = client.value_within(&call(TermKind::GetField, [document, primary_key.into()]), wait)?;
-    encoded(&key).ok_or_else(nothing)
+    let key = datum(&key).and_then(|datum| PrimaryKey::new(&datum).ok());
+    let unnamed = "the shard's middle is a time or binary data, at which nothing is cut yet but by more shards (table reconfigure)";
+    Ok(key.ok_or(Failure::Impossible(unnamed))?.bytes().to_vec())
 }
 
 /// The table's documents within a range; `None`: its ends are the values of no keys.
@@ -70,10 +74,6 @@ fn quoted(value: Value) -> Value {
         }
         value => value,
     }
-}
-
-fn encoded(value: &Value) -> Option<Vec<u8>> {
-    Some(PrimaryKey::new(&datum(value)?).ok()?.bytes().to_vec())
 }
 
 fn datum(value: &Value) -> Option<Datum> {

@@ -106,7 +106,7 @@ impl ControlService {
             return Err(Status::invalid_argument("these bytes are no key"));
         }
         // Who asks again waits for what was decided before.
-        if let Some(new) = new_shard(table, &at) {
+        if let Some(new) = cut_off(table, stored, &at) {
             return Ok(Response::new(v1::SplitShardResponse { version: CONTROL_VERSION, new_shard_id: new.0 }));
         }
         if at.as_slice() <= stored.range.start() || !stored.range.contains(&at) {
@@ -122,8 +122,8 @@ impl ControlService {
         let cuts = vec![NewCut { at: at.clone(), placement: stored.placement.clone() }];
         self.cluster.controller.propose(Command::CutShard { shard: id, generation, cuts }).await.map_err(refused)?;
         let state = self.cluster.controller.confirm().await.map_err(refused)?;
-        let (table, _) = shard(&state, id.0)?;
-        let new = new_shard(table, &at);
+        let (table, stored) = shard(&state, id.0)?;
+        let new = cut_off(table, stored, &at);
         let new = new.ok_or_else(|| Status::aborted("the shard was changed meanwhile; try again"))?;
         Ok(Response::new(v1::SplitShardResponse { version: CONTROL_VERSION, new_shard_id: new.0 }))
     }
@@ -134,10 +134,10 @@ fn shard(state: &ClusterState, id: u64) -> Result<(&Arc<Table>, &Shard), Status>
     state.shard(ShardId(id)).ok_or_else(missing)
 }
 
-/// The shard that begins, or is to begin, with a key that another one was cut at.
-fn new_shard(table: &Table, at: &[u8]) -> Option<ShardId> {
-    let there = table.shards.iter().find(|shard| shard.parent.is_some() && shard.range.start() == at);
-    let to_come = || table.shards.iter().flat_map(|shard| &shard.cuts).find(|cut| cut.at == at);
+/// The shard that was, or is to be, cut off from this one at a key.
+fn cut_off(table: &Table, shard: &Shard, at: &[u8]) -> Option<ShardId> {
+    let there = table.shards.iter().find(|next| shard.range.end() == Some(at) && next.range.start() == at);
+    let to_come = || shard.cuts.iter().find(|cut| cut.at == at);
     there.map(|shard| shard.id).or_else(|| to_come().map(|cut| cut.shard))
 }
 
