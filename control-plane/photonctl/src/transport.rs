@@ -68,13 +68,15 @@ pub async fn connect(uri: Uri, tls: Option<Tls>, notes: Notes) -> io::Result<Tok
         }
         None => Bytes::Clear(stream),
     };
-    Ok(TokioIo::new(Transport { bytes, read_before: false, notes }))
+    Ok(TokioIo::new(Transport { bytes, read_before: false, failed: None, notes }))
 }
 
 /// A connection.
 pub struct Transport {
     bytes: Bytes,
     read_before: bool,
+    /// Why nothing can be written any more, while it is still read what was said before that.
+    failed: Option<io::Error>,
     notes: Notes,
 }
 
@@ -96,6 +98,23 @@ impl Transport {
         if let Some(error) = error {
             self.notes.note_error(error);
         }
+    }
+}
+
+impl Transport {
+    /// Nothing can be written any more. Who closed the connection may have said why before, which gRPC would not read: it is read
+    /// here. A connection that is over can always be read to its end.
+    fn poll_last_words(self: Pin<&mut Self>, cx: &mut Context<'_>, error: io::Error) -> Poll<io::Error> {
+        let this = self.get_mut();
+        if !this.read_before && this.notes.met().is_none() {
+            let mut words = [0; 1024];
+            if Pin::new(&mut *this).poll_read(cx, &mut ReadBuf::new(&mut words)).is_pending() {
+                this.failed = Some(error);
+                return Poll::Pending;
+            }
+        }
+        this.note_end(Some(&error));
+        Poll::Ready(error)
     }
 }
 
@@ -123,19 +142,27 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = match &mut self.bytes {
-            Bytes::Clear(stream) => ready!(Pin::new(stream).poll_write(cx, bytes)),
-            Bytes::Encrypted(stream) => ready!(Pin::new(&mut **stream).poll_write(cx, bytes)),
+        let written = match (self.failed.take(), &mut self.bytes) {
+            (Some(error), _) => Err(error),
+            (None, Bytes::Clear(stream)) => ready!(Pin::new(stream).poll_write(cx, bytes)),
+            (None, Bytes::Encrypted(stream)) => ready!(Pin::new(&mut **stream).poll_write(cx, bytes)),
         };
-        Poll::Ready(written.inspect_err(|error| self.note_end(Some(error))))
+        match written {
+            Err(error) => self.poll_last_words(cx, error).map(Err),
+            written => Poll::Ready(written),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = match &mut self.bytes {
-            Bytes::Clear(stream) => ready!(Pin::new(stream).poll_flush(cx)),
-            Bytes::Encrypted(stream) => ready!(Pin::new(&mut **stream).poll_flush(cx)),
+        let flushed = match (self.failed.take(), &mut self.bytes) {
+            (Some(error), _) => Err(error),
+            (None, Bytes::Clear(stream)) => ready!(Pin::new(stream).poll_flush(cx)),
+            (None, Bytes::Encrypted(stream)) => ready!(Pin::new(&mut **stream).poll_flush(cx)),
         };
-        Poll::Ready(flushed.inspect_err(|error| self.note_end(Some(error))))
+        match flushed {
+            Err(error) => self.poll_last_words(cx, error).map(Err),
+            flushed => Poll::Ready(flushed),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -143,5 +170,34 @@ impl AsyncWrite for Transport {
             Bytes::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
             Bytes::Encrypted(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn what_was_said_before_a_connection_broke_is_heard_though_nobody_reads() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let notes = Notes::default();
+            let uri = format!("http://127.0.0.1:{port}").parse().unwrap();
+            let mut transport = connect(uri, None, notes.clone()).await.unwrap().into_inner();
+            let mut write =
+                async |bytes: &[u8]| std::future::poll_fn(|cx| Pin::new(&mut transport).poll_write(cx, bytes)).await;
+            write(b"PRI * HTTP/2.0").await.unwrap();
+            let (mut node, _) = listener.accept().unwrap();
+            node.write_all(&[0x15, 3, 3, 0, 2, 2, 10]).unwrap();
+            // What it has not read makes it a reset.
+            drop(node);
+            while write(b"more").await.is_ok() {}
+            assert_eq!(notes.met(), Some(Met::Tls));
+        });
     }
 }

@@ -128,10 +128,7 @@ fn photonctl_says_what_is_wrong_between_it_and_the_node() {
     refused(&[], 3, "it speaks TLS (--tls, --tls-ca)");
     refused(&other.photonctl_flags(None), 3, "its certificate is not to be believed");
     let foreign = other.issue("b");
-    // The node says so behind the handshake: it may have closed the connection before that is read (TLS 1.3).
-    let (exit, said) = ask(&node, &authority.photonctl_flags(Some(&foreign)));
-    let told = ["it does not believe this side", "breaks off"].iter().any(|reason| said.contains(reason));
-    assert!(exit == Some(3) && told, "{exit:?}: {said}");
+    refused(&authority.photonctl_flags(Some(&foreign)), 3, "it does not believe this side");
     let named = [authority.photonctl_flags(None), flags(&["--tls-server-name", "elsewhere.example"])].concat();
     refused(&named, 3, "its certificate is not to be believed");
     let named = [authority.photonctl_flags(None), flags(&["--tls-server-name", "localhost"])].concat();
