@@ -426,6 +426,12 @@ impl Engine {
         inner.wal.admit(bytes, purpose)
     }
 
+    /// Whether there is space for new data, as far as the last attempts to have some say: otherwise [`Engine::admit`] refuses writes
+    /// because the disk is full.
+    pub fn has_space(&self) -> bool {
+        !self.inner.wal.is_short() && self.failure().is_none_or(|failure| !failure.is_full())
+    }
+
     fn run_checkpoint(&self, reach: Reach) -> Result<CheckpointReport> {
         let inner = &self.inner;
         // A dropped tree that cannot be read keeps its space, and nothing else from becoming durable.

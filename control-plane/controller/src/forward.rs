@@ -83,7 +83,7 @@ impl Inner {
 
     /// Tells the leader that this node lives. Nobody waits for more than that it is heard.
     pub(crate) async fn call_heartbeat(&self, leader: NodeId) -> Result<(), PeerError> {
-        let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots });
+        let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots, full: !self.parts.engine.has_space() });
         self.call(leader, 0, Lane::Urgent, call).await.map(|_| ())
     }
 

@@ -44,6 +44,12 @@ pub(crate) async fn lead(controller: Weak<Inner>) {
 /// One look at everything.
 async fn step(inner: &Inner, term: Term) {
     let state = inner.replicated.state();
+    // What is planned would find no space either.
+    match members::lead_where_space_is(inner, &state).await {
+        Ok(false) => {}
+        Ok(true) => return,
+        Err(error) => tracing::debug!(%error, "another node could not be let lead"),
+    }
     let now = inner.parts.clock.now();
     let seen = inner.heard.lock().judge(&state, inner.me.node, now, inner.parts.options.lost_after);
     let votes = |command: &Command| match command {

@@ -57,7 +57,9 @@ impl Inner {
             Call::Join(join) => self.take_in(from, &join).await,
             Call::Confirm(_) => self.confirm_for_another().await,
             Call::Heartbeat(beat) => {
-                self.heard.lock().hear(from, beat.boots, self.parts.clock.now());
+                let mut heard = self.heard.lock();
+                heard.hear(from, beat.boots, self.parts.clock.now());
+                heard.note_space(from, !beat.full);
                 Ok(Answer::Position(v1::Position::default()))
             }
             Call::Vouch(vouch) => {

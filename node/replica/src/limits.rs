@@ -29,6 +29,9 @@ pub const LOOK_PERIOD_BUSY: Duration = Duration::from_millis(50);
 /// How long a member leads before it gives way to the one that should.
 pub const PREFER_AFTER: Duration = Duration::from_secs(2);
 
+/// How long the disk of a node must have had space before its members should lead again.
+pub const SPACE_LASTS_AFTER: Duration = Duration::from_secs(10);
+
 /// How long the replicas of another node may take to say how they are.
 pub const STATUS_TIME_MAX: Duration = Duration::from_secs(2);
 

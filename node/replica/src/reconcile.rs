@@ -34,7 +34,7 @@ use crate::status::ReplicaAnswers;
 /// All replicas of this node.
 pub struct Replicas {
     pub(crate) node: NodeId,
-    engine: Engine,
+    pub(crate) engine: Engine,
     groups: Groups,
     executor: task::Handle,
     tables: ArcSwap<BTreeMap<TableId, Arc<TableReplicas>>>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
 
 use crate::error::ReplicaError;
+use crate::limits::SPACE_LASTS_AFTER;
 use crate::proposer::Proposer;
 
 /// One member of one shard.
@@ -47,6 +49,8 @@ pub(crate) struct Duty {
     pub turn: tokio::sync::Mutex<()>,
     /// The version of the table's schema that this member, leading, has brought the shard to.
     pub schema: AtomicU64,
+    /// Whether the node's disk has space.
+    pub space: Space,
 }
 
 impl Duty {
@@ -58,6 +62,7 @@ impl Duty {
             look: Arc::default(),
             turn: tokio::sync::Mutex::new(()),
             schema: AtomicU64::new(0),
+            space: Space::default(),
         }
     }
 
@@ -79,6 +84,33 @@ impl Duty {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// For how long the node's disk has had space. Between two attempts a disk that is nearly full looks as if it had some: a leader that
+/// came back at once would refuse writes again.
+pub(crate) struct Space {
+    /// Milliseconds; of a node that starts nothing bad is known.
+    since_full: AtomicU64,
+}
+
+impl Default for Space {
+    fn default() -> Space {
+        Space { since_full: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Space {
+    /// Whether there was space at a look that comes so long after the last one.
+    pub fn look(&self, has_space: bool, after: Duration) {
+        let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let since = self.since_full.load(Ordering::Relaxed).saturating_add(after);
+        self.since_full.store(if has_space { since } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Whether there has been space for long enough to lead.
+    pub fn lasts(&self) -> bool {
+        Duration::from_millis(self.since_full.load(Ordering::Relaxed)) >= SPACE_LASTS_AFTER
     }
 }
 

@@ -33,6 +33,8 @@ pub struct MemberStatus {
     pub built: BTreeSet<IndexId>,
     /// The shard that is to be cut off next, when everything is ready for it there.
     pub prepared: Option<ShardId>,
+    /// The disk of its node is full, or was until a moment ago: it should not lead where another can.
+    pub full: bool,
 }
 
 impl Replica {
@@ -49,6 +51,7 @@ impl Replica {
             schema: SchemaVersion(self.duty.schema.load(Ordering::Acquire)),
             built: view.schema.indexes.keys().copied().filter(whole).collect(),
             prepared: None,
+            full: !self.duty.space.lasts(),
         }
     }
 }
@@ -59,7 +62,8 @@ impl Replicas {
         let state = self.state();
         let cut = state.shard(replica.id).and_then(|(_, shard)| shard.next_cut());
         let prepared = cut.filter(|cut| replica.is_prepared(&cut.at)).map(|cut| cut.shard);
-        MemberStatus { prepared, ..replica.status() }
+        let full = !self.engine.has_space() || !replica.duty.space.lasts();
+        MemberStatus { prepared, full, ..replica.status() }
     }
 
     /// How the members of a table are, on every node that can be asked. A member that is missing was not heard of.
@@ -155,6 +159,7 @@ fn status_of(message: v1::ReplicaState) -> MemberStatus {
         schema: SchemaVersion(message.schema),
         built: message.built.into_iter().map(IndexId).collect(),
         prepared: (message.prepared != 0).then_some(ShardId(message.prepared)),
+        full: message.full,
     }
 }
 
@@ -183,6 +188,7 @@ impl ReplicaAnswers {
                 schema: status.schema.0,
                 built: status.built.into_iter().map(|index| index.0).collect(),
                 prepared: status.prepared.map_or(0, |shard| shard.0),
+                full: status.full,
             }
         });
         Ok(v1::ReplicasAnswer { replicas: states.collect() }.encode_to_vec().into())

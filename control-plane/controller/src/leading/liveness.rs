@@ -1,6 +1,6 @@
 //! Who lives, as the leader hears it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Command, Liveness, Node, Service};
@@ -13,6 +13,8 @@ pub(crate) struct Heard {
     /// Since when each opening of a node is known to be one that should be heard.
     expected: BTreeMap<NodeId, (u64, Moment)>,
     last: BTreeMap<NodeId, (u64, Moment)>,
+    /// Whose disk has space, as they said last.
+    with_space: BTreeSet<NodeId>,
 }
 
 impl Heard {
@@ -20,11 +22,26 @@ impl Heard {
     pub fn begin(&mut self) {
         self.expected.clear();
         self.last.clear();
+        self.with_space.clear();
     }
 
     /// A node says that it lives, in that opening of its directory.
     pub fn hear(&mut self, node: NodeId, boots: u64, now: Moment) {
         self.last.insert(node, (boots, now));
+    }
+
+    /// A node says whether its disk has space.
+    pub fn note_space(&mut self, node: NodeId, has_space: bool) {
+        if has_space {
+            self.with_space.insert(node);
+        } else {
+            self.with_space.remove(&node);
+        }
+    }
+
+    /// Whether a node has said, since this one leads, that its disk has space, and not the contrary since then.
+    pub fn has_space(&self, node: NodeId) -> bool {
+        self.with_space.contains(&node)
     }
 
     /// What the state should say of nodes and does not. A node is down after the state's heartbeat timeout without a word, and

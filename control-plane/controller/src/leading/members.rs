@@ -1,10 +1,11 @@
 //! Keeps the group of the cluster state itself on enough nodes: everybody who is not lost has a member, a few vote.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use photondb_cluster_state::plan::{meta_learners, meta_voters};
-use photondb_cluster_state::{ClusterState, Service};
+use photondb_cluster_state::{ClusterState, Node, Service};
 use photondb_consensus::{ConsensusError, Group};
 use photondb_proto::{MemberId, NodeId};
 use photondb_storage::fault::buggify;
@@ -61,6 +62,15 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
     }
 }
 
+/// Lets another node lead when the disk of this one is full and that of the other is not. Whether one was told to.
+pub(super) async fn lead_where_space_is(inner: &Inner, state: &ClusterState) -> Result<bool, ConsensusError> {
+    let Some(group) = inner.group.get().filter(|_| !inner.parts.engine.has_space()) else { return Ok(false) };
+    let Some(to) = who_has_space(inner, state, group) else { return Ok(false) };
+    tracing::warn!(%to, "the disk is full: another node leads the cluster state from now on");
+    photondb_storage::probe!("cluster state led by another because the disk is full");
+    group.transfer_leadership(to).await.map(|()| true)
+}
+
 /// Whether the node's member votes.
 pub(super) fn votes(inner: &Inner, state: &ClusterState, node: NodeId) -> bool {
     let Some((group, node)) = inner.group.get().zip(state.node(node)) else { return true };
@@ -68,12 +78,27 @@ pub(super) fn votes(inner: &Inner, state: &ClusterState, node: NodeId) -> bool {
     [in_force, committed].iter().any(|members| members.all_voters().contains(&node.meta))
 }
 
-/// Another voter, when this node is to lead nothing: one that has everything and answers, on a node that may
-/// lead.
+/// Another voter, when this node is to lead nothing.
 fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, voting: &BTreeSet<MemberId>) -> Option<MemberId> {
     let serves = state.node(inner.me.node).is_none_or(|node| node.service == Service::Full);
-    let mut open = state.nodes().filter(|node| node.is_open() && voting.contains(&node.meta));
-    open.find(|node| !serves && has_caught_up(group, node.meta) && group.hears(node.meta)).map(|node| node.meta)
+    if serves { None } else { successors(state, group, voting).next().map(|node| node.meta) }
+}
+
+/// Another voter, when the disk of this node is full: one whose disk is not.
+fn who_has_space(inner: &Inner, state: &ClusterState, group: &Group) -> Option<MemberId> {
+    let (voting, heard) = (group.membership().all_voters(), inner.heard.lock());
+    let mut others = successors(state, group, &voting).filter(|node| node.id != inner.me.node);
+    others.find(|node| heard.has_space(node.id)).map(|node| node.meta)
+}
+
+/// Those who vote, have everything and answer, on nodes that may lead.
+fn successors<'a>(
+    state: &'a ClusterState,
+    group: &Group,
+    voting: &BTreeSet<MemberId>,
+) -> impl Iterator<Item = &'a Arc<Node>> {
+    let open = state.nodes().filter(|node| node.is_open() && voting.contains(&node.meta));
+    open.filter(|node| has_caught_up(group, node.meta) && group.hears(node.meta))
 }
 
 /// Whether it is the member of a node that has gone and still runs: it hears of that as long as it is a member, and ends.

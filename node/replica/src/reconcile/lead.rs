@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Service, Shard as StoredShard};
 use photondb_consensus::Term;
-use photondb_proto::{IndexId, MemberId};
+use photondb_proto::{IndexId, MemberId, NodeId};
 use photondb_runtime::task;
 use photondb_shard::Command;
 use photondb_shard::schema::IndexState;
@@ -20,6 +20,7 @@ use crate::replica::Replica;
 /// Looks whenever something may be to do, for as long as the member runs.
 pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
     let mut led_for = (None, Duration::ZERO);
+    let mut waited = Duration::ZERO;
     loop {
         let (look, mut led, period) = {
             let Some(replicas) = replicas.upgrade() else { return };
@@ -30,6 +31,7 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
                 Err(error) => tracing::error!(shard = %replica.id, %error, "a damaged member could not be ended"),
             }
             replicas.look_at_unborn(&replica);
+            replica.duty.space.look(replicas.engine.has_space(), waited);
             let led = replica.group.led();
             if led_for.0 != led {
                 led_for = (led, Duration::ZERO);
@@ -54,7 +56,10 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
                 _ = led.changed() => {}
             }
         };
-        let _ = task::timeout(period, told).await;
+        waited = match task::timeout(period, told).await {
+            Ok(()) => Duration::ZERO,
+            Err(_) => period,
+        };
     }
 }
 
@@ -69,6 +74,10 @@ impl Replicas {
         let state = self.state();
         let Some(table) = state.table(replica.table) else { return Ok(false) };
         let Some(shard) = table.shards.iter().find(|shard| shard.id == replica.id) else { return Ok(false) };
+        // All the rest may need space too.
+        if !self.engine.has_space() && self.lead_where_space_is(replica, &state).await? {
+            return Ok(true);
+        }
         self.keep_schema(replica, table).await?;
         let mut busy = self.say_what_is_ready(replica, &state, shard).await?;
         busy |= self.keep_members(replica, term, shard).await?;
@@ -155,6 +164,30 @@ impl Replicas {
         Ok(true)
     }
 
+    /// The disk of this node is full: lets another lead that takes writes, if one can at once. Whether one was told to.
+    async fn lead_where_space_is(&self, replica: &Arc<Replica>, state: &ClusterState) -> Result<bool, ReplicaError> {
+        let members = replica.group.membership();
+        for voter in members.all_voters() {
+            let node = members.nodes.get(&voter).filter(|node| state.node(**node).is_some_and(|node| node.is_open()));
+            let Some(node) = node.filter(|_| voter != replica.member && self.may_take_over(replica, voter)) else {
+                continue;
+            };
+            if self.has_space(*node, replica, voter).await {
+                tracing::warn!(shard = %replica.id, to = %voter, "the disk is full: another member leads from now on");
+                photondb_storage::probe!("leadership given away because the disk is full");
+                replica.group.transfer_leadership(voter).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the node of another member says that its disk has space.
+    async fn has_space(&self, node: NodeId, replica: &Replica, member: MemberId) -> bool {
+        let told = self.ask(node, vec![replica.id]).await.unwrap_or_default();
+        told.iter().any(|told| told.member == member && !told.full)
+    }
+
     /// Lets another lead that should, if it can at once.
     async fn give_way(
         &self,
@@ -166,7 +199,10 @@ impl Replicas {
             return Ok(());
         };
         let is_open = state.node(preferred.node).is_some_and(|node| node.is_open());
-        if is_open && self.may_take_over(replica, preferred.id) {
+        if is_open
+            && self.may_take_over(replica, preferred.id)
+            && self.has_space(preferred.node, replica, preferred.id).await
+        {
             tracing::info!(shard = %replica.id, to = %preferred.id, "another member leads from now on");
             photondb_storage::probe!("leadership given to who should lead");
             replica.group.transfer_leadership(preferred.id).await?;
