@@ -85,7 +85,7 @@ impl World {
             let register = Command::RegisterNode {
                 id: NodeId(node),
                 name: format!("n{node}"),
-                tags: Default::default(),
+                tags: [format!("zone-{}", node % 3)].into(),
                 addresses: vec![],
                 boots: 1,
                 incarnation: Incarnation(1),
@@ -384,7 +384,7 @@ proptest! {
         let mut voters: BTreeSet<MemberId> = [META_FOUNDER].into();
         for node in 1..=nodes {
             let register = Command::RegisterNode {
-                id: NodeId(node), name: format!("n{node}"), tags: Default::default(), addresses: vec![], boots: 1,
+                id: NodeId(node), name: format!("n{node}"), tags: [format!("zone-{}", node % 4)].into(), addresses: vec![], boots: 1,
                 incarnation: Incarnation(1),
             };
             apply(&mut state, &register).unwrap();

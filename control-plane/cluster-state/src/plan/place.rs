@@ -1,6 +1,6 @@
-//! Where the replicas of a table go: spread over nodes, by tag and by what the nodes have to hold already.
+//! Where the replicas of a table go: spread over zones and nodes, by tag and by what the nodes have to hold already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use photondb_proto::{NodeId, TableId};
 
@@ -11,6 +11,9 @@ use crate::state::ClusterState;
 
 /// The tag of nodes that were given none.
 pub const DEFAULT_TAG: &str = "default";
+
+/// A tag that begins so names the node's zone: what fails together, a rack or an availability zone.
+pub const ZONE_TAG_PREFIX: &str = "zone-";
 
 /// So many replicas of each shard on nodes of one tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,14 +59,29 @@ pub enum PlaceError {
 }
 
 impl Node {
-    /// Whether it has the tag; without any it has the default one.
+    /// Whether it has the tag; without any, beside that of its zone, it has the default one.
     pub fn has_tag(&self, tag: &str) -> bool {
-        self.tags.contains(tag) || self.tags.is_empty() && tag == DEFAULT_TAG
+        self.tags.contains(tag) || tag == DEFAULT_TAG && self.tags_beside_zone().next().is_none()
+    }
+
+    /// The zone that its tag names, the first one of several. `None`: it was given none.
+    pub fn zone(&self) -> Option<&str> {
+        self.tags.iter().find_map(|tag| tag.strip_prefix(ZONE_TAG_PREFIX))
+    }
+
+    /// The tags that name no zone.
+    pub fn tags_beside_zone(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().map(String::as_str).filter(|tag| !tag.starts_with(ZONE_TAG_PREFIX))
     }
 }
 
-/// One placement for each shard. Replicas that `table` has stay where they are as long as no node gets more than its share;
-/// the others go where least is. Only nodes that are up and in full service get any, and a drained one keeps what it has.
+/// How many of `nodes` are in the zone of `node`. Those that were given no zone are in one.
+pub(super) fn crowd(state: &ClusterState, nodes: impl Iterator<Item = NodeId>, node: &Node) -> usize {
+    nodes.filter(|other| state.node(*other).is_some_and(|other| other.zone() == node.zone())).count()
+}
+
+/// One placement for each shard. The replicas of a shard are in as many zones as there are. Beyond that, those that `table` has stay
+/// where they are as long as no node gets more than its share; the others go where least is. Only nodes that are up and in full service get any, and a drained one keeps what it has.
 pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result<Vec<Placement>, PlaceError> {
     let mut loads = loads(state, table.map(|table| table.id));
     let mut given = BTreeMap::new();
@@ -75,24 +93,26 @@ pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result
         let has_it = |node: &Node| present.is_some_and(|present| present.contains(node.id));
         let may_hold = |node: &Node| node.is_open() || node.is_up() && node.service == Service::Drained && has_it(node);
         for tagged in &wish.replicas {
-            let taken: BTreeSet<NodeId> = picked.iter().map(|(node, _)| *node).collect();
+            let is_taken = |picked: &[(NodeId, &Tagged)], node: NodeId| picked.iter().any(|(taken, _)| *taken == node);
             let mut free: Vec<&Node> =
                 state.nodes().map(|node| &**node).filter(|node| may_hold(node) && node.has_tag(&tagged.tag)).collect();
-            free.retain(|node| !taken.contains(&node.id));
+            free.retain(|node| !is_taken(&picked, node.id));
             if free.len() < tagged.count {
                 let (wanted, there) = (tagged.count, free.len());
                 return Err(PlaceError::TooFew { tag: tagged.tag.clone(), wanted, there });
             }
             let share = (wish.shards * tagged.count).div_ceil(free.len().max(1));
-            free.sort_by_key(|node| {
-                let has = given.get(&node.id).copied().unwrap_or(0);
-                let stays = present.is_some_and(|present| present.contains(node.id)) && has < share;
-                (!stays, has, loads.get(&node.id).copied().unwrap_or_default(), node.id)
-            });
-            for node in free.into_iter().take(tagged.count) {
-                *given.entry(node.id).or_insert(0) += 1;
-                *loads.entry(node.id).or_default() += 1;
-                picked.push((node.id, tagged));
+            for _ in 0..tagged.count {
+                let best = free.iter().filter(|node| !is_taken(&picked, node.id)).min_by_key(|node| {
+                    let crowd = crowd(state, picked.iter().map(|(node, _)| *node), node);
+                    let has = given.get(&node.id).copied().unwrap_or(0);
+                    let stays = present.is_some_and(|present| present.contains(node.id)) && has < share;
+                    (crowd, !stays, has, loads.get(&node.id).copied().unwrap_or_default(), node.id)
+                });
+                let Some(node) = best.map(|node| node.id) else { break };
+                *given.entry(node).or_insert(0) += 1;
+                *loads.entry(node).or_default() += 1;
+                picked.push((node, tagged));
             }
         }
         placements.push(shape(wish, present, &picked, &mut primaries)?);
@@ -138,6 +158,8 @@ pub(super) fn loads(state: &ClusterState, without: Option<TableId>) -> BTreeMap<
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use photondb_proto::KeyRange;
 
     use super::*;
@@ -159,6 +181,19 @@ mod tests {
             crate::apply(&mut state, &register).unwrap();
         }
         state
+    }
+
+    fn create(state: &ClusterState, shards: Vec<NewShard>) -> Command {
+        Command::CreateTable {
+            id: TableId(1),
+            database: state.database_named("test").unwrap().id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards,
+            compression: Compression::None,
+        }
     }
 
     fn wish(shards: usize, replicas: &[(&str, usize, bool)], primary: &str) -> Wish {
@@ -185,19 +220,45 @@ mod tests {
     }
 
     #[test]
+    fn the_replicas_of_a_shard_are_in_different_zones() {
+        let state = cluster(&[&["zone-a"], &["zone-a"], &["zone-b"], &["zone-b"], &["zone-c"], &[]]);
+        let zones = |placement: &Placement| -> BTreeSet<Option<String>> {
+            placement.nodes().map(|node| state.node(node).unwrap().zone().map(str::to_owned)).collect()
+        };
+        let placed = place(&state, &wish(6, &[("default", 4, true)], "default"), None).unwrap();
+        assert!(placed.iter().all(|placement| zones(placement).len() == 4), "{placed:?}");
+        let replicas = counts(placed.iter().flat_map(Placement::nodes));
+        assert_eq!(replicas.into_values().collect::<Vec<_>>(), [3, 3, 3, 3, 6, 6], "evenly within a zone");
+        // More than there are zones: the rest is spread as well.
+        let placed = place(&state, &wish(1, &[("default", 6, true)], "default"), None).unwrap();
+        assert_eq!(placed[0].nodes().count(), 6);
+    }
+
+    #[test]
+    fn a_zone_is_no_other_tag_and_a_table_is_moved_out_of_a_crowded_one() {
+        let state = cluster(&[&["zone-a", "fast"], &["zone-a", "fast"], &["zone-b", "fast"], &["zone-b"]]);
+        assert!(
+            state.node(NodeId(4)).unwrap().has_tag("default") && !state.node(NodeId(1)).unwrap().has_tag("default")
+        );
+        let placed = place(&state, &wish(1, &[("fast", 2, true)], "fast"), None).unwrap();
+        assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [1, 3].map(NodeId).into());
+        let placed = place(&state, &wish(1, &[("default", 1, true)], "default"), None).unwrap();
+        assert_eq!(placed[0].voters, [NodeId(4)]);
+
+        let mut state = cluster(&[&["zone-a"], &["zone-a"], &["zone-b"]]);
+        let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(1), NodeId(2)] }];
+        let create = create(&state, shards);
+        crate::apply(&mut state, &create).unwrap();
+        let table = state.table(TableId(1)).unwrap().clone();
+        let placed = place(&state, &wish(1, &[("default", 2, true)], "default"), Some(&table)).unwrap();
+        assert_eq!(placed[0].voters, [NodeId(1), NodeId(3)], "the primary stays, and one goes to the other zone");
+    }
+
+    #[test]
     fn a_table_stays_where_it_is_and_a_node_that_is_down_gets_nothing() {
         let mut state = cluster(&[&[], &[], &[], &[]]);
         let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(4), NodeId(2), NodeId(3)] }];
-        let create = Command::CreateTable {
-            id: TableId(1),
-            database: state.database_named("test").unwrap().id,
-            name: "t".into(),
-            primary_key: "id".into(),
-            durability: Durability::Hard,
-            write_acks: WriteAcks::Majority,
-            shards,
-            compression: Compression::None,
-        };
+        let create = create(&state, shards);
         crate::apply(&mut state, &create).unwrap();
         let three = wish(1, &[("default", 3, true)], "default");
         let table = state.table(TableId(1)).unwrap().clone();

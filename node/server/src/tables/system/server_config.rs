@@ -77,8 +77,8 @@ impl Contents for ServerConfig {
 
 fn row(viewer: &Viewer<'_>, node: &Node) -> Datum {
     let mut tags: Vec<Datum> = node.tags.iter().map(|tag| Datum::from(tag.as_str())).collect();
-    if tags.is_empty() {
-        tags.push(Datum::from(DEFAULT_TAG));
+    if node.has_tag(DEFAULT_TAG) && !node.tags.contains(DEFAULT_TAG) {
+        tags.insert(0, Datum::from(DEFAULT_TAG));
     }
     let cache = match node.cache_size_mb {
         Some(size) => Datum::from(size),
