@@ -16,7 +16,7 @@ use crate::state::ClusterState;
 pub use members::next_step;
 pub use meta::{meta_learners, meta_voters};
 pub use obey::{GroupMembers, Order, next_order};
-pub use place::{DEFAULT_TAG, PlaceError, Tagged, Wish, ZONE_TAG_PREFIX, place};
+pub use place::{DEFAULT_TAG, PlaceError, Tagged, Wish, ZONE_TAG_PREFIX, part_placement, place};
 
 /// Everything that may be done now: at most one command for each shard (K2).
 pub fn plan(state: &ClusterState) -> Vec<Command> {

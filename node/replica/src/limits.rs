@@ -32,6 +32,27 @@ pub const PREFER_AFTER: Duration = Duration::from_secs(2);
 /// How long the disk of a node must have had space before its members should lead again.
 pub const SPACE_LASTS_AFTER: Duration = Duration::from_secs(10);
 
+/// How often the leader of a shard looks how large it has become, and how busy it is.
+pub const GROWTH_LOOK_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long a shard must have been written to too much before it is cut.
+pub const BUSY_FOR: Duration = Duration::from_secs(60);
+
+/// Documents whose size tells that of all in a shard.
+pub const SIZE_SAMPLES: usize = 32;
+
+/// Keys that were written lately and are remembered.
+pub const RECENT_KEYS: usize = 128;
+
+/// Of what was written lately so large a part must be on each side of a cut, one in so many.
+pub const BUSY_SIDE_SHARE: usize = 4;
+
+/// Shards are not cut by themselves on nodes that have replicas of so many: each costs something when it is idle, too.
+pub const GROUPS_PER_NODE_MAX: usize = 64;
+
+/// In the simulator small shards are cut as well, until a table has so many.
+pub const PARTS_OF_BUGGIFIED_MAX: usize = 5;
+
 /// How long the replicas of another node may take to say how they are.
 pub const STATUS_TIME_MAX: Duration = Duration::from_secs(2);
 

@@ -9,6 +9,7 @@ mod build;
 mod cut;
 mod damage;
 mod erase;
+mod grown;
 mod lead;
 mod members;
 mod schema;
@@ -26,6 +27,8 @@ use photondb_runtime::task;
 use photondb_storage::fault::fault_point;
 use photondb_storage::{Compression, Engine};
 use tokio::sync::Notify;
+
+pub use grown::SplitPolicy;
 
 use crate::error::ReplicaError;
 use crate::replica::{Replica, TableReplicas};
@@ -45,6 +48,7 @@ pub struct Replicas {
     /// Told when a pass of reconciling has something to do though the state is the same: a member that ran was given up here, which the
     /// state is to be told, or keeps what is not to be borne.
     given_up: Arc<Notify>,
+    split_policy: OnceLock<SplitPolicy>,
 }
 
 /// What one pass could not do; the rest was done.
@@ -55,8 +59,8 @@ impl Replicas {
     /// No replica yet.
     pub fn new(node: NodeId, engine: Engine, groups: Groups, executor: task::Handle) -> Arc<Replicas> {
         let (tables, state, controller) = (ArcSwap::default(), ArcSwap::default(), OnceLock::new());
-        let given_up = Arc::default();
-        Arc::new(Replicas { node, engine, groups, executor, tables, state, controller, given_up })
+        let (given_up, split_policy) = (Arc::default(), OnceLock::new());
+        Arc::new(Replicas { node, engine, groups, executor, tables, state, controller, given_up, split_policy })
     }
 
     /// From here on members report to the cluster state, and speak to those of other nodes. Without it, every shard must have

@@ -21,6 +21,8 @@ pub use error::ConfigError;
 pub use join::JoinService;
 pub use tls::{TlsConfig, TlsFile, TlsFiles, TlsVersion};
 
+use photondb_replica::SplitPolicy;
+
 use crate::fetch::Reach;
 use crate::limits::CLUSTER_PORT;
 use crate::scripts::ScriptProgram;
@@ -84,6 +86,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Memory for pages and changes that wait for a checkpoint, in bytes.
     pub cache_bytes: u64,
+    /// When shards are cut in two by themselves.
+    pub split: SplitPolicy,
     /// Memory that one query may hold, in bytes; follows from the machine's and the cache's.
     pub query_bytes: usize,
     /// Memory that all queries may hold together, in bytes; follows likewise.
@@ -209,6 +213,7 @@ impl Config {
             cluster_secret,
             tls,
             cache_bytes,
+            split: value::split_policy(given)?,
             query_bytes: value::query_bytes(cache_bytes),
             all_queries_bytes: value::all_queries_bytes(cache_bytes),
             initial_password: value::initial_password(given),

@@ -126,6 +126,16 @@ pub const LOG_CACHE_SHARE: usize = 8;
 /// The smallest page cache, in bytes.
 pub const CACHE_BYTES_MIN: u64 = 8 * 1024 * 1024;
 
+/// The largest shard that is not cut in two by itself, in bytes of its documents, unless something else is chosen: with the 64 groups that a
+/// node is made for, it holds half a tebibyte.
+pub const SHARD_BYTES_MAX: u64 = 8 << 30;
+
+/// The least that may be chosen: for trying it out.
+pub const SHARD_BYTES_MAX_MIN: u64 = 64 << 10;
+
+/// Documents of one shard that may be written in a second, for long, until it is cut in two by itself, unless something else is chosen.
+pub const SHARD_WRITES_MAX: u64 = 10_000;
+
 /// What `--cache-size auto` leaves to the rest of the process before the halves are made, in bytes.
 pub const MEMORY_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
 

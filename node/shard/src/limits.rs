@@ -46,3 +46,9 @@ pub const GEO_DOCUMENTS_BYTES_MAX: usize = 16 << 20;
 /// borne, have room in one tree set.
 pub const INDEXES_MAX: usize = 512;
 const _: () = assert!(3 * (3 + INDEXES_MAX) + 4 * (3 + INDEXES_MAX) < photondb_storage::limits::TREES_PER_SET_MAX);
+
+/// Bytes that are read for a sample of documents; the one that exceeds them is the last.
+pub const SAMPLE_BYTES_MAX: u64 = 4 << 20;
+
+/// A sample goes through documents in strides of so many of its places: prime, so that it comes by each place unless it is a multiple.
+pub const SAMPLE_STRIDE: usize = 13;

@@ -13,7 +13,7 @@ use photondb_storage::{Direction, Snapshot};
 
 use crate::error::ShardError;
 use crate::format::{VALUE_DOCUMENT, VALUE_HEADER_BYTES, check_value};
-use crate::limits::{READ_BYTES_MAX, ROWS_BUFFER_BYTES};
+use crate::limits::{READ_BYTES_MAX, ROWS_BUFFER_BYTES, SAMPLE_BYTES_MAX, SAMPLE_STRIDE};
 use crate::primary;
 use crate::schema::{Index, IndexState, Schema};
 use crate::secondary;
@@ -30,6 +30,15 @@ pub struct Reader {
     pub(crate) position: Position,
     range: Option<KeyRange>,
     epoch: Epoch,
+}
+
+/// Some of a shard's documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// How many documents the shard has.
+    pub documents: u64,
+    /// The sizes of some, key and document as they are encoded, in bytes.
+    pub sizes: Vec<u64>,
 }
 
 /// One document found by an index.
@@ -184,6 +193,29 @@ impl Reader {
             }
         }
         Ok(keys)
+    }
+
+    /// The sizes of some documents, in bytes, each as likely as any other; at most `want`, fewer when they are large. In O(log n) for each.
+    pub fn sample_sizes(&self, want: usize) -> Result<Sample, ShardError> {
+        let all = KeyBounds::all();
+        let documents = self.count_documents(&all)?;
+        let want = usize::try_from(documents).unwrap_or(usize::MAX).min(want);
+        let want = if want.is_multiple_of(SAMPLE_STRIDE) { want.saturating_sub(1) } else { want };
+        let mut sample = Sample { documents, sizes: Vec::with_capacity(want) };
+        let mut read = 0;
+        for number in 0..want {
+            // Far from each other from the first on, so that the sample may end early.
+            let (number, of) = ((number * SAMPLE_STRIDE % want) as u128, want as u128);
+            let at = u64::try_from(u128::from(documents) * (2 * number + 1) / (2 * of)).unwrap_or(u64::MAX);
+            let Some((key, document)) = self.snapshot.nth(trees::PRIMARY, &all, at)? else { break };
+            let size = (key.len() + document.len()) as u64;
+            sample.sizes.push(size);
+            read += size;
+            if read > SAMPLE_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(sample)
     }
 
     /// An index that is ready, and whole here.

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 77] = [
+pub const PRODUCT: [Probe; 80] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -29,6 +29,9 @@ pub const PRODUCT: [Probe; 77] = [
     Probe::must("leader hands over"),
     Probe::may("write that changes nothing confirmed by a quorum"),
     Probe::may("leadership given away because the node is drained or leaves"),
+    Probe::may("leadership given away because the disk is full"),
+    Probe::may("cluster state led by another because the disk is full"),
+    Probe::may("grown shard cut in two"),
     Probe::may("change of members not begun while the new voters are silent"),
     Probe::may("leader that lost its vote hands over"),
     Probe::must("leadership given to who should lead"),

@@ -6,7 +6,7 @@ use photondb_proto::{NodeId, TableId};
 
 use crate::membership::{Node, Service};
 use crate::schema::Table;
-use crate::shard::Placement;
+use crate::shard::{Placement, Shard};
 use crate::state::ClusterState;
 
 /// The tag of nodes that were given none.
@@ -145,6 +145,23 @@ fn shape(
     })
 }
 
+/// Where the upper half of a shard is wanted that is cut in two because it has grown: on the same nodes, so that nothing is copied, and led by
+/// the voter that is to lead fewest shards; not by the one that leads the lower half, if there is another.
+pub fn part_placement(state: &ClusterState, shard: &Shard) -> Placement {
+    let mut leads: BTreeMap<NodeId, usize> = BTreeMap::new();
+    for shard in state.tables().flat_map(|table| &table.shards) {
+        for placement in std::iter::once(&shard.placement).chain(shard.cuts.iter().map(|cut| &cut.placement)) {
+            placement.voters.first().into_iter().for_each(|node| *leads.entry(*node).or_default() += 1);
+        }
+    }
+    let mut placement = shard.placement.clone();
+    let may_lead = |node: &NodeId| state.node(*node).is_some_and(|node| node.is_open());
+    let others = placement.voters.iter().enumerate().skip(1).filter(|(_, node)| may_lead(node));
+    let next = others.min_by_key(|(_, node)| leads.get(node).copied().unwrap_or_default()).map_or(0, |(at, _)| at);
+    placement.voters[..=next].rotate_right(1);
+    placement
+}
+
 /// How many replicas are wanted on each node, without those of one table.
 pub(super) fn loads(state: &ClusterState, without: Option<TableId>) -> BTreeMap<NodeId, usize> {
     let mut loads = BTreeMap::new();
@@ -274,6 +291,30 @@ mod tests {
         assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [1, 2, 4].map(NodeId).into());
         let four = place(&state, &wish(1, &[("default", 4, true)], "default"), None);
         assert_eq!(four, Err(PlaceError::TooFew { tag: "default".into(), wanted: 4, there: 3 }));
+    }
+
+    #[test]
+    fn the_upper_half_of_a_shard_is_led_by_who_leads_least() {
+        let mut state = cluster(&[&[], &[], &[], &[]]);
+        let nodes = |ids: &[u128]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
+        let [left, right] = KeyRange::all().cut(b"m").unwrap();
+        let shards = vec![
+            NewShard { range: left, nodes: nodes(&[1, 2, 3]) },
+            NewShard { range: right, nodes: nodes(&[2, 1, 3]) },
+        ];
+        let create = create(&state, shards);
+        crate::apply(&mut state, &create).unwrap();
+        let part = |state: &ClusterState, number: usize| {
+            part_placement(state, &state.table(TableId(1)).unwrap().shards[number]).voters
+        };
+        assert_eq!(part(&state, 0), nodes(&[3, 1, 2]));
+        assert_eq!(part(&state, 1), nodes(&[3, 2, 1]));
+        let down = Command::SetLiveness { id: NodeId(3), boots: 1, liveness: Liveness::Down };
+        crate::apply(&mut state, &down).unwrap();
+        assert_eq!(part(&state, 0), nodes(&[2, 1, 3]));
+        let down = Command::SetLiveness { id: NodeId(2), boots: 1, liveness: Liveness::Down };
+        crate::apply(&mut state, &down).unwrap();
+        assert_eq!(part(&state, 0), nodes(&[1, 2, 3]), "nobody else can");
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Group {
         self.leadership().lease()
     }
 
+    /// The moment by the clock that leases are counted on.
+    pub fn now(&self) -> Moment {
+        self.leadership().now()
+    }
+
     /// The membership in force here: the newest in the log, committed or not.
     pub fn membership(&self) -> Members {
         Members::of(&self.inner.raft.server_metrics().borrow_watched().membership_config)

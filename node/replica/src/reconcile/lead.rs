@@ -13,6 +13,7 @@ use photondb_shard::schema::IndexState;
 use photondb_storage::fault::buggify;
 
 use super::Replicas;
+use super::grown::Growth;
 use crate::error::ReplicaError;
 use crate::limits::{LOOK_PERIOD, LOOK_PERIOD_BUSY, PREFER_AFTER};
 use crate::replica::Replica;
@@ -21,6 +22,7 @@ use crate::replica::Replica;
 pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
     let mut led_for = (None, Duration::ZERO);
     let mut waited = Duration::ZERO;
+    let mut growth = Growth::default();
     loop {
         let (look, mut led, period) = {
             let Some(replicas) = replicas.upgrade() else { return };
@@ -35,10 +37,11 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
             let led = replica.group.led();
             if led_for.0 != led {
                 led_for = (led, Duration::ZERO);
+                growth = Growth::default();
             }
             let busy = match led {
                 None => Ok(false),
-                Some(term) => replicas.lead(&replica, term, led_for.1).await,
+                Some(term) => replicas.lead(&replica, term, led_for.1, &mut growth).await,
             };
             let busy = busy.unwrap_or_else(|error| {
                 tracing::debug!(shard = %replica.id, %error, "a shard is not as its leader was told to make it; trying again");
@@ -70,6 +73,7 @@ impl Replicas {
         replica: &Arc<Replica>,
         term: Term,
         led_for: Duration,
+        growth: &mut Growth,
     ) -> Result<bool, ReplicaError> {
         let state = self.state();
         let Some(table) = state.table(replica.table) else { return Ok(false) };
@@ -83,6 +87,7 @@ impl Replicas {
         busy |= self.keep_members(replica, term, shard).await?;
         if !busy && led_for >= PREFER_AFTER {
             self.give_way(replica, &state, shard).await?;
+            self.split_when_grown(replica, &state, (table, shard), growth).await?;
         }
         if state.node(self.node).is_some_and(|node| node.service != Service::Full) {
             busy |= self.lead_no_more(replica, &state).await?;

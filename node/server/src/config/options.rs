@@ -167,6 +167,20 @@ pub const OPTIONS: &[ServeOption] = &[
         RESOURCES,
         "Memory for pages and for changes that wait for a checkpoint: mebibytes, or with a unit, as 2G [default: auto, half of the memory this process may take, less a reserve]",
     ),
+    option(
+        "shard-size-max",
+        None,
+        Some("off|SIZE"),
+        RESOURCES,
+        "A shard whose documents take more is cut in two by itself: mebibytes, or with a unit, as 2G; the same on all nodes [default: 8G]",
+    ),
+    option(
+        "shard-writes-max",
+        None,
+        Some("off|NUMBER"),
+        RESOURCES,
+        "So is one of which more documents are written in each second, for a minute, where another node can lead the other half [default: 10000]",
+    ),
     option("no-javascript", None, None, RESOURCES, "Do not run scripts of queries (`r.js`)"),
     option("cores", Some('c'), Some("NUMBER"), RESOURCES, "Threads that serve clients [default: one for each core]"),
     option(

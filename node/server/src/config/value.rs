@@ -6,10 +6,13 @@ use std::path::Path;
 use std::str::FromStr;
 use std::thread::available_parallelism;
 
+use photondb_replica::SplitPolicy;
+
 use super::{Bind, ClusterSecret, ConfigError, Given, InitialPassword, LogFormat, memory, options};
 use crate::fetch::Reach;
 use crate::limits::{
-    CACHE_BYTES_MIN, CLUSTER_SECRET_BYTES_MAX, CLUSTER_SECRET_BYTES_MIN, SERVER_NAME_BYTES_MAX, WORKER_THREADS_MAX,
+    CACHE_BYTES_MIN, CLUSTER_SECRET_BYTES_MAX, CLUSTER_SECRET_BYTES_MIN, SERVER_NAME_BYTES_MAX, SHARD_BYTES_MAX,
+    SHARD_BYTES_MAX_MIN, SHARD_WRITES_MAX, WORKER_THREADS_MAX,
 };
 use crate::scripts::ScriptProgram;
 
@@ -136,6 +139,28 @@ pub(super) fn cache_bytes(given: &Given) -> Result<u64, ConfigError> {
         return Err(invalid("cache-size", value, "at least 8 mebibytes"));
     }
     Ok(bytes)
+}
+
+pub(super) fn split_policy(given: &Given) -> Result<SplitPolicy, ConfigError> {
+    let bytes_max = match given.last("shard-size-max") {
+        None => Some(SHARD_BYTES_MAX),
+        Some("off") => None,
+        Some(value) => Some(size(value).filter(|bytes| *bytes >= SHARD_BYTES_MAX_MIN).ok_or_else(|| {
+            invalid(
+                "shard-size-max",
+                value,
+                "`off`, a number of mebibytes, or a size such as 512MiB or 2G, of 64 KiB or more",
+            )
+        })?),
+    };
+    let writes_max = match given.last("shard-writes-max") {
+        None => Some(SHARD_WRITES_MAX),
+        Some("off") => None,
+        Some(value) => Some(value.parse().ok().filter(|writes| *writes > 0).ok_or_else(|| {
+            invalid("shard-writes-max", value, "`off`, or a number of documents written in each second, 1 or more")
+        })?),
+    };
+    Ok(SplitPolicy { bytes_max, writes_max })
 }
 
 /// A size in bytes. A bare number is mebibytes, as in RethinkDB; a unit is a power of 1024, `B` a byte.

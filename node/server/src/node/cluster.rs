@@ -54,6 +54,7 @@ impl Cluster {
         };
         let parts = parts(foundation);
         let own = foundation.clone();
+        let split = config.split;
         let directory = config.directory.clone();
         let joining = foundation.raft.spawn(async move {
             let failed = |error: ControllerError| match error {
@@ -77,6 +78,7 @@ impl Cluster {
             }
             let replicas = Replicas::new(own.node_id, own.engine.clone(), own.groups.clone(), own.raft.clone());
             replicas.connect(controller.clone());
+            replicas.split_by(split);
             let states = controller.watch();
             let router = Router::new(RouterParts {
                 node: own.node_id,
