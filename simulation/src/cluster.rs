@@ -17,6 +17,7 @@ pub mod probes;
 pub mod rare;
 pub mod run;
 pub mod scenario;
+mod steward;
 pub mod ward;
 mod wires;
 
@@ -47,6 +48,7 @@ use harm::Harm;
 use observe::Observer;
 use plan::{ClusterPlan, Transport};
 use rare::Rare;
+use steward::Steward;
 use wires::Wires;
 
 /// How long a process that ended by itself stays down before it is started again.
@@ -88,6 +90,8 @@ pub struct Cluster {
     /// In which processes run in a step.
     order: Random,
     afflictions: Afflictions,
+    /// `None`: nobody takes nodes out of service.
+    steward: Option<Steward>,
 }
 
 /// Whether a machine's process runs.
@@ -99,6 +103,8 @@ enum Power {
         until: Duration,
         silent: bool,
     },
+    /// Never again: its node has left the cluster.
+    Retired,
 }
 
 /// Where a machine is found.
@@ -179,6 +185,7 @@ impl Cluster {
             latency_max: Duration::from_millis(*plan.latency_ms.end()),
             order: random.fork(),
             afflictions: Afflictions::new(plan.machines.len()),
+            steward: Steward::of(plan),
         }
     }
 
@@ -226,6 +233,7 @@ impl Cluster {
             }
         }
         self.look_at_processes();
+        self.let_steward_act();
         self.dice.stir(self.now() < self.stirred_until);
         self.dice.wake(!self.is_healed);
         let done = self.hosts.step(&mut self.order).unwrap_or_else(|said| {
@@ -454,6 +462,9 @@ impl Cluster {
     }
 
     fn kill(&mut self, at: Place, until: Duration) {
+        if self.power[at] == Power::Retired {
+            return;
+        }
         self.forget_process(at);
         self.machines[at].disk().kill();
         self.hosts.end(address(at));
@@ -461,6 +472,9 @@ impl Cluster {
     }
 
     fn lose_power(&mut self, at: Place, until: Duration) {
+        if self.power[at] == Power::Retired {
+            return;
+        }
         self.forget_process(at);
         self.power[at] = Power::OffUntil { until, silent: true };
         self.wire();
@@ -487,6 +501,11 @@ impl Cluster {
                 Power::On => {
                     let Some(end) = self.machines[at].take_end() else { continue };
                     self.trace.event(format_args!("the process of n{} has ended: {end:?}", at + 1));
+                    if self.steward.is_some() && self.retires(at) {
+                        self.kill(at, Duration::MAX);
+                        self.power[at] = Power::Retired;
+                        continue;
+                    }
                     if let End::Failed(reason) = &end
                         && !self.explains(at, reason)
                     {
@@ -506,7 +525,7 @@ impl Cluster {
                     let (seed, life) = self.machines[at].process();
                     self.hosts.begin(address(at), seed, life);
                 }
-                Power::OffUntil { .. } => {}
+                Power::OffUntil { .. } | Power::Retired => {}
             }
         }
     }

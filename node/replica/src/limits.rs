@@ -20,6 +20,12 @@ pub const WRITES_UNDER_WAY_MAX: usize = 4096;
 /// How long a new shard may take to lead, and an index to be built, before the waiting request is told so.
 pub const LEADER_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long all of a node waits until a change of schema is decided in the group of one shard; after that its leader alone does.
+pub const SCHEMA_WAIT: Duration = Duration::from_millis(500);
+
+/// How long a leader waits until what it has proposed itself is decided, before it looks anew whether it should.
+pub const CHANGE_WAIT: Duration = Duration::from_secs(10);
+
 /// How often the leader of a shard looks whether something is to be done, when nothing tells it.
 pub const LOOK_PERIOD: Duration = Duration::from_secs(1);
 

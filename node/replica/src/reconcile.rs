@@ -31,6 +31,7 @@ use tokio::sync::Notify;
 pub use grown::SplitPolicy;
 
 use crate::error::ReplicaError;
+use crate::limits::SCHEMA_WAIT;
 use crate::replica::{Replica, TableReplicas};
 use crate::status::ReplicaAnswers;
 
@@ -126,8 +127,13 @@ impl Replicas {
             for replica in replicas.shards() {
                 self.forget_unwanted(replica, table)?;
                 replica.shard.tree_set().set_compression(stored_as(table.compression))?;
-                if replica.group.led().is_some() {
-                    self.keep_schema(replica, table).await?;
+                // So that a change is there as soon as this node has obeyed. A group that has lost its majority decides nothing: its
+                // leader goes on by itself, and nothing else waits for it.
+                if replica.group.leading().is_some() {
+                    match task::timeout(SCHEMA_WAIT, self.keep_schema(replica, table)).await {
+                        Ok(kept) => kept?,
+                        Err(_) => photondb_storage::probe!("schema left to the leader's own pace"),
+                    }
                 }
                 replica.duty.look.notify_one();
             }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use photondb_consensus::{ConsensusError, Group, Term};
 use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
+use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_command};
 use photondb_shard::{Command, Outcome, Reader, Shard};
 use photondb_storage::fault::{buggify, fault_point};
@@ -16,7 +17,7 @@ use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
 
 use crate::error::ReplicaError;
-use crate::limits::SPACE_LASTS_AFTER;
+use crate::limits::{CHANGE_WAIT, SPACE_LASTS_AFTER};
 use crate::proposer::Proposer;
 
 /// One member of one shard.
@@ -252,12 +253,16 @@ impl Replica {
     }
 
     /// Proposes a change of the shard's schema and waits until it is applied.
+    ///
+    /// Errors: [`ReplicaError::Unknown`] after [`CHANGE_WAIT`]: it may be applied yet.
     pub(crate) async fn change(&self, command: &Command) -> Result<(), ReplicaError> {
         let term = self.group.led().ok_or(ReplicaError::NotLeading)?;
         let command = encode_command(command);
         let admission = self.proposer.engine().admit(command.len(), Purpose::Upkeep)?;
-        let outcome = self.group.propose(term, command).await?;
+        let outcome = task::timeout(CHANGE_WAIT, self.group.propose(term, command)).await;
         drop(admission);
+        let late = |_| ReplicaError::Unknown(format!("a change of the schema was not decided in {CHANGE_WAIT:?}"));
+        let outcome = outcome.map_err(late)??;
         match decode_outcome(&outcome)? {
             Outcome::Applied => Ok(()),
             Outcome::Skipped(_) => Err(ReplicaError::Skipped),

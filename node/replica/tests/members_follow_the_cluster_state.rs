@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use photondb_cluster_state::{Command, Compression, Durability, NewShard, Placement, Role, Shard, WriteAcks};
-use photondb_proto::{KeyRange, NodeId, TableId};
+use photondb_proto::{GroupId, KeyRange, NodeId, TableId};
 use photondb_replica::proposer::{Planned, Settled};
 use photondb_replica::{Replica, ReplicaError, Replicas};
 use photondb_reql::datum::{Datum, Object};
@@ -279,6 +279,33 @@ fn an_index_is_ready_when_every_voter_has_built_it() {
             }
             assert!(served, "any node knows that the shards follow");
         }
+    });
+}
+
+#[test]
+fn a_shard_without_a_majority_keeps_nothing_else_waiting() {
+    in_a_world(async {
+        let mut cluster = Cluster::of(5).await;
+        cluster.create(&[1, 2, 3]).await;
+        cluster.write(1).await;
+        cluster.settled(&[1, 2, 3], 1).await;
+        let limit = Duration::from_secs(60);
+        let voters =
+            || cluster.any().node.groups.find(GroupId::META).unwrap().committed_membership().all_voters().len();
+        until("five vote on the state", limit, || voters() == 5).await;
+        let led = |whole: &Whole| whole.replica().is_some_and(|replica| replica.is_leading());
+        let leader = cluster.live().find(|whole| led(whole)).unwrap().node.id;
+        for other in (1..=3).filter(|other| *other != leader) {
+            cluster.crash(other).await;
+        }
+        // What it is told now can never be decided in its group.
+        let whole = cluster.nodes[leader as usize - 1].as_ref().unwrap();
+        let name = "i".to_owned();
+        let create = Command::CreateIndex { table: TABLE, name, definition: index_by_id(), multi: false, geo: false };
+        whole.node.controller.propose(create).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        whole.node.controller.propose(Command::DropTable { id: TABLE }).await.unwrap();
+        until("the node obeys all the same", limit, || whole.replica().is_none()).await;
     });
 }
 

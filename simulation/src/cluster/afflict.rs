@@ -96,6 +96,11 @@ impl Afflictions {
         self.rotting.retain(|rotting| rotting.at != at);
     }
 
+    /// Who was seen there.
+    pub fn nodes_at(&self, place: Place) -> Vec<NodeId> {
+        self.ward.nodes_at(place)
+    }
+
     /// Where the node was seen.
     pub fn place_of(&self, node: NodeId) -> Option<Place> {
         self.ward.place_of(node)

@@ -160,7 +160,7 @@ impl Cluster {
     }
 
     /// What is known of the cluster by whoever knows most.
-    fn newest_state(&self) -> Option<Arc<ClusterState>> {
+    pub(super) fn newest_state(&self) -> Option<Arc<ClusterState>> {
         let known = self.living().filter_map(|(_, living)| {
             living.engine.tree_set(CLUSTER_STATE_SET)?;
             let replicated = ReplicatedState::open(living.engine.clone()).ok()?;
@@ -171,7 +171,7 @@ impl Cluster {
     }
 
     /// The processes that run, by their machines.
-    fn living(&self) -> impl Iterator<Item = (usize, &Living)> {
+    pub(super) fn living(&self) -> impl Iterator<Item = (usize, &Living)> {
         let on = self.observers.iter().enumerate().filter(|(at, _)| self.power[*at] == Power::On);
         on.filter_map(|(at, observer)| Some((at, observer.as_ref()?.living())))
     }

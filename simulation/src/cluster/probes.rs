@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 80] = [
+pub const PRODUCT: [Probe; 81] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -32,6 +32,7 @@ pub const PRODUCT: [Probe; 80] = [
     Probe::may("leadership given away because the disk is full"),
     Probe::may("cluster state led by another because the disk is full"),
     Probe::may("grown shard cut in two"),
+    Probe::may("schema left to the leader's own pace"),
     Probe::may("change of members not begun while the new voters are silent"),
     Probe::may("leader that lost its vote hands over"),
     Probe::must("leadership given to who should lead"),

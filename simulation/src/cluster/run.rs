@@ -224,7 +224,8 @@ impl Run {
         let mut look = self.cluster.now();
         while self.goes_on() {
             if self.cluster.now() >= look {
-                let left = self.cluster.unrestored();
+                let mut left = self.cluster.unrestored();
+                left.extend(self.cluster.unsettled());
                 if left.is_empty() {
                     return;
                 }

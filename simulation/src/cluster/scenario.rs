@@ -311,6 +311,19 @@ pub const ON_MADSIM: &[Scenario] = &[
             was sent the log, applied the same cut, and kept for ever what nobody was to bear. The next cut of the shard waited for \
             that: it came never.",
     },
+    Scenario {
+        name: "a-shard-without-a-majority-keeps-its-node-from-obeying",
+        seed: 60019,
+        workload: "churn",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "A leader proposed a change of schema while the table was being dropped, and the other members had gone. It could never be \
+            decided, and the node waited for it before it obeyed anything else: it kept what it was to drop, and started nothing, for ever. \
+            The same befell every table of a node that led one shard whose majority was lost. Held too by \
+            `a_shard_without_a_majority_keeps_nothing_else_waiting` of the replica crate.",
+    },
 ];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.

@@ -49,6 +49,11 @@ impl Ward {
         self.nodes.get(&node).copied()
     }
 
+    /// Who lives, or has lived, at a place, in the order of their numbers.
+    pub fn nodes_at(&self, place: Place) -> Vec<NodeId> {
+        self.nodes.iter().filter(|(_, at)| **at == place).map(|(node, _)| *node).collect()
+    }
+
     /// Looks at what one member knows of its group.
     pub fn look_at(&mut self, group: &Group) {
         let memberships = self.groups.entry(group.id()).or_default();
