@@ -73,7 +73,7 @@ fn selectors_select_the_nodes_and_nothing_else() {
 
 #[test]
 fn scaling_up_restarts_nobody_and_waits_for_the_new_ones() {
-    let nodes = |all| object(all, "StatefulSet", "photondb").clone();
+    let nodes = |all: &[Value]| object(all, "StatefulSet", "photondb").clone();
     let rendered = |count: u32, more: &str| documents(&render(&format!("replicaCount: {count}{more}")).unwrap());
     for more in ["", "\ndiscovery: kubernetes"] {
         let [three, five] = [3, 5].map(|count| nodes(&rendered(count, more))["spec"]["template"].clone());
