@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use photondb_test_cluster::certificates::Authority;
 use photondb_test_cluster::secret::{PATIENCE, Secret, make_table};
 use photondb_test_cluster::terms::{count, insert, table};
 use photondb_test_cluster::{Node, free_port, photonctl, program, text};
@@ -29,14 +30,18 @@ impl Pods {
 
     /// A pod that was not started yet, with an empty volume.
     fn stopped(&self, number: usize) -> Node {
-        let flags = [
+        self.stopped_with(number, Vec::new())
+    }
+
+    fn stopped_with(&self, number: usize, mut flags: Vec<String>) -> Node {
+        flags.extend([
             format!("--server-name=db-{number}"),
             format!("--cluster-port={}", self.ports[number]),
             format!("--cluster-secret-file={}", self.secret.path().display()),
             "--join=kubernetes+db".to_owned(),
             "--join-at-least=3".to_owned(),
             format!("--kubernetes-account={}", self.api.account().display()),
-        ];
+        ]);
         let node = Node::stopped(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"]
             .iter()
@@ -90,7 +95,9 @@ fn three_pods_become_one_cluster_and_a_first_one_that_lost_its_volume_founds_no_
         assert!(begun.elapsed() < PATIENCE, "it goes on asking: {asked}");
         thread::sleep(Duration::from_millis(100));
     }
-    assert_eq!(times(&nodes[0], forbidden), 1, "{}", nodes[0].log());
+    // On a busy machine an answer may be late once, which is another reason.
+    let others = times(&nodes[0], "cannot look for nodes at kubernetes+db: the Kubernetes API");
+    assert!(times(&nodes[0], forbidden) <= 1 + others, "{}", nodes[0].log());
 
     // Named alone, as the first pod of three that starts: it founds nothing.
     pods.are_named(&[0]);
@@ -132,6 +139,20 @@ fn three_pods_become_one_cluster_and_a_first_one_that_lost_its_volume_founds_no_
         node.await_answer();
         assert_eq!(node.connect().value(&count(&table("t"))), 1, "{}", node.log());
     }
+}
+
+#[test]
+fn with_certificates_a_pod_is_called_by_the_name_that_they_have() {
+    let pods = Pods::new(2);
+    pods.are_named(&[0, 1]);
+    let authority = Authority::new("nodes");
+    let mut node = pods.stopped_with(0, authority.flags("cluster", &authority.issue("db-0")));
+    node.begin();
+    // Nobody has given these names to DNS, which the node says of each.
+    for (number, port) in pods.ports.iter().enumerate() {
+        await_words(&node, &format!("db-{number}.db.data.svc:{port}: "));
+    }
+    node.terminate();
 }
 
 #[test]
