@@ -24,6 +24,7 @@ pub trait Discovery: Send + Sync {
 pub struct Contacts {
     addresses: Vec<String>,
     discoveries: Vec<Arc<dyn Discovery>>,
+    nodes_min: usize,
 }
 
 /// What one look at the contacts gave.
@@ -37,7 +38,18 @@ pub(crate) struct Seen {
 impl Contacts {
     /// Those at the addresses, and whoever is found.
     pub fn new(addresses: Vec<String>, discoveries: Vec<Arc<dyn Discovery>>) -> Contacts {
-        Contacts { addresses, discoveries }
+        Contacts { addresses, discoveries, nodes_min: 0 }
+    }
+
+    /// The cluster has so many nodes at least, this one among them: those that nobody names count as nodes that do not answer
+    /// when it is to be founded. For names that lead only to who is there at the moment.
+    pub fn with_nodes_at_least(self, nodes_min: usize) -> Contacts {
+        Contacts { nodes_min, ..self }
+    }
+
+    /// See [`Contacts::with_nodes_at_least`].
+    pub(crate) fn nodes_min(&self) -> usize {
+        self.nodes_min
     }
 
     /// Whether there is nobody to ask, now and later.

@@ -222,7 +222,8 @@ impl Inner {
             // Whoever wishes it after that has to wait for another round.
             let wished = self.wish.lock().is_some();
             let (at_contacts, nobody_at) = self.look_at(contacts).await;
-            let told_of = at_contacts.iter().chain([&self.me.node]).collect::<BTreeSet<_>>().len() + nobody_at;
+            let named = at_contacts.iter().chain([&self.me.node]).collect::<BTreeSet<_>>().len() + nobody_at;
+            let told_of = named.max(contacts.nodes_min());
             let mut free = 1;
             for node in self.others_of(at_contacts.clone()) {
                 match self.call_for_cluster(node).await {
@@ -236,6 +237,9 @@ impl Inner {
             }
             if wished && 2 * free > told_of {
                 return None;
+            }
+            if wished && named < told_of {
+                self.waiting.note("the cluster", format_args!("{named} of {told_of} nodes are named (join-at-least)"));
             }
             let until = match wished {
                 true => "more than half of the nodes that it was told of answer, so that it can found a cluster",

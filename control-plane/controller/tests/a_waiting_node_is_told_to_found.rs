@@ -163,6 +163,32 @@ fn a_name_is_looked_up_again_and_again_and_counts_as_somebody_while_it_leads_now
     });
 }
 
+/// A discovery that names who is there at the moment names a node that lost its disk alone, when it is the first one up.
+#[test]
+fn nodes_that_nobody_names_yet_count_as_silent_ones() {
+    in_a_world(async {
+        let (world, directory) = (World::new(), Directory::default());
+        let disks: Vec<_> = (1..=3).map(SimulatedDisk::new).collect();
+        let contacts = || directory.contacts().with_nodes_at_least(3);
+        directory.says(&[1]);
+        let first = world.parts(1, &disks[0]);
+        let starting = begin_with(&first, contacts());
+        let controller = first.controller.clone();
+        let told = tokio::task::spawn_local(async move { controller.initialize(WISHED).await });
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(!starting.is_finished() && !told.is_finished(), "one of three is no majority");
+
+        let second = world.parts(2, &disks[1]);
+        let following = begin_with(&second, contacts());
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(!starting.is_finished(), "the second is there, and nobody has named it");
+        directory.says(&[1, 2]);
+        assert!(starting.await.unwrap().unwrap(), "two of three are in no cluster");
+        assert!(!following.await.unwrap().unwrap());
+        told.await.unwrap().unwrap();
+    });
+}
+
 /// The job of a chart tells the first node again whenever it runs, perhaps when that has just lost its volume.
 #[test]
 fn a_founder_that_lost_its_disk_does_not_found_the_cluster_again() {

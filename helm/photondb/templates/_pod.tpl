@@ -1,14 +1,46 @@
 {{/* Parts of pods: of the nodes, and of the jobs beside them. */}}
 
 {{/*
-Where a node looks for others: at the first three. Whoever is in knows all; and the pods of a larger StatefulSet are the same as
+Where a node looks for others: at the first three, or at all that the Kubernetes API names, of which a cluster of three or more has three at
+least when it is founded. Whoever is in knows all; and the pods of a larger StatefulSet are the same as
 before, so that scaling from three upwards restarts none.
 */}}
 {{- define "photondb.joinArgs" -}}
 {{- $nodes := splitList " " (include "photondb.nodes" .) -}}
+{{- if eq .Values.discovery "kubernetes" }}
+- --join=kubernetes+{{ include "photondb.headless" . }}
+- --join-at-least={{ min 3 (len $nodes) }}
+{{- else }}
 {{- range slice $nodes 0 (min 3 (len $nodes)) }}
 - --join={{ . }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/*
+What a node shows to the Kubernetes API. The pod mounts it by itself, and to one container, so that nobody else has it: no account is
+mounted automatically.
+*/}}
+{{- define "photondb.accountMount" -}}
+- name: kubernetes
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end -}}
+
+{{- define "photondb.accountVolume" -}}
+- name: kubernetes
+  projected:
+    defaultMode: 0440
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3607}
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - {key: ca.crt, path: ca.crt}
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}
 {{- end -}}
 
 {{/* With what a node speaks TLS: files that it reads again when they change. */}}

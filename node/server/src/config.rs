@@ -19,6 +19,8 @@ use std::path::PathBuf;
 
 pub use error::ConfigError;
 pub use join::JoinService;
+use photondb_discovery_kubernetes::ACCOUNT_FOLDER;
+pub use photondb_discovery_kubernetes::HeadlessService;
 pub use tls::{TlsConfig, TlsFile, TlsFiles, TlsVersion};
 
 use photondb_replica::SplitPolicy;
@@ -80,6 +82,12 @@ pub struct Config {
     pub join: Vec<String>,
     /// Names that say where else they listen. See [`Config::joins`].
     pub join_services: Vec<JoinService>,
+    /// Services of Kubernetes behind whose pods others listen.
+    pub join_pods: Vec<HeadlessService>,
+    /// How many nodes the cluster has at least, whoever is named; 0: nothing is said.
+    pub join_at_least: usize,
+    /// Where the files of the pod's service account are.
+    pub kubernetes_account: PathBuf,
     /// What the nodes of a cluster share; `None`: certificates are enough, or, without those, other nodes get no answer.
     pub cluster_secret: Option<ClusterSecret>,
     /// Which ports speak TLS, and with what.
@@ -193,12 +201,15 @@ impl Config {
         let memory = value::flag(given, "memory")?;
         let cache_bytes = value::cache_bytes(given)?;
         let http = listen("bind-http", "http-port", 8080)?;
-        let (join, join_services) = join::contacts(given)?;
+        let contacts = join::contacts(given)?;
+        let join_at_least = join::at_least(given)?;
         let cluster_secret = value::cluster_secret(given)?;
         let tls = TlsConfig::resolve(given)?;
-        let joins = !join.is_empty() || !join_services.is_empty();
-        if joins && cluster_secret.is_none() && tls.cluster.is_none() {
+        if !contacts.are_none() && cluster_secret.is_none() && tls.cluster.is_none() {
             return Err(ConfigError::JoinWithoutSecret);
+        }
+        if contacts.are_none() && join_at_least > 0 {
+            return Err(ConfigError::AtLeastWithoutJoin);
         }
         Ok(Config {
             directory: (!memory).then(|| PathBuf::from(given.last("directory").unwrap_or("photondb_data"))),
@@ -208,8 +219,11 @@ impl Config {
             cluster: listen("bind-cluster", "cluster-port", CLUSTER_PORT)?,
             http: (!value::flag(given, "no-http-admin")?).then_some(http),
             canonical_addresses: given.all("canonical-address").to_vec(),
-            join,
-            join_services,
+            join: contacts.addresses,
+            join_services: contacts.services,
+            join_pods: contacts.pods,
+            join_at_least,
+            kubernetes_account: given.last("kubernetes-account").unwrap_or(ACCOUNT_FOLDER).into(),
             cluster_secret,
             tls,
             cache_bytes,
@@ -230,7 +244,7 @@ impl Config {
 impl Config {
     /// Whether an empty directory waits for other nodes, instead of becoming a cluster of its own.
     pub fn joins(&self) -> bool {
-        !self.join.is_empty() || !self.join_services.is_empty()
+        !self.join.is_empty() || !self.join_services.is_empty() || !self.join_pods.is_empty()
     }
 }
 

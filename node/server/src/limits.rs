@@ -167,6 +167,15 @@ pub const DISCOVERY_DISBELIEF_MAX: Duration = Duration::from_secs(1);
 /// How long one server of DNS may take to answer.
 pub const DISCOVERY_ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// How long an answer of the Kubernetes API is believed, and for how long that there is none: every node that waits asks one
+/// server, which the whole of Kubernetes needs.
+pub const KUBERNETES_BELIEF_MAX: Duration = Duration::from_secs(2);
+/// See [`KUBERNETES_BELIEF_MAX`].
+pub const KUBERNETES_DISBELIEF_MAX: Duration = Duration::from_secs(1);
+
+/// The most nodes that `join-at-least` may ask for.
+pub const JOIN_AT_LEAST_MAX: usize = 1000;
+
 /// The longest server name or tag, in bytes.
 pub const SERVER_NAME_BYTES_MAX: usize = 127;
 

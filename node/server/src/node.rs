@@ -39,6 +39,7 @@ use crate::client::listener;
 use crate::client::reql::{ReqlDatabase, Server};
 use crate::client::worker::Workers;
 use crate::config::Config;
+use crate::discovery;
 use crate::fetch::{self, Client};
 use crate::http;
 use crate::limits::{
@@ -145,13 +146,14 @@ impl Node {
 
     /// As [`Node::start`], on what `outside` gives.
     pub async fn open(mut config: Config, outside: Outside) -> Result<Node, StartError> {
+        let discoveries = discovery::of(&config)?;
         let (cluster_listeners, cluster_port) = listener::bind(&*outside.net, &config.cluster)?;
         // The cluster state and the system tables name the port that is bound.
         config.cluster.port = cluster_port;
         let (mut node, driver_listeners) = Node::found(config, outside)?;
         let control = LateControl::default();
         node.answer_nodes(cluster_listeners, &control);
-        let cluster = Cluster::join(&node.foundation, &node.config, control.clone()).await?;
+        let cluster = Cluster::join(&node.foundation, &node.config, discoveries, control.clone()).await?;
         node.status.set_name(cluster.name_of(&node.foundation));
         let facts = ServerFacts::gather(&node.config, node.ports(), &*node.foundation.clock, &*node.foundation.random);
         let facts = Arc::new(facts);

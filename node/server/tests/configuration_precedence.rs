@@ -6,7 +6,9 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use photondb::config::{Bind, Config, Given, InitialPassword, JoinService, LogFormat, TlsFiles, TlsVersion, file};
+use photondb::config::{
+    Bind, Config, Given, HeadlessService, InitialPassword, JoinService, LogFormat, TlsFiles, TlsVersion, file,
+};
 use photondb::fetch::Reach;
 use photondb::scripts::ScriptProgram;
 
@@ -173,6 +175,39 @@ fn others_are_looked_for_at_addresses_and_behind_names() {
         let refused = load(wrong).unwrap_err();
         assert!(refused.starts_with(&format!("option `join`: `{wrong}` is not ")), "{refused}");
     }
+}
+
+#[test]
+fn others_are_looked_for_among_the_pods_of_a_service() {
+    let secret = in_file("secret", "0123456789abcdef");
+    let load = |more: &[(&str, &str)]| load(&[&[("cluster-secret-file", secret.1.as_str())], more].concat(), &[]);
+    let config = load(&[("join", "kubernetes+db-headless.data:7,kubernetes+db")]).unwrap();
+    let service = |name: &str, namespace: Option<&str>, port| HeadlessService {
+        name: name.to_owned(),
+        namespace: namespace.map(str::to_owned),
+        port,
+    };
+    assert_eq!(config.join_pods, [service("db-headless", Some("data"), Some(7)), service("db", None, None)]);
+    assert!(config.joins() && config.join_at_least == 0);
+    assert_eq!(config.kubernetes_account, Path::new("/var/run/secrets/kubernetes.io/serviceaccount"));
+    let config = load(&[("join", "kubernetes+db"), ("join-at-least", "3"), ("kubernetes-account", "/a")]).unwrap();
+    assert_eq!((config.join_at_least, config.kubernetes_account.as_path()), (3, Path::new("/a")));
+    for (wrong, reason) in [
+        ("kubernetes+", "`` is no name of a service"),
+        ("kubernetes+My_DB", "`My_DB` is no name of a service"),
+        ("kubernetes+db.data.svc", "does not belong to it"),
+        ("kubernetes+db:70000", "`70000` is no port"),
+    ] {
+        let refused = load(&[("join", wrong)]).unwrap_err();
+        assert!(refused.starts_with(&format!("option `join`: `{wrong}`: ")) && refused.contains(reason), "{refused}");
+        assert!(refused.ends_with("kubernetes+SERVICE[.NAMESPACE][:PORT] is wanted"), "{refused}");
+    }
+    for wrong in ["0", "1001", "three"] {
+        let refused = load(&[("join", "kubernetes+db"), ("join-at-least", wrong)]).unwrap_err();
+        assert!(refused.starts_with(&format!("option `join-at-least`: `{wrong}` is not a number")), "{refused}");
+    }
+    let refused = load(&[("join-at-least", "3")]).unwrap_err();
+    assert!(refused.contains("needs `join`"), "{refused}");
 }
 
 #[test]

@@ -73,10 +73,13 @@ fn selectors_select_the_nodes_and_nothing_else() {
 
 #[test]
 fn scaling_up_restarts_nobody_and_waits_for_the_new_ones() {
-    let three = documents(&render("replicaCount: 3").unwrap());
-    let five = documents(&render("replicaCount: 5").unwrap());
-    let nodes = |all| object(all, "StatefulSet", "photondb").clone();
-    assert_eq!(nodes(&three)["spec"]["template"], nodes(&five)["spec"]["template"]);
+    let nodes = |all: &[Value]| object(all, "StatefulSet", "photondb").clone();
+    let rendered = |count: u32, more: &str| documents(&render(&format!("replicaCount: {count}{more}")).unwrap());
+    for more in ["", "\ndiscovery: kubernetes"] {
+        let [three, five] = [3, 5].map(|count| nodes(&rendered(count, more))["spec"]["template"].clone());
+        assert_eq!(three, five);
+    }
+    let (three, five) = (rendered(3, ""), rendered(5, ""));
     assert_eq!(nodes(&five)["spec"]["replicas"], 5);
     let job = |all: &[Value]| object(all, "Job", "photondb-init-").clone();
     let waits_for = |job: &Value| {
@@ -173,6 +176,51 @@ fn with_tls_every_name_is_one_that_a_certificate_can_have_and_every_pod_knows_th
     let monitor = &object(&all, "ServiceMonitor", "photondb")["spec"]["endpoints"][0];
     assert_eq!(monitor["scheme"], "https");
     assert_eq!(monitor["tlsConfig"]["serverName"], "photondb.database.svc");
+}
+
+#[test]
+fn who_asks_the_kubernetes_api_has_the_right_to_and_nobody_else_has() {
+    let by_dns = documents(&render("").unwrap());
+    let has_kind = |all: &[Value], kind: &str| all.iter().any(|object| object["kind"] == kind);
+    assert!(!has_kind(&by_dns, "Role") && !has_kind(&by_dns, "RoleBinding"));
+    assert!(!render("").unwrap().contains("serviceAccountToken"));
+
+    let all = documents(&render(&read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("values/kubernetes.yaml"))).unwrap());
+    let pod = &object(&all, "StatefulSet", "photondb")["spec"]["template"]["spec"];
+    let arguments = pod["containers"][0]["args"].as_array().unwrap();
+    let joins: Vec<&str> = arguments.iter().filter_map(|text| text.as_str()?.strip_prefix("--join")).collect();
+    assert_eq!(joins, ["=kubernetes+photondb-headless", "-at-least=3"]);
+    object(&all, "Service", "photondb-headless");
+    let rules = object(&all, "Role", "photondb")["rules"].clone();
+    let wanted = serde_json::json!([
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list"]},
+    ]);
+    assert_eq!(rules, wanted);
+    let binding = object(&all, "RoleBinding", "photondb");
+    assert_eq!(binding["roleRef"]["name"], object(&all, "Role", "photondb")["metadata"]["name"]);
+    assert_eq!(binding["subjects"][0]["name"], pod["serviceAccountName"]);
+    assert_eq!(binding["subjects"][0]["namespace"], "database");
+    assert_eq!(object(&all, "ServiceAccount", "photondb")["automountServiceAccountToken"], false);
+
+    // The token is in the container of the node alone, where the program looks for it.
+    let named = |list: &Value| list.as_array().unwrap().iter().find(|entry| entry["name"] == "kubernetes").cloned();
+    let mount = named(&pod["containers"][0]["volumeMounts"]).unwrap();
+    assert_eq!(mount["mountPath"], "/var/run/secrets/kubernetes.io/serviceaccount");
+    let sources = named(&pod["volumes"]).unwrap()["projected"]["sources"].clone();
+    let paths = ["/0/serviceAccountToken/path", "/1/configMap/items/0/path", "/2/downwardAPI/items/0/path"];
+    assert_eq!(paths.map(|path| sources.pointer(path).unwrap().clone()), ["token", "ca.crt", "namespace"]);
+    for other in
+        [&object(&all, "Job", "photondb-init-")["spec"]["template"], object(&all, "Pod", "photondb-test-query")]
+    {
+        assert!(!other.to_string().contains("serviceAccountToken"), "{other}");
+    }
+
+    // With fewer nodes than three there are no three to wait for; and an account of one's own gets the right.
+    let own = "{discovery: kubernetes, replicaCount: 1, serviceAccount: {create: false, name: databases}}";
+    let all = documents(&render(own).unwrap());
+    let pod = &object(&all, "StatefulSet", "photondb")["spec"]["template"]["spec"];
+    assert!(pod["containers"][0]["args"].as_array().unwrap().contains(&"--join-at-least=1".into()));
+    assert_eq!(object(&all, "RoleBinding", "photondb")["subjects"][0]["name"], "databases");
 }
 
 #[test]

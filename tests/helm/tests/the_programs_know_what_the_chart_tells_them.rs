@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn every_option_of_the_nodes_is_one_of_photondb() {
     let help = text(&photondb(&["serve", "--help"]));
     let values = |name| read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("values").join(name));
-    for values in [String::new(), values("everything.yaml"), values("tls.yaml")] {
+    for values in [String::new(), values("everything.yaml"), values("tls.yaml"), values("kubernetes.yaml")] {
         let all = documents(&render(&values).unwrap());
         let pod = &object(&all, "StatefulSet", "photondb")["spec"]["template"]["spec"];
         let arguments = pod["containers"][0]["args"].as_array().unwrap();

@@ -19,6 +19,12 @@ fn each_is_named() {
         ("tls: {enabled: true}", "tls.enabled wants tls.existingSecret"),
         ("tls: {minProtocol: TLSv1.1}", "/tls/minProtocol"),
         ("tls: {certificate: x}", "'certificate' not allowed"),
+        ("discovery: consul", "/discovery"),
+        ("discovery: \"\"", "/discovery"),
+        (
+            "{discovery: kubernetes, serviceAccount: {create: false}}",
+            "set serviceAccount.create or serviceAccount.name",
+        ),
         ("serverTags: [a b]", "/serverTags/0"),
         ("cacheSize: lots", "/cacheSize"),
         ("cacheSize: 4", "/cacheSize"),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use photondb_discovery_kubernetes::ServiceError;
+
 /// A configuration that is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -20,6 +22,15 @@ pub enum ConfigError {
          each, and give `cluster-secret-file` FILE to all of them; or certificates for all of them (`cluster-tls-cert`)"
     )]
     JoinWithoutSecret,
+    /// A service of Kubernetes that cannot be one.
+    #[error("option `join`: `{value}`: {source}; kubernetes+SERVICE[.NAMESPACE][:PORT] is wanted")]
+    JoinKubernetes { value: String, source: ServiceError },
+    /// A size of the cluster, and nobody who could be in it.
+    #[error(
+        "`join-at-least` says how many nodes the cluster has, and needs `join`, which says where they are: without it an empty \
+         directory becomes a cluster of one"
+    )]
+    AtLeastWithoutJoin,
     /// The secret of the cluster cannot be used.
     #[error("the cluster's secret in {}: {reason}", path.display())]
     Secret { path: PathBuf, reason: String },

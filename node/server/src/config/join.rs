@@ -2,11 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{ConfigError, Given, options};
-use crate::limits::CLUSTER_PORT;
+use photondb_discovery_kubernetes::HeadlessService;
+
+use super::{ConfigError, Given, options, value};
+use crate::limits::{CLUSTER_PORT, JOIN_AT_LEAST_MAX};
 
 /// What a value begins with that is the name of DNS records and not of a host.
 const SERVICE: &str = "srv+";
+
+/// What a value begins with that is the name of a headless service of Kubernetes.
+const KUBERNETES: &str = "kubernetes+";
 
 /// DNS SRV records that say where nodes listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,23 +22,57 @@ pub struct JoinService {
     pub port: Option<u16>,
 }
 
-/// The values of `join`: where other nodes are said to listen, "host:port" each, and names that say it.
-pub(super) fn contacts(given: &Given) -> Result<(Vec<String>, Vec<JoinService>), ConfigError> {
-    let (mut addresses, mut services) = (Vec::new(), Vec::new());
+/// The values of `join`: where other nodes are said to listen.
+#[derive(Default)]
+pub(super) struct JoinContacts {
+    /// "host:port" each.
+    pub addresses: Vec<String>,
+    /// Names in DNS that say it.
+    pub services: Vec<JoinService>,
+    /// Services of Kubernetes whose pods they are.
+    pub pods: Vec<HeadlessService>,
+}
+
+impl JoinContacts {
+    pub fn are_none(&self) -> bool {
+        self.addresses.is_empty() && self.services.is_empty() && self.pods.is_empty()
+    }
+}
+
+pub(super) fn contacts(given: &Given) -> Result<JoinContacts, ConfigError> {
+    let mut contacts = JoinContacts::default();
     for value in given.all("join").iter().flat_map(|value| value.split(',')) {
+        if let Some(named) = value.strip_prefix(KUBERNETES) {
+            let refused = |source| ConfigError::JoinKubernetes { value: value.to_owned(), source };
+            contacts.pods.push(named.parse().map_err(refused)?);
+            continue;
+        }
         let understood = match value.strip_prefix(SERVICE) {
-            Some(named) => service(named).map(|service| services.push(service)),
-            None => contact(value).map(|address| addresses.push(address)),
+            Some(named) => service(named).map(|service| contacts.services.push(service)),
+            None => contact(value).map(|address| contacts.addresses.push(address)),
         };
         if understood.is_none() {
             return Err(ConfigError::Invalid {
                 option: options::find("join")?.name,
                 value: value.to_owned(),
-                expected: "HOST or HOST:PORT, or srv+ and a name in DNS",
+                expected: "HOST or HOST:PORT, or srv+ and a name in DNS, or kubernetes+ and a service there",
             });
         }
     }
-    Ok((addresses, services))
+    Ok(contacts)
+}
+
+/// How many nodes the cluster is said to have at least.
+pub(super) fn at_least(given: &Given) -> Result<usize, ConfigError> {
+    match value::number::<usize>(given, "join-at-least")? {
+        Some(nodes) if (1..=JOIN_AT_LEAST_MAX).contains(&nodes) => Ok(nodes),
+        Some(nodes) => Err(ConfigError::Invalid {
+            option: options::find("join-at-least")?.name,
+            value: nodes.to_string(),
+            expected: "a number of nodes from 1 to 1000",
+        }),
+        None => Ok(0),
+    }
 }
 
 /// "host:port" of a host with or without a port. An IPv6 address with a port has brackets around it.

@@ -87,9 +87,23 @@ pub const OPTIONS: &[ServeOption] = &[
     option(
         "join",
         Some('j'),
-        Some("HOST[:PORT]|srv+NAME"),
+        Some("HOST[:PORT]|srv+NAME|kubernetes+SERVICE"),
         NETWORK,
-        "Be a node of the cluster that a node there belongs to, and wait until it takes this one in; may be given several times. srv+NAME asks DNS for the SRV records of NAME, as srv+_photondb._tcp.example.com, now and again. Without it an empty directory becomes a cluster of its own",
+        "Be a node of the cluster that a node there belongs to, and wait until it takes this one in; may be given several times. srv+NAME asks DNS for the SRV records of NAME, as srv+_photondb._tcp.example.com, now and again. kubernetes+SERVICE[.NAMESPACE][:PORT] asks the Kubernetes API for the pods of a headless service, in the pod's own namespace unless another is given. Without it an empty directory becomes a cluster of its own",
+    ),
+    option(
+        "join-at-least",
+        None,
+        Some("NUMBER"),
+        NETWORK,
+        "How many nodes the cluster has at least, this one among them: told to found it (`photonctl cluster init`), a node waits until more than half of so many answer, although `join` names fewer [default: as many as `join` names]",
+    ),
+    option(
+        "kubernetes-account",
+        None,
+        Some("DIR"),
+        NETWORK,
+        "Where the pod's service account is mounted, with token, ca.crt and namespace, for `join` with kubernetes+ [default: /var/run/secrets/kubernetes.io/serviceaccount]",
     ),
     option(
         "cluster-secret-file",

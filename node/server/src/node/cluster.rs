@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER, Service as NodeService};
 use photondb_consensus::ConsensusError;
-use photondb_controller::{Begin, Contacts, Controller, ControllerError, Options, Parts, Registration};
+use photondb_controller::{Begin, Contacts, Controller, ControllerError, Discovery, Options, Parts, Registration};
 use photondb_replica::reconcile::Failures;
 use photondb_replica::{ReplicaError, Replicas, Router, RouterParts, ServiceParts, ShardService};
 use photondb_runtime::peers::Service;
@@ -19,7 +19,6 @@ use super::accounts::{ClusterUsers, store_password};
 use super::{Foundation, StartError, random_uuid};
 use crate::command::check::cluster_state_name;
 use crate::config::{Bind, Config, InitialPassword};
-use crate::discovery;
 use crate::limits::{BIRTH_RETRY_PERIOD, BUGGIFIED_PAUSE, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
 use crate::rpc::LateControl;
 
@@ -40,17 +39,21 @@ pub struct Cluster {
 
 impl Cluster {
     /// Joins, or founds a cluster of one; returns when the replicas that the state orders are running.
-    /// `control` can tell it something meanwhile.
+    /// `discoveries` say who else is there, beside the addresses in `config`; `control` can tell it something meanwhile.
     pub(super) async fn join(
         foundation: &Arc<Foundation>,
         config: &Config,
+        discoveries: Vec<Arc<dyn Discovery>>,
         control: LateControl,
     ) -> Result<Arc<Cluster>, StartError> {
         let (founding, made_password) = founding(config.initial_password.clone(), &*foundation.random);
         let registration = registration(foundation, config, founding);
         let begin = match config.joins() {
             false => Begin::Found,
-            true => Begin::Join(Contacts::new(config.join.clone(), discovery::of_services(&config.join_services))),
+            true => {
+                let contacts = Contacts::new(config.join.clone(), discoveries);
+                Begin::Join(contacts.with_nodes_at_least(config.join_at_least))
+            }
         };
         let parts = parts(foundation);
         let own = foundation.clone();

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use photondb_discovery_kubernetes::NotInAPod;
 use photondb_storage::StorageError;
 
 use crate::client::listener::BindError;
@@ -19,6 +20,9 @@ pub enum StartError {
     /// A port cannot speak TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Nodes are to be found in a way that is not there.
+    #[error(transparent)]
+    Discovery(#[from] NotInAPod),
     /// The directory cannot be made or opened.
     #[error("cannot open the data directory {}: {source}", directory.display())]
     Directory { directory: PathBuf, source: io::Error },

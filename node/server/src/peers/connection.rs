@@ -73,9 +73,11 @@ pub(super) async fn connect(shared: &Shared, addresses: &[String]) -> Result<(Co
     Err(PeerError::NotSent(reasons.join("; ")))
 }
 
-/// What a certificate must name: what was written before the port, not what it resolved to.
+/// What a certificate must name: what was written before the port, without the brackets of an IPv6 address, and not what it
+/// resolved to.
 fn host_of(address: &str) -> &str {
-    address.rsplit_once(':').map_or(address, |(host, _)| host)
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 async fn connect_to(shared: &Shared, address: &str) -> Result<Connection, String> {
@@ -109,4 +111,22 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Connection, String
         }
     });
     Ok(Connection(sender))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_names_hosts_without_ports_and_addresses_without_brackets() {
+        for (address, host) in [
+            ("db-0.db.data.svc:29015", "db-0.db.data.svc"),
+            ("10.0.0.1:7", "10.0.0.1"),
+            ("[::1]:7", "::1"),
+            ("[fd00::1:2]:29015", "fd00::1:2"),
+            ("db-0", "db-0"),
+        ] {
+            assert_eq!(host_of(address), host);
+        }
+    }
 }

@@ -94,7 +94,6 @@ impl PortTls {
     /// Shakes hands, within a time, with a node that was connected to under the name `host`. Errors: in words for people.
     pub async fn connect(&self, host: &str, stream: Box<dyn ByteStream>) -> Result<Box<dyn ByteStream>, String> {
         let client = self.current.load().client.clone().ok_or("this port connects to nobody")?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("no certificate can name `{host}`"))?;
         match timeout(TLS_HANDSHAKE_TIME_MAX, TlsConnector::from(client).connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
