@@ -110,8 +110,9 @@ impl Run {
         let mut cluster = Cluster::new(plan, print);
         let mut random = Random::new(plan.seed ^ 0x000c_11e7);
         let nodes = plan.machines.len();
-        let mut workload =
-            workloads::all(plan.clients, nodes as u64, &mut random).into_iter().find(|one| one.name() == plan.workload);
+        let mut workload = workloads::all(plan.clients, nodes as u64, administrator::replicas_min(plan), &mut random)
+            .into_iter()
+            .find(|one| one.name() == plan.workload);
         let shared = Rc::new(Shared {
             phase: Cell::new(Phase::Setup),
             stopped: Cell::new(0),

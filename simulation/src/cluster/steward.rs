@@ -126,9 +126,9 @@ impl Cluster {
         let Some(state) = self.newest_state() else { return vec!["no node has the cluster state".to_owned()] };
         let mut left: Vec<String> = plan(&state).iter().map(|command| format!("planned: {command:?}")).collect();
         for (at, living) in self.living() {
-            let nodes = self.afflictions.nodes_at(at);
-            let service = nodes.iter().filter_map(|id| Some(state.node(*id)?.service)).next_back();
-            match service {
+            // Another one may have lived there before its disk was wiped.
+            let own = living.engine.identity().node.map(NodeId);
+            match own.and_then(|id| Some(state.node(id)?.service)) {
                 Some(Service::Gone) => left.push(format!("n{} has left, and runs", at + 1)),
                 Some(Service::Drained | Service::Leaving) => left.extend(led_there(&state, at, living)),
                 _ => {}

@@ -74,7 +74,7 @@ impl Found {
 }
 
 /// All of them, made for `clients` clients with draws from `random`.
-pub fn all(clients: u64, nodes: u64, random: &mut Random) -> Vec<Box<dyn ClusterWorkload>> {
+pub fn all(clients: u64, nodes: u64, replicas_min: u64, random: &mut Random) -> Vec<Box<dyn ClusterWorkload>> {
     vec![
         Box::new(register::Register::new(random.within(1..=5))),
         Box::new(list_append::ListAppend::new(random.within(1..=2))),
@@ -84,7 +84,7 @@ pub fn all(clients: u64, nodes: u64, random: &mut Random) -> Vec<Box<dyn Cluster
         Box::new(index_moves::IndexMoves::new(random.within(5..=60))),
         Box::new(feed_replay::FeedReplay::new(random.within(2..=12), clients.div_ceil(4))),
         Box::new(churn::Churn::default()),
-        Box::new(reconfigure::Reconfigure::new(nodes, clients)),
+        Box::new(reconfigure::Reconfigure::new(nodes, replicas_min.min(nodes), clients)),
         Box::new(random_reql::RandomReql::default()),
     ]
 }

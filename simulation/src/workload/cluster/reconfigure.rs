@@ -22,6 +22,7 @@ const SHARDS_MAX: u64 = 3;
 /// The workload.
 pub struct Reconfigure {
     nodes: u64,
+    replicas_min: u64,
     /// The last client reconfigures, the others write.
     clients: u64,
     next_key: Cell<u64>,
@@ -33,10 +34,11 @@ pub struct Reconfigure {
 }
 
 impl Reconfigure {
-    /// Over so many nodes, with so many clients.
-    pub fn new(nodes: u64, clients: u64) -> Reconfigure {
+    /// Over so many nodes, with no fewer replicas than that, with so many clients.
+    pub fn new(nodes: u64, replicas_min: u64, clients: u64) -> Reconfigure {
         Reconfigure {
             nodes,
+            replicas_min,
             clients,
             next_key: Cell::new(0),
             acknowledged: RefCell::default(),
@@ -104,7 +106,7 @@ impl ClusterWorkload for Reconfigure {
     fn step<'a>(&'a self, client: &'a mut Client, random: &'a mut Random) -> LocalFuture<'a, ()> {
         Box::pin(async move {
             if client.id.0 + 1 == self.clients || self.clients == 1 && random.once_in(4) {
-                let (shards, replicas) = (random.within(1..=SHARDS_MAX), random.within(1..=self.nodes));
+                let (shards, replicas) = (random.within(1..=SHARDS_MAX), random.within(self.replicas_min..=self.nodes));
                 let query: Term = term::reconfigure(term::table(TABLE), shards, replicas);
                 // Refused while another one goes on, or while too many nodes are away.
                 if client.query(&query).await.is_ok() {
