@@ -303,7 +303,8 @@ impl Feed {
             Event::Changed { key, old, new } if self.selection.has(key) => {
                 let datum = |version: Option<Version>| version.map(|version| document(key, version));
                 let position = Position { shard: *shard, index };
-                let change = Change { old: datum(old), new: datum(new), position, lineage: lineage.clone() };
+                let then = Standing::behind(index);
+                let change = Change { old: datum(old), new: datum(new), position, then, lineage: lineage.clone() };
                 let place = |(place, _): Version| number(if self.selection.by_index() { place } else { key });
                 let places: Vec<_> = new.map(place).into_iter().collect();
                 let fate = self.initial.fate(&number(key), &places, &change, &self.cx).expect("is known");
