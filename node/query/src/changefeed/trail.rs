@@ -205,3 +205,6 @@ impl Trail {
         self.reached.insert(shard, behind);
     }
 }
+
+#[cfg(test)]
+mod tests;
