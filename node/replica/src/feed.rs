@@ -121,10 +121,7 @@ impl TableFeed {
             let position = photondb_shard::Position(standing.index);
             let cursor = Cursor { position, given: standing.given };
             let router = routes.router();
-            // Of a table that was set back, what happens now is not what comes behind the token.
-            if cursor > Cursor::after(here::position_of(router.as_ref(), route)?) {
-                return Err(ReplicaError::TokenAhead);
-            }
+            here::wait_for(router.as_ref(), route, cursor)?;
             let place = match &route.here {
                 Some(replica) => Here::resume(replica, route, router.as_ref(), cursor, &arrived).map(Place::Here),
                 None => There::open_at(&router.ok_or(ReplicaError::NotLeading)?, route, cursor).map(Place::There),

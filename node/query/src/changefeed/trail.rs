@@ -5,7 +5,8 @@
 //! was taken later. That is not so
 //!
 //! - between the elements of one change that made several,
-//! - where an element shows a later change too, because it was squashed, while what was taken in between still waits,
+//! - where an element shows a later change too, because it was squashed, while what was taken in between still waits; and while changes
+//!   that were squashed to nothing are taken in part,
 //! - while initial content is given, and until every shard is told of beyond the snapshots that it was read from: what these
 //!   include would be told again.
 //!
@@ -28,6 +29,9 @@ pub(super) struct Trail {
     /// none of their own.
     steps: VecDeque<Step>,
     waiting: VecDeque<Shows>,
+    /// From which change to which something was on its way to be shown and in the end was not, because a document was again what it had
+    /// been: who knows the beginning must know the end. As far as elements wait that begin in between; ascending, none touches another.
+    hidden: VecDeque<Shows>,
     /// The number of the last change that was taken.
     taken: u64,
     /// The last change that any given element shows.
@@ -46,6 +50,7 @@ struct Step {
 }
 
 /// The first and the last change that an element shows, by their numbers.
+#[derive(Clone, Copy)]
 struct Shows {
     first: u64,
     last: u64,
@@ -59,6 +64,7 @@ impl Trail {
             reached: sources.iter().map(|source| (source.shard, source.standing)).collect(),
             steps: VecDeque::new(),
             waiting: VecDeque::new(),
+            hidden: VecDeque::new(),
             taken: 0,
             shown: 0,
             cuts: Vec::new(),
@@ -98,6 +104,13 @@ impl Trail {
     /// The element that waits at `place` shows nothing any more, and has gone.
     pub fn cancelled(&mut self, place: usize) {
         let Some(Shows { first, .. }) = self.waiting.remove(place) else { return };
+        if self.waiting.back().is_some_and(|shows| shows.first > first) {
+            let mut hidden = Shows { first, last: self.taken };
+            while let Some(before) = self.hidden.pop_back_if(|before| before.last >= hidden.first) {
+                hidden.first = hidden.first.min(before.first);
+            }
+            self.hidden.push_back(hidden);
+        }
         let neighbours = [place.checked_sub(1), Some(place)].into_iter().flatten();
         let stays = neighbours.filter_map(|place| self.waiting.get(place)).any(|shows| shows.first == first);
         let Ok(of) = self.steps.binary_search_by_key(&first, |step| step.number) else { return };
@@ -123,7 +136,8 @@ impl Trail {
         let shows = self.waiting.pop_front()?;
         self.shown = self.shown.max(shows.last);
         let ahead = self.waiting.front().map_or(u64::MAX, |next| next.first);
-        if ahead <= self.shown {
+        while self.hidden.pop_front_if(|hidden| hidden.last < ahead).is_some() {}
+        if ahead <= self.shown || self.hidden.front().is_some_and(|hidden| hidden.first < ahead) {
             // It can end at none of them any more.
             while let Some(step) = self.steps.get(1).filter(|step| step.number < ahead) {
                 let then = step.then.clone();
@@ -141,6 +155,7 @@ impl Trail {
     /// Nothing that waits will be given.
     pub fn skipped(&mut self) {
         self.waiting.clear();
+        self.hidden.clear();
         for step in std::mem::take(&mut self.steps) {
             step.then.into_iter().for_each(|source| self.reaches(source));
         }

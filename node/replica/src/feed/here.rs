@@ -1,10 +1,11 @@
 //! Changes of a member of this node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::request::Ask;
-use photondb_runtime::fiber;
+use photondb_runtime::{fiber, task};
 use photondb_shard::{Cursor, DocumentChange, Listener, Position, ShardError};
 use photondb_storage::fault::buggify;
 use tokio::sync::Notify;
@@ -13,7 +14,7 @@ use super::there::There;
 use super::{News, Told as ToldChange, pass};
 use crate::error::ReplicaError;
 use crate::forward::Told;
-use crate::limits::FEED_MESSAGE_BYTES;
+use crate::limits::{FEED_MESSAGE_BYTES, ROUTE_PAUSE_MAX, TOKEN_AHEAD_TIME_MAX};
 use crate::message::Malformed;
 use crate::replica::Replica;
 use crate::router::{Reached, Router, Search};
@@ -156,6 +157,21 @@ pub(super) fn position_of(router: Option<&Arc<Router>>, route: &Arc<Route>) -> R
             Ok(reader.position())
         }
     }
+}
+
+/// Waits until the shard has come as far as `cursor`. Errors: [`ReplicaError::TokenAhead`] if it does not.
+pub(super) fn wait_for(router: Option<&Arc<Router>>, route: &Arc<Route>, cursor: Cursor) -> Result<(), ReplicaError> {
+    let mut waited = Duration::ZERO;
+    while cursor > Cursor::after(position_of(router, route)?) {
+        // Of a shard that was set back, what happens now is not what comes behind the token.
+        if waited >= TOKEN_AHEAD_TIME_MAX {
+            return Err(ReplicaError::TokenAhead);
+        }
+        photondb_storage::probe!("feed goes on where the leader has not come yet");
+        fiber::wait(task::sleep(ROUTE_PAUSE_MAX));
+        waited += ROUTE_PAUSE_MAX;
+    }
+    Ok(())
 }
 
 fn position_of_leader(router: &Arc<Router>, route: &Arc<Route>) -> Result<Position, ReplicaError> {
