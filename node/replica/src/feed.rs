@@ -114,6 +114,7 @@ impl TableFeed {
         routes: &TableRoutes,
         from: &[table::Source],
     ) -> std::result::Result<TableFeed, ReplicaError> {
+        photondb_storage::probe!("feed goes on by a token");
         let arrived = Arc::new(Notify::new());
         let mut sources = Vec::with_capacity(from.len());
         for table::Source { shard, standing } in from {

@@ -108,9 +108,8 @@ impl Follower {
     pub fn roam(ports: Vec<u16>, table: &str, seed: u64) -> Follower {
         let stop = Arc::new(AtomicBool::new(false));
         let (asked_to_stop, name) = (stop.clone(), table.to_owned());
-        let query = move |token: Option<&str>| {
-            json!([1, term::changes_with_tokens(term::table(&name), token)]).to_string()
-        };
+        let query =
+            move |token: Option<&str>| json!([1, term::changes_with_tokens(term::table(&name), token)]).to_string();
         let mut roaming = Roaming { query: Box::new(query), kept: None, replay: Replay::default(), went_on: 0 };
         let thread = std::thread::spawn(move || {
             for turn in 0u64.. {

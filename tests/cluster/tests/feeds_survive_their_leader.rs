@@ -2,8 +2,8 @@
 //! by themselves, with no change missing, none twice, and in the end they have the table. So do readers who leave again and again and go on
 //! with their tokens at other nodes, while a leader dies and shards are split.
 
-use photondb_test_cluster::load::{COUNTER, REGISTER};
 use photondb_history::term;
+use photondb_test_cluster::load::{COUNTER, REGISTER};
 use photondb_test_cluster::{Cluster, Follower, Load, Shape, full, seed};
 
 #[test]
