@@ -30,7 +30,7 @@ const STAYS_QUIET: Duration = Duration::from_millis(500);
 
 /// A follower that goes from node to node, and what it has by its last token.
 struct Roaming {
-    query: Box<dyn Fn(Option<&str>) -> String + Send>,
+    table: String,
     /// What was shown by the last element that had a token, and the token.
     kept: Option<(Replay, String)>,
     replay: Replay,
@@ -46,8 +46,9 @@ impl Roaming {
             self.replay = shown.clone();
             self.replay.go_on();
         }
-        let query = (self.query)(self.kept.as_ref().map(|(_, token)| token.as_str()));
-        let Ok(token) = connection.send(&query) else { return Ok(false) };
+        let at = self.kept.as_ref().map(|(_, token)| token.as_str());
+        let query = term::changes_with_tokens(term::table(&self.table), at);
+        let Ok(token) = connection.send(&json!([1, query]).to_string()) else { return Ok(false) };
         let (mut read, mut opened) = (0, false);
         loop {
             let Ok(received) = connection.receive_within(STAYS_QUIET) else { return Ok(false) };
@@ -107,10 +108,8 @@ impl Follower {
     /// Follows a table by resume tokens: at the nodes with these driver ports in turn, leaving each after some elements.
     pub fn roam(ports: Vec<u16>, table: &str, seed: u64) -> Follower {
         let stop = Arc::new(AtomicBool::new(false));
-        let (asked_to_stop, name) = (stop.clone(), table.to_owned());
-        let query =
-            move |token: Option<&str>| json!([1, term::changes_with_tokens(term::table(&name), token)]).to_string();
-        let mut roaming = Roaming { query: Box::new(query), kept: None, replay: Replay::default(), went_on: 0 };
+        let asked_to_stop = stop.clone();
+        let mut roaming = Roaming { table: table.to_owned(), kept: None, replay: Replay::default(), went_on: 0 };
         let thread = std::thread::spawn(move || {
             for turn in 0u64.. {
                 let drawn = (seed ^ turn).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
