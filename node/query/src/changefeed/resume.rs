@@ -11,7 +11,10 @@ use super::{FeedOptions, Resume};
 use crate::selection::TableRef;
 use crate::table::Subscription;
 
-/// Begins to listen, from now on or from where a token says; with the trail of the feed, if its elements are to have tokens.
+/// Who listens, and the trail of the feed, if its elements are to have tokens.
+pub(super) type Begun = (Box<dyn Subscription>, Option<Box<Trail>>);
+
+/// Begins to listen, from now on or from where a token says.
 ///
 /// Errors: the token is damaged, too old, or of another query; the table is none whose feeds go on.
 pub(super) fn subscribe(
@@ -20,7 +23,7 @@ pub(super) fn subscribe(
     point: bool,
     options: &FeedOptions,
     cx: &Cx,
-) -> Result<(Box<dyn Subscription>, Option<Box<Trail>>)> {
+) -> Result<Begun> {
     let Some(resume) = &options.resume else { return Ok((table.table.subscribe()?, None)) };
     let no_origin =
         || not_exact("a system table", "its rows are compared from time to time, and their changes kept nowhere");
