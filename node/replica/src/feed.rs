@@ -161,6 +161,10 @@ impl TableFeed {
                 self.ready.push(source.decode(told)?);
             }
             for (index, child) in news.children {
+                // A token that was not made here may name it beside the other one.
+                if self.sources.iter().any(|known| known.shard.0 == child.0) {
+                    continue;
+                }
                 let of = Position { shard: self.sources[next].shard, index };
                 let child = self.child_of(next, index, child)?;
                 self.cuts.push(Cut { of, to: child.shard });

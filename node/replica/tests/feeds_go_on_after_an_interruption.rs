@@ -242,6 +242,21 @@ fn a_feed_goes_on_behind_any_change_of_another_at_any_node() {
             assert_eq!(told, all.len() - place, "and nothing else");
             IDS.iter().for_each(|id| assert_eq!(followed.number(*id), Some(4.0)));
         }
+        // Nobody was ever given so many changes of an entry; who says so has all of it.
+        let odd = |source: Source| {
+            let standing = Standing { index: source.standing.index - 1, given: u32::MAX };
+            Source { standing, ..source }
+        };
+        let odd: Vec<_> = way.sources().into_iter().map(odd).collect();
+        for (rounds, table) in (1..).zip(&tables) {
+            let mut feed = table.subscribe_from(&odd).expect("goes on");
+            put(table, IDS.map(|id| (id, 4 + rounds, 100)));
+            let mut told = 0;
+            while told < rounds as usize * IDS.len() {
+                told += feed.next().expect("the feed goes on").len();
+            }
+            assert_eq!(told, rounds as usize * IDS.len());
+        }
     });
 }
 

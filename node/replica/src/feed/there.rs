@@ -134,7 +134,7 @@ impl There {
                 let count = u32::try_from(changes.len()).unwrap_or(u32::MAX);
                 let known = pass(&mut self.cursor, position, first, count, whole);
                 photondb_storage::probe!("feed hears again what it knows", known > 0);
-                for (number, change) in (first..).zip(changes).skip(known as usize) {
+                for (change, number) in changes.into_iter().zip(first..).skip(known as usize) {
                     for document in [&change.old, &change.new].into_iter().flatten() {
                         read_datum(document.clone())?;
                     }
