@@ -68,7 +68,7 @@ fn readers_go_on_at_other_nodes_by_their_tokens() {
         let counts: Vec<String> = followers.into_iter().map(|follower| follower.finish(&mut other)).collect();
         load.pause(false);
         println!("round {round}: n{leader}, a leader, died; {shards} shards; {}", counts.join(", "));
-        assert_eq!(shards, round as usize + 2, "shards were to be split");
+        assert_eq!(shards, round + 2, "shards were to be split");
     }
     load.finish(&all).assert_right();
     cluster.assert_whole(&all);
