@@ -124,6 +124,7 @@ pub const MUTANTS: &[Mutant] = &[
         .on(7)
         .with(&["replica/feed-broken-off"]),
     mutant("feed-resumed-late", Some("feed_replay"), "a feed goes on one position too late"),
+    mutant("token-leads-too-far", Some("feed_replay"), "a resume token leads past an entry that was not given"),
     mutant("feed-without-position", Some("feed_replay"), "a feed forgets of which position its initial content is"),
     mutant(
         "members-changed-unheard",

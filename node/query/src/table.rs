@@ -43,6 +43,12 @@ pub trait Table {
     /// Begins to listen: every change committed after this call is given, in order for each document.
     fn subscribe(&self) -> Result<Box<dyn Subscription>>;
 
+    /// The same from where an earlier subscription stood, of which `from` are all sources at one moment: every change behind that is
+    /// given, in order for each document. Errors: some of these changes are no longer kept; the table has never come so far.
+    fn subscribe_from(&self, _from: &[Source]) -> Result<Box<dyn Subscription>> {
+        Err(Error::logic("The changes of this table are not kept."))
+    }
+
     /// The indexes, by name.
     fn indexes(&self) -> Result<Vec<IndexInfo>>;
 }
@@ -267,6 +273,40 @@ pub struct Progress {
     pub ended: bool,
 }
 
+/// Where in a shard's changes somebody stands: everything before is known there. Ordered as the changes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Standing {
+    /// The index of the entry to go on with.
+    pub index: u64,
+    /// How many of its changes are known already.
+    pub given: u32,
+}
+
+impl Standing {
+    /// Behind all changes of the entry.
+    pub fn behind(index: u64) -> Standing {
+        Standing { index: index.saturating_add(1), given: 0 }
+    }
+}
+
+/// A shard that a subscription listens to, and where it stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Which one.
+    pub shard: ShardNumber,
+    /// How far.
+    pub standing: Standing,
+}
+
+/// A shard was cut off from another while somebody listened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Whose keys they were, and the entry of its log that cut them off.
+    pub of: Position,
+    /// Whose keys they are.
+    pub to: ShardNumber,
+}
+
 /// One document's write.
 #[derive(Clone)]
 pub struct Write {
@@ -328,6 +368,16 @@ pub trait Subscription {
 
     /// Changes that are there already, without waiting; may be none.
     fn try_next(&mut self) -> Result<Vec<Change>>;
+
+    /// What it listens to, and where it stands there before its first change is taken; none: nobody can go on where it ends.
+    fn sources(&self) -> Vec<Source> {
+        Vec::new()
+    }
+
+    /// The shards that were cut off from its sources since it began, in the order in which it heard of them; grows.
+    fn cuts(&self) -> &[Cut] {
+        &[]
+    }
 }
 
 /// One committed change of one document.
@@ -339,6 +389,8 @@ pub struct Change {
     pub new: Option<Datum>,
     /// Where in the shard's log.
     pub position: Position,
+    /// Where somebody who knows this change stands in the shard's changes.
+    pub then: Standing,
     /// From which others the shard was cut off since the subscription began.
     pub lineage: Lineage,
 }

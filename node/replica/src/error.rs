@@ -31,6 +31,12 @@ pub enum ReplicaError {
         /// How often it was tried.
         attempts: usize,
     },
+    /// What came behind a resume token is no longer in the change log.
+    #[error("the changes behind the resume token are no longer kept")]
+    TokenTooOld,
+    /// A resume token names changes that the shard has not.
+    #[error("the table has not come as far as the resume token")]
+    TokenAhead,
     /// The shard failed.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -118,6 +124,12 @@ impl ReplicaError {
             | ReplicaError::Shard(ShardError::Moved) => QueryError::op_failed(format!("{what}: {self}")),
             ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => QueryError::op_failed(
                 "Changefeed aborted: it was interrupted, and the changes since then are no longer kept.",
+            ),
+            ReplicaError::TokenTooOld => QueryError::op_failed(
+                "Changefeed cannot go on: the changes behind its resume token are no longer kept. Begin again without a token, with `include_initial`.",
+            ),
+            ReplicaError::TokenAhead => QueryError::op_failed(
+                "Changefeed cannot go on: the table has never come as far as its resume token, or was set back since. Begin again without a token, with `include_initial`.",
             ),
             ReplicaError::Shard(ShardError::NoIndex(index)) => {
                 QueryError::op_failed(format!("Index `{index}` was not found on table `{table}`."))

@@ -4,6 +4,8 @@
 //! others are listened to at their leaders. Each source knows where in its shard's changes it stands, so that after an
 //! interruption it goes on there, from the change log: no gap, no double. Where a shard was cut off from another, that stands in
 //! the other one's changes; from there on both are listened to.
+//!
+//! With a token a subscription begins where an earlier one stood, in the same way.
 
 mod here;
 mod there;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use photondb_proto::{ShardId, TableId};
-use photondb_query::table::{Change, Lineage, Position, ShardNumber, Subscription};
+use photondb_query::table::{self, Change, Cut, Lineage, Position, ShardNumber, Standing, Subscription};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_runtime::fiber;
@@ -36,6 +38,8 @@ pub struct TableFeed {
     id: TableId,
     router: Option<Arc<Router>>,
     sources: Vec<Source>,
+    /// Shards that were cut off from these since it began.
+    cuts: Vec<Cut>,
     /// What waits for the reader.
     ready: Vec<Change>,
     /// Notified by the shards of this node.
@@ -47,6 +51,8 @@ struct Source {
     shard: ShardNumber,
     lineage: Lineage,
     place: Place,
+    /// It goes on from a token, and has told nothing yet.
+    since_token: bool,
 }
 
 enum Place {
@@ -57,10 +63,28 @@ enum Place {
 /// What has come from a source.
 #[derive(Default)]
 pub(super) struct News {
-    /// The changes, each with the entry that made it.
-    changes: Vec<(u64, DocumentChange)>,
+    /// The changes.
+    changes: Vec<Told>,
     /// Shards that were cut off, each with the entry that did so.
     children: Vec<(u64, ShardId)>,
+}
+
+/// A change that a source has told.
+pub(super) struct Told {
+    /// The entry that made it.
+    entry: u64,
+    change: DocumentChange,
+    /// Where one stands who knows it.
+    then: Cursor,
+}
+
+impl Told {
+    /// Of an entry, the change of this number; `last`: it has no more.
+    fn new(entry: u64, number: u32, change: DocumentChange, last: bool) -> Told {
+        let position = photondb_shard::Position(entry);
+        let then = if last { Cursor::after(position) } else { Cursor { position, given: number.saturating_add(1) } };
+        Told { entry, change, then }
+    }
 }
 
 impl TableFeed {
@@ -76,10 +100,48 @@ impl TableFeed {
                     Place::There(There::open(&router, route)?)
                 }
             };
-            sources.push(Source { shard: route.number(), lineage: Lineage::default(), place });
+            sources.push(Source { shard: route.number(), lineage: Lineage::default(), place, since_token: false });
         }
+        TableFeed::of(table, routes, sources, arrived)
+    }
+
+    /// Listens to everything behind where an earlier subscription stood, of which `from` are all sources. Called on a fiber.
+    ///
+    /// Errors: a shard has no leader, or none that has come so far; [`ShardError::Moved`] if `routes` are older than `from`;
+    /// [`ReplicaError::TokenTooOld`].
+    pub fn open_from(
+        table: &str,
+        routes: &TableRoutes,
+        from: &[table::Source],
+    ) -> std::result::Result<TableFeed, ReplicaError> {
+        photondb_storage::probe!("feed goes on by a token");
+        let arrived = Arc::new(Notify::new());
+        let mut sources = Vec::with_capacity(from.len());
+        for table::Source { shard, standing } in from {
+            let route = routes.all().iter().find(|route| route.number() == *shard).ok_or(ShardError::Moved)?;
+            let position = photondb_shard::Position(standing.index);
+            let cursor = Cursor { position, given: standing.given };
+            let router = routes.router();
+            here::wait_for(router.as_ref(), route, cursor)?;
+            let place = match &route.here {
+                Some(replica) => Here::resume(replica, route, router.as_ref(), cursor, &arrived).map(Place::Here),
+                None => There::open_at(&router.ok_or(ReplicaError::NotLeading)?, route, cursor).map(Place::There),
+            };
+            let place = place.map_err(of_token)?;
+            sources.push(Source { shard: *shard, lineage: Lineage::default(), place, since_token: true });
+        }
+        TableFeed::of(table, routes, sources, arrived)
+    }
+
+    fn of(
+        table: &str,
+        routes: &TableRoutes,
+        sources: Vec<Source>,
+        arrived: Arc<Notify>,
+    ) -> std::result::Result<TableFeed, ReplicaError> {
         let id = routes.all().first().map(|route| route.table).ok_or(ReplicaError::NotLeading)?;
-        Ok(TableFeed { table: table.to_owned(), id, router: routes.router(), sources, ready: Vec::new(), arrived })
+        let (table, router) = (table.to_owned(), routes.router());
+        Ok(TableFeed { table, id, router, sources, cuts: Vec::new(), ready: Vec::new(), arrived })
     }
 
     /// Moves what has come to `ready`.
@@ -90,12 +152,22 @@ impl TableFeed {
         while next < self.sources.len() && self.ready.len() < at_once {
             let source = &mut self.sources[next];
             let mut news = News::default();
-            let collected = source.place.collect(&mut news, &self.arrived, cx);
-            for (index, change) in &news.changes {
-                self.ready.push(source.decode(*index, change)?);
+            let mut collected = source.place.collect(&mut news, &self.arrived, cx);
+            if source.since_token {
+                collected = collected.map_err(of_token);
+                source.since_token = news.changes.is_empty();
+            }
+            for told in &news.changes {
+                self.ready.push(source.decode(told)?);
             }
             for (index, child) in news.children {
+                // A token that was not made here may name it beside the other one.
+                if self.sources.iter().any(|known| known.shard.0 == child.0) {
+                    continue;
+                }
+                let of = Position { shard: self.sources[next].shard, index };
                 let child = self.child_of(next, index, child)?;
+                self.cuts.push(Cut { of, to: child.shard });
                 self.sources.push(child);
             }
             collected?;
@@ -108,24 +180,46 @@ impl TableFeed {
     fn child_of(&self, of: usize, index: u64, child: ShardId) -> std::result::Result<Source, ReplicaError> {
         photondb_storage::probe!("feed of a shard that was split");
         let router = self.router.as_ref().ok_or(ReplicaError::NotLeading)?;
-        let Source { shard, lineage, .. } = &self.sources[of];
+        let Source { shard, lineage, since_token, .. } = &self.sources[of];
         let before = Position { shard: *shard, index: index.saturating_sub(1) };
         let lineage = std::iter::once(before).chain(lineage.iter().copied()).collect();
         let cursor = Cursor::after(photondb_shard::Position(index));
         let place = Place::There(There::to_come(router, self.id, child, cursor));
-        Ok(Source { shard: ShardNumber(child.0), lineage, place })
+        Ok(Source { shard: ShardNumber(child.0), lineage, place, since_token: *since_token })
     }
 }
 
 impl Source {
-    fn decode(&self, index: u64, change: &DocumentChange) -> std::result::Result<Change, ReplicaError> {
+    fn decode(&self, told: &Told) -> std::result::Result<Change, ReplicaError> {
+        let Told { entry, change, then } = told;
         let datum = |bytes: &Option<_>| bytes.as_ref().map(decode_datum).transpose();
         let (old, new) = (datum(&change.old)?, datum(&change.new)?);
-        Ok(Change { old, new, position: Position { shard: self.shard, index }, lineage: self.lineage.clone() })
+        let position = Position { shard: self.shard, index: *entry };
+        let then = standing(if fault_point!("token-leads-too-far") { Cursor::after(then.position) } else { *then });
+        Ok(Change { old, new, position, then, lineage: self.lineage.clone() })
     }
 }
 
+/// As who came with a token is told.
+fn of_token(error: ReplicaError) -> ReplicaError {
+    match error {
+        ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => ReplicaError::TokenTooOld,
+        error => error,
+    }
+}
+
+fn standing(cursor: Cursor) -> Standing {
+    Standing { index: cursor.position.0, given: cursor.given }
+}
+
 impl Place {
+    fn cursor(&self) -> Cursor {
+        match self {
+            Place::Here(here) => here.cursor(),
+            Place::There(there) => there.cursor(),
+        }
+    }
+
     fn collect(
         &mut self,
         news: &mut News,
@@ -171,6 +265,15 @@ impl Subscription for TableFeed {
         let looked = self.collect(&mut Context::from_waker(Waker::noop()));
         looked.map_err(|error| error.for_query(&self.table, Doing::Subscribe))?;
         Ok(std::mem::take(&mut self.ready))
+    }
+
+    fn sources(&self) -> Vec<table::Source> {
+        let source = |source: &Source| table::Source { shard: source.shard, standing: standing(source.place.cursor()) };
+        self.sources.iter().map(source).collect()
+    }
+
+    fn cuts(&self) -> &[Cut] {
+        &self.cuts
     }
 }
 

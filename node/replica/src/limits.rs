@@ -104,6 +104,9 @@ pub const ROUTE_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// up to this.
 pub const ROUTE_PAUSE_MAX: Duration = Duration::from_millis(200);
 
+/// How long a resume token may be ahead of what a shard's leader has applied: another member, which gave it, may apply sooner.
+pub const TOKEN_AHEAD_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// How long another node may take to answer a read, before others are asked.
 pub const READ_TIME_MAX: Duration = Duration::from_secs(5);
 

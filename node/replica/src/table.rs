@@ -13,7 +13,7 @@ use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::request::Ask;
 use photondb_query::table::{
-    Access, IndexInfo, Keys, ReadMode, Rows, Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
+    Access, IndexInfo, Keys, ReadMode, Rows, Source, Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
 };
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{ErrorKind, Result};
@@ -292,6 +292,11 @@ impl Table for ShardTable {
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
         let feed = self.at_shards(|routes| TableFeed::open(&self.name(), routes));
+        Ok(Box::new(feed.map_err(|error| self.explain(error, Doing::Subscribe))?))
+    }
+
+    fn subscribe_from(&self, from: &[Source]) -> Result<Box<dyn Subscription>> {
+        let feed = self.at_shards(|routes| TableFeed::open_from(&self.name(), routes, from));
         Ok(Box::new(feed.map_err(|error| self.explain(error, Doing::Subscribe))?))
     }
 

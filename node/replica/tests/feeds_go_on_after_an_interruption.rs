@@ -1,4 +1,5 @@
-//! Subscriptions to shards on other nodes: no gap and no double, however often the connection breaks.
+//! Subscriptions to shards on other nodes: no gap and no double, however often the connection breaks, and whoever goes on with what another
+//! one knew.
 
 #[path = "parts/cluster.rs"]
 mod cluster;
@@ -9,7 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use cluster::{Cluster, SPREAD, cx, datum, on_fiber};
-use photondb_query::table::{Change, Conflict, Subscription, Table, Transition, Write, WriteOptions};
+use photondb_query::table::{
+    Change, Conflict, ShardNumber, Source, Standing, Subscription, Table, Transition, Write, WriteOptions,
+};
 use photondb_replica::ShardTable;
 use photondb_reql::datum::Datum;
 
@@ -183,4 +186,118 @@ fn a_subscription_that_is_dropped_ends_where_it_came_from() {
         assert!(began.elapsed().as_secs() < 20, "the subscription goes on without its reader");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+}
+
+/// Where one stands behind each of the changes that a feed gives.
+#[derive(Clone)]
+struct Way(BTreeMap<ShardNumber, Standing>);
+
+impl Way {
+    fn of(feed: &dyn Subscription) -> Way {
+        Way(feed.sources().into_iter().map(|source| (source.shard, source.standing)).collect())
+    }
+
+    fn pass(&mut self, change: &Change) {
+        let before = self.0.insert(change.position.shard, change.then).expect("no shard is new here");
+        let at = Standing { index: change.position.index, given: 0 };
+        assert!(before <= change.then && at < change.then, "{before:?} {change:?}");
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        self.0.iter().map(|(shard, standing)| Source { shard: *shard, standing: *standing }).collect()
+    }
+}
+
+#[test]
+fn a_feed_goes_on_behind_any_change_of_another_at_any_node() {
+    let cluster = Cluster::start(3, &[10, 20]);
+    let openers: Vec<_> = (0..3).map(|node| cluster.opener(node)).collect();
+    on_fiber(move || {
+        let tables: Vec<_> = openers.iter().map(|open| open(SPREAD)).collect();
+        let mut first = tables[0].subscribe().expect("listens");
+        let mut way = Way::of(&*first);
+        let (mut all, mut followed) = (Vec::new(), Followed::default());
+        for round in 1..=4 {
+            put(&tables[round as usize % 3], IDS.map(|id| (id, round, 100)));
+            while all.len() < round as usize * IDS.len() {
+                all.extend(first.next().expect("the feed goes on"));
+            }
+        }
+        let mut known = vec![(way.clone(), Followed::default())];
+        for change in &all {
+            way.pass(change);
+            followed.take(vec![change.clone()]);
+            known.push((way.clone(), Followed(followed.0.clone())));
+        }
+        for (place, (way, mut followed)) in known.into_iter().enumerate() {
+            let table = &tables[place % 3];
+            let mut feed = table.subscribe_from(&way.sources()).expect("goes on");
+            assert_eq!(Way::of(&*feed).0, way.0, "it begins where it is to go on");
+            let mut told = 0;
+            while told < all.len() - place {
+                let changes = feed.next().expect("the feed goes on");
+                told += changes.len();
+                followed.take(changes);
+            }
+            assert_eq!(told, all.len() - place, "and nothing else");
+            IDS.iter().for_each(|id| assert_eq!(followed.number(*id), Some(4.0)));
+        }
+        // Nobody was ever given so many changes of an entry; who says so has all of it.
+        let odd = |source: Source| {
+            let standing = Standing { index: source.standing.index - 1, given: u32::MAX };
+            Source { standing, ..source }
+        };
+        let odd: Vec<_> = way.sources().into_iter().map(odd).collect();
+        for (rounds, table) in (1..).zip(&tables) {
+            let mut feed = table.subscribe_from(&odd).expect("goes on");
+            put(table, IDS.map(|id| (id, 4 + rounds, 100)));
+            let mut told = 0;
+            while told < rounds as usize * IDS.len() {
+                told += feed.next().expect("the feed goes on").len();
+            }
+            assert_eq!(told, rounds as usize * IDS.len());
+        }
+    });
+}
+
+#[test]
+fn where_a_feed_cannot_go_on_it_says_why_at_once() {
+    let cluster = Cluster::start(2, &[10]);
+    let openers: Vec<_> = (0..2).map(|node| cluster.opener(node)).collect();
+    on_fiber(move || {
+        let tables: Vec<_> = openers.iter().map(|open| open(SPREAD)).collect();
+        let mut feed = tables[0].subscribe().expect("listens");
+        let mut way = Way::of(&*feed);
+        let begun = way.clone();
+        for round in 1..=12 {
+            put(&tables[0], [(1, round, 1 << 20), (50, round, 1 << 20)]);
+        }
+        let mut followed = Followed::default();
+        while [1, 50].iter().any(|id| followed.number(*id) != Some(12.0)) {
+            for change in feed.next().expect("the feed goes on") {
+                way.pass(&change);
+                followed.take(vec![change]);
+            }
+        }
+        // A change that is larger than the whole log may be: nothing of the log is left, and behind it one can go on nevertheless.
+        put(&tables[0], [(1, 13, 5 << 20), (50, 13, 5 << 20)]);
+        let mut ahead = way.clone();
+        while [1, 50].iter().any(|id| followed.number(*id) != Some(13.0)) {
+            for change in feed.next().expect("the feed goes on") {
+                ahead.pass(&change);
+                followed.take(vec![change]);
+            }
+        }
+        for table in &tables {
+            for old in [&begun, &way] {
+                let Err(error) = table.subscribe_from(&old.sources()) else { panic!("it is too old") };
+                let expected = "Changefeed cannot go on: the changes behind its resume token are no longer kept. ";
+                assert!(error.message.starts_with(expected), "{error}");
+            }
+            assert!(table.subscribe_from(&ahead.sources()).is_ok());
+        }
+        ahead.0.values_mut().for_each(|standing| standing.index += 1);
+        let Err(error) = tables[1].subscribe_from(&ahead.sources()) else { panic!("nothing was written since") };
+        assert!(error.message.starts_with("Changefeed cannot go on: the table has never come as far as "), "{error}");
+    });
 }

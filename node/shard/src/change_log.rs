@@ -65,14 +65,20 @@ pub(crate) struct Extent {
 }
 
 impl ShardReader {
-    /// The changes from `cursor` to this snapshot, in order, until they take `bytes_max`. Errors:
-    /// [`ShardError::ChangesTrimmed`] when some of them are no longer there.
-    pub fn changes(&self, cursor: Cursor, bytes_max: usize) -> Result<LoggedChanges, ShardError> {
+    /// Whether all changes from `cursor` to this snapshot are there. Errors: [`ShardError::ChangesTrimmed`].
+    pub fn check_has_changes(&self, cursor: Cursor) -> Result<(), ShardError> {
         let floor = Position(self.state()?.log.floor);
         if floor >= cursor.position {
             photondb_storage::probe!("feed further behind than the change log reaches");
             return Err(ShardError::ChangesTrimmed { floor });
         }
+        Ok(())
+    }
+
+    /// The changes from `cursor` to this snapshot, in order, until they take `bytes_max`. Errors:
+    /// [`ShardError::ChangesTrimmed`] when some of them are no longer there.
+    pub fn changes(&self, cursor: Cursor, bytes_max: usize) -> Result<LoggedChanges, ShardError> {
+        self.check_has_changes(cursor)?;
         let mut found = LoggedChanges::default();
         let start = Bound::Included(Bytes::copy_from_slice(&key(cursor.position.0, cursor.given)));
         let range = KeyRange::new(start, Bound::Unbounded);

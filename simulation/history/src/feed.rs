@@ -34,3 +34,8 @@ impl FeedEvent {
         }
     }
 }
+
+/// Where the feed can go on behind a row of the answer, if it says so.
+pub fn token_of(row: &Value) -> Option<String> {
+    row.get("resume_token").and_then(Value::as_str).map(str::to_owned)
+}

@@ -1,7 +1,8 @@
 //! A changefeed with initial content, replayed, is the table: no gap, no double, in order for each document.
 //!
 //! Each change says what the document was before, and no two versions of a document are equal; so a change that is missing,
-//! comes twice or comes early does not follow what was replayed. A feed that ends is opened anew, and replayed from nothing.
+//! comes twice or comes early does not follow what was replayed. A feed that ends is opened anew, and replayed from nothing, or with a token
+//! from where the token was given.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub type Documents = BTreeMap<String, Value>;
 pub struct Replay {
     documents: Documents,
     is_ready: bool,
+    /// It was opened with a token, which takes the place of initial content.
+    goes_on: bool,
     events: u64,
 }
 
@@ -37,6 +40,7 @@ impl Replay {
                 }
                 _ => Err(format!("the state {state} came, ready: {}", self.is_ready)),
             },
+            FeedEvent::Initial(_) if self.goes_on => Err("initial content came to who goes on".to_owned()),
             FeedEvent::Initial(_) if self.is_ready => Err("initial content came after its end".to_owned()),
             FeedEvent::Initial(document) => {
                 key(document).and_then(|key| match self.documents.insert(key, document.clone()) {
@@ -49,6 +53,11 @@ impl Replay {
         };
         let evidence = |reason| format!("event {place} of the feed, {event:?}: {reason}");
         result.map_err(|reason| Violation { property: PROPERTY, evidence: evidence(reason) })
+    }
+
+    /// The feed is opened anew, with the token of the last event.
+    pub fn go_on(&mut self) {
+        (self.is_ready, self.goes_on) = (false, true);
     }
 
     /// Whether the initial content is complete.

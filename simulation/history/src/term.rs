@@ -151,6 +151,13 @@ pub fn changes(sequence: Term, include_initial: bool) -> Term {
     call_with(number::CHANGES, [sequence], options)
 }
 
+/// The same with all that, whose elements say where it can go on; with a `token`, from there on.
+pub fn changes_with_tokens(sequence: Term, token: Option<&str>) -> Term {
+    let token = token.map_or(json!(true), |token| json!(token));
+    let options = json!({ "include_initial": true, "include_states": true, "squash": false, "resume_token": token });
+    call_with(number::CHANGES, [sequence], options)
+}
+
 /// `r.db("test").table_create(name)`
 pub fn table_create(name: &str) -> Term {
     call(number::TABLE_CREATE, [db("test"), json!(name)])

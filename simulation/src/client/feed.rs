@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use photondb_history::answer::Failure;
-use photondb_history::feed::FeedEvent;
+use photondb_history::feed::{FeedEvent, token_of};
 use photondb_runtime::task;
 
 use super::connection::{Connection, Part, Token};
@@ -14,7 +14,10 @@ use crate::term::Term;
 pub struct Feed {
     connection: Connection,
     token: Token,
-    arrived: VecDeque<FeedEvent>,
+    /// Each event with its token.
+    arrived: VecDeque<(FeedEvent, Option<String>)>,
+    /// Where it can go on behind the last event that was given, if that said so.
+    at: Option<String>,
     /// Whether CONTINUE has been sent and not answered.
     asked: bool,
 }
@@ -22,7 +25,7 @@ pub struct Feed {
 impl Feed {
     pub(super) async fn open(mut connection: Connection, term: &Term) -> Result<Feed, Failure> {
         let token = connection.start(term).await?;
-        let mut feed = Feed { connection, token, arrived: VecDeque::new(), asked: true };
+        let mut feed = Feed { connection, token, arrived: VecDeque::new(), at: None, asked: true };
         feed.receive().await?;
         Ok(feed)
     }
@@ -39,7 +42,14 @@ impl Feed {
                 Err(_) => return Ok(None),
             }
         }
-        Ok(self.arrived.pop_front())
+        let Some((event, at)) = self.arrived.pop_front() else { return Ok(None) };
+        self.at = at;
+        Ok(Some(event))
+    }
+
+    /// The token of the event that was given last.
+    pub fn token(&self) -> Option<&str> {
+        self.at.as_deref()
     }
 
     /// Ends the feed, as a driver's `close` does.
@@ -51,7 +61,10 @@ impl Feed {
         match self.connection.part(self.token).await? {
             Part::Rows { rows, more: true } => {
                 self.asked = false;
-                self.arrived.extend(rows.into_iter().map(FeedEvent::of));
+                self.arrived.extend(rows.into_iter().map(|row| {
+                    let token = token_of(&row);
+                    (FeedEvent::of(row), token)
+                }));
                 Ok(())
             }
             other => Err(Failure::Unknown(format!("a feed answered {other:?}"))),

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 81] = [
+pub const PRODUCT: [Probe; 83] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -17,6 +17,8 @@ pub const PRODUCT: [Probe; 81] = [
     Probe::may("fate of an entry unknown to its proposer"),
     Probe::may("feed further behind than the change log reaches"),
     Probe::may("feed goes on at this node's own member"),
+    Probe::must("feed goes on by a token"),
+    Probe::may("feed goes on where the leader has not come yet"),
     Probe::may("feed hears again what it knows"),
     Probe::may("feed of a member whose state was replaced"),
     Probe::may("feed of another node, the member's state was replaced"),

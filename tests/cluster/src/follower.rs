@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use photondb_history::feed::FeedEvent;
+use photondb_history::feed::{FeedEvent, token_of};
 use photondb_history::feed_replays_table::{Documents, Replay, key};
 use photondb_history::term;
 use serde_json::json;
@@ -20,6 +20,63 @@ pub struct Follower {
     table: String,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<Replay, String>>,
+}
+
+/// Elements that a follower who goes on by tokens reads before it leaves, at most.
+const STAYS_MAX: u64 = 40;
+
+/// How long it stays where nothing comes.
+const STAYS_QUIET: Duration = Duration::from_millis(500);
+
+/// A follower that goes from node to node, and what it has by its last token.
+struct Roaming {
+    table: String,
+    /// What was shown by the last element that had a token, and the token.
+    kept: Option<(Replay, String)>,
+    replay: Replay,
+    went_on: u64,
+}
+
+impl Roaming {
+    /// Follows at one node until it likes to leave, or the connection breaks. Errors: what no feed may say. Whether it was quiet there.
+    fn stay(&mut self, port: u16, elements: u64, stop: &AtomicBool) -> Result<bool, String> {
+        let Some(mut connection) = Connection::try_open(port) else { return Ok(false) };
+        self.replay = Replay::default();
+        if let Some((shown, _)) = &self.kept {
+            self.replay = shown.clone();
+            self.replay.go_on();
+        }
+        let at = self.kept.as_ref().map(|(_, token)| token.as_str());
+        let query = term::changes_with_tokens(term::table(&self.table), at);
+        let Ok(token) = connection.send(&json!([1, query]).to_string()) else { return Ok(false) };
+        let (mut read, mut opened) = (0, false);
+        loop {
+            let Ok(received) = connection.receive_within(STAYS_QUIET) else { return Ok(false) };
+            let Some((_, answer)) = received else { return Ok(opened) };
+            if answer["t"] != 3 {
+                // A node that finds no leader in time says so; what it says of the token itself is wrong.
+                let said = answer.to_string();
+                return if said.contains("resume token") { Err(said) } else { Ok(false) };
+            }
+            self.went_on += u64::from(!opened && self.kept.is_some());
+            opened = true;
+            for row in answer["r"].as_array().into_iter().flatten() {
+                let event = FeedEvent::of(row.clone());
+                self.replay.take(&event).map_err(|violation| violation.to_string())?;
+                if let Some(token) = token_of(row) {
+                    self.kept = Some((self.replay.clone(), token));
+                }
+                read += 1;
+                // Some elements of the same answer are read and forgotten.
+                if read >= elements && !stop.load(Ordering::Acquire) {
+                    return Ok(false);
+                }
+            }
+            if connection.send_as(token, "[2]").is_err() {
+                return Ok(false);
+            }
+        }
+    }
 }
 
 impl Follower {
@@ -44,6 +101,32 @@ impl Follower {
                 connection.send_as(token, "[2]").map_err(|error| error.to_string())?;
             }
             Ok(replay)
+        });
+        Follower { table: table.to_owned(), stop, thread }
+    }
+
+    /// Follows a table by resume tokens: at the nodes with these driver ports in turn, leaving each after some elements.
+    pub fn roam(ports: Vec<u16>, table: &str, seed: u64) -> Follower {
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked_to_stop = stop.clone();
+        let mut roaming = Roaming { table: table.to_owned(), kept: None, replay: Replay::default(), went_on: 0 };
+        let thread = std::thread::spawn(move || {
+            for turn in 0u64.. {
+                let drawn = (seed ^ turn).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+                let stopping = asked_to_stop.load(Ordering::Acquire);
+                let port = ports[(turn + drawn) as usize % ports.len()];
+                let was_quiet = roaming.stay(port, 1 + drawn % STAYS_MAX, &asked_to_stop)?;
+                if was_quiet && stopping {
+                    break;
+                }
+                if !was_quiet && roaming.kept.is_none() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+            match roaming.went_on {
+                0..=2 => Err(format!("it went on {} times only", roaming.went_on)),
+                _ => Ok(roaming.replay),
+            }
         });
         Follower { table: table.to_owned(), stop, thread }
     }

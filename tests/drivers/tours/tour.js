@@ -99,6 +99,14 @@ async function tour() {
   for (let n = 0; n < 20; n++) seen.push((await feed.next()).new_val.age);
   check('a feed misses nothing and repeats nothing', seen.sort(), [...Array(20).keys()].map(n => 1001 + n));
   await feed.close();
+  const first = await r.table('towns').changes({ resumeToken: true }).run(c);
+  await r.table('towns').insert({ id: 'resumed', n: 1 }).run(writer);
+  const token = (await first.next()).resume_token;
+  await first.close();
+  await r.table('towns').get('resumed').update({ n: 2 }).run(writer);
+  const next = await r.table('towns').changes({ resumeToken: token }).run(c);
+  check('a feed goes on', (await next.next()).new_val, { id: 'resumed', n: 2 });
+  await next.close();
   await writer.close();
   check('the database is dropped', (await r.dbDrop('tour_js').run(c)).tables_dropped, 2);
   await c.close();

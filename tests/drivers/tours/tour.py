@@ -245,6 +245,17 @@ def changes(r, c):
     check("a point feed", next(point)["new_val"], {"id": "watched", "age": 5})
     feed.close()
     point.close()
+    old = r.table("people").filter(lambda person: person["age"] > 2000)
+    feed = old.changes(resume_token=True).run(feed_connection)
+    r.table("people").insert({"id": "old", "age": 2001}).run(c)
+    token = next(feed)["resume_token"]
+    feed.close()
+    r.table("people").get("old").update({"age": 2002}).run(c)
+    old = r.table("people").filter(lambda person: person["age"] > 2000)
+    feed = old.changes(resume_token=token).run(feed_connection)
+    check("a feed goes on", next(feed)["new_val"], {"id": "old", "age": 2002})
+    feed.close()
+    r.table("people").get("old").delete().run(c)
     feed_connection.close()
 
 

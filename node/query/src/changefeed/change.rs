@@ -1,8 +1,11 @@
-//! What a feed shows: changes, initial values, states.
+//! What a feed shows: changes, initial values, states; each with its token, where tokens are asked for.
 
 use photondb_reql::datum::{Datum, ObjectBuilder};
 
 use super::FeedOptions;
+
+/// Where the feed can go on behind an element; `None`: not exactly there.
+pub(super) type Token = Option<String>;
 
 /// One change of one element of a feed, and where it stood in an ordered one.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +18,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// `{old_val, new_val}`.
-    pub fn to_datum(&self, options: &FeedOptions) -> Datum {
+    pub fn to_datum(&self, options: &FeedOptions, token: Token) -> Datum {
         let mut fields = ObjectBuilder::new();
         if options.include_offsets {
             if let Some(offset) = self.new_offset {
@@ -27,6 +30,7 @@ impl Shown {
         }
         fields.insert("new_val", self.new.clone().unwrap_or(Datum::Null));
         fields.insert("old_val", self.old.clone().unwrap_or(Datum::Null));
+        put_token(&mut fields, token, options);
         if options.include_types {
             let what = match (&self.old, &self.new) {
                 (None, _) => "add",
@@ -46,6 +50,7 @@ pub(super) fn initial(value: Datum, offset: Option<usize>, options: &FeedOptions
         fields.insert("new_offset", offset);
     }
     fields.insert("new_val", value);
+    put_token(&mut fields, None, options);
     if options.include_types {
         fields.insert("type", "initial");
     }
@@ -53,8 +58,9 @@ pub(super) fn initial(value: Datum, offset: Option<usize>, options: &FeedOptions
 }
 
 /// `{state}`: how far the feed is.
-pub(super) fn state(state: &str, options: &FeedOptions) -> Datum {
+pub(super) fn state(state: &str, options: &FeedOptions, token: Token) -> Datum {
     let mut fields = ObjectBuilder::new();
+    put_token(&mut fields, token, options);
     fields.insert("state", state);
     if options.include_types {
         fields.insert("type", "state");
@@ -66,8 +72,15 @@ pub(super) fn state(state: &str, options: &FeedOptions) -> Datum {
 pub(super) fn overflow(skipped: u64, options: &FeedOptions) -> Datum {
     let mut fields = ObjectBuilder::new();
     fields.insert("error", format!("Changefeed cache over array size limit, skipped {skipped} elements."));
+    put_token(&mut fields, None, options);
     if options.include_types {
         fields.insert("type", "error");
     }
     Datum::Object(fields.build())
+}
+
+fn put_token(fields: &mut ObjectBuilder, token: Token, options: &FeedOptions) {
+    if options.resume.is_some() {
+        fields.insert("resume_token", token.map_or(Datum::Null, Datum::from));
+    }
 }

@@ -121,6 +121,12 @@ impl Initial {
         self.rows.is_none()
     }
 
+    /// The shards of which content was read, each with the newest of its snapshots; of changes up to there, some may still have to be
+    /// dropped. Who is told of the others comes behind them: those are of a shard from which keys were read of another.
+    pub fn newest(&self) -> impl Iterator<Item = (ShardNumber, u64)> {
+        self.shards.iter().filter(|(_, reading)| reading.was_read).map(|(shard, reading)| (*shard, reading.newest))
+    }
+
     /// The first rows. Little content is read to its end, so that nothing of it is still to come.
     pub fn first(&mut self, cx: &Cx) -> Result<Vec<Row>> {
         let mut rows = self.next(cx)?;

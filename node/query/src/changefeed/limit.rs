@@ -225,14 +225,14 @@ impl Stream for LimitFeed {
             self.begun = true;
             if self.options.include_initial {
                 if self.options.include_states {
-                    out.push(change::state("initializing", &self.options));
+                    out.push(change::state("initializing", &self.options, None));
                 }
                 for (offset, item) in self.state.items.iter().enumerate() {
                     out.push(change::initial(item.shown.clone(), Some(offset), &self.options));
                 }
             }
             if self.options.include_states {
-                out.push(change::state("ready", &self.options));
+                out.push(change::state("ready", &self.options, None));
             }
             if !out.is_empty() {
                 return Ok(out);

@@ -1,13 +1,13 @@
 //! The options of `changes`.
 
-use photondb_reql::datum::Datum;
+use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::Args;
 
 use crate::run::positive;
 
 /// How a feed shows changes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FeedOptions {
     pub squash: Squash,
     pub include_initial: bool,
@@ -16,6 +16,17 @@ pub(crate) struct FeedOptions {
     pub include_offsets: bool,
     /// How many changes are held for a slow reader.
     pub queue_size: usize,
+    /// Whether each element says where the feed can go on behind it.
+    pub resume: Option<Resume>,
+}
+
+/// What `resume_token` says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Resume {
+    /// `true`: elements have tokens.
+    Tokens,
+    /// A token: the feed goes on behind the element that it came with. Elements have tokens, too.
+    Behind(Str),
 }
 
 /// Whether several changes of one document become one.
@@ -44,6 +55,12 @@ impl FeedOptions {
             Some(_) => args.optarg_as("changefeed_queue_size", |datum| positive(datum, "changefeed queue size"))?,
             None => None,
         };
+        let resume = args.optarg_as("resume_token", |datum| match datum {
+            Datum::Bool(false) => Ok(None),
+            Datum::Bool(true) => Ok(Some(Resume::Tokens)),
+            Datum::String(token) => Ok(Some(Resume::Behind(token.clone()))),
+            other => Err(Error::wrong_type(other, format!("Expected BOOL or STRING but found {}.", other.type_name()))),
+        })?;
         Ok(FeedOptions {
             squash: squash.unwrap_or(Squash::No),
             include_initial: flag("include_initial")?,
@@ -51,6 +68,7 @@ impl FeedOptions {
             include_types: flag("include_types")?,
             include_offsets: flag("include_offsets")?,
             queue_size: queue.unwrap_or(queue_size),
+            resume: resume.flatten(),
         })
     }
 }

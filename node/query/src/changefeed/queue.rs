@@ -10,6 +10,7 @@ use photondb_runtime::clock::Moment;
 use photondb_runtime::{fiber, task};
 
 use super::change::{self, Shown};
+use super::trail::Trail;
 use super::{FeedOptions, Squash};
 use crate::surroundings::Surroundings;
 
@@ -24,6 +25,8 @@ pub(super) struct Queue {
     released: usize,
     limit: usize,
     squash: Squash,
+    /// Where the feed can go on, if elements are to say so.
+    pub trail: Option<Box<Trail>>,
 }
 
 struct Waiting {
@@ -35,7 +38,8 @@ struct Waiting {
 
 impl Queue {
     pub fn new(options: &FeedOptions) -> Queue {
-        Queue { waiting: VecDeque::new(), skipped: 0, released: 0, limit: options.queue_size, squash: options.squash }
+        let (limit, squash) = (options.queue_size, options.squash);
+        Queue { waiting: VecDeque::new(), skipped: 0, released: 0, limit, squash, trail: None }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -52,9 +56,15 @@ impl Queue {
             earlier.new = shown.new;
             earlier.new_offset = shown.new_offset;
             let bytes = footprint(key, earlier);
+            if let Some(trail) = &mut self.trail {
+                trail.squashed(position);
+            }
             if earlier.old == earlier.new {
                 cx.release(*held);
                 self.waiting.remove(position);
+                if let Some(trail) = &mut self.trail {
+                    trail.cancelled(position);
+                }
                 self.released = self.released.min(self.waiting.len());
             } else if cx.hold_instead(held, bytes).is_err() {
                 self.skip(cx);
@@ -64,6 +74,9 @@ impl Queue {
         let held = footprint(&key, &shown);
         let has_room = cx.hold(held).is_ok();
         self.waiting.push_back(Waiting { key, shown, held: if has_room { held } else { 0 } });
+        if let Some(trail) = &mut self.trail {
+            trail.queued();
+        }
         if self.waiting.len() > self.limit || !has_room {
             self.skip(cx);
         }
@@ -74,6 +87,9 @@ impl Queue {
         cx.release(self.waiting.iter().map(|change| change.held).sum());
         self.waiting = VecDeque::new();
         self.released = 0;
+        if let Some(trail) = &mut self.trail {
+            trail.skipped();
+        }
     }
 
     /// Moves up to `want` elements out as the reader sees them.
@@ -85,7 +101,8 @@ impl Queue {
             let Some(change) = self.waiting.pop_front() else { break };
             cx.release(change.held);
             self.released = self.released.saturating_sub(1);
-            out.push(change.shown.to_datum(options));
+            let token = self.trail.as_mut().and_then(|trail| trail.gives());
+            out.push(change.shown.to_datum(options, token));
         }
     }
 
@@ -139,6 +156,7 @@ mod tests {
             include_offsets: false,
             queue_size: 1_000,
             squash,
+            resume: None,
         }
     }
 

@@ -9,7 +9,7 @@ use super::change::{self, Shown};
 use super::initial::{Fate, Initial};
 use super::members::Members;
 use super::queue::{self, Queue};
-use super::{FeedOptions, Squash};
+use super::{FeedOptions, Resume, Squash};
 use crate::catalog::Permission;
 use crate::selection::TableRef;
 use crate::table::{Change, Row, Subscription};
@@ -37,21 +37,25 @@ enum Stage {
 }
 
 impl RangeFeed {
-    /// Opens it: what is committed from now on will be seen. Errors: permission, no such index.
+    /// Opens it: what is committed from now on, or behind what its token says, will be seen. Errors: permission, no such index, a token
+    /// of which no use can be made.
     pub fn open(
         table: TableRef,
         transforms: Vec<Transform>,
         point: bool,
-        options: FeedOptions,
+        mut options: FeedOptions,
         cx: &Cx,
     ) -> Result<RangeFeed> {
         table.surroundings.require_on(Permission::Read, table.info())?;
+        let (subscription, trail) = super::resume::subscribe(&table, &transforms, point, &options, cx)?;
+        // Who goes on has been given it.
+        options.include_initial &= !matches!(options.resume, Some(Resume::Behind(_)));
         let members = Members::of(&table, transforms, cx)?;
-        let subscription = table.table.subscribe()?;
         let mut initial = Initial::open(&table, options.include_initial, cx)?;
         // The first chunk is that of the moment at which the feed is opened.
         let first = if options.include_initial { Some(initial.first(cx)?) } else { None };
-        let queue = Queue::new(&options);
+        let mut queue = Queue::new(&options);
+        queue.trail = trail;
         Ok(RangeFeed { table, members, options, point, subscription, initial, first, stage: Stage::Beginning, queue })
     }
 
@@ -63,6 +67,7 @@ impl RangeFeed {
 
     fn take(&mut self, changes: Vec<Change>, cx: &Cx) -> Result<()> {
         cx.steps_of(changes.len());
+        follow(&mut self.queue, self.subscription.as_ref());
         for change in changes {
             take_one(&self.table, &self.members, &mut self.initial, &mut self.queue, &change, cx)?;
         }
@@ -94,7 +99,9 @@ impl RangeFeed {
             }
         }
         // Once initial content is complete, changes come behind the state `ready`.
-        if !self.initial.is_complete() {
+        if self.initial.is_complete() {
+            self.content_is_read();
+        } else {
             self.look(cx)?;
             self.queue.take(usize::MAX, &self.options, out, cx);
         }
@@ -102,7 +109,33 @@ impl RangeFeed {
     }
 }
 
+/// Lets the trail know of shards that were cut off.
+fn follow(queue: &mut Queue, subscription: &dyn Subscription) {
+    if let Some(trail) = &mut queue.trail {
+        trail.hears_of(subscription.cuts());
+    }
+}
+
+/// Takes a change, and lets the trail know.
 fn take_one(
+    table: &TableRef,
+    members: &Members,
+    initial: &mut Initial,
+    queue: &mut Queue,
+    change: &Change,
+    cx: &Cx,
+) -> Result<()> {
+    if let Some(trail) = &mut queue.trail {
+        trail.takes();
+    }
+    queue_elements(table, members, initial, queue, change, cx)?;
+    if let Some(trail) = &mut queue.trail {
+        trail.took(change);
+    }
+    Ok(())
+}
+
+fn queue_elements(
     table: &TableRef,
     members: &Members,
     initial: &mut Initial,
@@ -150,7 +183,7 @@ impl Stream for RangeFeed {
             match self.stage {
                 Stage::Beginning if self.options.include_initial => {
                     if self.options.include_states {
-                        out.push(change::state("initializing", &self.options));
+                        out.push(change::state("initializing", &self.options, None));
                     }
                     self.stage = Stage::Initial { given: false };
                 }
@@ -164,8 +197,10 @@ impl Stream for RangeFeed {
                     }
                 }
                 Stage::Beginning => {
+                    self.content_is_read();
                     if self.options.include_states {
-                        out.push(change::state("ready", &self.options));
+                        let token = self.queue.trail.as_mut().and_then(|trail| trail.stands());
+                        out.push(change::state("ready", &self.options, token));
                     }
                     self.stage = Stage::Going;
                 }
@@ -198,10 +233,18 @@ impl Stream for RangeFeed {
 }
 
 impl RangeFeed {
+    fn content_is_read(&mut self) {
+        if let Some(trail) = &mut self.queue.trail {
+            trail.content_is_read(self.initial.newest());
+        }
+    }
+
     fn gather(&mut self, cx: &Cx) -> Result<()> {
         let RangeFeed { table, members, initial, subscription, queue, .. } = self;
         queue::gather(&table.surroundings, queue, |queue| {
-            for change in subscription.try_next()? {
+            let changes = subscription.try_next()?;
+            follow(queue, subscription.as_ref());
+            for change in changes {
                 take_one(table, members, initial, queue, &change, cx)?;
             }
             Ok(())

@@ -22,9 +22,15 @@ pub(super) fn changes(surroundings: &Surroundings, args: &Args<'_>) -> Result<Va
         && !call.spliced
         && matches!(value, Value::Sequence(_))
     {
+        if options.resume.is_some() {
+            return Err(changefeed::not_exact(
+                "a union",
+                "an element would have to say it of every part; make a feed of each of them",
+            ));
+        }
         let mut feeds = Vec::with_capacity(call.args.len());
         for node in &call.args {
-            feeds.push(of(eval(node, args.scope(), args.cx())?, options, args)?);
+            feeds.push(of(eval(node, args.scope(), args.cx())?, options.clone(), args)?);
         }
         return Ok(Value::Sequence(changefeed::of_feeds(feeds)));
     }
@@ -50,6 +56,7 @@ fn of(value: Value, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Str
         allowed(&transforms)?;
         let count = usize::try_from(*count).unwrap_or(usize::MAX);
         args.cx().check_array_length(count)?;
+        refuse_tokens(&options, "`order_by` with `limit`")?;
         return Ok(Box::new(LimitFeed::open(table, transforms, count, options, args.cx())?));
     }
     if options.include_offsets {
@@ -65,7 +72,10 @@ fn of(value: Value, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Str
 fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     match row.origin {
         Origin::Place => Err(eager().at(args.id(0))),
-        Origin::Extreme => Ok(Box::new(LimitFeed::open(row.table.clone(), Vec::new(), 1, options, args.cx())?)),
+        Origin::Extreme => {
+            refuse_tokens(&options, "`min` or `max`")?;
+            Ok(Box::new(LimitFeed::open(row.table.clone(), Vec::new(), 1, options, args.cx())?))
+        }
         Origin::Key => {
             if options.include_offsets {
                 return Err(Error::logic("Cannot include offsets for point subs."));
@@ -73,6 +83,13 @@ fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn
             let table = row.table.with(Part::Keys { index: None, keys: vec![row.key.clone()] });
             Ok(Box::new(RangeFeed::open(table, Vec::new(), true, options, args.cx())?))
         }
+    }
+}
+
+fn refuse_tokens(options: &FeedOptions, what: &str) -> Result<()> {
+    match options.resume {
+        None => Ok(()),
+        Some(_) => Err(changefeed::not_exact(what, "which elements there are is read from the whole table")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A catalog in memory: one database, tables made on demand, no users but those a test names.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -20,10 +20,12 @@ use super::table::{Contents, MemoryTable};
 pub struct MemoryCatalog {
     tables: RefCell<BTreeMap<Str, Stored>>,
     pub users: RefCell<BTreeMap<String, UserPermissions>>,
+    created: Cell<u32>,
 }
 
 #[derive(Clone)]
 struct Stored {
+    id: Str,
     primary_key: Str,
     hook: Option<WriteHook>,
     contents: Rc<RefCell<Contents>>,
@@ -34,6 +36,12 @@ fn absent() -> Error {
 }
 
 impl MemoryCatalog {
+    /// Of the changes of a table only so many are kept.
+    #[allow(dead_code, reason = "not every suite has feeds that go on")]
+    pub fn trim(&self, table: &str, keep: usize) {
+        self.tables.borrow()[&Str::from(table)].contents.borrow_mut().trim(keep);
+    }
+
     fn with<T>(&self, table: &TableInfo, change: impl FnOnce(&mut Stored) -> T) -> Result<T> {
         let mut tables = self.tables.borrow_mut();
         let stored = tables.get_mut(&table.name).ok_or_else(|| Error::op_failed("gone"))?;
@@ -63,7 +71,7 @@ impl Catalog for MemoryCatalog {
         let stored = stored.ok_or_else(missing)?;
         let write_hook = stored.hook.map(|hook| compile_function(&hook.definition)).transpose()?;
         let info = TableInfo {
-            id: Str::from(format!("id of {name}")),
+            id: stored.id,
             name: Str::from(name),
             db_id: db.id.clone(),
             db_name: db.name.clone(),
@@ -83,7 +91,9 @@ impl Catalog for MemoryCatalog {
     }
 
     fn create_table(&self, _db: &Db, name: &str, spec: &TableSpec) -> Result<Datum> {
-        let stored = Stored { primary_key: spec.primary_key.clone(), hook: None, contents: Rc::default() };
+        self.created.set(self.created.get() + 1);
+        let id = Str::from(format!("00000000-0000-4000-8000-0000{:08x}", self.created.get()));
+        let stored = Stored { id, primary_key: spec.primary_key.clone(), hook: None, contents: Rc::default() };
         self.tables.borrow_mut().insert(Str::from(name), stored);
         Ok(Datum::Object(Object::from([("name", name)])))
     }

@@ -16,7 +16,7 @@ use prost::Message;
 use tokio::sync::Notify;
 
 use super::here::Here;
-use super::{News, pass};
+use super::{News, Told, pass};
 use crate::error::ReplicaError;
 use crate::limits::{FEED_CHANGES_AT_ONCE, READ_TIME_MAX, ROUTE_PAUSE_MAX, ROUTE_PAUSE_MIN};
 use crate::message::{Failure, Malformed, failure, read_datum};
@@ -58,6 +58,15 @@ impl There {
         }
     }
 
+    /// Goes on at `cursor`, once somebody is found who has what is behind it. Called on a fiber.
+    pub fn open_at(router: &Arc<Router>, route: &Arc<Route>, cursor: Cursor) -> Result<There, ReplicaError> {
+        let state = match fiber::wait(look_for(router.clone(), route.clone(), Some(cursor), None, false))? {
+            Opened::There(exchange, _) => State::Open(exchange),
+            opened @ Opened::Here(_) => State::Opening(Box::pin(std::future::ready(Ok(opened)))),
+        };
+        Ok(There { router: router.clone(), route: route.clone(), cursor, state, has_come: false })
+    }
+
     /// Goes on at `cursor`, wherever the shard is now; `None`: it is nowhere.
     pub fn resume(router: &Arc<Router>, route: &Arc<Route>, cursor: Cursor) -> Option<There> {
         let routes = router.newest(route.table)?;
@@ -76,7 +85,12 @@ impl There {
 
     /// The same shard, listened to at this node's member.
     pub fn here(&self, replica: &Arc<Replica>, arrived: &Arc<Notify>) -> Here {
-        Here::resume(replica, &self.route, &self.router, self.cursor, arrived)
+        Here::go_on(replica, &self.route, Some(&self.router), self.cursor, arrived)
+    }
+
+    /// Where it stands: what was taken is before it.
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
     }
 
     /// Takes what has come. This node's member, when it has one now, which is to be listened to.
@@ -120,12 +134,13 @@ impl There {
                 let count = u32::try_from(changes.len()).unwrap_or(u32::MAX);
                 let known = pass(&mut self.cursor, position, first, count, whole);
                 photondb_storage::probe!("feed hears again what it knows", known > 0);
-                for change in changes.into_iter().skip(known as usize) {
+                for (change, number) in changes.into_iter().zip(first..).skip(known as usize) {
                     for document in [&change.old, &change.new].into_iter().flatten() {
                         read_datum(document.clone())?;
                     }
                     let change = DocumentChange { key: Bytes::new(), old: change.old, new: change.new };
-                    news.changes.push((position, change));
+                    let is_last = whole && number + 1 == first.saturating_add(count);
+                    news.changes.push(Told::new(position, number, change, is_last));
                 }
             }
             Some(FeedMessage::Child(wire::Child { position, shard })) => {

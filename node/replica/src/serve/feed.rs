@@ -76,6 +76,10 @@ impl Subscriber {
             Some(from) => Cursor { position: Position(from.position), given: from.given },
             None => Cursor::after(position),
         };
+        if subscribe.from.is_some() {
+            // Whoever can be given nothing is told so before anything else.
+            reader.check_has_changes(self.cursor)?;
+        }
         self.send(FeedMessage::Started(wire::Cursor { position: self.cursor.position.0, given: self.cursor.given }))
             .await?;
         if subscribe.from.is_some() {

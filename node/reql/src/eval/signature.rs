@@ -229,6 +229,7 @@ pub const fn signature(kind: TermKind) -> Signature {
                 "include_offsets",
                 "include_states",
                 "include_types",
+                "resume_token",
             ];
             exactly(1).optargs(optargs).world().random()
         }

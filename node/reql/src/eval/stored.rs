@@ -17,7 +17,7 @@ use crate::eval::scope::Scope;
 use crate::format::Function;
 use crate::term::{BacktraceId, Term};
 
-pub use term::{function_parts, function_term};
+pub use term::{function_parts, function_term, members_term};
 pub use version::EvaluatorVersion;
 
 /// The bytes of a function.

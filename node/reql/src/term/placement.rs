@@ -68,7 +68,7 @@ pub(super) fn forbids_writes(kind: TermKind) -> bool {
 
 /// Every name that some term, or a query as a whole, takes as an option. RethinkDB accepts any of them for the query, but for
 /// `explain` and `use_index`, which are PhotonDB's own.
-const OPTIONS: [&str; 74] = [
+const OPTIONS: [&str; 75] = [
     "_EVAL_FLAGS_",
     "_NO_RECURSE_",
     "_SHORTCUT_",
@@ -130,6 +130,7 @@ const OPTIONS: [&str; 74] = [
     "redirects",
     "replicas",
     "result_format",
+    "resume_token",
     "return_changes",
     "return_vals",
     "right_bound",

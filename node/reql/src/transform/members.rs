@@ -46,6 +46,16 @@ impl Members {
         &self.call
     }
 
+    /// Which term is done: of `with_fields`, one of the two that it is.
+    pub fn kind(&self) -> TermKind {
+        self.kind
+    }
+
+    /// The variables that the arguments see.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// What the arguments may do that are not the sequence.
     pub fn traits(&self) -> Traits {
         self.call.args.iter().skip(1).fold(Traits::default(), |all, node| all.union(node.traits()))

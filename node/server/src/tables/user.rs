@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
 use photondb_query::table::{
-    Access, Glanced, IndexInfo, Lineage, Move, Progress, ReadMode, Row, Rows, ShardNumber, Subscription, Table,
+    Access, Glanced, IndexInfo, Lineage, Move, Progress, ReadMode, Row, Rows, ShardNumber, Source, Subscription, Table,
     TableInfo, Write, WriteOptions, WriteResult,
 };
 use photondb_replica::ShardTable;
@@ -91,6 +91,10 @@ impl Table for UserTable {
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
         self.shards.subscribe()
+    }
+
+    fn subscribe_from(&self, from: &[Source]) -> Result<Box<dyn Subscription>> {
+        self.shards.subscribe_from(from)
     }
 
     fn indexes(&self) -> Result<Vec<IndexInfo>> {

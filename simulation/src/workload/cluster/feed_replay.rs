@@ -1,4 +1,5 @@
-//! Writers, and followers who replay a changefeed of the table; one that breaks is opened anew.
+//! Writers, and followers who replay a changefeed of the table; one that breaks is opened anew. Every other follower asks for resume
+//! tokens, goes away now and then by himself, and goes on where the last token says, at whichever node he comes to.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub struct FeedReplay {
     feeds: RefCell<BTreeMap<ClientId, Feed>>,
     /// What each open feed has shown.
     replays: RefCell<BTreeMap<ClientId, Replay>>,
+    /// The last token of each follower that asks for them, and what the feed had shown by then.
+    kept: RefCell<BTreeMap<ClientId, (Replay, String)>>,
     opened: Cell<u64>,
     found: Found,
 }
@@ -41,6 +44,7 @@ impl FeedReplay {
             next_version: Cell::new(1),
             feeds: RefCell::default(),
             replays: RefCell::default(),
+            kept: RefCell::default(),
             opened: Cell::new(0),
             found: Found::default(),
         }
@@ -65,18 +69,47 @@ impl FeedReplay {
         drop(client.query(&query).await);
     }
 
+    /// Opens a feed, from the last token if there is one.
+    async fn open(&self, client: &mut Client) -> Option<Feed> {
+        let kept = self.kept.borrow().get(&client.id).cloned();
+        let query = match (&kept, goes_on(client.id)) {
+            (_, false) => term::changes(term::table(TABLE), true),
+            (kept, true) => {
+                let token = kept.as_ref().map(|(_, token)| token.as_str());
+                term::changes_with_tokens(term::table(TABLE), token)
+            }
+        };
+        match client.feed(&query).await {
+            Ok(feed) => {
+                self.opened.set(self.opened.get() + 1);
+                let mut replay = Replay::default();
+                if let Some((shown, _)) = kept {
+                    replay = shown;
+                    replay.go_on();
+                }
+                self.replays.borrow_mut().insert(client.id, replay);
+                Some(feed)
+            }
+            Err(failure) => {
+                let said = failure.to_string();
+                if said.contains("resume token are no longer kept") {
+                    self.kept.borrow_mut().remove(&client.id);
+                } else if said.contains("resume token") {
+                    self.found.strange(format_args!("a token of the same feed is refused: {said}"));
+                }
+                None
+            }
+        }
+    }
+
     /// Listens for `LISTEN`, or until nothing more comes within `quiet`.
     async fn follow(&self, client: &mut Client, until_quiet: bool) {
         let open = self.feeds.borrow_mut().remove(&client.id);
         let mut feed = match open {
             Some(feed) => feed,
-            None => match client.feed(&term::changes(term::table(TABLE), true)).await {
-                Ok(feed) => {
-                    self.opened.set(self.opened.get() + 1);
-                    self.replays.borrow_mut().insert(client.id, Replay::default());
-                    feed
-                }
-                Err(_) => return,
+            None => match self.open(client).await {
+                Some(feed) => feed,
+                None => return,
             },
         };
         let wait = if until_quiet { FEED_SETTLES } else { LISTEN };
@@ -86,6 +119,10 @@ impl FeedReplay {
                 Ok(Some(event)) => {
                     if !self.replay(client.id, &event) {
                         return;
+                    }
+                    if let Some(token) = feed.token() {
+                        let shown = self.replays.borrow().get(&client.id).cloned().unwrap_or_default();
+                        self.kept.borrow_mut().insert(client.id, (shown, token.to_owned()));
                     }
                 }
                 Ok(None) => break,
@@ -120,6 +157,11 @@ impl FeedReplay {
     }
 }
 
+/// Whether a follower asks for tokens.
+fn goes_on(follower: ClientId) -> bool {
+    follower.0 % 2 == 1
+}
+
 fn documents(answer: Option<Vec<Value>>) -> Option<Documents> {
     answer?.into_iter().map(|document| Some((key(&document).ok()?, document))).collect()
 }
@@ -137,6 +179,11 @@ impl ClusterWorkload for FeedReplay {
         Box::pin(async move {
             if client.id.0 < self.followers_max {
                 self.follow(client, false).await;
+                // Its connection ends with it.
+                if goes_on(client.id) && random.once_in(2) {
+                    self.feeds.borrow_mut().remove(&client.id);
+                    self.replays.borrow_mut().remove(&client.id);
+                }
             } else {
                 self.write(client, random).await;
             }

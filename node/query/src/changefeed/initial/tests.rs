@@ -1,5 +1,6 @@
 //! Initial content of a table whose shards are written and split while it is read: whoever applies what is given and shown, in the
-//! order in which it comes, has the table at the end, and nothing is given or shown twice on the way.
+//! order in which it comes, has the table at the end, and nothing is given or shown twice on the way. Where there is a resume token, what
+//! was shown is what happened before it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,8 +8,10 @@ use std::rc::Rc;
 use photondb_reql::key::PrimaryKey;
 use proptest::prelude::*;
 
+use super::super::token::{self, Origin};
+use super::super::trail::Trail;
 use super::*;
-use crate::table::Lineage;
+use crate::table::{Cut, Lineage, Source, Standing};
 
 /// Keys are below it, and places in the index.
 const KEYS: u8 = 24;
@@ -276,6 +279,8 @@ struct Feed {
     sources: Vec<(ShardNumber, u64, Lineage)>,
     /// What it has been told that there is: each key with the number of its version.
     seen: BTreeMap<u8, u64>,
+    trail: Trail,
+    cuts: Vec<Cut>,
     cx: Cx,
 }
 
@@ -286,6 +291,37 @@ impl Feed {
             let (key, version) = (of("id") as u8, of("version") as u64);
             assert_eq!(self.seen.insert(key, version), None, "{key} is given twice");
         }
+        if self.initial.is_complete() {
+            self.trail.content_is_read(self.initial.newest());
+        }
+        self.check_token();
+    }
+
+    /// Whether there is one; then what was seen is what happened before it.
+    fn check_token(&mut self) -> bool {
+        let Some(token) = self.trail.stands() else { return false };
+        let token = token::read(token.as_bytes()).expect("a token");
+        let standing = |shard| token.sources.iter().find(|source| source.shard == shard).map(|source| source.standing);
+        let mut before = BTreeMap::new();
+        for shard in &self.world.borrow().shards {
+            for (index, event) in &shard.log {
+                let place = Standing { index: *index, given: 0 };
+                match event {
+                    Event::Changed { key, new, .. } if standing(shard.number).is_some_and(|of| place < of) => {
+                        before.insert(*key, *new);
+                    }
+                    Event::CutOff(child) => {
+                        let is_passed = standing(shard.number).is_some_and(|of| place < of);
+                        assert_eq!(is_passed, standing(*child).is_some(), "{child:?} in {token:?}");
+                    }
+                    Event::Changed { .. } => {}
+                }
+            }
+        }
+        let seen = before.into_iter().filter(|(key, _)| self.selection.has(*key));
+        let seen: BTreeMap<u8, u64> = seen.filter_map(|(key, new)| Some((key, new?.1))).collect();
+        assert_eq!(self.seen, seen, "{token:?}");
+        true
     }
 
     /// The next thing that one of the shards tells; whether there was any.
@@ -296,27 +332,44 @@ impl Feed {
         *after = index;
         match event {
             Event::CutOff(child) => {
+                self.cuts.push(Cut { of: Position { shard: *shard, index }, to: child });
                 let before = Position { shard: *shard, index: index - 1 };
                 let lineage = std::iter::once(before).chain(lineage.iter().copied()).collect();
                 self.sources.push((child, index, lineage));
             }
-            Event::Changed { key, old, new } if self.selection.has(key) => {
+            Event::Changed { key, old, new } => {
                 let datum = |version: Option<Version>| version.map(|version| document(key, version));
                 let position = Position { shard: *shard, index };
-                let change = Change { old: datum(old), new: datum(new), position, lineage: lineage.clone() };
-                let place = |(place, _): Version| number(if self.selection.by_index() { place } else { key });
-                let places: Vec<_> = new.map(place).into_iter().collect();
-                let fate = self.initial.fate(&number(key), &places, &change, &self.cx).expect("is known");
-                let known = match fate {
-                    Fate::Drop => return true,
-                    Fate::Show => old.map(|(_, version)| version),
-                    Fate::ShowAsNew => None,
-                };
-                assert_eq!(self.seen.remove(&key), known, "{key} {old:?} {new:?} {position:?} {fate:?}");
-                self.seen.extend(new.map(|(_, version)| (key, version)));
+                let (then, lineage) = (Standing::behind(index), lineage.clone());
+                let change = Change { old: datum(old), new: datum(new), position, then, lineage };
+                self.trail.hears_of(&self.cuts);
+                self.trail.takes();
+                let is_shown = self.selection.has(key) && self.is_shown(key, old, new, &change);
+                if is_shown {
+                    self.trail.queued();
+                }
+                self.trail.took(&change);
+                if is_shown {
+                    drop(self.trail.gives());
+                }
+                self.check_token();
             }
-            Event::Changed { .. } => {}
         }
+        true
+    }
+
+    /// Whether it was, and not left to initial content.
+    fn is_shown(&mut self, key: u8, old: Option<Version>, new: Option<Version>, change: &Change) -> bool {
+        let place = |(place, _): Version| number(if self.selection.by_index() { place } else { key });
+        let places: Vec<_> = new.map(place).into_iter().collect();
+        let fate = self.initial.fate(&number(key), &places, change, &self.cx).expect("is known");
+        let known = match fate {
+            Fate::Drop => return false,
+            Fate::Show => old.map(|(_, version)| version),
+            Fate::ShowAsNew => None,
+        };
+        assert_eq!(self.seen.remove(&key), known, "{key} {old:?} {new:?} {:?} {fate:?}", change.position);
+        self.seen.extend(new.map(|(_, version)| (key, version)));
         true
     }
 }
@@ -334,10 +387,14 @@ impl Feed {
     /// Listens to the world as it is, and begins to read it.
     fn open(world: &Rc<RefCell<World>>, selection: Selection) -> Feed {
         let source = |shard: &Shard| (shard.number, shard.index, Lineage::default());
-        let sources = world.borrow().shards.iter().map(source).collect();
+        let sources: Vec<_> = world.borrow().shards.iter().map(source).collect();
+        let begins =
+            sources.iter().map(|(shard, index, _)| Source { shard: *shard, standing: Standing::behind(*index) });
+        let trail = Trail::new(Origin { table: 1, query: 1 }, &begins.collect::<Vec<_>>());
         let rows = Box::new(Scan::open(world, selection));
         let initial = Initial::of(Some(rows), selection.kind(), "id".into());
-        Feed { world: world.clone(), selection, initial, sources, seen: BTreeMap::new(), cx: Cx::pure() }
+        let (seen, cuts) = (BTreeMap::new(), Vec::new());
+        Feed { world: world.clone(), selection, initial, sources, seen, trail, cuts, cx: Cx::pure() }
     }
 }
 
@@ -395,5 +452,10 @@ proptest! {
         while (0..feed.sources.len()).any(|of| feed.hear(of)) {}
         let is_there = |(key, (_, version)): (&u8, &Version)| selection.has(*key).then_some((*key, *version));
         prop_assert_eq!(&feed.seen, &world.borrow().documents.iter().filter_map(is_there).collect::<BTreeMap<_, _>>());
+        // Once something has happened to each shard, there is a token.
+        let keys: Vec<u8> = world.borrow().shards.iter().map(|shard| shard.keys.0).collect();
+        keys.into_iter().for_each(|key| world.borrow_mut().write(key, Some(key)));
+        while (0..feed.sources.len()).any(|of| feed.hear(of)) {}
+        prop_assert!(feed.check_token());
     }
 }

@@ -7,6 +7,7 @@ use crate::eval::function::Func;
 use crate::eval::node::{Function, Node};
 use crate::eval::scope::Scope;
 use crate::term::{BacktraceId, Call, Term, TermKind};
+use crate::transform::Members;
 
 /// The parameter of functions that no driver wrote. RethinkDB shows it as `_var19`.
 const PARAMETER: i64 = -19;
@@ -37,6 +38,18 @@ pub fn function_parts(function: &Func, cx: &Cx) -> Result<(Vec<i64>, Term)> {
         Func::Equals(datum) => (vec![PARAMETER], call(TermKind::Eq, vec![constant(datum), variable()], id)),
         Func::GetField(name, _) => (vec![PARAMETER], call(TermKind::GetField, vec![variable(), constant(name)], id)),
     })
+}
+
+/// A term of objects without the sequence it is done to: its other arguments and options, in which captured variables are constants.
+pub fn members_term(members: &Members, cx: &Cx) -> Result<Term> {
+    let found = members.call();
+    let mut unwinding = Unwinding { scope: members.scope(), params: Vec::new(), cx };
+    let sequence = Term::Datum(Datum::Null, found.id);
+    let mut term = unwinding.call(found, vec![sequence])?;
+    if let Term::Call(call) = &mut term {
+        call.kind = members.kind();
+    }
+    Ok(term)
 }
 
 fn call(kind: TermKind, args: Vec<Term>, id: BacktraceId) -> Term {

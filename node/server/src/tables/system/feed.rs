@@ -75,6 +75,7 @@ impl Subscription for SystemFeed {
                 old: old.cloned(),
                 new: new.cloned(),
                 position: Position { index: self.position, ..Position::default() },
+                then: Default::default(),
                 lineage: Default::default(),
             });
         };

@@ -86,6 +86,7 @@ impl Subscription for LogFeed {
                 old: None,
                 new: Some(row),
                 position: Position { index: self.position, ..Position::default() },
+                then: Default::default(),
                 lineage: Default::default(),
             }
         });
