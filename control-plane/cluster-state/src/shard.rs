@@ -101,6 +101,9 @@ pub struct Rescue {
     pub from: Option<MemberId>,
     /// The shard's epoch with which the other group began.
     pub epoch: Epoch,
+    /// The epoch that a state had with nothing in it, from which logs of the shard's members begin: that with which the shard last
+    /// began empty.
+    pub empty: Epoch,
 }
 
 /// A shard that is to be cut off from another one: the keys from `at` on, up to the next cut or to the end.
@@ -158,6 +161,16 @@ impl Shard {
     /// Whether the member began the group, so that it knows without being told who the others were.
     pub fn is_founder(&self, id: MemberId) -> bool {
         self.founders.iter().any(|founder| founder.id == id)
+    }
+
+    /// The epoch of a state with nothing in it, to which the whole log of a member applies.
+    pub fn epoch_of_empty(&self) -> Epoch {
+        self.rescue.map_or(Epoch(1), |rescue| rescue.empty)
+    }
+
+    /// Whether the member began the group without anything.
+    pub fn began_empty(&self, founder: MemberId) -> bool {
+        self.rescue.is_some_and(|rescue| rescue.founder == founder && rescue.from.is_none())
     }
 
     /// The member of the old group that the founder of the present one takes over from on its node.

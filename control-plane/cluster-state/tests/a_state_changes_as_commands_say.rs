@@ -423,7 +423,7 @@ fn a_shard_is_cut_from_its_end_and_changes_nothing_else_meanwhile() {
     assert_eq!(moved.collect::<Vec<_>>(), [(shard.id, NodeId(2)), (children[1], NodeId(2))]);
 }
 
-/// Three nodes, a table on all of them with members 3, 4 and 5, and nodes 4 and 5 without anything.
+/// Five nodes, and a table on the first three of them.
 fn spread() -> (ClusterState, Shard) {
     let mut state = founded();
     for number in 2..=5 {
@@ -463,7 +463,7 @@ fn a_repaired_shard_has_one_new_member_and_nothing_of_the_old_group() {
     assert_eq!((shard.id, &shard.range), (before.id, &before.range));
     assert_eq!((shard.epoch.0, shard.generation.0), (before.epoch.0 + 1, before.generation.0 + 1));
     assert_eq!((shard.reached, shard.parent), (None, None));
-    assert_eq!(shard.rescue, Some(Rescue { founder, from: Some(last.id), epoch: shard.epoch }));
+    assert_eq!(shard.rescue, Some(Rescue { founder, from: Some(last.id), epoch: shard.epoch, empty: before.epoch }));
     assert_eq!(shard.taken_over(founder), Some(last.id));
     assert_eq!(shard.taken_over(last.id), None);
     // What was planned for the old group, or reported of it, does nothing.
@@ -485,8 +485,14 @@ fn a_shard_of_which_nothing_is_left_begins_empty_where_it_is_told_to() {
     let shard = &state.table(table).unwrap().shards[0];
     let founder = shard.members[0].id;
     assert_eq!((shard.members.len(), shard.members[0].node), (1, NodeId(5)));
-    assert_eq!(shard.rescue, Some(Rescue { founder, from: None, epoch: shard.epoch }));
-    assert_eq!(shard.taken_over(founder), None);
+    assert_eq!(shard.rescue, Some(Rescue { founder, from: None, epoch: shard.epoch, empty: shard.epoch }));
+    assert_eq!((shard.taken_over(founder), shard.began_empty(founder)), (None, true));
+    // Whoever takes over from its members reads logs that began so.
+    let began = shard.clone();
+    run(&mut state, Command::RepairTable { table, shards: vec![repair(&began, Some(founder), &[5, 4])] });
+    let shard = &state.table(table).unwrap().shards[0];
+    assert_eq!((shard.epoch_of_empty(), shard.epoch.0), (began.epoch, began.epoch.0 + 1));
+    assert!(!shard.began_empty(shard.members[0].id));
 }
 
 #[test]
@@ -535,6 +541,7 @@ fn a_cut_that_may_have_been_applied_goes_on_in_the_new_group() {
     assert_eq!((left.epoch, right.epoch), (right.epoch, Epoch(repaired.epoch.0 + 1)));
     assert_eq!(right.rescue, None);
     // Of one that begins empty nothing is cut off.
-    run(&mut state, Command::RepairTable { table, shards: vec![repair(&left.clone(), None, &[1])] });
+    let shards = vec![repair(&left.clone(), None, &[1])];
+    run(&mut state, Command::RepairTable { table, shards });
     assert!(state.table(table).unwrap().shards[0].cuts.is_empty());
 }

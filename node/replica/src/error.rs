@@ -52,6 +52,9 @@ pub enum ReplicaError {
         /// The other shard.
         parent: ShardId,
     },
+    /// The shard was given another group, because its own one had lost its majority: what it tells does not follow what is known.
+    #[error("the table was repaired")]
+    Repaired,
     /// A command of the shard was skipped for good.
     #[error("the shard did not apply the command")]
     Skipped,
@@ -119,6 +122,10 @@ impl ReplicaError {
             ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => QueryError::op_failed(
                 "Changefeed aborted: it was interrupted, and the changes since then are no longer kept.",
             ),
+            ReplicaError::Repaired => QueryError::op_failed(format!(
+                "Changefeed aborted: table `{table}` was repaired with `emergency_repair`; changes may have been lost, and what was \
+                 read before may not be there any more."
+            )),
             ReplicaError::Shard(ShardError::NoIndex(index)) => {
                 QueryError::op_failed(format!("Index `{index}` was not found on table `{table}`."))
             }

@@ -136,7 +136,7 @@ impl Place {
             let next = match self {
                 Place::Here(here) => match here.collect(news) {
                     // The member has left this node; the shard may be elsewhere.
-                    Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere() {
+                    Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere()? {
                         Some(there) => Place::There(there),
                         None => return Err(ShardError::Gone.into()),
                     },

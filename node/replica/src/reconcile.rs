@@ -11,6 +11,7 @@ mod damage;
 mod erase;
 mod lead;
 mod members;
+mod rescue;
 mod schema;
 mod start;
 

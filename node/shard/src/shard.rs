@@ -2,6 +2,7 @@
 
 mod split;
 mod state;
+mod take_over;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,6 +131,11 @@ pub enum BuildStep {
 impl Shard {
     /// Opens the shard kept in `set`; an empty set is a new shard.
     pub fn open(set: TreeSet) -> Result<Shard, ShardError> {
+        Shard::open_at(set, Epoch::default())
+    }
+
+    /// The same; a new shard has this epoch, because there was another one of its number before it.
+    pub fn open_at(set: TreeSet, epoch: Epoch) -> Result<Shard, ShardError> {
         let meta = set.meta();
         let state = if meta.is_empty() {
             let mut transaction = set.begin();
@@ -137,7 +143,7 @@ impl Shard {
                 transaction.create_tree(tree)?;
             }
             let (next_tree, next_own_tree) = (trees::INDEXES_FROM, trees::HALVES_FROM);
-            let state = State { next_tree, next_own_tree, ..State::default() };
+            let state = State { epoch, next_tree, next_own_tree, ..State::default() };
             transaction.set_meta(state.encode())?;
             transaction.commit()?;
             state

@@ -52,7 +52,8 @@ fn replace_group(state: &mut ClusterState, repair: &ShardRepair) -> Result<(), S
     shard.placement.clone_from(&repair.placement);
     shard.reached = None;
     shard.parent = None;
-    shard.rescue = Some(Rescue { founder, from, epoch: shard.epoch });
+    let empty = if from.is_none() { shard.epoch } else { shard.epoch_of_empty() };
+    shard.rescue = Some(Rescue { founder, from, epoch: shard.epoch, empty });
     // The member that is taken over may have applied a cut already that nobody has reported.
     for (cut, member) in shard.cuts.iter_mut().zip(cut_off) {
         cut.members = vec![voter(member)];

@@ -29,7 +29,7 @@ structs! {
     Permissions { read, write, config, connect }
     Placement { voters, nonvoting }
     Reached { term, index }
-    Rescue { founder, from, epoch }
+    Rescue { founder, from, epoch, empty }
     ShardRepair { shard, generation, from, placement }
     Table {
         id, database, name, primary_key, durability, write_acks, flush_interval_ms, shards, indexes, write_hook, schema,

@@ -69,8 +69,11 @@ impl Here {
     }
 
     /// The same shard, listened to at its leader.
-    pub fn elsewhere(&self) -> Option<There> {
-        There::resume(self.router.as_ref()?, &self.route, self.cursor)
+    pub fn elsewhere(&self) -> Result<Option<There>, ReplicaError> {
+        match &self.router {
+            Some(router) => There::resume(router, &self.route, self.replica.rescued, self.cursor),
+            None => Ok(None),
+        }
     }
 
     /// Takes what has come.
