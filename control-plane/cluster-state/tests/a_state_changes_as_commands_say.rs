@@ -510,11 +510,7 @@ fn a_repair_that_does_not_fit_changes_nothing() {
         (table, one(Some(MemberId(77)), &[3]), unsuitable(MemberId(77))),
         (table, one(None, &[]), StateError::ShardsInvalid { table: "spread".into() }),
         (table, one(None, &[9]), StateError::NodeNotFound { id: NodeId(9) }),
-        (
-            table,
-            [one(Some(last), &[3]), one(Some(first), &[1])].concat(),
-            StateError::ShardNotFound { id: shard },
-        ),
+        (table, [one(Some(last), &[3]), one(Some(first), &[1])].concat(), StateError::ShardNotFound { id: shard }),
     ] {
         refused(&mut state, Command::RepairTable { table, shards }, error);
     }

@@ -334,9 +334,8 @@ impl World {
     /// K11: nothing of the old group is left, and what was planned or reported of it does nothing.
     fn repair(&mut self, number: usize) {
         let shard = self.shard().clone();
-        let serves = |member: &&Member| {
-            !self.broken.contains(&member.id) && !member.role.is_broken() && self.is_up(member.node)
-        };
+        let serves =
+            |member: &&Member| !self.broken.contains(&member.id) && !member.role.is_broken() && self.is_up(member.node);
         let there: Vec<&Member> = shard.members.iter().filter(serves).collect();
         if there.is_empty() {
             return;

@@ -26,8 +26,8 @@ use photondb_cluster_state::{
 };
 use photondb_proto::{DatabaseId, TableId};
 use photondb_query::catalog::{
-    Catalog, Dropped, EmergencyRepair, Grants, IdentifierFormat, IndexSpec, Layout, PermissionChange, PermissionScope, Readiness,
-    Rebalanced, Reconfigured, SYSTEM_DATABASE, TableOptions, TableSpec, UserPermissions, WriteHook,
+    Catalog, Dropped, EmergencyRepair, Grants, IdentifierFormat, IndexSpec, Layout, PermissionChange, PermissionScope,
+    Readiness, Rebalanced, Reconfigured, SYSTEM_DATABASE, TableOptions, TableSpec, UserPermissions, WriteHook,
 };
 use photondb_query::table::{Table, TableInfo};
 use photondb_reql::Str;
@@ -285,6 +285,7 @@ impl Catalog for NodeCatalog {
     }
 
     fn emergency_repair(&self, table: &TableInfo, mode: EmergencyRepair, dry_run: bool) -> Result<Reconfigured> {
+        repair::needs_state(&self.ground)?;
         let (state, stored) = self.stored(table)?;
         let command = repair::plan(&self.ground, &state, &stored, mode)?;
         let planned = state.applied(&command).map_err(|refused| Failure::Refused(refused).into_error())?.0;

@@ -29,7 +29,8 @@ fn consensus(name: &'static str) -> Bytes {
 fn check(fed: &Fed, model: &Model) {
     let mut found: Vec<Bytes> = documents(&fed.shard).into_iter().map(|(key, _)| key).collect();
     let mut ids: Vec<Bytes> = model.keys().map(|id| key(*id)).collect();
-    (found.sort(), ids.sort());
+    found.sort();
+    ids.sort();
     assert_eq!(found, ids);
     assert_eq!(verify::indexes(&fed.shard.read().expect("reads")).expect("reads"), None);
     assert_eq!(held(&fed.shard, "age"), expected(model, false));

@@ -65,7 +65,7 @@ fn are_missed(cluster: &Cluster, nodes: &[usize]) {
         let nodes_now: Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
         let is_up = |node: &usize| {
             let of = |found: &&Value| found["name"] == format!("n{node}");
-            nodes_now.as_array().and_then(|all| all.iter().find(of)).is_none_or(|found| found["liveness"] == "up")
+            nodes_now.as_array().and_then(|all| all.iter().find(of)).is_none_or(|found| found["state"] == "up")
         };
         said.status.success() && !nodes.iter().any(is_up)
     });
@@ -98,7 +98,10 @@ fn what_the_survivor_had_is_kept_and_the_replicas_come_back() {
     // Nothing is to be repaired, neither now nor while one is away.
     let (kind, said) = cluster.connect(0).failure(&repair("t", "unsafe_rollback", false));
     assert!(said.starts_with(NOT_NEEDED) && kind > 0, "{said}");
-    refused(&cluster.ask(4, &["table", "reconfigure", "t", "--emergency-repair", "unsafe-rollback-or-erase"]), NOT_NEEDED);
+    refused(
+        &cluster.ask(4, &["table", "reconfigure", "t", "--emergency-repair", "unsafe-rollback-or-erase"]),
+        NOT_NEEDED,
+    );
     let mut feeds = [0, 1, 4].map(|node| cluster.connect(node));
     for feed in &mut feeds {
         feed.send(&format!("[1,{}]", changes("t"))).unwrap();
@@ -139,7 +142,8 @@ fn what_the_survivor_had_is_kept_and_the_replicas_come_back() {
     for (feed, node) in feeds.iter_mut().zip([0, 1, 4]) {
         let begun = Instant::now();
         let ended = loop {
-            let (token, answer) = feed.receive_within(PATIENCE).unwrap().unwrap_or_else(|| panic!("the feed of n{node} is silent"));
+            let (token, answer) =
+                feed.receive_within(PATIENCE).unwrap().unwrap_or_else(|| panic!("the feed of n{node} is silent"));
             if answer["t"] != 3 {
                 break answer;
             }
@@ -213,7 +217,8 @@ fn the_survivor_may_be_killed_in_the_middle_and_the_others_may_come_back() {
         // Killed before the state was changed, it may be missed by now: then it is asked for again.
         if answer["r"][0]["repaired"] != 1 {
             until(&cluster, &format!("{answer}"), || {
-                let again = cluster.connect(0).run(&format!("[1,{}]", repair(&name, "unsafe_rollback", false))).unwrap();
+                let again =
+                    cluster.connect(0).run(&format!("[1,{}]", repair(&name, "unsafe_rollback", false))).unwrap();
                 again["r"][0]["repaired"] == 1
                     || again["r"][0].as_str().is_some_and(|said| said.starts_with(NOT_NEEDED))
             });

@@ -178,10 +178,7 @@ fn the_bytes_of_version_6_stay_what_they_are() {
         (&commands[31], format!("061f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
         (&commands[32], format!("0620{shard}0600000000000000")),
         (&commands[33], format!("0621{shard}01000000{id1}01000000{id2}")),
-        (
-            &commands[34],
-            format!("0622{id7}01000000{shard}{generation}01030000000000000001000000{id1}01000000{id2}"),
-        ),
+        (&commands[34], format!("0622{id7}01000000{shard}{generation}01030000000000000001000000{id1}01000000{id2}")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");
     }

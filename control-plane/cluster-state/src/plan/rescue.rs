@@ -42,12 +42,7 @@ enum Need {
 /// Other groups for those shards of a table that can never again decide anything with the members of which `survivors` are left:
 /// what is known of those on nodes that answer. Each goes on with the member that has most in its log. `erases`: shards of which
 /// nothing is left begin empty.
-pub fn rescue(
-    state: &ClusterState,
-    table: &Table,
-    survivors: &BTreeMap<MemberId, Survivor>,
-    erases: bool,
-) -> Rescues {
+pub fn rescue(state: &ClusterState, table: &Table, survivors: &BTreeMap<MemberId, Survivor>, erases: bool) -> Rescues {
     let mut rescues = Rescues::default();
     for shard in &table.shards {
         let placement = match need(shard, survivors) {

@@ -158,7 +158,8 @@ impl There {
     fn look_again(&mut self, hint: Option<NodeId>) {
         let (router, route) = (self.router.clone(), self.route.clone());
         // Whoever takes a subscription and ends it at once is not to be asked without a pause.
-        self.state = State::Opening(Box::pin(look_for(router, route, self.rescued, Some(self.cursor), hint, !self.has_come)));
+        self.state =
+            State::Opening(Box::pin(look_for(router, route, self.rescued, Some(self.cursor), hint, !self.has_come)));
     }
 }
 
@@ -217,7 +218,7 @@ async fn look_for(
 
 fn is_same_group(route: &Route, rescued: Option<MemberId>) -> Result<(), ReplicaError> {
     photondb_storage::probe!("feed ended because the shard was given another group", route.rescued > rescued);
-    match route.rescued > rescued && !fault_point!("feed-goes-on-after-a-repair") {
+    match route.rescued > rescued {
         true => Err(ReplicaError::Repaired),
         false => Ok(()),
     }

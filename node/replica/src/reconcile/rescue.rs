@@ -10,7 +10,6 @@ use photondb_cluster_state::{ClusterState, Shard as StoredShard, Table};
 use photondb_consensus::{Birth, ConsensusError, LogPosition};
 use photondb_proto::{Epoch, GroupId, MemberId};
 use photondb_shard::Shard;
-use photondb_storage::fault::fault_point;
 use photondb_storage::wal::StreamId;
 use photondb_storage::{Engine, TreeSetId, TreeSetOptions};
 
@@ -93,7 +92,7 @@ impl Replicas {
         let rescue = shard.rescue?;
         let founder = shard.member(rescue.founder).filter(|founder| founder.node == self.node)?;
         let has_begun = self.engine.wal().state(StreamId(founder.id.0)).is_some();
-        rescue.from.filter(|_| !has_begun && !fault_point!("survivor-erased"))
+        rescue.from.filter(|_| !has_begun)
     }
 }
 

@@ -73,7 +73,7 @@ impl Subscriber {
             // This node is to hear still that another group has taken the place of this one.
             return Err(End::Told(ReplicaError::NotLeading));
         }
-        if self.replica.rescued > known && !fault_point!("feed-goes-on-after-a-repair") {
+        if self.replica.rescued > known {
             return Err(End::Told(ReplicaError::Repaired));
         }
         if subscribe.from.is_none() {

@@ -19,6 +19,18 @@ use super::{Failure, Ground, LOOK_EVERY};
 /// How long it is waited until the shards that were repaired are served. They are repaired all the same.
 const SERVED_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Errors: the cluster state, in which a repair is written, has no majority itself.
+pub(super) fn needs_state(ground: &Ground) -> Result<()> {
+    let said = |error: Error| {
+        Error::op_failed(format!(
+            "{}. A repair is a change of the cluster state, and needs more than half of the servers that vote on that to be there; the \
+             cluster state itself cannot be repaired so.",
+            error.message.trim_end_matches('.')
+        ))
+    };
+    ground.newest_state().map(drop).map_err(said)
+}
+
 /// The command that repairs what can be repaired of the table. Errors: nothing is to be repaired; nothing can be in this mode; it is
 /// not known of a server what it holds.
 pub(super) fn plan(ground: &Ground, state: &ClusterState, table: &Table, mode: EmergencyRepair) -> Result<Command> {

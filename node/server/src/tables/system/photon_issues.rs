@@ -44,13 +44,7 @@ fn id(kind: &str, of: impl std::fmt::Display) -> Uuid {
     Uuid::new_v5(&BASE, format!("{kind} {of}").as_bytes())
 }
 
-fn of_server(
-    viewer: &Viewer<'_>,
-    kind: &'static str,
-    critical: bool,
-    node: NodeId,
-    description: String,
-) -> Issue {
+fn of_server(viewer: &Viewer<'_>, kind: &'static str, critical: bool, node: NodeId, description: String) -> Issue {
     let info = Object::from([
         ("server", catalog::server(&viewer.state, node, viewer.format)),
         ("server_id", Datum::from(node.to_string())),
