@@ -137,3 +137,20 @@ fn an_empty_shard_may_begin_with_another_epoch() {
     drop(shard);
     assert_eq!(Shard::open_at(set, Epoch(9)).expect("opens").view().epoch, Epoch(6), "it is not empty any more");
 }
+
+/// The old member's builder would put its own state over that of who takes over.
+#[test]
+fn who_was_closed_builds_and_copies_nothing_any_more() {
+    let mut fed = Fed::new();
+    fed.create_index(1, "age", false);
+    fed.write((0..20).map(|id| Effect::Put { key: key(id), document: document(id, id, &[]) }).collect());
+    assert_ne!(fed.shard.build_step(3).expect("builds"), photondb_shard::shard::BuildStep::Idle);
+    fed.shard.close();
+    let next = Shard::open(fed.shard.tree_set().clone()).expect("opens");
+    next.take_over(&KeyRange::all(), Epoch(1), consensus("new")).expect("is taken over");
+    assert!(matches!(fed.shard.build_step(3), Err(ShardError::Gone)));
+    assert!(matches!(fed.shard.prepare_split_step(&key(5), 3), Err(ShardError::Gone)));
+    drop(next);
+    let opened = Shard::open(fed.shard.tree_set().clone()).expect("opens");
+    assert_eq!((opened.consensus(), opened.view().epoch), (consensus("new"), Epoch(1)));
+}

@@ -122,7 +122,7 @@ mod tests {
 
     const TABLE: TableId = TableId(1);
 
-    /// Five nodes, those in `down` away, and a table on the first three: members 2, 3 and 4.
+    /// Five nodes, those in `down` away, and a table on the first three: members 6, 7 and 8.
     fn cluster(down: &[u128]) -> ClusterState {
         let mut state = ClusterState::at_birth();
         for id in (1..=5).map(NodeId) {
@@ -150,7 +150,7 @@ mod tests {
 
     fn of(state: &ClusterState, survivors: &[(u64, u64, u64)], erases: bool) -> Rescues {
         let survivor = |(member, term, index): &(u64, u64, u64)| {
-            let voters = vec![[2, 3, 4].map(MemberId).into()];
+            let voters = vec![[6, 7, 8].map(MemberId).into()];
             let last = Some(Reached { term: *term, index: *index });
             (MemberId(*member), Survivor { last, voters, answers: false })
         };
@@ -160,31 +160,31 @@ mod tests {
     #[test]
     fn the_longest_log_of_those_that_are_left_goes_on_and_others_take_the_places_of_who_is_away() {
         let state = cluster(&[1, 2]);
-        let found = of(&state, &[(4, 3, 9)], false);
+        let found = of(&state, &[(8, 3, 9)], false);
         let [one] = &found.shards[..] else { panic!("one shard: {found:?}") };
-        assert_eq!(one.from, Some(MemberId(4)));
+        assert_eq!(one.from, Some(MemberId(8)));
         assert_eq!(one.placement.voters, [3, 4, 5].map(NodeId));
         assert_eq!((found.missing, found.homeless), (0, 0));
         // By term first: an entry of a later one overrules more of an earlier one.
         let state = cluster(&[]);
         let mut survivors = BTreeMap::new();
-        for (member, term, index) in [(2, 4, 5), (3, 3, 9), (4, 4, 6)] {
-            let voters = vec![[2, 8, 9, 10].map(MemberId).into()];
+        for (member, term, index) in [(6, 4, 5), (7, 3, 9), (8, 4, 6)] {
+            let voters = vec![[6, 17, 18, 19].map(MemberId).into()];
             let last = Some(Reached { term, index });
             survivors.insert(MemberId(member), Survivor { last, voters, answers: false });
         }
         let found = rescue(&state, state.table(TABLE).unwrap(), &survivors, false);
-        assert_eq!(found.shards[0].from, Some(MemberId(4)));
+        assert_eq!(found.shards[0].from, Some(MemberId(8)));
         assert_eq!(found.shards[0].placement.voters, [3, 1, 2].map(NodeId));
     }
 
     #[test]
     fn nothing_is_done_where_a_majority_is_left() {
         let state = cluster(&[1]);
-        assert_eq!(of(&state, &[(3, 1, 1), (4, 1, 1)], true), Rescues::default());
+        assert_eq!(of(&state, &[(7, 1, 1), (8, 1, 1)], true), Rescues::default());
         // A member that leads with a majority knows better than what the others say of the membership.
         let mut leads = Survivor { last: Some(Reached::default()), answers: true, ..Survivor::default() };
-        let alone = |survivor: &Survivor| BTreeMap::from([(MemberId(4), survivor.clone())]);
+        let alone = |survivor: &Survivor| BTreeMap::from([(MemberId(8), survivor.clone())]);
         let table = state.table(TABLE).unwrap();
         assert_eq!(rescue(&state, table, &alone(&leads), true), Rescues::default());
         leads.answers = false;
@@ -194,9 +194,9 @@ mod tests {
     #[test]
     fn in_the_middle_of_a_change_both_majorities_are_needed() {
         let state = cluster(&[]);
-        let voters = vec![[2, 3, 4].map(MemberId).into(), [2, 8, 9].map(MemberId).into()];
+        let voters = vec![[6, 7, 8].map(MemberId).into(), [6, 18, 19].map(MemberId).into()];
         let survivor = Survivor { last: Some(Reached::default()), voters, answers: false };
-        let survivors = [2, 3, 4].map(|member| (MemberId(member), survivor.clone())).into();
+        let survivors = [6, 7, 8].map(|member| (MemberId(member), survivor.clone())).into();
         assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &survivors, false).shards.len(), 1);
     }
 
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!((found.shards[0].from, found.shards[0].placement.voters[0]), (None, NodeId(4)));
         assert_eq!(found.shards[0].placement.voters.len(), 3);
         // One that was to be filled and has nothing yet does not count.
-        let blank = BTreeMap::from([(MemberId(4), Survivor::default())]);
+        let blank = BTreeMap::from([(MemberId(8), Survivor::default())]);
         assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &blank, false).missing, 1);
         let none_up = cluster(&[1, 2, 3, 4, 5]);
         assert_eq!(of(&none_up, &[], true).homeless, 1);
@@ -224,7 +224,7 @@ mod tests {
         (child.id, child.parent, child.reached) = (photondb_proto::ShardId(9), Some(parent.id), None);
         child.members.iter_mut().for_each(|member| member.id.0 += 10);
         std::sync::Arc::make_mut(state.tables.get_mut(&TABLE).unwrap()).shards.push(child);
-        let found = of(&state, &[(4, 1, 1)], true);
+        let found = of(&state, &[(8, 1, 1)], true);
         assert_eq!(found.shards.iter().map(|repair| repair.shard).collect::<Vec<_>>(), [parent.id]);
     }
 }
