@@ -91,6 +91,11 @@ fn replicas(cluster: &Cluster, name: &str) -> Vec<String> {
     sorted(&config["shards"][0]["replicas"])
 }
 
+fn refused(said: &Output, expected: &str) {
+    assert_eq!(said.status.code(), Some(1), "{}", text(said));
+    assert!(text(said).contains(expected), "{}", text(said));
+}
+
 const NOT_NEEDED: &str = "This table doesn't need to be repaired.";
 
 #[test]
