@@ -3,6 +3,7 @@
 mod cuts;
 mod members;
 mod nodes;
+mod repair;
 mod schema;
 mod shards;
 mod users;
@@ -59,6 +60,7 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         Command::PlaceShard { shard, placement } => shards::place_one(state, *shard, placement),
         Command::CutShard { shard, generation, cuts } => cuts::begin(state, *shard, *generation, cuts),
         Command::ShardCut { shard, child } => cuts::done(state, *shard, *child),
+        Command::RepairTable { table, shards } => repair::begin_anew(state, *table, shards),
         Command::Substitute { shard, lost, by } => shards::substitute(state, *shard, *lost, *by),
         Command::AddMember { shard, generation, node, votes, replaces } => {
             members::add(state, *shard, *generation, *node, *votes, *replaces)

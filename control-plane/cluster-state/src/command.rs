@@ -28,6 +28,19 @@ pub struct NewCut {
     pub placement: Placement,
 }
 
+/// Another group for a shard whose own one has lost its majority for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardRepair {
+    /// Which shard.
+    pub shard: ShardId,
+    /// The one that this was planned for; under another one the whole repair does nothing.
+    pub generation: Generation,
+    /// The member whose state and log the other group goes on with; `None`: the shard begins empty.
+    pub from: Option<MemberId>,
+    /// Where its replicas are wanted from now on. The other group begins on the first of these nodes, where `from` is.
+    pub placement: Placement,
+}
+
 /// What may be changed about a table's settings; `None` leaves it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableSettings {
@@ -269,6 +282,14 @@ pub enum Command {
         shard: ShardId,
         /// Which shard was cut off.
         child: ShardId,
+    },
+    /// Shards that have lost the majority of their replicas for good get other groups, all of these or none (K11). What only the
+    /// lost ones had is given up.
+    RepairTable {
+        /// Which table.
+        table: TableId,
+        /// Which of its shards, and how.
+        shards: Vec<ShardRepair>,
     },
     /// Another node instead of one that is lost, in the placement of a shard. Nothing when the placement has changed since.
     Substitute {

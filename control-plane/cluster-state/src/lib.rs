@@ -21,12 +21,12 @@ mod state;
 mod users;
 
 pub use apply::apply;
-pub use command::{Change, Command, NewCut, NewShard, PermissionChange, Response, TableSettings};
+pub use command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
 pub use error::{NameKind, StateError};
 pub use format::FormatError;
 pub use membership::{Address, Incarnation, Liveness, Node, Service};
 pub use photondb_proto::ClusterId;
 pub use schema::{Compression, Database, Durability, Index, Table, WriteAcks};
-pub use shard::{Cut, Founder, Generation, Member, Placement, Reached, Role, Shard};
+pub use shard::{Cut, Founder, Generation, Member, Placement, Reached, Rescue, Role, Shard};
 pub use state::{ClusterState, META_FOUNDER};
 pub use users::{ADMIN, Credentials, Permission, Permissions, Scope, User};

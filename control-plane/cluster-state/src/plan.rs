@@ -9,6 +9,7 @@ mod meta;
 mod obey;
 mod place;
 mod repair;
+mod rescue;
 
 use crate::command::Command;
 use crate::state::ClusterState;
@@ -17,6 +18,7 @@ pub use members::next_step;
 pub use meta::{meta_learners, meta_voters};
 pub use obey::{GroupMembers, Order, next_order};
 pub use place::{DEFAULT_TAG, PlaceError, Tagged, Wish, ZONE_TAG_PREFIX, part_placement, place};
+pub use rescue::{Rescues, Survivor, rescue};
 
 /// Everything that may be done now: at most one command for each shard (K2).
 pub fn plan(state: &ClusterState) -> Vec<Command> {

@@ -1,7 +1,7 @@
 //! Shards, and what each of their members is told to be.
 //!
 //! What is wanted ([`Placement`]) and what is ([`Member`]) stand side by side. The planner takes one to the other a step at a
-//! time, the leader of the shard's group obeys and reports what it reached (`README.md`, K1 to K8).
+//! time, the leader of the shard's group obeys and reports what it reached (`README.md`, K1 to K11).
 
 use std::collections::BTreeSet;
 
@@ -91,6 +91,21 @@ pub struct Reached {
     pub index: u64,
 }
 
+/// Another group for a shard whose own one had lost its majority for good (K11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rescue {
+    /// Who begins the other group, alone.
+    pub founder: MemberId,
+    /// The member of the old group, on the same node, whose state and log the founder goes on with; `None`: nothing was left of the
+    /// shard, and it begins empty.
+    pub from: Option<MemberId>,
+    /// The shard's epoch with which the other group began.
+    pub epoch: Epoch,
+    /// The epoch that a state had with nothing in it, from which logs of the shard's members begin: that with which the shard last
+    /// began empty.
+    pub empty: Epoch,
+}
+
 /// A shard that is to be cut off from another one: the keys from `at` on, up to the next cut or to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -111,7 +126,7 @@ pub struct Shard {
     pub id: ShardId,
     /// Its primary keys.
     pub range: KeyRange,
-    /// Counts the changes of its range.
+    /// Counts the changes of its range, and the groups that it was given anew.
     pub epoch: Epoch,
     /// See [`Generation`].
     pub generation: Generation,
@@ -127,6 +142,8 @@ pub struct Shard {
     pub parent: Option<ShardId>,
     /// What is to be cut off from it, in the order of keys; the last one goes first.
     pub cuts: Vec<Cut>,
+    /// How it came to the group that it has; `None`: it has the one that it began with.
+    pub rescue: Option<Rescue>,
 }
 
 impl Shard {
@@ -144,6 +161,21 @@ impl Shard {
     /// Whether the member began the group, so that it knows without being told who the others were.
     pub fn is_founder(&self, id: MemberId) -> bool {
         self.founders.iter().any(|founder| founder.id == id)
+    }
+
+    /// The epoch of a state with nothing in it, to which the whole log of a member applies.
+    pub fn epoch_of_empty(&self) -> Epoch {
+        self.rescue.map_or(Epoch(1), |rescue| rescue.empty)
+    }
+
+    /// Whether the member began the group without anything.
+    pub fn began_empty(&self, founder: MemberId) -> bool {
+        self.rescue.is_some_and(|rescue| rescue.founder == founder && rescue.from.is_none())
+    }
+
+    /// The member of the old group that the founder of the present one takes over from on its node.
+    pub fn taken_over(&self, founder: MemberId) -> Option<MemberId> {
+        self.rescue.filter(|rescue| rescue.founder == founder)?.from
     }
 
     /// The member that should lead: the voter on the first node of the placement that has one.

@@ -4,7 +4,7 @@
 
 use photondb_cluster_state::limits::INDEXES_PER_TABLE_MAX;
 use photondb_cluster_state::*;
-use photondb_proto::{DatabaseId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
+use photondb_proto::{DatabaseId, Epoch, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
 const NODE: NodeId = NodeId(1);
 const DB: DatabaseId = DatabaseId(100);
@@ -421,4 +421,123 @@ fn a_shard_is_cut_from_its_end_and_changes_nothing_else_meanwhile() {
         other => panic!("{other:?}"),
     });
     assert_eq!(moved.collect::<Vec<_>>(), [(shard.id, NodeId(2)), (children[1], NodeId(2))]);
+}
+
+/// Five nodes, and a table on the first three of them.
+fn spread() -> (ClusterState, Shard) {
+    let mut state = founded();
+    for number in 2..=5 {
+        run(&mut state, register(NodeId(number), &format!("n{number}"), 1));
+    }
+    let Command::CreateTable { database, name, primary_key, durability, write_acks, compression, .. } =
+        create_table(TABLE, "spread")
+    else {
+        unreachable!()
+    };
+    let (id, nodes) = (TableId(201), [1, 2, 3].map(NodeId).into());
+    let shards = vec![NewShard { range: KeyRange::all(), nodes }];
+    run(
+        &mut state,
+        Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards, compression },
+    );
+    let shard = state.table(id).unwrap().shards[0].clone();
+    (state, shard)
+}
+
+fn repair(shard: &Shard, from: Option<MemberId>, voters: &[u128]) -> ShardRepair {
+    let placement = Placement { voters: voters.iter().copied().map(NodeId).collect(), nonvoting: Default::default() };
+    ShardRepair { shard: shard.id, generation: shard.generation, from, placement }
+}
+
+#[test]
+fn a_repaired_shard_has_one_new_member_and_nothing_of_the_old_group() {
+    let (mut state, before) = spread();
+    let (table, last) = (TableId(201), before.members[2]);
+    let next = state.next_member();
+    let shards = vec![repair(&before, Some(last.id), &[3, 4, 5])];
+    run(&mut state, Command::RepairTable { table, shards });
+    let shard = &state.table(table).unwrap().shards[0];
+    let founder = MemberId(next);
+    assert_eq!(shard.members, [Member { id: founder, node: NodeId(3), role: Role::Voter }]);
+    assert_eq!(shard.founders, [Founder { id: founder, node: NodeId(3) }]);
+    assert_eq!((shard.id, &shard.range), (before.id, &before.range));
+    assert_eq!((shard.epoch.0, shard.generation.0), (before.epoch.0 + 1, before.generation.0 + 1));
+    assert_eq!((shard.reached, shard.parent), (None, None));
+    assert_eq!(shard.rescue, Some(Rescue { founder, from: Some(last.id), epoch: shard.epoch, empty: before.epoch }));
+    assert_eq!(shard.taken_over(founder), Some(last.id));
+    assert_eq!(shard.taken_over(last.id), None);
+    // What was planned for the old group, or reported of it, does nothing.
+    let (id, generation) = (before.id, before.generation);
+    let other = StateError::OtherGeneration { shard: id, is: generation.0 + 1, asked: generation.0 };
+    let at = Reached { term: 99, index: 99 };
+    let voters = before.wanted_voters();
+    let report = Command::MembersReached { shard: id, generation, at, voters, learners: Default::default() };
+    refused(&mut state, report, other.clone());
+    let again = vec![repair(&before, Some(last.id), &[3, 4, 5])];
+    refused(&mut state, Command::RepairTable { table, shards: again }, other);
+}
+
+#[test]
+fn a_shard_of_which_nothing_is_left_begins_empty_where_it_is_told_to() {
+    let (mut state, before) = spread();
+    let table = TableId(201);
+    run(&mut state, Command::RepairTable { table, shards: vec![repair(&before, None, &[5, 4])] });
+    let shard = &state.table(table).unwrap().shards[0];
+    let founder = shard.members[0].id;
+    assert_eq!((shard.members.len(), shard.members[0].node), (1, NodeId(5)));
+    assert_eq!(shard.rescue, Some(Rescue { founder, from: None, epoch: shard.epoch, empty: shard.epoch }));
+    assert_eq!((shard.taken_over(founder), shard.began_empty(founder)), (None, true));
+    // Whoever takes over from its members reads logs that began so.
+    let began = shard.clone();
+    run(&mut state, Command::RepairTable { table, shards: vec![repair(&began, Some(founder), &[5, 4])] });
+    let shard = &state.table(table).unwrap().shards[0];
+    assert_eq!((shard.epoch_of_empty(), shard.epoch.0), (began.epoch, began.epoch.0 + 1));
+    assert!(!shard.began_empty(shard.members[0].id));
+}
+
+#[test]
+fn a_repair_that_does_not_fit_changes_nothing() {
+    let (mut state, before) = spread();
+    let (table, shard) = (TableId(201), before.id);
+    let [first, _, last] = [0, 1, 2].map(|number: usize| before.members[number].id);
+    let one = |from, voters: &[u128]| vec![repair(&before, from, voters)];
+    let unsuitable = |member| StateError::MemberUnsuitable { shard, member };
+    for (table, shards, error) in [
+        (TableId(7), one(Some(last), &[3]), StateError::TableNotFound { id: TableId(7) }),
+        (TABLE, one(Some(last), &[3]), StateError::ShardNotFound { id: shard }),
+        // It is taken over where it lies, and only what is a member is.
+        (table, one(Some(last), &[1, 3]), unsuitable(last)),
+        (table, one(Some(MemberId(77)), &[3]), unsuitable(MemberId(77))),
+        (table, one(None, &[]), StateError::ShardsInvalid { table: "spread".into() }),
+        (table, one(None, &[9]), StateError::NodeNotFound { id: NodeId(9) }),
+        (table, [one(Some(last), &[3]), one(Some(first), &[1])].concat(), StateError::ShardNotFound { id: shard }),
+    ] {
+        refused(&mut state, Command::RepairTable { table, shards }, error);
+    }
+}
+
+#[test]
+fn a_cut_that_may_have_been_applied_goes_on_in_the_new_group() {
+    let (mut state, before) = spread();
+    let (table, shard, generation) = (TableId(201), before.id, before.generation);
+    let (at, voters) = (Reached { term: 1, index: 1 }, before.wanted_voters());
+    run(&mut state, Command::MembersReached { shard, generation, at, voters, learners: Default::default() });
+    let cuts = vec![NewCut { at: b"m".to_vec(), placement: before.placement.clone() }];
+    run(&mut state, Command::CutShard { shard, generation, cuts });
+    let cutting = state.table(table).unwrap().shards[0].clone();
+    let survivor = cutting.members[1];
+    run(&mut state, Command::RepairTable { table, shards: vec![repair(&cutting, Some(survivor.id), &[2, 1])] });
+    let repaired = state.table(table).unwrap().shards[0].clone();
+    let cut = repaired.next_cut().unwrap();
+    assert_eq!(cut.shard, cutting.next_cut().unwrap().shard);
+    assert_eq!((cut.members.len(), cut.members[0].node), (1, NodeId(2)));
+    assert!(cut.members[0].id > repaired.members[0].id, "nobody had that number before");
+    run(&mut state, Command::ShardCut { shard, child: cut.shard });
+    let [left, right] = &state.table(table).unwrap().shards[..] else { panic!("two shards") };
+    assert_eq!((left.epoch, right.epoch), (right.epoch, Epoch(repaired.epoch.0 + 1)));
+    assert_eq!(right.rescue, None);
+    // Of one that begins empty nothing is cut off.
+    let shards = vec![repair(&left.clone(), None, &[1])];
+    run(&mut state, Command::RepairTable { table, shards });
+    assert!(state.table(table).unwrap().shards[0].cuts.is_empty());
 }

@@ -35,6 +35,8 @@ enum Event {
     Leave(u128),
     Fail(usize),
     Place(Vec<u128>, Option<u128>),
+    /// People give the shard another group, which goes on with one of the members that are there.
+    Repair(usize),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -54,6 +56,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0usize..5).prop_map(Event::Fail),
         2 => (prop::sample::subsequence((1..=NODES).collect::<Vec<_>>(), 1..=4), prop::option::of(node))
             .prop_map(|(voters, nonvoting)| Event::Place(voters, nonvoting)),
+        1 => (0usize..5).prop_map(Event::Repair),
     ]
 }
 
@@ -324,7 +327,35 @@ impl World {
                 let place = Command::Place { table: TABLE, shards: vec![Placement { voters, nonvoting }] };
                 apply(&mut self.state, &place).unwrap();
             }
+            Event::Repair(number) => self.repair(number),
         }
+    }
+
+    /// K11: nothing of the old group is left, and what was planned or reported of it does nothing.
+    fn repair(&mut self, number: usize) {
+        let shard = self.shard().clone();
+        let serves =
+            |member: &&Member| !self.broken.contains(&member.id) && !member.role.is_broken() && self.is_up(member.node);
+        let there: Vec<&Member> = shard.members.iter().filter(serves).collect();
+        if there.is_empty() {
+            return;
+        }
+        let from = there[number % there.len()];
+        let mut placement = shard.placement.clone();
+        placement.nonvoting.remove(&from.node);
+        if !placement.voters.contains(&from.node) {
+            placement.voters[0] = from.node;
+        }
+        placement.voters.sort_by_key(|node| *node != from.node);
+        self.least_wanted = self.least_wanted.min(placement.voters.len());
+        let repair = ShardRepair { shard: shard.id, generation: shard.generation, from: Some(from.id), placement };
+        apply(&mut self.state, &Command::RepairTable { table: TABLE, shards: vec![repair] }).unwrap();
+        let founder = self.shard().rescue.unwrap().founder;
+        assert!(!self.seen.contains(&founder), "K1: {founder} was a member before");
+        assert!(self.shard().generation > shard.generation && self.shard().epoch > shard.epoch);
+        self.seen.insert(founder);
+        self.group = GroupMembers { voters: [founder].into(), ..GroupMembers::default() };
+        self.check();
     }
 
     fn liveness(&mut self, node: u128, liveness: Liveness) {

@@ -10,6 +10,7 @@ mod fatal;
 mod format;
 mod group;
 mod groups;
+mod inherit;
 mod leadership;
 mod lease;
 pub mod limits;

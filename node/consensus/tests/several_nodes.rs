@@ -13,6 +13,7 @@ mod node;
 
 #[path = "several_nodes"]
 mod claims {
+    mod a_group_goes_on_with_one_of_its_members;
     mod a_lagging_member_catches_up;
     mod a_partitioned_leader_answers_nothing;
     mod a_returning_member_does_not_raise_the_term;

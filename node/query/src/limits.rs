@@ -65,8 +65,8 @@ pub const CHANGEFEED_QUEUE_SIZE: usize = 100_000;
 /// Shards whose feed can say where it goes on; the tokens of a feed of more are `null`.
 pub const TOKEN_SOURCES_MAX: usize = 4_096;
 
-/// Bytes of the text of a resume token: of so many sources, each of three numbers.
-pub const TOKEN_TEXT_BYTES_MAX: usize = (64 + TOKEN_SOURCES_MAX * (10 + 10 + 5)) / 3 * 4;
+/// Bytes of the text of a resume token: of so many sources, each of four numbers.
+pub const TOKEN_TEXT_BYTES_MAX: usize = (64 + TOKEN_SOURCES_MAX * (10 + 10 + 5 + 10)) / 3 * 4;
 
 /// Documents of a feed's initial content that are read from one snapshot.
 pub const INITIAL_CHUNK_ROWS: usize = 500;

@@ -296,6 +296,9 @@ pub struct Source {
     pub shard: ShardNumber,
     /// How far.
     pub standing: Standing,
+    /// In the log of which of the shard's groups: zero for the first, a number of its own for each that took the place of another because that
+    /// one was lost (`emergency_repair`). With a group the places in its log end.
+    pub group: u64,
 }
 
 /// A shard was cut off from another while somebody listened.

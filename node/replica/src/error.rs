@@ -58,6 +58,9 @@ pub enum ReplicaError {
         /// The other shard.
         parent: ShardId,
     },
+    /// The shard was given another group, because its own one had lost its majority: what it tells does not follow what is known.
+    #[error("the table was repaired")]
+    Repaired,
     /// A command of the shard was skipped for good.
     #[error("the shard did not apply the command")]
     Skipped,
@@ -131,6 +134,10 @@ impl ReplicaError {
             ReplicaError::TokenAhead => QueryError::op_failed(
                 "Changefeed cannot go on: the table has never come as far as its resume token, or was set back since. Begin again without a token, with `include_initial`.",
             ),
+            ReplicaError::Repaired => QueryError::op_failed(format!(
+                "Changefeed aborted: table `{table}` was repaired with `emergency_repair`; changes may have been lost, and what was \
+                 read before may not be there any more."
+            )),
             ReplicaError::Shard(ShardError::NoIndex(index)) => {
                 QueryError::op_failed(format!("Index `{index}` was not found on table `{table}`."))
             }

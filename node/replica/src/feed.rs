@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use photondb_proto::{ShardId, TableId};
+use photondb_proto::{MemberId, ShardId, TableId};
 use photondb_query::table::{self, Change, Cut, Lineage, Position, ShardNumber, Standing, Subscription};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
@@ -117,15 +117,24 @@ impl TableFeed {
         photondb_storage::probe!("feed goes on by a token");
         let arrived = Arc::new(Notify::new());
         let mut sources = Vec::with_capacity(from.len());
-        for table::Source { shard, standing } in from {
+        for table::Source { shard, standing, group } in from {
             let route = routes.all().iter().find(|route| route.number() == *shard).ok_or(ShardError::Moved)?;
+            let rescued = (*group != 0).then_some(MemberId(*group));
+            there::is_same_group(route, rescued)?;
+            let here = route.here.as_ref().map_or(rescued, |replica| replica.rescued);
+            if route.rescued < rescued || here != rescued {
+                // This node is to hear still what became of the shard.
+                return Err(ShardError::Moved.into());
+            }
             let position = photondb_shard::Position(standing.index);
             let cursor = Cursor { position, given: standing.given };
             let router = routes.router();
             here::wait_for(router.as_ref(), route, cursor)?;
             let place = match &route.here {
                 Some(replica) => Here::resume(replica, route, router.as_ref(), cursor, &arrived).map(Place::Here),
-                None => There::open_at(&router.ok_or(ReplicaError::NotLeading)?, route, cursor).map(Place::There),
+                None => {
+                    There::open_at(&router.ok_or(ReplicaError::NotLeading)?, route, rescued, cursor).map(Place::There)
+                }
             };
             let place = place.map_err(of_token)?;
             sources.push(Source { shard: *shard, lineage: Lineage::default(), place, since_token: true });
@@ -220,6 +229,14 @@ impl Place {
         }
     }
 
+    /// Who began the group that the cursor is of, if that took the place of another.
+    fn rescued(&self) -> Option<MemberId> {
+        match self {
+            Place::Here(here) => here.rescued(),
+            Place::There(there) => there.rescued(),
+        }
+    }
+
     fn collect(
         &mut self,
         news: &mut News,
@@ -230,7 +247,7 @@ impl Place {
             let next = match self {
                 Place::Here(here) => match here.collect(news) {
                     // The member has left this node; the shard may be elsewhere.
-                    Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere() {
+                    Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere()? {
                         Some(there) => Place::There(there),
                         None => return Err(ShardError::Gone.into()),
                     },
@@ -268,7 +285,10 @@ impl Subscription for TableFeed {
     }
 
     fn sources(&self) -> Vec<table::Source> {
-        let source = |source: &Source| table::Source { shard: source.shard, standing: standing(source.place.cursor()) };
+        let source = |source: &Source| {
+            let group = source.place.rescued().map_or(0, |founder| founder.0);
+            table::Source { shard: source.shard, standing: standing(source.place.cursor()), group }
+        };
         self.sources.iter().map(source).collect()
     }
 

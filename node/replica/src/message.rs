@@ -51,6 +51,7 @@ pub(crate) fn failure(failed: wire::Failed) -> Failure {
             ReplicaError::Query(QueryError::new(kind, failed.text))
         }
         Reason::Moved => ShardError::Moved.into(),
+        Reason::Repaired => ReplicaError::Repaired,
         Reason::Other | Reason::Unspecified => ReplicaError::Elsewhere(failed.text),
     })
 }
@@ -89,6 +90,7 @@ pub(crate) fn failed(error: ReplicaError, leader: Option<NodeId>) -> wire::Faile
         }
         ReplicaError::Shard(ShardError::Gone) => Reason::Gone,
         ReplicaError::Shard(ShardError::Moved) => Reason::Moved,
+        ReplicaError::Repaired => Reason::Repaired,
         ReplicaError::Shard(ShardError::ListenerBehind { skipped }) => {
             number = skipped;
             Reason::Behind

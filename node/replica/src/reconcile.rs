@@ -12,6 +12,7 @@ mod erase;
 mod grown;
 mod lead;
 mod members;
+mod rescue;
 mod schema;
 mod start;
 

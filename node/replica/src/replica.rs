@@ -28,6 +28,8 @@ pub struct Replica {
     pub table: TableId,
     /// This node's member of the group.
     pub member: MemberId,
+    /// Who began its group, if that took the place of another one which had lost its majority.
+    pub(crate) rescued: Option<MemberId>,
     /// The keys it held when it was started here.
     pub(crate) began: KeyRange,
     pub(crate) shard: Arc<Shard>,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use photondb_cluster_state::{Member, Table as StoredTable};
-use photondb_proto::{Epoch, KeyRange, ShardId, TableId};
+use photondb_proto::{Epoch, KeyRange, MemberId, ShardId, TableId};
 use photondb_query::table::{Move, ShardNumber};
 use photondb_shard::read::KeyBounds;
 
@@ -23,6 +23,8 @@ pub struct Route {
     pub range: KeyRange,
     /// How often those have changed.
     pub epoch: Epoch,
+    /// Who began its group, if that took the place of one which had lost its majority.
+    pub rescued: Option<MemberId>,
     /// Its members.
     pub members: Vec<Member>,
     /// This node's member, if it has one that runs.
@@ -77,6 +79,7 @@ impl TableRoutes {
                 id: shard.id,
                 range: shard.range.clone(),
                 epoch: shard.epoch,
+                rescued: shard.rescue.map(|rescue| rescue.founder),
                 members: shard.members.clone(),
                 here: of(shard.id),
             })
@@ -98,6 +101,7 @@ impl TableRoutes {
                 id: replica.id,
                 range: replica.range(),
                 epoch: Epoch::default(),
+                rescued: replica.rescued,
                 members: Vec::new(),
                 here: Some(replica.clone()),
             })
@@ -161,8 +165,8 @@ mod tests {
     #[test]
     fn a_shard_overlaps_bounds_that_can_hold_a_key_of_it() {
         let range = KeyRange::new(b"d".to_vec(), Some(b"m".to_vec())).expect("not empty");
-        let route =
-            Route { table: TableId(1), id: ShardId(1), range, epoch: Epoch(1), members: Vec::new(), here: None };
+        let (table, id, epoch, members) = (TableId(1), ShardId(1), Epoch(1), Vec::new());
+        let route = Route { table, id, range, epoch, rescued: None, members, here: None };
         let key = |text: &'static str| Bytes::from_static(text.as_bytes());
         for (start, end, overlaps) in [
             (Bound::Unbounded, Bound::Unbounded, true),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use photondb_cluster_state::{ClusterState, Shard, Table};
+use photondb_consensus::{LogPosition, Term};
 use photondb_proto::{IndexId, MemberId, NodeId, SchemaVersion, ShardId, v1};
 use photondb_runtime::peers::{Exchange, Peer, PeerError, SendFuture, Serve};
 use prost::Message;
@@ -35,23 +36,33 @@ pub struct MemberStatus {
     pub prepared: Option<ShardId>,
     /// The disk of its node is full, or was until a moment ago: it should not lead where another can.
     pub full: bool,
+    /// The last entry of its log; `None`: it has never held anything.
+    pub last: Option<LogPosition>,
+    /// Who votes by the membership in its log: one set, in the middle of a change two.
+    pub voters: Vec<BTreeSet<MemberId>>,
+    /// Whether it leads with the consent of a majority.
+    pub answers: bool,
 }
 
 impl Replica {
     /// How this member is.
     pub fn status(&self) -> MemberStatus {
         let view = self.shard.view();
+        let seen = self.group.observe();
         let whole = |index: &IndexId| view.schema.indexes[index].built == photondb_shard::schema::Built::Whole;
         MemberStatus {
             shard: self.id,
             member: self.member,
             leads: self.group.led().is_some(),
-            ready: self.group.leader().is_some() && self.group.membership().nodes.contains_key(&self.member),
+            ready: self.group.leader().is_some() && seen.members.nodes.contains_key(&self.member),
             applied: self.shard.position().0,
             schema: SchemaVersion(self.duty.schema.load(Ordering::Acquire)),
             built: view.schema.indexes.keys().copied().filter(whole).collect(),
             prepared: None,
             full: !self.duty.space.lasts(),
+            last: seen.last,
+            voters: seen.members.voters,
+            answers: self.group.leading().is_some(),
         }
     }
 }
@@ -75,6 +86,11 @@ impl Replicas {
     /// How the members of all tables are, by the node that holds them. A node that is missing did not answer, or holds none.
     pub async fn statuses_by_node(&self, state: &ClusterState) -> BTreeMap<NodeId, Vec<MemberStatus>> {
         self.told(state, state.tables().flat_map(|table| &table.shards)).await
+    }
+
+    /// How the members of one table are, by the node that holds them. A node that is missing did not answer, or is not there.
+    pub async fn statuses_of(&self, state: &ClusterState, table: &Table) -> BTreeMap<NodeId, Vec<MemberStatus>> {
+        self.told(state, table.shards.iter()).await
     }
 
     /// What each node says of its members of these shards.
@@ -160,7 +176,14 @@ fn status_of(message: v1::ReplicaState) -> MemberStatus {
         built: message.built.into_iter().map(IndexId).collect(),
         prepared: (message.prepared != 0).then_some(ShardId(message.prepared)),
         full: message.full,
+        last: message.last.map(|at| LogPosition { term: Term(at.term), index: at.index }),
+        voters: message.voters.into_iter().map(|set| set.members.into_iter().map(MemberId).collect()).collect(),
+        answers: message.answers,
     }
+}
+
+fn voters(set: BTreeSet<MemberId>) -> v1::Voters {
+    v1::Voters { members: set.into_iter().map(|member| member.0).collect() }
 }
 
 /// Answers other nodes for the replicas of this one.
@@ -189,6 +212,9 @@ impl ReplicaAnswers {
                 built: status.built.into_iter().map(|index| index.0).collect(),
                 prepared: status.prepared.map_or(0, |shard| shard.0),
                 full: status.full,
+                last: status.last.map(|at| v1::Position { term: at.term.0, index: at.index }),
+                voters: status.voters.into_iter().map(voters).collect(),
+                answers: status.answers,
             }
         });
         Ok(v1::ReplicasAnswer { replicas: states.collect() }.encode_to_vec().into())

@@ -204,7 +204,7 @@ impl Way {
     }
 
     fn sources(&self) -> Vec<Source> {
-        self.0.iter().map(|(shard, standing)| Source { shard: *shard, standing: *standing }).collect()
+        self.0.iter().map(|(shard, standing)| Source { shard: *shard, standing: *standing, group: 0 }).collect()
     }
 }
 

@@ -11,6 +11,7 @@ mod documents;
 mod facts;
 mod ground;
 mod layout;
+mod repair;
 mod resize;
 mod scope;
 mod status;
@@ -25,8 +26,8 @@ use photondb_cluster_state::{
 };
 use photondb_proto::{DatabaseId, TableId};
 use photondb_query::catalog::{
-    Catalog, Dropped, EmergencyRepair, Grants, IndexSpec, Layout, PermissionChange, PermissionScope, Readiness,
-    Rebalanced, Reconfigured, SYSTEM_DATABASE, TableOptions, TableSpec, UserPermissions, WriteHook,
+    Catalog, Dropped, EmergencyRepair, Grants, IdentifierFormat, IndexSpec, Layout, PermissionChange, PermissionScope,
+    Readiness, Rebalanced, Reconfigured, SYSTEM_DATABASE, TableOptions, TableSpec, UserPermissions, WriteHook,
 };
 use photondb_query::table::{Table, TableInfo};
 use photondb_reql::Str;
@@ -283,9 +284,23 @@ impl Catalog for NodeCatalog {
         Ok(Reconfigured { config: (config, self.config_of(id)), status: Some((before, after)) })
     }
 
-    fn emergency_repair(&self, table: &TableInfo, _mode: EmergencyRepair, _dry_run: bool) -> Result<Reconfigured> {
-        self.stored(table)?;
-        Err(Error::op_failed("This table doesn't need to be repaired."))
+    fn emergency_repair(&self, table: &TableInfo, mode: EmergencyRepair, dry_run: bool) -> Result<Reconfigured> {
+        repair::needs_state(&self.ground)?;
+        let (state, stored) = self.stored(table)?;
+        let command = repair::plan(&self.ground, &state, &stored, mode)?;
+        let planned = state.applied(&command).map_err(|refused| Failure::Refused(refused).into_error())?.0;
+        let config_of =
+            |state: &ClusterState, table: &StoredTable| table_config(state, table, IdentifierFormat::default());
+        let wanted = planned.table(stored.id).map(|table| config_of(&planned, table)).unwrap_or(Datum::Null);
+        let config = (config_of(&state, &stored), wanted);
+        if dry_run {
+            return Ok(Reconfigured { config, status: None });
+        }
+        let before = status_of(&self.ground, &state, &stored, IdentifierFormat::default());
+        repair::carry_out(&self.ground, stored.id, command)?;
+        let (state, stored) = self.stored(table)?;
+        let after = status_of(&self.ground, &state, &stored, IdentifierFormat::default());
+        Ok(Reconfigured { config, status: Some((before, after)) })
     }
 
     fn rebalance(&self, table: &TableInfo) -> Result<Rebalanced> {

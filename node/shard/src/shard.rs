@@ -2,6 +2,7 @@
 
 mod split;
 mod state;
+mod take_over;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,6 +89,8 @@ pub struct Shard {
     view: ArcSwap<View>,
     /// A commit under way may take keys away, and `view` does not say so yet.
     narrowing: AtomicBool,
+    /// Its member has ended; what it holds is dropped, or another member's. Changed in the turn of who writes.
+    closed: AtomicBool,
     publisher: Publisher,
 }
 
@@ -130,6 +133,11 @@ pub enum BuildStep {
 impl Shard {
     /// Opens the shard kept in `set`; an empty set is a new shard.
     pub fn open(set: TreeSet) -> Result<Shard, ShardError> {
+        Shard::open_at(set, Epoch::default())
+    }
+
+    /// The same; a new shard has this epoch, because there was another one of its number before it.
+    pub fn open_at(set: TreeSet, epoch: Epoch) -> Result<Shard, ShardError> {
         let meta = set.meta();
         let state = if meta.is_empty() {
             let mut transaction = set.begin();
@@ -137,7 +145,7 @@ impl Shard {
                 transaction.create_tree(tree)?;
             }
             let (next_tree, next_own_tree) = (trees::INDEXES_FROM, trees::HALVES_FROM);
-            let state = State { next_tree, next_own_tree, ..State::default() };
+            let state = State { epoch, next_tree, next_own_tree, ..State::default() };
             transaction.set_meta(state.encode())?;
             transaction.commit()?;
             state
@@ -146,7 +154,8 @@ impl Shard {
         };
         let view = ArcSwap::from_pointee(state.view());
         let narrowing = AtomicBool::new(false);
-        Ok(Shard { set, state: Mutex::new(state), view, narrowing, publisher: Publisher::default() })
+        let closed = AtomicBool::new(false);
+        Ok(Shard { set, state: Mutex::new(state), view, narrowing, closed, publisher: Publisher::default() })
     }
 
     /// The bytes of consensus stored with the last entry applied; empty when there is none.
@@ -208,9 +217,19 @@ impl Shard {
         !self.publisher.is_idle()
     }
 
-    /// Ends every listener: the shard is being dropped.
+    /// Ends every listener, and what goes on in the background: the shard is being dropped, or goes on in another group. When this
+    /// returns, nobody but its group writes to the trees through it.
     pub fn close(&self) {
+        {
+            let _turn = self.state.lock();
+            self.closed.store(true, Ordering::Release);
+        }
         self.publisher.close();
+    }
+
+    /// Errors: [`ShardError::Gone`] when the shard is closed. Asked in the turn of who writes.
+    fn check_open(&self) -> Result<(), ShardError> {
+        if self.closed.load(Ordering::Acquire) { Err(ShardError::Gone) } else { Ok(()) }
     }
 
     /// Applies committed entries in order as one transaction, and stores `consensus` with it. One outcome for each.
@@ -252,6 +271,7 @@ impl Shard {
     /// takes the same turn as they do.
     pub fn build_step(&self, documents: usize) -> Result<BuildStep, ShardError> {
         let mut state = self.state.lock();
+        self.check_open()?;
         let Some(index) = state.schema.indexes.values().find(|index| index.built != Built::Whole).cloned() else {
             return Ok(BuildStep::Idle);
         };

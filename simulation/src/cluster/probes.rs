@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 83] = [
+pub const PRODUCT: [Probe; 88] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -87,4 +87,9 @@ pub const PRODUCT: [Probe; 83] = [
     Probe::may("view of a member that has not applied a split yet is not read"),
     Probe::may("what was cut off here has been borne before"),
     Probe::may("write of a key that was cut off from its shard"),
+    Probe::may("feed ended because the shard was given another group"),
+    Probe::may("shard goes on with what one of its replicas had"),
+    Probe::may("shard of which nothing was left begins empty"),
+    Probe::may("shard that goes on in another group had applied a cut that was not reported"),
+    Probe::may("shard that goes on in another group had not applied a cut"),
 ];

@@ -85,6 +85,7 @@ pub(super) fn done(state: &mut ClusterState, id: ShardId, child: ShardId) -> Res
         reached: None,
         parent: Some(id),
         cuts: Vec::new(),
+        rescue: None,
     };
     shards.insert(at + 1, child);
     Ok(Response::Done)

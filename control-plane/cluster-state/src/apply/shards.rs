@@ -59,6 +59,7 @@ fn number_shard(state: &mut ClusterState, new: &NewShard) -> Shard {
         reached: None,
         parent: None,
         cuts: Vec::new(),
+        rescue: None,
     }
 }
 

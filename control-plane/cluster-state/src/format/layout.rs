@@ -1,20 +1,20 @@
-//! What is written in which order, and every tag. Version 5, and what earlier versions had of it.
+//! What is written in which order, and every tag. Version 6, and what earlier versions had of it.
 
 use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
 use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, structs};
-use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, TableSettings};
+use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
 use crate::error::{NameKind, StateError};
 use crate::membership::{Address, Incarnation, Liveness, Node, Service};
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
-use crate::shard::{Cut, Founder, Generation, Member, Placement, Reached, Role, Shard};
+use crate::shard::{Cut, Founder, Generation, Member, Placement, Reached, Rescue, Role, Shard};
 use crate::state::{ClusterState, META_FOUNDER};
 use crate::users::{Credentials, Permissions, Scope, User};
 use photondb_proto::ClusterId;
 
 ids!(ClusterId, DatabaseId, Epoch, Generation, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
 
-lists!(Address, Cut, Founder, Member, NewCut, NewShard, NodeId, Placement, Shard, TableId);
+lists!(Address, Cut, Founder, Member, NewCut, NewShard, NodeId, Placement, Shard, ShardRepair, TableId);
 
 structs! {
     Address { host, port }
@@ -29,6 +29,8 @@ structs! {
     Permissions { read, write, config, connect }
     Placement { voters, nonvoting }
     Reached { term, index }
+    Rescue { founder, from, epoch, empty }
+    ShardRepair { shard, generation, from, placement }
     Table {
         id, database, name, primary_key, durability, write_acks, flush_interval_ms, shards, indexes, write_hook, schema,
         compression,
@@ -81,6 +83,7 @@ enums! {
         31 => CutShard { shard, generation, cuts },
         32 => ShardCut { shard, child },
         33 => PlaceShard { shard, placement },
+        34 => RepairTable { table, shards },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables), 3 => Member(member) }
@@ -189,7 +192,7 @@ impl Stored for Member {
 }
 
 /// Before version 3 members did not change: they were the founders, and where they were was where they were wanted. Before version
-/// 5 no shard was cut off from another.
+/// 5 no shard was cut off from another, and before version 6 none was given another group.
 impl Stored for Shard {
     fn put(&self, out: &mut Vec<u8>) {
         self.id.put(out);
@@ -202,6 +205,7 @@ impl Stored for Shard {
         self.reached.put(out);
         self.parent.put(out);
         self.cuts.put(out);
+        self.rescue.put(out);
     }
 
     fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
@@ -212,8 +216,20 @@ impl Stored for Shard {
             let voters = members.iter().map(|member| member.node).collect();
             let placement = Placement { voters, nonvoting: Default::default() };
             let (generation, reached) = (Generation(1), None);
-            let (parent, cuts) = (None, Vec::new());
-            return Ok(Shard { id, range, epoch, generation, founders, members, placement, reached, parent, cuts });
+            let (parent, cuts, rescue) = (None, Vec::new(), None);
+            return Ok(Shard {
+                id,
+                range,
+                epoch,
+                generation,
+                founders,
+                members,
+                placement,
+                reached,
+                parent,
+                cuts,
+                rescue,
+            });
         }
         let old = input.version() < 5;
         Ok(Shard {
@@ -227,6 +243,7 @@ impl Stored for Shard {
             reached: Stored::get(input)?,
             parent: if old { None } else { Stored::get(input)? },
             cuts: if old { Vec::new() } else { Stored::get(input)? },
+            rescue: if input.version() < 6 { None } else { Stored::get(input)? },
         })
     }
 }

@@ -3,7 +3,7 @@
 use photondb_proto::{DatabaseId, KeyRange, MemberId, NodeId, ShardId, TableId};
 
 use super::FormatError;
-use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, TableSettings};
+use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
 use crate::error::StateError;
 use crate::membership::{Address, Incarnation, Liveness, Service};
 use crate::schema::{Compression, Durability, WriteAcks};
@@ -108,6 +108,15 @@ fn every_command() -> Vec<Command> {
         },
         Command::ShardCut { shard, child: ShardId(6) },
         Command::PlaceShard { shard, placement: Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() } },
+        Command::RepairTable {
+            table,
+            shards: vec![ShardRepair {
+                shard,
+                generation,
+                from: Some(MemberId(3)),
+                placement: Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() },
+            }],
+        },
     ]
 }
 
@@ -119,13 +128,13 @@ fn hex(bytes: &[u8]) -> String {
 fn every_command_reads_back_and_has_its_tag() {
     for (tag, command) in every_command().into_iter().enumerate() {
         let bytes = command.encode();
-        assert_eq!(bytes[..2], [5, tag as u8], "{command:?}");
+        assert_eq!(bytes[..2], [6, tag as u8], "{command:?}");
         assert_eq!(Command::decode(&bytes), Ok(command));
     }
 }
 
 #[test]
-fn the_bytes_of_version_5_stay_what_they_are() {
+fn the_bytes_of_version_6_stay_what_they_are() {
     let commands = every_command();
     let id5 = "05".to_owned() + &"00".repeat(15);
     let id7 = "07".to_owned() + &"00".repeat(15);
@@ -133,42 +142,43 @@ fn the_bytes_of_version_5_stay_what_they_are() {
     let id2 = "02".to_owned() + &"00".repeat(15);
     let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0800000000000000");
     let create_table = format!(
-        "0504{id7}{id5}010000007402000000696401010200000000000000\
+        "0604{id7}{id5}010000007402000000696401010200000000000000\
          01010000006d01000000{id1}010000006d0001000000{id1}02"
     );
     for (found, expected) in [
-        (&commands[1], format!("0501{id5}0100000064")),
+        (&commands[1], format!("0601{id5}0100000064")),
         (&commands[4], create_table),
-        (&commands[7], format!("0507{id7}01000001000100")),
-        (&commands[10], format!("050a{id7}0100000069010000006a01")),
-        (&commands[12], "050c03000000626f620101000000010010000001000000".to_owned() + "02"),
-        (&commands[14], format!("050e03000000626f6202{id5}{id7}0201010000")),
-        (&commands[18], "051203000000000000000201000000000000".to_owned()),
-        (&commands[19], format!("0513{id7}06{}0100000075", "00".repeat(15))),
+        (&commands[7], format!("0607{id7}01000001000100")),
+        (&commands[10], format!("060a{id7}0100000069010000006a01")),
+        (&commands[12], "060c03000000626f620101000000010010000001000000".to_owned() + "02"),
+        (&commands[14], format!("060e03000000626f6202{id5}{id7}0201010000")),
+        (&commands[18], "061203000000000000000201000000000000".to_owned()),
+        (&commands[19], format!("0613{id7}06{}0100000075", "00".repeat(15))),
         (
             &commands[15],
-            format!("050f{id1}010000006e01000000010000006101000000010000006857710300000000000000{incarnation}"),
+            format!("060f{id1}010000006e01000000010000006101000000010000006857710300000000000000{incarnation}"),
         ),
-        (&commands[20], format!("0514{id7}0100000001000000{id1}01000000{id2}")),
-        (&commands[21], format!("0515{shard}{id1}{id2}")),
-        (&commands[22], format!("0516{shard}{generation}{id2}01010300000000000000")),
-        (&commands[23], format!("0517{shard}{generation}030000000000000000")),
-        (&commands[24], format!("0518{shard}{generation}030000000000000002")),
+        (&commands[20], format!("0614{id7}0100000001000000{id1}01000000{id2}")),
+        (&commands[21], format!("0615{shard}{id1}{id2}")),
+        (&commands[22], format!("0616{shard}{generation}{id2}01010300000000000000")),
+        (&commands[23], format!("0617{shard}{generation}030000000000000000")),
+        (&commands[24], format!("0618{shard}{generation}030000000000000002")),
         (
             &commands[25],
             format!(
-                "0519{shard}{generation}020000000000000009000000000000000100000003000000000000000100000004{}",
+                "0619{shard}{generation}020000000000000009000000000000000100000003000000000000000100000004{}",
                 "00".repeat(7)
             ),
         ),
-        (&commands[26], format!("051a{shard}0300000000000000")),
-        (&commands[27], format!("051b{id1}030000000000000002")),
-        (&commands[28], format!("051c{id1}0300000000000000")),
-        (&commands[29], format!("051d{id1}02")),
-        (&commands[30], format!("051e{id1}")),
-        (&commands[31], format!("051f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
-        (&commands[32], format!("0520{shard}0600000000000000")),
-        (&commands[33], format!("0521{shard}01000000{id1}01000000{id2}")),
+        (&commands[26], format!("061a{shard}0300000000000000")),
+        (&commands[27], format!("061b{id1}030000000000000002")),
+        (&commands[28], format!("061c{id1}0300000000000000")),
+        (&commands[29], format!("061d{id1}02")),
+        (&commands[30], format!("061e{id1}")),
+        (&commands[31], format!("061f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
+        (&commands[32], format!("0620{shard}0600000000000000")),
+        (&commands[33], format!("0621{shard}01000000{id1}01000000{id2}")),
+        (&commands[34], format!("0622{id7}01000000{shard}{generation}01030000000000000001000000{id1}01000000{id2}")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");
     }
@@ -229,9 +239,14 @@ fn what_version_1_wrote_is_read() {
     let node_of_today = "030000000000000000010000000000000008000000000000000000";
     let node_of_old = "030000000000000000";
     assert_eq!(before.matches(node_of_today).count(), 1, "{before}");
+    // Version 5 gave no shard another group.
+    let group_of_today = format!("01000000{id1}000000000000 00000000 00").replace(' ', "");
+    let version_5 = before.replace(&group_of_today, &group_of_today[..group_of_today.len() - 2]);
+    assert_eq!(version_5.len() + 4, before.len(), "{before}");
+    assert_eq!(ClusterState::decode(&bytes(&("05".to_owned() + &version_5[2..]))), Ok(state.clone()));
     // Version 4 knew no parents and no cuts of shards.
-    let cut_of_today = format!("01000000{id1}000000000000 00000000").replace(' ', "");
-    let version_4 = before.replace(&cut_of_today, &cut_of_today[..cut_of_today.len() - 10]);
+    let cut_of_old = &group_of_today[..group_of_today.len() - 2];
+    let version_4 = version_5.replace(cut_of_old, &cut_of_old[..cut_of_old.len() - 10]);
     assert_eq!(ClusterState::decode(&bytes(&("04".to_owned() + &version_4[2..]))), Ok(state.clone()));
     // Version 3 knew no service of nodes.
     let version_3 = version_4.replace(node_of_today, &node_of_today[..node_of_today.len() - 2]);
@@ -239,7 +254,7 @@ fn what_version_1_wrote_is_read() {
     let shards_of_today = |first: u64| {
         let [member, next] = [first, first + 1].map(|number| format!("{number:02x}{}", "00".repeat(7)));
         let tail = |id: &str| {
-            format!("0100000000000000 01000000 {id}{id1} 01000000 {id1} 00000000 00 00 00000000").replace(' ', "")
+            format!("0100000000000000 01000000 {id}{id1} 01000000 {id1} 00000000 00 00 00000000 00").replace(' ', "")
         };
         (format!("{member}{id1}00{}", tail(&member)), format!("{next}{id1}00{}", tail(&next)))
     };
@@ -269,7 +284,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[test]
 fn the_state_at_birth_has_these_bytes() {
-    let expected = "05\
+    let expected = "06\
         00\
         0a00000000000000\
         01000000\
@@ -323,6 +338,6 @@ fn damage_is_an_error_wherever_it_is() {
         longer.push(0);
         assert_eq!(Command::decode(&longer), Err(FormatError::Long { extra: 1 }));
     }
-    assert_eq!(Command::decode(&[6, 0]), Err(FormatError::Version { found: 6, newest: 5 }));
-    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 5 }));
+    assert_eq!(Command::decode(&[7, 0]), Err(FormatError::Version { found: 7, newest: 6 }));
+    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 6 }));
 }

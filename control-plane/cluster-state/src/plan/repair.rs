@@ -5,27 +5,31 @@ use photondb_proto::NodeId;
 use super::place::{crowd, loads};
 use crate::command::Command;
 use crate::membership::Service;
-use crate::shard::Shard;
+use crate::shard::{Placement, Shard};
 use crate::state::ClusterState;
 
-/// Another node for one that is lost or to leave: one with the same tags if there is such, of those one in a zone that has fewest of
-/// the other replicas, and of those the one with least to hold. `None`: nothing is to be replaced, or nobody can take its place; then it is waited for.
+/// Another node for one that is lost or to leave. `None`: nothing is to be replaced, or nobody can take its place; then it is waited for.
 pub(super) fn substitute(state: &ClusterState, shard: &Shard) -> Option<Command> {
     let is_lost = |node: &NodeId| state.node(*node).is_none_or(|node| node.is_lost());
     let goes = |node: &NodeId| state.node(*node).is_none_or(|node| node.is_to_be_replaced());
     // What is lost first: the others hold on until their turn comes.
     let lost = shard.placement.nodes().find(is_lost).or_else(|| shard.placement.nodes().find(goes))?;
+    let by = instead_of(state, lost, &shard.placement)?;
+    Some(Command::Substitute { shard: shard.id, lost, by })
+}
+
+/// The node that suits best where `lost` was, and has no place yet: one with the same tags if there is such, of those one in a zone that has
+/// fewest of the others, and of those the one with least to hold.
+pub(super) fn instead_of(state: &ClusterState, lost: NodeId, placed: &Placement) -> Option<NodeId> {
     let tags = state.node(lost).map(|node| node.tags_beside_zone().collect::<Vec<_>>());
-    let others = || shard.placement.nodes().filter(|node| *node != lost);
+    let others = || placed.nodes().filter(|node| *node != lost);
     let loads = loads(state, None);
-    let mut candidates: Vec<_> =
-        state.nodes().filter(|node| node.is_open() && !shard.placement.contains(node.id)).collect();
-    candidates.sort_by_key(|node| {
+    let candidates = state.nodes().filter(|node| node.is_open() && !placed.contains(node.id));
+    let best = candidates.min_by_key(|node| {
         let has_other_tags = tags.as_ref().is_none_or(|tags| !node.tags_beside_zone().eq(tags.iter().copied()));
         (has_other_tags, crowd(state, others(), node), loads.get(&node.id).copied().unwrap_or_default(), node.id)
     });
-    let by = candidates.first()?.id;
-    Some(Command::Substitute { shard: shard.id, lost, by })
+    best.map(|node| node.id)
 }
 
 /// Nodes that were to leave and hold nothing any more.

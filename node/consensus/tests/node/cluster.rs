@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use photondb_consensus::{Birth, Group, Groups, GroupsParts, OnFatal, Options, Term};
+use photondb_consensus::{Applied, Birth, Group, Groups, GroupsParts, LogPosition, OnFatal, Options, Term};
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_runtime::clock::ManualClock;
 use photondb_runtime::random::SeededRandom;
@@ -303,6 +303,27 @@ impl Cluster {
         let group = self.wait(groups.begin_born(GROUP, member(node), machine, is_new)).unwrap();
         self.places.get_mut(&node).unwrap().life.as_mut().unwrap().group = Some(group);
         is_new
+    }
+
+    /// The machine of the node's member of [`GROUP`], which has ended, becomes that of `founder`, who begins alone. Where its log begins.
+    pub fn take_over(&mut self, node: u64, founder: MemberId) -> LogPosition {
+        let (groups, machine) = (self.groups(node), self.machine(node));
+        let at = groups.apply_all(GROUP, member(node), &*machine).unwrap();
+        let birth = Birth { at, founders: BTreeMap::from([(founder, NodeId(node.into()))]) };
+        machine.state.lock().applied = Applied { consensus: birth.consensus() };
+        machine.take_checkpoint();
+        assert!(self.wait(groups.bear(founder, &birth)).unwrap(), "nobody had that number before");
+        let (groups, machine) = (self.groups(node), self.machine(node));
+        let group = self.wait(groups.begin_born(GROUP, founder, machine, true)).unwrap();
+        self.places.get_mut(&node).unwrap().life.as_mut().unwrap().group = Some(group);
+        at
+    }
+
+    /// Ends the node's member of [`GROUP`].
+    pub fn stop(&mut self, node: u64) {
+        let groups = self.groups(node);
+        self.wait(groups.stop(GROUP)).unwrap();
+        self.places.get_mut(&node).unwrap().life.as_mut().unwrap().group = None;
     }
 
     /// Starts the node's member of [`GROUP`], blank or as its log has it. False: its disk crashed meanwhile.

@@ -3,13 +3,14 @@
 //! ```text
 //! token    := base64url, without padding, of  version:u8 (= 1)  table:u128 big endian  query:u64 little endian
 //!                                             count:number  source*  checksum:u32 little endian
-//! source   := shard:number  index:number  given:number        ascending by shard
+//! source   := shard:number  index:number  given:number  group:number        ascending by shard
 //! number   := LEB128, as short as it can be
 //! checksum := CRC-32 of all bytes before it; in every version the last four bytes
 //! ```
 //!
 //! `table` is the number of the table's UUID, which no other table ever has. `query` is the [fingerprint](super::fingerprint) of what
-//! is before `changes`. A source is a shard with the entry of its log to go on with, and how many of that one's changes are known.
+//! is before `changes`. A source is a shard with the entry of its log to go on with, how many of that one's changes are known, and
+//! the number of the group whose log that is: a shard that was repaired has another one, and nobody goes on there.
 //! A shard that was cut off from another is a source once the other one stands behind the entry that cut it off, and not before: so
 //! whoever goes on comes by that entry, or listens to both already.
 //!
@@ -85,15 +86,16 @@ pub(super) fn write(origin: Origin, sources: impl ExactSizeIterator<Item = Sourc
     if sources.len() > TOKEN_SOURCES_MAX {
         return None;
     }
-    let mut out = Vec::with_capacity(HEAD_BYTES + 1 + 16 * sources.len() + 4);
+    let mut out = Vec::with_capacity(HEAD_BYTES + 1 + 18 * sources.len() + 4);
     out.push(VERSION);
     out.extend_from_slice(&origin.table.to_be_bytes());
     out.extend_from_slice(&origin.query.to_le_bytes());
     put_number(&mut out, sources.len() as u64);
-    for Source { shard, standing } in sources {
+    for Source { shard, standing, group } in sources {
         put_number(&mut out, shard.0);
         put_number(&mut out, standing.index);
         put_number(&mut out, u64::from(standing.given));
+        put_number(&mut out, group);
     }
     let checksum = crc32fast::hash(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
@@ -149,7 +151,7 @@ fn read_sources(mut said: &[u8]) -> Option<Vec<Source>> {
         if sources.last().is_some_and(|last| last.shard >= shard) {
             return None;
         }
-        sources.push(Source { shard, standing });
+        sources.push(Source { shard, standing, group: take_number(&mut said)? });
     }
     said.is_empty().then_some(sources)
 }
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
 
     fn source(shard: u64, index: u64, given: u32) -> Source {
-        Source { shard: ShardNumber(shard), standing: Standing { index, given } }
+        Source { shard: ShardNumber(shard), standing: Standing { index, given }, group: 0 }
     }
 
     fn token(origin: Origin, sources: &[Source]) -> String {
@@ -197,12 +199,12 @@ mod tests {
     #[test]
     fn golden_bytes_of_a_token() {
         let origin = Origin { table: 0x0123_4567_89ab_cdef_0011_2233_4455_6677, query: 0x8877_6655_4433_2211 };
-        let text = token(origin, &[source(3, 300, 0), source(4, 7, 2)]);
-        let said = b"\x01\x01\x23\x45\x67\x89\xab\xcd\xef\x00\x11\x22\x33\x44\x55\x66\x77\x11\x22\x33\x44\x55\x66\x77\x88\x02\x03\xac\x02\x00\x04\x07\x02";
+        let sources = vec![source(3, 300, 0), Source { group: 0x55, ..source(4, 7, 2) }];
+        let text = token(origin, &sources);
+        let said = b"\x01\x01\x23\x45\x67\x89\xab\xcd\xef\x00\x11\x22\x33\x44\x55\x66\x77\x11\x22\x33\x44\x55\x66\x77\x88\x02\x03\xac\x02\x00\x00\x04\x07\x02\x55";
         let bytes = [said.as_slice(), &crc32fast::hash(said).to_le_bytes()].concat();
         assert_eq!(URL_SAFE_NO_PAD.decode(&text).expect("base64"), bytes);
-        assert_eq!(text, "AQEjRWeJq83vABEiM0RVZncRIjNEVWZ3iAIDrAIABAcCtAUGGg");
-        let sources = vec![source(3, 300, 0), source(4, 7, 2)];
+        assert_eq!(text, "AQEjRWeJq83vABEiM0RVZncRIjNEVWZ3iAIDrAIAAAQHAlX2m9N5");
         assert_eq!(read(text.as_bytes()), Ok(ReadToken { origin, sources }));
     }
 
@@ -214,19 +216,20 @@ mod tests {
     fn what_nobody_wrote_is_refused_though_its_checksum_is_right() {
         let head = [&[VERSION], [7; 24].as_slice()].concat();
         for (sources, expected) in [
-            (b"\x01\x05\x06\x00".as_slice(), true),
+            (b"\x01\x05\x06\x00\x00".as_slice(), true),
             (b"\x00", false),
             (b"", false),
             (b"\x01\x05\x06", false),
-            (b"\x01\x05\x06\x00\x00", false),
+            (b"\x01\x05\x06\x00", false),
+            (b"\x01\x05\x06\x00\x00\x00", false),
             // Twice the same shard, and two in the wrong order.
-            (b"\x02\x05\x06\x00\x05\x07\x00", false),
-            (b"\x02\x05\x06\x00\x04\x07\x00", false),
+            (b"\x02\x05\x06\x00\x00\x05\x07\x00\x00", false),
+            (b"\x02\x05\x06\x00\x00\x04\x07\x00\x00", false),
             // A number that could be shorter, one that is too large, and one of too many bytes.
-            (b"\x01\x05\x86\x00\x00", false),
-            (b"\x01\x05\x06\xff\xff\xff\xff\x1f", false),
-            (b"\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02\x00", false),
-            (b"\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", false),
+            (b"\x01\x05\x86\x00\x00\x00", false),
+            (b"\x01\x05\x06\xff\xff\xff\xff\x1f\x00", false),
+            (b"\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02\x00\x00", false),
+            (b"\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00", false),
             // More than any feed has.
             (b"\xff\xff\x03", false),
         ] {
@@ -242,8 +245,9 @@ mod tests {
     fn a_token_is_no_longer_than_what_is_read_of_it() {
         let origin = Origin { table: u128::MAX, query: u64::MAX };
         let last = u64::MAX - TOKEN_SOURCES_MAX as u64;
-        let sources: Vec<_> =
-            (1..=TOKEN_SOURCES_MAX as u64).map(|number| source(last + number, u64::MAX, u32::MAX)).collect();
+        let sources: Vec<_> = (1..=TOKEN_SOURCES_MAX as u64)
+            .map(|number| Source { group: u64::MAX, ..source(last + number, u64::MAX, u32::MAX) })
+            .collect();
         let text = token(origin, &sources);
         assert!(text.len() <= TOKEN_TEXT_BYTES_MAX, "{}", text.len());
         assert_eq!(read(text.as_bytes()), Ok(ReadToken { origin, sources: sources.clone() }));
@@ -253,9 +257,10 @@ mod tests {
     }
 
     fn any_token() -> impl Strategy<Value = (Origin, Vec<Source>)> {
-        let sources = prop::collection::btree_map(any::<u64>(), (any::<u64>(), any::<u32>()), 1..20);
+        let sources = prop::collection::btree_map(any::<u64>(), (any::<u64>(), any::<u32>(), any::<u64>()), 1..20);
         (any::<u128>(), any::<u64>(), sources).prop_map(|(table, query, sources)| {
-            let sources = sources.into_iter().map(|(shard, (index, given))| source(shard, index, given));
+            let sources = sources.into_iter();
+            let sources = sources.map(|(shard, (index, given, group))| Source { group, ..source(shard, index, given) });
             (Origin { table, query }, sources.collect())
         })
     }

@@ -25,6 +25,8 @@ pub(super) struct Trail {
     origin: Origin,
     /// Where one stands who knows all that was given so far.
     reached: BTreeMap<ShardNumber, Standing>,
+    /// Of which group each shard is that the feed began with, where that is not the first one.
+    groups: BTreeMap<ShardNumber, u64>,
     /// What was taken and not given yet, oldest first: of each element that waits a step at most, and of changes that made no element
     /// none of their own.
     steps: VecDeque<Step>,
@@ -46,7 +48,14 @@ pub(super) struct Trail {
 struct Step {
     number: u64,
     /// Where one stands behind it; each shard once.
-    then: SmallVec<[Source; 1]>,
+    then: SmallVec<[Reached; 1]>,
+}
+
+/// A shard, and where one stands there.
+#[derive(Clone, Copy)]
+struct Reached {
+    shard: ShardNumber,
+    standing: Standing,
 }
 
 /// The first and the last change that an element shows, by their numbers.
@@ -62,6 +71,11 @@ impl Trail {
         Trail {
             origin,
             reached: sources.iter().map(|source| (source.shard, source.standing)).collect(),
+            groups: sources
+                .iter()
+                .filter(|source| source.group != 0)
+                .map(|source| (source.shard, source.group))
+                .collect(),
             steps: VecDeque::new(),
             waiting: VecDeque::new(),
             hidden: VecDeque::new(),
@@ -123,7 +137,7 @@ impl Trail {
 
     /// The change has been taken with all of its elements.
     pub fn took(&mut self, change: &Change) {
-        let source = Source { shard: change.position.shard, standing: change.then };
+        let source = Reached { shard: change.position.shard, standing: change.then };
         if self.waiting.back().is_some_and(|shows| shows.first == self.taken) {
             self.steps.push_back(Step { number: self.taken, then: smallvec![source] });
         } else {
@@ -180,12 +194,17 @@ impl Trail {
         if !snapshots.is_empty() {
             return None;
         }
-        let source = |(shard, standing): (&ShardNumber, &Standing)| Source { shard: *shard, standing: *standing };
+        let group = |shard: &ShardNumber| self.groups.get(shard).copied().unwrap_or_default();
+        let source = |(shard, standing): (&ShardNumber, &Standing)| Source {
+            shard: *shard,
+            standing: *standing,
+            group: group(shard),
+        };
         token::write(self.origin, self.reached.iter().map(source))
     }
 
     /// Counts a source as part of the step before the one at `place`; of what was given, if there is none.
-    fn with_the_last_before(&mut self, place: usize, source: Source) {
+    fn with_the_last_before(&mut self, place: usize, source: Reached) {
         let Some(step) = place.checked_sub(1).and_then(|place| self.steps.get_mut(place)) else {
             return self.reaches(source);
         };
@@ -195,7 +214,7 @@ impl Trail {
         }
     }
 
-    fn reaches(&mut self, source: Source) {
+    fn reaches(&mut self, source: Reached) {
         self.begins(source.shard);
         let standing = self.reached.entry(source.shard).or_insert(source.standing);
         *standing = source.standing.max(*standing);
@@ -216,7 +235,7 @@ impl Trail {
         debug_assert!(cut.is_some(), "{shard:?} is no source, and was cut off from none");
         let Some(cut) = cut else { return };
         let behind = Standing::behind(cut.of.index);
-        self.reaches(Source { shard: cut.of.shard, standing: behind });
+        self.reaches(Reached { shard: cut.of.shard, standing: behind });
         self.reached.insert(shard, behind);
     }
 }

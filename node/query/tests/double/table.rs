@@ -149,7 +149,7 @@ impl Table for MemoryTable {
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
         let contents = self.contents.borrow();
         let standing = |shard| Standing::behind(contents.position_of(shard).index);
-        let sources = shards().map(|shard| Source { shard, standing: standing(shard) }).collect();
+        let sources = shards().map(|shard| Source { shard, standing: standing(shard), group: 0 }).collect();
         drop(contents);
         Ok(Box::new(self.listen(sources, VecDeque::new())))
     }

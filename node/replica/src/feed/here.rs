@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use photondb_proto::MemberId;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::request::Ask;
 use photondb_runtime::{fiber, task};
@@ -78,9 +79,17 @@ impl Here {
         self.cursor
     }
 
+    /// Who began the group that the cursor is of, if that took the place of another.
+    pub fn rescued(&self) -> Option<MemberId> {
+        self.replica.rescued
+    }
+
     /// The same shard, listened to at its leader.
-    pub fn elsewhere(&self) -> Option<There> {
-        There::resume(self.router.as_ref()?, &self.route, self.cursor)
+    pub fn elsewhere(&self) -> Result<Option<There>, ReplicaError> {
+        match &self.router {
+            Some(router) => There::resume(router, &self.route, self.replica.rescued, self.cursor),
+            None => Ok(None),
+        }
     }
 
     /// Takes what has come.

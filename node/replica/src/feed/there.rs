@@ -7,7 +7,7 @@ use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
 use photondb_proto::v1::shard::request::Ask;
-use photondb_proto::{Epoch, KeyRange, NodeId, ShardId, TableId};
+use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_runtime::peers::{Exchange, SendFuture};
 use photondb_runtime::{fiber, task};
 use photondb_shard::{Cursor, DocumentChange, Position, ShardError};
@@ -28,6 +28,8 @@ use crate::routes::Route;
 pub(super) struct There {
     router: Arc<Router>,
     route: Arc<Route>,
+    /// Who began the shard's group, if that took the place of another. With a group the places in its changes end.
+    rescued: Option<MemberId>,
     cursor: Cursor,
     state: State,
     /// Something has come since the exchange was opened.
@@ -49,38 +51,55 @@ enum Opened {
 impl There {
     /// Listens to everything committed from now on. Called on a fiber.
     pub fn open(router: &Arc<Router>, route: &Arc<Route>) -> Result<There, ReplicaError> {
-        match fiber::wait(look_for(router.clone(), route.clone(), None, None, false))? {
+        let rescued = route.rescued;
+        match fiber::wait(look_for(router.clone(), route.clone(), rescued, None, None, false))? {
             Opened::There(exchange, cursor) => {
                 let (router, route, state) = (router.clone(), route.clone(), State::Open(exchange));
-                Ok(There { router, route, cursor, state, has_come: false })
+                Ok(There { router, route, rescued, cursor, state, has_come: false })
             }
             Opened::Here(_) => Err(ReplicaError::Unavailable { range: route.range.clone() }),
         }
     }
 
-    /// Goes on at `cursor`, once somebody is found who has what is behind it. Called on a fiber.
-    pub fn open_at(router: &Arc<Router>, route: &Arc<Route>, cursor: Cursor) -> Result<There, ReplicaError> {
-        let state = match fiber::wait(look_for(router.clone(), route.clone(), Some(cursor), None, false))? {
+    /// Goes on at `cursor`, once somebody is found who has what is behind it. Called on a fiber. Errors: [`ReplicaError::Repaired`] when the
+    /// shard has another group than that of which `cursor` is.
+    pub fn open_at(
+        router: &Arc<Router>,
+        route: &Arc<Route>,
+        rescued: Option<MemberId>,
+        cursor: Cursor,
+    ) -> Result<There, ReplicaError> {
+        let opened = fiber::wait(look_for(router.clone(), route.clone(), rescued, Some(cursor), None, false))?;
+        let state = match opened {
             Opened::There(exchange, _) => State::Open(exchange),
             opened @ Opened::Here(_) => State::Opening(Box::pin(std::future::ready(Ok(opened)))),
         };
-        Ok(There { router: router.clone(), route: route.clone(), cursor, state, has_come: false })
+        Ok(There { router: router.clone(), route: route.clone(), rescued, cursor, state, has_come: false })
     }
 
-    /// Goes on at `cursor`, wherever the shard is now; `None`: it is nowhere.
-    pub fn resume(router: &Arc<Router>, route: &Arc<Route>, cursor: Cursor) -> Option<There> {
-        let routes = router.newest(route.table)?;
-        let route = routes.all().iter().find(|newer| newer.id == route.id)?.clone();
-        let state = State::Opening(Box::pin(look_for(router.clone(), route.clone(), Some(cursor), None, false)));
-        Some(There { router: router.clone(), route, cursor, state, has_come: false })
+    /// Goes on at `cursor`, wherever the shard is now; `None`: it is nowhere. Errors: [`ReplicaError::Repaired`] when it has
+    /// another group than that of which `cursor` is.
+    pub fn resume(
+        router: &Arc<Router>,
+        route: &Arc<Route>,
+        rescued: Option<MemberId>,
+        cursor: Cursor,
+    ) -> Result<Option<There>, ReplicaError> {
+        let Some(routes) = router.newest(route.table) else { return Ok(None) };
+        let Some(route) = routes.all().iter().find(|newer| newer.id == route.id).cloned() else { return Ok(None) };
+        is_same_group(&route, rescued)?;
+        let opening = look_for(router.clone(), route.clone(), rescued, Some(cursor), None, false);
+        let state = State::Opening(Box::pin(opening));
+        Ok(Some(There { router: router.clone(), route, rescued, cursor, state, has_come: false }))
     }
 
     /// A shard that was just cut off from another, from its first change on, as soon as somebody has it.
     pub fn to_come(router: &Arc<Router>, table: TableId, shard: ShardId, cursor: Cursor) -> There {
         let (range, members) = (KeyRange::all(), Vec::new());
-        let route = Arc::new(Route { table, id: shard, range, epoch: Epoch::default(), members, here: None });
-        let opening = wait_for(router.clone(), route.clone(), cursor);
-        There { router: router.clone(), route, cursor, state: State::Opening(Box::pin(opening)), has_come: false }
+        let (id, epoch, rescued) = (shard, Epoch::default(), None);
+        let route = Arc::new(Route { table, id, range, epoch, rescued, members, here: None });
+        let state = State::Opening(Box::pin(wait_for(router.clone(), route.clone(), cursor)));
+        There { router: router.clone(), route, rescued, cursor, state, has_come: false }
     }
 
     /// The same shard, listened to at this node's member.
@@ -91,6 +110,11 @@ impl There {
     /// Where it stands: what was taken is before it.
     pub fn cursor(&self) -> Cursor {
         self.cursor
+    }
+
+    /// Who began the group that the cursor is of, if that took the place of another.
+    pub fn rescued(&self) -> Option<MemberId> {
+        self.rescued
     }
 
     /// Takes what has come. This node's member, when it has one now, which is to be listened to.
@@ -161,7 +185,8 @@ impl There {
     fn look_again(&mut self, hint: Option<NodeId>) {
         let (router, route) = (self.router.clone(), self.route.clone());
         // Whoever takes a subscription and ends it at once is not to be asked without a pause.
-        self.state = State::Opening(Box::pin(look_for(router, route, Some(self.cursor), hint, !self.has_come)));
+        self.state =
+            State::Opening(Box::pin(look_for(router, route, self.rescued, Some(self.cursor), hint, !self.has_come)));
     }
 }
 
@@ -174,13 +199,14 @@ async fn wait_for(router: Arc<Router>, route: Arc<Route>, cursor: Cursor) -> Res
         }
         task::sleep(ROUTE_PAUSE_MIN).await;
     };
-    look_for(router, route, Some(cursor), None, false).await
+    look_for(router, route, None, Some(cursor), None, false).await
 }
 
 /// Looks for somebody to listen to.
 async fn look_for(
     router: Arc<Router>,
     route: Arc<Route>,
+    rescued: Option<MemberId>,
     cursor: Option<Cursor>,
     hint: Option<NodeId>,
     pause: bool,
@@ -190,12 +216,17 @@ async fn look_for(
     }
     let late = u64::from(fault_point!("feed-resumed-late"));
     let from = cursor.map(|cursor| wire::Cursor { position: cursor.position.0 + late, given: cursor.given });
-    let ask = Ask::Subscribe(wire::Subscribe { from });
+    let ask = Ask::Subscribe(wire::Subscribe { from, rescued: rescued.map_or(0, |founder| founder.0) });
     let mut search = Search::new(&router, &route);
     search.redirected(hint);
     loop {
-        let node = match search.next().await {
+        let place = search.next().await;
+        is_same_group(search.route(), rescued)?;
+        let node = match place {
             None => return Err(search.failure()),
+            Some(Place::Here(replica)) if replica.rescued > rescued => return Err(ReplicaError::Repaired),
+            // This node is to hear still that its member is none any more.
+            Some(Place::Here(replica)) if replica.rescued < rescued => continue,
             Some(Place::Here(replica)) if cursor.is_some() => return Ok(Opened::Here(replica)),
             Some(Place::Here(_)) => continue,
             Some(Place::Node(node)) => node,
@@ -209,6 +240,14 @@ async fn look_for(
             Begun::InAnotherLife => search.again(),
             Begun::No => {}
         }
+    }
+}
+
+pub(super) fn is_same_group(route: &Route, rescued: Option<MemberId>) -> Result<(), ReplicaError> {
+    photondb_storage::probe!("feed ended because the shard was given another group", route.rescued > rescued);
+    match route.rescued > rescued {
+        true => Err(ReplicaError::Repaired),
+        false => Ok(()),
     }
 }
 

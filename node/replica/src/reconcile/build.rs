@@ -18,7 +18,7 @@ pub(super) async fn build(replica: Weak<Replica>) {
         let changed = {
             let Some(replica) = replica.upgrade().filter(|replica| !replica.duty.is_stopping()) else { return };
             if let Err(error) = build_all(&replica).await {
-                if replica.shard.tree_set().is_dropped() {
+                if replica.shard.tree_set().is_dropped() || replica.duty.is_stopping() {
                     return;
                 }
                 tracing::warn!(shard = %replica.id, %error, "building indexes stopped; it goes on in a while");

@@ -31,7 +31,11 @@ impl Replicas {
         }
         for (table, replica) in gone {
             self.remove(table, replica.id);
-            if let Err(error) = self.drop_member(&replica).await {
+            let dropped = match self.give_to_founder(state, &replica).await {
+                Ok(false) => self.drop_member(&replica).await,
+                given => given.map(drop),
+            };
+            if let Err(error) = dropped {
                 failures.0.push((table, error));
             }
         }
@@ -62,7 +66,9 @@ impl Replicas {
     /// carried forward for ever. `state` must be complete, as for everything that is dropped here: a member that it does not
     /// know is one that it has forgotten.
     async fn erase_what_was_left(&self, state: &ClusterState, failures: &mut Failures) {
-        let wanted: BTreeSet<MemberId> = members_here(state, self).map(|(_, member)| member).collect();
+        let mut wanted: BTreeSet<MemberId> = members_here(state, self).map(|(_, member)| member).collect();
+        let shards = state.tables().flat_map(|table| &table.shards);
+        wanted.extend(shards.filter_map(|shard| self.is_needed(shard)));
         for (stream, left) in self.engine.wal().states() {
             let member = MemberId(stream.0);
             // The members of the cluster state's group are its own affair.

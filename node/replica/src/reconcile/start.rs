@@ -11,6 +11,7 @@ use photondb_storage::wal::StreamId;
 use photondb_storage::{TreeSet, TreeSetId, TreeSetOptions};
 
 use super::birth::IsNew;
+use super::rescue::own_epoch;
 use super::{Replicas, stored_as};
 use crate::error::ReplicaError;
 use crate::limits::LEADER_WAIT_MAX;
@@ -35,7 +36,10 @@ impl Replicas {
         shard: &StoredShard,
         member: MemberId,
     ) -> Result<Replica, ReplicaError> {
-        let birth = self.bear(table, shard, member).await?;
+        let birth = match self.take_over(table, shard, member).await? {
+            None => self.bear(table, shard, member).await?,
+            taken => taken,
+        };
         let set = self.tree_set(table, shard, member)?;
         let started = self.start_in(set.clone(), table, shard, member, birth).await;
         // Damage met while the log is re-applied ends the core, which says so in words of its own.
@@ -51,7 +55,7 @@ impl Replicas {
         birth: Option<IsNew>,
     ) -> Result<Replica, ReplicaError> {
         let group_id = GroupId::from(shard.id);
-        let state = Arc::new(Shard::open(set)?);
+        let state = Arc::new(Shard::open_at(set, own_epoch(shard.epoch_of_empty()))?);
         let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
         let group = match birth {
             Some(IsNew(is_new)) => self.groups.begin_born(group_id, member, machine.clone(), is_new).await?,
@@ -87,6 +91,7 @@ impl Replicas {
             table: table.id,
             member,
             began: shard.range.clone(),
+            rescued: shard.rescue.map(|rescue| rescue.founder),
             shard: state,
             group,
             proposer,
@@ -94,11 +99,12 @@ impl Replicas {
         })
     }
 
-    /// Where the member's state is kept. What another member of the shard left there goes: a member that joins and has no log
-    /// has never held anything.
+    /// Where the member's state is kept. What another member of the shard left there goes: a member that joins, or begins a group of
+    /// which nothing is left, and has no log has never held anything.
     fn tree_set(&self, table: &Table, shard: &StoredShard, member: MemberId) -> Result<TreeSet, ReplicaError> {
         let id = TreeSetId(shard.id.0);
-        let joins_blank = !shard.is_founder(member) && self.engine.wal().state(StreamId(member.0)).is_none();
+        let is_filled = shard.is_founder(member) && !shard.began_empty(member);
+        let joins_blank = !is_filled && self.engine.wal().state(StreamId(member.0)).is_none();
         if let Some(set) = self.engine.tree_set(id) {
             if !joins_blank {
                 return Ok(set);
@@ -110,6 +116,7 @@ impl Replicas {
                 return Err(ConsensusError::LogMissing { group, member, applied }.into());
             }
             photondb_storage::probe!("what another member of the shard left is dropped");
+            photondb_storage::probe!("shard of which nothing was left begins empty", shard.began_empty(member));
             drop(set);
             self.engine.drop_tree_set(id)?;
         }

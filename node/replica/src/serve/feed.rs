@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
-use photondb_proto::{KeyRange, ShardId};
+use photondb_proto::{KeyRange, MemberId, ShardId};
 use photondb_runtime::peers::Exchange;
 use photondb_runtime::task;
 use photondb_shard::{ChangeBatch, Cursor, DocumentChange, Listener, Position, ShardError};
@@ -68,6 +68,14 @@ impl Subscriber {
     async fn run(&mut self, range: &KeyRange, subscribe: wire::Subscribe) -> Result<(), End> {
         // Also who goes on must come to the leader: another member may be cut off, and never apply what is committed.
         let reader = self.replica.read_confirmed().await?;
+        let known = Some(MemberId(subscribe.rescued)).filter(|founder| founder.0 != 0);
+        if self.replica.rescued < known {
+            // This node is to hear still that another group has taken the place of this one.
+            return Err(End::Told(ReplicaError::NotLeading));
+        }
+        if self.replica.rescued > known {
+            return Err(End::Told(ReplicaError::Repaired));
+        }
         if subscribe.from.is_none() {
             reader.check_range(range)?;
         }

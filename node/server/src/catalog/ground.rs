@@ -1,14 +1,16 @@
 //! What catalog and system tables stand on: the state, the way to change it, and waiting until a change is served.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table as StoredTable};
 use photondb_controller::ControllerError;
 use photondb_proto::v1::report::call::Ask;
-use photondb_proto::{NodeId, TableId};
+use photondb_proto::{MemberId, NodeId, TableId};
 use photondb_query::catalog::Readiness;
+use photondb_replica::status::MemberStatus;
 use photondb_replica::{TableReplicas, TableRoutes};
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::{fiber, task};
@@ -189,6 +191,16 @@ impl Ground {
     /// How the members of a table are.
     pub fn overview(&self, state: &ClusterState, table: &StoredTable) -> Overview {
         Overview(fiber::wait(self.cluster.replicas.statuses(state, table)))
+    }
+
+    /// The same, by the server that says so.
+    pub fn statuses_of(&self, state: &ClusterState, table: &StoredTable) -> BTreeMap<NodeId, Vec<MemberStatus>> {
+        fiber::wait(self.cluster.replicas.statuses_of(state, table))
+    }
+
+    /// What [`Ground::overview`] is made of.
+    pub async fn statuses(&self, state: &ClusterState, table: &StoredTable) -> BTreeMap<MemberId, MemberStatus> {
+        self.cluster.replicas.statuses(state, table).await
     }
 
     /// How the members of all tables are.

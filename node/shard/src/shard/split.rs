@@ -40,6 +40,7 @@ impl Shard {
     /// they do. Whether there is more to be copied.
     pub fn prepare_split_step(&self, at: &Bytes, entries: usize) -> Result<bool, ShardError> {
         let mut state = self.state.lock();
+        self.check_open()?;
         let Some(index) = state.schema.indexes.values().find(|index| !is_prepared(index, at)).cloned() else {
             return Ok(false);
         };

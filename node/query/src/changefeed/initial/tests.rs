@@ -388,8 +388,11 @@ impl Feed {
     fn open(world: &Rc<RefCell<World>>, selection: Selection) -> Feed {
         let source = |shard: &Shard| (shard.number, shard.index, Lineage::default());
         let sources: Vec<_> = world.borrow().shards.iter().map(source).collect();
-        let begins =
-            sources.iter().map(|(shard, index, _)| Source { shard: *shard, standing: Standing::behind(*index) });
+        let begins = sources.iter().map(|(shard, index, _)| Source {
+            shard: *shard,
+            standing: Standing::behind(*index),
+            group: 0,
+        });
         let trail = Trail::new(Origin { table: 1, query: 1 }, &begins.collect::<Vec<_>>());
         let rows = Box::new(Scan::open(world, selection));
         let initial = Initial::of(Some(rows), selection.kind(), "id".into());

@@ -212,7 +212,7 @@ fn follow(squash: Squash, steps: Vec<(u8, u64, u8)>) -> (usize, usize) {
         resume: Some(Resume::Tokens),
     };
     let mut queue = Queue::new(&options);
-    let sources = [Source { shard: ShardNumber(0), standing: Standing::behind(3) }];
+    let sources = [Source { shard: ShardNumber(0), standing: Standing::behind(3), group: 0 }];
     let mut trail = Trail::new(ORIGIN, &sources);
     trail.content_is_read(std::iter::empty());
     queue.trail = Some(Box::new(trail));

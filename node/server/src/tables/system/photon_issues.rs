@@ -2,6 +2,7 @@
 //! `server_down`, `server_lost`, `server_silent`, `shard_without_majority`, `disk_nearly_full`.
 
 use photondb_cluster_state::{Liveness, Member, Node, Role, Service, Shard, Table};
+use photondb_proto::NodeId;
 use photondb_proto::v1::report::Disk;
 use photondb_query::catalog::IdentifierFormat;
 use photondb_reql::Str;
@@ -43,13 +44,7 @@ fn id(kind: &str, of: impl std::fmt::Display) -> Uuid {
     Uuid::new_v5(&BASE, format!("{kind} {of}").as_bytes())
 }
 
-fn of_server(
-    viewer: &Viewer<'_>,
-    kind: &'static str,
-    critical: bool,
-    node: photondb_proto::NodeId,
-    description: String,
-) -> Issue {
+fn of_server(viewer: &Viewer<'_>, kind: &'static str, critical: bool, node: NodeId, description: String) -> Issue {
     let info = Object::from([
         ("server", catalog::server(&viewer.state, node, viewer.format)),
         ("server_id", Datum::from(node.to_string())),
@@ -111,8 +106,8 @@ fn is_nearly_full(disk: &Disk) -> bool {
     disk.free_bytes < disk.total_bytes / DISK_FREE_SHARE && disk.free_bytes < DISK_FREE_BYTES
 }
 
-/// Of the members that vote, no majority is on servers that are there.
-fn without_majority(viewer: &Viewer<'_>, table: &Table, number: usize, shard: &Shard) -> Option<Issue> {
+/// How many members vote, and where those are that are not there, if the others are no majority.
+pub(super) fn majority_away(viewer: &Viewer<'_>, shard: &Shard) -> Option<(usize, Vec<NodeId>)> {
     // A broken member says no more whether it voted; where one that votes is wanted it did.
     let counts = |member: &&Member| {
         member.role == Role::Voter || member.role.is_broken() && shard.placement.voters.contains(&member.node)
@@ -121,27 +116,40 @@ fn without_majority(viewer: &Viewer<'_>, table: &Table, number: usize, shard: &S
     let is_up = |member: &Member| viewer.state.node(member.node).is_some_and(|node| node.is_up());
     let away = voters.iter().filter(|member| member.role.is_broken() || !is_up(member));
     let away: Vec<_> = away.map(|member| member.node).collect();
-    if voters.is_empty() || (voters.len() - away.len()) * 2 > voters.len() {
-        return None;
-    }
+    let is_lost = !voters.is_empty() && (voters.len() - away.len()) * 2 <= voters.len();
+    is_lost.then_some((voters.len(), away))
+}
+
+/// How a table that lost replicas for good is repaired.
+pub(super) fn how_to_repair(db: &str, table: &str) -> String {
+    format!(
+        "If they are lost for good, `reconfigure` with `emergency_repair: \"unsafe_rollback\"` (`photonctl table reconfigure \
+         {db}.{table} --emergency-repair unsafe-rollback`) goes on with the replicas that are left, and gives up what only the lost \
+         ones had."
+    )
+}
+
+/// Of the members that vote, no majority is on servers that are there.
+fn without_majority(viewer: &Viewer<'_>, table: &Table, number: usize, shard: &Shard) -> Option<Issue> {
+    let (voters, away) = majority_away(viewer, shard)?;
     let db = catalog::database(&viewer.state, table, IdentifierFormat::Name);
     let db = db.as_string().map(Str::to_string).unwrap_or_default();
     let kind = "shard_without_majority";
     let info = Object::from([
         ("db", catalog::database(&viewer.state, table, viewer.format)),
-        ("replicas", Datum::from(voters.len())),
-        ("replicas_up", Datum::from(voters.len() - away.len())),
+        ("replicas", Datum::from(voters)),
+        ("replicas_up", Datum::from(voters - away.len())),
         ("servers_down", super::issue::servers(viewer, &away)),
         ("shard", Datum::from(number)),
         ("table", fields::table(viewer, table)),
     ]);
     let description = format!(
-        "Shard {number} of table `{db}.{}` can be neither read nor written: of the servers of its {} voting replicas, {} are \
-         not there: {}. It serves again when more than half of them are.",
+        "Shard {number} of table `{db}.{}` can be neither read nor written: of the servers of its {voters} voting replicas, {} are \
+         not there: {}. It serves again when more than half of them are. {}",
         table.name,
-        voters.len(),
         away.len(),
-        names(viewer, &away)
+        names(viewer, &away),
+        how_to_repair(&db, &table.name)
     );
     Some(Issue { kind, critical: true, id: id(kind, shard.id), info, description })
 }

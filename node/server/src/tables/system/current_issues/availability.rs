@@ -10,6 +10,7 @@ use photondb_reql::datum::{Datum, Object};
 use uuid::Uuid;
 
 use super::super::issue::{Issue, names};
+use super::super::photon_issues::{how_to_repair, majority_away};
 use super::super::{Viewer, fields};
 use crate::catalog::{self, Overview};
 
@@ -45,6 +46,10 @@ fn issue(viewer: &Viewer<'_>, table: &Table, overview: &Overview) -> Option<Issu
     let mut description = format!("Table `{db}.{}` is {able}.", table.name);
     if !away.is_empty() {
         description.push_str(&format!(" The following servers are not reachable: {}", names(viewer, &away)));
+    }
+    if table.shards.iter().any(|shard| majority_away(viewer, shard).is_some()) {
+        description.push_str(". ");
+        description.push_str(&how_to_repair(&db, &table.name));
     }
     let id = Uuid::new_v5(&BASE, table.id.to_string().as_bytes());
     Some(Issue { kind: TABLE_AVAILABILITY, critical: readiness < Some(Readiness::Writes), id, info, description })

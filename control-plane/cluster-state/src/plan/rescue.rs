@@ -1,0 +1,230 @@
+//! Which shards of a table have lost the majority of their replicas, and what each of them can go on with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use photondb_proto::{MemberId, NodeId};
+
+use super::repair::instead_of;
+use crate::command::ShardRepair;
+use crate::schema::Table;
+use crate::shard::{Placement, Reached, Shard};
+use crate::state::ClusterState;
+
+/// What a member that answers says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survivor {
+    /// The last entry of its log; `None`: it has never held anything.
+    pub last: Option<Reached>,
+    /// Who votes by the membership in its log: one set, in the middle of a change two, of each of which a majority is needed.
+    pub voters: Vec<BTreeSet<MemberId>>,
+    /// Whether it leads with the consent of a majority.
+    pub answers: bool,
+}
+
+/// What can be done for a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rescues {
+    /// What [`RepairTable`](crate::Command::RepairTable) is to carry.
+    pub shards: Vec<ShardRepair>,
+    /// Shards of which nothing is left, and that are to stay as they are.
+    pub missing: usize,
+    /// Shards that are to begin empty, and find no node to begin on.
+    pub homeless: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    GoOnWith(MemberId, NodeId),
+    BeginEmpty,
+}
+
+/// Other groups for those shards of a table that can never again decide anything with the members of which `survivors` are left:
+/// what is known of those on nodes that answer. Each goes on with the member that has most in its log. `erases`: shards of which
+/// nothing is left begin empty.
+pub fn rescue(state: &ClusterState, table: &Table, survivors: &BTreeMap<MemberId, Survivor>, erases: bool) -> Rescues {
+    let mut rescues = Rescues::default();
+    for shard in &table.shards {
+        let placement = match need(shard, survivors) {
+            Need::Nothing => continue,
+            Need::GoOnWith(member, home) => Some((Some(member), placement(state, shard, home))),
+            // What it has may still be borne where its parent goes on.
+            Need::BeginEmpty if awaits_parent(table, shard, survivors) => continue,
+            Need::BeginEmpty if !erases => {
+                rescues.missing += 1;
+                continue;
+            }
+            Need::BeginEmpty => home(state, shard).map(|home| (None, placement(state, shard, home))),
+        };
+        let Some((from, placement)) = placement else {
+            rescues.homeless += 1;
+            continue;
+        };
+        rescues.shards.push(ShardRepair { shard: shard.id, generation: shard.generation, from, placement });
+    }
+    rescues
+}
+
+fn need(shard: &Shard, survivors: &BTreeMap<MemberId, Survivor>) -> Need {
+    let of = shard.members.iter().filter_map(|member| Some((member, survivors.get(&member.id)?)));
+    let left: Vec<_> = of.filter(|(_, survivor)| survivor.last.is_some()).collect();
+    if left.iter().any(|(_, survivor)| survivor.answers) {
+        return Need::Nothing;
+    }
+    let longest = left.iter().max_by_key(|(member, survivor)| (survivor.last, member.id));
+    let Some((member, survivor)) = longest else { return Need::BeginEmpty };
+    let is_left = |voter: &&MemberId| left.iter().any(|(member, _)| member.id == **voter);
+    let decides = |voters: &BTreeSet<MemberId>| voters.iter().filter(is_left).count() * 2 > voters.len();
+    match !survivor.voters.is_empty() && survivor.voters.iter().all(decides) {
+        true => Need::Nothing,
+        false => Need::GoOnWith(member.id, member.node),
+    }
+}
+
+fn awaits_parent(table: &Table, shard: &Shard, survivors: &BTreeMap<MemberId, Survivor>) -> bool {
+    let parent = table.shards.iter().find(|other| Some(other.id) == shard.parent && shard.reached.is_none());
+    parent.is_some_and(|parent| matches!(need(parent, survivors), Need::GoOnWith(..)))
+}
+
+/// As many places as before, `home` the first: nodes that are not there give theirs to others, where there are any.
+fn placement(state: &ClusterState, shard: &Shard, home: NodeId) -> Placement {
+    let is_up = |node: &NodeId| state.node(*node).is_some_and(|node| node.is_up());
+    let mut placement = shard.placement.clone();
+    placement.nonvoting.remove(&home);
+    if !placement.voters.contains(&home) {
+        let gives_way = placement.voters.iter().position(|node| !is_up(node)).unwrap_or(0);
+        placement.voters[gives_way] = home;
+    }
+    placement.voters.sort_by_key(|node| *node != home);
+    for at in 1..placement.voters.len() {
+        let node = placement.voters[at];
+        if let Some(other) = instead_of(state, node, &placement).filter(|_| !is_up(&node)) {
+            placement.voters[at] = other;
+        }
+    }
+    placement
+}
+
+/// Where a shard begins of which nothing is left.
+fn home(state: &ClusterState, shard: &Shard) -> Option<NodeId> {
+    let is_open = |node: &NodeId| state.node(*node).is_some_and(|node| node.is_open());
+    shard.placement.nodes().find(is_open).or_else(|| instead_of(state, shard.placement.voters[0], &shard.placement))
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_proto::{KeyRange, TableId};
+
+    use super::*;
+    use crate::command::{Command, NewShard};
+    use crate::membership::{Incarnation, Liveness};
+    use crate::schema::{Compression, Durability, WriteAcks};
+
+    const TABLE: TableId = TableId(1);
+
+    /// Five nodes, those in `down` away, and a table on the first three: members 6, 7 and 8.
+    fn cluster(down: &[u128]) -> ClusterState {
+        let mut state = ClusterState::at_birth();
+        for id in (1..=5).map(NodeId) {
+            let (name, tags, addresses) = (format!("n{id}"), BTreeSet::new(), Vec::new());
+            let register = Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation: Incarnation(1) };
+            crate::apply(&mut state, &register).unwrap();
+        }
+        let create = Command::CreateTable {
+            id: TABLE,
+            database: state.database_named("test").unwrap().id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards: vec![NewShard { range: KeyRange::all(), nodes: [1, 2, 3].map(NodeId).into() }],
+            compression: Compression::None,
+        };
+        crate::apply(&mut state, &create).unwrap();
+        for node in down {
+            let down = Command::SetLiveness { id: NodeId(*node), boots: 1, liveness: Liveness::Down };
+            crate::apply(&mut state, &down).unwrap();
+        }
+        state
+    }
+
+    fn of(state: &ClusterState, survivors: &[(u64, u64, u64)], erases: bool) -> Rescues {
+        let survivor = |(member, term, index): &(u64, u64, u64)| {
+            let voters = vec![[6, 7, 8].map(MemberId).into()];
+            let last = Some(Reached { term: *term, index: *index });
+            (MemberId(*member), Survivor { last, voters, answers: false })
+        };
+        rescue(state, state.table(TABLE).unwrap(), &survivors.iter().map(survivor).collect(), erases)
+    }
+
+    #[test]
+    fn the_longest_log_of_those_that_are_left_goes_on_and_others_take_the_places_of_who_is_away() {
+        let state = cluster(&[1, 2]);
+        let found = of(&state, &[(8, 3, 9)], false);
+        let [one] = &found.shards[..] else { panic!("one shard: {found:?}") };
+        assert_eq!(one.from, Some(MemberId(8)));
+        assert_eq!(one.placement.voters, [3, 4, 5].map(NodeId));
+        assert_eq!((found.missing, found.homeless), (0, 0));
+        // By term first: an entry of a later one overrules more of an earlier one.
+        let state = cluster(&[]);
+        let mut survivors = BTreeMap::new();
+        for (member, term, index) in [(6, 4, 5), (7, 3, 9), (8, 4, 6)] {
+            let voters = vec![[6, 17, 18, 19].map(MemberId).into()];
+            let last = Some(Reached { term, index });
+            survivors.insert(MemberId(member), Survivor { last, voters, answers: false });
+        }
+        let found = rescue(&state, state.table(TABLE).unwrap(), &survivors, false);
+        assert_eq!(found.shards[0].from, Some(MemberId(8)));
+        assert_eq!(found.shards[0].placement.voters, [3, 1, 2].map(NodeId));
+    }
+
+    #[test]
+    fn nothing_is_done_where_a_majority_is_left() {
+        let state = cluster(&[1]);
+        assert_eq!(of(&state, &[(7, 1, 1), (8, 1, 1)], true), Rescues::default());
+        // A member that leads with a majority knows better than what the others say of the membership.
+        let mut leads = Survivor { last: Some(Reached::default()), answers: true, ..Survivor::default() };
+        let alone = |survivor: &Survivor| BTreeMap::from([(MemberId(8), survivor.clone())]);
+        let table = state.table(TABLE).unwrap();
+        assert_eq!(rescue(&state, table, &alone(&leads), true), Rescues::default());
+        leads.answers = false;
+        assert_eq!(rescue(&state, table, &alone(&leads), true).shards.len(), 1);
+    }
+
+    #[test]
+    fn in_the_middle_of_a_change_both_majorities_are_needed() {
+        let state = cluster(&[]);
+        let voters = vec![[6, 7, 8].map(MemberId).into(), [6, 18, 19].map(MemberId).into()];
+        let survivor = Survivor { last: Some(Reached::default()), voters, answers: false };
+        let survivors = [6, 7, 8].map(|member| (MemberId(member), survivor.clone())).into();
+        assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &survivors, false).shards.len(), 1);
+    }
+
+    #[test]
+    fn a_shard_of_which_nothing_is_left_begins_empty_only_if_that_is_wanted() {
+        let state = cluster(&[1, 2, 3]);
+        let found = of(&state, &[], false);
+        assert_eq!((found.shards.len(), found.missing), (0, 1));
+        let found = of(&state, &[], true);
+        assert_eq!((found.shards.len(), found.missing), (1, 0));
+        assert_eq!((found.shards[0].from, found.shards[0].placement.voters[0]), (None, NodeId(4)));
+        assert_eq!(found.shards[0].placement.voters.len(), 3);
+        // One that was to be filled and has nothing yet does not count.
+        let blank = BTreeMap::from([(MemberId(8), Survivor::default())]);
+        assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &blank, false).missing, 1);
+        let none_up = cluster(&[1, 2, 3, 4, 5]);
+        assert_eq!(of(&none_up, &[], true).homeless, 1);
+    }
+
+    #[test]
+    fn a_shard_that_is_not_borne_waits_for_the_one_that_bears_it() {
+        let mut state = cluster(&[1, 2]);
+        let parent = state.table(TABLE).unwrap().shards[0].clone();
+        let mut child = parent.clone();
+        (child.id, child.parent, child.reached) = (photondb_proto::ShardId(9), Some(parent.id), None);
+        child.members.iter_mut().for_each(|member| member.id.0 += 10);
+        std::sync::Arc::make_mut(state.tables.get_mut(&TABLE).unwrap()).shards.push(child);
+        let found = of(&state, &[(8, 1, 1)], true);
+        assert_eq!(found.shards.iter().map(|repair| repair.shard).collect::<Vec<_>>(), [parent.id]);
+    }
+}

@@ -1,0 +1,80 @@
+//! A shard that goes on in another group, because its own one has lost its majority for good (S13).
+
+use bytes::Bytes;
+use photondb_proto::{Epoch, KeyRange, ShardId};
+use photondb_reql::eval::Cx;
+
+use super::state::State;
+use super::{Entry, Shard, Work, trees};
+use crate::change_log::Extent;
+use crate::command::Split;
+use crate::error::ShardError;
+
+/// Of what is given up at once: no shard has this number.
+const NOBODY: ShardId = ShardId(0);
+
+impl Shard {
+    /// Makes what is applied here the beginning of another group, whose bytes of consensus are `consensus`: in one transaction, and
+    /// nothing when it is that already. Afterwards the shard has `epoch` at least, one more than its old group should have had, and
+    /// the keys of `range` alone. A cut that the cluster state has and that was not applied here is made up for: what lies behind it
+    /// is another shard's and is dropped. Of the change log nothing is kept: who stood somewhere in it must begin anew.
+    pub fn take_over(&self, range: &KeyRange, epoch: Epoch, consensus: Bytes) -> Result<(), ShardError> {
+        let mut state = self.state.lock();
+        if state.consensus == consensus {
+            return Ok(());
+        }
+        let mut work = Work {
+            transaction: self.set.begin(),
+            state: state.clone(),
+            published: Vec::new(),
+            cx: Cx::pure(),
+            scratch: Vec::new(),
+        };
+        let before = state.epoch;
+        if before.0 + 1 < epoch.0 {
+            photondb_storage::probe!("shard that goes on in another group had not applied a cut");
+            work.drop_what_lies_behind(range)?;
+        }
+        work.state.epoch = Epoch(epoch.0.max(before.0 + 1));
+        if before == epoch {
+            // The last cut is applied here, and nobody has reported it: what was cut off begins under the epoch that follows.
+            photondb_storage::probe!("shard that goes on in another group had applied a cut that was not reported");
+            for child in &mut work.state.children {
+                let begins = State::decode(&child.state)?;
+                if begins.epoch == before {
+                    child.state = State { epoch: work.state.epoch, ..begins }.encode();
+                }
+            }
+        }
+        work.transaction.drop_tree(trees::CHANGE_LOG)?;
+        work.transaction.create_tree(trees::CHANGE_LOG)?;
+        work.state.log = Extent { bytes: 0, floor: work.state.applied.0 };
+        work.state.consensus = consensus;
+        let Work { mut transaction, state: next, .. } = work;
+        transaction.set_meta(next.encode())?;
+        transaction.commit()?;
+        *state = next;
+        self.view.store(state.view().into());
+        Ok(())
+    }
+}
+
+impl Work {
+    fn drop_what_lies_behind(&mut self, range: &KeyRange) -> Result<(), ShardError> {
+        let Some(end) = range.end().map(Bytes::copy_from_slice) else { return Ok(()) };
+        let Some(whole) = self.state.range.clone().or_else(|| KeyRange::new(range.start().to_vec(), None)) else {
+            return Ok(());
+        };
+        let at = Entry { position: self.state.applied, term: self.state.term, command: None };
+        let split = Split { epoch: self.state.epoch, range: whole, at: end, child: NOBODY };
+        self.split(&at, &split)?;
+        let Some(number) = self.state.children.iter().position(|child| child.shard == NOBODY) else { return Ok(()) };
+        let slot = self.state.children.remove(number).slot;
+        for tree in self.transaction.trees() {
+            if trees::slot_of(tree).is_some_and(|(of, _)| of == slot) {
+                self.transaction.drop_tree(tree)?;
+            }
+        }
+        Ok(())
+    }
+}
