@@ -50,6 +50,11 @@ fn repair(name: &str, mode: &str, dry_run: bool) -> String {
     format!(r#"[176,[{}],{{"emergency_repair":"{mode}","dry_run":{dry_run}}}]"#, table(name))
 }
 
+/// A feed that gives tokens, or goes on by one.
+fn resumed(token: &str) -> String {
+    format!(r#"[152,[{}],{{"resume_token":{token}}}]"#, table("t"))
+}
+
 fn until(cluster: &Cluster, what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
@@ -113,7 +118,17 @@ fn what_the_survivor_had_is_kept_and_the_replicas_come_back() {
     for feed in &mut feeds {
         feed.send(&format!("[1,{}]", changes("t"))).unwrap();
     }
+    let mut resumable = cluster.connect(0);
+    let asked = resumable.send(&format!("[1,{}]", resumed("true"))).unwrap();
     put(&cluster, "t", DOCUMENTS);
+    let token = loop {
+        let (_, answer) = resumable.receive_within(PATIENCE).unwrap().expect("the feed tells of what was written");
+        let last = answer["r"].as_array().and_then(|elements| elements.last()).map(|last| last["resume_token"].clone());
+        match last {
+            Some(Value::String(token)) => break token,
+            _ => resumable.send_as(asked, "[2]").unwrap(),
+        }
+    };
     for node in [2, 3] {
         cluster.kill(node);
         wipe(&cluster, node);
@@ -163,6 +178,11 @@ fn what_the_survivor_had_is_kept_and_the_replicas_come_back() {
         };
         assert_eq!(ended["t"], 18, "n{node}: {ended}");
         assert!(ended["r"][0].as_str().unwrap().contains("was repaired"), "n{node}: {ended}");
+    }
+    // Nor does anybody go on in the new group's log from a place in the old one's.
+    for node in [0, 1, 4] {
+        let (_, said) = cluster.connect(node).failure(&resumed(&format!(r#""{token}""#)));
+        assert!(said.contains("was repaired"), "n{node}: {said}");
     }
     // Who was wiped comes back as somebody else, who has nothing.
     cluster.restart(&[2, 3]);
