@@ -58,7 +58,9 @@ pub(super) async fn serve(
     let listener = replica.shard.listen(Box::new(move || wake.notify_one()));
     let mut subscriber = Subscriber { replica, exchange, boot, listener, arrived, cursor: Cursor::default() };
     if let Err(End::Told(error)) = subscriber.run(&range, subscribe).await {
-        let failed = failed_at(&subscriber.replica, error);
+        // The member has left this node. Whether the shard is elsewhere, or has another group, the subscriber's own state says.
+        let has_left = matches!(&error, ReplicaError::Shard(ShardError::Gone));
+        let failed = failed_at(&subscriber.replica, if has_left { ReplicaError::NotLeading } else { error });
         // Whoever is gone need not be told.
         let _ = subscriber.send(FeedMessage::Ended(failed)).await;
     }
