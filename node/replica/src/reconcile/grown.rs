@@ -183,7 +183,7 @@ mod tests {
         assert!(growth.look(at(60), 566_000, max));
         // A pause begins it anew.
         assert!(!growth.look(at(70), 566_000, max));
-        assert!(!growth.look(at(130), 700_000, max), "one look tells nothing of a minute");
+        assert!(!growth.look(at(80), 600_000, max), "one look tells nothing of a minute");
         assert!(!growth.look(at(140), 720_000, None));
     }
 
