@@ -92,6 +92,8 @@ pub struct Cluster {
     afflictions: Afflictions,
     /// `None`: nobody takes nodes out of service.
     steward: Option<Steward>,
+    /// It has begun to.
+    steward_works: bool,
 }
 
 /// Whether a machine's process runs.
@@ -186,6 +188,7 @@ impl Cluster {
             order: random.fork(),
             afflictions: Afflictions::new(plan.machines.len()),
             steward: Steward::of(plan),
+            steward_works: false,
         }
     }
 
@@ -254,9 +257,10 @@ impl Cluster {
         self.faults_from = (!hold).then_some(self.now());
     }
 
-    /// From here on things go wrong.
+    /// From here on things go wrong, and nodes are taken out of service: what all need is there.
     pub fn release_faults(&mut self) {
         self.faults_from.get_or_insert(self.now());
+        self.steward_works = true;
     }
 
     /// How often each kind of fault has struck.

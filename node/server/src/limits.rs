@@ -136,6 +136,9 @@ pub const SHARD_BYTES_MAX_MIN: u64 = 64 << 10;
 /// Documents of one shard that may be written in a second, for long, until it is cut in two by itself, unless something else is chosen.
 pub const SHARD_WRITES_MAX: u64 = 10_000;
 
+/// How long whoever asks for the nodes waits for the newest cluster state, before what this node knows has to do.
+pub const CONFIRM_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// What `--cache-size auto` leaves to the rest of the process before the halves are made, in bytes.
 pub const MEMORY_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
 

@@ -57,7 +57,7 @@ impl Cluster {
         let now = self.now();
         let Some(steward) = self.steward.as_mut().filter(|steward| now >= steward.next) else { return };
         steward.next = now + steward.random.millis(REST_MS);
-        if self.is_healed || self.faults_from.is_none() {
+        if self.is_healed || !self.steward_works {
             return;
         }
         let place = steward.random.within(0..=self.machines.len() as u64 - 1) as Place;

@@ -54,9 +54,13 @@ impl FreeSet {
             return Vec::new();
         }
         let mut chosen: Vec<u32> = SizeClass::ascending().flat_map(|class| sparse(&rows, class)).collect();
-        chosen.sort_unstable();
+        if !chosen.is_empty() {
+            // Whatever else is moved in the same round could take the free slots that these count on, and the file would grow.
+            chosen.truncate(extents_max);
+            return chosen;
+        }
         // Each extent without pages that lies below can take one from the end.
-        let mut kept: Vec<&Row> = rows.iter().filter(|row| chosen.binary_search(&row.number).is_err()).collect();
+        let mut kept: Vec<&Row> = rows.iter().collect();
         let mut vacant =
             (0u32..).zip(self.extents()).filter(|(_, extent)| extent.class.is_none()).map(|(number, _)| number);
         while let (Some(to), Some(from)) = (vacant.next(), kept.pop()) {
@@ -156,7 +160,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         /// Rounds end, never make the file longer, and leave no more than the tolerance.
         #[test]

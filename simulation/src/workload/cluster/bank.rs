@@ -5,7 +5,7 @@ use std::cell::Cell;
 use photondb_runtime::network::LocalFuture;
 use serde_json::{Value, json};
 
-use super::insisting::{insist, insist_on_table};
+use super::insisting::{insist, insist_on_table, insist_to_write};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
 use crate::checker::bank::{Accounts, check};
@@ -90,7 +90,7 @@ impl ClusterWorkload for Bank {
             insist_on_table(client, TABLE).await?;
             // Refused when an earlier try did it, however late that came.
             let opened = json!({ "id": 0, "accounts": &self.opened });
-            insist(client, &term::insert(term::table(TABLE), opened, "error", false)).await.map(drop)
+            insist_to_write(client, &term::insert(term::table(TABLE), opened, "replace", false)).await
         })
     }
 

@@ -167,7 +167,12 @@ impl ClusterWorkload for Churn {
                 super::insisting::insist(client, &kind.list()).await?;
                 let owners: Vec<ClientId> = self.own.borrow().keys().map(|(owner, _)| *owner).collect();
                 for owner in owners {
-                    self.list(client, owner, kind).await?;
+                    if self.list(client, owner, kind).await.is_err() {
+                        // The node that was asked may have been taken out of the cluster just now.
+                        client.leave();
+                        super::insisting::insist(client, &kind.list()).await?;
+                        self.list(client, owner, kind).await?;
+                    }
                 }
             }
             Ok(())

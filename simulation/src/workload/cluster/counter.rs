@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use photondb_runtime::network::LocalFuture;
 use serde_json::{Value, json};
 
-use super::insisting::{insist, insist_on_table};
+use super::insisting::{insist, insist_on_table, insist_to_write};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
 use crate::checker::counter::{CounterInput, check};
@@ -76,7 +76,7 @@ impl ClusterWorkload for Counter {
         Box::pin(async move {
             insist_on_table(client, TABLE).await?;
             let document = json!({ "id": 0, "n": 0 });
-            insist(client, &term::insert(term::table(TABLE), document, "error", false)).await.map(drop)
+            insist_to_write(client, &term::insert(term::table(TABLE), document, "replace", false)).await
         })
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use photondb_runtime::network::LocalFuture;
 use serde_json::{Value, json};
 
-use super::insisting::{insist, insist_on_table, insist_to_create};
+use super::insisting::{insist, insist_on_table, insist_to_create, insist_to_write};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
 use crate::checker::index_equals_table::{Row, check_part, check_still, check_whole};
@@ -84,7 +84,7 @@ impl ClusterWorkload for IndexMoves {
             let documents: Vec<Term> =
                 self.keys.iter().map(|key| json!({ "id": key, INDEX: key % PLACES, AGAIN: key % PLACES })).collect();
             let documents = term::make_array(documents);
-            insist(client, &term::insert(term::table(TABLE), documents, "error", false)).await?;
+            insist_to_write(client, &term::insert(term::table(TABLE), documents, "replace", false)).await?;
             insist_to_create(client, &term::index_create(term::table(TABLE), INDEX)).await?;
             insist(client, &term::index_wait(term::table(TABLE), INDEX)).await.map(drop)
         })

@@ -23,6 +23,21 @@ pub async fn insist(client: &mut Client, query: &Term) -> Result<Answer, Failure
     }
 }
 
+/// Sends a write that may be carried out more than once until it is answered without an error of any document. Errors: as [`insist`].
+pub async fn insist_to_write(client: &mut Client, query: &Term) -> Result<(), Failure> {
+    let began = client.now();
+    loop {
+        let answer = insist(client, query).await?.into_value();
+        match answer["errors"].as_u64() {
+            Some(0) => return Ok(()),
+            _ if client.now().0 - began.0 > INSIST_MAX.as_micros() as u64 => {
+                return Err(Failure::Unknown(answer.to_string()));
+            }
+            _ => task::sleep(INSIST_PAUSE).await,
+        }
+    }
+}
+
 /// Makes what may have been made by an earlier try.
 pub async fn insist_to_create(client: &mut Client, query: &Term) -> Result<(), Failure> {
     let began = client.now();

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use photondb_runtime::network::LocalFuture;
 use serde_json::{Value, json};
 
-use super::insisting::{insist, insist_on_table};
+use super::insisting::{insist, insist_on_table, insist_to_write};
 use super::limits::LIST_ELEMENTS_MAX;
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
@@ -75,7 +75,7 @@ impl ClusterWorkload for ListAppend {
             insist_on_table(client, TABLE).await?;
             for list in 0..self.lists.len() {
                 let document = term::datum(&json!({ "id": list, "list": [] }));
-                insist(client, &term::insert(term::table(TABLE), document, "error", false)).await?;
+                insist_to_write(client, &term::insert(term::table(TABLE), document, "replace", false)).await?;
             }
             Ok(())
         })

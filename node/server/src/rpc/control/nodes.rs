@@ -8,9 +8,11 @@ use photondb_controller::ControllerError;
 use photondb_proto::convert::CONTROL_VERSION;
 use photondb_proto::{NodeId, ShardId, v1};
 use photondb_replica::status::MemberStatus;
+use photondb_runtime::task;
 use tonic::{Response, Status};
 
 use super::{ControlService, check, cluster_id, count};
+use crate::limits::CONFIRM_TIME_MAX;
 
 impl ControlService {
     pub(super) async fn list_nodes(
@@ -19,7 +21,9 @@ impl ControlService {
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
         check(request.version)?;
         let controller = &self.cluster.controller;
-        let state = controller.state();
+        // What was changed at another node is told here. Without a majority of the state's voters, what is known is.
+        let newest = task::timeout(CONFIRM_TIME_MAX, controller.confirm()).await;
+        let state = newest.ok().and_then(Result::ok).unwrap_or_else(|| controller.state());
         let told = self.cluster.replicas.statuses_by_node(&state).await;
         let mut replicas: BTreeMap<NodeId, u64> = BTreeMap::new();
         for member in state.tables().flat_map(|table| &table.shards).flat_map(|shard| &shard.members) {
