@@ -372,6 +372,14 @@ pub const CLAIMS: &[Claim] = &[
         test: "no_table_rests_on_a_disk_that_has_lost_something_unseen",
     },
     Claim {
+        name: "a_founder_that_is_not_borne_is_no_whole_copy",
+        story: "The simulator's: a shard was cut off, one of its three founders was never borne because its node had got a snapshot from behind \
+                the cut, and the disk of another was allowed to lose what it had before the third had been replaced. Seed 3958155625 of \
+                random_reql.",
+        file: "simulation/src/cluster/ward.rs",
+        test: "a_founder_that_is_not_borne_counts_as_lost",
+    },
+    Claim {
         name: "a_change_is_begun_with_a_voter_whose_loss_is_not_noticed_yet",
         story: "A table was to have two replicas instead of three, and the disk of one of the two had been lost a third of a second before. \
                 The leader had heard of it within an election timeout, and began: a joint membership that nobody could complete or take \

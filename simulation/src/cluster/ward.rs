@@ -18,6 +18,8 @@ pub struct Ward {
     groups: BTreeMap<GroupId, Memberships>,
     /// Every member that a group ever had.
     members: BTreeSet<(GroupId, MemberId)>,
+    /// Those that were seen to run.
+    seen: BTreeSet<MemberId>,
     /// Those that may have lost something.
     broken: BTreeSet<MemberId>,
     /// Those that can never go on, and know it or are not there.
@@ -56,6 +58,7 @@ impl Ward {
 
     /// Looks at what one member knows of its group.
     pub fn look_at(&mut self, group: &Group) {
+        self.seen.insert(group.member());
         let memberships = self.groups.entry(group.id()).or_default();
         let (committed, newest) = (group.committed_membership(), group.membership());
         memberships.committed = memberships.committed.max(committed.position);
@@ -74,7 +77,11 @@ impl Ward {
 
     /// Whether the disk at `place` may lose what it holds, by what `states`, those that are known on living nodes, say.
     pub fn may_lose(&self, place: Place, states: &[ClusterState]) -> bool {
-        let lost = self.broken_with(place, states);
+        let mut lost = self.broken_with(place, states);
+        // A founder that is borne by another shard's member is nothing until it is; it may never be, if that one got a snapshot (3958155625).
+        let borne = states.iter().flat_map(ClusterState::tables).flat_map(|table| &table.shards);
+        let founders = borne.filter(|shard| shard.parent.is_some()).flat_map(|shard| &shard.founders);
+        lost.extend(founders.map(|founder| founder.id).filter(|founder| !self.seen.contains(founder)));
         let whole = |voters: &BTreeSet<MemberId>| {
             let left = voters.difference(&lost).count();
             voters.is_empty() || 2 * left > voters.len()
@@ -161,5 +168,69 @@ impl Ward {
             }
         }
         left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_cluster_state::{
+        Command, Compression, Durability, Incarnation, NewCut, NewShard, Reached, Shard, WriteAcks, apply,
+    };
+    use photondb_proto::{KeyRange, ShardId, TableId};
+
+    use super::*;
+
+    fn shards(state: &ClusterState) -> &[Shard] {
+        &state.tables().next().unwrap().shards
+    }
+
+    /// Three nodes, at the places zero to two, with a table whose only shard was just cut.
+    fn cut() -> (Ward, ClusterState) {
+        let (mut ward, mut state) = (Ward::default(), ClusterState::at_birth());
+        for (place, id) in (1..=3).map(NodeId).enumerate() {
+            let (name, tags, addresses) = (format!("n{id}"), BTreeSet::new(), Vec::new());
+            let register = Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation: Incarnation(1) };
+            apply(&mut state, &register).unwrap();
+            ward.nodes.insert(id, place);
+        }
+        let voters = vec![[1, 2, 3].map(|number| MemberId(1_000 + number)).into()];
+        let meta = ward.groups.entry(GroupId::META).or_default();
+        meta.known.insert(None, Members { voters, ..Members::default() });
+        let create = Command::CreateTable {
+            id: TableId(1),
+            database: state.database_named("test").unwrap().id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards: vec![NewShard { range: KeyRange::all(), nodes: [1, 2, 3].map(NodeId).into() }],
+            compression: Compression::None,
+        };
+        apply(&mut state, &create).unwrap();
+        let Shard { id: shard, generation, members, placement, .. } = shards(&state)[0].clone();
+        let voters = members.iter().map(|member| member.id).collect();
+        let at = Reached { term: 1, index: 1 };
+        let reached = Command::MembersReached { shard, generation, at, voters, learners: BTreeSet::new() };
+        apply(&mut state, &reached).unwrap();
+        let generation = shards(&state)[0].generation;
+        let cuts = vec![NewCut { at: b"m".to_vec(), placement }];
+        apply(&mut state, &Command::CutShard { shard, generation, cuts }).unwrap();
+        let child: ShardId = shards(&state)[0].cuts[0].shard;
+        apply(&mut state, &Command::ShardCut { shard, child }).unwrap();
+        ward.seen.extend(members.iter().map(|member| member.id));
+        (ward, state)
+    }
+
+    #[test]
+    fn a_founder_that_is_not_borne_counts_as_lost() {
+        let (mut ward, state) = cut();
+        let founders: Vec<MemberId> = shards(&state)[1].founders.iter().map(|founder| founder.id).collect();
+        let may_lose =
+            |ward: &Ward| (0..3).map(|place| ward.may_lose(place, std::slice::from_ref(&state))).collect::<Vec<_>>();
+        assert_eq!(may_lose(&ward), [false; 3], "nobody has been borne");
+        ward.seen.extend(&founders[..2]);
+        assert_eq!(may_lose(&ward), [false, false, true], "who has nothing loses nothing");
+        ward.seen.insert(founders[2]);
+        assert_eq!(may_lose(&ward), [true; 3]);
     }
 }
