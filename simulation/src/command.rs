@@ -218,8 +218,10 @@ pub fn one(program: &Path, seed: u64, length: &Length) -> anyhow::Result<RunReco
     let (said, complaint) = (child.stdout.take().map(read), child.stderr.take().map(read));
     // A run in which virtual time stands still would never end.
     let began = Instant::now();
+    let mut overdue = "";
     while child.try_wait().context("waiting for a run")?.is_none() {
         if began.elapsed() > RUN_TIME_MAX {
+            overdue = "it did not end by itself, virtual time may stand still: ";
             child.kill().context("ending a run")?;
         }
         std::thread::sleep(LOOK_PERIOD);
@@ -232,7 +234,7 @@ pub fn one(program: &Path, seed: u64, length: &Length) -> anyhow::Result<RunReco
     let (said, complaint) = (text(said), text(complaint));
     let record = said.lines().last().and_then(|line| serde_json::from_str::<RunRecord>(line).ok());
     Ok(record.unwrap_or_else(|| {
-        let evidence = format!("{status}: {}", complaint.lines().take(20).collect::<Vec<_>>().join(" | "));
+        let evidence = format!("{overdue}{status}: {}", complaint.lines().take(20).collect::<Vec<_>>().join(" | "));
         let property = "the process of a run goes on to its end".to_owned();
         let scenario = length.plan(seed).workload.to_owned();
         RunRecord { seed, scenario, violations: vec![Finding { property, evidence }], ..RunRecord::default() }

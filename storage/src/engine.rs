@@ -171,7 +171,7 @@ struct Inner {
     left_at_checkpoint: Mutex<(usize, usize)>,
     /// How far compaction is. Taken before `checkpointer`.
     compaction: Mutex<Round>,
-    /// The generation that frees what compaction has left; 0: it waits for none.
+    /// The generation that frees what compaction has left; 0: it waits for none, or there is nothing that could be freed.
     settles_at: AtomicU64,
     _lock: Option<Box<dyn DirectoryLock>>,
 }
@@ -443,7 +443,8 @@ impl Engine {
         let wal_bytes = inner.wal.metrics().bytes_written;
         let dirty_before = inner.ambient.memory.dirty();
         let evicted_bytes = inner.evicted_bytes.load(Ordering::Relaxed);
-        let (sets, dropped) = {
+        let settles_at = inner.settles_at.load(Ordering::Relaxed);
+        let (sets, dropped, are_all) = {
             let mut sets = inner.sets.lock();
             inner.dropped_any.store(false, Ordering::Relaxed);
             let mut dropped = std::mem::take(&mut *inner.dropped.lock());
@@ -453,9 +454,11 @@ impl Engine {
             let left_out = |set: &TreeSet| {
                 reach == Reach::Passing && !set.shared.has_transfers() && buggify!("storage/checkpoint-leaves-set-out")
             };
-            let taken = sets.values().filter(|set| !left_out(set));
-            (taken.cloned().collect::<Vec<TreeSet>>(), dropped)
+            let taken: Vec<TreeSet> = sets.values().filter(|set| !left_out(set)).cloned().collect();
+            let are_all = taken.len() == sets.len();
+            (taken, dropped, are_all)
         };
+        let before = checkpointer.as_ref().map(|checkpointer| checkpointer.newest.generation);
         let report = match checkpointer.as_mut() {
             Some(checkpointer) => {
                 checkpointer.to_drop.extend(dropped);
@@ -467,8 +470,11 @@ impl Engine {
         };
         inner.wal_bytes_at_checkpoint.store(wal_bytes, Ordering::Relaxed);
         inner.evicted_bytes.fetch_sub(evicted_bytes, Ordering::Relaxed);
-        if report.generation >= inner.settles_at.load(Ordering::Relaxed) {
-            inner.settles_at.store(0, Ordering::Relaxed);
+        // Where nothing has changed no generation follows, and both superblocks need all that they will need.
+        let rests = are_all && before == Some(report.generation);
+        if report.generation >= settles_at || rests {
+            // Unless a later round waits by now.
+            inner.settles_at.compare_exchange(settles_at, 0, Ordering::Relaxed, Ordering::Relaxed).ok();
         }
         drop(checkpointer);
         let memory = &inner.ambient.memory;

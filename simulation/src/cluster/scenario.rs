@@ -224,6 +224,41 @@ pub const ALL: &[Scenario] = &[
         story: "The simulator's: the disk of who was founding a cluster was wiped when its vote was not known to the ward. Nobody had \
             been taken in: there was no cluster any more.",
     },
+    Scenario {
+        name: "a-shard-that-was-borne-is-cut-off-again-by-who-comes-later",
+        seed: 80085,
+        workload: "bank",
+        machines: None,
+        seconds: 15,
+        administered: true,
+        points: None,
+        story: "The log of a member was damaged, behind the cut of a shard that its node had borne already. The member that took its place \
+            was sent the log, applied the same cut, and kept for ever what nobody was to bear. The next cut of the shard waited for \
+            that: it came never.",
+    },
+    Scenario {
+        name: "a-shard-without-a-majority-keeps-its-node-from-obeying",
+        seed: 60019,
+        workload: "churn",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "A leader proposed a change of schema while the table was being dropped, and the other members had gone. It could never be \
+            decided, and the node waited for it before it obeyed anything else: it kept what it was to drop, and started nothing, for ever. \
+            The same befell every table of a node that led one shard whose majority was lost. Held too by \
+            `a_shard_without_a_majority_keeps_nothing_else_waiting` of the replica crate.",
+    },
+    Scenario {
+        name: "a-round-of-compaction-that-moves-nothing",
+        seed: 4_101_771_389,
+        workload: "churn",
+        machines: None,
+        seconds: 15,
+        administered: false,
+        points: None,
+        story: "A round of compaction found nothing to move, and waited for two checkpoints with something to write. Nothing was written any             more, so that checkpoints were due for ever: the page writer made them without a pause, a core of the machine until the next             write. Held too by `a_round_that_moved_nothing_asks_for_no_checkpoints_that_have_nothing_to_write` of storage.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.
@@ -298,31 +333,6 @@ pub const ON_MADSIM: &[Scenario] = &[
         story: "A voter took an entry, answered for it, and was erased with its table before it was looked at again; the leader, which had \
             not heard of the drop, took the entry for committed, and the checker knew of one log that has it. Members that have gone \
             are now asked what ended their logs. Held too by `a_quorum_may_rest_on_the_last_entry_of_a_member_that_has_gone`.",
-    },
-    Scenario {
-        name: "a-shard-that-was-borne-is-cut-off-again-by-who-comes-later",
-        seed: 80085,
-        workload: "bank",
-        machines: None,
-        seconds: 15,
-        administered: true,
-        points: None,
-        story: "The log of a member was damaged, behind the cut of a shard that its node had borne already. The member that took its place \
-            was sent the log, applied the same cut, and kept for ever what nobody was to bear. The next cut of the shard waited for \
-            that: it came never.",
-    },
-    Scenario {
-        name: "a-shard-without-a-majority-keeps-its-node-from-obeying",
-        seed: 60019,
-        workload: "churn",
-        machines: None,
-        seconds: 10,
-        administered: true,
-        points: None,
-        story: "A leader proposed a change of schema while the table was being dropped, and the other members had gone. It could never be \
-            decided, and the node waited for it before it obeyed anything else: it kept what it was to drop, and started nothing, for ever. \
-            The same befell every table of a node that led one shard whose majority was lost. Held too by \
-            `a_shard_without_a_majority_keeps_nothing_else_waiting` of the replica crate.",
     },
 ];
 

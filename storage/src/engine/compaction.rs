@@ -68,7 +68,8 @@ impl Engine {
         self.wait_for_memory()?;
         let mut round = self.inner.compaction.lock();
         if let Round::Settling { extents, until } = &*round {
-            match self.settle_round(extents, *until)? {
+            let awaits = self.inner.settles_at.load(Ordering::Relaxed) != 0;
+            match self.settle_round(extents, *until, awaits)? {
                 Some(next) => *round = next,
                 None => return Ok(0),
             }
@@ -145,13 +146,13 @@ impl Engine {
         Ok(Some(Round::Moving { extents, at: (TreeSetId(0), Place::default()) }))
     }
 
-    /// Ends a round once its slots are free. A round that freed nothing, because readers or pages that cannot be read stood
+    /// Ends a round once its slots are free, or no checkpoint is to come that could free them. A round that freed nothing, because readers or pages that cannot be read stood
     /// in its way, is not repeated soon.
-    fn settle_round(&self, extents: &FxHashSet<u32>, until: u64) -> Result<Option<Round>> {
+    fn settle_round(&self, extents: &FxHashSet<u32>, until: u64, awaits: bool) -> Result<Option<Round>> {
         let mut checkpointer = self.inner.checkpointer.lock();
         let Some(checkpointer) = checkpointer.as_mut() else { return Err(StorageError::Stopped) };
         let generation = checkpointer.newest.generation;
-        if generation < until {
+        if generation < until && awaits {
             return Ok(None);
         }
         checkpointer.free_set.open_closed();
@@ -352,5 +353,22 @@ mod tests {
         // The set takes writes that need none of the damaged pages.
         assert!(engine.create_tree_set(TreeSetId(2)).is_ok());
         put(&engine.tree_set(TreeSetId(2)).unwrap(), 0..10);
+    }
+
+    #[test]
+    fn a_round_that_moved_nothing_asks_for_no_checkpoints_that_have_nothing_to_write() {
+        let engine = open(&SimulatedDisk::new(1));
+        let set = engine.create_tree_set(TreeSetId(1)).unwrap();
+        put(&set, 0..100);
+        (0..3).for_each(|_| assert!(engine.checkpoint().is_ok()));
+        // Whatever lay in its extents is gone by now.
+        *engine.inner.compaction.lock() =
+            Round::Moving { extents: FxHashSet::default(), at: (TreeSetId(0), Place::default()) };
+        while engine.compact_step(64).unwrap() > 0 {}
+        assert!(engine.should_checkpoint(), "the round is to end");
+        let made = (0..10).take_while(|_| engine.should_checkpoint() && engine.checkpoint().is_ok()).count();
+        assert!(made < 10, "a checkpoint stays due when there is nothing to write");
+        assert_eq!(engine.compact_step(64).unwrap(), 0);
+        assert!(matches!(*engine.inner.compaction.lock(), Round::None { .. }), "the round has ended");
     }
 }
