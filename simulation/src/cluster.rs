@@ -85,6 +85,8 @@ pub struct Cluster {
     /// Rare behaviour comes more often until then.
     stirred_until: Duration,
     is_healed: bool,
+    /// What is rare is spared the product for the time being.
+    spares: bool,
     /// Faults wait for the first until then; their times count from there.
     faults_from: Option<Duration>,
     /// In which processes run in a step.
@@ -183,6 +185,7 @@ impl Cluster {
             dice,
             stirred_until: Duration::ZERO,
             is_healed: false,
+            spares: false,
             faults_from: Some(Duration::ZERO),
             latency_max: Duration::from_millis(*plan.latency_ms.end()),
             order: random.fork(),
@@ -238,7 +241,7 @@ impl Cluster {
         self.look_at_processes();
         self.let_steward_act();
         self.dice.stir(self.now() < self.stirred_until);
-        self.dice.wake(!self.is_healed);
+        self.dice.wake(!self.is_healed && !self.spares);
         let done = self.hosts.step(&mut self.order).unwrap_or_else(|said| {
             self.judge.accuse("nothing panics", said);
             true
@@ -255,6 +258,15 @@ impl Cluster {
     /// Nothing goes wrong until [`Cluster::release_faults`], if `hold`.
     pub fn hold_faults(&mut self, hold: bool) {
         self.faults_from = (!hold).then_some(self.now());
+    }
+
+    /// Whether nothing that is rare in the product strikes for now: what strikes for ever may keep the cluster from ever being rid of a
+    /// fault, as when nobody leads for long enough to miss a node.
+    pub fn spare(&mut self, spares: bool) {
+        if spares && !self.spares {
+            self.trace.event("what is rare strikes no more before there is a table");
+        }
+        self.spares = spares;
     }
 
     /// From here on things go wrong, and nodes are taken out of service: what all need is there.

@@ -259,6 +259,16 @@ pub const ALL: &[Scenario] = &[
         points: None,
         story: "A round of compaction found nothing to move, and waited for two checkpoints with something to write. Nothing was written any             more, so that checkpoints were due for ever: the page writer made them without a pause, a core of the machine until the next             write. Held too by `a_round_that_moved_nothing_asks_for_no_checkpoints_that_have_nothing_to_write` of storage.",
     },
+    Scenario {
+        name: "nobody-leads-for-long-enough-to-miss-a-node",
+        seed: 100_122,
+        workload: "bank",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "The simulator's: who leads the cluster state gave that away every three seconds, for ever, so that a wiped node was not missed,             and the first table waited for its replica. What strikes often rests now when there is no table after 45 seconds.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.
