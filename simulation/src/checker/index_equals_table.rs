@@ -29,7 +29,10 @@ pub fn check_whole(expected: &BTreeSet<u64>, read: &[Row]) -> Result<(), Violati
     }
     match (expected.difference(&seen).next(), seen.difference(expected).next()) {
         (None, None) => Ok(()),
-        (Some(missing), _) => violation(format!("document {missing} is missing in a read of the whole index")),
+        (Some(_), _) => {
+            let missing: Vec<&u64> = expected.difference(&seen).collect();
+            violation(format!("documents {missing:?} are missing in a read of everything, which gave {} rows", read.len()))
+        }
         (_, Some(extra)) => violation(format!("document {extra} is in the index and was never inserted")),
     }
 }

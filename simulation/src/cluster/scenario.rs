@@ -269,6 +269,16 @@ pub const ALL: &[Scenario] = &[
         points: None,
         story: "The simulator's: who leads the cluster state gave that away every three seconds, for ever, so that a wiped node was not missed,             and the first table waited for its replica. What strikes often rests now when there is no table after 45 seconds.",
     },
+    Scenario {
+        name: "an-index-is-read-slowly-while-documents-move",
+        seed: 100_720,
+        workload: "index_moves",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "The simulator's: a read of a whole index waited for a leader, so that its rows were asked for by fewer at a time, and of one             shard in two batches. A document moved from behind the one to before it in between. Each batch has a snapshot of its own; what             is to be of one snapshot is now read at once.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.

@@ -63,9 +63,10 @@ impl IndexMoves {
     }
 }
 
+/// As an array: rows of a stream that come slowly are read by fewer, each batch from a snapshot of its own.
 fn whole_index(index: &str) -> Term {
     let (low, high) = (term::call(number::MINVAL, []), term::call(number::MAXVAL, []));
-    term::between(term::table(TABLE), low, high, index)
+    term::to_array(term::between(term::table(TABLE), low, high, index))
 }
 
 fn rows(documents: Option<Vec<Value>>) -> Option<Vec<Row>> {
