@@ -31,7 +31,10 @@ pub fn check_whole(expected: &BTreeSet<u64>, read: &[Row]) -> Result<(), Violati
         (None, None) => Ok(()),
         (Some(_), _) => {
             let missing: Vec<&u64> = expected.difference(&seen).collect();
-            violation(format!("documents {missing:?} are missing in a read of everything, which gave {} rows", read.len()))
+            violation(format!(
+                "documents {missing:?} are missing in a read of everything, which gave {} rows",
+                read.len()
+            ))
         }
         (_, Some(extra)) => violation(format!("document {extra} is in the index and was never inserted")),
     }
