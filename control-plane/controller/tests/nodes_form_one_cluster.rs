@@ -8,7 +8,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use photondb_cluster_state::{Command, Incarnation, Liveness, META_FOUNDER, StateError};
+use photondb_cluster_state::{Command, Incarnation, Liveness, META_FOUNDER, Service as NodeService, StateError};
 use photondb_controller::limits::VOUCH_PATIENCE;
 use photondb_controller::{Begin, ControllerError};
 use photondb_proto::{DatabaseId, GroupId, NodeId};
@@ -325,6 +325,28 @@ fn a_voter_to_which_nothing_has_come_yet_vouches_too() {
         let second = tokio::time::timeout(SOON, world.join(2, &disks[1], 3)).await.expect("the third vouches for it");
         assert_eq!(second.controller.confirm().await.unwrap().nodes().count(), 3);
         started.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn who_votes_no_more_does_not_lead_in_turns_with_who_is_to_lead_nothing() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(7));
+        // The last to come is the first one by its id.
+        let mut nodes = vec![world.found(10, &disks[0]).await];
+        for (id, disk) in [11, 12, 13, 14, 15, 1].into_iter().zip(&disks[1..]) {
+            nodes.push(world.join(id, disk, 10).await);
+        }
+        until("seven vote", SOON, || nodes.iter().all(|node| voters(node).len() == 7)).await;
+        let serve = |id, service| Command::SetService { id: NodeId(id), service };
+        nodes[1].controller.propose(serve(10, NodeService::Drained)).await.unwrap();
+        let last = nodes[6].controller.group().clone();
+        until("another leads", SOON, || last.led().is_some()).await;
+        // Of six five vote: not the one that leads now.
+        nodes[1].controller.propose(serve(12, NodeService::Leaving)).await.unwrap();
+        let service = || nodes[1].state().node(NodeId(12)).unwrap().service;
+        until("the node has gone", SOON, || service() == NodeService::Gone).await;
+        assert_eq!(voters(&nodes[1]).len(), 5);
     });
 }
 

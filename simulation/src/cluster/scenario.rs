@@ -279,6 +279,16 @@ pub const ALL: &[Scenario] = &[
         points: None,
         story: "The simulator's: a read of a whole index waited for a leader, so that its rows were asked for by fewer at a time, and of one             shard in two batches. A document moved from behind the one to before it in between. Each batch has a snapshot of its own; what             is to be of one snapshot is now read at once.",
     },
+    Scenario {
+        name: "two-leaders-in-turns",
+        seed: 101_098,
+        workload: "register",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "Of seven nodes one was drained, then another left: of six five vote. Who led and was to vote no more let the drained one lead,             which let it lead again, as another that votes: twice a second, for ever, and nobody changed who votes. Held too by             `who_votes_no_more_does_not_lead_in_turns_with_who_is_to_lead_nothing` of the controller.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.

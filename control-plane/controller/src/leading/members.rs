@@ -32,7 +32,8 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
     {
         return group.transfer_leadership(*other).await;
     }
-    if let Some(to) = who_serves(inner, state, group, &voting) {
+    let heirs = heirs(&wanted, &voting);
+    if let Some(to) = who_serves(inner, state, group, &heirs) {
         tracing::info!(%to, "this node is to lead nothing: another leads the cluster state from now on");
         return group.transfer_leadership(to).await;
     }
@@ -49,7 +50,7 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
     let ready = wanted.difference(&voting).all(|member| has_caught_up(group, *member));
     if wanted != voting && ready {
         if !wanted.contains(&group.member()) {
-            return hand_over(group, &wanted, &voting).await;
+            return hand_over(group, state, &wanted, &voting).await;
         }
         tracing::info!(?wanted, "the voters of the cluster state change");
         return group.change_voters(wanted, members.position).await.map(|_| ());
@@ -79,9 +80,16 @@ pub(super) fn votes(inner: &Inner, state: &ClusterState, node: NodeId) -> bool {
 }
 
 /// Another voter, when this node is to lead nothing.
-fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, voting: &BTreeSet<MemberId>) -> Option<MemberId> {
+fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, heirs: &BTreeSet<MemberId>) -> Option<MemberId> {
     let serves = state.node(inner.me.node).is_none_or(|node| node.service == Service::Full);
-    if serves { None } else { successors(state, group, voting).next().map(|node| node.meta) }
+    if serves { None } else { successors(state, group, heirs).next().map(|node| node.meta) }
+}
+
+/// Those who vote and go on voting. Another would let one of them lead in its turn, be it one that is to lead nothing: the two would
+/// go on with that for ever, and none of them changes who votes. Before one of them votes, all who do.
+fn heirs(wanted: &BTreeSet<MemberId>, voting: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
+    let staying: BTreeSet<MemberId> = wanted.intersection(voting).copied().collect();
+    if staying.is_empty() { voting.clone() } else { staying }
 }
 
 /// Another voter, when the disk of this node is full: one whose disk is not.
@@ -91,13 +99,13 @@ fn who_has_space(inner: &Inner, state: &ClusterState, group: &Group) -> Option<M
     others.find(|node| heard.has_space(node.id)).map(|node| node.meta)
 }
 
-/// Those who vote, have everything and answer, on nodes that may lead.
+/// Those `of` the voters who have everything and answer, on nodes that may lead.
 fn successors<'a>(
     state: &'a ClusterState,
     group: &Group,
-    voting: &BTreeSet<MemberId>,
+    of: &BTreeSet<MemberId>,
 ) -> impl Iterator<Item = &'a Arc<Node>> {
-    let open = state.nodes().filter(|node| node.is_open() && voting.contains(&node.meta));
+    let open = state.nodes().filter(|node| node.is_open() && of.contains(&node.meta));
     open.filter(|node| has_caught_up(group, node.meta) && group.hears(node.meta))
 }
 
@@ -119,11 +127,14 @@ fn has_caught_up(group: &Group, member: MemberId) -> bool {
 /// Another makes the change in which this member loses its vote.
 async fn hand_over(
     group: &Group,
+    state: &ClusterState,
     wanted: &BTreeSet<MemberId>,
     voting: &BTreeSet<MemberId>,
 ) -> Result<(), ConsensusError> {
-    match wanted.intersection(voting).next() {
-        Some(to) => group.transfer_leadership(*to).await,
+    let staying: BTreeSet<MemberId> = wanted.intersection(voting).copied().collect();
+    let to = successors(state, group, &staying).next().map(|node| node.meta).or(staying.first().copied());
+    match to {
+        Some(to) => group.transfer_leadership(to).await,
         // Nobody who stays votes yet: those who come do, beside those who go, and then one of them takes over.
         None => {
             let all = wanted.union(voting).copied().collect();
