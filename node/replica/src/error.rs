@@ -89,6 +89,17 @@ pub enum Doing {
     Subscribe,
 }
 
+/// Why a member that was asked whether it leads still did not say so. One that ended meanwhile, as when it is wanted here no more, leads
+/// nothing, and nothing was done: others are asked.
+pub(crate) fn unconfirmed(error: ConsensusError) -> ReplicaError {
+    match error {
+        ConsensusError::NotLeader { .. } | ConsensusError::Timeout { .. } | ConsensusError::Fatal { .. } => {
+            ReplicaError::NotLeading
+        }
+        error => error.into(),
+    }
+}
+
 impl ReplicaError {
     /// The damaged page that it is about.
     pub(crate) fn damage(&self) -> Option<&StorageError> {

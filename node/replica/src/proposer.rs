@@ -25,7 +25,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use photondb_consensus::{ConsensusError, Group, ProposeError, Term};
+use photondb_consensus::{Group, ProposeError, Term};
 use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_write};
 use photondb_shard::shard::View;
@@ -36,7 +36,7 @@ use photondb_storage::{Engine, StorageError};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, oneshot};
 
-use crate::error::ReplicaError;
+use crate::error::{ReplicaError, unconfirmed};
 use crate::limits::{
     ENTRIES_IN_FLIGHT_MAX, ENTRY_EFFECTS_BYTES_MAX, PENDING_BYTES_MAX, RECENT_KEYS, WRITES_UNDER_WAY_MAX,
 };
@@ -445,8 +445,8 @@ async fn leads_still(group: &Group, term: Term) -> Result<(), ReplicaError> {
             photondb_storage::probe!("write that changes nothing confirmed by a quorum");
             Ok(())
         }
-        Ok(_) | Err(ConsensusError::NotLeader { .. } | ConsensusError::Timeout { .. }) => Err(ReplicaError::NotLeading),
-        Err(error) => Err(error.into()),
+        Ok(_) => Err(ReplicaError::NotLeading),
+        Err(error) => Err(unconfirmed(error)),
     }
 }
 

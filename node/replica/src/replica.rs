@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use photondb_consensus::{ConsensusError, Group, Term};
+use photondb_consensus::{Group, Term};
 use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
 use photondb_runtime::task;
@@ -16,7 +16,7 @@ use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
 
-use crate::error::ReplicaError;
+use crate::error::{ReplicaError, unconfirmed};
 use crate::limits::{CHANGE_WAIT, SPACE_LASTS_AFTER};
 use crate::proposer::Proposer;
 
@@ -193,8 +193,7 @@ impl Replica {
                 photondb_storage::probe!("read index used");
                 Ok(self.shard.read()?)
             }
-            Err(ConsensusError::NotLeader { .. } | ConsensusError::Timeout { .. }) => Err(ReplicaError::NotLeading),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(unconfirmed(error)),
         }
     }
 

@@ -68,6 +68,21 @@ fn a_write_that_changes_nothing_is_answered_by_who_leads() {
     });
 }
 
+/// Whoever asked it before it went asks others then.
+#[test]
+fn a_member_that_has_ended_leads_nothing() {
+    in_a_world(async {
+        let cluster = Cluster::of(3).await;
+        cluster.create(&[1, 2, 3]).await;
+        until("a leader", SOON, || cluster.leader().is_some()).await;
+        cluster.write(1).await;
+        let leader = cluster.leader().unwrap();
+        cluster.any().node.controller.propose(Command::DropTable { id: TABLE }).await.unwrap();
+        until("no member is left", SOON, || cluster.live().all(|whole| whole.replica().is_none())).await;
+        assert!(matches!(leader.read_confirmed().await.map(drop), Err(ReplicaError::NotLeading)));
+    });
+}
+
 #[test]
 fn an_index_is_ready_when_every_voter_has_built_it() {
     in_a_world(async {

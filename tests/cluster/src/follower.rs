@@ -67,8 +67,8 @@ impl Roaming {
                     self.kept = Some((self.replay.clone(), token));
                 }
                 read += 1;
-                // Some elements of the same answer are read and forgotten.
-                if read >= elements && !stop.load(Ordering::Acquire) {
+                // Some elements of the same answer are read and forgotten. Initial content has no token, and is read to its end.
+                if read >= elements && self.kept.is_some() && !stop.load(Ordering::Acquire) {
                     return Ok(false);
                 }
             }
