@@ -123,9 +123,8 @@ impl ClusterState {
 
     /// A shard and its table; also one whose keys another has by now.
     pub fn shard(&self, id: ShardId) -> Option<(&Arc<Table>, &Shard)> {
-        let found = |table: &'_ Arc<Table>| table.with_members().any(|shard| shard.id == id);
-        let table = self.tables.values().find(|table| found(table))?;
-        Some((table, table.with_members().find(|shard| shard.id == id)?))
+        let mut tables = self.tables.values();
+        tables.find_map(|table| Some((table, table.with_members().find(|shard| shard.id == id)?)))
     }
 
     /// Whether a node has a member of any shard, or a place in one.
