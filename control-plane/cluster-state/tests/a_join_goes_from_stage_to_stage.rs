@@ -240,6 +240,44 @@ fn a_join_waits_for_what_was_cut_off_from_either_to_begin() {
     let command = begin(&state, a, child);
     run(&mut state, command);
     assert_eq!(state.table(TABLE).unwrap().left_of(b).unwrap().id, child);
+    // Nor is one joined that bears another still.
+    let command = cut(&state, b, "k");
+    run(&mut state, command);
+    let unborn = shard(&state, b).next_cut().unwrap().shard;
+    run(&mut state, Command::ShardCut { shard: b, child: unborn });
+    reach(&mut state, b);
+    run(&mut state, Command::UndoJoin { shard: child, attempt: Attempt(1) });
+    run(&mut state, Command::ShardThawed { shard: child, attempt: Attempt(1), epoch: Epoch(9) });
+    run(&mut state, Command::PlaceShard { shard: child, placement: on(&[1, 2, 3]) });
+    let command = wish(&state, &[b]);
+    run(&mut state, command);
+    let command = begin(&state, child, b);
+    refused(&mut state, command, StateError::ShardBusy { shard: b });
+    reach(&mut state, unborn);
+    let command = begin(&state, child, b);
+    run(&mut state, command);
+}
+
+#[test]
+fn a_shard_that_takes_another_one_is_joined_itself_when_that_is_done() {
+    let (mut state, [a, b, _]) = cluster();
+    let command = cut(&state, b, "k");
+    run(&mut state, command);
+    let child = shard(&state, b).next_cut().unwrap().shard;
+    run(&mut state, Command::ShardCut { shard: b, child });
+    reach(&mut state, child);
+    let command = wish(&state, &[child]);
+    run(&mut state, command);
+    let command = begin(&state, b, child);
+    run(&mut state, command);
+    let command = wish(&state, &[b]);
+    run(&mut state, command);
+    let command = begin(&state, a, b);
+    refused(&mut state, command, StateError::ShardBusy { shard: b });
+    assert_eq!(plan(&state), []);
+    run(&mut state, Command::ShardFrozen { shard: child, attempt: Attempt(1), at: AT });
+    run(&mut state, Command::ShardJoined { shard: child, into: b, attempt: Attempt(1), epoch: Epoch(9) });
+    assert_eq!(plan(&state), [begin(&state, a, b)]);
 }
 
 #[test]
