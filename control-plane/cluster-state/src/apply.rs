@@ -1,6 +1,7 @@
 //! State and command to state and answer.
 
 mod cuts;
+mod join;
 mod members;
 mod nodes;
 mod repair;
@@ -61,6 +62,15 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         Command::CutShard { shard, generation, cuts } => cuts::begin(state, *shard, *generation, cuts),
         Command::ShardCut { shard, child } => cuts::done(state, *shard, *child),
         Command::RepairTable { table, shards } => repair::begin_anew(state, *table, shards),
+        Command::JoinShards { table, shards } => join::wish(state, *table, shards),
+        Command::BeginJoin { shard, generation, left, left_generation } => {
+            join::begin(state, (*left, *left_generation), (*shard, *generation))
+        }
+        Command::ShardFrozen { shard, attempt, at } => join::frozen(state, *shard, *attempt, *at),
+        Command::UndoJoin { shard, attempt } => join::undo(state, *shard, *attempt),
+        Command::ShardThawed { shard, attempt, epoch } => join::thawed(state, *shard, *attempt, *epoch),
+        Command::ShardJoined { shard, into, attempt, epoch } => join::joined(state, *shard, *into, *attempt, *epoch),
+        Command::ShardRetired { shard } => join::retired(state, *shard),
         Command::Substitute { shard, lost, by } => shards::substitute(state, *shard, *lost, *by),
         Command::AddMember { shard, generation, node, votes, replaces } => {
             members::add(state, *shard, *generation, *node, *votes, *replaces)

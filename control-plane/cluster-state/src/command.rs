@@ -1,83 +1,19 @@
 //! Every change to the state.
 
+mod parts;
+
 use std::collections::BTreeSet;
 
-use photondb_proto::{DatabaseId, IndexId, KeyRange, MemberId, NodeId, ShardId, TableId};
+use photondb_proto::{DatabaseId, Epoch, IndexId, MemberId, NodeId, ShardId, TableId};
 
+use crate::joining::Attempt;
 use crate::membership::{Address, Incarnation, Liveness, Service};
 use crate::schema::{Compression, Durability, WriteAcks};
 use crate::shard::{Generation, Placement, Reached, Role};
 use crate::users::{Credentials, Scope};
 use photondb_proto::ClusterId;
 
-/// A shard to be made: the state numbers it and its members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewShard {
-    /// Its keys.
-    pub range: KeyRange,
-    /// Where its replicas go, all of which vote; the first is the primary.
-    pub nodes: Vec<NodeId>,
-}
-
-/// A shard to be cut off from another: the state numbers it and its members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewCut {
-    /// Its first key.
-    pub at: Vec<u8>,
-    /// Where its replicas are wanted. Its first members are where those of the other one are.
-    pub placement: Placement,
-}
-
-/// Another group for a shard whose own one has lost its majority for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardRepair {
-    /// Which shard.
-    pub shard: ShardId,
-    /// The one that this was planned for; under another one the whole repair does nothing.
-    pub generation: Generation,
-    /// The member whose state and log the other group goes on with; `None`: the shard begins empty.
-    pub from: Option<MemberId>,
-    /// Where its replicas are wanted from now on. The other group begins on the first of these nodes, where `from` is.
-    pub placement: Placement,
-}
-
-/// What may be changed about a table's settings; `None` leaves it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableSettings {
-    /// See [`Durability`].
-    pub durability: Option<Durability>,
-    /// See [`WriteAcks`].
-    pub write_acks: Option<WriteAcks>,
-    /// `Some(None)` takes the user's choice back.
-    pub flush_interval_ms: Option<Option<u64>>,
-    /// See [`Compression`]. What is written already stays as it is until it changes.
-    pub compression: Option<Compression>,
-}
-
-/// What happens to one permission.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Change {
-    /// Nothing.
-    #[default]
-    Keep,
-    /// The wider scope decides from now on.
-    Unset,
-    /// It is said here.
-    Set(bool),
-}
-
-/// What happens to the permissions of a user at a scope.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PermissionChange {
-    /// Read documents.
-    pub read: Change,
-    /// Write documents.
-    pub write: Change,
-    /// Change databases, tables, indexes.
-    pub config: Change,
-    /// Open connections.
-    pub connect: Change,
-}
+pub use parts::{Change, NewCut, NewShard, PermissionChange, ShardRepair, TableSettings};
 
 /// A change to the state. One that was applied and is sent again, because its answer was lost, is answered as done where
 /// it carries an id of its own.
@@ -252,14 +188,15 @@ pub enum Command {
         /// The next member has at least this one.
         next_member: u64,
     },
-    /// Other places for the replicas of a table. The planner takes the members there, a step at a time.
+    /// Other places for the replicas of a table. The planner takes the members there, a step at a time. Its shards are not
+    /// wanted to be joined any more.
     Place {
         /// Which table.
         table: TableId,
         /// One for each of its shards, in their order.
         shards: Vec<Placement>,
     },
-    /// The same for one shard.
+    /// The same for one shard, and for those that are to be joined to it.
     PlaceShard {
         /// Which shard.
         shard: ShardId,
@@ -291,7 +228,70 @@ pub enum Command {
         /// Which of its shards, and how.
         shards: Vec<ShardRepair>,
     },
-    /// Another node instead of one that is lost, in the placement of a shard. Nothing when the placement has changed since.
+    /// Shards are wanted to be joined to their left neighbours, all of these or none (K12). Their replicas are wanted where those
+    /// of the neighbours are until a wish is taken back: by `Place`, and by `PlaceShard` for one of these shards.
+    JoinShards {
+        /// Of which table.
+        table: TableId,
+        /// Which, with the generations that this was planned for; under another one the whole command does nothing.
+        shards: Vec<(ShardId, Generation)>,
+    },
+    /// The joining of a shard begins: its members are where those of its left neighbour are, in the same roles.
+    BeginJoin {
+        /// The right one.
+        shard: ShardId,
+        /// The one that this was planned for; under another one nothing happens.
+        generation: Generation,
+        /// The left one.
+        left: ShardId,
+        /// See `generation`.
+        left_generation: Generation,
+    },
+    /// What a group's leader reports: every member has the freeze of this attempt in its log. There is no way back. Nothing when
+    /// the attempt was given up, or a member of either shard has failed.
+    ShardFrozen {
+        /// The right one.
+        shard: ShardId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// Where the freeze stands.
+        at: Reached,
+    },
+    /// An attempt is given up in which not every member has the freeze yet.
+    UndoJoin {
+        /// The right one.
+        shard: ShardId,
+        /// Which attempt.
+        attempt: Attempt,
+    },
+    /// What a group's leader reports: it has applied the thaw of this attempt. The wish stands.
+    ShardThawed {
+        /// The right one.
+        shard: ShardId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// The shard's epoch from there on, which freeze and thaw may have raised.
+        epoch: Epoch,
+    },
+    /// What the left group's leader reports: it has the keys of the right one, and no log begins before it has.
+    ShardJoined {
+        /// The right one.
+        shard: ShardId,
+        /// The left one.
+        into: ShardId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// The left one's epoch from there on, above those of both.
+        epoch: Epoch,
+    },
+    /// What the leader of a shard that was joined reports: nobody needs its changes any more. It is forgotten, and its members
+    /// are erased.
+    ShardRetired {
+        /// Which.
+        shard: ShardId,
+    },
+    /// Another node instead of one that is lost, in the placement of a shard. Nothing when the placement has changed since, or is
+    /// that of the shard's left neighbour.
     Substitute {
         /// Of which shard.
         shard: ShardId,

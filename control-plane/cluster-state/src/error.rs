@@ -236,4 +236,16 @@ pub enum StateError {
         /// The shard.
         shard: ShardId,
     },
+    /// The shard, or its right neighbour, is being joined with its left one, or was (K12).
+    #[error("shard {shard} is being joined with a neighbour; try again when that is done")]
+    ShardJoining {
+        /// The shard.
+        shard: ShardId,
+    },
+    /// It begins with the table's first key.
+    #[error("shard {shard} is the first one of its table: there is none to its left that it could be joined to")]
+    NoLeftNeighbour {
+        /// The shard.
+        shard: ShardId,
+    },
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use photondb_proto::{DatabaseId, IndexId, SchemaVersion, TableId};
+use photondb_proto::{DatabaseId, IndexId, SchemaVersion, ShardId, TableId};
 
 use crate::shard::Shard;
 
@@ -87,13 +87,26 @@ pub struct Table {
     pub schema: SchemaVersion,
     /// See [`Compression`].
     pub compression: Compression,
+    /// Shards that had keys until they were joined to others, in the order in which they were. They have members for as long as
+    /// their changes may be asked for.
+    pub joined: Vec<Shard>,
 }
 
 impl Table {
+    /// Every shard that has members: those that have keys, and those whose keys others have by now.
+    pub fn with_members(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().chain(&self.joined)
+    }
+
     /// The shard that holds `key`.
     pub fn shard_of(&self, key: &[u8]) -> &Shard {
         let after = self.shards.partition_point(|shard| shard.range.start() <= key);
         &self.shards[after - 1]
+    }
+
+    /// Whether a shard that was cut off from this one has not begun yet: it is borne by the members that there are (K10).
+    pub(crate) fn has_unborn(&self, parent: ShardId) -> bool {
+        self.shards.iter().any(|shard| shard.parent == Some(parent) && shard.reached.is_none())
     }
 
     /// The index of that name.

@@ -1,11 +1,13 @@
 //! Shards, and what each of their members is told to be.
 //!
 //! What is wanted ([`Placement`]) and what is ([`Member`]) stand side by side. The planner takes one to the other a step at a
-//! time, the leader of the shard's group obeys and reports what it reached (`README.md`, K1 to K11).
+//! time, the leader of the shard's group obeys and reports what it reached (`README.md`, K1 to K12).
 
 use std::collections::BTreeSet;
 
 use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId};
+
+use crate::joining::{Attempt, Stage};
 
 /// What a member of a shard's group is told to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +146,10 @@ pub struct Shard {
     pub cuts: Vec<Cut>,
     /// How it came to the group that it has; `None`: it has the one that it began with.
     pub rescue: Option<Rescue>,
+    /// How far it is joined to its left neighbour; `None`: nobody wants that.
+    pub joining: Option<Stage>,
+    /// The present attempt to join it, or the last one.
+    pub attempt: Attempt,
 }
 
 impl Shard {
@@ -201,6 +207,12 @@ impl Shard {
     pub fn is_changing(&self) -> bool {
         let moves = |member: &Member| member.role == Role::Joining || member.role.leaves();
         self.reached.is_none() || !self.cuts.is_empty() || self.members.iter().any(moves)
+    }
+
+    /// Whether no change is under way, and nobody waits for one.
+    pub fn rests(&self) -> bool {
+        let is_settled = |member: &Member| matches!(member.role, Role::Voter | Role::Nonvoting);
+        !self.is_changing() && self.members.iter().all(is_settled)
     }
 
     /// What is to be cut off next, and the range that it is cut from.

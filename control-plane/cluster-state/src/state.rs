@@ -121,20 +121,20 @@ impl ClusterState {
         self.tables.get(self.table_names.get(&database)?.get(name)?)
     }
 
-    /// A shard and its table.
+    /// A shard and its table; also one whose keys another has by now.
     pub fn shard(&self, id: ShardId) -> Option<(&Arc<Table>, &Shard)> {
-        let of = |table: &&Arc<Table>| table.shards.iter().any(|shard| shard.id == id);
-        let table = self.tables.values().find(of)?;
-        Some((table, table.shards.iter().find(|shard| shard.id == id)?))
+        let mut tables = self.tables.values();
+        tables.find_map(|table| Some((table, table.with_members().find(|shard| shard.id == id)?)))
     }
 
     /// Whether a node has a member of any shard, or a place in one.
     pub(crate) fn has_shards_on(&self, node: NodeId) -> bool {
-        let mut shards = self.tables().flat_map(|table| &table.shards);
         let to_come = |cut: &Cut| cut.placement.contains(node) || cut.members.iter().any(|member| member.node == node);
-        let has =
-            |shard: &Shard| shard.placement.contains(node) || shard.members.iter().any(|member| member.node == node);
-        shards.any(|shard| has(shard) || shard.cuts.iter().any(to_come))
+        let has_member = |shard: &Shard| shard.members.iter().any(|member| member.node == node);
+        // Nothing goes any more to a place in a shard that was joined.
+        let has_place = |shard: &Shard| shard.placement.contains(node) || shard.cuts.iter().any(to_come);
+        let mut tables = self.tables();
+        tables.any(|table| table.with_members().any(has_member) || table.shards.iter().any(has_place))
     }
 
     /// All users, by name.

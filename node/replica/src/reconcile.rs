@@ -152,7 +152,7 @@ impl Replicas {
     /// Starts what should run here and does not. What one member fails of does not keep the others from their start.
     async fn start_missing(self: &Arc<Self>, table: &Arc<Table>) -> Result<(), ReplicaError> {
         let mut outcome = Ok(());
-        for shard in &table.shards {
+        for shard in table.with_members() {
             let starts = |role: Role| !(role.is_broken() || role.leaves() && fault_point!("leaving-member-dropped"));
             let Some(member) = shard.member_on(self.node).filter(|member| starts(member.role)) else { continue };
             let running = self.table(table.id);

@@ -114,7 +114,7 @@ impl Router {
             tables
         });
         let mut leaders = self.leaders.lock();
-        if leaders.len() > state.tables().map(|table| table.shards.len()).sum::<usize>() {
+        if leaders.len() > state.tables().map(|table| table.with_members().count()).sum::<usize>() {
             leaders.clear();
         }
         routes

@@ -18,11 +18,14 @@ pub(super) fn begin(
     new: &[NewCut],
 ) -> Result<Response, StateError> {
     let shard = planned(state, id, generation)?;
-    let settled = |member: &Member| matches!(member.role, Role::Voter | Role::Nonvoting);
-    if shard.is_changing() || !shard.members.iter().all(settled) {
+    if !shard.rests() {
         return Err(StateError::ShardBusy { shard: id });
     }
     let (table, _) = state.shard(id).ok_or(StateError::ShardNotFound { id })?;
+    // Also where it is only wished for: what would be joined is another shard then.
+    if table.is_joining(shard) {
+        return Err(StateError::ShardJoining { shard: id });
+    }
     let invalid = || StateError::ShardsInvalid { table: table.name.clone() };
     let shards = table.shards.iter().map(|shard| 1 + shard.cuts.len()).sum::<usize>() + new.len();
     let mut rest = shard.range.clone();
@@ -57,7 +60,7 @@ fn number(state: &mut ClusterState, members: &[Member], new: &NewCut) -> Cut {
 
 pub(super) fn done(state: &mut ClusterState, id: ShardId, child: ShardId) -> Result<Response, StateError> {
     let (table, shard) = state.shard(id).ok_or(StateError::ShardNotFound { id })?;
-    if table.shards.iter().any(|shard| shard.id == child) {
+    if table.with_members().any(|shard| shard.id == child) {
         return Ok(Response::Done);
     }
     if shard.cuts.last().is_none_or(|cut| cut.shard != child) {
@@ -86,6 +89,9 @@ pub(super) fn done(state: &mut ClusterState, id: ShardId, child: ShardId) -> Res
         parent: Some(id),
         cuts: Vec::new(),
         rescue: None,
+        joining: None,
+        // It is made of a state that may remember those of the other one.
+        attempt: parent.attempt,
     };
     shards.insert(at + 1, child);
     Ok(Response::Done)

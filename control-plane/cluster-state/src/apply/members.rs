@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use photondb_proto::{MemberId, NodeId, ShardId};
 
+use super::join;
 use super::shards::{next_member, shard_mut};
 use crate::command::Response;
 use crate::error::StateError;
@@ -21,6 +22,7 @@ pub(super) fn add(
 ) -> Result<Response, StateError> {
     state.node(node).ok_or(StateError::NodeNotFound { id: node })?;
     let shard = planned(state, id, generation)?;
+    join::check_is_free(state, id)?;
     if shard.is_changing() || shard.members.len() > REPLICAS_PER_SHARD_MAX {
         return Err(StateError::OtherGeneration { shard: id, is: shard.generation.0, asked: generation.0 });
     }
@@ -52,6 +54,7 @@ pub(super) fn retire(
     restores: Option<MemberId>,
 ) -> Result<Response, StateError> {
     planned(state, id, generation)?;
+    join::check_is_free(state, id)?;
     let shard = shard_mut(state, id)?;
     let unsuitable = |member| StateError::MemberUnsuitable { shard: id, member };
     let voters = shard.wanted_voters();
@@ -87,6 +90,7 @@ pub(super) fn set_role(
     role: Role,
 ) -> Result<Response, StateError> {
     planned(state, id, generation)?;
+    join::check_is_free(state, id)?;
     let shard = shard_mut(state, id)?;
     let unsuitable = StateError::MemberUnsuitable { shard: id, member };
     let others_vote = shard.wanted_voters().iter().any(|voter| *voter != member);

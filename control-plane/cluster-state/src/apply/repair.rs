@@ -2,7 +2,9 @@
 
 use photondb_proto::{Epoch, MemberId, TableId};
 
+use super::join;
 use super::members::planned;
+use super::schema::table_mut;
 use super::shards::{check_placement, next_member, shard_mut};
 use crate::command::{Response, ShardRepair};
 use crate::error::StateError;
@@ -25,11 +27,14 @@ pub(super) fn begin_anew(
     for repair in repairs {
         replace_group(state, repair)?;
     }
+    table_mut(state, id)?.place_side_by_side();
     Ok(Response::Done)
 }
 
 fn check(state: &ClusterState, table: &str, repair: &ShardRepair) -> Result<(), StateError> {
     let shard = planned(state, repair.shard, repair.generation)?;
+    // What one half of a join takes from the other would not be there, or be there twice.
+    join::check_is_free(state, repair.shard)?;
     check_placement(state, &repair.placement, table)?;
     let Some(from) = repair.from else { return Ok(()) };
     // Its state is taken over where it lies.

@@ -92,6 +92,7 @@ pub(super) fn create_table(
         write_hook: None,
         schema: SchemaVersion(1),
         compression: new.compression,
+        joined: Vec::new(),
     };
     state.table_names.entry(database).or_default().insert(table.name.clone(), id);
     state.tables.insert(id, Arc::new(table));

@@ -2,9 +2,11 @@
 
 use photondb_proto::{Epoch, MemberId, NodeId, ShardId, TableId};
 
+use super::join;
 use super::schema::table_mut;
 use crate::command::{NewShard, Response};
 use crate::error::StateError;
+use crate::joining::Attempt;
 use crate::limits::{REPLICAS_PER_SHARD_MAX, SHARDS_PER_TABLE_MAX};
 use crate::shard::{Founder, Generation, Member, Placement, Role, Shard};
 use crate::state::ClusterState;
@@ -60,6 +62,8 @@ fn number_shard(state: &mut ClusterState, new: &NewShard) -> Shard {
         parent: None,
         cuts: Vec::new(),
         rescue: None,
+        joining: None,
+        attempt: Attempt(0),
     }
 }
 
@@ -76,19 +80,26 @@ pub(super) fn place(state: &mut ClusterState, id: TableId, wanted: &[Placement])
     if wanted.len() != table.shards.len() {
         return Err(invalid());
     }
-    for placement in wanted {
+    for (shard, placement) in table.shards.iter().zip(wanted) {
         check_placement(state, placement, &table.name)?;
+        join::check_is_free(state, shard.id)?;
     }
     for (shard, placement) in table_mut(state, id)?.shards.iter_mut().zip(wanted) {
         shard.placement.clone_from(placement);
+        shard.joining = None;
     }
     Ok(Response::Done)
 }
 
 pub(super) fn place_one(state: &mut ClusterState, id: ShardId, wanted: &Placement) -> Result<Response, StateError> {
     let (table, _) = state.shard(id).ok_or(StateError::ShardNotFound { id })?;
-    check_placement(state, wanted, &table.name)?;
-    shard_mut(state, id)?.placement.clone_from(wanted);
+    let table = table.id;
+    check_placement(state, wanted, &state.tables[&table].name)?;
+    join::check_is_free(state, id)?;
+    let shard = shard_mut(state, id)?;
+    shard.placement.clone_from(wanted);
+    shard.joining = None;
+    table_mut(state, table)?.place_side_by_side();
     Ok(Response::Done)
 }
 
@@ -114,6 +125,7 @@ pub(super) fn substitute(
     by: NodeId,
 ) -> Result<Response, StateError> {
     state.node(by).ok_or(StateError::NodeNotFound { id: by })?;
+    join::check_is_free(state, id)?;
     let placement = &mut shard_mut(state, id)?.placement;
     if placement.contains(by) {
         return Ok(Response::Done);
@@ -123,11 +135,18 @@ pub(super) fn substitute(
     } else if placement.nonvoting.remove(&lost) {
         placement.nonvoting.insert(by);
     }
+    let table = state.shard(id).ok_or(StateError::ShardNotFound { id })?.0.id;
+    table_mut(state, table)?.place_side_by_side();
     Ok(Response::Done)
 }
 
 pub(super) fn shard_mut(state: &mut ClusterState, id: ShardId) -> Result<&mut Shard, StateError> {
     let table = state.shard(id).ok_or(StateError::ShardNotFound { id })?.0.id;
-    let shards = &mut table_mut(state, table)?.shards;
-    shards.iter_mut().find(|shard| shard.id == id).ok_or(StateError::ShardNotFound { id })
+    let table = table_mut(state, table)?;
+    table
+        .shards
+        .iter_mut()
+        .chain(&mut table.joined)
+        .find(|shard| shard.id == id)
+        .ok_or(StateError::ShardNotFound { id })
 }

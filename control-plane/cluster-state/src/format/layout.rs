@@ -1,10 +1,11 @@
-//! What is written in which order, and every tag. Version 6, and what earlier versions had of it.
+//! What is written in which order, and every tag. Version 7, and what earlier versions had of it.
 
 use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
 use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, structs};
 use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
 use crate::error::{NameKind, StateError};
+use crate::joining::{Attempt, Stage};
 use crate::membership::{Address, Incarnation, Liveness, Node, Service};
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::shard::{Cut, Founder, Generation, Member, Placement, Reached, Rescue, Role, Shard};
@@ -12,9 +13,22 @@ use crate::state::{ClusterState, META_FOUNDER};
 use crate::users::{Credentials, Permissions, Scope, User};
 use photondb_proto::ClusterId;
 
-ids!(ClusterId, DatabaseId, Epoch, Generation, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
+ids!(Attempt, ClusterId, DatabaseId, Epoch, Generation, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId);
 
-lists!(Address, Cut, Founder, Member, NewCut, NewShard, NodeId, Placement, Shard, ShardRepair, TableId);
+lists!(
+    (ShardId, Generation),
+    Address,
+    Cut,
+    Founder,
+    Member,
+    NewCut,
+    NewShard,
+    NodeId,
+    Placement,
+    Shard,
+    ShardRepair,
+    TableId
+);
 
 structs! {
     Address { host, port }
@@ -31,10 +45,6 @@ structs! {
     Reached { term, index }
     Rescue { founder, from, epoch, empty }
     ShardRepair { shard, generation, from, placement }
-    Table {
-        id, database, name, primary_key, durability, write_acks, flush_interval_ms, shards, indexes, write_hook, schema,
-        compression,
-    }
     User { name, credentials }
 }
 
@@ -46,6 +56,7 @@ enums! {
     Liveness { 0 => Up, 1 => Down, 2 => Lost }
     Service { 0 => Full, 1 => Drained, 2 => Leaving, 3 => Gone }
     Role { 0 => Voter, 1 => Joining, 2 => Nonvoting, 3 => Leaving, 4 => Failed, 5 => Discarded }
+    Stage { 0 => Wanted, 1 => Freezing, 2 => Thawing, 3 => Frozen { at }, 4 => Joined { at, into, epoch } }
     NameKind { 0 => Database, 1 => Table, 2 => Index, 3 => User, 4 => Node }
 
     Command {
@@ -84,6 +95,13 @@ enums! {
         32 => ShardCut { shard, child },
         33 => PlaceShard { shard, placement },
         34 => RepairTable { table, shards },
+        35 => JoinShards { table, shards },
+        36 => BeginJoin { shard, generation, left, left_generation },
+        37 => ShardFrozen { shard, attempt, at },
+        38 => UndoJoin { shard, attempt },
+        39 => ShardThawed { shard, attempt, epoch },
+        40 => ShardJoined { shard, into, attempt, epoch },
+        41 => ShardRetired { shard },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables), 3 => Member(member) }
@@ -117,6 +135,8 @@ enums! {
         25 => NodeNotEmpty { name },
         26 => ShardBusy { shard },
         27 => TooManyIndexes { table, max },
+        28 => ShardJoining { shard },
+        29 => NoLeftNeighbour { shard },
     }
 }
 
@@ -192,7 +212,7 @@ impl Stored for Member {
 }
 
 /// Before version 3 members did not change: they were the founders, and where they were was where they were wanted. Before version
-/// 5 no shard was cut off from another, and before version 6 none was given another group.
+/// 5 no shard was cut off from another, before version 6 none was given another group, and before version 7 none was joined.
 impl Stored for Shard {
     fn put(&self, out: &mut Vec<u8>) {
         self.id.put(out);
@@ -206,6 +226,8 @@ impl Stored for Shard {
         self.parent.put(out);
         self.cuts.put(out);
         self.rescue.put(out);
+        self.joining.put(out);
+        self.attempt.put(out);
     }
 
     fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
@@ -216,7 +238,7 @@ impl Stored for Shard {
             let voters = members.iter().map(|member| member.node).collect();
             let placement = Placement { voters, nonvoting: Default::default() };
             let (generation, reached) = (Generation(1), None);
-            let (parent, cuts, rescue) = (None, Vec::new(), None);
+            let (parent, cuts, rescue, joining, attempt) = (None, Vec::new(), None, None, Attempt(0));
             return Ok(Shard {
                 id,
                 range,
@@ -229,9 +251,11 @@ impl Stored for Shard {
                 parent,
                 cuts,
                 rescue,
+                joining,
+                attempt,
             });
         }
-        let old = input.version() < 5;
+        let version = input.version();
         Ok(Shard {
             id,
             range,
@@ -241,9 +265,48 @@ impl Stored for Shard {
             founders: Stored::get(input)?,
             placement: Stored::get(input)?,
             reached: Stored::get(input)?,
-            parent: if old { None } else { Stored::get(input)? },
-            cuts: if old { Vec::new() } else { Stored::get(input)? },
-            rescue: if input.version() < 6 { None } else { Stored::get(input)? },
+            parent: if version < 5 { None } else { Stored::get(input)? },
+            cuts: if version < 5 { Vec::new() } else { Stored::get(input)? },
+            rescue: if version < 6 { None } else { Stored::get(input)? },
+            joining: if version < 7 { None } else { Stored::get(input)? },
+            attempt: if version < 7 { Attempt(0) } else { Stored::get(input)? },
+        })
+    }
+}
+
+/// Before version 7 no shard was joined to another.
+impl Stored for Table {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.id.put(out);
+        self.database.put(out);
+        self.name.put(out);
+        self.primary_key.put(out);
+        self.durability.put(out);
+        self.write_acks.put(out);
+        self.flush_interval_ms.put(out);
+        self.shards.put(out);
+        self.indexes.put(out);
+        self.write_hook.put(out);
+        self.schema.put(out);
+        self.compression.put(out);
+        self.joined.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        Ok(Table {
+            id: Stored::get(input)?,
+            database: Stored::get(input)?,
+            name: Stored::get(input)?,
+            primary_key: Stored::get(input)?,
+            durability: Stored::get(input)?,
+            write_acks: Stored::get(input)?,
+            flush_interval_ms: Stored::get(input)?,
+            shards: Stored::get(input)?,
+            indexes: Stored::get(input)?,
+            write_hook: Stored::get(input)?,
+            schema: Stored::get(input)?,
+            compression: Stored::get(input)?,
+            joined: if input.version() < 7 { Vec::new() } else { Stored::get(input)? },
         })
     }
 }

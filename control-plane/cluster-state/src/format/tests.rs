@@ -1,10 +1,11 @@
 //! Commands and states as bytes: golden ones, round trips, and what is refused.
 
-use photondb_proto::{DatabaseId, KeyRange, MemberId, NodeId, ShardId, TableId};
+use photondb_proto::{DatabaseId, Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 
 use super::FormatError;
 use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
 use crate::error::StateError;
+use crate::joining::{Attempt, Stage};
 use crate::membership::{Address, Incarnation, Liveness, Service};
 use crate::schema::{Compression, Durability, WriteAcks};
 use crate::shard::{Generation, Placement, Reached, Role};
@@ -117,6 +118,13 @@ fn every_command() -> Vec<Command> {
                 placement: Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() },
             }],
         },
+        Command::JoinShards { table, shards: vec![(shard, generation)] },
+        Command::BeginJoin { shard, generation, left: ShardId(6), left_generation: Generation(2) },
+        Command::ShardFrozen { shard, attempt: Attempt(3), at: Reached { term: 2, index: 9 } },
+        Command::UndoJoin { shard, attempt: Attempt(3) },
+        Command::ShardThawed { shard, attempt: Attempt(3), epoch: Epoch(8) },
+        Command::ShardJoined { shard, into: ShardId(6), attempt: Attempt(3), epoch: Epoch(8) },
+        Command::ShardRetired { shard },
     ]
 }
 
@@ -128,13 +136,13 @@ fn hex(bytes: &[u8]) -> String {
 fn every_command_reads_back_and_has_its_tag() {
     for (tag, command) in every_command().into_iter().enumerate() {
         let bytes = command.encode();
-        assert_eq!(bytes[..2], [6, tag as u8], "{command:?}");
+        assert_eq!(bytes[..2], [7, tag as u8], "{command:?}");
         assert_eq!(Command::decode(&bytes), Ok(command));
     }
 }
 
 #[test]
-fn the_bytes_of_version_6_stay_what_they_are() {
+fn the_bytes_of_version_7_stay_what_they_are() {
     let commands = every_command();
     let id5 = "05".to_owned() + &"00".repeat(15);
     let id7 = "07".to_owned() + &"00".repeat(15);
@@ -142,43 +150,50 @@ fn the_bytes_of_version_6_stay_what_they_are() {
     let id2 = "02".to_owned() + &"00".repeat(15);
     let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0800000000000000");
     let create_table = format!(
-        "0604{id7}{id5}010000007402000000696401010200000000000000\
+        "0704{id7}{id5}010000007402000000696401010200000000000000\
          01010000006d01000000{id1}010000006d0001000000{id1}02"
     );
     for (found, expected) in [
-        (&commands[1], format!("0601{id5}0100000064")),
+        (&commands[1], format!("0701{id5}0100000064")),
         (&commands[4], create_table),
-        (&commands[7], format!("0607{id7}01000001000100")),
-        (&commands[10], format!("060a{id7}0100000069010000006a01")),
-        (&commands[12], "060c03000000626f620101000000010010000001000000".to_owned() + "02"),
-        (&commands[14], format!("060e03000000626f6202{id5}{id7}0201010000")),
-        (&commands[18], "061203000000000000000201000000000000".to_owned()),
-        (&commands[19], format!("0613{id7}06{}0100000075", "00".repeat(15))),
+        (&commands[7], format!("0707{id7}01000001000100")),
+        (&commands[10], format!("070a{id7}0100000069010000006a01")),
+        (&commands[12], "070c03000000626f620101000000010010000001000000".to_owned() + "02"),
+        (&commands[14], format!("070e03000000626f6202{id5}{id7}0201010000")),
+        (&commands[18], "071203000000000000000201000000000000".to_owned()),
+        (&commands[19], format!("0713{id7}06{}0100000075", "00".repeat(15))),
         (
             &commands[15],
-            format!("060f{id1}010000006e01000000010000006101000000010000006857710300000000000000{incarnation}"),
+            format!("070f{id1}010000006e01000000010000006101000000010000006857710300000000000000{incarnation}"),
         ),
-        (&commands[20], format!("0614{id7}0100000001000000{id1}01000000{id2}")),
-        (&commands[21], format!("0615{shard}{id1}{id2}")),
-        (&commands[22], format!("0616{shard}{generation}{id2}01010300000000000000")),
-        (&commands[23], format!("0617{shard}{generation}030000000000000000")),
-        (&commands[24], format!("0618{shard}{generation}030000000000000002")),
+        (&commands[20], format!("0714{id7}0100000001000000{id1}01000000{id2}")),
+        (&commands[21], format!("0715{shard}{id1}{id2}")),
+        (&commands[22], format!("0716{shard}{generation}{id2}01010300000000000000")),
+        (&commands[23], format!("0717{shard}{generation}030000000000000000")),
+        (&commands[24], format!("0718{shard}{generation}030000000000000002")),
         (
             &commands[25],
             format!(
-                "0619{shard}{generation}020000000000000009000000000000000100000003000000000000000100000004{}",
+                "0719{shard}{generation}020000000000000009000000000000000100000003000000000000000100000004{}",
                 "00".repeat(7)
             ),
         ),
-        (&commands[26], format!("061a{shard}0300000000000000")),
-        (&commands[27], format!("061b{id1}030000000000000002")),
-        (&commands[28], format!("061c{id1}0300000000000000")),
-        (&commands[29], format!("061d{id1}02")),
-        (&commands[30], format!("061e{id1}")),
-        (&commands[31], format!("061f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
-        (&commands[32], format!("0620{shard}0600000000000000")),
-        (&commands[33], format!("0621{shard}01000000{id1}01000000{id2}")),
-        (&commands[34], format!("0622{id7}01000000{shard}{generation}01030000000000000001000000{id1}01000000{id2}")),
+        (&commands[26], format!("071a{shard}0300000000000000")),
+        (&commands[27], format!("071b{id1}030000000000000002")),
+        (&commands[28], format!("071c{id1}0300000000000000")),
+        (&commands[29], format!("071d{id1}02")),
+        (&commands[30], format!("071e{id1}")),
+        (&commands[31], format!("071f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
+        (&commands[32], format!("0720{shard}0600000000000000")),
+        (&commands[33], format!("0721{shard}01000000{id1}01000000{id2}")),
+        (&commands[34], format!("0722{id7}01000000{shard}{generation}01030000000000000001000000{id1}01000000{id2}")),
+        (&commands[35], format!("0723{id7}01000000{shard}{generation}")),
+        (&commands[36], format!("0724{shard}{generation}06000000000000000200000000000000")),
+        (&commands[37], format!("0725{shard}0300000002000000000000000900000000000000")),
+        (&commands[38], format!("0726{shard}03000000")),
+        (&commands[39], format!("0727{shard}030000000800000000000000")),
+        (&commands[40], format!("0728{shard}0600000000000000030000000800000000000000")),
+        (&commands[41], format!("0729{shard}")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");
     }
@@ -239,10 +254,19 @@ fn what_version_1_wrote_is_read() {
     let node_of_today = "030000000000000000010000000000000008000000000000000000";
     let node_of_old = "030000000000000000";
     assert_eq!(before.matches(node_of_today).count(), 1, "{before}");
+    // Version 6 joined no shards: neither did it say how far that is, nor which were.
+    let joining_of_today = "00 00000000".replace(' ', "");
+    let end_of_shard = format!("01000000{id1}000000000000 00000000 00").replace(' ', "");
+    let end_of_table = "0000000000010000000000000001";
+    let version_6 = before
+        .replace(&(end_of_shard.clone() + &joining_of_today), &end_of_shard)
+        .replace(&(end_of_table.to_owned() + "00000000"), end_of_table);
+    assert_eq!(version_6.len() + 2 * 10 + 8, before.len(), "{before}");
+    assert_eq!(ClusterState::decode(&bytes(&("06".to_owned() + &version_6[2..]))), Ok(state.clone()));
     // Version 5 gave no shard another group.
-    let group_of_today = format!("01000000{id1}000000000000 00000000 00").replace(' ', "");
-    let version_5 = before.replace(&group_of_today, &group_of_today[..group_of_today.len() - 2]);
-    assert_eq!(version_5.len() + 4, before.len(), "{before}");
+    let group_of_today = end_of_shard;
+    let version_5 = version_6.replace(&group_of_today, &group_of_today[..group_of_today.len() - 2]);
+    assert_eq!(version_5.len() + 4, version_6.len(), "{version_6}");
     assert_eq!(ClusterState::decode(&bytes(&("05".to_owned() + &version_5[2..]))), Ok(state.clone()));
     // Version 4 knew no parents and no cuts of shards.
     let cut_of_old = &group_of_today[..group_of_today.len() - 2];
@@ -261,8 +285,8 @@ fn what_version_1_wrote_is_read() {
     let (left, right) = shards_of_today(2);
     let old_left = format!("02{}{id1}", "00".repeat(7));
     let old_right = format!("03{}{id1}", "00".repeat(7));
-    assert_eq!((before.matches(&left).count(), before.matches(&right).count()), (1, 1), "{before}");
-    let version_2 = before.replace(node_of_today, node_of_old).replace(&left, &old_left).replace(&right, &old_right);
+    assert_eq!((version_6.matches(&left).count(), version_6.matches(&right).count()), (1, 1), "{version_6}");
+    let version_2 = version_6.replace(node_of_today, node_of_old).replace(&left, &old_left).replace(&right, &old_right);
     let version_2 = "02".to_owned() + &version_2[2..];
     let mut expected = state;
     let node = expected.nodes.get_mut(&NodeId(1)).map(std::sync::Arc::make_mut).unwrap();
@@ -270,10 +294,9 @@ fn what_version_1_wrote_is_read() {
     assert_eq!(ClusterState::decode(&bytes(&version_2)), Ok(expected.clone()));
 
     // And version 1 had no compression at the table's end.
-    let schema_of_the_table = "0000000000010000000000000001";
-    let found = version_2.match_indices(schema_of_the_table).map(|(at, _)| at).collect::<Vec<_>>();
+    let found = version_2.match_indices(end_of_table).map(|(at, _)| at).collect::<Vec<_>>();
     let at = found.iter().copied().find(|at| at % 2 == 0).unwrap_or_else(|| panic!("{version_2}"));
-    let end = at + schema_of_the_table.len();
+    let end = at + end_of_table.len();
     let version_1 = "01".to_owned() + &version_2[2..end - 2] + &version_2[end..];
     assert_eq!(ClusterState::decode(&bytes(&version_1)), Ok(expected));
 }
@@ -284,7 +307,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[test]
 fn the_state_at_birth_has_these_bytes() {
-    let expected = "06\
+    let expected = "07\
         00\
         0a00000000000000\
         01000000\
@@ -309,12 +332,31 @@ fn a_state_that_has_seen_everything_reads_back() {
 }
 
 #[test]
+fn how_far_a_join_is_has_these_bytes() {
+    let (at, into) = (Reached { term: 2, index: 9 }, ShardId(6));
+    let (entry, end) = ("02000000000000000900000000000000", "06000000000000000800000000000000");
+    for (stage, expected) in [
+        (Stage::Wanted, "0700".to_owned()),
+        (Stage::Freezing, "0701".to_owned()),
+        (Stage::Thawing, "0702".to_owned()),
+        (Stage::Frozen { at }, format!("0703{entry}")),
+        (Stage::Joined { at, into, epoch: Epoch(8) }, format!("0704{entry}{end}")),
+    ] {
+        let stored = super::encode(&stage);
+        assert_eq!(hex(&stored), expected, "{stage:?}");
+        assert_eq!(super::decode(&stored), Ok(stage));
+    }
+}
+
+#[test]
 fn outcomes_read_back() {
     let outcomes = [
         Ok(Response::Done),
         Ok(Response::Tables(vec![TableId(1), TableId(2)])),
         Err(StateError::AdminStays),
         Err(StateError::StaleBoot { id: NodeId(1), registered: 5, asked: 5 }),
+        Err(StateError::ShardJoining { shard: ShardId(4) }),
+        Err(StateError::NoLeftNeighbour { shard: ShardId(4) }),
     ];
     for outcome in outcomes {
         assert_eq!(Response::decode_outcome(&Response::encode_outcome(&outcome)), Ok(outcome));
@@ -338,6 +380,6 @@ fn damage_is_an_error_wherever_it_is() {
         longer.push(0);
         assert_eq!(Command::decode(&longer), Err(FormatError::Long { extra: 1 }));
     }
-    assert_eq!(Command::decode(&[7, 0]), Err(FormatError::Version { found: 7, newest: 6 }));
-    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 6 }));
+    assert_eq!(Command::decode(&[8, 0]), Err(FormatError::Version { found: 8, newest: 7 }));
+    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 7 }));
 }

@@ -101,8 +101,7 @@ fn is_spared(state: &ClusterState, shard: &Shard, member: &Member) -> bool {
 
 /// Whether a shard that was cut off from this one has not begun yet: it is borne by the members that there are (K10).
 fn has_unborn(state: &ClusterState, shard: &Shard) -> bool {
-    let Some((table, _)) = state.shard(shard.id) else { return false };
-    table.shards.iter().any(|other| other.parent == Some(shard.id) && other.reached.is_none())
+    state.shard(shard.id).is_some_and(|(table, _)| table.has_unborn(shard.id))
 }
 
 fn is_gone(state: &ClusterState, member: &Member) -> bool {
@@ -110,7 +109,7 @@ fn is_gone(state: &ClusterState, member: &Member) -> bool {
 }
 
 /// Whether so many are lost or failed of those who are to vote that the group may never be made of them.
-fn cannot_decide(state: &ClusterState, shard: &Shard) -> bool {
+pub(super) fn cannot_decide(state: &ClusterState, shard: &Shard) -> bool {
     let voters = shard.wanted_voters();
     let lost = shard.members.iter().filter(|member| voters.contains(&member.id) && is_lost(state, member.node)).count();
     let failed = shard.members.iter().filter(|member| member.role == Role::Failed).count();
@@ -130,7 +129,7 @@ fn is_surplus(shard: &Shard, member: &Member) -> bool {
     member.role == Role::Failed || !shard.placement.contains(member.node)
 }
 
-fn is_up(state: &ClusterState, node: NodeId) -> bool {
+pub(super) fn is_up(state: &ClusterState, node: NodeId) -> bool {
     state.node(node).is_some_and(|node| node.is_up())
 }
 

@@ -81,7 +81,7 @@ impl Replicas {
     /// the place of the one that bore it applies the same cut.
     pub(super) fn forget_unwanted(&self, replica: &Replica, table: &Table) -> Result<(), ReplicaError> {
         for unborn in replica.shard.unborn() {
-            let shard = table.shards.iter().find(|shard| shard.id == unborn.shard);
+            let shard = table.with_members().find(|shard| shard.id == unborn.shard);
             // Without a shard of that number the state is older than the cut.
             let wanted = |shard: &StoredShard| {
                 if self.has_state(shard.id) {
@@ -101,7 +101,7 @@ impl Replicas {
 
 /// Whether a member of the shard is to run on the node.
 fn is_here(table: &Table, shard: photondb_proto::ShardId, node: photondb_proto::NodeId) -> bool {
-    let found = table.shards.iter().find(|other| other.id == shard).and_then(|shard| shard.member_on(node));
+    let found = table.with_members().find(|other| other.id == shard).and_then(|shard| shard.member_on(node));
     found.is_some_and(|member| !member.role.is_broken() && member.role != Role::Joining)
 }
 

@@ -67,7 +67,7 @@ impl Replicas {
     /// know is one that it has forgotten.
     async fn erase_what_was_left(&self, state: &ClusterState, failures: &mut Failures) {
         let mut wanted: BTreeSet<MemberId> = members_here(state, self).map(|(_, member)| member).collect();
-        let shards = state.tables().flat_map(|table| &table.shards);
+        let shards = state.tables().flat_map(|table| table.with_members());
         wanted.extend(shards.filter_map(|shard| self.is_needed(shard)));
         for (stream, left) in self.engine.wal().states() {
             let member = MemberId(stream.0);
@@ -101,7 +101,7 @@ impl Replicas {
 /// given up before.
 fn members_here(state: &ClusterState, replicas: &Replicas) -> impl Iterator<Item = (u64, MemberId)> {
     let node = replicas.node;
-    let shards = state.tables().flat_map(|table| &table.shards);
+    let shards = state.tables().flat_map(|table| table.with_members());
     shards.flat_map(move |shard| {
         let here = shard.members.iter().filter(move |member| member.node == node && is_held(member.role));
         here.map(|member| (shard.id.0, member.id))
@@ -114,7 +114,7 @@ fn is_held(role: Role) -> bool {
 }
 
 fn is_wanted(state: &ClusterState, replica: &Replica) -> bool {
-    let mut shards = state.table(replica.table).into_iter().flat_map(|table| &table.shards);
+    let mut shards = state.table(replica.table).into_iter().flat_map(|table| table.with_members());
     let member = shards.find(|shard| shard.id == replica.id).and_then(|shard| shard.member(replica.member));
     let leaves = |role: Role| role.leaves() && fault_point!("leaving-member-dropped");
     member.is_some_and(|member| !member.role.is_broken() && !leaves(member.role))

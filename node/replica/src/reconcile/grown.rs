@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use photondb_cluster_state::limits::{CUT_BYTES_MAX, SHARDS_PER_TABLE_MAX};
 use photondb_cluster_state::plan::part_placement;
-use photondb_cluster_state::{ClusterState, Command, NewCut, Role, Shard as StoredShard, Table};
+use photondb_cluster_state::{ClusterState, Command, NewCut, Shard as StoredShard, Table};
 use photondb_proto::KeyRange;
 use photondb_runtime::clock::Moment;
 use photondb_shard::{Reader, ShardError};
@@ -126,8 +126,7 @@ impl Replicas {
 
 /// Whether the shard rests, and one more of it is no more than a table and the nodes may have.
 fn may_be_cut(state: &ClusterState, table: &Table, shard: &StoredShard) -> bool {
-    let rests = !shard.is_changing()
-        && shard.members.iter().all(|member| matches!(member.role, Role::Voter | Role::Nonvoting))
+    let rests = shard.rests()
         // A leader that has just been put elsewhere is on its way.
         && shard.members.iter().all(|member| shard.placement.contains(member.node));
     let parts = |table: &Table| table.shards.iter().map(|shard| 1 + shard.cuts.len()).sum::<usize>();
@@ -136,6 +135,7 @@ fn may_be_cut(state: &ClusterState, table: &Table, shard: &StoredShard) -> bool 
         all.filter(|shard| shard.placement.contains(node)).map(|shard| 1 + shard.cuts.len()).sum::<usize>()
     };
     rests
+        && !table.is_joining(shard)
         && parts(table) < SHARDS_PER_TABLE_MAX
         && shard.placement.nodes().all(|node| groups(node) < GROUPS_PER_NODE_MAX)
 }

@@ -71,7 +71,7 @@ fn accept_of_tables(
     for table in state.tables() {
         let database = state.database(table.database).map_or("?", |database| &database.name);
         let name = format!("table {database}.{}", table.name);
-        for shard in &table.shards {
+        for shard in table.with_members() {
             let Some(member) = shard.members.iter().find(|member| Some(member.node) == node) else { continue };
             known.push(StreamId(member.id.0));
             let group = GroupId::from(shard.id);

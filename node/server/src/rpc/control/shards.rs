@@ -131,7 +131,7 @@ impl ControlService {
 
 fn shard(state: &ClusterState, id: u64) -> Result<(&Arc<Table>, &Shard), Status> {
     let missing = || Status::not_found(format!("there is no shard {id} (photonctl shard list)"));
-    state.shard(ShardId(id)).ok_or_else(missing)
+    state.shard(ShardId(id)).filter(|(_, shard)| !shard.is_joined()).ok_or_else(missing)
 }
 
 /// The shard that was, or is to be, cut off from this one at a key.

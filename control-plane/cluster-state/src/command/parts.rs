@@ -1,0 +1,75 @@
+//! What commands carry beside names and numbers.
+
+use photondb_proto::{KeyRange, MemberId, NodeId, ShardId};
+
+use crate::schema::{Compression, Durability, WriteAcks};
+use crate::shard::{Generation, Placement};
+
+/// A shard to be made: the state numbers it and its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewShard {
+    /// Its keys.
+    pub range: KeyRange,
+    /// Where its replicas go, all of which vote; the first is the primary.
+    pub nodes: Vec<NodeId>,
+}
+
+/// A shard to be cut off from another: the state numbers it and its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCut {
+    /// Its first key.
+    pub at: Vec<u8>,
+    /// Where its replicas are wanted. Its first members are where those of the other one are.
+    pub placement: Placement,
+}
+
+/// Another group for a shard whose own one has lost its majority for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardRepair {
+    /// Which shard.
+    pub shard: ShardId,
+    /// The one that this was planned for; under another one the whole repair does nothing.
+    pub generation: Generation,
+    /// The member whose state and log the other group goes on with; `None`: the shard begins empty.
+    pub from: Option<MemberId>,
+    /// Where its replicas are wanted from now on. The other group begins on the first of these nodes, where `from` is.
+    pub placement: Placement,
+}
+
+/// What may be changed about a table's settings; `None` leaves it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableSettings {
+    /// See [`Durability`].
+    pub durability: Option<Durability>,
+    /// See [`WriteAcks`].
+    pub write_acks: Option<WriteAcks>,
+    /// `Some(None)` takes the user's choice back.
+    pub flush_interval_ms: Option<Option<u64>>,
+    /// See [`Compression`]. What is written already stays as it is until it changes.
+    pub compression: Option<Compression>,
+}
+
+/// What happens to one permission.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// The wider scope decides from now on.
+    Unset,
+    /// It is said here.
+    Set(bool),
+}
+
+/// What happens to the permissions of a user at a scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PermissionChange {
+    /// Read documents.
+    pub read: Change,
+    /// Write documents.
+    pub write: Change,
+    /// Change databases, tables, indexes.
+    pub config: Change,
+    /// Open connections.
+    pub connect: Change,
+}
