@@ -70,11 +70,6 @@ impl Work {
         self.split(&at, &split)?;
         let Some(number) = self.state.children.iter().position(|child| child.shard == NOBODY) else { return Ok(()) };
         let slot = self.state.children.remove(number).slot;
-        for tree in self.transaction.trees() {
-            if trees::slot_of(tree).is_some_and(|(of, _)| of == slot) {
-                self.transaction.drop_tree(tree)?;
-            }
-        }
-        Ok(())
+        trees::drop_slot(&mut self.transaction, slot)
     }
 }
