@@ -183,7 +183,6 @@ fn a_hollow_shard_is_not_thawed() {
 #[test]
 fn a_loss_of_power_anywhere_leaves_it_on_one_side() {
     let mut before = filled();
-    // One index is another tree than the log made, as where it was built again.
     before.freeze(1);
     before.left.engine.checkpoint().expect("stores");
     let (mut here, mut there) = (0, 0);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use fed::{Fed, Numbers, digest_of, documents, empty_shard, key};
 use pair::{CUT, IDS, INDEXES, Pair, RIGHT, assert_reads_alike, create_index, effects, put, ranges, single};
 use photondb_proto::{Epoch, IndexId, KeyRange, ShardId};
+use photondb_shard::read::KeyBounds;
 use photondb_shard::shard::BuildStep;
 use photondb_shard::{Command, Cursor, Effect, Join, Outcome, Position, Shard, ShardError, Skipped, Split};
 use photondb_storage::{Engine, EngineOptions, TreeSetId};
@@ -120,6 +121,8 @@ fn a_joined_shard_is_read_as_one_that_was_never_cut() {
         for (part, ids) in [(&mut pair.left, 0..cut), (&mut born, cut..IDS)] {
             part.finish_indexes();
             assert_reads_alike(&part.shard, &single.shard, ids, &mut numbers, seed);
+            let trees = part.shard.tree_set().snapshot().trees();
+            assert_eq!(trees.len(), 3 + INDEXES.len(), "seed {seed}: nothing else is left: {trees:?}");
         }
     }
     assert!(with_rest > 20, "{with_rest} are few");
@@ -133,21 +136,34 @@ fn what_both_have_whole_is_whole_at_once() {
         let fed = if id < CUT { &mut pair.left } else { &mut pair.right };
         write(fed, &mut single, vec![put(id, id % 7)]);
     }
-    pair.freeze_adopt_and_join();
+    pair.freeze_adopt_and_join(1);
     let schema = pair.left.shard.view().schema.clone();
     assert!(schema.indexes.values().all(|index| index.is_usable() && index.rest.is_some()));
     let mut numbers = Numbers(1);
     assert_reads_alike(&pair.left.shard, &single.shard, 0..IDS, &mut numbers, 1);
     // Who began to read before the rest is empty goes on, and so does who has the view of then.
     let before = pair.left.shard.read().expect("reads");
-    let count = before.count_index("tags", &photondb_shard::read::KeyBounds::all()).expect("is ready");
+    let count = before.count_index("tags", &KeyBounds::all()).expect("is ready");
     while pair.left.shard.settle_rest_step(7).expect("settles") {
         assert_reads_alike(&pair.left.shard, &single.shard, 0..IDS, &mut numbers, 1);
     }
     assert!(pair.left.shard.is_settled());
-    assert_eq!(before.count_index("tags", &photondb_shard::read::KeyBounds::all()).expect("is ready"), count);
+    assert_eq!(before.count_index("tags", &KeyBounds::all()).expect("is ready"), count);
     let trees = pair.left.shard.tree_set().snapshot().trees();
     assert_eq!(trees.len(), 3 + INDEXES.len(), "nothing else is left: {trees:?}");
+}
+
+#[test]
+fn an_index_that_is_dropped_leaves_no_rest() {
+    let mut pair = Pair::with_indexes(1);
+    pair.left.write(vec![put(1, 1)]);
+    pair.right.write(vec![put(40, 1)]);
+    pair.freeze_adopt_and_join(1);
+    assert_eq!(pair.left.shard.tree_set().snapshot().trees().len(), 3 + 2 * INDEXES.len());
+    for id in 0..INDEXES.len() as u64 {
+        pair.left.apply(&Command::DropIndex { id: IndexId(id) });
+    }
+    assert_eq!(pair.left.shard.tree_set().snapshot().trees().len(), 3);
 }
 
 #[test]
@@ -169,11 +185,14 @@ fn what_one_has_not_ready_is_built_on() {
         write(fed, &mut single, vec![put(id, id % 7)]);
     }
     pair.right.shard.build_step(10).expect("builds");
+    // It was frozen and thawed before.
+    pair.freeze(1);
+    assert_eq!(pair.right.apply(&Command::Thaw { attempt: 1 }), Outcome::Applied);
     let before = pair.left.shard.view();
-    pair.freeze_adopt_and_join();
+    pair.freeze_adopt_and_join(2);
     let view = pair.left.shard.view();
     assert_eq!(view.schema.indexes.len(), INDEXES.len(), "the left one's");
-    assert_eq!((view.version.0, view.epoch), (before.version.0 + 1, Epoch(2)));
+    assert_eq!((view.version.0, view.epoch), (before.version.0 + 1, Epoch(4)), "above both");
     for index in view.schema.indexes.values() {
         assert!(matches!(pair.left.shard.read().expect("reads").index(&index.name), Err(ShardError::NotReady(_))));
     }
@@ -388,4 +407,88 @@ fn three_shards_become_one_before_anything_is_settled() {
     }
     whole[0].finish_indexes();
     assert_reads_alike(&whole[0].shard, &single.shard, 0..IDS, &mut Numbers(1), 1);
+}
+
+/// A left shard of which the right keys were cut off, so that it knows which it has.
+fn pair_that_was_one() -> Pair {
+    let mut pair = Pair::with_indexes(1);
+    let (at, child) = (key(CUT), ShardId(7));
+    let split = Split { epoch: Epoch(0), range: KeyRange::all(), at, child };
+    assert_eq!(pair.left.apply(&Command::Split(split)), Outcome::Applied);
+    pair.left.shard.forget_unborn(child).expect("drops");
+    pair.left.finish_indexes();
+    for id in 0..IDS {
+        let fed = if id < CUT { &mut pair.left } else { &mut pair.right };
+        fed.write(vec![put(id, id % 7)]);
+    }
+    pair.freeze(1);
+    pair.adopt();
+    pair
+}
+
+#[test]
+fn who_asks_for_a_key_while_it_comes_is_not_told_that_it_has_no_document() {
+    for _ in 0..10 {
+        let pair = pair_that_was_one();
+        let command = Some(photondb_shard::format::encode_command(&Command::Join(pair.join())));
+        let shard = &pair.left.shard;
+        let entry = photondb_shard::Entry { position: Position(shard.position().0 + 1), term: 1, command };
+        std::thread::scope(|scope| {
+            let (began, begins) = std::sync::mpsc::channel();
+            let reader = scope.spawn(move || {
+                loop {
+                    match shard.get(&key(40)) {
+                        Err(ShardError::Moved) => began.send(()).expect("somebody waits"),
+                        found => return found,
+                    }
+                }
+            });
+            (0..1_000).for_each(|_| begins.recv().expect("it asks"));
+            shard.apply(std::slice::from_ref(&entry), Bytes::new()).expect("applies");
+            assert!(reader.join().expect("ends").expect("reads").is_some());
+        });
+    }
+}
+
+#[test]
+fn who_reads_an_index_while_its_rest_goes_finds_all_of_it() {
+    for _ in 0..10 {
+        let mut pair = pair_that_was_one();
+        let join = Command::Join(pair.join());
+        assert_eq!(pair.left.apply(&join), Outcome::Applied);
+        let shard = &pair.left.shard;
+        let is_settled = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_settled.load(std::sync::atomic::Ordering::Relaxed) {
+                    let reader = shard.read().expect("reads");
+                    for (index, entries) in [("age", IDS), ("tags", 2 * IDS)] {
+                        assert_eq!(reader.count_index(index, &KeyBounds::all()).expect("is ready"), entries);
+                    }
+                }
+            });
+            while shard.settle_rest_step(1).expect("settles") {}
+            is_settled.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn an_entry_that_has_another_value_is_in_one_place() {
+    // So long that what differs is not in the key of the entry.
+    let long = |last: char| {
+        let mut bytes = Vec::new();
+        let age = format!("{}{last}", "a".repeat(600));
+        fed::datum(&format!(r#"{{"id":40,"age":"{age}"}}"#)).encode(&mut bytes);
+        vec![Effect::Put { key: key(40), document: Bytes::from(bytes) }]
+    };
+    let mut pair = Pair::with_indexes(1);
+    pair.right.write(long('a'));
+    pair.freeze_adopt_and_join(1);
+    assert!(!pair.left.shard.is_settled());
+    pair.left.write(long('b'));
+    let reader = pair.left.shard.read().expect("reads");
+    assert_eq!(reader.count_index("age", &KeyBounds::all()).expect("is ready"), 1);
+    while pair.left.shard.settle_rest_step(1).expect("settles") {}
+    assert_eq!(photondb_shard::verify::indexes(&pair.left.shard.read().expect("reads")).expect("reads"), None);
 }

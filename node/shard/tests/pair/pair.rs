@@ -165,8 +165,8 @@ impl Pair {
         }
     }
 
-    pub fn freeze_adopt_and_join(&mut self) {
-        self.freeze(1);
+    pub fn freeze_adopt_and_join(&mut self, attempt: u32) {
+        self.freeze(attempt);
         self.adopt();
         let join = Command::Join(self.join());
         assert_eq!(self.left.apply(&join), Outcome::Applied);
