@@ -7,11 +7,13 @@ mod pair;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fed::{Fed, documents, field_function, key};
-use pair::{CUT, IDS, INDEXES, Pair, RIGHT, blank, put};
+use pair::{CUT, IDS, INDEXES, Pair, RIGHT, blank, put, ranges};
 use photondb_proto::{Epoch, IndexId, KeyRange, ShardId};
-use photondb_shard::shard::BuildStep;
-use photondb_shard::{Command, Cursor, Effect, Fence, Outcome, Position, ShardError, Skipped, Split};
+use photondb_shard::shard::{BuildStep, trees};
+use photondb_shard::{Command, Cursor, Effect, Fence, Outcome, Position, Shard, ShardError, Skipped, Split};
+use photondb_storage::{TreeId, TreeSetId};
 
 fn filled() -> Pair {
     let mut pair = Pair::with_indexes(1);
@@ -105,10 +107,11 @@ fn an_attempt_that_was_given_up_freezes_nothing() {
     assert_eq!(fed.apply(&Command::Freeze { attempt: 4 }), Outcome::Applied);
     assert_eq!(fed.apply(&Command::Thaw { attempt: 2 }), Outcome::Applied);
     assert_eq!(frozen(&fed), (Some(4), 3), "a later attempt goes on");
-    fed.shard = photondb_shard::Shard::open(fed.shard.tree_set().clone()).expect("opens");
+    fed.shard = Shard::open(fed.shard.tree_set().clone()).expect("opens");
     assert_eq!(frozen(&fed), (Some(4), 3));
     assert_eq!(fed.apply(&Command::Thaw { attempt: 5 }), Outcome::Applied);
-    assert_eq!(fed.apply(&Command::Freeze { attempt: 5 }), skipped);
+    assert_eq!(fed.apply(&Command::Thaw { attempt: 1 }), Outcome::Applied);
+    assert_eq!(fed.apply(&Command::Freeze { attempt: 5 }), skipped, "what was given up stays so");
     assert_eq!(frozen(&fed), (None, 4));
 }
 
@@ -170,13 +173,52 @@ impl Forget for Fed {
 }
 
 #[test]
+fn what_was_adopted_lies_beside_what_was_cut_off() {
+    let mut pair = filled();
+    pair.freeze(1);
+    pair.adopt();
+    let (epoch, child) = (pair.left.shard.view().epoch, ShardId(7));
+    let split = Split { epoch, range: ranges()[0].clone(), at: key(10), child };
+    assert_eq!(pair.left.apply(&Command::Split(split)), Outcome::Applied);
+    let pair = pair.crash();
+    assert_eq!((pair.left.shard.wards().len(), pair.left.shard.unborn().len()), (1, 1));
+    let set = pair.left.engine.create_tree_set(TreeSetId(7)).expect("a new tree set");
+    assert!(pair.left.shard.bear(child, &pair.left.engine, set.id(), Bytes::new()).expect("is born"));
+    assert_eq!(documents(&Shard::open(set).expect("opens")).len(), (CUT - 10) as usize);
+    let trees = |pair: &Pair| pair.left.shard.tree_set().snapshot().trees().len();
+    assert_eq!(trees(&pair), 3 + INDEXES.len() + 2 + INDEXES.len(), "what was adopted has no change log");
+    pair.left.shard.forget_ward(RIGHT).expect("drops");
+    assert_eq!(trees(&pair), 3 + INDEXES.len());
+}
+
+#[test]
+fn a_hollow_shard_is_opened_though_nothing_is_in_its_set_but_the_change_log() {
+    let mut pair = filled();
+    pair.freeze(1);
+    pair.adopt();
+    // As in a superblock that came right behind the transfer.
+    let set = pair.right.shard.tree_set().clone();
+    let mut transaction = set.begin();
+    transaction.drop_tree(trees::PRIMARY).expect("is there");
+    transaction.drop_tree(trees::SCHEMA).expect("is there");
+    transaction.create_tree(TreeId(trees::INDEXES_FROM + 9)).expect("what lay beside an index");
+    transaction.commit().expect("commits");
+    pair.right.shard = Shard::open(set).expect("opens");
+    blank(&mut pair.right);
+    assert!(documents(&pair.right.shard).is_empty());
+    let changes = pair.right.shard.read().expect("reads").changes(Cursor::after(Position(0)), 1 << 20);
+    assert_eq!(changes.expect("is whole").changes.len(), (IDS - CUT) as usize);
+    assert_eq!(pair.right.shard.tree_set().snapshot().trees(), [trees::PRIMARY, trees::CHANGE_LOG, trees::SCHEMA]);
+}
+
+#[test]
 fn a_hollow_shard_is_not_thawed() {
     let mut pair = filled();
     pair.freeze(1);
     pair.adopt();
     let thaw = Some(photondb_shard::format::encode_command(&Command::Thaw { attempt: 1 }));
     let entry = photondb_shard::Entry { position: Position(pair.right.shard.position().0 + 1), term: 1, command: thaw };
-    let thawed = pair.right.shard.apply(&[entry], bytes::Bytes::new());
+    let thawed = pair.right.shard.apply(&[entry], Bytes::new());
     assert!(matches!(thawed, Err(ShardError::Hollow)), "there is no way back");
 }
 

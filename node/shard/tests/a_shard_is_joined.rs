@@ -12,7 +12,7 @@ use pair::{CUT, IDS, INDEXES, Pair, RIGHT, assert_reads_alike, create_index, eff
 use photondb_proto::{Epoch, IndexId, KeyRange, ShardId};
 use photondb_shard::read::KeyBounds;
 use photondb_shard::shard::BuildStep;
-use photondb_shard::{Command, Cursor, Effect, Join, Outcome, Position, Shard, ShardError, Skipped, Split};
+use photondb_shard::{Command, Cursor, Effect, IndexState, Join, Outcome, Position, Shard, ShardError, Skipped, Split};
 use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
 /// Writes the same to a shard and to the one that was never cut.
@@ -194,6 +194,7 @@ fn what_one_has_not_ready_is_built_on() {
     assert_eq!(view.schema.indexes.len(), INDEXES.len(), "the left one's");
     assert_eq!((view.version.0, view.epoch), (before.version.0 + 1, Epoch(4)), "above both");
     for index in view.schema.indexes.values() {
+        assert_eq!(index.state, IndexState::Building, "it was not ready in both: {}", index.name);
         assert!(matches!(pair.left.shard.read().expect("reads").index(&index.name), Err(ShardError::NotReady(_))));
     }
     let mut steps = 0;
@@ -204,6 +205,22 @@ fn what_one_has_not_ready_is_built_on() {
     assert!(steps < most, "{steps} steps: what is built is not built again");
     pair.left.finish_indexes();
     assert_reads_alike(&pair.left.shard, &single.shard, 0..IDS, &mut Numbers(1), 1);
+}
+
+#[test]
+fn entries_of_another_function_are_not_taken() {
+    let mut pair = Pair::new(1);
+    for (fed, field) in [(&mut pair.left, "age"), (&mut pair.right, "id")] {
+        let definition = fed::field_function(field);
+        fed.apply(&Command::CreateIndex { id: IndexId(1), name: "age".into(), multi: false, geo: false, definition });
+        fed.finish_indexes();
+    }
+    pair.left.write(vec![put(1, 5)]);
+    pair.right.write(vec![put(40, 6)]);
+    pair.freeze_adopt_and_join(1);
+    assert_eq!(pair.left.shard.view().schema.indexes[&IndexId(1)].state, IndexState::Building);
+    pair.left.finish_indexes();
+    assert_eq!(fed::held(&pair.left.shard, "age"), [(5, 1), (6, 40)]);
 }
 
 #[test]
@@ -220,7 +237,9 @@ fn replicas_agree_whatever_each_has_built_and_settled() {
     let mut others = [pair.replicas(2), pair.replicas(3)];
     while others[0].right.shard.build_step(9).expect("builds") != BuildStep::Idle {}
     for each in others.iter().chain([&pair]) {
+        let before = digest_of(&each.left.shard);
         each.adopt();
+        assert_eq!(digest_of(&each.left.shard), before, "who has adopted is nobody else's affair");
     }
     let join = Command::Join(pair.join());
     pair.left.apply(&join);
@@ -446,29 +465,6 @@ fn who_asks_for_a_key_while_it_comes_is_not_told_that_it_has_no_document() {
             (0..1_000).for_each(|_| begins.recv().expect("it asks"));
             shard.apply(std::slice::from_ref(&entry), Bytes::new()).expect("applies");
             assert!(reader.join().expect("ends").expect("reads").is_some());
-        });
-    }
-}
-
-#[test]
-fn who_reads_an_index_while_its_rest_goes_finds_all_of_it() {
-    for _ in 0..10 {
-        let mut pair = pair_that_was_one();
-        let join = Command::Join(pair.join());
-        assert_eq!(pair.left.apply(&join), Outcome::Applied);
-        let shard = &pair.left.shard;
-        let is_settled = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_settled.load(std::sync::atomic::Ordering::Relaxed) {
-                    let reader = shard.read().expect("reads");
-                    for (index, entries) in [("age", IDS), ("tags", 2 * IDS)] {
-                        assert_eq!(reader.count_index(index, &KeyBounds::all()).expect("is ready"), entries);
-                    }
-                }
-            });
-            while shard.settle_rest_step(1).expect("settles") {}
-            is_settled.store(true, std::sync::atomic::Ordering::Relaxed);
         });
     }
 }

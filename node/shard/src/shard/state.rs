@@ -118,7 +118,8 @@ impl State {
         }
         let snapshot = set.snapshot();
         state.children.retain(|child| snapshot.has_tree(trees::of_child(child.slot, trees::PRIMARY)));
-        state.wards.retain(|ward| snapshot.has_tree(trees::of_child(ward.slot, trees::PRIMARY)));
+        let is_here = |ward: &Ward| snapshot.has_tree(trees::of_child(ward.slot, trees::PRIMARY));
+        assert!(state.wards.iter().all(is_here), "S15: what was adopted came with what says so");
         let mut schema = Schema::load(&snapshot)?;
         let outdated: Vec<_> = schema.indexes.values().filter(|index| index.must_be_built_again()).cloned().collect();
         if !outdated.is_empty() {
