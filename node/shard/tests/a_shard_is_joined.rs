@@ -395,6 +395,30 @@ fn listeners_and_the_change_log_tell_of_the_join() {
 }
 
 #[test]
+fn a_join_that_was_reported_is_made_up_for_when_the_shard_goes_on_in_another_group() {
+    let taken_over = |range: &KeyRange, epoch: u64| {
+        let mut pair = pair_that_was_one();
+        while pair.left.shard.build_step(9).expect("builds") != BuildStep::Idle {}
+        assert_eq!(pair.left.shard.view().epoch, Epoch(1));
+        pair.left.shard.take_over(range, Epoch(epoch), Bytes::from_static(b"new")).expect("is taken over");
+        pair.left.finish_indexes();
+        assert_eq!(photondb_shard::verify::indexes(&pair.left.shard.read().expect("reads")).expect("reads"), None);
+        let found = (documents(&pair.left.shard).len() as u64, fed::held(&pair.left.shard, "age").len() as u64);
+        (found, pair.left.shard.view().range.clone().expect("was cut"), pair.left.shard.tree_set().snapshot().trees())
+    };
+    let [left, _] = ranges();
+    // Nobody has reported it: it may be done yet.
+    let (found, range, trees) = taken_over(&left, 2);
+    assert_eq!((found, range, trees.len()), ((CUT, CUT), left.clone(), 3 + INDEXES.len() + 2 + INDEXES.len()));
+    // Something else was reported.
+    let (found, range, _) = taken_over(&left, 9);
+    assert_eq!((found, range), ((CUT, CUT), left));
+    let (found, range, trees) = taken_over(&KeyRange::all(), 9);
+    assert_eq!((found, range), ((IDS, IDS), KeyRange::all()));
+    assert_eq!(trees.len(), 3 + 2 * INDEXES.len(), "the indexes have rests");
+}
+
+#[test]
 fn three_shards_become_one_before_anything_is_settled() {
     let mut single = single();
     let engine = Engine::in_memory(EngineOptions::default());

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 92] = [
+pub const PRODUCT: [Probe; 93] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -96,4 +96,5 @@ pub const PRODUCT: [Probe; 92] = [
     Probe::may("shard joined"),
     Probe::may("shard joined whose indexes are to be built on"),
     Probe::may("shard thawed"),
+    Probe::may("shard that goes on in another group had not applied a join"),
 ];

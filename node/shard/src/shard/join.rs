@@ -24,19 +24,25 @@ impl Work {
         let is_joined = |ward: &Ward| ward.shard == join.right && ward.position == join.end;
         let no_ward = ShardError::NoWard { shard: join.right, end: join.end };
         let ward = self.state.wards.iter().position(is_joined).ok_or(no_ward)?;
-        let slot = self.state.wards.remove(ward).slot;
         self.state.log =
             change_log::append_joined(&mut self.transaction, self.state.log, entry.position.0, join.right, join.end)?;
-        self.join_indexes(slot)?;
-        self.transaction.join_trees(trees::PRIMARY, trees::of_child(slot, trees::PRIMARY))?;
-        trees::drop_slot(&mut self.transaction, slot)?;
+        self.take_in(ward)?;
         self.state.epoch = Epoch(join.epoch.0.max(join.right_epoch.0) + 1);
-        self.state.version.0 += 1;
         self.state.range = Some(whole);
         let joined = Some((join.right, join.end));
         self.published.push(ChangeBatch { joined, ..ChangeBatch::of(entry.position, [].into()) });
         photondb_storage::probe!("shard joined");
         Ok(Outcome::Applied)
+    }
+
+    /// What was adopted becomes the shard's own.
+    pub(super) fn take_in(&mut self, ward: usize) -> Result<(), ShardError> {
+        let slot = self.state.wards.remove(ward).slot;
+        self.join_indexes(slot)?;
+        self.transaction.join_trees(trees::PRIMARY, trees::of_child(slot, trees::PRIMARY))?;
+        trees::drop_slot(&mut self.transaction, slot)?;
+        self.state.version.0 += 1;
+        Ok(())
     }
 
     /// Before the documents are joined.
