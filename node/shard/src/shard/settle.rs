@@ -72,7 +72,7 @@ mod tests {
     use crate::format::encode_command;
     use crate::read::{KeyBounds, Reader};
     use crate::schema::{Built, IndexState};
-    use crate::shard::{Entry, Position, trees};
+    use crate::shard::{Entry, Position, View, trees};
 
     /// A shard with one index and some entries in its rest.
     fn shard() -> Shard {
@@ -101,7 +101,7 @@ mod tests {
     fn who_has_the_view_of_before_finds_in_the_index_what_was_in_its_rest() {
         let shard = shard();
         let before = shard.view();
-        let counted = |view| {
+        let counted = |view: &View| {
             let reader = Reader::new(shard.tree_set().snapshot(), view, Position(1));
             reader.count_index("a", &KeyBounds::all()).expect("reads")
         };
