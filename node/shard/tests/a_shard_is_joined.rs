@@ -208,6 +208,32 @@ fn what_one_has_not_ready_is_built_on() {
 }
 
 #[test]
+fn shards_of_which_one_has_no_documents_are_joined() {
+    for (left, right) in [(0, 0), (3, 0), (0, 3)] {
+        let (mut pair, mut single) = (Pair::new(1), single());
+        // One index is whole in both, one in the left one alone, one in neither.
+        for (fed, indexes) in [(&mut pair.left, 0..2), (&mut pair.right, 0..1)] {
+            indexes.for_each(|id| create_index(fed, id));
+            fed.finish_indexes();
+            create_index(fed, 2);
+        }
+        (0..left).for_each(|id| write(&mut pair.left, &mut single, vec![put(id, 1)]));
+        (0..right).for_each(|id| write(&mut pair.right, &mut single, vec![put(CUT + id, 1)]));
+        pair.freeze(1);
+        pair.adopt();
+        let mut pair = pair.crash();
+        let join = Command::Join(pair.join());
+        assert_eq!(pair.left.apply(&join), Outcome::Applied);
+        for id in [1, CUT + 1] {
+            write(&mut pair.left, &mut single, vec![put(id, 2)]);
+        }
+        let mut pair = pair.crash();
+        pair.left.finish_indexes();
+        assert_reads_alike(&pair.left.shard, &single.shard, 0..IDS, &mut Numbers(1), 1);
+    }
+}
+
+#[test]
 fn entries_of_another_function_are_not_taken() {
     let mut pair = Pair::new(1);
     for (fed, field) in [(&mut pair.left, "age"), (&mut pair.right, "id")] {
