@@ -7,6 +7,7 @@
 //! key    position u64 big-endian, number within the entry u32 big-endian
 //! value  version u8 = 1, key length u16, primary key, flags u8 (bit 0: old, bit 1: new), [old length u32, old], [new length u32, new]
 //! value  version u8 = 2, shard u64: the entry cut that shard off
+//! value  version u8 = 3, shard u64, position u64: the entry joined that shard, whose own log ends with that position
 //! ```
 
 use std::ops::Bound;
@@ -25,6 +26,7 @@ use crate::shard::{Position, trees};
 
 const VERSION: u8 = 1;
 const VERSION_CHILD: u8 = 2;
+const VERSION_JOINED: u8 = 3;
 
 /// Where somebody stands in a shard's changes: everything before is known there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +51,9 @@ pub struct LoggedChanges {
     pub changes: Vec<(Position, u32, DocumentChange)>,
     /// Shards that were cut off by these entries: from there on they tell what happens to their keys.
     pub children: Vec<(Position, ShardId)>,
+    /// Shards that these entries joined, and with which entry of its own log each ended: from there on this one tells what happens to
+    /// their keys.
+    pub joined: Vec<(Position, ShardId, Position)>,
     /// Whether there are more behind them.
     pub more: bool,
     /// Whether the next one is of the same entry as the last one here.
@@ -90,6 +95,7 @@ impl ShardReader {
             match decode(&value)? {
                 Logged::Change(change) => found.changes.push((position, number, change)),
                 Logged::Child(child) => found.children.push((position, child)),
+                Logged::Joined(right, end) => found.joined.push((position, right, end)),
             }
             if bytes >= bytes_max {
                 let next = stored.next()?.map(|(key, _)| place(&key)).transpose()?;
@@ -138,8 +144,27 @@ pub(crate) fn append_child(
     }
     let mut value = vec![VERSION_CHILD];
     value.put_u64_le(child.0);
+    append_note(transaction, log, position, &value)
+}
+
+/// Notes that another shard, whose own log ends with `end`, became part of this one; gives what the log has then.
+pub(crate) fn append_joined(
+    transaction: &mut Transaction,
+    log: Extent,
+    position: u64,
+    right: ShardId,
+    end: Position,
+) -> Result<Extent, ShardError> {
+    let mut value = vec![VERSION_JOINED];
+    value.put_u64_le(right.0);
+    value.put_u64_le(end.0);
+    append_note(transaction, log, position, &value)
+}
+
+/// Appends the only thing that an entry has to say.
+fn append_note(transaction: &mut Transaction, log: Extent, position: u64, value: &[u8]) -> Result<Extent, ShardError> {
     let key = key(position, 0);
-    transaction.put(trees::CHANGE_LOG, &key, &value)?;
+    transaction.put(trees::CHANGE_LOG, &key, value)?;
     Ok(Extent { bytes: log.bytes + (key.len() + value.len()) as u64, ..log })
 }
 
@@ -175,15 +200,21 @@ pub enum Logged {
     Change(DocumentChange),
     /// A shard was cut off.
     Child(ShardId),
+    /// A shard was joined, whose own log ends with that entry.
+    Joined(ShardId, Position),
 }
 
 /// An entry of the log from its stored bytes.
 pub fn decode(value: &Bytes) -> Result<Logged, ShardError> {
     let mut reader = Reader::new("a logged change", value);
-    if reader.version(VERSION_CHILD)? == VERSION_CHILD {
-        let child = ShardId(reader.u64()?);
+    let note = match reader.version(VERSION_JOINED)? {
+        VERSION_CHILD => Some(Logged::Child(ShardId(reader.u64()?))),
+        VERSION_JOINED => Some(Logged::Joined(ShardId(reader.u64()?), Position(reader.u64()?))),
+        _ => None,
+    };
+    if let Some(note) = note {
         reader.end()?;
-        return Ok(Logged::Child(child));
+        return Ok(note);
     }
     let length = usize::from(reader.u16()?);
     let key = reader.take(length)?;
@@ -238,5 +269,14 @@ mod tests {
             assert_eq!(encoded.len(), encoded_bytes(&change));
             assert_eq!(decode(&Bytes::from(encoded)).expect("decodes"), Logged::Change(change));
         }
+    }
+
+    #[test]
+    fn golden_bytes_of_what_is_noted_of_other_shards() {
+        let child = decode(&Bytes::from_static(b"\x02\x07\0\0\0\0\0\0\0")).expect("decodes");
+        assert_eq!(child, Logged::Child(ShardId(7)));
+        let joined = decode(&Bytes::from_static(b"\x03\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0")).expect("decodes");
+        assert_eq!(joined, Logged::Joined(ShardId(7), Position(9)));
+        assert!(decode(&Bytes::from_static(b"\x04")).is_err());
     }
 }

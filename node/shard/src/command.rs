@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion, ShardId};
 
+use crate::shard::Position;
+
 /// One entry of a shard's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -20,6 +22,13 @@ pub enum Command {
     SetWriteHook { definition: Option<Bytes> },
     /// The keys from `at` on are another shard's from here on. Skipped under another epoch.
     Split(Split),
+    /// From here on the shard answers nothing and no write has an effect, so that another one may take its keys. Does nothing behind the
+    /// [`Command::Thaw`] of this attempt or of a later one, or when it is frozen.
+    Freeze { attempt: u32 },
+    /// This attempt and all before it are given up: the shard goes on if one of them has frozen it.
+    Thaw { attempt: u32 },
+    /// The keys of the next shard are this one's from here on. Skipped under another epoch.
+    Join(Join),
 }
 
 /// A shard is cut off from this one.
@@ -33,6 +42,23 @@ pub struct Split {
     pub at: Bytes,
     /// The shard that has them from here on.
     pub child: ShardId,
+}
+
+/// The next shard becomes part of this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The shard whose keys come. It is frozen, and has been adopted: see [`Shard::adopt`](crate::Shard::adopt).
+    pub right: ShardId,
+    /// The entry of its log that froze it: its last one with an effect.
+    pub end: Position,
+    /// Its epoch since then, above which this shard's is raised.
+    pub right_epoch: Epoch,
+    /// This shard's epoch.
+    pub epoch: Epoch,
+    /// The keys that this shard has.
+    pub range: KeyRange,
+    /// Those that come, which follow them.
+    pub right_range: KeyRange,
 }
 
 /// Under what a [`Command::Write`] was evaluated. If anything of it differs when the entry is applied, every replica skips it.
@@ -90,7 +116,7 @@ pub enum Outcome {
 pub enum Skipped {
     /// Evaluated in another term.
     Term,
-    /// Evaluated under another key range.
+    /// Evaluated under another key range, or the shard is frozen.
     Epoch,
     /// Evaluated under other indexes or hooks.
     Schema,

@@ -20,9 +20,13 @@ pub fn position(snapshot: &Snapshot) -> Result<Position, ShardError> {
     State::applied_of(&snapshot.meta())
 }
 
-/// How many rows [`of`] reads. In O(1), and equal where digests are.
+/// How many rows [`of`] reads. In O(1), and equal where digests are. Errors: those of [`of`].
 pub fn rows(snapshot: &Snapshot) -> Result<u64, ShardError> {
     let mut rows = 0;
+    let meta = snapshot.meta();
+    if !meta.is_empty() {
+        State::decode(&meta)?.check_whole()?;
+    }
     for tree in [trees::PRIMARY, trees::CHANGE_LOG] {
         if snapshot.has_tree(tree) {
             rows += snapshot.count(tree, &KeyRange::all())?;
@@ -31,7 +35,7 @@ pub fn rows(snapshot: &Snapshot) -> Result<u64, ShardError> {
     Ok(rows)
 }
 
-/// The digest of the shard in `snapshot`. Reads all of it.
+/// The digest of the shard in `snapshot`. Reads all of it. Errors: [`ShardError::Hollow`] when what it had is another shard's.
 pub fn of(snapshot: &Snapshot) -> Result<u64, ShardError> {
     let mut hasher = DefaultHasher::new();
     let meta = snapshot.meta();
@@ -39,7 +43,9 @@ pub fn of(snapshot: &Snapshot) -> Result<u64, ShardError> {
         return Ok(hasher.finish());
     }
     // Decoded and encoded again: two versions of its format may stand side by side.
-    field(&mut hasher, &State::decode(&meta)?.agreed().encode());
+    let state = State::decode(&meta)?;
+    state.check_whole()?;
+    field(&mut hasher, &state.agreed().encode());
     for tree in [trees::PRIMARY, trees::CHANGE_LOG] {
         rows_of(snapshot, tree, |key, value| {
             field(&mut hasher, key);

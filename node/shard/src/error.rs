@@ -1,5 +1,6 @@
 //! What can go wrong in a shard.
 
+use photondb_proto::ShardId;
 use photondb_storage::error::StorageError;
 
 use crate::shard::Position;
@@ -62,6 +63,17 @@ pub enum ShardError {
     /// The key, or some of the range, was cut off and is another shard's.
     #[error("the key range of the shard has changed")]
     Moved,
+    /// What another shard has adopted of this one is not here any more.
+    #[error("what the shard had was adopted by another one")]
+    Hollow,
+    /// A shard was joined that this replica has not adopted before: it cannot go on.
+    #[error("shard {shard} was joined, and what it had up to {end:?} is not here")]
+    NoWard {
+        /// The shard that was joined.
+        shard: ShardId,
+        /// The entry of its log that froze it.
+        end: Position,
+    },
     /// The table was dropped.
     #[error("the shard is gone")]
     Gone,

@@ -2,7 +2,7 @@
 //! are big-endian so that they sort.
 //!
 //! ```text
-//! command   version u8 = 1 (2: a geospatial index; 3: a split), kind u8, body
+//! command   version u8 = 1 (2: a geospatial index; 3: a split; 4: what joins shards), kind u8, body
 //!   1 write         term u64, epoch u64, schema u64, chain u64, number u64, count u32, count x effect
 //!     effect        kind u8 (1 put, 2 delete), key length u16, key, [document length u32, document]
 //!   2 create index  id u64, flags u8 (bit 0: multi, bit 1: geospatial), name length u16, name, definition length u32, definition
@@ -11,26 +11,34 @@
 //!   5 index ready   id u64
 //!   6 write hook    present u8, [definition length u32, definition]
 //!   7 split         epoch u64, range, first key length u16, first key, child u64
+//!   8 freeze        attempt u32
+//!   9 thaw          attempt u32
+//!   10 join         right u64, end u64, right epoch u64, epoch u64, range, right range
 //! range     start length u16, start, end present u8, [end length u16, end]
 //! outcome   kind u8: 0 applied, 1 skipped for term, 2 epoch, 3 schema, 4 chain
-//! state     version u8 = 3, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
+//! state     version u8 = 4, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
 //!           log bytes u64, log floor u64 (not in version 1), from version 3 on: range present u8, [range], next own tree u32,
-//!           count u8, count x child; consensus length u32, consensus
+//!           count u8, count x child, from version 4 on: frozen u8, [attempt u32, position u64], thawed u32, hollow u8, count u8,
+//!           count x ward; consensus length u32, consensus
 //!   child         shard u64, term u64, slot u32, state length u32, its state
+//!   ward          shard u64, attempt u32, position u64, epoch u64, slot u32
 //! value     kind u8 (1 document, 2 index entry, 3 entry of a geospatial index), flags u8 = 0, position u64 (of the entry that wrote it), body
 //! ```
 
 use bytes::{Buf, BufMut, Bytes};
 use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion, ShardId};
 
-use crate::command::{Command, Effect, Fence, Outcome, Skipped, Split};
+use crate::command::{Command, Effect, Fence, Join, Outcome, Skipped, Split};
 use crate::error::ShardError;
+use crate::shard::Position;
 
 const COMMAND_VERSION: u8 = 1;
 /// Of what a program that knows no geospatial indexes must not take for something else.
 const COMMAND_VERSION_GEO: u8 = 2;
 /// Of what a program that knows no splits must not skip.
 const COMMAND_VERSION_SPLIT: u8 = 3;
+/// Of what a program that joins no shards must not skip.
+const COMMAND_VERSION_JOIN: u8 = 4;
 
 /// Bytes before the body of a stored value: kind, flags, position of its last write.
 pub const VALUE_HEADER_BYTES: usize = 10;
@@ -134,6 +142,25 @@ pub fn encode_command(command: &Command) -> Bytes {
             put_key(&mut out, at);
             out.put_u64_le(child.0);
         }
+        Command::Freeze { attempt } => {
+            out[0] = COMMAND_VERSION_JOIN;
+            out.put_u8(8);
+            out.put_u32_le(*attempt);
+        }
+        Command::Thaw { attempt } => {
+            out[0] = COMMAND_VERSION_JOIN;
+            out.put_u8(9);
+            out.put_u32_le(*attempt);
+        }
+        Command::Join(Join { right, end, right_epoch, epoch, range, right_range }) => {
+            out[0] = COMMAND_VERSION_JOIN;
+            out.put_u8(10);
+            for number in [right.0, end.0, right_epoch.0, epoch.0] {
+                out.put_u64_le(number);
+            }
+            put_range(&mut out, range);
+            put_range(&mut out, right_range);
+        }
     }
     Bytes::from(out)
 }
@@ -141,7 +168,7 @@ pub fn encode_command(command: &Command) -> Bytes {
 /// A command from bytes; keys and documents are slices of them.
 pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
     let mut reader = Reader::new("a command", bytes);
-    reader.version(COMMAND_VERSION_SPLIT)?;
+    reader.version(COMMAND_VERSION_JOIN)?;
     let command = match reader.u8()? {
         1 => {
             let fence = Fence {
@@ -183,6 +210,16 @@ pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
             let (epoch, range) = (Epoch(reader.u64()?), reader.range()?);
             Command::Split(Split { epoch, range, at: reader.key()?, child: ShardId(reader.u64()?) })
         }
+        8 => Command::Freeze { attempt: reader.u32()? },
+        9 => Command::Thaw { attempt: reader.u32()? },
+        10 => Command::Join(Join {
+            right: ShardId(reader.u64()?),
+            end: Position(reader.u64()?),
+            right_epoch: Epoch(reader.u64()?),
+            epoch: Epoch(reader.u64()?),
+            range: reader.range()?,
+            right_range: reader.range()?,
+        }),
         _ => return Err(reader.error("unknown kind of command")),
     };
     reader.end()?;
@@ -374,6 +411,16 @@ mod tests {
                 at: Bytes::from_static(b"mm"),
                 child: ShardId(9),
             }),
+            Command::Freeze { attempt: 3 },
+            Command::Thaw { attempt: 4 },
+            Command::Join(Join {
+                right: ShardId(9),
+                end: Position(8),
+                right_epoch: Epoch(7),
+                epoch: Epoch(6),
+                range: KeyRange::new(b"a".to_vec(), Some(b"m".to_vec())).expect("has keys"),
+                right_range: KeyRange::new(b"m".to_vec(), None).expect("has keys"),
+            }),
         ]
     }
 
@@ -411,8 +458,8 @@ mod tests {
 
     #[test]
     fn a_newer_command_is_refused_by_its_version() {
-        let error = decode_command(&Bytes::from_static(&[4, 1])).expect_err("newer");
-        assert!(matches!(error, ShardError::Newer { found: 4, known: 3, .. }), "{error}");
+        let error = decode_command(&Bytes::from_static(&[5, 1])).expect_err("newer");
+        assert!(matches!(error, ShardError::Newer { found: 5, known: 4, .. }), "{error}");
     }
 
     #[test]
@@ -424,5 +471,14 @@ mod tests {
         assert_eq!(split.as_ref(), expected);
         let geo = encode_command(&commands()[2]);
         assert_eq!(geo.as_ref(), b"\x02\x02\x08\0\0\0\0\0\0\0\x02\x06\0places\x01\0\0\0g");
+    }
+
+    #[test]
+    fn golden_bytes_of_what_joins_shards() {
+        assert_eq!(encode_command(&commands()[9]).as_ref(), b"\x04\x08\x03\0\0\0");
+        assert_eq!(encode_command(&commands()[10]).as_ref(), b"\x04\x09\x04\0\0\0");
+        let numbers: Vec<u8> = [9u64, 8, 7, 6].into_iter().flat_map(u64::to_le_bytes).collect();
+        let ranges = b"\x01\0a\x01\x01\0m\x01\0m\0".as_slice();
+        assert_eq!(encode_command(&commands()[11]), [b"\x04\x0a", &numbers[..], ranges].concat());
     }
 }

@@ -21,9 +21,9 @@ pub mod snapshot;
 pub mod verify;
 
 pub use change_log::{Cursor, LoggedChanges};
-pub use command::{Command, Effect, Fence, Outcome, Skipped, Split};
+pub use command::{Command, Effect, Fence, Join, Outcome, Skipped, Split};
 pub use error::ShardError;
 pub use publish::{ChangeBatch, DocumentChange, Listener};
 pub use read::{IndexRow, Reader};
 pub use schema::{Index, IndexState, Schema};
-pub use shard::{Entry, Position, Shard, Unborn};
+pub use shard::{Entry, Position, Shard, Unborn, Ward};

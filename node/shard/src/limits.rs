@@ -42,8 +42,8 @@ pub const GEO_ROWS_BYTES_MAX: usize = 4 << 20;
 /// Bytes of documents that a scan of a geospatial index keeps with what their index function gave, unless one alone is larger.
 pub const GEO_DOCUMENTS_BYTES_MAX: usize = 16 << 20;
 
-/// Indexes of a shard. One more is never ready. So many that the halves of all of them, and some shards that were cut off and are still to be
-/// borne, have room in one tree set.
+/// Indexes of a shard. One more is never ready. So many that the halves of all of them (which no index has beside a rest), and some shards
+/// that were cut off and are still to be borne, or were adopted and are still to be joined, have room in one tree set.
 pub const INDEXES_MAX: usize = 512;
 const _: () = assert!(3 * (3 + INDEXES_MAX) + 4 * (3 + INDEXES_MAX) < photondb_storage::limits::TREES_PER_SET_MAX);
 

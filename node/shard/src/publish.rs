@@ -33,6 +33,15 @@ pub struct ChangeBatch {
     pub changes: Arc<[DocumentChange]>,
     /// The entry cut this shard off: what happens to its keys from here on, it tells.
     pub child: Option<ShardId>,
+    /// The entry joined this shard, whose own log ends with that entry of it: from here on this one tells what happens to its keys.
+    pub joined: Option<(ShardId, Position)>,
+}
+
+impl ChangeBatch {
+    /// Of an entry that changed documents, or nothing.
+    pub fn of(position: Position, changes: Arc<[DocumentChange]>) -> ChangeBatch {
+        ChangeBatch { position, changes, child: None, joined: None }
+    }
 }
 
 type Wake = Box<dyn Fn() + Send + Sync>;
@@ -150,7 +159,7 @@ mod tests {
 
     fn batch(position: u64) -> ChangeBatch {
         let change = DocumentChange { key: Bytes::from_static(b"k"), old: None, new: None };
-        ChangeBatch { position: Position(position), changes: Arc::from([change]), child: None }
+        ChangeBatch::of(Position(position), Arc::from([change]))
     }
 
     #[test]
@@ -188,7 +197,7 @@ mod tests {
         let large = Bytes::from(vec![0; LISTENER_BYTES_MAX / 4]);
         for position in 0..6 {
             let change = DocumentChange { key: Bytes::from_static(b"k"), old: None, new: Some(large.clone()) };
-            publisher.publish(&ChangeBatch { position: Position(position), changes: Arc::from([change]), child: None });
+            publisher.publish(&ChangeBatch::of(Position(position), Arc::from([change])));
         }
         assert_eq!(listener.take().expect("the kept ones").len(), 4);
         assert!(matches!(listener.take(), Err(ShardError::ListenerBehind { skipped: 2 })));

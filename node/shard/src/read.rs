@@ -1,6 +1,7 @@
 //! Reading a shard at one snapshot.
 
 mod geo;
+mod index_cursor;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::schema::{Index, IndexState, Schema};
 use crate::secondary;
 use crate::shard::{Position, State, View, trees};
 pub use geo::{GeoRows, GeoScan};
+pub(crate) use index_cursor::IndexCursor;
 
 /// Bounds of encoded keys of one tree. (A `KeyRange` of `proto` is a shard's part of its table.)
 pub use photondb_storage::KeyRange as KeyBounds;
@@ -30,6 +32,7 @@ pub struct Reader {
     pub(crate) position: Position,
     range: Option<KeyRange>,
     epoch: Epoch,
+    frozen: bool,
 }
 
 /// Some of a shard's documents.
@@ -87,12 +90,14 @@ pub struct Documents {
 
 impl Reader {
     pub(crate) fn new(snapshot: Snapshot, view: &View, position: Position) -> Reader {
-        Reader { snapshot, schema: view.schema.clone(), position, range: view.range.clone(), epoch: view.epoch }
+        let (schema, range) = (view.schema.clone(), view.range.clone());
+        Reader { snapshot, schema, position, range, epoch: view.epoch, frozen: view.frozen.is_some() }
     }
 
-    /// Errors: [`ShardError::Moved`] when not all keys of the range that the shard was asked for are the shard's.
+    /// Errors: [`ShardError::Moved`] when not all keys of the range that the shard was asked for are the shard's, or it is frozen.
     pub fn check_range(&self, asked: &KeyRange) -> Result<(), ShardError> {
         match &self.range {
+            _ if self.frozen => Err(ShardError::Moved),
             Some(range) if !range.covers(asked) && !fault_point!("range-not-checked") => Err(ShardError::Moved),
             _ => Ok(()),
         }
@@ -103,7 +108,7 @@ impl Reader {
         self.range.as_ref()
     }
 
-    /// How often something was cut off by then.
+    /// Raised by then by each change of who answers for which keys.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -123,9 +128,10 @@ impl Reader {
         &self.schema
     }
 
-    /// The encoded document with this encoded key. Errors: [`ShardError::Moved`] when the key is another shard's.
+    /// The encoded document with this encoded key. Errors: [`ShardError::Moved`] when the key is another shard's, or the shard is
+    /// frozen.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
-        if self.range.as_ref().is_some_and(|range| !range.contains(key)) {
+        if self.frozen || self.range.as_ref().is_some_and(|range| !range.contains(key)) {
             return Err(ShardError::Moved);
         }
         self.snapshot.get(trees::PRIMARY, key)?.as_ref().map(primary::document).transpose()
@@ -263,7 +269,7 @@ impl Reader {
         let index = self.index(name)?;
         let mut entries = Vec::with_capacity(want.min(1024));
         let mut bytes = 0;
-        let mut cursor = self.snapshot.cursor(index.tree, bounds.clone(), direction)?;
+        let mut cursor = IndexCursor::new(self, index, bounds, direction)?;
         while entries.len() < want && bytes < READ_BYTES_MAX {
             let Some((entry, stored)) = cursor.next()? else { return Ok((entries, false)) };
             bytes += entry.len() + stored.len();
@@ -284,8 +290,15 @@ impl Reader {
 
     /// The number of index entries within bounds, in O(log n).
     pub fn count_index(&self, name: &str, bounds: &KeyBounds) -> Result<u64, ShardError> {
-        let index = self.index(name)?;
-        Ok(self.snapshot.count(index.tree, bounds)?)
+        self.count_entries(self.index(name)?, bounds)
+    }
+
+    pub(crate) fn count_entries(&self, index: &Index, bounds: &KeyBounds) -> Result<u64, ShardError> {
+        let in_rest = match self.rest_of(index) {
+            Some(rest) => self.snapshot.count(rest, bounds)?,
+            None => 0,
+        };
+        Ok(self.snapshot.count(index.tree, bounds)? + in_rest)
     }
 }
 

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //! key 0x01, index id u64 big-endian:
-//!   version u8 = 4, tree u32, flags u8 (bit 0: multi, bit 1: ready, bit 2: geospatial, bit 3: outdated), evaluator u16,
+//!   version u8 = 5, tree u32, flags u8 (bit 0: multi, bit 1: ready, bit 2: geospatial, bit 3: outdated), evaluator u16,
 //!   name length u16, name,
 //!   built u8 (0 nothing, 1 up to the key that follows, 2 to the end), [key length u16, key],
 //!   definition length u32, definition,
 //!   halves u8 (0 none, 1 some; not before version 4), [first key of the upper one length u16, key, lower tree u32, upper tree u32,
-//!   copied u8 as built, [entry length u16, entry]]
+//!   copied u8 as built, [entry length u16, entry]],
+//!   rest u8 (0 none, 1 some; not before version 5), [its tree u32]
 //! key 0x02: the write hook's definition
 //! ```
 //!
@@ -28,11 +29,13 @@ use crate::format::{Reader, put_bytes, put_key, put_name};
 use crate::index_function::IndexFunction;
 use crate::shard::trees;
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 /// From this one on the evaluator stands in it.
 const VERSION_WITH_EVALUATOR: u8 = 3;
 /// From this one on its halves stand in it.
 const VERSION_WITH_HALVES: u8 = 4;
+/// From this one on its rest stands in it.
+const VERSION_WITH_REST: u8 = 5;
 const FLAG_MULTI: u8 = 1;
 const FLAG_READY: u8 = 2;
 const FLAG_GEO: u8 = 4;
@@ -111,6 +114,9 @@ pub struct Index {
     pub outdated: bool,
     /// What becomes of it when the shard is split. This replica's affair.
     pub halves: Option<Halves>,
+    /// A tree with entries that are still to come into `tree`: what another shard had in its index before it became part of this one.
+    /// No key is in both. This replica's affair.
+    pub rest: Option<TreeId>,
 }
 
 impl Index {
@@ -133,6 +139,33 @@ impl Index {
             return None;
         }
         Some(if primary_key < halves.at.as_ref() { halves.lower } else { halves.upper })
+    }
+
+    /// Drops its tree and those that lie beside it.
+    pub(crate) fn drop_trees(&self, transaction: &mut Transaction) -> Result<(), ShardError> {
+        transaction.drop_tree(self.tree)?;
+        self.drop_trees_beside(transaction)
+    }
+
+    /// Drops its halves and its rest.
+    pub(crate) fn drop_trees_beside(&self, transaction: &mut Transaction) -> Result<(), ShardError> {
+        if let Some(rest) = self.rest {
+            transaction.drop_tree(rest)?;
+        }
+        self.drop_halves(transaction)
+    }
+
+    /// Drops its halves, if there are any.
+    pub(crate) fn drop_halves(&self, transaction: &mut Transaction) -> Result<(), ShardError> {
+        for tree in self.halves.iter().flat_map(|halves| [halves.lower, halves.upper]) {
+            transaction.drop_tree(tree)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the other's entries are what this one would have made of its documents.
+    pub(crate) fn makes_the_same_as(&self, other: &Index) -> bool {
+        (&self.definition, self.multi, self.geo) == (&other.definition, other.multi, other.geo)
     }
 
     /// Whether documents are still missing from it, or nobody has said that none are.
@@ -161,16 +194,31 @@ impl Schema {
         let mut schema = Schema::default();
         let mut cursor = snapshot.cursor(trees::SCHEMA, KeyRange::all(), Direction::Forward)?;
         while let Some((key, value)) = cursor.next()? {
-            match key.first() {
-                Some(&KEY_INDEX) => {
-                    let index = decode_index(&key, &value)?;
-                    schema.indexes.insert(index.id, Arc::new(index));
-                }
-                Some(&KEY_WRITE_HOOK) => schema.write_hook = Some(value),
-                _ => return Err(ShardError::Format { what: "a schema key", offset: 0, reason: "of an unknown kind" }),
-            }
+            schema.take_row(&key, value)?;
         }
         Ok(schema)
+    }
+
+    /// The same, of what lies in another tree.
+    pub(crate) fn load_from(transaction: &Transaction, tree: TreeId) -> Result<Schema, ShardError> {
+        let mut schema = Schema::default();
+        let mut cursor = transaction.cursor(tree, KeyRange::all(), Direction::Forward)?;
+        while let Some((key, value)) = cursor.next()? {
+            schema.take_row(&key, value)?;
+        }
+        Ok(schema)
+    }
+
+    fn take_row(&mut self, key: &[u8], value: Bytes) -> Result<(), ShardError> {
+        match key.first() {
+            Some(&KEY_INDEX) => {
+                let index = decode_index(key, &value)?;
+                self.indexes.insert(index.id, Arc::new(index));
+            }
+            Some(&KEY_WRITE_HOOK) => self.write_hook = Some(value),
+            _ => return Err(ShardError::Format { what: "a schema key", offset: 0, reason: "of an unknown kind" }),
+        }
+        Ok(())
     }
 }
 
@@ -197,6 +245,10 @@ pub(crate) fn write_index_to(transaction: &mut Transaction, tree: TreeId, index:
         value.put_u32_le(lower.0);
         value.put_u32_le(upper.0);
         put_built(&mut value, copied);
+    }
+    value.put_u8(u8::from(index.rest.is_some()));
+    if let Some(rest) = index.rest {
+        value.put_u32_le(rest.0);
     }
     transaction.put(tree, &index_key(index.id), &value)?;
     Ok(())
@@ -271,11 +323,11 @@ fn decode_index(key: &[u8], value: &Bytes) -> Result<Index, ShardError> {
         .and_then(|id| id.try_into().ok())
         .map(|id| IndexId(u64::from_be_bytes(id)))
         .ok_or(ShardError::Format { what: "an index's key", offset: 1, reason: "of the wrong length" })?;
-    let StoredIndex { tree, flags, evaluator, name, built, definition, halves } = StoredIndex::decode(value)?;
+    let StoredIndex { tree, flags, evaluator, name, built, definition, halves, rest } = StoredIndex::decode(value)?;
     let function = IndexFunction::compile(&name, &definition)?;
     let state = if flags & FLAG_READY == 0 { IndexState::Building } else { IndexState::Ready };
     let [multi, geo, outdated] = [FLAG_MULTI, FLAG_GEO, FLAG_OUTDATED].map(|flag| flags & flag != 0);
-    Ok(Index { id, name, tree, multi, geo, definition, function, state, built, evaluator, outdated, halves })
+    Ok(Index { id, name, tree, multi, geo, definition, function, state, built, evaluator, outdated, halves, rest })
 }
 
 /// The value of an index, not looked into.
@@ -287,6 +339,7 @@ struct StoredIndex {
     built: Built,
     definition: Bytes,
     halves: Option<Halves>,
+    rest: Option<TreeId>,
 }
 
 impl StoredIndex {
@@ -306,8 +359,10 @@ impl StoredIndex {
             let (at, lower, upper) = (reader.key()?, TreeId(reader.u32()?), TreeId(reader.u32()?));
             halves = Some(Halves { at, lower, upper, copied: read_built(&mut reader)? });
         }
+        let has_rest = version >= VERSION_WITH_REST && reader.u8()? == 1;
+        let rest = if has_rest { Some(TreeId(reader.u32()?)) } else { None };
         reader.end()?;
-        Ok(StoredIndex { tree, flags, evaluator, name, built, definition, halves })
+        Ok(StoredIndex { tree, flags, evaluator, name, built, definition, halves, rest })
     }
 }
 
@@ -346,6 +401,7 @@ mod tests {
                 upper: TreeId(0x2000_0001),
                 copied: Built::UpTo(Bytes::from_static(b"e")),
             }),
+            rest: Some(TreeId(0x2000_0002)),
         };
         let set = Engine::in_memory(EngineOptions::default()).create_tree_set(TreeSetId(1)).expect("a new tree set");
         let mut transaction = set.begin();
@@ -356,22 +412,27 @@ mod tests {
         let stored = set.get(trees::SCHEMA, key).expect("reads").expect("is there");
         let length = u32::try_from(definition.len()).expect("short").to_le_bytes();
         let halves = b"\x01\x01\0m\0\0\0\x20\x01\0\0\x20\x01\x01\0e";
-        let head = b"\x04\x11\0\0\0\x0b\x02\x01\x04\0by_a\x01\x01\0k".as_slice();
-        let expected = [head, &length, &definition, halves].concat();
+        let rest = b"\x01\x02\0\0\x20";
+        let head = b"\x05\x11\0\0\0\x0b\x02\x01\x04\0by_a\x01\x01\0k".as_slice();
+        let expected = [head, &length, &definition, halves, rest].concat();
         assert_eq!(stored.as_ref(), expected);
 
         let read = decode_index(key, &stored).expect("decodes");
         assert_eq!(format!("{read:?}"), format!("{index:?}"));
+        // As it was before it had a rest.
+        let old = [&[4], &head[1..], &length, &definition, halves].concat();
+        let read = decode_index(key, &Bytes::from(old)).expect("decodes");
+        assert_eq!(format!("{read:?}"), format!("{:?}", Index { rest: None, ..index.clone() }));
         // As it was before it had halves.
         let old = [&[3], &head[1..], &length, &definition].concat();
         let read = decode_index(key, &Bytes::from(old)).expect("decodes");
-        assert_eq!(format!("{read:?}"), format!("{:?}", Index { halves: None, ..index }));
+        assert_eq!(format!("{read:?}"), format!("{:?}", Index { halves: None, rest: None, ..index }));
         // As it was before there was an evaluator in it.
         let old = [b"\x01\x11\0\0\0\x03\x04\0by_a\x02".as_slice(), &length, &definition].concat();
         let read = decode_index(key, &Bytes::from(old)).expect("decodes");
         assert_eq!((read.evaluator, read.outdated, read.is_usable()), (EvaluatorVersion::UNKNOWN, false, true));
         assert!(read.multi && !read.geo);
-        let newer = [&[5], &expected[1..]].concat();
-        assert!(matches!(decode_index(key, &Bytes::from(newer)), Err(ShardError::Newer { found: 5, known: 4, .. })));
+        let newer = [&[6], &expected[1..]].concat();
+        assert!(matches!(decode_index(key, &Bytes::from(newer)), Err(ShardError::Newer { found: 6, known: 5, .. })));
     }
 }

@@ -53,6 +53,9 @@ pub fn maintain(
     for (key, _) in &before {
         if after.binary_search_by(|(other, _)| other.cmp(key)).is_err() {
             transaction.delete(index.tree, key)?;
+            if let Some(rest) = index.rest {
+                transaction.delete(rest, key)?;
+            }
             if let Some(half) = index.half_of(key, &change.key) {
                 transaction.delete(half, key)?;
             }
@@ -176,6 +179,10 @@ fn put(
 ) -> Result<(), ShardError> {
     let stored = stored_value(kind(index), position, primary_key, value);
     transaction.put(index.tree, key, &stored)?;
+    if let Some(rest) = index.rest {
+        // An entry that has another value now may lie there.
+        transaction.delete(rest, key)?;
+    }
     if let Some(half) = index.half_of(key, primary_key) {
         transaction.put(half, key, &stored)?;
     }

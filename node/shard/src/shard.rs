@@ -1,5 +1,10 @@
 //! The state machine: entries in, effects out, and readers at any time.
 
+mod adopt;
+mod freeze;
+mod join;
+mod replacement;
+mod settle;
 mod split;
 mod state;
 mod take_over;
@@ -9,14 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion};
 use photondb_reql::eval::Cx;
 use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::fault::fault_point;
 use photondb_storage::{Direction, Transaction, TreeId, TreeSet};
 
-use crate::command::{Command, Effect, Fence, Outcome};
+use crate::command::{Command, Effect, Fence, Outcome, Skipped};
 use crate::error::ShardError;
 use crate::format::decode_command;
 use crate::index_function::IndexFunction;
@@ -24,14 +29,16 @@ use crate::limits::{CHANGE_LOG_BYTES_MAX, INDEXES_MAX};
 use crate::publish::{ChangeBatch, DocumentChange, Listener, Publisher};
 use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
-use crate::snapshot::{Chunk, decode_chunk};
 use crate::{change_log, primary, secondary};
+pub use adopt::Ward;
 pub use split::Unborn;
 pub(crate) use state::State;
 
 /// The trees of a shard. Indexes take numbers from `INDEXES_FROM` on, never twice.
 pub mod trees {
-    use photondb_storage::TreeId;
+    use photondb_storage::{Transaction, TreeId};
+
+    use crate::error::ShardError;
 
     /// Documents.
     pub const PRIMARY: TreeId = TreeId(1);
@@ -41,10 +48,10 @@ pub mod trees {
     pub const SCHEMA: TreeId = TreeId(3);
     /// The first tree of an index.
     pub const INDEXES_FROM: u32 = 16;
-    /// The first tree of a half of an index, made by one replica by itself before the shard is split. No index that the log makes
-    /// comes so far.
+    /// The first tree of a half or a rest of an index, which one replica has by itself around a split or a join. No index that the
+    /// log makes comes so far.
     pub const HALVES_FROM: u32 = 1 << 29;
-    /// The first tree of what was cut off and has no tree set of its own yet.
+    /// The first tree of what was cut off and has no tree set of its own yet, or has been adopted and is not joined yet.
     pub const CHILDREN_FROM: u32 = 1 << 30;
     /// The first tree of an index that one replica builds again by itself.
     pub const BUILT_AGAIN_FROM: u32 = 1 << 31;
@@ -62,6 +69,16 @@ pub mod trees {
     pub(crate) fn slot_of(tree: TreeId) -> Option<(u32, TreeId)> {
         let at = tree.0.checked_sub(CHILDREN_FROM).filter(|_| tree.0 < BUILT_AGAIN_FROM)?;
         Some((at / PER_CHILD, TreeId(at % PER_CHILD)))
+    }
+
+    /// Drops everything that lies in a slot.
+    pub(crate) fn drop_slot(transaction: &mut Transaction, slot: u32) -> Result<(), ShardError> {
+        for tree in transaction.trees() {
+            if slot_of(tree).is_some_and(|(of, _)| of == slot) {
+                transaction.drop_tree(tree)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -105,17 +122,19 @@ pub struct View {
     pub version: SchemaVersion,
     /// The keys it has; `None`: those that it began with.
     pub range: Option<KeyRange>,
+    /// The attempt at a join that has frozen it: it answers nothing, and no write has an effect.
+    pub frozen: Option<u32>,
 }
 
 impl View {
-    /// Whether a key belongs to the shard.
+    /// Whether the shard answers for a key.
     pub fn has(&self, key: &[u8]) -> bool {
-        self.range.as_ref().is_none_or(|range| range.contains(key))
+        self.frozen.is_none() && self.range.as_ref().is_none_or(|range| range.contains(key))
     }
 
-    /// Whether all keys of a range that belonged to the shard do so still.
+    /// Whether it answers still for all keys of a range that belonged to it.
     pub fn covers(&self, range: &KeyRange) -> bool {
-        self.range.as_ref().is_none_or(|all| all.covers(range))
+        self.frozen.is_none() && self.range.as_ref().is_none_or(|all| all.covers(range))
     }
 }
 
@@ -168,6 +187,14 @@ impl Shard {
         if meta.is_empty() { Ok(Bytes::new()) } else { Ok(State::decode(meta)?.consensus) }
     }
 
+    /// The same, of a state that is to be others', too. Errors: [`ShardError::Hollow`] when what belongs to it is not there.
+    pub(crate) fn whole_consensus_of(meta: &Bytes) -> Result<Bytes, ShardError> {
+        match meta.is_empty() {
+            true => Ok(Bytes::new()),
+            false => State::decode(meta).and_then(|state| state.check_whole().map(|()| state.consensus)),
+        }
+    }
+
     /// The last entry applied.
     pub fn position(&self) -> Position {
         self.state.lock().applied
@@ -179,14 +206,20 @@ impl Shard {
     }
 
     /// The encoded document with this encoded key, as of the last commit. Errors: [`ShardError::Moved`] when the key is another
-    /// shard's.
+    /// shard's, or the shard is frozen.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
+        let epoch = self.view.load().epoch;
         let found = self.set.get(trees::PRIMARY, key)?;
         if self.narrowing.load(Ordering::Acquire) {
-            // What was read may be what a split has left; after its turn that is known.
+            // What was read may be what a split has left, or a freeze; after its turn that is known.
             drop(self.state.lock());
         }
-        match self.view.load().has(key) || fault_point!("range-not-checked") {
+        let view = self.view.load();
+        if view.epoch != epoch {
+            // The key may have come in between, with a join.
+            return self.read()?.get(key);
+        }
+        match view.has(key) || fault_point!("range-not-checked") {
             true => found.as_ref().map(primary::document).transpose(),
             false => Err(ShardError::Moved),
         }
@@ -272,6 +305,9 @@ impl Shard {
     pub fn build_step(&self, documents: usize) -> Result<BuildStep, ShardError> {
         let mut state = self.state.lock();
         self.check_open()?;
+        if state.frozen.is_some() {
+            return Ok(BuildStep::Idle);
+        }
         let Some(index) = state.schema.indexes.values().find(|index| index.built != Built::Whole).cloned() else {
             return Ok(BuildStep::Idle);
         };
@@ -302,6 +338,9 @@ impl Shard {
     /// The indexes that are built to their end here but not yet ready: for each, `IndexReady` may be proposed.
     pub fn built_not_ready(&self) -> Vec<IndexId> {
         let view = self.view.load();
+        if view.frozen.is_some() {
+            return Vec::new();
+        }
         let waiting = |index: &&Arc<Index>| index.built == Built::Whole && index.state == IndexState::Building;
         view.schema.indexes.values().filter(waiting).map(|index| index.id).collect()
     }
@@ -309,62 +348,6 @@ impl Shard {
     /// The trees' handle, for snapshots of the whole shard.
     pub fn tree_set(&self) -> &TreeSet {
         &self.set
-    }
-
-    /// Begins to replace everything the shard holds; nothing is visible before [`Replacement::finish`].
-    pub(crate) fn replace(&self) -> Result<Replacement<'_>, ShardError> {
-        let state = self.state.lock();
-        let mut transaction = self.set.begin();
-        // What was cut off here is not of the shard any more.
-        for tree in self.set.snapshot().trees().into_iter().filter(|tree| trees::slot_of(*tree).is_none()) {
-            transaction.drop_tree(tree)?;
-        }
-        Ok(Replacement { shard: self, state, transaction, received: None, trees: Vec::new() })
-    }
-}
-
-/// A shard being replaced by a snapshot.
-pub(crate) struct Replacement<'a> {
-    shard: &'a Shard,
-    state: MutexGuard<'a, State>,
-    transaction: Transaction,
-    received: Option<State>,
-    trees: Vec<TreeId>,
-}
-
-impl Replacement<'_> {
-    /// Takes one chunk of the snapshot.
-    pub(crate) fn chunk(&mut self, bytes: &Bytes) -> Result<(), ShardError> {
-        match decode_chunk(bytes)? {
-            Chunk::State(meta) => self.received = Some(State::decode(&meta)?),
-            Chunk::Rows { tree, rows } => {
-                if !self.trees.contains(&tree) {
-                    self.transaction.create_tree(tree)?;
-                    self.trees.push(tree);
-                }
-                let whole = rows.len();
-                let taken = if fault_point!("snapshot-switched-early") { whole.div_ceil(2) } else { whole };
-                for (key, value) in rows.into_iter().take(taken) {
-                    self.transaction.put(tree, &key, &value)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the snapshot's contents the shard's.
-    pub(crate) fn finish(mut self) -> Result<(), ShardError> {
-        let missing = ShardError::Format { what: "a snapshot", offset: 0, reason: "without the shard's state" };
-        let received = self.received.take().ok_or(missing)?;
-        let received = State { children: self.state.children.clone(), ..received }.encode();
-        self.transaction.set_meta(received.clone())?;
-        self.shard.narrowing.store(true, Ordering::Release);
-        self.transaction.commit()?;
-        *self.state = State::load(&self.shard.set, &received)?;
-        self.shard.view.store(Arc::new(self.state.view()));
-        self.shard.narrowing.store(false, Ordering::Release);
-        self.shard.publisher.replaced();
-        Ok(())
     }
 }
 
@@ -385,6 +368,11 @@ impl Work {
         match decode_command(bytes)? {
             Command::Write { fence, effects } => self.write(entry, &fence, effects),
             Command::Split(split) => self.split(entry, &split),
+            Command::Freeze { attempt } => Ok(self.freeze(entry, attempt)),
+            Command::Thaw { attempt } => self.thaw(attempt),
+            Command::Join(join) => self.join(entry, &join),
+            // It stays what others adopt, or have adopted.
+            _ if self.state.frozen.is_some() => Ok(Outcome::Skipped(Skipped::Epoch)),
             command => {
                 self.change_schema(command)?;
                 self.state.version.0 += 1;
@@ -416,14 +404,20 @@ impl Work {
             self.state.log = change_log::append(&mut self.transaction, log, position, number, &change)?;
             changes.push(change);
         }
-        self.published.push(ChangeBatch { position: entry.position, changes: changes.into(), child: None });
+        self.published.push(ChangeBatch::of(entry.position, changes.into()));
         Ok(Outcome::Applied)
     }
 
     fn change_schema(&mut self, command: Command) -> Result<(), ShardError> {
         let mut schema = (*self.state.schema).clone();
         match command {
-            Command::Write { .. } | Command::Split(_) => unreachable!("they do not change the schema"),
+            Command::Write { .. }
+            | Command::Split(_)
+            | Command::Freeze { .. }
+            | Command::Thaw { .. }
+            | Command::Join(_) => {
+                unreachable!("they do not change the schema alone")
+            }
             Command::CreateIndex { id, name, multi, geo, definition } => {
                 // One index too many is no reason to end every replica: it is never ready, and can be dropped.
                 let has_room = schema.indexes.len() < INDEXES_MAX;
@@ -445,6 +439,7 @@ impl Work {
                         evaluator: EvaluatorVersion::CURRENT,
                         outdated: false,
                         halves: None,
+                        rest: None,
                     };
                     schema::write_index(&mut self.transaction, &index)?;
                     schema.indexes.insert(id, Arc::new(index));
@@ -452,8 +447,7 @@ impl Work {
             }
             Command::DropIndex { id } => {
                 if let Some(index) = schema.indexes.remove(&id) {
-                    self.transaction.drop_tree(index.tree)?;
-                    split::drop_halves(&mut self.transaction, &index)?;
+                    index.drop_trees(&mut self.transaction)?;
                     schema::remove_index(&mut self.transaction, id)?;
                 }
             }

@@ -19,11 +19,11 @@ const CHUNK_ROWS: u8 = 1;
 /// Bytes after which a chunk is full.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Pins the shard as it is now: the bytes of consensus, and the chunks.
+/// Pins the shard as it is now: the bytes of consensus, and the chunks. Errors: [`ShardError::Hollow`].
 pub fn take(shard: &Shard) -> Result<(Bytes, Chunks), ShardError> {
     let snapshot = shard.tree_set().snapshot();
-    let consensus = Shard::consensus_of(&snapshot.meta())?;
-    // What was cut off is not of the shard any more.
+    let consensus = Shard::whole_consensus_of(&snapshot.meta())?;
+    // What was cut off is not of the shard any more, and what was adopted is not yet.
     let mut all = snapshot.trees();
     all.retain(|tree| trees::slot_of(*tree).is_none());
     all.reverse();

@@ -4,10 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use photondb_reql::eval::Cx;
-use photondb_storage::{Direction, KeyRange};
+use photondb_storage::Direction;
 
 use crate::error::ShardError;
-use crate::read::Reader;
+use crate::read::{IndexCursor, KeyBounds, Reader};
 use crate::schema::Index;
 use crate::secondary;
 
@@ -31,7 +31,7 @@ pub enum DifferenceKind {
     Foreign,
     /// It is there with another value.
     Other,
-    /// The tree counts this many entries; the documents call for others.
+    /// This many entries are counted; the documents call for others.
     Counted(u64),
 }
 
@@ -77,8 +77,8 @@ fn difference(
             true
         }
     });
-    let counted = reader.snapshot.count(index.tree, &KeyRange::all())?;
-    let mut cursor = reader.snapshot.cursor(index.tree, KeyRange::all(), Direction::Forward)?;
+    let counted = reader.count_entries(index, &KeyBounds::all())?;
+    let mut cursor = IndexCursor::new(reader, index, &KeyBounds::all(), Direction::Forward)?;
     let mut found = 0;
     let mut wanted = expected.into_iter();
     while let Some((key, value)) = cursor.next()? {

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 88] = [
+pub const PRODUCT: [Probe; 93] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -92,4 +92,9 @@ pub const PRODUCT: [Probe; 88] = [
     Probe::may("shard of which nothing was left begins empty"),
     Probe::may("shard that goes on in another group had applied a cut that was not reported"),
     Probe::may("shard that goes on in another group had not applied a cut"),
+    Probe::may("shard frozen"),
+    Probe::may("shard joined"),
+    Probe::may("shard joined whose indexes are to be built on"),
+    Probe::may("shard thawed"),
+    Probe::may("shard that goes on in another group had not applied a join"),
 ];

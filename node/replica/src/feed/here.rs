@@ -136,6 +136,10 @@ impl Here {
                 self.cursor = self.cursor.max(Cursor::after(position));
                 news.children.push((position.0, child));
             }
+            for (position, ..) in logged.joined {
+                // Nothing proposes a join yet; who listens is not told of it.
+                self.cursor = self.cursor.max(Cursor::after(position));
+            }
             if !logged.more {
                 break;
             }

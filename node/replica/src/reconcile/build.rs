@@ -1,5 +1,5 @@
-//! Building what indexes are not built, and copying them for what is to be cut off, on every member by itself. That an index is ready
-//! is said by the leader, when every voter has built it.
+//! Building what indexes are not built, taking in what a join has left beside them, and copying them for what is to be cut off, on every
+//! member by itself. That an index is ready is said by the leader, when every voter has built it.
 
 use std::sync::{Arc, Weak};
 
@@ -37,7 +37,7 @@ async fn build_all(replica: &Arc<Replica>) -> Result<(), ReplicaError> {
         let builds = view.schema.indexes.values().any(|index| index.needs_building());
         // What has gone is not copied again before the state says so.
         let cut = replica.duty.cut.lock().clone().filter(|at| view.has(at) && !replica.shard.is_prepared(at));
-        if !builds && cut.is_none() {
+        if !builds && cut.is_none() && replica.shard.is_settled() {
             break;
         }
         if let Err(error) = pressure::wait_for_memory(replica.proposer.engine()).await {
@@ -57,9 +57,10 @@ async fn build_all(replica: &Arc<Replica>) -> Result<(), ReplicaError> {
             Some(at) => replica.shard.prepare_split_step(at, documents)?,
             None => false,
         };
+        let settles = replica.shard.settle_rest_step(documents)?;
         match step {
             BuildStep::Built(_) => replica.duty.look.notify_one(),
-            BuildStep::Idle if !copies => break,
+            BuildStep::Idle if !copies && !settles => break,
             BuildStep::Idle | BuildStep::Progress => task::yield_now().await,
         }
     }

@@ -152,6 +152,10 @@ impl Subscriber {
             for (at, child) in children {
                 self.child(at, child).await?;
             }
+            for (at, ..) in logged.joined {
+                // Nothing proposes a join yet; the subscriber is not told of it.
+                self.cursor = self.cursor.max(Cursor::after(at));
+            }
             if !logged.more {
                 // Its last changes were sent before it was known that they are; a subscriber that does not hear of it would
                 // ask for the entry again.

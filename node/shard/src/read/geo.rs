@@ -12,7 +12,7 @@ use photondb_reql::eval::Cx;
 use photondb_reql::geo::CellRanges;
 use photondb_storage::Direction;
 
-use super::{IndexRow, KeyBounds, Reader};
+use super::{IndexCursor, IndexRow, KeyBounds, Reader};
 use crate::error::ShardError;
 use crate::limits::{GEO_DOCUMENTS_BYTES_MAX, GEO_ROWS_BYTES_MAX};
 use crate::schema::Index;
@@ -66,7 +66,7 @@ impl Reader {
         let cx = Cx::pure();
         let mut found = GeoRows { rows: Vec::new(), last: None, more: true };
         let mut bytes = 0;
-        let mut cursor = self.snapshot.cursor(index.tree, bounds.clone(), Direction::Forward)?;
+        let mut cursor = IndexCursor::new(self, index, bounds, Direction::Forward)?;
         for _ in 0..want {
             if bytes > GEO_ROWS_BYTES_MAX {
                 break;

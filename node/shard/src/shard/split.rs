@@ -10,7 +10,7 @@ use bytes::Bytes;
 use photondb_proto::ShardId;
 use photondb_storage::fault::fault_point;
 use photondb_storage::limits::TREES_PER_SET_MAX;
-use photondb_storage::{Direction, Engine, KeyRange, Moved, MovedMetas, Transaction, TreeId, TreeSetId};
+use photondb_storage::{Direction, Engine, KeyRange, Moved, MovedMetas, TreeId, TreeSetId};
 
 use super::state::{Child, State};
 use super::{Entry, Position, Shard, Work, trees};
@@ -22,7 +22,7 @@ use crate::schema::{self, Built, Halves, Index};
 use crate::secondary;
 
 /// Trees that a set keeps free for its owner when something is cut off.
-const TREES_SPARE: usize = 64;
+pub(super) const TREES_SPARE: usize = 64;
 
 /// A shard that was cut off and has no tree set of its own yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +36,17 @@ pub struct Unborn {
 }
 
 impl Shard {
-    /// Copies about `entries` more entries of indexes into halves for a split at `at`. Called between applies; takes the same turn as
-    /// they do. Whether there is more to be copied.
+    /// Copies about `entries` more entries of indexes into halves for a split at `at`, once no index has a rest any more. Called between
+    /// applies; takes the same turn as they do. Whether there is more to be copied.
     pub fn prepare_split_step(&self, at: &Bytes, entries: usize) -> Result<bool, ShardError> {
         let mut state = self.state.lock();
         self.check_open()?;
+        if state.frozen.is_some() {
+            return Ok(false);
+        }
+        if self.settle(&mut state, entries)? {
+            return Ok(true);
+        }
         let Some(index) = state.schema.indexes.values().find(|index| !is_prepared(index, at)).cloned() else {
             return Ok(false);
         };
@@ -49,7 +55,7 @@ impl Shard {
         let mut halves = match index.halves.clone().filter(|halves| halves.at == *at) {
             Some(halves) => halves,
             None => {
-                drop_halves(&mut transaction, &index)?;
+                index.drop_halves(&mut transaction)?;
                 let lower = TreeId(state.next_own_tree);
                 let upper = TreeId(lower.0 + 1);
                 state.next_own_tree += 2;
@@ -130,11 +136,7 @@ impl Shard {
         let mut next = state.clone();
         let slot = next.children.remove(at).slot;
         let mut transaction = self.set.begin();
-        for tree in self.set.snapshot().trees() {
-            if trees::slot_of(tree).is_some_and(|(of, _)| of == slot) {
-                transaction.drop_tree(tree)?;
-            }
-        }
+        trees::drop_slot(&mut transaction, slot)?;
         transaction.set_meta(next.encode())?;
         transaction.commit()?;
         *state = next;
@@ -144,15 +146,14 @@ impl Shard {
 
 impl Work {
     pub(super) fn split(&mut self, entry: &Entry, split: &Split) -> Result<Outcome, ShardError> {
-        let is_of_now = self.state.range.as_ref().is_none_or(|range| *range == split.range);
-        let cut = split.range.cut(&split.at).filter(|_| split.epoch == self.state.epoch && is_of_now);
+        let is_of_now = self.state.is_of_now(split.epoch, &split.range);
+        let cut = split.range.cut(&split.at).filter(|_| is_of_now);
         let Some([left, right]) = cut else { return Ok(Outcome::Skipped(Skipped::Epoch)) };
         self.state.log =
             change_log::append_child(&mut self.transaction, self.state.log, entry.position.0, split.child)?;
         self.state.epoch.0 += 1;
         self.state.range = Some(left);
-        let slot = (0..).find(|slot| self.state.children.iter().all(|child| child.slot != *slot));
-        let slot = slot.expect("there are more slots than children");
+        let slot = self.state.free_slot();
         let schema = self.state.schema.clone();
         let own = [trees::PRIMARY, trees::CHANGE_LOG, trees::SCHEMA].map(|tree| trees::of_child(slot, tree));
         let [documents, log, definitions] = own;
@@ -180,20 +181,13 @@ impl Work {
         };
         if self.transaction.trees().len() + TREES_SPARE > TREES_PER_SET_MAX {
             // It is not born here then, and is filled from others.
-            for tree in self
-                .transaction
-                .trees()
-                .into_iter()
-                .filter(|tree| trees::slot_of(*tree).is_some_and(|(of, _)| of == slot))
-            {
-                self.transaction.drop_tree(tree)?;
-            }
+            trees::drop_slot(&mut self.transaction, slot)?;
         } else {
             let child = Child { shard: split.child, term: entry.term, slot, state: begins.encode() };
             self.state.children.push(child);
         }
         let child = (!fault_point!("child-not-told")).then_some(split.child);
-        self.published.push(ChangeBatch { position: entry.position, changes: [].into(), child });
+        self.published.push(ChangeBatch { child, ..ChangeBatch::of(entry.position, [].into()) });
         photondb_storage::probe!("shard split");
         Ok(Outcome::Applied)
     }
@@ -203,6 +197,7 @@ impl Work {
         let cut_off = trees::of_child(slot, tree);
         let [mut lower, mut upper] = [index.clone(), index.clone()];
         (lower.halves, upper.halves) = (None, None);
+        (lower.rest, upper.rest) = (None, None);
         upper.tree = tree;
         self.transaction.drop_tree(index.tree)?;
         match index.halves.as_ref().filter(|_| is_prepared(index, at)) {
@@ -218,7 +213,7 @@ impl Work {
             }
             None => {
                 photondb_storage::probe!("shard split before its indexes were copied");
-                drop_halves(&mut self.transaction, index)?;
+                index.drop_trees_beside(&mut self.transaction)?;
                 lower.tree = TreeId(self.state.next_own_tree);
                 self.state.next_own_tree += 1;
                 self.transaction.create_tree(lower.tree)?;
@@ -231,13 +226,5 @@ impl Work {
 }
 
 fn is_prepared(index: &Index, at: &[u8]) -> bool {
-    index.halves.as_ref().is_some_and(|halves| halves.at == at && halves.copied == Built::Whole)
-}
-
-/// Drops the halves of an index that is to have none any more.
-pub(super) fn drop_halves(transaction: &mut Transaction, index: &Index) -> Result<(), ShardError> {
-    for tree in index.halves.iter().flat_map(|halves| [halves.lower, halves.upper]) {
-        transaction.drop_tree(tree)?;
-    }
-    Ok(())
+    index.rest.is_none() && index.halves.as_ref().is_some_and(|halves| halves.at == at && halves.copied == Built::Whole)
 }

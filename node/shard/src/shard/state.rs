@@ -8,6 +8,8 @@ use photondb_reql::eval::stored::EvaluatorVersion;
 use photondb_storage::fault::fault_point;
 use photondb_storage::{Transaction, TreeId, TreeSet};
 
+use super::adopt::Ward;
+use super::freeze::Frozen;
 use super::{Position, View, trees};
 use crate::change_log::Extent;
 use crate::command::{Fence, Skipped};
@@ -34,6 +36,14 @@ pub(crate) struct State {
     pub next_own_tree: u32,
     /// What was cut off, and lies here until it has a tree set of its own. This replica's affair.
     pub children: Vec<Child>,
+    /// Since when it answers nothing, because its keys are to be another shard's.
+    pub frozen: Option<Frozen>,
+    /// The last attempt at a join that was given up: up to this one nothing freezes it any more. They are counted from one.
+    pub thawed: u32,
+    /// What it had was adopted: documents and indexes are another shard's. This replica's affair.
+    pub hollow: bool,
+    /// What was adopted, and lies here until it is joined. This replica's affair.
+    pub wards: Vec<Ward>,
     pub consensus: Bytes,
     pub schema: Arc<Schema>,
 }
@@ -50,7 +60,9 @@ pub(crate) struct Child {
     pub state: Bytes,
 }
 
-const STATE_VERSION: u8 = 3;
+const STATE_VERSION: u8 = 4;
+/// From this one on it says what is to be joined.
+const STATE_VERSION_WITH_WARDS: u8 = 4;
 /// From this one on it says which keys it has, and what was cut off.
 const STATE_VERSION_WITH_RANGE: u8 = 3;
 /// From this one on it says from where on the change log is whole.
@@ -58,7 +70,9 @@ const STATE_VERSION_WITH_FLOOR: u8 = 2;
 
 impl State {
     pub fn view(&self) -> View {
-        View { schema: self.schema.clone(), epoch: self.epoch, version: self.version, range: self.range.clone() }
+        let (schema, range) = (self.schema.clone(), self.range.clone());
+        let frozen = self.frozen.map(|frozen| frozen.attempt);
+        View { schema, epoch: self.epoch, version: self.version, range, frozen }
     }
 
     /// Why an entry with this fence, appended in `term`, must be skipped; `None`: it is applied.
@@ -67,7 +81,7 @@ impl State {
         let begins = fence.number == 1 && (fence.term, fence.chain) > (self.term, self.chain);
         if fence.term != term {
             Some(Skipped::Term)
-        } else if fence.epoch != self.epoch {
+        } else if fence.epoch != self.epoch || self.frozen.is_some() {
             Some(Skipped::Epoch)
         } else if fence.schema != self.version {
             Some(Skipped::Schema)
@@ -78,12 +92,34 @@ impl State {
         }
     }
 
+    /// Whether what was proposed under this epoch, for a shard with these keys, is for the shard as it is.
+    pub fn is_of_now(&self, epoch: Epoch, range: &KeyRange) -> bool {
+        epoch == self.epoch && self.frozen.is_none() && self.range.as_ref().is_none_or(|own| own == range)
+    }
+
+    /// Errors: [`ShardError::Hollow`].
+    pub fn check_whole(&self) -> Result<(), ShardError> {
+        if self.hollow { Err(ShardError::Hollow) } else { Ok(()) }
+    }
+
+    /// A slot in which nothing lies.
+    pub fn free_slot(&self) -> u32 {
+        let taken = self.children.iter().map(|child| child.slot).chain(self.wards.iter().map(|ward| ward.slot));
+        let slot = (0..).find(|slot| taken.clone().all(|of| of != *slot));
+        slot.expect("there are more slots than shards that lie in them")
+    }
+
     /// The state with its schema, as `set` and its `meta` hold it. Indexes that another version of the evaluator has made
     /// are emptied, to be built again: they are read by nobody until then.
     pub fn load(set: &TreeSet, meta: &Bytes) -> Result<State, ShardError> {
         let mut state = State::decode(meta)?;
+        if state.hollow {
+            state.furnish(set)?;
+        }
         let snapshot = set.snapshot();
         state.children.retain(|child| snapshot.has_tree(trees::of_child(child.slot, trees::PRIMARY)));
+        let is_here = |ward: &Ward| snapshot.has_tree(trees::of_child(ward.slot, trees::PRIMARY));
+        assert!(state.wards.iter().all(is_here), "S15: what was adopted came with what says so");
         let mut schema = Schema::load(&snapshot)?;
         let outdated: Vec<_> = schema.indexes.values().filter(|index| index.must_be_built_again()).cloned().collect();
         if !outdated.is_empty() {
@@ -103,13 +139,13 @@ impl State {
     fn build_again(index: &Index, transaction: &mut Transaction) -> Result<Index, ShardError> {
         let last =
             transaction.trees().into_iter().map(|tree| tree.0).filter(|tree| *tree >= trees::BUILT_AGAIN_FROM).max();
-        transaction.drop_tree(index.tree)?;
-        super::split::drop_halves(transaction, index)?;
+        index.drop_trees(transaction)?;
         // This is this replica's affair: the numbers that the log gives out stay those of every replica.
         let tree = TreeId(last.map_or(trees::BUILT_AGAIN_FROM, |last| last + 1));
         transaction.create_tree(tree)?;
         let evaluator = EvaluatorVersion::CURRENT;
-        let index = Index { tree, built: Built::Nothing, evaluator, outdated: true, halves: None, ..index.clone() };
+        let (halves, rest) = (None, None);
+        let index = Index { tree, built: Built::Nothing, evaluator, outdated: true, halves, rest, ..index.clone() };
         schema::write_index(transaction, &index)?;
         Ok(index)
     }
@@ -135,13 +171,24 @@ impl State {
             out.put_u32_le(child.slot);
             format::put_bytes(&mut out, &child.state);
         }
+        out.put_u8(u8::from(self.frozen.is_some()));
+        if let Some(Frozen { attempt, at }) = self.frozen {
+            out.put_u32_le(attempt);
+            out.put_u64_le(at.0);
+        }
+        out.put_u32_le(self.thawed);
+        out.put_u8(u8::from(self.hollow));
+        out.put_u8(u8::try_from(self.wards.len()).expect("so many are never adopted at once"));
+        for ward in &self.wards {
+            ward.put(&mut out);
+        }
         format::put_bytes(&mut out, &self.consensus);
         Bytes::from(out)
     }
 
     /// The state without what is this replica's affair.
     pub fn agreed(self) -> State {
-        State { next_own_tree: 0, children: Vec::new(), ..self }
+        State { next_own_tree: 0, children: Vec::new(), hollow: false, wards: Vec::new(), ..self }
     }
 
     pub fn decode(bytes: &Bytes) -> Result<State, ShardError> {
@@ -158,9 +205,7 @@ impl State {
             log: Extent { bytes: reader.u64()?, floor: 0 },
             range: None,
             next_own_tree: trees::HALVES_FROM,
-            children: Vec::new(),
-            consensus: Bytes::new(),
-            schema: Arc::default(),
+            ..State::default()
         };
         // What nobody has noted may be missing.
         state.log.floor = if version >= STATE_VERSION_WITH_FLOOR { reader.u64()? } else { state.applied.0 };
@@ -170,6 +215,16 @@ impl State {
             for _ in 0..reader.u8()? {
                 let (shard, term, slot) = (ShardId(reader.u64()?), reader.u64()?, reader.u32()?);
                 state.children.push(Child { shard, term, slot, state: reader.bytes()? });
+            }
+        }
+        if version >= STATE_VERSION_WITH_WARDS {
+            if reader.u8()? != 0 {
+                state.frozen = Some(Frozen { attempt: reader.u32()?, at: Position(reader.u64()?) });
+            }
+            state.thawed = reader.u32()?;
+            state.hollow = reader.u8()? != 0;
+            for _ in 0..reader.u8()? {
+                state.wards.push(Ward::read(&mut reader)?);
             }
         }
         state.consensus = reader.bytes()?;
@@ -209,9 +264,8 @@ mod tests {
             log: Extent { bytes: 300, floor: 7 },
             range: None,
             next_own_tree: trees::HALVES_FROM,
-            children: Vec::new(),
             consensus: Bytes::from_static(b"raft"),
-            schema: Arc::default(),
+            ..State::default()
         };
         let numbers: Vec<u8> = [9u64, 2, 3, 4, 5, 6].into_iter().flat_map(u64::to_le_bytes).collect();
         let (log_bytes, floor) = (300u64.to_le_bytes(), 7u64.to_le_bytes());
@@ -220,10 +274,16 @@ mod tests {
             assert_eq!((read.applied, read.log, &read.consensus), (written.applied, written.log, &written.consensus));
             assert_eq!((&read.range, &read.children), (&written.range, &written.children));
             assert_eq!(read.next_own_tree, written.next_own_tree);
+            assert_eq!((read.frozen, read.thawed, read.hollow), (written.frozen, written.thawed, written.hollow));
+            assert_eq!(read.wards, written.wards);
         };
-        let expected = [&[3], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, rest].concat();
+        let alone = b"\0\0\0\0\0\0\0".as_slice();
+        let expected = [&[4], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, alone, rest].concat();
         assert_eq!(state.encode(), expected);
         same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
+        // As it was before anything could be joined.
+        let old = [&[3], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, rest].concat();
+        same(&State::decode(&Bytes::from(old)).expect("decodes"), &state);
         // As it was before anything could be cut off.
         let old = [&[2], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, rest].concat();
         same(&State::decode(&Bytes::from(old)).expect("decodes"), &state);
@@ -232,8 +292,15 @@ mod tests {
         state.children = vec![Child { shard: ShardId(8), term: 4, slot: 1, state: Bytes::from_static(b"begin") }];
         let range = b"\x01\x01\0b\x01\x01\0m".as_slice();
         let child = b"\x01\x08\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\x05\0\0\0begin".as_slice();
-        let expected =
-            [&[3], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, range, b"\0\0\0\x20", child, rest].concat();
+        state.frozen = Some(Frozen { attempt: 3, at: Position(8) });
+        (state.thawed, state.hollow) = (2, true);
+        let (shard, attempt, position, epoch) = (ShardId(9), 5, Position(7), Epoch(6));
+        state.wards = vec![Ward { shard, attempt, position, epoch, slot: 4 }];
+        let own = [range, b"\0\0\0\x20", child].concat();
+        let frozen = b"\x01\x03\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\x01".as_slice();
+        let numbers_of_ward = [7u64, 6].into_iter().flat_map(u64::to_le_bytes).collect::<Vec<_>>();
+        let ward = [b"\x01\x09\0\0\0\0\0\0\0\x05\0\0\0", &numbers_of_ward[..], b"\x04\0\0\0"].concat();
+        let expected = [&[4], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, &own, frozen, &ward, rest].concat();
         assert_eq!(state.encode(), expected);
         same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use photondb_proto::{Epoch, KeyRange, ShardId};
 use photondb_reql::eval::Cx;
+use photondb_storage::{Direction, KeyRange as KeyBounds};
 
 use super::state::State;
 use super::{Entry, Shard, Work, trees};
@@ -17,7 +18,7 @@ impl Shard {
     /// Makes what is applied here the beginning of another group, whose bytes of consensus are `consensus`: in one transaction, and
     /// nothing when it is that already. Afterwards the shard has `epoch` at least, one more than its old group should have had, and
     /// the keys of `range` alone. A cut that the cluster state has and that was not applied here is made up for: what lies behind it
-    /// is another shard's and is dropped. Of the change log nothing is kept: who stood somewhere in it must begin anew.
+    /// is another shard's and is dropped; so is a join: what was adopted here comes in. Of the change log nothing is kept: who stood somewhere in it must begin anew.
     pub fn take_over(&self, range: &KeyRange, epoch: Epoch, consensus: Bytes) -> Result<(), ShardError> {
         let mut state = self.state.lock();
         if state.consensus == consensus {
@@ -34,6 +35,7 @@ impl Shard {
         if before.0 + 1 < epoch.0 {
             photondb_storage::probe!("shard that goes on in another group had not applied a cut");
             work.drop_what_lies_behind(range)?;
+            work.take_in_what_lies_within(range)?;
         }
         work.state.epoch = Epoch(epoch.0.max(before.0 + 1));
         if before == epoch {
@@ -60,6 +62,22 @@ impl Shard {
 }
 
 impl Work {
+    /// A join that the state has: its keys are the shard's, whether what they had is here or lost.
+    fn take_in_what_lies_within(&mut self, range: &KeyRange) -> Result<(), ShardError> {
+        for number in (0..self.state.wards.len()).rev() {
+            let documents = trees::of_child(self.state.wards[number].slot, trees::PRIMARY);
+            let first = self.transaction.cursor(documents, KeyBounds::all(), Direction::Forward)?.next()?;
+            if first.is_some_and(|(key, _)| range.contains(&key)) {
+                photondb_storage::probe!("shard that goes on in another group had not applied a join");
+                self.take_in(number)?;
+            }
+        }
+        if self.state.range.as_ref().is_some_and(|own| !own.covers(range)) {
+            self.state.range = Some(range.clone());
+        }
+        Ok(())
+    }
+
     fn drop_what_lies_behind(&mut self, range: &KeyRange) -> Result<(), ShardError> {
         let Some(end) = range.end().map(Bytes::copy_from_slice) else { return Ok(()) };
         let Some(whole) = self.state.range.clone().or_else(|| KeyRange::new(range.start().to_vec(), None)) else {
@@ -70,11 +88,6 @@ impl Work {
         self.split(&at, &split)?;
         let Some(number) = self.state.children.iter().position(|child| child.shard == NOBODY) else { return Ok(()) };
         let slot = self.state.children.remove(number).slot;
-        for tree in self.transaction.trees() {
-            if trees::slot_of(tree).is_some_and(|(of, _)| of == slot) {
-                self.transaction.drop_tree(tree)?;
-            }
-        }
-        Ok(())
+        trees::drop_slot(&mut self.transaction, slot)
     }
 }

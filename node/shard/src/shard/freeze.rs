@@ -1,0 +1,51 @@
+//! A shard that is frozen, so that another one may take its keys (S14).
+//!
+//! Several attempts may be made at it, and what was proposed for one may come when it is given up: so each has a number.
+
+use photondb_proto::Epoch;
+
+use super::{Entry, Position, Work};
+use crate::command::{Outcome, Skipped};
+use crate::error::ShardError;
+use crate::publish::ChangeBatch;
+
+/// Since when a shard is frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frozen {
+    /// By which attempt.
+    pub attempt: u32,
+    /// By which entry: the last one with an effect.
+    pub at: Position,
+}
+
+impl Work {
+    pub(super) fn freeze(&mut self, entry: &Entry, attempt: u32) -> Outcome {
+        if attempt <= self.state.thawed || self.state.frozen.is_some() {
+            return Outcome::Skipped(Skipped::Epoch);
+        }
+        self.state.frozen = Some(Frozen { attempt, at: entry.position });
+        self.raise_epoch();
+        // Who listens to the end learns that this is it.
+        self.published.push(ChangeBatch::of(entry.position, [].into()));
+        photondb_storage::probe!("shard frozen");
+        Outcome::Applied
+    }
+
+    /// Errors: [`ShardError::Hollow`] when there is no way back.
+    pub(super) fn thaw(&mut self, attempt: u32) -> Result<Outcome, ShardError> {
+        self.state.thawed = self.state.thawed.max(attempt);
+        if self.state.frozen.is_some_and(|frozen| frozen.attempt <= attempt) {
+            if self.state.hollow {
+                return Err(ShardError::Hollow);
+            }
+            self.state.frozen = None;
+            self.raise_epoch();
+            photondb_storage::probe!("shard thawed");
+        }
+        Ok(Outcome::Applied)
+    }
+
+    fn raise_epoch(&mut self) {
+        self.state.epoch = Epoch(self.state.epoch.0 + 1);
+    }
+}
