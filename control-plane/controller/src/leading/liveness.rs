@@ -131,6 +131,20 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_has_space_when_its_node_said_so_last_and_to_this_leader() {
+        let (mut heard, node) = (Heard::default(), NodeId(2));
+        heard.begin();
+        assert!(!heard.has_space(node), "it has said nothing");
+        heard.note_space(node, true);
+        assert!(heard.has_space(node) && !heard.has_space(NodeId(3)));
+        heard.note_space(node, false);
+        assert!(!heard.has_space(node));
+        heard.note_space(node, true);
+        heard.begin();
+        assert!(!heard.has_space(node), "it was said to an earlier leader");
+    }
+
+    #[test]
     fn of_a_node_that_has_gone_nothing_is_said_though_it_is_heard() {
         let (mut heard, mut state) = (Heard::default(), state());
         heard.begin();
