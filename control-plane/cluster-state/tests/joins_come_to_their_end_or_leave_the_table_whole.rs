@@ -5,6 +5,8 @@
 
 #[path = "joins/group.rs"]
 mod group;
+#[path = "made/made.rs"]
+mod made;
 #[path = "joins/world.rs"]
 mod world;
 
@@ -81,7 +83,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => prop::collection::vec(number.clone(), 1..4).prop_map(Event::Wish),
         1 => prop::collection::vec(placement(), 8).prop_map(Event::Place),
         1 => (number.clone(), placement()).prop_map(|(number, placement)| Event::PlaceShard(number, placement)),
-        1 => (number.clone(), b'a'..b'z').prop_map(|(number, at)| Event::Cut(number, at)),
+        1 => (number.clone(), b'a'..=b'z').prop_map(|(number, at)| Event::Cut(number, at)),
         1 => (number, 0usize..5).prop_map(|(number, member)| Event::Repair(number, member)),
     ]
 }

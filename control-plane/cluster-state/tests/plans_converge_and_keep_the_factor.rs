@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+#[path = "made/made.rs"]
+mod made;
+
 use std::collections::BTreeSet;
 
+use made::{create_table, register};
 use photondb_cluster_state::plan::{GroupMembers, Order, meta_learners, meta_voters, next_order, plan};
 use photondb_cluster_state::*;
 use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
@@ -85,26 +89,10 @@ impl World {
     fn new() -> World {
         let mut state = ClusterState::at_birth();
         for node in 1..=NODES {
-            let register = Command::RegisterNode {
-                id: NodeId(node),
-                name: format!("n{node}"),
-                tags: [format!("zone-{}", node % 3)].into(),
-                addresses: vec![],
-                boots: 1,
-                incarnation: Incarnation(1),
-            };
-            apply(&mut state, &register).unwrap();
+            apply(&mut state, &register(NodeId(node), [format!("zone-{}", node % 3)].into())).unwrap();
         }
-        let create = Command::CreateTable {
-            id: TABLE,
-            database: state.database_named("test").unwrap().id,
-            name: "t".into(),
-            primary_key: "id".into(),
-            durability: Durability::Hard,
-            write_acks: WriteAcks::Majority,
-            shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(1), NodeId(2), NodeId(3)] }],
-            compression: Compression::Lz4,
-        };
+        let whole = NewShard { range: KeyRange::all(), nodes: vec![NodeId(1), NodeId(2), NodeId(3)] };
+        let create = create_table(&state, TABLE, vec![whole]);
         apply(&mut state, &create).unwrap();
         let voters: BTreeSet<MemberId> = state.tables().next().unwrap().shards[0].wanted_voters();
         let group = GroupMembers { voters: voters.clone(), ..GroupMembers::default() };

@@ -7,6 +7,7 @@ use photondb_cluster_state::*;
 use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
 
 use super::group::Group;
+use super::made::{create_table, register};
 
 pub const NODES: u128 = 7;
 pub const TABLE: TableId = TableId(5);
@@ -35,31 +36,15 @@ impl World {
     pub fn new() -> World {
         let mut state = ClusterState::at_birth();
         for node in 1..=NODES {
-            let register = Command::RegisterNode {
-                id: NodeId(node),
-                name: format!("n{node}"),
-                tags: [format!("zone-{}", node % 3)].into(),
-                addresses: vec![],
-                boots: 1,
-                incarnation: Incarnation(1),
-            };
-            apply(&mut state, &register).unwrap();
+            apply(&mut state, &register(NodeId(node), [format!("zone-{}", node % 3)].into())).unwrap();
         }
         let ends = SHARDS.iter().skip(1).map(|(start, _)| Some(start.to_vec())).chain([None]);
-        let shard = |((start, nodes), end): (&(&[u8], [u128; 3]), Option<Vec<u8>>)| NewShard {
-            range: KeyRange::new(start.to_vec(), end).unwrap(),
-            nodes: nodes.map(NodeId).into(),
-        };
-        let create = Command::CreateTable {
-            id: TABLE,
-            database: state.database_named("test").unwrap().id,
-            name: "t".into(),
-            primary_key: "id".into(),
-            durability: Durability::Hard,
-            write_acks: WriteAcks::Majority,
-            shards: SHARDS.iter().zip(ends).map(shard).collect(),
-            compression: Compression::Lz4,
-        };
+        let mut shards = Vec::new();
+        for ((start, nodes), end) in SHARDS.iter().zip(ends) {
+            let range = KeyRange::new(start.to_vec(), end).unwrap();
+            shards.push(NewShard { range, nodes: nodes.map(NodeId).into() });
+        }
+        let create = create_table(&state, TABLE, shards);
         apply(&mut state, &create).unwrap();
         let groups = state.table(TABLE).unwrap().shards.iter().map(|shard| (shard.id, Group::of(shard))).collect();
         let mut world = World {
