@@ -289,6 +289,16 @@ pub const ALL: &[Scenario] = &[
         points: None,
         story: "Of seven nodes one was drained, then another left: of six five vote. Who led and was to vote no more let the drained one lead,             which let it lead again, as another that votes: twice a second, for ever, and nobody changed who votes. Held too by             `who_votes_no_more_does_not_lead_in_turns_with_who_is_to_lead_nothing` of the controller.",
     },
+    Scenario {
+        name: "a-table-is-made-where-only-a-lost-disk-is-open",
+        seed: 3_129_040_660,
+        workload: "random_reql",
+        machines: None,
+        seconds: 15,
+        administered: false,
+        points: None,
+        story: "The simulator's: two of three nodes were drained, the third lost its disk, and before that was noticed a table was made, whose             only replica went there. Where disks are lost three nodes stay open now.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.

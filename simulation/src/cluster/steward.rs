@@ -20,6 +20,10 @@ const REST_MS: std::ops::RangeInclusive<u64> = 500..=4_000;
 /// Nodes that stay, at least, so that a majority of three has somebody to spare.
 const NODES_MIN: usize = 4;
 
+/// Nodes that are not drained where disks are lost, at least: a table that is made just then, before the loss is noticed, has as many
+/// replicas, and bears one loss.
+const OPEN_MIN: usize = 3;
+
 /// One change in so many takes a node out for good, if any may go.
 const LEAVES_ONE_OF: u64 = 3;
 
@@ -35,6 +39,8 @@ pub struct Steward {
     next: Duration,
     /// Whether one may still be taken out for good: not in a run in which disks are lost, where the ones that are left are few.
     may_take_out: bool,
+    /// How many nodes are not drained, at least.
+    open_min: usize,
 }
 
 impl Steward {
@@ -44,10 +50,12 @@ impl Steward {
             Fault::Harm(harm) => harm.shows_late() || matches!(harm, Harm::WipedDisk { .. } | Harm::OlderDisk { .. }),
             _ => false,
         };
-        let may_take_out = plan.machines.len() >= NODES_MIN && !plan.faults.iter().any(loses);
+        let loses = plan.faults.iter().any(loses);
+        let may_take_out = plan.machines.len() >= NODES_MIN && !loses;
+        let open_min = if loses { OPEN_MIN } else { 1 };
         // Nothing that others draw changes with it.
         let random = Random::new(plan.seed ^ 0x00ad_0159);
-        plan.administered.then_some(Steward { random, next: Duration::ZERO, may_take_out })
+        plan.administered.then_some(Steward { random, next: Duration::ZERO, may_take_out, open_min })
     }
 }
 
@@ -68,7 +76,12 @@ impl Cluster {
             (false, true) => (Service::Drained, DRAINED),
             (false, false) => (Service::Full, UNDRAINED),
         };
+        let open_min = steward.open_min;
         let Some(id) = self.node_at(place) else { return };
+        let open = self.newest_state().map_or(0, |state| state.nodes().filter(|node| node.is_open()).count());
+        if service == Service::Drained && open <= open_min {
+            return;
+        }
         if self.tell(id, service) {
             self.trace.event(format_args!("n{} is to be in service: {service:?}", place + 1));
             *self.struck.entry(kind.to_owned()).or_default() += 1;
