@@ -299,6 +299,17 @@ pub const ALL: &[Scenario] = &[
         points: None,
         story: "The simulator's: two of three nodes were drained, the third lost its disk, and before that was noticed a table was made, whose             only replica went there. Where disks are lost three nodes stay open now.",
     },
+    Scenario {
+        name: "a-number-that-was-never-committed-is-given-again",
+        seed: 101_777,
+        workload: "churn",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "The simulator's: an entry of the cluster state that never came to a majority gave a member to a node, whose disk was lost. \
+            Another node's member got its number later, and was taken for lost.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.

@@ -22,8 +22,10 @@ pub struct Ward {
     seen: BTreeSet<MemberId>,
     /// Those that may have lost something.
     broken: BTreeSet<MemberId>,
-    /// Those that can never go on, and know it or are not there.
+    /// Those that can never go on, and know it.
     gone: BTreeSet<MemberId>,
+    /// Those that were on a disk that is lost, with its node. One that nobody had committed yet may be another node's later (101777).
+    gone_with: BTreeMap<MemberId, NodeId>,
     /// Nodes whose disk is lost. Until others have missed one, it is still given members, which will never be there (41405).
     lost: BTreeSet<NodeId>,
     /// Where a disk has lost something that nobody has seen yet: who is put there meanwhile loses it, too.
@@ -119,7 +121,7 @@ impl Ward {
     pub fn give_up(&mut self, place: Place, states: &[ClusterState]) {
         self.broken = self.broken_with(place, states);
         self.unseen.remove(&place);
-        self.gone.extend(self.members_at(place, states));
+        self.gone_with.extend(self.members_at(place, states));
         self.lost.extend(self.nodes.iter().filter(|(_, at)| **at == place).map(|(node, _)| *node));
     }
 
@@ -130,28 +132,36 @@ impl Ward {
 
     fn broken_with(&self, place: Place, states: &[ClusterState]) -> BTreeSet<MemberId> {
         let unborn = self.members_on(|node| self.lost.contains(&node), states);
-        self.broken.iter().copied().chain(unborn).chain(self.members_at(place, states)).collect()
+        let here = self.members_at(place, states);
+        self.broken.iter().copied().chain(unborn.into_keys()).chain(here.into_keys()).collect()
     }
 
-    fn members_at(&self, place: Place, states: &[ClusterState]) -> BTreeSet<MemberId> {
+    /// Whether the member, on that node, can never go on.
+    fn is_gone(&self, member: MemberId, node: Option<NodeId>) -> bool {
+        self.gone.contains(&member)
+            || self.gone_with.get(&member).is_some_and(|lost| node.is_none_or(|node| node == *lost))
+    }
+
+    fn members_at(&self, place: Place, states: &[ClusterState]) -> BTreeMap<MemberId, NodeId> {
         self.members_on(|node| self.nodes.get(&node) == Some(&place), states)
     }
 
-    fn members_on(&self, here: impl Fn(NodeId) -> bool, states: &[ClusterState]) -> BTreeSet<MemberId> {
+    fn members_on(&self, here: impl Fn(NodeId) -> bool, states: &[ClusterState]) -> BTreeMap<MemberId, NodeId> {
         let memberships = self.groups.values().flat_map(|group| group.known.values());
         let members = memberships.flat_map(|members| &members.nodes);
-        let known = members.filter(|(_, node)| here(**node)).map(|(member, _)| *member);
+        let known = members.filter(|(_, node)| here(**node)).map(|(member, node)| (*member, *node));
         let shards = states.iter().flat_map(ClusterState::tables).flat_map(|table| &table.shards);
         let planned = shards.flat_map(|shard| &shard.members).filter(|member| here(member.node));
-        let nodes = states.iter().flat_map(ClusterState::nodes).filter(|node| here(node.id)).map(|node| node.meta);
-        known.chain(planned.map(|member| member.id)).chain(nodes).collect()
+        let nodes = states.iter().flat_map(ClusterState::nodes).filter(|node| here(node.id));
+        let nodes = nodes.map(|node| (node.meta, node.id));
+        known.chain(planned.map(|member| (member.id, member.node))).chain(nodes).collect()
     }
 
     /// What is still to be replaced, by `state`, the newest there is.
     pub fn unrestored(&self, state: &ClusterState) -> Vec<String> {
         let mut left = Vec::new();
         for shard in state.tables().flat_map(|table| &table.shards) {
-            for member in shard.members.iter().filter(|member| self.gone.contains(&member.id)) {
+            for member in shard.members.iter().filter(|member| self.is_gone(member.id, Some(member.node))) {
                 left.push(format!(
                     "shard {} has member {}, {:?}, which lost its disk",
                     shard.id, member.id, member.role
@@ -162,9 +172,11 @@ impl Ward {
             }
         }
         let members = self.groups.get(&GroupId::META).and_then(|meta| meta.known.values().next_back());
-        for voter in members.iter().flat_map(|members| &members.voters).flatten() {
-            if self.gone.contains(voter) {
-                left.push(format!("member {voter}, which lost its disk, votes on the cluster state"));
+        if let Some(members) = members {
+            for voter in members.voters.iter().flatten() {
+                if self.is_gone(*voter, members.nodes.get(voter).copied()) {
+                    left.push(format!("member {voter}, which lost its disk, votes on the cluster state"));
+                }
             }
         }
         left
@@ -219,6 +231,18 @@ mod tests {
         apply(&mut state, &Command::ShardCut { shard, child }).unwrap();
         ward.seen.extend(members.iter().map(|member| member.id));
         (ward, state)
+    }
+
+    /// What was proposed and never committed gave a number to a member there; the same number is another's later.
+    #[test]
+    fn a_member_is_gone_with_its_node_alone() {
+        let (mut ward, state) = cut();
+        let member = shards(&state)[0].members.iter().find(|member| member.node == NodeId(1)).unwrap().id;
+        ward.give_up(0, std::slice::from_ref(&state));
+        assert!(ward.is_gone(member, Some(NodeId(1))) && ward.is_gone(member, None));
+        assert!(!ward.is_gone(member, Some(NodeId(2))));
+        ward.give_up_member(member);
+        assert!(ward.is_gone(member, Some(NodeId(2))), "it says so itself");
     }
 
     #[test]
