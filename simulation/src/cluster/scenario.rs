@@ -310,6 +310,17 @@ pub const ALL: &[Scenario] = &[
         story: "The simulator's: an entry of the cluster state that never came to a majority gave a member to a node, whose disk was lost. \
             Another node's member got its number later, and was taken for lost.",
     },
+    Scenario {
+        name: "what-others-committed-is-applied-before-it-is-synced",
+        seed: 102_209,
+        workload: "churn",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "A follower applied entries that others had committed while its own log was still being synced; openraft's measure of what is \
+            committed waits for that, so that status documents, and the checkers, had more applied than committed.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.

@@ -49,6 +49,9 @@ impl Group {
             ServerState::Learner => Role::Learner,
             ServerState::Shutdown => Role::Idle,
         };
+        let applied = applied(now.last_applied.as_ref().map(position), purged, || {
+            inner.machine.applied().position().ok().flatten()
+        });
         GroupState {
             group: inner.group,
             member: inner.member,
@@ -57,10 +60,9 @@ impl Group {
             led: now.vote.committed,
             role,
             last: inner.log.last(),
-            committed: now.local_committed.as_ref().map(position),
-            applied: applied(now.last_applied.as_ref().map(position), purged, || {
-                inner.machine.applied().position().ok().flatten()
-            }),
+            // What others have committed is applied here before this log has synced it, and openraft counts it only then (102209).
+            committed: now.local_committed.as_ref().map(position).max(applied),
+            applied,
             purged,
             members: Members::default(),
         }
