@@ -230,11 +230,29 @@ impl Cluster {
         (several && node.boots == identity.boot && !self.afflictions.machines[at].is_older).then_some(identity.boot)
     }
 
+    /// Whether so many others know that life of the node at the place that those who do not are no majority with it: they would take
+    /// an older disk for the newest, as after a restart of everybody (2676240392).
+    fn is_known_elsewhere(&self, at: Place, boot: u64) -> bool {
+        let node = self.observers[at].as_ref().and_then(|observer| observer.living().engine.identity().node);
+        let knows = |other: &Place| {
+            let observer = self.observers[*other].as_ref().filter(|_| self.power[*other] == Power::On);
+            let state = observer.and_then(|observer| state_on_disk(&observer.living().engine).ok());
+            state.zip(node).is_some_and(|(state, node)| state.node(NodeId(node)).is_some_and(|node| node.boots >= boot))
+        };
+        let others = (0..self.machines.len()).filter(|other| *other != at);
+        let ignorant = others.filter(|other| !knows(other)).count();
+        let Some(living) = self.observers[at].as_ref().map(|observer| observer.living()) else { return false };
+        let meta = living.groups.find(GroupId::META);
+        let voters = meta.map_or(0, |meta| meta.committed_membership().all_voters().len());
+        2 * (ignorant + 1) <= voters
+    }
+
     fn set_back(&mut self, at: Place, until: Duration) -> bool {
         let Some(newest) = self.registered(at) else { return false };
         let Some((boot, image)) = self.afflictions.machines[at].image.clone() else { return false };
         // Within one life nobody knows how far it has come.
         boot < newest
+            && self.is_known_elsewhere(at, newest)
             && self.lose_disk(at, until, |cluster| {
                 cluster.machines[at].disk().restore(&image);
                 cluster.afflictions.machines[at].is_older = true;

@@ -321,6 +321,18 @@ pub const ALL: &[Scenario] = &[
         story: "A follower applied entries that others had committed while its own log was still being synced; openraft's measure of what is \
             committed waits for that, so that status documents, and the checkers, had more applied than committed.",
     },
+    Scenario {
+        name: "a-disk-is-set-back-whose-last-life-hardly-anybody-knows",
+        seed: 2_676_240_392,
+        workload: "counter",
+        machines: None,
+        seconds: 15,
+        administered: false,
+        points: None,
+        story: "The simulator's: a disk was set back whose node's last life was known to one other, which then slept. The third lagged, and the \
+            two took each other for what there is, as they must when everybody has restarted. Disks are set back now only where those who do \
+            not know their last life are no majority with them.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.
