@@ -257,7 +257,10 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         points: None,
-        story: "A round of compaction found nothing to move, and waited for two checkpoints with something to write. Nothing was written any             more, so that checkpoints were due for ever: the page writer made them without a pause, a core of the machine until the next             write. Held too by `a_round_that_moved_nothing_asks_for_no_checkpoints_that_have_nothing_to_write` of storage.",
+        story: "A round of compaction found nothing to move, and waited for two checkpoints with something to write. Nothing was \
+            written any more, so that checkpoints were due for ever: the page writer made them without a pause, a core of the machine \
+            until the next write. Held too by `a_round_that_moved_nothing_asks_for_no_checkpoints_that_have_nothing_to_write` of \
+            storage.",
     },
     Scenario {
         name: "nobody-leads-for-long-enough-to-miss-a-node",
@@ -267,7 +270,9 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         points: None,
-        story: "The simulator's: who leads the cluster state gave that away every three seconds, for ever, so that a wiped node was not missed,             and the first table waited for its replica. What strikes often rests now when there is no table after 45 seconds.",
+        story: "The simulator's: who leads the cluster state gave that away every three seconds, for ever, so that a wiped node was \
+            not missed, and the first table waited for its replica. What strikes often rests now when there is no table after 45 \
+            seconds.",
     },
     Scenario {
         name: "an-index-is-read-slowly-while-documents-move",
@@ -277,7 +282,9 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         points: None,
-        story: "The simulator's: a read of a whole index waited for a leader, so that its rows were asked for by fewer at a time, and of one             shard in two batches. A document moved from behind the one to before it in between. Each batch has a snapshot of its own; what             is to be of one snapshot is now read at once.",
+        story: "The simulator's: a read of a whole index waited for a leader, so that its rows were asked for by fewer at a time, and \
+            of one shard in two batches. A document moved from behind the one to before it in between. Each batch has a snapshot of \
+            its own; what is to be of one snapshot is now read at once.",
     },
     Scenario {
         name: "two-leaders-in-turns",
@@ -287,7 +294,9 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         points: None,
-        story: "Of seven nodes one was drained, then another left: of six five vote. Who led and was to vote no more let the drained one lead,             which let it lead again, as another that votes: twice a second, for ever, and nobody changed who votes. Held too by             `who_votes_no_more_does_not_lead_in_turns_with_who_is_to_lead_nothing` of the controller.",
+        story: "Of seven nodes one was drained, then another left: of six five vote. Who led and was to vote no more let the drained \
+            one lead, which let it lead again, as another that votes: twice a second, for ever, and nobody changed who votes. Held \
+            too by `who_votes_no_more_does_not_lead_in_turns_with_who_is_to_lead_nothing` of the controller.",
     },
     Scenario {
         name: "a-table-is-made-where-only-a-lost-disk-is-open",
@@ -297,7 +306,8 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         points: None,
-        story: "The simulator's: two of three nodes were drained, the third lost its disk, and before that was noticed a table was made, whose             only replica went there. Where disks are lost three nodes stay open now.",
+        story: "The simulator's: two of three nodes were drained, the third lost its disk, and before that was noticed a table was \
+            made, whose only replica went there. Where disks are lost three nodes stay open now.",
     },
     Scenario {
         name: "a-number-that-was-never-committed-is-given-again",

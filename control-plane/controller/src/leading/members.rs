@@ -88,8 +88,12 @@ fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, heirs: &BTreeS
 /// Those who vote and go on voting. Another would let one of them lead in its turn, be it one that is to lead nothing: the two would
 /// go on with that for ever, and none of them changes who votes. Before one of them votes, all who do.
 fn heirs(wanted: &BTreeSet<MemberId>, voting: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
-    let staying: BTreeSet<MemberId> = wanted.intersection(voting).copied().collect();
+    let staying = staying(wanted, voting);
     if staying.is_empty() { voting.clone() } else { staying }
+}
+
+fn staying(wanted: &BTreeSet<MemberId>, voting: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
+    wanted.intersection(voting).copied().collect()
 }
 
 /// Another voter, when the disk of this node is full: one whose disk is not.
@@ -131,7 +135,7 @@ async fn hand_over(
     wanted: &BTreeSet<MemberId>,
     voting: &BTreeSet<MemberId>,
 ) -> Result<(), ConsensusError> {
-    let staying: BTreeSet<MemberId> = wanted.intersection(voting).copied().collect();
+    let staying = staying(wanted, voting);
     let to = successors(state, group, &staying).next().map(|node| node.meta).or(staying.first().copied());
     match to {
         Some(to) => group.transfer_leadership(to).await,
