@@ -11,7 +11,7 @@ use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
 use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_command};
-use photondb_shard::{Command, Outcome, Reader, Shard};
+use photondb_shard::{Command, Outcome, Reader, Shard, ShardError};
 use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
@@ -128,16 +128,26 @@ pub struct TableReplicas {
 /// first epoch is one, in the shard it is zero.)
 ///
 /// Errors: [`ShardError::Moved`] when some of the keys are another shard's; [`ReplicaError::NotLeading`] when the member has not
-/// applied yet that others are, which would be found here and there.
+/// applied yet that others are, which would be found here and there, or nowhere.
 ///
 /// [`ShardError::Moved`]: photondb_shard::ShardError::Moved
 fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
-    reader.check_range(asked)?;
+    // First: keys that such a member has not may have been joined to the shard since.
     if reader.epoch().0 + 1 < epoch.0 && !fault_point!("range-not-checked") {
         photondb_storage::probe!("view of a member that has not applied a split yet is not read");
         return Err(ReplicaError::NotLeading);
     }
-    Ok(())
+    Ok(reader.check_range(asked)?)
+}
+
+/// Whether a view that was found to be one of the range that is asked for has no other keys: for who takes all that is in it together.
+///
+/// Errors: [`ShardError::Moved`](photondb_shard::ShardError::Moved) when the shard has keys of another one, which was joined to it.
+pub(crate) fn check_no_more(reader: &Reader, asked: &KeyRange) -> Result<(), ReplicaError> {
+    match reader.range() {
+        Some(range) if range != asked => Err(ShardError::Moved.into()),
+        _ => Ok(()),
+    }
 }
 
 impl Replica {
@@ -280,7 +290,7 @@ impl TableReplicas {
 
 #[cfg(test)]
 mod tests {
-    use photondb_shard::{Entry, Position, ShardError, Split};
+    use photondb_shard::{Entry, Position, Split};
     use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
     use super::*;
@@ -300,5 +310,24 @@ mod tests {
         assert!(matches!(check_range(&before, &left, Epoch(2)), Err(ReplicaError::NotLeading)));
         assert!(check_range(&behind, &left, Epoch(2)).is_ok());
         assert!(matches!(check_range(&behind, &whole, Epoch(1)), Err(ReplicaError::Shard(ShardError::Moved))));
+        let joined_since = check_range(&behind, &whole, Epoch(3));
+        assert!(matches!(joined_since, Err(ReplicaError::NotLeading)), "{joined_since:?}");
+    }
+
+    #[test]
+    fn a_view_of_more_keys_is_not_counted_for_fewer() {
+        let engine = Engine::in_memory(EngineOptions::default());
+        let shard = Shard::open(engine.create_tree_set(TreeSetId(1)).expect("a new set")).expect("opens");
+        let (whole, at) = (KeyRange::all(), Bytes::from_static(b"m"));
+        let [left, _] = whole.cut(&at).expect("has keys");
+        assert!(check_no_more(&shard.read().expect("reads"), &whole).is_ok(), "it has what it began with");
+        let split = Split { epoch: Epoch(0), range: whole, at, child: ShardId(2) };
+        let command = Some(encode_command(&Command::Split(split)));
+        shard.apply(&[Entry { position: Position(1), term: 1, command }], Bytes::new()).expect("applies");
+        let reader = shard.read().expect("reads");
+        assert!(check_no_more(&reader, &left).is_ok());
+        let [fewer, _] = left.cut(b"d").expect("has keys");
+        assert!(check_range(&reader, &fewer, Epoch(2)).is_ok(), "documents of these can be read");
+        assert!(matches!(check_no_more(&reader, &fewer), Err(ReplicaError::Shard(ShardError::Moved))));
     }
 }

@@ -172,7 +172,7 @@ pub(crate) struct Search {
     hint: Option<NodeId>,
     pause: Duration,
     repeats: usize,
-    /// The table or the shard is not there any more.
+    /// The shard is not there any more.
     gone: bool,
 }
 
@@ -256,6 +256,8 @@ impl Search {
     /// Why nobody was found.
     pub fn failure(&self) -> ReplicaError {
         match self.gone {
+            // Its keys are another one's.
+            true if self.router.newest(self.route.table).is_some() => ShardError::Moved.into(),
             true => ShardError::Gone.into(),
             false => ReplicaError::Unavailable { range: self.route.range.clone() },
         }
