@@ -86,7 +86,7 @@ fn by_the_primary_key_what_is_left_is_divided() {
         scan.finds(0, &[(1, 2, (0, 50)), (2, 1, (50, 90))]);
         assert_eq!(scan.lanes(), [(1, keys(0, 50), last == 60), (2, keys(50, 90), false)]);
         assert_eq!(scan.left(), left);
-        let [old, new] = scan.progress() else { panic!("two lanes") };
+        let [old, new] = &scan.progress[..] else { panic!("two lanes") };
         let expected = Progress { keys: keys(50, 90), of: Some(0), ended: false, ..old.clone() };
         assert_eq!(*new, expected, "what was read of the one was read of the other");
     }
@@ -119,7 +119,7 @@ fn a_lane_of_a_shard_that_was_joined_goes_on_at_the_other_one_with_its_own_keys(
         assert_eq!(scan.lanes(), [(1, keys(0, 50), false), (1, keys(50, 90), false)]);
         assert_eq!(scan.left(), left);
         assert_eq!(scan.lanes[1].route.epoch, Epoch(2), "only of who has them");
-        assert_eq!(scan.progress()[1].shard, ShardNumber(2), "of which it was read last");
+        assert_eq!(scan.progress[1].shard, ShardNumber(2), "of which it was read last");
         scan.finds(0, &[(1, 2, (0, 90))]);
         assert_eq!(scan.lanes(), [(1, keys(0, 50), false), (1, keys(50, 90), false)]);
     }
@@ -130,7 +130,7 @@ fn boundaries_may_be_others_behind_a_join_and_a_split() {
     let mut scan = scan(&[(1, 1, (0, 50)), (2, 1, (50, 90))], None, Order::Any);
     scan.finds(1, &[(1, 3, (0, 60)), (3, 1, (60, 90))]);
     assert_eq!(scan.lanes(), [(1, keys(0, 50), false), (1, keys(50, 60), false), (3, keys(60, 90), false)]);
-    assert_eq!(scan.progress()[2].of, Some(1));
+    assert_eq!(scan.progress[2].of, Some(1));
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn read(fed: &mut Fed, look: &Look, keys: &KeyRange, want: usize) -> (Vec<(Strin
     loop {
         let reader = fed.shard.read().expect("reads");
         let found = look.by_index("a", &reader, keys, &mut part, want, &mut GeoScan::default()).expect("reads");
-        let value = |row: &IndexRow| row.value.as_str().expect("a text").to_owned();
+        let value = |row: &IndexRow| row.value.as_string().expect("a text").to_string();
         given.extend(found.rows.iter().map(|row| (value(row), id_of(row))));
         if !found.more {
             return (given, put);
@@ -95,7 +95,10 @@ fn a_lane_gives_its_own_keys_in_order_and_what_comes_behind_the_last_row() {
             let entry = |(_, document): (Bytes, Bytes)| {
                 let document = Datum::decode(document).expect("decodes");
                 let field = |name: &str| document.field(name).expect("has it");
-                (field("a").as_str().expect("a text").to_owned(), field("id").as_integer().expect("a number") as u64)
+                (
+                    field("a").as_string().expect("a text").to_string(),
+                    field("id").as_integer().expect("a number") as u64,
+                )
             };
             let mut expected: Vec<_> = own.map(entry).collect();
             expected.sort();
