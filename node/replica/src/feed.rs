@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use photondb_proto::{MemberId, ShardId, TableId};
-use photondb_query::table::{self, Change, Cut, Join, Lineage, Position, ShardNumber, Standing, Subscription};
+use photondb_query::table::{self, Change, Cut, Join, Position, ShardNumber, Standing, Subscription};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_runtime::fiber;
@@ -55,7 +55,6 @@ pub struct TableFeed {
 /// One shard.
 struct Source {
     shard: ShardNumber,
-    lineage: Lineage,
     place: Place,
     /// It goes on from a token, and has told nothing yet.
     since_token: bool,
@@ -108,7 +107,7 @@ impl TableFeed {
                     Place::There(There::open(&router, route)?)
                 }
             };
-            sources.push(Source { shard: route.number(), lineage: Lineage::default(), place, since_token: false });
+            sources.push(Source { shard: route.number(), place, since_token: false });
         }
         TableFeed::of(table, routes, sources, arrived)
     }
@@ -145,7 +144,7 @@ impl TableFeed {
                 }
             };
             let place = place.map_err(of_token)?;
-            sources.push(Source { shard: *shard, lineage: Lineage::default(), place, since_token: true });
+            sources.push(Source { shard: *shard, place, since_token: true });
         }
         TableFeed::of(table, routes, sources, arrived)
     }
@@ -211,12 +210,9 @@ impl TableFeed {
     fn child_of(&self, of: usize, index: u64, child: ShardId) -> std::result::Result<Source, ReplicaError> {
         photondb_storage::probe!("feed of a shard that was split");
         let router = self.router.as_ref().ok_or(ReplicaError::NotLeading)?;
-        let Source { shard, lineage, since_token, .. } = &self.sources[of];
-        let before = Position { shard: *shard, index: index.saturating_sub(1) };
-        let lineage = std::iter::once(before).chain(lineage.iter().copied()).collect();
         let cursor = Cursor::after(photondb_shard::Position(index));
         let place = Place::There(There::to_come(router, self.id, child, cursor));
-        Ok(Source { shard: ShardNumber(child.0), lineage, place, since_token: *since_token })
+        Ok(Source { shard: ShardNumber(child.0), place, since_token: self.sources[of].since_token })
     }
 }
 
@@ -227,7 +223,7 @@ impl Source {
         let (old, new) = (datum(&change.old)?, datum(&change.new)?);
         let position = Position { shard: self.shard, index: *entry };
         let then = standing(if fault_point!("token-leads-too-far") { Cursor::after(then.position) } else { *then });
-        Ok(Change { old, new, position, then, lineage: self.lineage.clone() })
+        Ok(Change { old, new, position, then })
     }
 }
 

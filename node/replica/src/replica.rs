@@ -141,28 +141,30 @@ fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), Re
     Ok(reader.check_range(asked)?)
 }
 
+/// Whether a view that was found to be one of the range that is asked for has no other keys: for who takes all that is in it together, or
+/// begins to listen to it, and hears of the others by another shard. One that knows no range has just those that it began with.
+///
+/// Errors: [`ShardError::Moved`] when the shard has keys of another one, which was joined to it.
+pub(crate) fn check_no_more(reader: &Reader, asked: &KeyRange) -> Result<(), ReplicaError> {
+    let has_more = reader.range().is_some_and(|range| range != asked);
+    photondb_storage::probe!("shard that has more keys than are asked for says so", has_more);
+    if has_more { Err(ShardError::Moved.into()) } else { Ok(()) }
+}
+
 /// Whether a shard has this epoch before the cluster state has the other one.
 fn is_behind(own: Epoch, stored: Epoch) -> bool {
     own.0 + 1 < stored.0
 }
 
-/// The same for just this range, of a shard that began with `began`.
-fn check_exact(reader: &Reader, began: &KeyRange, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
+/// Whether a view is of just the keys that are asked for.
+///
+/// Errors: those of [`check_range`] and [`check_no_more`].
+pub(crate) fn check_exact(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
     check_range(reader, asked, epoch)?;
-    let has_more = reader.range().unwrap_or(began) != asked;
-    photondb_storage::probe!("shard that has more keys than are asked for says so", has_more);
-    if has_more { Err(ShardError::Moved.into()) } else { Ok(()) }
+    check_no_more(reader, asked)
 }
 
 impl Replica {
-    /// Whether a view of this member is of just the keys that are asked for, by who knows of them at that epoch of the cluster state: who
-    /// begins to listen to some keys must not hear of others, of which it hears by another shard.
-    ///
-    /// Errors: [`ShardError::Moved`], also when the shard is frozen; [`ReplicaError::NotLeading`], as of a read.
-    pub(crate) fn check_exact(&self, reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
-        check_exact(reader, &self.began, asked, epoch)
-    }
-
     /// The keys it holds.
     pub fn range(&self) -> KeyRange {
         self.shard.view().range.clone().unwrap_or_else(|| self.began.clone())
@@ -332,16 +334,15 @@ mod tests {
         assert!(matches!(check_range(&before, &left, Epoch(2)), Err(ReplicaError::NotLeading)));
         assert!(check_range(&behind, &left, Epoch(2)).is_ok());
         assert!(matches!(check_range(&behind, &whole, Epoch(1)), Err(ReplicaError::Shard(ShardError::Moved))));
-        // Who begins to listen asks for all keys that there are.
+        let joined_since = check_range(&behind, &whole, Epoch(3));
+        assert!(matches!(joined_since, Err(ReplicaError::NotLeading)), "{joined_since:?}");
+        // Who begins to listen, or counts, asks for all keys that there are.
         let [part, _] = left.cut(b"c").expect("has keys");
         assert!(check_range(&behind, &part, Epoch(2)).is_ok());
-        for (view, asked, epoch, is_exact) in [
-            (&before, &whole, Epoch(1), true),
-            (&before, &left, Epoch(1), false),
-            (&behind, &left, Epoch(2), true),
-            (&behind, &part, Epoch(2), false),
-        ] {
-            assert_eq!(check_exact(view, &whole, asked, epoch).is_ok(), is_exact, "{asked:?}");
+        for (view, asked, epoch, is_exact) in
+            [(&before, &whole, Epoch(1), true), (&behind, &left, Epoch(2), true), (&behind, &part, Epoch(2), false)]
+        {
+            assert_eq!(check_exact(view, asked, epoch).is_ok(), is_exact, "{asked:?}");
         }
     }
 }

@@ -81,6 +81,7 @@ pub const PRODUCT: [Probe; 102] = [
     Probe::must("member borne by that of another shard"),
     Probe::may("query goes on with the shards that there are now"),
     Probe::may("read of a shard that was split, by a node that did not know"),
+    Probe::may("scan goes on after a join"),
     Probe::may("scan goes on after a split"),
     Probe::may("shard that has more keys than are asked for says so"),
     Probe::must("shard split"),

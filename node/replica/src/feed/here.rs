@@ -18,7 +18,7 @@ use crate::error::ReplicaError;
 use crate::forward::Told;
 use crate::limits::{FEED_MESSAGE_BYTES, ROUTE_PAUSE_MAX, TOKEN_AHEAD_TIME_MAX};
 use crate::message::Malformed;
-use crate::replica::Replica;
+use crate::replica::{Replica, check_exact};
 use crate::router::{Reached, Router, Search};
 use crate::routes::Route;
 
@@ -257,7 +257,7 @@ fn position_of(router: Option<&Arc<Router>>, route: &Arc<Route>, exact: bool) ->
 
 fn position_in(replica: &Replica, reader: Reader, route: &Route, exact: bool) -> Result<Position, ReplicaError> {
     if exact {
-        replica.check_exact(&reader, &route.range, route.epoch)?;
+        check_exact(&reader, &route.range, route.epoch)?;
     }
     Ok(reader.position())
 }

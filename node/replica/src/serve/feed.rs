@@ -20,7 +20,7 @@ use super::failed_at;
 use crate::error::ReplicaError;
 use crate::feed::{Joined, Note, notes};
 use crate::limits::{FEED_LOOK_PERIOD, FEED_MESSAGE_BYTES, FEED_MESSAGE_CHANGES_MAX};
-use crate::replica::Replica;
+use crate::replica::{Replica, check_exact};
 
 /// One subscriber.
 struct Subscriber {
@@ -81,7 +81,7 @@ impl Subscriber {
             return Err(End::Told(ReplicaError::Repaired));
         }
         if subscribe.from.is_none() {
-            self.replica.check_exact(&reader, range, *epoch)?;
+            check_exact(&reader, range, *epoch)?;
         }
         let position = reader.position();
         self.cursor = match subscribe.from {

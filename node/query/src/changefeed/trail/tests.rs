@@ -9,7 +9,7 @@ use super::super::change::Shown;
 use super::super::queue::Queue;
 use super::super::{FeedOptions, Resume, Squash};
 use super::*;
-use crate::table::{Lineage, Position};
+use crate::table::Position;
 
 /// Keys are below it; the first one of each shard is a multiple of four.
 const KEYS: u64 = 16;
@@ -169,7 +169,7 @@ impl Feed {
         let old = self.known.remove(key);
         self.known.extend(new.map(|new| (*key, new)));
         let datum = |version: Option<u64>| version.map(Datum::from);
-        let change = Change { old: datum(old), new: datum(*new), position: *at, then, lineage: Lineage::default() };
+        let change = Change { old: datum(old), new: datum(*new), position: *at, then };
         if let Some(trail) = &mut self.queue.trail {
             trail.hears_of(&self.cuts);
             trail.takes();
