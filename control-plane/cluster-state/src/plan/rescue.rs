@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use photondb_proto::{MemberId, NodeId};
+use photondb_proto::{MemberId, NodeId, ShardId};
 
 use super::repair::instead_of;
 use crate::command::ShardRepair;
@@ -30,6 +30,8 @@ pub struct Rescues {
     pub missing: usize,
     /// Shards that are to begin empty, and find no node to begin on.
     pub homeless: usize,
+    /// Right halves of joins from which there is no way back, and of which no node is left that has both halves: they stay as they are.
+    pub apart: Vec<ShardId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +44,15 @@ enum Need {
 /// Other groups for those shards of a table that can never again decide anything with the members of which `survivors` are left:
 /// what is known of those on nodes that answer. Each goes on with the member that has most in its log. `erases`: shards of which
 /// nothing is left begin empty.
+///
+/// Both halves of a join from which there is no way back go on together, on one node that has both.
 pub fn rescue(state: &ClusterState, table: &Table, survivors: &BTreeMap<MemberId, Survivor>, erases: bool) -> Rescues {
     let mut rescues = Rescues::default();
-    for shard in &table.shards {
+    for shard in table.shards.iter().filter(|shard| !shard.stays_frozen()) {
+        if let Some(right) = table.frozen_beside(shard.id) {
+            rescues.add_both(state, [shard, right], survivors, erases);
+            continue;
+        }
         let placement = match need(shard, survivors) {
             Need::Nothing => continue,
             Need::GoOnWith(member, home) => Some((Some(member), placement(state, shard, home))),
@@ -63,6 +71,56 @@ pub fn rescue(state: &ClusterState, table: &Table, survivors: &BTreeMap<MemberId
         rescues.shards.push(ShardRepair { shard: shard.id, generation: shard.generation, from, placement });
     }
     rescues
+}
+
+impl Rescues {
+    /// The one half may have its majority, and begins anew all the same: nothing else brings it where the other one is.
+    fn add_both(
+        &mut self,
+        state: &ClusterState,
+        halves: [&Shard; 2],
+        survivors: &BTreeMap<MemberId, Survivor>,
+        erases: bool,
+    ) {
+        let [left, right] = halves;
+        let needs = halves.map(|shard| need(shard, survivors));
+        let repair = |shard: &Shard, from, placement| ShardRepair {
+            shard: shard.id,
+            generation: shard.generation,
+            from,
+            placement,
+        };
+        if needs == [Need::Nothing; 2] {
+            return;
+        }
+        if let Some((home, from)) = both_on(halves, survivors) {
+            let placement = placement(state, left, home);
+            self.shards.extend([0, 1].map(|half: usize| repair(halves[half], Some(from[half]), placement.clone())));
+        } else if needs != [Need::BeginEmpty; 2] {
+            self.apart.push(right.id);
+        } else if !erases {
+            self.missing += halves.len();
+        } else if let Some(home) = home(state, left) {
+            let placement = placement(state, left, home);
+            self.shards.extend(halves.map(|shard| repair(shard, None, placement.clone())));
+        } else {
+            self.homeless += halves.len();
+        }
+    }
+}
+
+/// The node that has members of both with most in the left one's log, and those members.
+fn both_on(halves: [&Shard; 2], survivors: &BTreeMap<MemberId, Survivor>) -> Option<(NodeId, [MemberId; 2])> {
+    let whole = |shard: &Shard, node: NodeId| {
+        let mut there = shard.members.iter().filter(|member| member.node == node && !member.role.is_broken());
+        there.find_map(|member| Some((survivors.get(&member.id)?.last?, member.id)))
+    };
+    let both = halves[0].members.iter().filter_map(|member| {
+        let [left, right] = halves.map(|shard| whole(shard, member.node));
+        let ((left, left_member), (right, right_member)) = (left?, right?);
+        Some(((left, right), (member.node, [left_member, right_member])))
+    });
+    both.max_by_key(|(log, (node, _))| (*log, *node)).map(|(_, found)| found)
 }
 
 fn need(shard: &Shard, survivors: &BTreeMap<MemberId, Survivor>) -> Need {
