@@ -32,8 +32,8 @@ use crate::schema::{self, Built, Index, IndexState, Schema};
 use crate::{change_log, primary, secondary};
 pub use adopt::Ward;
 pub use split::Unborn;
-pub use take_over::Freeze;
 pub(crate) use state::State;
+pub use take_over::Freeze;
 
 /// The trees of a shard. Indexes take numbers from `INDEXES_FROM` on, never twice.
 pub mod trees {

@@ -175,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::command::{Command, NewShard};
+    use crate::joining::Stage;
     use crate::membership::{Incarnation, Liveness};
     use crate::schema::{Compression, Durability, WriteAcks};
 
@@ -272,6 +273,68 @@ mod tests {
         assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &blank, false).missing, 1);
         let none_up = cluster(&[1, 2, 3, 4, 5]);
         assert_eq!(of(&none_up, &[], true).homeless, 1);
+    }
+
+    /// A table of two shards on the first three nodes, members 6 to 8 and 9 to 11, the second one frozen to be joined to the first one.
+    fn frozen() -> ClusterState {
+        let mut state = cluster(&[]);
+        let first = state.table(TABLE).unwrap().shards[0].clone();
+        let [left, right] = first.range.cut(b"m").unwrap();
+        let mut second = Shard { id: ShardId(9), range: right, ..first };
+        second.members.iter_mut().for_each(|member| member.id.0 += 3);
+        second.joining = Some(Stage::Frozen { at: Reached::default() });
+        let table = std::sync::Arc::make_mut(state.tables.get_mut(&TABLE).unwrap());
+        table.shards[0].range = left;
+        table.shards.push(second);
+        state
+    }
+
+    fn survivors(of: &[(u64, u64)]) -> BTreeMap<MemberId, Survivor> {
+        let voters = |member: u64| if member < 9 { [6, 7, 8] } else { [9, 10, 11] }.map(MemberId).into();
+        let survivor = |(member, index): &(u64, u64)| {
+            let last = Some(Reached { term: 1, index: *index });
+            (MemberId(*member), Survivor { last, voters: vec![voters(*member)], answers: false })
+        };
+        of.iter().map(survivor).collect()
+    }
+
+    #[test]
+    fn both_halves_of_a_join_go_on_where_both_are_left() {
+        let state = frozen();
+        let of = |left: &[(u64, u64)], erases| {
+            let found = rescue(&state, state.table(TABLE).unwrap(), &survivors(left), erases);
+            let on = found.shards.iter().map(|repair| (repair.from.map(|from| from.0), repair.placement.voters[0].0));
+            (on.collect::<Vec<_>>(), found.apart.len(), found.missing)
+        };
+        assert_eq!(of(&[(6, 5), (7, 5), (9, 5), (10, 5)], true), (vec![], 0, 0), "majorities are left");
+        assert_eq!(of(&[(6, 5), (9, 5)], false), (vec![(Some(6), 1), (Some(9), 1)], 0, 0));
+        // The longest log of the left one does not count on a node that has nothing of the right one; of others it comes first.
+        assert_eq!(of(&[(6, 9), (7, 5), (10, 5)], false), (vec![(Some(7), 2), (Some(10), 2)], 0, 0));
+        assert_eq!(of(&[(8, 6), (7, 5), (10, 9), (11, 5)], false), (vec![(Some(8), 3), (Some(11), 3)], 0, 0));
+        // One half has its majority, and goes where the other one is.
+        assert_eq!(of(&[(6, 5), (7, 5), (8, 5), (11, 5)], false), (vec![(Some(8), 3), (Some(11), 3)], 0, 0));
+        // No node has both.
+        for erases in [false, true] {
+            assert_eq!(of(&[(6, 5), (10, 5)], erases), (vec![], 1, 0));
+            assert_eq!(of(&[(6, 5)], erases), (vec![], 1, 0));
+        }
+        assert_eq!(of(&[], false), (vec![], 0, 2));
+        assert_eq!(of(&[], true), (vec![(None, 1), (None, 1)], 0, 0));
+    }
+
+    #[test]
+    fn a_join_that_cannot_go_on_does_not_keep_the_rest_of_the_table_from_being_repaired() {
+        let mut state = frozen();
+        let table = std::sync::Arc::make_mut(state.tables.get_mut(&TABLE).unwrap());
+        let mut third = Shard { id: ShardId(10), joining: None, ..table.shards[0].clone() };
+        third.members.iter_mut().for_each(|member| member.id.0 += 10);
+        table.shards.push(third);
+        let mut left = survivors(&[(6, 5), (10, 5)]);
+        let voters = vec![[16, 17, 18].map(MemberId).into()];
+        left.insert(MemberId(17), Survivor { last: Some(Reached::default()), voters, answers: false });
+        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false);
+        assert_eq!(found.shards.iter().map(|repair| repair.shard).collect::<Vec<_>>(), [ShardId(10)]);
+        assert_eq!(found.apart, [ShardId(9)]);
     }
 
     #[test]
