@@ -308,9 +308,8 @@ mod tests {
         };
         assert_eq!(of(&[(6, 5), (7, 5), (9, 5), (10, 5)], true), (vec![], 0, 0), "majorities are left");
         assert_eq!(of(&[(6, 5), (9, 5)], false), (vec![(Some(6), 1), (Some(9), 1)], 0, 0));
-        // The longest log of the left one does not count on a node that has nothing of the right one; of others it comes first.
+        // The longest log of the left one does not count on a node that has nothing of the right one.
         assert_eq!(of(&[(6, 9), (7, 5), (10, 5)], false), (vec![(Some(7), 2), (Some(10), 2)], 0, 0));
-        assert_eq!(of(&[(8, 6), (7, 5), (10, 9), (11, 5)], false), (vec![(Some(8), 3), (Some(11), 3)], 0, 0));
         // One half has its majority, and goes where the other one is.
         assert_eq!(of(&[(6, 5), (7, 5), (8, 5), (11, 5)], false), (vec![(Some(8), 3), (Some(11), 3)], 0, 0));
         // No node has both.
@@ -320,6 +319,19 @@ mod tests {
         }
         assert_eq!(of(&[], false), (vec![], 0, 2));
         assert_eq!(of(&[], true), (vec![(None, 1), (None, 1)], 0, 0));
+    }
+
+    #[test]
+    fn of_nodes_that_have_both_halves_the_one_goes_on_with_most_of_the_left_one() {
+        let state = frozen();
+        let mut left = survivors(&[(7, 5), (8, 6), (10, 9), (11, 5)]);
+        // It has lost others.
+        left.values_mut().for_each(|survivor| survivor.voters = vec![[6, 17, 18].map(MemberId).into()]);
+        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false);
+        assert_eq!(
+            found.shards.iter().map(|repair| repair.from).collect::<Vec<_>>(),
+            [8, 11].map(|id| Some(MemberId(id)))
+        );
     }
 
     #[test]
