@@ -133,6 +133,9 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant("cut-reported-early", Some("register"), "a shard that is to be cut off begins before the other one is cut")
         .administered(),
+    mutant("frozen-reported-early", Some("register"), "a shard counts as frozen before all of its members know")
+        .administered(),
+    mutant("joined-by-a-minority", Some("register"), "a shard is joined that a minority has adopted").administered(),
     mutant("leaving-member-dropped", Some("reconfigure"), "a member is dropped before its group is without it"),
     // The control plane.
     mutant("older-directory-taken", None, "a directory that was set back goes on as the node it was")

@@ -56,6 +56,12 @@ pub const BUSY_SIDE_SHARE: usize = 4;
 /// Shards are not cut by themselves on nodes that have replicas of so many: each costs something when it is idle, too.
 pub const GROUPS_PER_NODE_MAX: usize = 64;
 
+/// How long a shard that was joined to another one is kept for those who still read its changes.
+pub const JOINED_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// The same where a simulator wants it to be short.
+pub const JOINED_KEPT_FOR_BUGGIFIED: Duration = Duration::from_secs(2);
+
 /// In the simulator small shards are cut as well, until a table has so many.
 pub const PARTS_OF_BUGGIFIED_MAX: usize = 5;
 

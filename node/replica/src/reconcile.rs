@@ -10,6 +10,7 @@ mod cut;
 mod damage;
 mod erase;
 mod grown;
+mod join;
 mod lead;
 mod members;
 mod rescue;

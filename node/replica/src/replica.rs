@@ -1,7 +1,7 @@
 //! One member of one shard on this node, and the members of a table together.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
 use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_command};
-use photondb_shard::{Command, Outcome, Reader, Shard};
+use photondb_shard::{Command, Outcome, Reader, Shard, ShardError};
 use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
@@ -54,10 +54,12 @@ pub(crate) struct Duty {
     pub schema: AtomicU64,
     /// Whether the node's disk has space.
     pub space: Space,
+    /// Why the member cannot go on, though nothing of it is damaged.
+    pub unable: Arc<OnceLock<ShardError>>,
 }
 
 impl Duty {
-    pub fn new(schema_changed: Arc<Notify>) -> Duty {
+    pub fn new(schema_changed: Arc<Notify>, unable: Arc<OnceLock<ShardError>>) -> Duty {
         Duty {
             cut: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -66,6 +68,7 @@ impl Duty {
             turn: tokio::sync::Mutex::new(()),
             schema: AtomicU64::new(0),
             space: Space::default(),
+            unable,
         }
     }
 
@@ -128,16 +131,21 @@ pub struct TableReplicas {
 /// first epoch is one, in the shard it is zero.)
 ///
 /// Errors: [`ShardError::Moved`] when some of the keys are another shard's; [`ReplicaError::NotLeading`] when the member has not
-/// applied yet that others are, which would be found here and there.
+/// applied yet that others are, which would be found here and there, or that others have come.
 ///
 /// [`ShardError::Moved`]: photondb_shard::ShardError::Moved
 fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
-    reader.check_range(asked)?;
-    if reader.epoch().0 + 1 < epoch.0 && !fault_point!("range-not-checked") {
-        photondb_storage::probe!("view of a member that has not applied a split yet is not read");
+    // First of all: a member that has not applied a join yet has not all of the keys, and others do.
+    if is_behind(reader.epoch(), epoch) && !fault_point!("range-not-checked") {
+        photondb_storage::probe!("view of a member that has not applied a split or a join yet is not read");
         return Err(ReplicaError::NotLeading);
     }
-    Ok(())
+    Ok(reader.check_range(asked)?)
+}
+
+/// Whether a shard has this epoch before the cluster state has the other one.
+fn is_behind(own: Epoch, stored: Epoch) -> bool {
+    own.0 + 1 < stored.0
 }
 
 impl Replica {
@@ -157,6 +165,16 @@ impl Replica {
         };
         check_range(&reader, asked, epoch)?;
         Ok(reader)
+    }
+
+    /// Whether the member does not know yet which keys the shard has at that epoch of the cluster state.
+    pub(crate) fn lags(&self, epoch: Epoch) -> bool {
+        is_behind(self.shard.view().epoch, epoch)
+    }
+
+    /// Whether it keeps nothing beside what is its own: no index has a rest, and nothing waits to be borne or joined.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.shard.is_settled() && self.shard.unborn().is_empty() && self.shard.wards().is_empty()
     }
 
     /// Whether the shard can be cut at a key: its indexes are copied, and what was cut off before has been borne, so that there is never

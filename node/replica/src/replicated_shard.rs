@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
 use photondb_shard::format::encode_outcome;
 use photondb_shard::{Entry, Position, Shard, ShardError};
@@ -24,6 +25,10 @@ pub struct ReplicatedShard {
     leads: AtomicBool,
     /// Told whenever the schema may have become another.
     schema_changed: Arc<Notify>,
+    /// What was durable when it was asked last and the shard was not frozen.
+    before_freeze: Mutex<Applied>,
+    /// Why the member cannot go on, though nothing of it is damaged.
+    unable: Arc<OnceLock<ShardError>>,
 }
 
 impl ReplicatedShard {
@@ -35,7 +40,14 @@ impl ReplicatedShard {
             proposer: OnceLock::new(),
             leads: AtomicBool::new(false),
             schema_changed: Arc::default(),
+            before_freeze: Mutex::default(),
+            unable: Arc::default(),
         }
+    }
+
+    /// Why the member cannot go on, though nothing of it is damaged; empty while it can.
+    pub fn unable(&self) -> Arc<OnceLock<ShardError>> {
+        self.unable.clone()
     }
 
     /// Told whenever the schema may have become another: indexes may have to be built.
@@ -55,8 +67,13 @@ fn position(index: u64) -> Position {
 }
 
 fn failed(error: ShardError) -> ApplyError {
-    let is_damage = matches!(&error, ShardError::Storage(storage) if storage.is_damage());
-    if is_damage { ApplyError::damaged(error) } else { ApplyError::new(error) }
+    let is_own = match &error {
+        ShardError::Storage(storage) => storage.is_damage(),
+        // Others have adopted what is joined.
+        ShardError::NoWard { .. } => true,
+        _ => false,
+    };
+    if is_own { ApplyError::damaged(error) } else { ApplyError::new(error) }
 }
 
 impl Replicated for ReplicatedShard {
@@ -77,18 +94,32 @@ impl Replicated for ReplicatedShard {
             })
             .collect();
         let before = self.shard.view().version;
-        let outcomes = self.shard.apply(&entries, consensus).map_err(failed)?;
+        let outcomes = self.shard.apply(&entries, consensus).map_err(|error| {
+            if matches!(error, ShardError::NoWard { .. }) {
+                photondb_storage::probe!("member came to a join without what is joined");
+                let _ = self.unable.set(error.clone());
+            }
+            failed(error)
+        })?;
         if self.shard.view().version != before {
             self.schema_changed.notify_one();
         }
         Ok(outcomes.into_iter().map(encode_outcome).collect())
     }
 
+    /// Of a shard that is frozen, what was durable before: its log is kept from there. What lies behind a freeze is little, and who has
+    /// that entry must be able to follow by the log: there is no snapshot of a shard whose documents were adopted.
     fn durable(&self) -> Applied {
         // A state that does not decode would have been refused when it was written; nothing is purged on its word.
         let consensus =
             self.shard.tree_set().durable_meta().and_then(|meta| Shard::consensus_of(&meta).ok()).unwrap_or_default();
-        Applied { consensus }
+        let durable = Applied { consensus };
+        let reached = durable.position().ok().flatten().map(|at| position(at.index));
+        let mut before = self.before_freeze.lock();
+        if self.shard.frozen().is_none_or(|frozen| reached < Some(frozen.at)) {
+            *before = durable;
+        }
+        before.clone()
     }
 
     fn leading(&self, term: Option<Term>) {

@@ -120,9 +120,11 @@ impl TableRoutes {
         same_replicas && self.stored.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, stored))
     }
 
-    /// Whether the same shards have the same keys.
+    /// Whether the same shards have the same keys, and have had them all the time.
     pub(crate) fn has_same_ranges(&self, other: &TableRoutes) -> bool {
-        let same = |(one, other): (&Arc<Route>, &Arc<Route>)| one.id == other.id && one.range == other.range;
+        let same = |(one, other): (&Arc<Route>, &Arc<Route>)| {
+            (one.id, &one.range, one.epoch) == (other.id, &other.range, other.epoch)
+        };
         self.routes.len() == other.routes.len() && self.routes.iter().zip(&other.routes).all(same)
     }
 

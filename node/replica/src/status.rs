@@ -42,6 +42,10 @@ pub struct MemberStatus {
     pub voters: Vec<BTreeSet<MemberId>>,
     /// Whether it leads with the consent of a majority.
     pub answers: bool,
+    /// Whether it keeps nothing beside what is its own: no index has a rest, and nothing waits to be borne or joined.
+    pub settled: bool,
+    /// The shards of which it has adopted what their members on its node had, so that no crash gives it back.
+    pub adopted: BTreeSet<ShardId>,
 }
 
 impl Replica {
@@ -63,6 +67,8 @@ impl Replica {
             last: seen.last,
             voters: seen.members.voters,
             answers: self.group.leading().is_some(),
+            settled: self.is_settled(),
+            adopted: self.shard.wards().into_iter().map(|ward| ward.shard).collect(),
         }
     }
 }
@@ -94,7 +100,7 @@ impl Replicas {
     }
 
     /// What each node says of its members of these shards.
-    async fn told(
+    pub(crate) async fn told(
         &self,
         state: &ClusterState,
         shards: impl Iterator<Item = &Shard>,
@@ -179,6 +185,8 @@ fn status_of(message: v1::ReplicaState) -> MemberStatus {
         last: message.last.map(|at| LogPosition { term: Term(at.term), index: at.index }),
         voters: message.voters.into_iter().map(|set| set.members.into_iter().map(MemberId).collect()).collect(),
         answers: message.answers,
+        settled: message.settled,
+        adopted: message.adopted.into_iter().map(ShardId).collect(),
     }
 }
 
@@ -215,6 +223,8 @@ impl ReplicaAnswers {
                 last: status.last.map(|at| v1::Position { term: at.term.0, index: at.index }),
                 voters: status.voters.into_iter().map(voters).collect(),
                 answers: status.answers,
+                settled: status.settled,
+                adopted: status.adopted.into_iter().map(|shard| shard.0).collect(),
             }
         });
         Ok(v1::ReplicasAnswer { replicas: states.collect() }.encode_to_vec().into())

@@ -153,6 +153,10 @@ fn get_in(routes: &TableRoutes, route: &Arc<Route>, key: &Bytes, mode: ReadMode)
     match &route.here {
         Some(replica) => match get_here(replica, key, mode) {
             Err(ReplicaError::NotLeading) => get_elsewhere(routes, route, key, mode),
+            // The key may have come with a join that others have applied.
+            Err(ReplicaError::Shard(ShardError::Moved)) if replica.lags(route.epoch) => {
+                get_elsewhere(routes, route, key, mode)
+            }
             found => found,
         },
         None => get_elsewhere(routes, route, key, mode),

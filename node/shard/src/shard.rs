@@ -31,6 +31,7 @@ use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
 use crate::{change_log, primary, secondary};
 pub use adopt::Ward;
+pub use freeze::Frozen;
 pub use split::Unborn;
 pub(crate) use state::State;
 pub use take_over::Freeze;

@@ -3,7 +3,7 @@
 use super::Point;
 
 /// Every point, by crate.
-pub const POINTS: [Point; 109] = [
+pub const POINTS: [Point; 113] = [
     Point { name: "storage/cache-tiny", what: "a page leaves the cache before it is looked for", one_of: 60 },
     Point {
         name: "storage/checkpoint-early",
@@ -116,6 +116,7 @@ pub const POINTS: [Point; 109] = [
         what: "who listens to changes has to read them in the change log",
         one_of: 10,
     },
+    Point { name: "replica/adopted-late", what: "what a frozen shard has is not adopted yet", one_of: 3 },
     Point {
         name: "replica/chain-begun-anew",
         what: "a chain of entries ends though its last one was applied",
@@ -131,9 +132,12 @@ pub const POINTS: [Point; 109] = [
     Point { name: "replica/feed-message-of-one", what: "one change goes to another node at a time", one_of: 2 },
     Point { name: "replica/feed-read-one-by-one", what: "one change at a time is read in the change log", one_of: 2 },
     Point { name: "replica/feed-source-by-source", what: "a feed looks at one shard only", one_of: 3 },
+    Point { name: "replica/frozen-late", what: "a shard that is to be joined is not frozen yet", one_of: 3 },
     Point { name: "replica/index-built-late", what: "there is a pause before more of an index is built", one_of: 3 },
     Point { name: "replica/index-built-one-by-one", what: "one document is indexed at a time", one_of: 3 },
     Point { name: "replica/index-ready-late", what: "it is not yet said that an index is ready", one_of: 2 },
+    Point { name: "replica/joined-late", what: "a shard is not joined yet though all have adopted it", one_of: 3 },
+    Point { name: "replica/joined-shard-retired-early", what: "a shard that was joined is soon forgotten", one_of: 3 },
     Point { name: "replica/leadership-given-away", what: "a leader lets another lead without need", one_of: 20 },
     Point { name: "replica/life-forgotten", what: "a request is for another life of its receiver", one_of: 20 },
     Point { name: "replica/look-of-one", what: "one row goes to another node at a time", one_of: 3 },

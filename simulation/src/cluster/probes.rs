@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 93] = [
+pub const PRODUCT: [Probe; 96] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -84,7 +84,10 @@ pub const PRODUCT: [Probe; 93] = [
     Probe::may("scan goes on after a split"),
     Probe::must("shard split"),
     Probe::may("shard split before its indexes were copied"),
-    Probe::may("view of a member that has not applied a split yet is not read"),
+    Probe::may("view of a member that has not applied a split or a join yet is not read"),
+    Probe::may("member adopted what another shard has"),
+    Probe::may("member came to a join without what is joined"),
+    Probe::may("joined shard is not needed any more"),
     Probe::may("what was cut off here has been borne before"),
     Probe::may("write of a key that was cut off from its shard"),
     Probe::may("feed ended because the shard was given another group"),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use photondb_cluster_state::ClusterState;
+use photondb_cluster_state::{ClusterState, Member, Role, Shard, Table};
 use photondb_consensus::{Group, LogPosition, Members};
 use photondb_proto::{GroupId, MemberId, NodeId};
 
@@ -108,6 +108,7 @@ impl Ward {
             // A table may be made on this disk and that one.
             && self.unseen.iter().all(|at| *at == place)
             && in_force.all(whole)
+            && states.iter().flat_map(ClusterState::tables).all(|table| are_whole_side_by_side(table, &lost))
             && planned.all(|voters: BTreeSet<MemberId>| whole(&voters))
     }
 
@@ -183,10 +184,26 @@ impl Ward {
     }
 }
 
+/// Whether, of every two shards that are to be joined, a majority of the nodes has both whole: what one half has lost here and the other one
+/// there is lost to the whole.
+fn are_whole_side_by_side(table: &Table, lost: &BTreeSet<MemberId>) -> bool {
+    let is_joined = |right: &&Shard| right.joining.is_some();
+    table.shards.iter().filter(is_joined).filter_map(|right| Some((table.left_of(right.id)?, right))).all(
+        |(left, right)| {
+            let voters: Vec<_> = left.members.iter().filter(|member| member.role == Role::Voter).collect();
+            let is_whole = |member: &&&Member| {
+                let beside = right.member_on(member.node);
+                !lost.contains(&member.id) && beside.is_none_or(|beside| !lost.contains(&beside.id))
+            };
+            voters.is_empty() || 2 * voters.iter().filter(is_whole).count() > voters.len()
+        },
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use photondb_cluster_state::{
-        Command, Compression, Durability, Incarnation, NewCut, NewShard, Reached, Shard, WriteAcks, apply,
+        Attempt, Command, Compression, Durability, Incarnation, NewCut, NewShard, Reached, Stage, WriteAcks, apply,
     };
     use photondb_proto::{KeyRange, ShardId, TableId};
 
@@ -231,6 +248,20 @@ mod tests {
         apply(&mut state, &Command::ShardCut { shard, child }).unwrap();
         ward.seen.extend(members.iter().map(|member| member.id));
         (ward, state)
+    }
+
+    /// Each half has lost one member, on another node: of three nodes one alone has both.
+    #[test]
+    fn what_is_to_be_joined_is_whole_where_both_halves_are() {
+        let (_, state) = cut();
+        let mut table = (**state.tables().next().unwrap()).clone();
+        let on = |shard: usize, node: u128| shards(&state)[shard].member_on(NodeId(node)).unwrap().id;
+        let lost = BTreeSet::from([on(0, 1), on(1, 2)]);
+        assert!(are_whole_side_by_side(&table, &lost));
+        table.shards[1].joining = Some(Stage::Freezing);
+        table.shards[1].attempt = Attempt(1);
+        assert!(!are_whole_side_by_side(&table, &lost));
+        assert!(are_whole_side_by_side(&table, &BTreeSet::from([on(0, 1), on(1, 1)])));
     }
 
     /// What was proposed and never committed gave a number to a member there; the same number is another's later.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use photondb_cluster_state::Shard as StoredShard;
+use photondb_cluster_state::{Command, Shard as StoredShard};
 use photondb_consensus::ConsensusError;
 use photondb_proto::{GroupId, MemberId};
 use photondb_storage::StorageError;
@@ -17,8 +17,29 @@ use crate::error::ReplicaError;
 use crate::replica::Replica;
 
 impl Replicas {
-    /// Ends a member that has met damage, if others have what it had. Whether it did.
-    pub(super) async fn give_up_damaged(&self, replica: &Arc<Replica>) -> Result<bool, ReplicaError> {
+    /// Ends a member that can never go on, if others have what it had. Whether it did.
+    pub(super) async fn give_up(&self, replica: &Arc<Replica>) -> Result<bool, ReplicaError> {
+        if replica.duty.unable.get().is_some() {
+            self.give_up_unable(replica).await
+        } else {
+            self.give_up_damaged(replica).await
+        }
+    }
+
+    /// The same for one that lacks what was joined to its shard: what it has is whole, and of no use. Until the state knows, it is started
+    /// anew, and fails again.
+    async fn give_up_unable(&self, replica: &Arc<Replica>) -> Result<bool, ReplicaError> {
+        let Some(controller) = self.controller() else { return Ok(false) };
+        let (shard, member) = (replica.id, replica.member);
+        tracing::warn!(%shard, %member, why = ?replica.duty.unable.get(), "a member ends; another takes its place");
+        self.end(replica).await?;
+        if let Err(error) = controller.propose(Command::MemberFailed { shard, member }).await {
+            tracing::warn!(%shard, %member, %error, "the failure of a member could not be reported yet");
+        }
+        Ok(true)
+    }
+
+    async fn give_up_damaged(&self, replica: &Arc<Replica>) -> Result<bool, ReplicaError> {
         let Some(damage) = replica.shard.tree_set().damage() else { return Ok(false) };
         let state = self.state();
         let Some((_, shard)) = state.shard(replica.id) else { return Ok(false) };
@@ -26,17 +47,27 @@ impl Replicas {
             return Ok(false);
         }
         tracing::error!(shard = %replica.id, member = %replica.member, error = %damage, "a member ends: its pages are damaged");
-        match self.groups.stop(GroupId::from(replica.id)).await {
-            // Damage may have ended the core before.
-            Ok(()) | Err(ConsensusError::NotRunning { .. } | ConsensusError::Fatal { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        self.stop_group(replica).await?;
         self.doubt(replica.member, &damage).await?;
+        self.end(replica).await?;
+        Ok(true)
+    }
+
+    async fn end(&self, replica: &Replica) -> Result<(), ReplicaError> {
+        self.stop_group(replica).await?;
         replica.duty.stop();
         replica.shard.close();
         self.remove(replica.table, replica.id);
         self.given_up.notify_one();
-        Ok(true)
+        Ok(())
+    }
+
+    async fn stop_group(&self, replica: &Replica) -> Result<(), ReplicaError> {
+        match self.groups.stop(GroupId::from(replica.id)).await {
+            // The core may have ended before, by itself.
+            Ok(()) | Err(ConsensusError::NotRunning { .. } | ConsensusError::Fatal { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The same for one that could not even start.

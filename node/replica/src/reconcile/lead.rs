@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Service, Shard as StoredShard};
+use photondb_cluster_state::{ClusterState, Service, Shard as StoredShard, Table};
 use photondb_consensus::Term;
 use photondb_proto::{IndexId, MemberId, NodeId};
 use photondb_runtime::task;
@@ -14,40 +14,54 @@ use photondb_storage::fault::buggify;
 
 use super::Replicas;
 use super::grown::Growth;
+use super::join::JoinedSince;
 use crate::error::ReplicaError;
 use crate::limits::{LOOK_PERIOD, LOOK_PERIOD_BUSY, PREFER_AFTER};
 use crate::replica::Replica;
+
+/// What a leader remembers between two looks.
+#[derive(Default)]
+struct Seen {
+    growth: Growth,
+    joined: JoinedSince,
+}
 
 /// Looks whenever something may be to do, for as long as the member runs.
 pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
     let mut led_for = (None, Duration::ZERO);
     let mut waited = Duration::ZERO;
-    let mut growth = Growth::default();
+    let mut seen = Seen::default();
     loop {
         let (look, mut led, period) = {
             let Some(replicas) = replicas.upgrade() else { return };
             let Some(replica) = replica.upgrade().filter(|replica| !replica.duty.is_stopping()) else { return };
-            match replicas.give_up_damaged(&replica).await {
+            match replicas.give_up(&replica).await {
                 Ok(false) => {}
                 Ok(true) => return,
-                Err(error) => tracing::error!(shard = %replica.id, %error, "a damaged member could not be ended"),
+                Err(error) => {
+                    tracing::error!(shard = %replica.id, %error, "a member that cannot go on could not be ended")
+                }
             }
             replicas.look_at_unborn(&replica);
+            let adopts = replicas.adopt(&replica).await.unwrap_or_else(|error| {
+                tracing::warn!(shard = %replica.id, %error, "what another shard has could not be adopted yet");
+                true
+            });
             replica.duty.space.look(replicas.engine.has_space(), waited);
             let led = replica.group.led();
             if led_for.0 != led {
                 led_for = (led, Duration::ZERO);
-                growth = Growth::default();
+                seen = Seen::default();
             }
             let busy = match led {
                 None => Ok(false),
-                Some(term) => replicas.lead(&replica, term, led_for.1, &mut growth).await,
+                Some(term) => replicas.lead(&replica, term, led_for.1, &mut seen).await,
             };
             let busy = busy.unwrap_or_else(|error| {
                 tracing::debug!(shard = %replica.id, %error, "a shard is not as its leader was told to make it; trying again");
                 true
             });
-            let period = if busy { LOOK_PERIOD_BUSY } else { LOOK_PERIOD };
+            let period = if busy || adopts { LOOK_PERIOD_BUSY } else { LOOK_PERIOD };
             (replica.duty.look.clone(), replica.group.watch_led(), period)
         };
         led_for.1 += period;
@@ -73,27 +87,48 @@ impl Replicas {
         replica: &Arc<Replica>,
         term: Term,
         led_for: Duration,
-        growth: &mut Growth,
+        seen: &mut Seen,
     ) -> Result<bool, ReplicaError> {
         let state = self.state();
-        let Some(table) = state.table(replica.table) else { return Ok(false) };
-        let Some(shard) = table.shards.iter().find(|shard| shard.id == replica.id) else { return Ok(false) };
+        let Some((table, shard)) = state.shard(replica.id) else { return Ok(false) };
         // All the rest may need space too.
         if !self.engine.has_space() && self.lead_where_space_is(replica, &state).await? {
             return Ok(true);
         }
-        self.keep_schema(replica, table).await?;
-        let mut busy = self.say_what_is_ready(replica, &state, shard).await?;
-        busy |= self.keep_members(replica, term, shard).await?;
-        if !busy && led_for >= PREFER_AFTER {
+        let mut busy = match shard.is_joined() {
+            true => self.retire(replica, shard, &mut seen.joined).await.map(|()| false)?,
+            false => self.lead_its_keys(replica, term, &state, (table, shard)).await?,
+        };
+        if !busy && led_for >= PREFER_AFTER && !shard.is_joined() {
             self.give_way(replica, &state, shard).await?;
-            self.split_when_grown(replica, &state, (table, shard), growth).await?;
+            self.split_when_grown(replica, &state, (table, shard), &mut seen.growth).await?;
         }
         if state.node(self.node).is_some_and(|node| node.service != Service::Full) {
             busy |= self.lead_no_more(replica, &state).await?;
         }
         if buggify!("replica/leadership-given-away") {
             self.give_away(replica).await?;
+        }
+        Ok(busy)
+    }
+
+    /// Schema, indexes and members of a shard that has keys. Whether something is on its way.
+    async fn lead_its_keys(
+        &self,
+        replica: &Arc<Replica>,
+        term: Term,
+        state: &ClusterState,
+        (table, shard): (&Arc<Table>, &StoredShard),
+    ) -> Result<bool, ReplicaError> {
+        let mut busy = false;
+        // What is frozen keeps what it has.
+        if replica.shard.frozen().is_none() {
+            self.keep_schema(replica, table).await?;
+            busy |= self.say_what_is_ready(replica, state, shard).await?;
+        }
+        busy |= self.keep_members(replica, term, shard).await?;
+        if !busy {
+            busy |= self.go_on_joining(replica, term, state, (table, shard)).await?;
         }
         Ok(busy)
     }

@@ -22,12 +22,15 @@ impl Replicas {
         }
         let _turn = replica.duty.turn.lock().await;
         let mut table = table.clone();
+        if !keeps_schema(&table, replica) {
+            return Ok(());
+        }
         if !differences(&replica.shard.view().schema, &table).is_empty()
             && let Some(controller) = self.controller()
         {
             match controller.confirm().await?.table(table.id) {
-                Some(newest) => table = newest.clone(),
-                None => return Ok(()),
+                Some(newest) if keeps_schema(newest, replica) => table = newest.clone(),
+                _ => return Ok(()),
             }
         }
         for command in differences(&replica.shard.view().schema, &table) {
@@ -45,6 +48,11 @@ impl Replicas {
         replica.duty.schema.fetch_max(table.schema.0, Ordering::AcqRel);
         Ok(())
     }
+}
+
+/// Whether the shard is to have the table's schema: one that is frozen keeps what it has, until it goes on or is another shard's.
+fn keeps_schema(table: &Table, replica: &Replica) -> bool {
+    replica.shard.frozen().is_none() && table.shards.iter().any(|shard| shard.id == replica.id)
 }
 
 /// What takes a shard's schema to the table's.

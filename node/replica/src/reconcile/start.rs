@@ -85,7 +85,7 @@ impl Replicas {
                 break;
             }
         }
-        let duty = Duty::new(machine.schema_changed());
+        let duty = Duty::new(machine.schema_changed(), machine.unable());
         Ok(Replica {
             id: shard.id,
             table: table.id,

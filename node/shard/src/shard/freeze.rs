@@ -4,18 +4,32 @@
 
 use photondb_proto::Epoch;
 
-use super::{Entry, Position, Work};
+use super::{Entry, Position, Shard, Work};
 use crate::command::{Outcome, Skipped};
 use crate::error::ShardError;
 use crate::publish::ChangeBatch;
 
 /// Since when a shard is frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frozen {
+pub struct Frozen {
     /// By which attempt.
     pub attempt: u32,
     /// By which entry: the last one with an effect.
     pub at: Position,
+    /// The term of that entry.
+    pub term: u64,
+}
+
+impl Shard {
+    /// Since when it is frozen, if it is.
+    pub fn frozen(&self) -> Option<Frozen> {
+        self.state.lock().frozen
+    }
+
+    /// The last attempt that was given up; zero: none.
+    pub fn thawed(&self) -> u32 {
+        self.state.lock().thawed
+    }
 }
 
 impl Work {
@@ -23,7 +37,7 @@ impl Work {
         if attempt <= self.state.thawed || self.state.frozen.is_some() {
             return Outcome::Skipped(Skipped::Epoch);
         }
-        self.state.frozen = Some(Frozen { attempt, at: entry.position });
+        self.state.frozen = Some(Frozen { attempt, at: entry.position, term: entry.term });
         self.raise_epoch();
         // Who listens to the end learns that this is it.
         self.published.push(ChangeBatch::of(entry.position, [].into()));

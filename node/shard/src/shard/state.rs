@@ -60,7 +60,9 @@ pub(crate) struct Child {
     pub state: Bytes,
 }
 
-const STATE_VERSION: u8 = 4;
+const STATE_VERSION: u8 = 5;
+/// From this one on it says in which term it was frozen.
+const STATE_VERSION_WITH_TERM: u8 = 5;
 /// From this one on it says what is to be joined.
 const STATE_VERSION_WITH_WARDS: u8 = 4;
 /// From this one on it says which keys it has, and what was cut off.
@@ -172,9 +174,10 @@ impl State {
             format::put_bytes(&mut out, &child.state);
         }
         out.put_u8(u8::from(self.frozen.is_some()));
-        if let Some(Frozen { attempt, at }) = self.frozen {
+        if let Some(Frozen { attempt, at, term }) = self.frozen {
             out.put_u32_le(attempt);
             out.put_u64_le(at.0);
+            out.put_u64_le(term);
         }
         out.put_u32_le(self.thawed);
         out.put_u8(u8::from(self.hollow));
@@ -219,7 +222,9 @@ impl State {
         }
         if version >= STATE_VERSION_WITH_WARDS {
             if reader.u8()? != 0 {
-                state.frozen = Some(Frozen { attempt: reader.u32()?, at: Position(reader.u64()?) });
+                let (attempt, at) = (reader.u32()?, Position(reader.u64()?));
+                let term = if version >= STATE_VERSION_WITH_TERM { reader.u64()? } else { 0 };
+                state.frozen = Some(Frozen { attempt, at, term });
             }
             state.thawed = reader.u32()?;
             state.hollow = reader.u8()? != 0;
@@ -278,7 +283,7 @@ mod tests {
             assert_eq!(read.wards, written.wards);
         };
         let alone = b"\0\0\0\0\0\0\0".as_slice();
-        let expected = [&[4], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, alone, rest].concat();
+        let expected = [&[5], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, alone, rest].concat();
         assert_eq!(state.encode(), expected);
         same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
         // As it was before anything could be joined.
@@ -292,15 +297,15 @@ mod tests {
         state.children = vec![Child { shard: ShardId(8), term: 4, slot: 1, state: Bytes::from_static(b"begin") }];
         let range = b"\x01\x01\0b\x01\x01\0m".as_slice();
         let child = b"\x01\x08\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\x05\0\0\0begin".as_slice();
-        state.frozen = Some(Frozen { attempt: 3, at: Position(8) });
+        state.frozen = Some(Frozen { attempt: 3, at: Position(8), term: 2 });
         (state.thawed, state.hollow) = (2, true);
         let (shard, attempt, position, epoch) = (ShardId(9), 5, Position(7), Epoch(6));
         state.wards = vec![Ward { shard, attempt, position, epoch, slot: 4 }];
         let own = [range, b"\0\0\0\x20", child].concat();
-        let frozen = b"\x01\x03\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\x01".as_slice();
+        let frozen = b"\x01\x03\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x02\0\0\0\x01".as_slice();
         let numbers_of_ward = [7u64, 6].into_iter().flat_map(u64::to_le_bytes).collect::<Vec<_>>();
         let ward = [b"\x01\x09\0\0\0\0\0\0\0\x05\0\0\0", &numbers_of_ward[..], b"\x04\0\0\0"].concat();
-        let expected = [&[4], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, &own, frozen, &ward, rest].concat();
+        let expected = [&[5], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, &own, frozen, &ward, rest].concat();
         assert_eq!(state.encode(), expected);
         same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
 

@@ -1,0 +1,233 @@
+//! Two neighbouring shards become one: on every node, whoever crashes at whatever step, and without anything that was acknowledged being
+//! lost.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+#[path = "whole/whole.rs"]
+mod whole;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use photondb_cluster_state::{Command, Compression, Durability, NewShard, Shard, Stage, WriteAcks};
+use photondb_proto::{KeyRange, NodeId};
+use photondb_replica::Replica;
+use photondb_reql::datum::Datum;
+use photondb_reql::key::PrimaryKey;
+use photondb_storage::TreeSetId;
+use whole::world::{in_a_world, until};
+use whole::{Cluster, SOON, TABLE, Whole, document};
+
+/// The first key of the second shard, and of the third if there is one.
+const STARTS: [u64; 2] = [50, 80];
+
+fn key(id: u64) -> Bytes {
+    PrimaryKey::new(&Datum::Number(id as f64)).unwrap().bytes()
+}
+
+/// A table in so many shards, each of them on these nodes.
+async fn create(cluster: &Cluster, shards: usize, nodes: &[u128]) {
+    let mut starts = vec![Vec::new()];
+    starts.extend(STARTS.iter().take(shards - 1).map(|start| key(*start).to_vec()));
+    let ends = starts.iter().skip(1).cloned().map(Some).chain([None]);
+    let range = |(start, end): (&Vec<u8>, Option<Vec<u8>>)| KeyRange::new(start.clone(), end).unwrap();
+    let of = |range| NewShard { range, nodes: nodes.iter().map(|id| NodeId(*id)).collect() };
+    let create = Command::CreateTable {
+        id: TABLE,
+        database: cluster.any().node.state().database_named("test").unwrap().id,
+        name: "t".into(),
+        primary_key: "id".into(),
+        durability: Durability::Hard,
+        write_acks: WriteAcks::Majority,
+        shards: starts.iter().zip(ends).map(range).map(of).collect(),
+        compression: Compression::Lz4,
+    };
+    cluster.any().node.controller.propose(create).await.unwrap();
+}
+
+/// All shards of the table but the first are wanted to be joined to those before them.
+async fn wish(cluster: &Cluster) {
+    let state = cluster.any().node.state();
+    let shards = shards(cluster.any()).iter().skip(1).map(|shard| (shard.id, shard.generation)).collect();
+    let wish = Command::JoinShards { table: state.table(TABLE).unwrap().id, shards };
+    cluster.any().node.controller.propose(wish).await.unwrap();
+}
+
+fn shards(whole: &Whole) -> Vec<Shard> {
+    whole.node.state().table(TABLE).unwrap().shards.clone()
+}
+
+/// Who leads the shard that has the key.
+fn leader(cluster: &Cluster, key: &Bytes) -> Option<Arc<Replica>> {
+    let has = |replica: &Arc<Replica>| {
+        replica.is_leading() && replica.range().contains(key) && replica.shard().frozen().is_none()
+    };
+    let replicas = cluster.live().filter_map(|whole| whole.replicas.table(TABLE));
+    replicas.flat_map(|table| table.shards().to_vec()).find(has)
+}
+
+/// Writes until it is acknowledged.
+async fn write(cluster: &Cluster, id: u64) {
+    let deadline = tokio::time::Instant::now() + SOON;
+    loop {
+        assert!(tokio::time::Instant::now() < deadline, "write {id} is not taken: {:?}", shards(cluster.any()));
+        if let Some(leader) = leader(cluster, &key(id))
+            && Cluster::try_write(&leader, &key(id), &document(id)).await.is_some()
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a node holds of the whole table, once it is in one shard.
+fn documents(whole: &Whole) -> Option<Vec<Bytes>> {
+    let table = whole.replicas.table(TABLE)?;
+    let first = table.shards().iter().find(|replica| replica.range() == KeyRange::all())?;
+    Some(first.shard().read().ok()?.all_documents().ok()?.into_iter().map(|(key, _)| key).collect())
+}
+
+/// One shard is left, which has `ids` on every node, and nothing else is.
+async fn joined(cluster: &Cluster, ids: impl Iterator<Item = u64>) {
+    let mut expected: Vec<Bytes> = ids.map(key).collect();
+    expected.sort();
+    let done = || {
+        let one = shards(cluster.any()).len() == 1;
+        one && cluster.live().all(|whole| documents(whole).is_none_or(|found| found == expected))
+            && shards(cluster.any())[0].members.iter().all(|member| {
+                let whole = cluster.nodes[member.node.0 as usize - 1].as_ref();
+                whole.is_none_or(|whole| documents(whole).is_some_and(|found| found == expected))
+            })
+    };
+    until(&format!("joined: {:?}", shards(cluster.any())), SOON, done).await;
+}
+
+/// Nobody keeps anything of a shard that was joined.
+async fn nothing_else_is_left(cluster: &Cluster, before: &[Shard]) {
+    let gone: BTreeSet<u64> = before.iter().skip(1).map(|shard| shard.id.0).collect();
+    let is_clean = |whole: &Whole| gone.iter().all(|shard| whole.node.engine.tree_set(TreeSetId(*shard)).is_none());
+    let clean = || {
+        let state = cluster.any().node.state();
+        state.table(TABLE).unwrap().joined.is_empty() && cluster.live().all(is_clean)
+    };
+    until("only the one shard is left", 3 * SOON, clean).await;
+}
+
+#[test]
+fn neighbours_become_one_shard_with_all_that_they_had() {
+    for count in [2, 3] {
+        in_a_world(async move {
+            let cluster = Cluster::of(3).await;
+            create(&cluster, count, &[1, 2, 3]).await;
+            for id in (0..100).step_by(10) {
+                write(&cluster, id).await;
+            }
+            let before = shards(cluster.any());
+            wish(&cluster).await;
+            // Writers go on all the time, and wait while they must.
+            for id in (5..100).step_by(10) {
+                write(&cluster, id).await;
+            }
+            joined(&cluster, (0..100).step_by(5)).await;
+            write(&cluster, 99).await;
+            joined(&cluster, (0..100).step_by(5).chain([99])).await;
+            nothing_else_is_left(&cluster, &before).await;
+        });
+    }
+}
+
+#[test]
+fn a_join_goes_on_whatever_node_crashes_at_whatever_step() {
+    for crashing in 1..=3u128 {
+        for step in 0..8u64 {
+            in_a_world(async move {
+                let mut cluster = Cluster::of(3).await;
+                create(&cluster, 2, &[1, 2, 3]).await;
+                for id in (0..100).step_by(10) {
+                    write(&cluster, id).await;
+                }
+                let before = shards(cluster.any());
+                wish(&cluster).await;
+                tokio::time::sleep(Duration::from_millis(step * step * 15)).await;
+                cluster.crash(crashing).await;
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                cluster.restart(crashing).await;
+                write(&cluster, 45).await;
+                write(&cluster, 55).await;
+                joined(&cluster, (0..100).step_by(10).chain([45, 55])).await;
+                nothing_else_is_left(&cluster, &before).await;
+            });
+        }
+    }
+}
+
+/// Power fails everywhere at once.
+#[test]
+fn a_join_goes_on_when_all_nodes_crash_at_whatever_step() {
+    for step in 0..10u64 {
+        in_a_world(async move {
+            let mut cluster = Cluster::of(3).await;
+            create(&cluster, 2, &[1, 2, 3]).await;
+            for id in (0..100).step_by(10) {
+                write(&cluster, id).await;
+            }
+            wish(&cluster).await;
+            tokio::time::sleep(Duration::from_millis(step * step * 12)).await;
+            for id in [3, 2] {
+                cluster.crash(id).await;
+            }
+            // The last one finds its way back by itself.
+            for id in [2, 3] {
+                cluster.restart(id).await;
+            }
+            cluster.crash(1).await;
+            cluster.restart(1).await;
+            write(&cluster, 45).await;
+            write(&cluster, 55).await;
+            joined(&cluster, (0..100).step_by(10).chain([45, 55])).await;
+        });
+    }
+}
+
+/// One that was away for long comes back to a shard that has the keys of both, and is filled by a snapshot.
+#[test]
+fn who_was_away_while_shards_were_joined_has_all_of_it_in_the_end() {
+    in_a_world(async {
+        let mut cluster = Cluster::of(4).await;
+        create(&cluster, 2, &[1, 2, 3]).await;
+        for id in (0..100).step_by(10) {
+            write(&cluster, id).await;
+        }
+        wish(&cluster).await;
+        let frozen = || shards(cluster.any()).iter().any(|shard| matches!(shard.joining, Some(Stage::Frozen { .. })));
+        until("there is no way back", SOON, frozen).await;
+        cluster.crash(3).await;
+        write(&cluster, 55).await;
+        joined(&cluster, (0..100).step_by(10).chain([55])).await;
+        cluster.restart(3).await;
+        write(&cluster, 56).await;
+        joined(&cluster, (0..100).step_by(10).chain([55, 56])).await;
+    });
+}
+
+/// While a member is silent nothing is frozen for good.
+#[test]
+fn an_attempt_is_given_up_when_somebody_is_not_there() {
+    in_a_world(async {
+        let mut cluster = Cluster::of(3).await;
+        create(&cluster, 2, &[1, 2, 3]).await;
+        for id in (0..100).step_by(10) {
+            write(&cluster, id).await;
+        }
+        cluster.crash(3).await;
+        wish(&cluster).await;
+        write(&cluster, 55).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(shards(cluster.any()).len(), 2);
+        write(&cluster, 56).await;
+        cluster.restart(3).await;
+        joined(&cluster, (0..100).step_by(10).chain([55, 56])).await;
+    });
+}
