@@ -6,7 +6,7 @@
 use photondb_proto::{Epoch, NodeId, ShardId};
 
 use crate::schema::Table;
-use crate::shard::{Reached, Role, Shard};
+use crate::shard::{Placement, Reached, Role, Shard};
 
 /// How far the joining of a shard to its left neighbour is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,16 @@ impl Shard {
         self.joining.is_some_and(Stage::binds)
     }
 
+    /// Whether every member has a freeze from which there is no way back: whoever takes over from one keeps it.
+    pub fn stays_frozen(&self) -> bool {
+        matches!(self.joining, Some(Stage::Frozen { .. } | Stage::Joined { .. }))
+    }
+
+    /// Where replicas are wanted of what has its last keys, when all is cut off that is to be.
+    fn last_placement(&self) -> &Placement {
+        self.cuts.last().map_or(&self.placement, |cut| &cut.placement)
+    }
+
     /// Where its members are, and what they are to be.
     fn roles(&self) -> Vec<(NodeId, Role)> {
         let mut roles: Vec<_> = self.members.iter().map(|member| (member.node, member.role)).collect();
@@ -74,6 +84,11 @@ impl Table {
     pub fn right_of(&self, id: ShardId) -> Option<&Shard> {
         let at = self.shards.iter().position(|shard| shard.id == id)?;
         self.shards.get(at + 1)
+    }
+
+    /// The shard whose keys this one is to get and that has no way back (K12).
+    pub(crate) fn frozen_beside(&self, left: ShardId) -> Option<&Shard> {
+        self.right_of(left).filter(|right| right.stays_frozen())
     }
 
     /// Whether the shard is, or is wanted to be, the one or the other half of a join.
@@ -105,14 +120,15 @@ impl Table {
         failed(right) || self.left_of(right.id).is_some_and(failed)
     }
 
-    /// Gives every shard that is to be joined the places of its left neighbour; several in a row get those of the leftmost.
+    /// Gives every shard that is to be joined the places of its left neighbour, or of what is to be cut off there last; several in a
+    /// row get those of the leftmost.
     pub(crate) fn place_side_by_side(&mut self) {
         let mut places = None;
         for shard in &mut self.shards {
             if let (Some(_), Some(of_left)) = (shard.joining, places) {
                 shard.placement = of_left;
             }
-            places = Some(shard.placement.clone());
+            places = Some(shard.last_placement().clone());
         }
     }
 }

@@ -135,7 +135,7 @@ fn shards_that_are_to_be_joined_are_wanted_where_the_leftmost_of_them_is() {
 
 #[test]
 fn a_wish_that_cannot_be_fulfilled_is_refused_with_all_others() {
-    let (mut state, [a, b, c]) = cluster();
+    let (mut state, [a, b, _]) = cluster();
     let command = wish(&state, &[b, a]);
     refused(&mut state, command, StateError::NoLeftNeighbour { shard: a });
     let unknown = |shards| Command::JoinShards { table: TABLE, shards };
@@ -146,13 +146,29 @@ fn a_wish_that_cannot_be_fulfilled_is_refused_with_all_others() {
     refused(&mut state, unknown(vec![(b, Generation(generation.0 + 1))]), other);
     let nowhere = Command::JoinShards { table: TableId(7), shards: vec![] };
     refused(&mut state, nowhere, StateError::TableNotFound { id: TableId(7) });
-    // Of a shard that is being cut nobody knows yet what is beside it.
+}
+
+#[test]
+fn a_wish_is_about_the_boundary_whatever_is_being_cut_off_on_either_side() {
+    let (mut state, [a, b, c]) = cluster();
     let command = cut(&state, b, "k");
     run(&mut state, command);
-    for id in [b, c] {
-        let command = wish(&state, &[id]);
-        refused(&mut state, command, StateError::ShardBusy { shard: b });
+    let child = shard(&state, b).next_cut().unwrap().shard;
+    let command = wish(&state, &[b, c]);
+    run(&mut state, command);
+    // The last one goes where that is which is to be cut off from its neighbour.
+    assert_eq!([b, c].map(|id| shard(&state, id).placement), [on(&[1, 2, 3]), on(&[3, 1, 2])]);
+    for (left, right) in [(a, b), (b, c)] {
+        let command = begin(&state, left, right);
+        refused(&mut state, command, StateError::ShardBusy { shard: right });
     }
+    assert!(!plan(&state).iter().any(|command| matches!(command, Command::BeginJoin { .. })));
+    run(&mut state, Command::ShardCut { shard: b, child });
+    assert_eq!(state.table(TABLE).unwrap().left_of(c).unwrap().id, child);
+    assert_eq!(shard(&state, c).placement, shard(&state, child).placement);
+    reach(&mut state, child);
+    let command = begin(&state, a, b);
+    run(&mut state, command);
 }
 
 #[test]
@@ -286,8 +302,6 @@ fn nothing_else_happens_to_either_shard_while_they_are_joined() {
         for id in [a, b] {
             let stored = shard(&state, id);
             let (generation, member) = (stored.generation, stored.members[2].id);
-            let placement = on(&[stored.members[2].node.0]);
-            let repair = ShardRepair { shard: id, generation, from: Some(member), placement };
             let command = cut(&state, id, if id == a { "c" } else { "k" });
             for command in [
                 command,
@@ -296,7 +310,6 @@ fn nothing_else_happens_to_either_shard_while_they_are_joined() {
                 Command::SetRole { shard: id, generation, member, role: Role::Nonvoting },
                 Command::Substitute { shard: id, lost: NodeId(1), by: NodeId(4) },
                 Command::PlaceShard { shard: id, placement: on(&[4]) },
-                Command::RepairTable { table: TABLE, shards: vec![repair] },
             ] {
                 refused(&mut state, command, joining(id));
             }
@@ -465,4 +478,107 @@ fn a_table_that_is_dropped_takes_what_was_joined_along() {
         assert!(ids.iter().all(|id| state.shard(*id).is_none()));
         assert!(apply(&mut state, &Command::ShardFrozen { shard: ids[1], attempt: Attempt(1), at: AT }).is_err());
     }
+}
+
+/// Goes on with the member on that node.
+fn repair(state: &ClusterState, id: ShardId, node: u128) -> ShardRepair {
+    let stored = shard(state, id);
+    let from = stored.members.iter().find(|member| member.node == NodeId(node)).map(|member| member.id);
+    ShardRepair { shard: id, generation: stored.generation, from, placement: on(&[node]) }
+}
+
+fn repairs(shards: Vec<ShardRepair>) -> Command {
+    Command::RepairTable { table: TABLE, shards }
+}
+
+#[test]
+fn an_attempt_ends_with_a_repair_of_the_shard_that_was_to_be_frozen() {
+    for thaws in [false, true] {
+        let (mut state, [a, b, _]) = freezing();
+        let attempt = Attempt(1);
+        if thaws {
+            run(&mut state, Command::UndoJoin { shard: b, attempt });
+        }
+        let before = shard(&state, b);
+        let command = repairs(vec![repair(&state, b, 2)]);
+        run(&mut state, command);
+        let after = shard(&state, b);
+        assert_eq!((after.joining, after.attempt), (Some(Stage::Wanted), attempt));
+        assert_eq!(after.placement, shard(&state, a).placement);
+        assert!(after.epoch.0 > before.epoch.0 + 2, "freeze and thaw may be applied, and nobody has said so");
+        assert!(!state.table(TABLE).unwrap().is_bound(&shard(&state, a)));
+        // What comes late of it does nothing.
+        nothing(&mut state, Command::ShardFrozen { shard: b, attempt, at: AT });
+        nothing(&mut state, Command::ShardThawed { shard: b, attempt, epoch: Epoch(99) });
+    }
+}
+
+#[test]
+fn a_shard_is_thawed_whose_left_neighbour_goes_on_in_another_group() {
+    for thaws in [false, true] {
+        let (mut state, [a, b, _]) = freezing();
+        let attempt = Attempt(1);
+        if thaws {
+            run(&mut state, Command::UndoJoin { shard: b, attempt });
+        }
+        let members = shard(&state, b).members;
+        let command = repairs(vec![repair(&state, a, 2)]);
+        run(&mut state, command);
+        assert_eq!((shard(&state, b).joining, shard(&state, b).members), (Some(Stage::Thawing), members));
+        nothing(&mut state, Command::ShardFrozen { shard: b, attempt, at: AT });
+        run(&mut state, Command::ShardThawed { shard: b, attempt, epoch: Epoch(3) });
+        assert_eq!(shard(&state, b).joining, Some(Stage::Wanted));
+    }
+    // Both of them: nobody is left to be thawed.
+    let (mut state, [a, b, _]) = freezing();
+    let command = repairs(vec![repair(&state, a, 2), repair(&state, b, 3)]);
+    run(&mut state, command);
+    assert_eq!((shard(&state, b).joining, shard(&state, b).placement), (Some(Stage::Wanted), on(&[2])));
+}
+
+#[test]
+fn where_there_is_no_way_back_both_halves_are_repaired_on_one_node() {
+    let (mut state, [a, b, c]) = frozen();
+    let joining = StateError::ShardJoining { shard: b };
+    let empty = |repair: ShardRepair| ShardRepair { from: None, ..repair };
+    for wrong in [
+        vec![repair(&state, a, 2)],
+        vec![repair(&state, b, 2)],
+        vec![repair(&state, a, 2), repair(&state, b, 3)],
+        vec![repair(&state, a, 2), empty(repair(&state, b, 2))],
+        vec![empty(repair(&state, a, 2)), repair(&state, b, 2), repair(&state, c, 1)],
+    ] {
+        refused(&mut state, repairs(wrong), joining.clone());
+    }
+    let before = [a, b].map(|id| shard(&state, id));
+    let command = repairs(vec![repair(&state, c, 4), repair(&state, a, 2), repair(&state, b, 2)]);
+    run(&mut state, command);
+    let after = [a, b].map(|id| shard(&state, id));
+    assert_eq!((after[1].joining, after[1].attempt), (Some(Stage::Frozen { at: AT }), Attempt(1)));
+    assert_eq!(after[1].epoch, before[1].epoch, "nothing is evaluated under it any more");
+    assert!(after.iter().all(|shard| shard.members.len() == 1 && shard.members[0].node == NodeId(2)));
+    assert_eq!(
+        plan(&state)
+            .iter()
+            .filter(|command| !matches!(command, Command::AddMember { shard, .. } if *shard == c))
+            .count(),
+        0
+    );
+    // The old left group had joined them, and says so late: what it has may be lost.
+    let joined = |epoch| Command::ShardJoined { shard: b, into: a, attempt: Attempt(1), epoch: Epoch(epoch) };
+    let of_old = before[0].epoch.0.max(before[1].epoch.0 + 1) + 1;
+    refused(&mut state, joined(of_old), StateError::StaleReport { shard: b });
+    run(&mut state, joined(of_old + 1));
+    assert!(shard(&state, b).is_joined());
+}
+
+#[test]
+fn halves_of_which_nothing_is_left_begin_apart() {
+    let (mut state, [a, b, _]) = frozen();
+    let empty = |id| ShardRepair { from: None, ..repair(&state, id, 4) };
+    let before = [a, b].map(|id| shard(&state, id).epoch);
+    let command = repairs(vec![ShardRepair { placement: on(&[4]), ..empty(a) }, empty(b)]);
+    run(&mut state, command);
+    assert_eq!(shard(&state, b).joining, Some(Stage::Wanted));
+    assert!([a, b].iter().zip(before).all(|(id, before)| shard(&state, *id).epoch.0 > before.0 + 1));
 }

@@ -201,31 +201,57 @@ impl World {
 
     fn repair(&mut self, number: usize, member: usize) {
         let shard = self.any(number);
-        let there: Vec<&Member> = shard.members.iter().filter(|member| self.is_live(member)).collect();
+        let table = self.table();
+        let right = [Some(&shard), table.right_of(shard.id)].into_iter().flatten().find(|shard| shard.stays_frozen());
+        let halves = right.map(|right| [table.left_of(right.id).unwrap().clone(), right.clone()]);
         let parent = |child: &Shard| child.parent == Some(shard.id) && child.reached.is_none();
         let begins = shard.parent.is_some() && shard.reached.is_none();
-        if there.is_empty() || begins || !shard.cuts.is_empty() || self.table().shards.iter().any(parent) {
+        if begins || !shard.cuts.is_empty() || table.shards.iter().any(parent) {
             return;
         }
-        let from = there[member % there.len()];
+        let Some(halves) = halves else {
+            let there = shard.members.iter().filter(|member| self.is_live(member)).map(|member| member.node).collect();
+            return self.repair_on(&[shard], there, member);
+        };
+        let on = |half: &Shard| -> BTreeSet<NodeId> {
+            half.members.iter().filter(|member| self.is_live(member)).map(|member| member.node).collect()
+        };
+        let [left, right] = [on(&halves[0]), on(&halves[1])];
+        if let Some(node) = on(&shard).first() {
+            // What the other half takes, or gives, is not there.
+            let alone = vec![self.anew(&shard, *node)];
+            assert!(!self.apply(&Command::RepairTable { table: TABLE, shards: alone }), "{shard:?}");
+        }
+        self.repair_on(&halves, left.intersection(&right).copied().collect(), member);
+    }
+
+    fn repair_on(&mut self, shards: &[Shard], there: Vec<NodeId>, number: usize) {
+        if there.is_empty() {
+            return;
+        }
+        let repairs = shards.iter().map(|shard| self.anew(shard, there[number % there.len()])).collect();
+        let groups: Vec<_> = shards.iter().map(|shard| self.groups.remove(&shard.id).unwrap()).collect();
+        assert!(self.apply(&Command::RepairTable { table: TABLE, shards: repairs }), "{shards:?}");
+        for (shard, group) in shards.iter().zip(groups) {
+            let repaired = self.state.shard(shard.id).unwrap().1.clone();
+            let next = group.given_anew(&repaired, number.is_multiple_of(2));
+            let unused = repaired.stays_frozen() || group.range != shard.range || repaired.epoch > group.epoch;
+            assert!(unused, "the group was at {} before: {repaired:?}", group.epoch);
+            assert!(next.epoch > group.epoch || repaired.stays_frozen() || next.range != group.range);
+            self.groups.insert(shard.id, next);
+        }
+    }
+
+    /// The shard goes on with the member on that node that lives.
+    fn anew(&self, shard: &Shard, node: NodeId) -> ShardRepair {
+        let from = shard.members.iter().find(|member| member.node == node && self.is_live(member));
         let mut placement = shard.placement.clone();
-        placement.nonvoting.remove(&from.node);
-        if !placement.voters.contains(&from.node) {
-            placement.voters[0] = from.node;
+        placement.nonvoting.remove(&node);
+        if !placement.voters.contains(&node) {
+            placement.voters[0] = node;
         }
-        placement.voters.sort_by_key(|node| *node != from.node);
-        let (bound, epoch) = (self.table().is_bound(&shard), self.groups[&shard.id].epoch);
-        let repair = ShardRepair { shard: shard.id, generation: shard.generation, from: Some(from.id), placement };
-        let group = self.groups.remove(&shard.id).unwrap();
-        let accepted = self.apply(&Command::RepairTable { table: TABLE, shards: vec![repair] });
-        assert_eq!(accepted, !bound);
-        let repaired = self.state.shard(shard.id).unwrap().1.clone();
-        if !accepted {
-            self.groups.insert(shard.id, group);
-            return;
-        }
-        assert!(repaired.epoch > epoch, "the group was at {epoch} before: {repaired:?}");
-        self.groups.insert(shard.id, group.given_anew(&repaired));
+        placement.voters.sort_by_key(|other| *other != node);
+        ShardRepair { shard: shard.id, generation: shard.generation, from: from.map(|member| member.id), placement }
     }
 }
 

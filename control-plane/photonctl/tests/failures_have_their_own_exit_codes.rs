@@ -162,6 +162,14 @@ impl Control for Played {
         Ok(Response::new(v1::SplitShardResponse { version, new_shard_id: 1 }))
     }
 
+    async fn merge_shard(
+        &self,
+        request: Request<v1::MergeShardRequest>,
+    ) -> Result<Response<v1::MergeShardResponse>, Status> {
+        let version = Played::receive(&request).await?;
+        Err(Status::failed_precondition(format!("shard {} is the first one ({version})", request.get_ref().shard_id)))
+    }
+
     type QueryStream = Pin<Box<dyn Stream<Item = Result<v1::QueryResponse, Status>> + Send>>;
 
     /// Answers by what stands in the query.
@@ -406,6 +414,7 @@ fn a_shard_is_waited_for() {
     check(&address, &ask(&["transfer-leader", "2", "n2"]), 1, "there is no shard 2");
     check(&address, &ask(&["move", "1", "n1", "n2", "--wait", "0"]), 5, "the new replica has not begun yet");
     check(&address, &ask(&["move", "2", "n1", "n2"]), 1, "shard 2 is gone");
+    check(&address, &ask(&["merge", "1"]), 1, "shard 1 is the first one");
 }
 
 #[test]

@@ -256,8 +256,9 @@ impl Catalog for NodeCatalog {
 
     fn reconfigure(&self, table: &TableInfo, layout: &Layout, dry_run: bool) -> Result<Reconfigured> {
         let (state, stored) = self.stored(table)?;
-        let placements = layout::place(&state, layout, Some(&stored))?;
         let opened = UserTable::open(&self.ground, &state, &stored)?;
+        let staying = resize::staying(&stored, opened.shards(), layout.shards as usize)?;
+        let placements = layout::place(&state, layout, Some(&staying))?;
         let resize = Resize::plan(&stored, opened.shards(), placements)?;
         let id = stored.id;
         let config = table_config(&state, &stored, Default::default());
@@ -305,8 +306,13 @@ impl Catalog for NodeCatalog {
 
     fn rebalance(&self, table: &TableInfo) -> Result<Rebalanced> {
         let (state, stored) = self.stored(table)?;
-        let status = status_of(&self.ground, &state, &stored, Default::default());
-        Ok(Rebalanced { status: (status.clone(), status) })
+        let opened = UserTable::open(&self.ground, &state, &stored)?;
+        let resize = Resize::rebalance(&stored, opened.shards())?;
+        let before = status_of(&self.ground, &state, &stored, Default::default());
+        resize.carry_out(&self.ground, &stored)?;
+        let (state, stored) = self.stored(table)?;
+        let after = status_of(&self.ground, &state, &stored, Default::default());
+        Ok(Rebalanced { status: (before, after) })
     }
 
     fn wait(&self, table: &TableInfo, readiness: Readiness, timeout_seconds: Option<u64>) -> Result<()> {

@@ -34,6 +34,7 @@ pub use adopt::Ward;
 pub use freeze::Frozen;
 pub use split::Unborn;
 pub(crate) use state::State;
+pub use take_over::Freeze;
 
 /// The trees of a shard. Indexes take numbers from `INDEXES_FROM` on, never twice.
 pub mod trees {

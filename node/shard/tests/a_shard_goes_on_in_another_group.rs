@@ -6,7 +6,7 @@ mod fed;
 use bytes::Bytes;
 use fed::{Fed, Model, Numbers, document, documents, expected, held, key, random_effect};
 use photondb_proto::{Epoch, KeyRange, ShardId};
-use photondb_shard::{Command, Cursor, Effect, Fence, Outcome, Shard, ShardError, Split, verify};
+use photondb_shard::{Command, Cursor, Effect, Fence, Freeze, Outcome, Shard, ShardError, Split, verify};
 use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
 const CHILD: ShardId = ShardId(2);
@@ -47,7 +47,7 @@ fn it_keeps_what_it_had_and_is_taken_over_once() {
     let (before, position) = (fed.shard.view(), fed.shard.position());
     let epoch = Epoch(before.epoch.0 + 1);
     for _ in 0..2 {
-        fed.shard.take_over(&KeyRange::all(), epoch, consensus("new")).expect("is taken over");
+        fed.shard.take_over(&KeyRange::all(), epoch, Freeze::Lifted(0), consensus("new")).expect("is taken over");
         let after = fed.shard.view();
         assert_eq!((after.epoch, after.version, fed.shard.position()), (epoch, before.version, position));
         assert_eq!(fed.shard.consensus(), consensus("new"));
@@ -75,7 +75,7 @@ fn it_keeps_what_it_had_and_is_taken_over_once() {
 #[test]
 fn what_was_taken_over_is_what_is_opened_again() {
     let (fed, model) = filled(2);
-    fed.shard.take_over(&KeyRange::all(), Epoch(4), consensus("new")).expect("is taken over");
+    fed.shard.take_over(&KeyRange::all(), Epoch(4), Freeze::Lifted(0), consensus("new")).expect("is taken over");
     let (digest, epoch) = (fed::digest_of(&fed.shard), fed.shard.view().epoch);
     let Fed { engine, shard, .. } = fed;
     let set = shard.tree_set().clone();
@@ -93,7 +93,7 @@ fn a_cut_that_it_had_not_applied_is_made_up_for() {
         let range = KeyRange::new(Vec::new(), Some(key(cut).to_vec()));
         let Some(range) = range else { continue };
         let epoch = Epoch(fed.shard.view().epoch.0 + 2);
-        fed.shard.take_over(&range, epoch, consensus("new")).expect("is taken over");
+        fed.shard.take_over(&range, epoch, Freeze::Lifted(0), consensus("new")).expect("is taken over");
         assert_eq!(fed.shard.view().epoch, epoch);
         assert!(fed.shard.unborn().is_empty(), "nobody waits for what is dropped");
         assert!(matches!(fed.shard.get(&key(cut)), Err(ShardError::Moved)));
@@ -116,7 +116,7 @@ fn what_it_had_cut_off_and_nobody_reported_begins_under_the_epoch_that_follows()
     // The state knows of no cut yet: the epoch that it gives is the one that the shard has by itself.
     let epoch = Epoch(before.0 + 1);
     for _ in 0..2 {
-        fed.shard.take_over(&KeyRange::all(), epoch, consensus("new")).expect("is taken over");
+        fed.shard.take_over(&KeyRange::all(), epoch, Freeze::Lifted(0), consensus("new")).expect("is taken over");
         assert_eq!(fed.shard.view().epoch, Epoch(epoch.0 + 1));
     }
     assert_eq!(fed.shard.unborn(), unborn);
@@ -147,7 +147,7 @@ fn who_was_closed_builds_and_copies_nothing_any_more() {
     assert_ne!(fed.shard.build_step(3).expect("builds"), photondb_shard::shard::BuildStep::Idle);
     fed.shard.close();
     let next = Shard::open(fed.shard.tree_set().clone()).expect("opens");
-    next.take_over(&KeyRange::all(), Epoch(1), consensus("new")).expect("is taken over");
+    next.take_over(&KeyRange::all(), Epoch(1), Freeze::Lifted(0), consensus("new")).expect("is taken over");
     assert!(matches!(fed.shard.build_step(3), Err(ShardError::Gone)));
     assert!(matches!(fed.shard.prepare_split_step(&key(5), 3), Err(ShardError::Gone)));
     drop(next);

@@ -13,7 +13,8 @@ use photondb_proto::{Epoch, IndexId, KeyRange, ShardId};
 use photondb_shard::read::KeyBounds;
 use photondb_shard::shard::BuildStep;
 use photondb_shard::{
-    Command, Cursor, Effect, EntryNumber, IndexState, Join, Outcome, Position, Shard, ShardError, Skipped, Split,
+    Command, Cursor, Effect, EntryNumber, Freeze, IndexState, Join, Outcome, Position, Shard, ShardError, Skipped,
+    Split,
 };
 use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
@@ -427,7 +428,10 @@ fn a_join_that_was_reported_is_made_up_for_when_the_shard_goes_on_in_another_gro
         let mut pair = pair_that_was_one();
         while pair.left.shard.build_step(9).expect("builds") != BuildStep::Idle {}
         assert_eq!(pair.left.shard.view().epoch, Epoch(1));
-        pair.left.shard.take_over(range, Epoch(epoch), Bytes::from_static(b"new")).expect("is taken over");
+        pair.left
+            .shard
+            .take_over(range, Epoch(epoch), Freeze::Lifted(0), Bytes::from_static(b"new"))
+            .expect("is taken over");
         pair.left.finish_indexes();
         assert_eq!(photondb_shard::verify::indexes(&pair.left.shard.read().expect("reads")).expect("reads"), None);
         let found = (documents(&pair.left.shard).len() as u64, fed::held(&pair.left.shard, "age").len() as u64);

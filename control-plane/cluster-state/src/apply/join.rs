@@ -5,7 +5,7 @@ use photondb_proto::{Epoch, KeyRange, ShardId, TableId};
 use super::members::planned;
 use super::schema::table_mut;
 use super::shards::shard_mut;
-use crate::command::Response;
+use crate::command::{Response, ShardRepair};
 use crate::error::StateError;
 use crate::joining::{Attempt, Stage};
 use crate::schema::Table;
@@ -43,11 +43,8 @@ fn check_wish(table: &Table, shard: &Shard) -> Result<(), StateError> {
     if !table.shards.iter().any(|there| there.id == shard.id) {
         return Err(StateError::ShardNotFound { id: shard.id });
     }
-    let left = table.left_of(shard.id).ok_or(StateError::NoLeftNeighbour { shard: shard.id })?;
-    match [left, shard].into_iter().find(|shard| !shard.cuts.is_empty()) {
-        Some(cut) => Err(StateError::ShardBusy { shard: cut.id }),
-        None => Ok(()),
-    }
+    // What is being cut off from either is no matter: the boundary is to go that is between them, and waits for that.
+    table.left_of(shard.id).map(drop).ok_or(StateError::NoLeftNeighbour { shard: shard.id })
 }
 
 pub(super) fn begin(state: &mut ClusterState, left: Planned, right: Planned) -> Result<Response, StateError> {
@@ -149,4 +146,58 @@ pub(super) fn retired(state: &mut ClusterState, id: ShardId) -> Result<Response,
     let table = table.id;
     table_mut(state, table)?.joined.retain(|shard| shard.id != id);
     Ok(Response::Done)
+}
+
+/// By how much the epoch of a shard may have risen since its attempt began without anybody having said so: by a freeze and a thaw.
+const EPOCHS_OF_ATTEMPT: u64 = 2;
+
+/// Refuses to repair one half of a join without the other where there is no way back, and both apart: what the left one takes lies on
+/// the same node, or nothing is left of either.
+pub(super) fn check_repairs(table: &Table, repairs: &[ShardRepair]) -> Result<(), StateError> {
+    let of = |id: ShardId| repairs.iter().find(|repair| repair.shard == id);
+    let begins = |repair: &ShardRepair| (repair.placement.voters.first().copied(), repair.from.is_some());
+    for right in table.shards.iter().filter(|shard| shard.stays_frozen()) {
+        let left = table.left_of(right.id).and_then(|left| of(left.id));
+        if left.map(begins) != of(right.id).map(begins) {
+            return Err(StateError::ShardJoining { shard: right.id });
+        }
+    }
+    Ok(())
+}
+
+/// The epoch with which the other group begins. It is above any that a replica of the old one can have, except where there is no way
+/// back from a freeze.
+pub(super) fn epoch_of_repair(table: &Table, repair: &ShardRepair) -> Epoch {
+    let Some(shard) = table.shards.iter().find(|shard| shard.id == repair.shard) else { return Epoch(0) };
+    let raised = |by| Epoch(shard.epoch.0 + by);
+    if let Some(right) = table.frozen_beside(shard.id) {
+        // That of the join, which may be applied and is to be reported by a new leader with a higher one: a report of the old
+        // leader that comes late must not be believed.
+        let joined = shard.epoch.0.max(right.epoch.0 + 1) + 1;
+        return Epoch(if repair.from.is_some() { joined } else { joined + 1 });
+    }
+    match shard.joining {
+        // Nothing is evaluated under it any more, and what was adopted has it.
+        Some(Stage::Frozen { .. }) if repair.from.is_some() => shard.epoch,
+        Some(Stage::Freezing | Stage::Thawing | Stage::Frozen { .. }) => raised(EPOCHS_OF_ATTEMPT + 1),
+        _ => raised(1),
+    }
+}
+
+impl Table {
+    /// An attempt ends with the group that was to be frozen. Where the other one has ended, this one is to be thawed. A shard from whose
+    /// freeze there is no way back stays frozen in its other group, unless nothing is left of it.
+    pub(super) fn repair_joins(&mut self, repairs: &[ShardRepair]) {
+        let mut left_is_repaired = false;
+        for shard in &mut self.shards {
+            let repair = repairs.iter().find(|repair| repair.shard == shard.id);
+            shard.joining = match (shard.joining, repair) {
+                (Some(Stage::Freezing | Stage::Thawing), Some(_)) => Some(Stage::Wanted),
+                (Some(Stage::Freezing), None) if left_is_repaired => Some(Stage::Thawing),
+                (Some(Stage::Frozen { .. }), Some(ShardRepair { from: None, .. })) => Some(Stage::Wanted),
+                (joining, _) => joining,
+            };
+            left_is_repaired = repair.is_some();
+        }
+    }
 }

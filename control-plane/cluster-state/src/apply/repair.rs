@@ -24,17 +24,19 @@ pub(super) fn begin_anew(
         }
         check(state, &table.name, repair)?;
     }
-    for repair in repairs {
-        replace_group(state, repair)?;
+    join::check_repairs(table, repairs)?;
+    let epochs: Vec<Epoch> = repairs.iter().map(|repair| join::epoch_of_repair(table, repair)).collect();
+    for (repair, epoch) in repairs.iter().zip(epochs) {
+        replace_group(state, repair, epoch)?;
     }
-    table_mut(state, id)?.place_side_by_side();
+    let table = table_mut(state, id)?;
+    table.repair_joins(repairs);
+    table.place_side_by_side();
     Ok(Response::Done)
 }
 
 fn check(state: &ClusterState, table: &str, repair: &ShardRepair) -> Result<(), StateError> {
     let shard = planned(state, repair.shard, repair.generation)?;
-    // What one half of a join takes from the other would not be there, or be there twice.
-    join::check_is_free(state, repair.shard)?;
     check_placement(state, &repair.placement, table)?;
     let Some(from) = repair.from else { return Ok(()) };
     // Its state is taken over where it lies.
@@ -43,14 +45,14 @@ fn check(state: &ClusterState, table: &str, repair: &ShardRepair) -> Result<(), 
     found.map(drop).ok_or(StateError::MemberUnsuitable { shard: repair.shard, member: from })
 }
 
-fn replace_group(state: &mut ClusterState, repair: &ShardRepair) -> Result<(), StateError> {
+fn replace_group(state: &mut ClusterState, repair: &ShardRepair, epoch: Epoch) -> Result<(), StateError> {
     let node = repair.placement.voters[0];
     let (founder, from) = (next_member(state), repair.from);
     let cuts = shard_mut(state, repair.shard)?.cuts.len();
     let cut_off: Vec<MemberId> = (0..cuts).map(|_| next_member(state)).collect();
     let shard = shard_mut(state, repair.shard)?;
     let voter = |id| Member { id, node, role: Role::Voter };
-    shard.epoch = Epoch(shard.epoch.0 + 1);
+    shard.epoch = epoch;
     shard.generation.0 += 1;
     shard.founders = vec![Founder { id: founder, node }];
     shard.members = vec![voter(founder)];

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use photondb_proto::{MemberId, NodeId};
+use photondb_proto::{MemberId, NodeId, ShardId};
 
 use super::repair::instead_of;
 use crate::command::ShardRepair;
@@ -30,6 +30,8 @@ pub struct Rescues {
     pub missing: usize,
     /// Shards that are to begin empty, and find no node to begin on.
     pub homeless: usize,
+    /// Right halves of joins from which there is no way back, and of which no node is left that has both halves: they stay as they are.
+    pub apart: Vec<ShardId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +44,15 @@ enum Need {
 /// Other groups for those shards of a table that can never again decide anything with the members of which `survivors` are left:
 /// what is known of those on nodes that answer. Each goes on with the member that has most in its log. `erases`: shards of which
 /// nothing is left begin empty.
+///
+/// Both halves of a join from which there is no way back go on together, on one node that has both.
 pub fn rescue(state: &ClusterState, table: &Table, survivors: &BTreeMap<MemberId, Survivor>, erases: bool) -> Rescues {
     let mut rescues = Rescues::default();
-    for shard in &table.shards {
+    for shard in table.shards.iter().filter(|shard| !shard.stays_frozen()) {
+        if let Some(right) = table.frozen_beside(shard.id) {
+            rescues.add_both(state, [shard, right], survivors, erases);
+            continue;
+        }
         let placement = match need(shard, survivors) {
             Need::Nothing => continue,
             Need::GoOnWith(member, home) => Some((Some(member), placement(state, shard, home))),
@@ -63,6 +71,56 @@ pub fn rescue(state: &ClusterState, table: &Table, survivors: &BTreeMap<MemberId
         rescues.shards.push(ShardRepair { shard: shard.id, generation: shard.generation, from, placement });
     }
     rescues
+}
+
+impl Rescues {
+    /// The one half may have its majority, and begins anew all the same: nothing else brings it where the other one is.
+    fn add_both(
+        &mut self,
+        state: &ClusterState,
+        halves: [&Shard; 2],
+        survivors: &BTreeMap<MemberId, Survivor>,
+        erases: bool,
+    ) {
+        let [left, right] = halves;
+        let needs = halves.map(|shard| need(shard, survivors));
+        let repair = |shard: &Shard, from, placement| ShardRepair {
+            shard: shard.id,
+            generation: shard.generation,
+            from,
+            placement,
+        };
+        if needs == [Need::Nothing; 2] {
+            return;
+        }
+        if let Some((home, from)) = both_on(halves, survivors) {
+            let placement = placement(state, left, home);
+            self.shards.extend([0, 1].map(|half: usize| repair(halves[half], Some(from[half]), placement.clone())));
+        } else if needs != [Need::BeginEmpty; 2] {
+            self.apart.push(right.id);
+        } else if !erases {
+            self.missing += halves.len();
+        } else if let Some(home) = home(state, left) {
+            let placement = placement(state, left, home);
+            self.shards.extend(halves.map(|shard| repair(shard, None, placement.clone())));
+        } else {
+            self.homeless += halves.len();
+        }
+    }
+}
+
+/// The node that has members of both with most in the left one's log, and those members.
+fn both_on(halves: [&Shard; 2], survivors: &BTreeMap<MemberId, Survivor>) -> Option<(NodeId, [MemberId; 2])> {
+    let whole = |shard: &Shard, node: NodeId| {
+        let mut there = shard.members.iter().filter(|member| member.node == node && !member.role.is_broken());
+        there.find_map(|member| Some((survivors.get(&member.id)?.last?, member.id)))
+    };
+    let both = halves[0].members.iter().filter_map(|member| {
+        let [left, right] = halves.map(|shard| whole(shard, member.node));
+        let ((left, left_member), (right, right_member)) = (left?, right?);
+        Some(((left, right), (member.node, [left_member, right_member])))
+    });
+    both.max_by_key(|(log, (node, _))| (*log, *node)).map(|(_, found)| found)
 }
 
 fn need(shard: &Shard, survivors: &BTreeMap<MemberId, Survivor>) -> Need {
@@ -117,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::command::{Command, NewShard};
+    use crate::joining::Stage;
     use crate::membership::{Incarnation, Liveness};
     use crate::schema::{Compression, Durability, WriteAcks};
 
@@ -214,6 +273,80 @@ mod tests {
         assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &blank, false).missing, 1);
         let none_up = cluster(&[1, 2, 3, 4, 5]);
         assert_eq!(of(&none_up, &[], true).homeless, 1);
+    }
+
+    /// A table of two shards on the first three nodes, members 6 to 8 and 9 to 11, the second one frozen to be joined to the first one.
+    fn frozen() -> ClusterState {
+        let mut state = cluster(&[]);
+        let first = state.table(TABLE).unwrap().shards[0].clone();
+        let [left, right] = first.range.cut(b"m").unwrap();
+        let mut second = Shard { id: ShardId(9), range: right, ..first };
+        second.members.iter_mut().for_each(|member| member.id.0 += 3);
+        second.joining = Some(Stage::Frozen { at: Reached::default() });
+        let table = std::sync::Arc::make_mut(state.tables.get_mut(&TABLE).unwrap());
+        table.shards[0].range = left;
+        table.shards.push(second);
+        state
+    }
+
+    fn survivors(of: &[(u64, u64)]) -> BTreeMap<MemberId, Survivor> {
+        let voters = |member: u64| if member < 9 { [6, 7, 8] } else { [9, 10, 11] }.map(MemberId).into();
+        let survivor = |(member, index): &(u64, u64)| {
+            let last = Some(Reached { term: 1, index: *index });
+            (MemberId(*member), Survivor { last, voters: vec![voters(*member)], answers: false })
+        };
+        of.iter().map(survivor).collect()
+    }
+
+    #[test]
+    fn both_halves_of_a_join_go_on_where_both_are_left() {
+        let state = frozen();
+        let of = |left: &[(u64, u64)], erases| {
+            let found = rescue(&state, state.table(TABLE).unwrap(), &survivors(left), erases);
+            let on = found.shards.iter().map(|repair| (repair.from.map(|from| from.0), repair.placement.voters[0].0));
+            (on.collect::<Vec<_>>(), found.apart.len(), found.missing)
+        };
+        assert_eq!(of(&[(6, 5), (7, 5), (9, 5), (10, 5)], true), (vec![], 0, 0), "majorities are left");
+        assert_eq!(of(&[(6, 5), (9, 5)], false), (vec![(Some(6), 1), (Some(9), 1)], 0, 0));
+        // The longest log of the left one does not count on a node that has nothing of the right one.
+        assert_eq!(of(&[(6, 9), (7, 5), (10, 5)], false), (vec![(Some(7), 2), (Some(10), 2)], 0, 0));
+        // One half has its majority, and goes where the other one is.
+        assert_eq!(of(&[(6, 5), (7, 5), (8, 5), (11, 5)], false), (vec![(Some(8), 3), (Some(11), 3)], 0, 0));
+        // No node has both.
+        for erases in [false, true] {
+            assert_eq!(of(&[(6, 5), (10, 5)], erases), (vec![], 1, 0));
+            assert_eq!(of(&[(6, 5)], erases), (vec![], 1, 0));
+        }
+        assert_eq!(of(&[], false), (vec![], 0, 2));
+        assert_eq!(of(&[], true), (vec![(None, 1), (None, 1)], 0, 0));
+    }
+
+    #[test]
+    fn of_nodes_that_have_both_halves_the_one_goes_on_with_most_of_the_left_one() {
+        let state = frozen();
+        let mut left = survivors(&[(7, 5), (8, 6), (10, 9), (11, 5)]);
+        // It has lost others.
+        left.values_mut().for_each(|survivor| survivor.voters = vec![[6, 17, 18].map(MemberId).into()]);
+        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false);
+        assert_eq!(
+            found.shards.iter().map(|repair| repair.from).collect::<Vec<_>>(),
+            [8, 11].map(|id| Some(MemberId(id)))
+        );
+    }
+
+    #[test]
+    fn a_join_that_cannot_go_on_does_not_keep_the_rest_of_the_table_from_being_repaired() {
+        let mut state = frozen();
+        let table = std::sync::Arc::make_mut(state.tables.get_mut(&TABLE).unwrap());
+        let mut third = Shard { id: ShardId(10), joining: None, ..table.shards[0].clone() };
+        third.members.iter_mut().for_each(|member| member.id.0 += 10);
+        table.shards.push(third);
+        let mut left = survivors(&[(6, 5), (10, 5)]);
+        let voters = vec![[16, 17, 18].map(MemberId).into()];
+        left.insert(MemberId(17), Survivor { last: Some(Reached::default()), voters, answers: false });
+        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false);
+        assert_eq!(found.shards.iter().map(|repair| repair.shard).collect::<Vec<_>>(), [ShardId(10)]);
+        assert_eq!(found.apart, [ShardId(9)]);
     }
 
     #[test]

@@ -26,9 +26,19 @@ impl Group {
         Group { members, range, epoch, frozen: None, thawed, index: 1 }
     }
 
-    /// The group that takes its place and goes on with what it had (K11).
-    pub fn given_anew(&self, shard: &Shard) -> Group {
-        Group { thawed: self.thawed, ..Group::of(shard) }
+    /// The group that takes its place and goes on with what one of its members had (K11). A freeze is given up where there is a way
+    /// back from it. `knows_join`: that member has applied a join that nobody has reported.
+    pub fn given_anew(&self, shard: &Shard, knows_join: bool) -> Group {
+        let anew = Group::of(shard);
+        if shard.stays_frozen() {
+            return Group { epoch: self.epoch, frozen: self.frozen, thawed: self.thawed, ..anew };
+        }
+        let thawed = self.thawed.max(shard.attempt);
+        if knows_join && self.range != shard.range {
+            let epoch = shard.epoch.max(Epoch(self.epoch.0 + 1));
+            return Group { range: self.range.clone(), epoch, thawed, ..anew };
+        }
+        Group { thawed, ..anew }
     }
 
     /// Where its last entry stands, when one more is there.

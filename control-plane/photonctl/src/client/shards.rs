@@ -42,11 +42,20 @@ impl Client {
         check_version(done.version).map_err(|source| self.malformed(source))?;
         Ok(done.node_id)
     }
+
     /// Has a shard be cut at an encoded key. Gives the number of the new shard, which is there when it has been done.
     pub fn split_shard(&self, shard: ShardId, at: Vec<u8>) -> Result<ShardId, Failure> {
         let request = self.request(v1::SplitShardRequest { version: CONTROL_VERSION, shard_id: shard.0, at });
         let done = self.ask(async |mut node| node.split_shard(request).await)?;
         check_version(done.version).map_err(|source| self.malformed(source))?;
         Ok(ShardId(done.new_shard_id))
+    }
+
+    /// Has a shard be joined to its left neighbour. Gives the number of that one.
+    pub fn merge_shard(&self, shard: ShardId) -> Result<ShardId, Failure> {
+        let request = self.request(v1::MergeShardRequest { version: CONTROL_VERSION, shard_id: shard.0 });
+        let done = self.ask(async |mut node| node.merge_shard(request).await)?;
+        check_version(done.version).map_err(|source| self.malformed(source))?;
+        Ok(ShardId(done.into_shard_id))
     }
 }

@@ -54,10 +54,14 @@ pub enum ShardVerb {
         #[arg(long, value_name = "SECONDS", default_value_t = 600)]
         wait: u64,
     },
-    /// Shards cannot be joined yet.
+    /// Joins a shard to its left neighbour, which goes on with the keys of both, while they are read and written. It must not be the first
+    /// one of its table. Its replicas go where the neighbour's are.
     Merge {
         /// The shard's number, as `shard list` shows it.
         shard: u64,
+        /// How long to wait until it is done, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+        wait: u64,
     },
 }
 
@@ -85,9 +89,30 @@ pub fn run(verb: &ShardVerb, client: &Client, format: Format) -> Result<String, 
             )
         }
         ShardVerb::Split { shard, at, wait } => split(client, *shard, at.as_deref(), seconds(wait), format),
-        ShardVerb::Merge { .. } => Err(Failure::Impossible(
-            "shards cannot be joined yet; make a table with fewer shards, and copy the documents into it",
-        )),
+        ShardVerb::Merge { shard, wait } => merge(client, *shard, seconds(wait), format),
+    }
+}
+
+fn merge(client: &Client, shard: u64, wait: Duration, format: Format) -> Result<String, Failure> {
+    let keys = found(client, shard).and_then(|status| range(&status).map_err(|source| client.malformed(source)));
+    let into = client.merge_shard(ShardId(shard))?.0;
+    wait_for(client, wait, |shards| is_merged(shards, shard, into))?;
+    // The neighbour may have been joined to another one meanwhile, and whoever asks again no longer knows where the keys begin.
+    let shards = client.list_shards()?.shards;
+    let holds = |status: &&v1::ShardStatus| match (&keys, range(status)) {
+        (Ok(keys), Ok(range)) => range.contains(keys.start()),
+        _ => status.shard_id == into,
+    };
+    let gone = || client.absent(format!("shard {shard} is joined, and shard {into} is gone (photonctl shard list)"));
+    let status = shards.iter().find(holds).ok_or_else(gone)?;
+    done(client, status, format!("Shard {} has the keys of shard {shard}\n", status.shard_id), format)
+}
+
+/// Whether the shard has no keys any more. Otherwise what is left to do.
+fn is_merged(shards: &[v1::ShardStatus], shard: u64, into: u64) -> Result<(), String> {
+    match of(shards, shard) {
+        Some(_) => Err(format!("shard {shard} has not been joined to shard {into} yet")),
+        None => Ok(()),
     }
 }
 
@@ -352,6 +377,14 @@ SHARD  DATABASE  TABLE   KEYS        LEADER  REPLICAS            DOCUMENTS
         assert!(moved(&status, &ada, &bob).unwrap_err().contains("not left"));
         status.members.remove(0);
         assert_eq!(moved(&status, &ada, &bob), Ok(()));
+    }
+
+    #[test]
+    fn a_shard_is_merged_when_it_is_listed_no_more() {
+        let mut shards = shards().shards;
+        assert!(is_merged(&shards, 2, 1).unwrap_err().contains("shard 2 has not been joined to shard 1"));
+        shards.remove(1);
+        assert_eq!(is_merged(&shards, 2, 1), Ok(()));
     }
 
     #[test]

@@ -248,16 +248,16 @@ fn listen(replica: &Replica, arrived: &Arc<Notify>) -> Listener {
 /// happens to these from there on, and to no others, is told by it.
 fn position_of(router: Option<&Arc<Router>>, route: &Arc<Route>, exact: bool) -> Result<Position, ReplicaError> {
     let here = route.here.as_ref().ok_or(ReplicaError::NotLeading);
-    let position = here.and_then(|replica| position_in(replica, replica.read()?, route, exact));
+    let position = here.and_then(|replica| position_in(&replica.read()?, route, exact));
     match (position, router) {
         (Err(ReplicaError::NotLeading), Some(router)) => position_of_leader(router, route, exact),
         (position, _) => position,
     }
 }
 
-fn position_in(replica: &Replica, reader: Reader, route: &Route, exact: bool) -> Result<Position, ReplicaError> {
+fn position_in(reader: &Reader, route: &Route, exact: bool) -> Result<Position, ReplicaError> {
     if exact {
-        check_exact(&reader, &route.range, route.epoch)?;
+        check_exact(reader, &route.range, route.epoch)?;
     }
     Ok(reader.position())
 }
@@ -285,7 +285,7 @@ fn position_of_leader(router: &Arc<Router>, route: &Arc<Route>, exact: bool) -> 
             Reached::Told(_) => return Err(Malformed("another answer than to `sync`").into()),
             Reached::Here(replica) => {
                 let reader = fiber::wait(replica.read_confirmed());
-                match reader.and_then(|reader| position_in(&replica, reader, route, exact)) {
+                match reader.and_then(|reader| position_in(&reader, route, exact)) {
                     Err(ReplicaError::NotLeading) => {}
                     position => return position,
                 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use photondb_cluster_state::{ClusterState, Shard as StoredShard, Table};
 use photondb_consensus::{Birth, ConsensusError, LogPosition};
 use photondb_proto::{Epoch, GroupId, MemberId};
-use photondb_shard::Shard;
+use photondb_shard::{Freeze, Shard};
 use photondb_storage::wal::StreamId;
 use photondb_storage::{Engine, TreeSetId, TreeSetOptions};
 
@@ -57,7 +57,7 @@ impl Replicas {
             let machine = ReplicatedShard::new(state.clone(), engine.clone());
             let at = groups.apply_all(GroupId::from(id), from, &machine)?;
             let birth = Birth { at, founders: founders(&stored) };
-            state.take_over(&stored.range, own_epoch(rescue.epoch), birth.consensus())?;
+            state.take_over(&stored.range, own_epoch(rescue.epoch), freeze(&stored), birth.consensus())?;
             make_durable(&engine)?;
             Ok::<LogPosition, ReplicaError>(at)
         };
@@ -94,6 +94,11 @@ impl Replicas {
         let has_begun = self.engine.wal().state(StreamId(founder.id.0)).is_some();
         rescue.from.filter(|_| !has_begun)
     }
+}
+
+/// What becomes of a freeze. No attempt begins before the group that takes the place of the other one has reported.
+fn freeze(shard: &StoredShard) -> Freeze {
+    if shard.stays_frozen() { Freeze::Stays } else { Freeze::Lifted(shard.attempt.0) }
 }
 
 /// In both superblocks, so that no recovery begins before it.

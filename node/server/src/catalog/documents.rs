@@ -44,7 +44,9 @@ pub(crate) fn table_config<'a>(state: &ClusterState, table: &'a Table, format: I
     };
     // What is to be cut off is wanted, too.
     let of_cuts = |shard: &'a Shard| shard.cuts.iter().map(|cut| &cut.placement);
-    let wanted = table.shards.iter().flat_map(|shard| std::iter::once(&shard.placement).chain(of_cuts(shard)));
+    // What is to be joined to its left neighbour is not.
+    let own = |shard: &'a Shard| shard.joining.is_none().then_some(&shard.placement);
+    let wanted = table.shards.iter().flat_map(|shard| own(shard).into_iter().chain(of_cuts(shard)));
     let hook = table.write_hook.clone().map_or(Datum::Null, |definition| WriteHook { definition }.to_datum());
     let indexes: Vec<Datum> = table.indexes.keys().map(|name| Datum::from(name.as_str())).collect();
     Datum::Object(Object::from([

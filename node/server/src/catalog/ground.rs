@@ -13,6 +13,7 @@ use photondb_query::catalog::Readiness;
 use photondb_replica::status::MemberStatus;
 use photondb_replica::{TableReplicas, TableRoutes};
 use photondb_reql::error::{Error, Result};
+use photondb_runtime::clock::Moment;
 use photondb_runtime::{fiber, task};
 use photondb_storage::fault::fault_point;
 use rustc_hash::FxHashMap;
@@ -114,6 +115,11 @@ impl Ground {
     /// The connections of clients that are open.
     pub fn connections(&self) -> usize {
         self.facts.connections.get().map_or(0, |connections| connections.count())
+    }
+
+    /// The time of this node.
+    pub fn now(&self) -> Moment {
+        self.foundation.clock.now()
     }
 
     /// A version 4 UUID.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use photondb_cluster_state::plan::{Rescues, Survivor, rescue};
 use photondb_cluster_state::{ClusterState, Command, Reached, Shard, StateError, Table};
-use photondb_proto::{MemberId, NodeId, TableId};
+use photondb_proto::{MemberId, NodeId, ShardId, TableId};
 use photondb_query::catalog::EmergencyRepair;
 use photondb_replica::status::MemberStatus;
 use photondb_reql::error::{Error, Result};
@@ -41,8 +41,8 @@ pub(super) fn plan(ground: &Ground, state: &ClusterState, table: &Table, mode: E
     };
     let told = ground.statuses_of(state, table);
     let survivors = told.values().flatten().map(|status| (status.member, survivor(status))).collect();
-    let Rescues { shards, missing, homeless } = rescue(state, table, &survivors, erases);
-    if shards.is_empty() && missing + homeless == 0 {
+    let Rescues { shards, missing, homeless, apart } = rescue(state, table, &survivors, erases);
+    if shards.is_empty() && missing + homeless + apart.len() == 0 {
         return Err(not_needed());
     }
     for shard in &table.shards {
@@ -50,6 +50,10 @@ pub(super) fn plan(ground: &Ground, state: &ClusterState, table: &Table, mode: E
     }
     if shards.is_empty() && missing > 0 {
         return Err(nothing_left());
+    }
+    // The other shards are repaired all the same.
+    if let Some(right) = apart.first().filter(|_| shards.is_empty()) {
+        return Err(in_a_join(*right));
     }
     if homeless > 0 {
         return Err(Error::op_failed(format!(
@@ -65,9 +69,9 @@ pub(super) fn carry_out(ground: &Ground, id: TableId, command: Command) -> Resul
     let Command::RepairTable { shards, .. } = &command else { unreachable!("it was planned here") };
     let repaired: Vec<_> = shards.iter().map(|repair| (repair.shard, repair.generation)).collect();
     ground.propose_raw(command).map_err(|failure| match failure {
-        Failure::Refused(StateError::OtherGeneration { .. } | StateError::MemberUnsuitable { .. }) => {
-            Error::op_failed("The replicas of the table have changed meanwhile; nothing was repaired. Try again.")
-        }
+        Failure::Refused(
+            StateError::OtherGeneration { .. } | StateError::MemberUnsuitable { .. } | StateError::ShardJoining { .. },
+        ) => Error::op_failed("The replicas of the table have changed meanwhile; nothing was repaired. Try again."),
         failure => failure.into_error(),
     })?;
     ground.settle(|state| {
@@ -128,6 +132,14 @@ fn unknown(
         }
     }
     Ok(())
+}
+
+fn in_a_join(right: ShardId) -> Error {
+    Error::op_failed(format!(
+        "{}. No server is left that has a replica of it and one of that neighbour, of which it needs both; nothing was repaired. Bring back \
+         a server that has both.",
+        StateError::ShardJoining { shard: right }
+    ))
 }
 
 /// RethinkDB's words.

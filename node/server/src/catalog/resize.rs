@@ -1,56 +1,66 @@
-//! Other placements for a table's shards, and more shards.
+//! Other placements for a table's shards, more shards, or fewer.
 //!
 //! Shards are cut where their documents are divided evenly; those with the most documents for each part are cut first. What has too
-//! few documents is cut as a new table is, by the keys that are generated.
+//! few documents is cut as a new table is, by the keys that are generated. Of neighbours that become one the first one stays.
+
+mod rebalance;
+mod together;
 
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Command, NewCut, Placement, StateError, Table};
-use photondb_proto::{KeyRange, ShardId};
+use photondb_cluster_state::{ClusterState, Command, NewCut, Placement, Stage, StateError, Table};
+use photondb_proto::{KeyRange, ShardId, TableId};
 use photondb_query::catalog::Readiness;
 use photondb_query::table::ReadMode;
 use photondb_replica::ShardTable;
 use photondb_replica::table::Share;
 use photondb_reql::error::{Error, Result};
 
-use super::{Failure, Ground, cuts};
+use photondb_runtime::{fiber, task};
 
-/// How long it is waited for a shard to come to rest that is to be cut.
+use super::{Failure, Ground, LOOK_EVERY, cuts};
+use together::Together;
+
+/// How long it is waited for a shard to come to rest that is to be cut, or placed elsewhere.
 const REST_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Where the table's shards are cut so that there are as many as placements, and what each one's placement is then.
+/// How often a command is planned again that was planned for what has changed since.
+const ATTEMPTS_MAX: usize = 8;
+
+/// Where the table's shards are cut and which are joined so that there are as many as placements, and what each one's placement is then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resize {
-    /// Of the shards that there are. By their numbers: others come between them while the last ones are still being placed.
+    /// Of the shards that there are and that stay. By their numbers: others come between them while the last ones are still being placed.
     stay: Vec<(ShardId, Placement)>,
     /// Of each of them what is cut off.
     cut: Vec<(ShardId, Vec<NewCut>)>,
+    /// Those that are to be joined to their left neighbours.
+    join: Vec<ShardId>,
+}
+
+/// The table with those of its shards alone that stay when there are to be `wanted`.
+pub(crate) fn staying(stored: &Table, table: &ShardTable, wanted: usize) -> Result<Table> {
+    let together = Together::begun(stored).at_most(wanted, table)?;
+    Ok(Table { shards: together.first().cloned().collect(), ..stored.clone() })
 }
 
 impl Resize {
-    /// Errors: fewer shards are wanted than there are; the documents are too few.
+    /// Errors: shards are being split, or joined where more are wanted; the documents are too few.
     pub fn plan(stored: &Table, table: &ShardTable, placements: Vec<Placement>) -> Result<Resize> {
+        check_uncut(stored)?;
         let wanted = placements.len();
-        if stored.shards.iter().any(|shard| !shard.cuts.is_empty()) {
-            return Err(Error::op_failed(format!(
-                "The shards of table `{}` are being split; wait for the table, and try again.",
-                stored.name
-            )));
+        let together = Together::begun(stored).at_most(wanted, table)?;
+        let mut resize = Resize { join: together.joined(), ..Resize::default() };
+        if wanted == together.0.len() {
+            resize.stay = together.first().map(|shard| shard.id).zip(placements).collect();
+            return Ok(resize);
         }
-        if wanted < stored.shards.len() {
-            return Err(Error::op_failed(format!(
-                "The table has {} shards, and shards cannot be joined yet: it cannot have {wanted}. Make a table with {wanted} \
-                 shards and copy the documents.",
-                stored.shards.len()
-            )));
-        }
-        if wanted == stored.shards.len() {
-            let stay = stored.shards.iter().map(|shard| shard.id).zip(placements).collect();
-            return Ok(Resize { stay, cut: Vec::new() });
+        // Wishes alone are taken back.
+        if together.0.len() < stored.shards.len() {
+            return Err(joining(stored));
         }
         let shares = table.shares(ReadMode::Single)?;
         let mut left = placements.into_iter();
-        let mut resize = Resize::default();
         for (share, parts) in shares.iter().zip(parts(&shares, wanted)) {
             resize.stay.extend(left.next().map(|placement| (share.shard, placement)));
             if parts > 1 {
@@ -64,16 +74,21 @@ impl Resize {
 
     /// The commands that carry it out on `stored`, for those who only look what would be.
     pub fn commands(&self, stored: &Table) -> Vec<Command> {
+        let generation =
+            |id: ShardId| stored.shards.iter().find(|stored| stored.id == id).map(|shard| shard.generation);
         let cut = |(shard, cuts): &(ShardId, Vec<NewCut>)| {
-            let generation = stored.shards.iter().find(|stored| stored.id == *shard)?.generation;
-            Some(Command::CutShard { shard: *shard, generation, cuts: cuts.clone() })
+            Some(Command::CutShard { shard: *shard, generation: generation(*shard)?, cuts: cuts.clone() })
         };
-        self.cut.iter().filter_map(cut).chain(self.places(stored)).collect()
+        let joined = self.join.iter().filter_map(|id| Some((*id, generation(*id)?))).collect();
+        let join = Command::JoinShards { table: stored.id, shards: joined };
+        let [taken_back, places] = self.places(stored);
+        taken_back.into_iter().chain(self.cut.iter().filter_map(cut)).chain([join]).chain(places).collect()
     }
 
     /// Changes the state so. The planner and the shards' leaders do the rest.
     pub fn carry_out(self, ground: &Ground, stored: &Table) -> Result<()> {
-        let places = self.places(stored);
+        let [taken_back, places] = self.places(stored);
+        taken_back.into_iter().try_for_each(|place| self::place(ground, stored, place))?;
         if !self.cut.is_empty() {
             // A shard whose members are on their way is not cut; a new one has to begin first.
             ground.wait_for_replicas(stored.id, Readiness::Writes, Some(REST_TIME_MAX))?;
@@ -81,19 +96,85 @@ impl Resize {
         for (shard, cuts) in self.cut {
             cut(ground, shard, &cuts)?;
         }
-        places.into_iter().try_for_each(|place| ground.propose(place).map(drop))
+        // What is being cut off is waited for by the joins.
+        join(ground, stored.id, &self.join)?;
+        places.into_iter().try_for_each(|place| self::place(ground, stored, place))
     }
 
-    /// What takes shards to other places than they are wanted at.
-    fn places(&self, stored: &Table) -> Vec<Command> {
-        let differs = |(id, placement): &&(ShardId, Placement)| {
-            stored.shards.iter().any(|shard| shard.id == *id && shard.placement != *placement)
-        };
-        let place = |(shard, placement): &(ShardId, Placement)| Command::PlaceShard {
-            shard: *shard,
-            placement: placement.clone(),
-        };
-        self.stay.iter().filter(differs).map(place).collect()
+    /// What takes back that shards which stay were to be joined, and what takes others to places where they are not wanted yet.
+    fn places(&self, stored: &Table) -> [Vec<Command>; 2] {
+        let [mut taken_back, mut places] = [Vec::new(), Vec::new()];
+        for (id, placement) in &self.stay {
+            let Some(shard) = stored.shards.iter().find(|shard| shard.id == *id) else { continue };
+            let place = Command::PlaceShard { shard: *id, placement: placement.clone() };
+            if shard.joining == Some(Stage::Wanted) {
+                taken_back.push(place);
+            } else if shard.placement != *placement {
+                places.push(place);
+            }
+        }
+        [taken_back, places]
+    }
+}
+
+fn check_uncut(stored: &Table) -> Result<()> {
+    if stored.shards.iter().all(|shard| shard.cuts.is_empty()) {
+        return Ok(());
+    }
+    Err(Error::op_failed(format!(
+        "The shards of table `{}` are being split; wait for the table, and try again.",
+        stored.name
+    )))
+}
+
+fn check_settled(stored: &Table) -> Result<()> {
+    check_uncut(stored)?;
+    if stored.shards.iter().any(|shard| shard.joining.is_some()) { Err(joining(stored)) } else { Ok(()) }
+}
+
+fn joining(stored: &Table) -> Error {
+    Error::op_failed(format!(
+        "The shards of table `{}` are being joined; wait for the table, and try again.",
+        stored.name
+    ))
+}
+
+/// A join that was begun goes on; it is waited for.
+fn place(ground: &Ground, stored: &Table, place: Command) -> Result<()> {
+    let began = ground.now();
+    loop {
+        match ground.propose_raw(place.clone()) {
+            Ok(_) => return Ok(()),
+            Err(Failure::Refused(StateError::ShardJoining { .. })) if ground.now().since(began) < REST_TIME_MAX => {
+                fiber::wait(task::sleep(LOOK_EVERY * 10));
+            }
+            Err(Failure::Refused(StateError::ShardJoining { .. })) => return Err(joining(stored)),
+            Err(failure) => return Err(failure.into_error()),
+        }
+    }
+}
+
+/// Those of the shards that are there still.
+fn join(ground: &Ground, id: TableId, shards: &[ShardId]) -> Result<()> {
+    let mut attempts = 0;
+    loop {
+        let state = ground.newest_state()?;
+        let Some(table) = state.table(id) else { return Err(Error::op_failed("The table was dropped meanwhile.")) };
+        let is_wanted = |id: &ShardId| shards.contains(id);
+        let free = table.shards.iter().filter(|shard| is_wanted(&shard.id) && !shard.joining.is_some_and(Stage::binds));
+        let planned: Vec<_> = free.map(|shard| (shard.id, shard.generation)).collect();
+        if planned.is_empty() {
+            return Ok(());
+        }
+        match ground.propose_raw(Command::JoinShards { table: id, shards: planned }) {
+            Ok(_) => return Ok(()),
+            Err(Failure::Refused(StateError::ShardJoining { .. } | StateError::OtherGeneration { .. }))
+                if attempts < ATTEMPTS_MAX =>
+            {
+                attempts += 1;
+            }
+            Err(failure) => return Err(failure.into_error()),
+        }
     }
 }
 
@@ -110,7 +191,7 @@ fn cut(ground: &Ground, shard: ShardId, cuts: &[NewCut]) -> Result<()> {
         match ground.propose_raw(command) {
             Ok(_) => return Ok(()),
             Err(Failure::Refused(StateError::ShardBusy { .. } | StateError::OtherGeneration { .. }))
-                if attempts < 8 =>
+                if attempts < ATTEMPTS_MAX =>
             {
                 attempts += 1;
             }
@@ -158,7 +239,125 @@ fn generated(range: &KeyRange, parts: usize) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use photondb_cluster_state::{Compression, Durability, Incarnation, Reached, WriteAcks};
+    use photondb_proto::NodeId;
+
     use super::*;
+
+    const TABLE: TableId = TableId(1);
+
+    fn run(state: &mut Arc<ClusterState>, command: Command) {
+        *state = state.applied(&command).unwrap_or_else(|error| panic!("{command:?}: {error}")).0;
+    }
+
+    fn placement() -> Placement {
+        Placement { voters: vec![NodeId(1)], nonvoting: Default::default() }
+    }
+
+    /// A table of so many shards on one node, all of which have reported.
+    fn cluster(shards: usize) -> Arc<ClusterState> {
+        let mut state = Arc::new(ClusterState::at_birth());
+        let (id, name, incarnation) = (NodeId(1), "n".to_owned(), Incarnation(1));
+        let (tags, addresses) = (Default::default(), Vec::new());
+        run(&mut state, Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation });
+        let create = Command::CreateTable {
+            id: TABLE,
+            database: state.database_named("test").expect("is there from the beginning").id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards: cuts::new_shards(&vec![placement(); shards]),
+            compression: Compression::Lz4,
+        };
+        run(&mut state, create);
+        for shard in table(&state).shards {
+            let (voters, at) = (shard.wanted_voters(), Reached { term: 1, index: 1 });
+            let (shard, generation, learners) = (shard.id, shard.generation, Default::default());
+            run(&mut state, Command::MembersReached { shard, generation, at, voters, learners });
+        }
+        state
+    }
+
+    fn table(state: &ClusterState) -> Table {
+        Table::clone(state.table(TABLE).expect("is there"))
+    }
+
+    fn resize(stored: &Table, together: &Together<'_>) -> Resize {
+        let stay = together.first().map(|shard| (shard.id, shard.placement.clone())).collect();
+        assert!(together.0.iter().flatten().map(|shard| shard.id).eq(stored.shards.iter().map(|shard| shard.id)));
+        Resize { stay, cut: Vec::new(), join: together.joined() }
+    }
+
+    fn shown(state: &ClusterState) -> usize {
+        let config = crate::catalog::table_config(state, &table(state), Default::default());
+        config
+            .as_object()
+            .ok()
+            .and_then(|config| Some(config.get("shards")?.as_array().ok()?.len()))
+            .expect("has shards")
+    }
+
+    #[test]
+    fn who_asks_for_other_shards_takes_back_what_has_not_begun() {
+        let mut state = cluster(4);
+        let stored = table(&state);
+        let shards: Vec<_> = stored.shards.iter().collect();
+        let fewer = Together(vec![shards[..3].to_vec(), shards[3..].to_vec()]);
+        for command in resize(&stored, &fewer).commands(&stored) {
+            run(&mut state, command);
+        }
+        let joining = |state: &ClusterState| -> Vec<Option<Stage>> {
+            table(state).shards.iter().map(|shard| shard.joining).collect()
+        };
+        assert_eq!(joining(&state), [None, Some(Stage::Wanted), Some(Stage::Wanted), None]);
+        assert_eq!(shown(&state), 2, "as it is wanted");
+        // The first join begins, and cannot be taken back any more.
+        let stored = table(&state);
+        let [left, right] = [0, 1].map(|number: usize| (stored.shards[number].id, stored.shards[number].generation));
+        run(
+            &mut state,
+            Command::BeginJoin { shard: right.0, generation: right.1, left: left.0, left_generation: left.1 },
+        );
+        let stored = table(&state);
+        let begun = Together::begun(&stored);
+        assert_eq!(begun.0.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1]);
+        assert_eq!(begun.joined(), []);
+        for command in resize(&stored, &begun).commands(&stored) {
+            run(&mut state, command);
+        }
+        assert_eq!(joining(&state), [None, Some(Stage::Freezing), None, None]);
+        assert_eq!(shown(&state), 3);
+    }
+
+    #[test]
+    fn a_boundary_that_moves_is_a_cut_and_a_join() {
+        let mut state = cluster(3);
+        let stored = table(&state);
+        let share = |(shard, documents): (&photondb_cluster_state::Shard, u64)| Share {
+            shard: shard.id,
+            range: shard.range.clone(),
+            documents,
+        };
+        let shares: Vec<Share> = stored.shards.iter().zip([200, 80, 20]).map(share).collect();
+        let divide = |share: &Share, parts: usize| Ok(generated(&share.range, parts));
+        let resize = Resize::with_documents(&stored, &shares, divide).expect("can be done");
+        assert_eq!(resize.cut.iter().map(|(_, cuts)| cuts.len()).collect::<Vec<_>>(), [1]);
+        assert_eq!(resize.join, [stored.shards[2].id]);
+        for command in resize.commands(&stored) {
+            // Planned for the generation before the cut, which the other shards have still.
+            run(&mut state, command);
+        }
+        assert_eq!(shown(&state), 3, "as many as there were");
+        let after = table(&state);
+        assert_eq!(after.shards[2].joining, Some(Stage::Wanted));
+        let cut = after.shards[0].next_cut().expect("is cut");
+        let child = Command::ShardCut { shard: after.shards[0].id, child: cut.shard };
+        run(&mut state, child);
+        assert_eq!((shown(&state), table(&state).shards.len()), (3, 4));
+    }
 
     fn share(shard: u64, documents: u64) -> Share {
         Share { shard: ShardId(shard), range: KeyRange::all(), documents }

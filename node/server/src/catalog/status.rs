@@ -11,6 +11,9 @@ use photondb_reql::datum::{Datum, Object};
 use super::Ground;
 use super::documents::{database, server};
 
+/// RethinkDB's word for a replica that has everything.
+const READY: &str = "ready";
+
 /// What is known of a table's members, here and on the nodes that answer.
 pub(crate) struct Overview(pub BTreeMap<MemberId, MemberStatus>);
 
@@ -20,6 +23,7 @@ impl Overview {
         let every = |holds: &dyn Fn(&Shard) -> bool| table.shards.iter().all(holds);
         if every(&|shard| {
             shard.cuts.is_empty()
+                && shard.joining.is_none()
                 && self.leader(shard).is_some()
                 && shard.members.iter().all(|member| self.is_ready(shard, member))
         }) {
@@ -63,7 +67,7 @@ impl Overview {
             None => "disconnected",
             Some(_) if member.role == Role::Joining => "backfilling",
             Some(status) if !status.ready && self.leader(shard).is_none() => "waiting_for_primary",
-            Some(_) if self.is_ready(shard, member) => "ready",
+            Some(_) if self.is_ready(shard, member) => READY,
             Some(_) => "transitioning",
         }
     }
@@ -77,22 +81,8 @@ pub(crate) fn status_of(ground: &Ground, state: &ClusterState, table: &Table, fo
 impl Overview {
     /// A row of `table_status`.
     pub fn status_of(&self, state: &ClusterState, table: &Table, format: IdentifierFormat) -> Datum {
-        let shard = |shard: &Shard| {
-            let leader = self.leader(shard).map(|member| server(state, member.node, format));
-            let shown = |member: &Member| {
-                let state_of = self.state_of(state, shard, member);
-                Datum::Object(Object::from([
-                    ("server", server(state, member.node, format)),
-                    ("state", Datum::from(state_of)),
-                ]))
-            };
-            Datum::Object(Object::from([
-                ("primary_replicas", Datum::from(leader.into_iter().collect::<Vec<_>>())),
-                ("replicas", Datum::from(shard.members.iter().map(shown).collect::<Vec<_>>())),
-            ]))
-        };
-        // What is to be cut off is served by who has it now.
-        let shards = table.shards.iter().flat_map(|one| std::iter::repeat_n(shard(one), 1 + one.cuts.len()));
+        // What is to be cut off is served by who has it now, and what is to be joined by those who have the parts.
+        let shards: Vec<Datum> = parts(table).iter().map(|part| self.part(state, part, format)).collect();
         let leader = table.shards.first().and_then(|shard| self.leader(shard));
         let readiness = self.readiness(table);
         let levels = [
@@ -107,8 +97,47 @@ impl Overview {
             ("id", Datum::from(table.id.to_string())),
             ("name", Datum::from(table.name.as_str())),
             ("raft_leader", leader.map_or(Datum::Null, |member| server(state, member.node, format))),
-            ("shards", Datum::from(shards.collect::<Vec<_>>())),
+            ("shards", Datum::from(shards)),
             ("status", Datum::Object(levels.into_iter().collect())),
         ]))
     }
+
+    /// What is one shard of the table as it is wanted: a server that has a part of it has a replica, which is ready when all is.
+    fn part(&self, state: &ClusterState, part: &[&Shard], format: IdentifierFormat) -> Datum {
+        let mut leaders: Vec<NodeId> = Vec::new();
+        let mut replicas: Vec<(NodeId, &str)> = Vec::new();
+        for shard in part {
+            leaders.extend(self.leader(shard).map(|member| member.node).filter(|node| !leaders.contains(node)));
+            let of_others = replicas.len();
+            for member in &shard.members {
+                let state_of = self.state_of(state, shard, member);
+                match replicas[..of_others].iter_mut().find(|(node, _)| *node == member.node) {
+                    Some((_, known)) if *known == READY => *known = state_of,
+                    Some(_) => {}
+                    None => replicas.push((member.node, state_of)),
+                }
+            }
+        }
+        let shown = |(node, state_of): (NodeId, &str)| {
+            Datum::Object(Object::from([("server", server(state, node, format)), ("state", Datum::from(state_of))]))
+        };
+        let leaders: Vec<Datum> = leaders.into_iter().map(|node| server(state, node, format)).collect();
+        Datum::Object(Object::from([
+            ("primary_replicas", Datum::from(leaders)),
+            ("replicas", Datum::from(replicas.into_iter().map(shown).collect::<Vec<_>>())),
+        ]))
+    }
+}
+
+/// The shards of a table as they are wanted, each as those that have its keys now.
+fn parts(table: &Table) -> Vec<Vec<&Shard>> {
+    let mut parts: Vec<Vec<&Shard>> = Vec::new();
+    for shard in &table.shards {
+        match parts.last_mut().filter(|_| shard.joining.is_some()) {
+            Some(left) => left.push(shard),
+            None => parts.push(vec![shard]),
+        }
+        parts.extend(shard.cuts.iter().map(|_| vec![shard]));
+    }
+    parts
 }

@@ -163,6 +163,13 @@ impl Control for LateControl {
         self.get_for_admin(&request)?.split_shard(request.into_inner()).await
     }
 
+    async fn merge_shard(
+        &self,
+        request: Request<v1::MergeShardRequest>,
+    ) -> Result<Response<v1::MergeShardResponse>, Status> {
+        self.get_for_admin(&request)?.merge_shard(request.into_inner()).await
+    }
+
     type QueryStream = query::Answers;
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<query::Answers>, Status> {

@@ -1,5 +1,7 @@
 //! A shard that goes on in another group, because its own one has lost its majority for good (S13).
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use photondb_proto::{Epoch, KeyRange, ShardId};
 use photondb_reql::eval::Cx;
@@ -11,6 +13,15 @@ use crate::change_log::Extent;
 use crate::command::Split;
 use crate::error::ShardError;
 
+/// What becomes of a freeze that the replica had applied (S14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freeze {
+    /// It is given up, as is every attempt up to this one.
+    Lifted(u32),
+    /// There is no way back from it: the shard stays as frozen, or hollow, as it was.
+    Stays,
+}
+
 /// Of what is given up at once: no shard has this number.
 const NOBODY: ShardId = ShardId(0);
 
@@ -18,8 +29,17 @@ impl Shard {
     /// Makes what is applied here the beginning of another group, whose bytes of consensus are `consensus`: in one transaction, and
     /// nothing when it is that already. Afterwards the shard has `epoch` at least, one more than its old group should have had, and
     /// the keys of `range` alone. A cut that the cluster state has and that was not applied here is made up for: what lies behind it
-    /// is another shard's and is dropped; so is a join: what was adopted here comes in. Of the change log nothing is kept: who stood somewhere in it must begin anew.
-    pub fn take_over(&self, range: &KeyRange, epoch: Epoch, consensus: Bytes) -> Result<(), ShardError> {
+    /// is another shard's and is dropped; so is a join: what was adopted here comes in. Of the change log nothing is kept: who stood
+    /// somewhere in it must begin anew. Where a freeze stays, the epoch stays what it is: nothing is evaluated under it.
+    ///
+    /// Errors: [`ShardError::Hollow`] when a freeze is lifted and what the shard had is another one's.
+    pub fn take_over(
+        &self,
+        range: &KeyRange,
+        epoch: Epoch,
+        freeze: Freeze,
+        consensus: Bytes,
+    ) -> Result<(), ShardError> {
         let mut state = self.state.lock();
         if state.consensus == consensus {
             return Ok(());
@@ -32,12 +52,16 @@ impl Shard {
             scratch: Vec::new(),
         };
         let before = state.epoch;
+        let stays = work.state.frozen.is_some() && freeze == Freeze::Stays;
+        if let Freeze::Lifted(attempt) = freeze {
+            work.thaw(attempt)?;
+        }
         if before.0 + 1 < epoch.0 {
             photondb_storage::probe!("shard that goes on in another group had not applied a cut");
             work.drop_what_lies_behind(range)?;
             work.take_in_what_lies_within(range)?;
         }
-        work.state.epoch = Epoch(epoch.0.max(before.0 + 1));
+        work.state.epoch = if stays { before } else { Epoch(epoch.0.max(before.0 + 1)) };
         if before == epoch {
             // The last cut is applied here, and nobody has reported it: what was cut off begins under the epoch that follows.
             photondb_storage::probe!("shard that goes on in another group had applied a cut that was not reported");
@@ -79,11 +103,24 @@ impl Work {
         Ok(())
     }
 
+    /// Whether no cut at `end` was begun here, nor has an effect.
+    fn has_nothing_from(&self, end: &Bytes) -> Result<bool, ShardError> {
+        let behind = KeyBounds { start: Bound::Included(end.clone()), ..KeyBounds::all() };
+        let document = self.transaction.cursor(trees::PRIMARY, behind, Direction::Forward)?.next()?;
+        let is_cut = self.state.schema.indexes.values().any(|index| index.halves.is_some());
+        Ok(document.is_none() && !is_cut)
+    }
+
     fn drop_what_lies_behind(&mut self, range: &KeyRange) -> Result<(), ShardError> {
         let Some(end) = range.end().map(Bytes::copy_from_slice) else { return Ok(()) };
         let Some(whole) = self.state.range.clone().or_else(|| KeyRange::new(range.start().to_vec(), None)) else {
             return Ok(());
         };
+        if self.has_nothing_from(&end)? {
+            // Its epoch is behind for another reason, and its indexes are whole.
+            self.state.range = Some(range.clone());
+            return Ok(());
+        }
         let at = Entry { position: self.state.applied, term: self.state.term, command: None };
         let split = Split { epoch: self.state.epoch, range: whole, at: end, child: NOBODY };
         self.split(&at, &split)?;

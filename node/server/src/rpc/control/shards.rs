@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use photondb_cluster_state::limits::SHARDS_PER_TABLE_MAX;
-use photondb_cluster_state::{ClusterState, Command, Member, NewCut, Node, Placement, Role, Shard, Table};
+use photondb_cluster_state::{
+    ClusterState, Command, Member, NewCut, Node, Placement, Role, Shard, Stage, StateError, Table,
+};
 use photondb_proto::convert::CONTROL_VERSION;
 use photondb_proto::{MemberId, NodeId, ShardId, v1};
 use photondb_replica::status::MemberStatus;
@@ -126,6 +128,39 @@ impl ControlService {
         let new = cut_off(table, stored, &at);
         let new = new.ok_or_else(|| Status::aborted("the shard was changed meanwhile; try again"))?;
         Ok(Response::new(v1::SplitShardResponse { version: CONTROL_VERSION, new_shard_id: new.0 }))
+    }
+}
+
+impl ControlService {
+    pub(super) async fn merge_shard(
+        &self,
+        request: v1::MergeShardRequest,
+    ) -> Result<Response<v1::MergeShardResponse>, Status> {
+        check(request.version)?;
+        let state = self.cluster.controller.confirm().await.map_err(refused)?;
+        let answer = |into: ShardId| {
+            Ok(Response::new(v1::MergeShardResponse { version: CONTROL_VERSION, into_shard_id: into.0 }))
+        };
+        // Who asks again waits for what was decided before.
+        if let Some(into) = joined_to(&state, ShardId(request.shard_id)) {
+            return answer(into);
+        }
+        let (table, stored) = shard(&state, request.shard_id)?;
+        let left = table.left_of(stored.id).map(|left| left.id);
+        let first = StateError::NoLeftNeighbour { shard: stored.id };
+        let left = left.ok_or_else(|| Status::failed_precondition(first.to_string()))?;
+        let shards = vec![(stored.id, stored.generation)];
+        self.cluster.controller.propose(Command::JoinShards { table: table.id, shards }).await.map_err(refused)?;
+        answer(left)
+    }
+}
+
+/// The shard that has the keys of this one, or is to get them.
+fn joined_to(state: &ClusterState, id: ShardId) -> Option<ShardId> {
+    let (table, shard) = state.shard(id)?;
+    match shard.joining? {
+        Stage::Joined { into, .. } => Some(into),
+        _ => table.left_of(id).map(|left| left.id),
     }
 }
 

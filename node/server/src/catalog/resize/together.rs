@@ -1,0 +1,106 @@
+//! Which neighbouring shards of a table become one, so that there are fewer.
+
+use photondb_cluster_state::{Shard, Stage, Table};
+use photondb_proto::ShardId;
+use photondb_query::table::ReadMode;
+use photondb_replica::ShardTable;
+use photondb_replica::table::Share;
+use photondb_reql::error::Result;
+
+/// The shards of a table in the order of their keys, and how many of them become one each. Of each the first one stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Together<'a>(pub Vec<Vec<&'a Shard>>);
+
+impl<'a> Together<'a> {
+    /// What there is when the joins have come to their end that nobody takes back any more. Those that are only wished for are forgotten.
+    pub fn begun(table: &'a Table) -> Together<'a> {
+        let mut together: Vec<Vec<&Shard>> = Vec::new();
+        for shard in &table.shards {
+            match together.last_mut().filter(|_| shard.joining.is_some_and(Stage::binds)) {
+                Some(left) => left.push(shard),
+                None => together.push(vec![shard]),
+            }
+        }
+        Together(together)
+    }
+
+    /// At most `wanted`, with documents as even as they can be without a cut.
+    pub fn at_most(self, wanted: usize, table: &ShardTable) -> Result<Together<'a>> {
+        if wanted >= self.0.len() {
+            return Ok(self);
+        }
+        // Of one nothing is to be chosen.
+        let shares = if wanted > 1 { table.shares(ReadMode::Single)? } else { Vec::new() };
+        let documents: Vec<u64> = self.0.iter().map(|part| documents_of(&shares, part)).collect();
+        let mut parts = self.0.into_iter();
+        let joined = even(&documents, wanted).into_iter().map(|count| parts.by_ref().take(count).flatten().collect());
+        Ok(Together(joined.collect()))
+    }
+
+    /// Those that stay.
+    pub fn first(&self) -> impl Iterator<Item = &'a Shard> + '_ {
+        self.0.iter().filter_map(|part| part.first().copied())
+    }
+
+    /// Those that are to be wished to be joined to their left neighbours. Where that has begun it goes on.
+    pub fn joined(&self) -> Vec<ShardId> {
+        let others = self.0.iter().flat_map(|part| part.iter().skip(1));
+        others.filter(|shard| !shard.joining.is_some_and(Stage::binds)).map(|shard| shard.id).collect()
+    }
+}
+
+fn documents_of(shares: &[Share], part: &[&Shard]) -> u64 {
+    let has = |shard: &&Shard| shares.iter().find(|share| share.shard == shard.id).map_or(0, |share| share.documents);
+    part.iter().map(has).sum()
+}
+
+/// How many neighbours become one each, so that there are `wanted`: the sum of the squares of their documents is the least; of equal ones
+/// that of their numbers.
+fn even(documents: &[u64], wanted: usize) -> Vec<usize> {
+    let cost = |from: usize, to: usize| {
+        let sum: u128 = documents[from..to].iter().map(|documents| u128::from(*documents)).sum();
+        (sum.saturating_mul(sum), (to - from) * (to - from))
+    };
+    let count = documents.len();
+    // For the shards up to the one before `to`: the least cost, and where the last part begins.
+    let mut best: Vec<Option<((u128, usize), Vec<usize>)>> = vec![None; count + 1];
+    best[0] = Some(((0, 0), Vec::new()));
+    for _ in 0..wanted {
+        let mut next = vec![None; count + 1];
+        for to in 1..=count {
+            let with = |from: usize| {
+                let ((squares, numbers), parts) = best[from].as_ref()?;
+                let (more, longer) = cost(from, to);
+                let parts: Vec<usize> = parts.iter().copied().chain([to - from]).collect();
+                Some(((squares.saturating_add(more), numbers + longer), parts))
+            };
+            next[to] = (0..to).filter_map(with).min();
+        }
+        best = next;
+    }
+    best.pop().flatten().map(|(_, parts)| parts).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_become_one_that_are_small() {
+        assert_eq!(even(&[5, 5, 5, 5], 2), [2, 2]);
+        assert_eq!(even(&[90, 5, 5, 0], 2), [1, 3]);
+        assert_eq!(even(&[1, 1, 1, 1, 96], 3), [2, 2, 1]);
+        assert_eq!(even(&[10, 10, 80, 10, 10], 3), [2, 1, 2]);
+        assert_eq!(even(&[7, 8, 9], 1), [3]);
+        assert_eq!(even(&[7, 8, 9], 3), [1, 1, 1]);
+    }
+
+    #[test]
+    fn shards_without_documents_are_divided_by_their_number() {
+        assert_eq!(even(&[0; 8], 4), [2, 2, 2, 2]);
+        let parts = even(&[0; 64], 5);
+        assert_eq!((parts.len(), parts.iter().sum::<usize>()), (5, 64));
+        assert!(parts.iter().all(|part| (12..=13).contains(part)), "{parts:?}");
+        assert_eq!(even(&[u64::MAX; 64], 2), [32, 32]);
+    }
+}
