@@ -130,7 +130,13 @@ impl Replicated for ReplicatedShard {
     }
 
     fn snapshot(&self) -> Result<Snapshot, ApplyError> {
-        let (consensus, chunks) = photondb_shard::snapshot::take(&self.shard).map_err(failed)?;
+        let (consensus, chunks) = match photondb_shard::snapshot::take(&self.shard) {
+            // How far it goes is asked at each start; what it holds another shard has, and by the log nobody needs it.
+            Err(hollow @ ShardError::Hollow) => {
+                return Ok(Snapshot { applied: self.applied(), chunks: Box::new(std::iter::once(Err(failed(hollow)))) });
+            }
+            taken => taken.map_err(failed)?,
+        };
         let chunks = chunks.map(|chunk| chunk.map_err(failed));
         Ok(Snapshot { applied: Applied { consensus }, chunks: Box::new(chunks) })
     }

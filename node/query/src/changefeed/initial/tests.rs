@@ -65,13 +65,15 @@ impl Feed {
         let Some(token) = self.trail.stands() else { return false };
         let token = token::read(token.as_bytes()).expect("a token");
         let world = self.world.borrow();
-        let mut before = BTreeMap::new();
+        // The last change of each key, with its index.
+        let mut before: BTreeMap<u8, (u64, Option<Version>)> = BTreeMap::new();
         for shard in &world.shards {
             for (index, event) in &shard.log {
                 let is_before = world.is_before(shard.number, *index, &token);
                 match event {
                     Event::Changed { key, new, .. } if is_before => {
-                        before.insert(*key, *new);
+                        let last = before.entry(*key).or_default();
+                        *last = (*last).max((*index, *new));
                     }
                     Event::CutOff(child) => {
                         let is_named = token.sources.iter().any(|source| source.shard == *child);
@@ -82,7 +84,7 @@ impl Feed {
                 }
             }
         }
-        let seen = before.into_iter().filter_map(|(key, new)| Some((key, self.selection.version(key, new)?)));
+        let seen = before.into_iter().filter_map(|(key, (_, new))| Some((key, self.selection.version(key, new)?)));
         assert_eq!(self.seen, seen.collect::<BTreeMap<_, _>>(), "{token:?}");
         true
     }

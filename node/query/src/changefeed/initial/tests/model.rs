@@ -121,9 +121,10 @@ impl World {
 
     /// Whether what happened to a shard there is behind who comes with this token.
     pub fn is_before(&self, shard: ShardNumber, index: u64, token: &ReadToken) -> bool {
-        let source = token.sources.iter().find(|source| source.shard == shard);
-        source.is_some_and(|source| Standing { index, given: 0 } < source.standing)
-            || self.is_joined_before(shard, token)
+        match token.sources.iter().find(|source| source.shard == shard) {
+            Some(source) => Standing { index, given: 0 } < source.standing,
+            None => self.is_joined_before(shard, token),
+        }
     }
 
     /// Whether all that happened to a shard is: it was joined to another one.
