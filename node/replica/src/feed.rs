@@ -10,6 +10,7 @@
 
 mod here;
 mod notes;
+mod place;
 mod there;
 
 use std::future::{Future, poll_fn};
@@ -34,6 +35,7 @@ use crate::routes::TableRoutes;
 use here::Here;
 use notes::Others;
 pub(crate) use notes::{Joined, Note, notes};
+use place::Place;
 use there::There;
 
 /// A subscription to all shards of a table.
@@ -58,11 +60,6 @@ struct Source {
     place: Place,
     /// It goes on from a token, and has told nothing yet.
     since_token: bool,
-}
-
-enum Place {
-    Here(Here),
-    There(There),
 }
 
 /// What has come from a source.
@@ -247,66 +244,6 @@ fn not_there(routes: &TableRoutes, shard: ShardNumber) -> ReplicaError {
 
 fn standing(cursor: Cursor) -> Standing {
     Standing { index: cursor.position.0, given: cursor.given }
-}
-
-impl Place {
-    fn cursor(&self) -> Cursor {
-        match self {
-            Place::Here(here) => here.cursor(),
-            Place::There(there) => there.cursor(),
-        }
-    }
-
-    /// Who began the group that the cursor is of, if that took the place of another.
-    fn rescued(&self) -> Option<MemberId> {
-        match self {
-            Place::Here(here) => here.rescued(),
-            Place::There(there) => there.rescued(),
-        }
-    }
-
-    /// The join at which it waits until the other shard has told all.
-    fn waits_at(&self) -> Option<Joined> {
-        match self {
-            Place::Here(here) => here.waits_at(),
-            Place::There(there) => there.waits_at(),
-        }
-    }
-
-    /// Whether nobody tells its changes any more.
-    fn is_retired(&self) -> bool {
-        match self {
-            Place::Here(_) => false,
-            Place::There(there) => there.is_retired(),
-        }
-    }
-
-    fn collect(
-        &mut self,
-        news: &mut News,
-        others: &Others<'_>,
-        arrived: &Arc<Notify>,
-        cx: &mut Context<'_>,
-    ) -> std::result::Result<(), ReplicaError> {
-        loop {
-            let next = match self {
-                Place::Here(here) => match here.collect(news, others) {
-                    // The member has left this node; the shard may be elsewhere.
-                    Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere()? {
-                        Some(there) => Place::There(there),
-                        None => return Err(ShardError::Gone.into()),
-                    },
-                    collected => return collected,
-                },
-                Place::There(there) => match there.collect(news, others, cx)? {
-                    None => return Ok(()),
-                    // This node has a member now.
-                    Some(replica) => Place::Here(there.here(&replica, arrived)),
-                },
-            };
-            *self = next;
-        }
-    }
 }
 
 impl Subscription for TableFeed {
