@@ -11,7 +11,7 @@ use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 use photondb_query::table::ReadMode;
 use photondb_runtime::task;
 use photondb_shard::format::{decode_outcome, encode_command};
-use photondb_shard::{Command, Outcome, Reader, Shard};
+use photondb_shard::{Command, Outcome, Reader, Shard, ShardError};
 use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use tokio::sync::Notify;
@@ -129,8 +129,6 @@ pub struct TableReplicas {
 ///
 /// Errors: [`ShardError::Moved`] when some of the keys are another shard's; [`ReplicaError::NotLeading`] when the member has not
 /// applied yet that others are, which would be found here and there.
-///
-/// [`ShardError::Moved`]: photondb_shard::ShardError::Moved
 fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
     reader.check_range(asked)?;
     if reader.epoch().0 + 1 < epoch.0 && !fault_point!("range-not-checked") {
@@ -140,7 +138,23 @@ fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), Re
     Ok(())
 }
 
+/// The same for just this range, of a shard that began with `began`.
+fn check_exact(reader: &Reader, began: &KeyRange, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
+    check_range(reader, asked, epoch)?;
+    let has_more = reader.range().unwrap_or(began) != asked;
+    photondb_storage::probe!("shard that has more keys than are asked for says so", has_more);
+    if has_more { Err(ShardError::Moved.into()) } else { Ok(()) }
+}
+
 impl Replica {
+    /// Whether a view of this member is of just the keys that are asked for, by who knows of them at that epoch of the cluster state: who
+    /// begins to listen to some keys must not hear of others, of which it hears by another shard.
+    ///
+    /// Errors: [`ShardError::Moved`], also when the shard is frozen; [`ReplicaError::NotLeading`], as of a read.
+    pub(crate) fn check_exact(&self, reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
+        check_exact(reader, &self.began, asked, epoch)
+    }
+
     /// The keys it holds.
     pub fn range(&self) -> KeyRange {
         self.shard.view().range.clone().unwrap_or_else(|| self.began.clone())
@@ -280,7 +294,7 @@ impl TableReplicas {
 
 #[cfg(test)]
 mod tests {
-    use photondb_shard::{Entry, Position, ShardError, Split};
+    use photondb_shard::{Entry, EntryNumber, Split};
     use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
     use super::*;
@@ -294,11 +308,22 @@ mod tests {
         let before = shard.read().expect("reads");
         let split = Split { epoch: Epoch(0), range: whole.clone(), at, child: ShardId(2) };
         let command = Some(encode_command(&Command::Split(split)));
-        shard.apply(&[Entry { position: Position(1), term: 1, command }], Bytes::new()).expect("applies");
+        shard.apply(&[Entry { position: EntryNumber(1), term: 1, command }], Bytes::new()).expect("applies");
         let behind = shard.read().expect("reads");
         assert!(check_range(&before, &whole, Epoch(1)).is_ok());
         assert!(matches!(check_range(&before, &left, Epoch(2)), Err(ReplicaError::NotLeading)));
         assert!(check_range(&behind, &left, Epoch(2)).is_ok());
         assert!(matches!(check_range(&behind, &whole, Epoch(1)), Err(ReplicaError::Shard(ShardError::Moved))));
+        // Who begins to listen asks for all keys that there are.
+        let [part, _] = left.cut(b"c").expect("has keys");
+        assert!(check_range(&behind, &part, Epoch(2)).is_ok());
+        for (view, asked, epoch, is_exact) in [
+            (&before, &whole, Epoch(1), true),
+            (&before, &left, Epoch(1), false),
+            (&behind, &left, Epoch(2), true),
+            (&behind, &part, Epoch(2), false),
+        ] {
+            assert_eq!(check_exact(view, &whole, asked, epoch).is_ok(), is_exact, "{asked:?}");
+        }
     }
 }

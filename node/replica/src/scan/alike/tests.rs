@@ -6,7 +6,7 @@ use photondb_reql::key::PrimaryKey;
 use photondb_reql::limits::INDEX_VALUE_BYTES_MAX;
 use photondb_reql::term;
 use photondb_shard::format::encode_command;
-use photondb_shard::{Command, Effect, Entry, Fence, Outcome, Shard};
+use photondb_shard::{Command, Effect, Entry, EntryNumber, Fence, Outcome, Shard};
 use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
 use super::*;
@@ -40,7 +40,7 @@ impl Fed {
 
     fn apply(&mut self, command: &Command) {
         self.position += 1;
-        let position = Position(self.position);
+        let position = EntryNumber(self.position);
         let entry = Entry { position, term: 1, command: Some(encode_command(command)) };
         let outcomes = self.shard.apply(&[entry], Bytes::from(self.position.to_le_bytes().to_vec())).unwrap();
         assert_eq!(outcomes[0], Outcome::Applied);
