@@ -310,6 +310,18 @@ pub struct Cut {
     pub to: ShardNumber,
 }
 
+/// A shard became part of another while somebody listened: it tells nothing more, and everything that it told came before the other one
+/// told what happened to its keys then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Whose keys they are, and the entry of its log that joined them.
+    pub into: Position,
+    /// Whose keys they were.
+    pub of: ShardNumber,
+    /// The index of the last entry of its log.
+    pub end: u64,
+}
+
 /// One document's write.
 #[derive(Clone)]
 pub struct Write {
@@ -379,6 +391,12 @@ pub trait Subscription {
 
     /// The shards that were cut off from its sources since it began, in the order in which it heard of them; grows.
     fn cuts(&self) -> &[Cut] {
+        &[]
+    }
+
+    /// The sources that are none any more since others that it listens to have their keys, in that order; grows. Each of them was a source
+    /// when it began, or is in [`Subscription::cuts`].
+    fn joins(&self) -> &[Join] {
         &[]
     }
 }
