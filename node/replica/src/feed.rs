@@ -3,11 +3,14 @@
 //! A shard of which this node has a member is listened to here, whether or not that leads: it applies the same changes. The
 //! others are listened to at their leaders. Each source knows where in its shard's changes it stands, so that after an
 //! interruption it goes on there, from the change log: no gap, no double. Where a shard was cut off from another, that stands in
-//! the other one's changes; from there on both are listened to.
+//! the other one's changes; from there on both are listened to. Where a shard was joined to another, that stands in the other one's
+//! changes, too: what comes behind it waits until the shard that was joined has told all, which is listened to no more from then on.
 //!
 //! With a token a subscription begins where an earlier one stood, in the same way.
 
 mod here;
+mod notes;
+mod place;
 mod there;
 
 use std::future::{Future, poll_fn};
@@ -16,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use photondb_proto::{MemberId, ShardId, TableId};
-use photondb_query::table::{self, Change, Cut, Lineage, Position, ShardNumber, Standing, Subscription};
+use photondb_query::table::{self, Change, Cut, Join, Lineage, Position, ShardNumber, Standing, Subscription};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_runtime::fiber;
@@ -27,9 +30,12 @@ use tokio::sync::Notify;
 
 use crate::error::{Doing, ReplicaError};
 use crate::limits::FEED_CHANGES_AT_ONCE;
-use crate::router::Router;
+use crate::router::{Router, Whereabouts};
 use crate::routes::TableRoutes;
 use here::Here;
+use notes::Others;
+pub(crate) use notes::{Joined, Note, notes};
+use place::Place;
 use there::There;
 
 /// A subscription to all shards of a table.
@@ -40,6 +46,8 @@ pub struct TableFeed {
     sources: Vec<Source>,
     /// Shards that were cut off from these since it began.
     cuts: Vec<Cut>,
+    /// Those that were joined to others of these since, and are no sources any more.
+    joins: Vec<Join>,
     /// What waits for the reader.
     ready: Vec<Change>,
     /// Notified by the shards of this node.
@@ -55,11 +63,6 @@ struct Source {
     since_token: bool,
 }
 
-enum Place {
-    Here(Here),
-    There(There),
-}
-
 /// What has come from a source.
 #[derive(Default)]
 pub(super) struct News {
@@ -67,6 +70,8 @@ pub(super) struct News {
     changes: Vec<Told>,
     /// Shards that were cut off, each with the entry that did so.
     children: Vec<(u64, ShardId)>,
+    /// Joins that it has passed.
+    joined: Vec<Joined>,
 }
 
 /// A change that a source has told.
@@ -118,7 +123,7 @@ impl TableFeed {
         let arrived = Arc::new(Notify::new());
         let mut sources = Vec::with_capacity(from.len());
         for table::Source { shard, standing, group } in from {
-            let route = routes.all().iter().find(|route| route.number() == *shard).ok_or(ShardError::Moved)?;
+            let route = routes.find(ShardId(shard.0)).ok_or_else(|| not_there(routes, *shard))?;
             let rescued = (*group != 0).then_some(MemberId(*group));
             there::is_same_group(route, rescued)?;
             let here = route.here.as_ref().map_or(rescued, |replica| replica.rescued);
@@ -150,18 +155,29 @@ impl TableFeed {
     ) -> std::result::Result<TableFeed, ReplicaError> {
         let id = routes.all().first().map(|route| route.table).ok_or(ReplicaError::NotLeading)?;
         let (table, router) = (table.to_owned(), routes.router());
-        Ok(TableFeed { table, id, router, sources, cuts: Vec::new(), ready: Vec::new(), arrived })
+        let (cuts, joins, ready) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(TableFeed { table, id, router, sources, cuts, joins, ready, arrived })
     }
 
     /// Moves what has come to `ready`.
     fn collect(&mut self, cx: &mut Context<'_>) -> std::result::Result<(), ReplicaError> {
+        self.look(cx)?;
+        while self.ready.is_empty() && self.may_go_on()? {
+            self.look(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Looks once at each source.
+    fn look(&mut self, cx: &mut Context<'_>) -> std::result::Result<(), ReplicaError> {
         let at_once = if buggify!("replica/feed-source-by-source") { 1 } else { FEED_CHANGES_AT_ONCE };
         let mut next = 0;
         // Those that are found on the way are listened to at once.
         while next < self.sources.len() && self.ready.len() < at_once {
-            let source = &mut self.sources[next];
+            let (before, rest) = self.sources.split_at_mut(next);
+            let Some((source, behind)) = rest.split_first_mut() else { break };
             let mut news = News::default();
-            let mut collected = source.place.collect(&mut news, &self.arrived, cx);
+            let mut collected = source.place.collect(&mut news, &Others([before, behind]), &self.arrived, cx);
             if source.since_token {
                 collected = collected.map_err(of_token);
                 source.since_token = news.changes.is_empty();
@@ -178,6 +194,9 @@ impl TableFeed {
                 let child = self.child_of(next, index, child)?;
                 self.cuts.push(Cut { of, to: child.shard });
                 self.sources.push(child);
+            }
+            for joined in &news.joined {
+                next = self.passes(next, joined);
             }
             collected?;
             next += 1;
@@ -212,56 +231,23 @@ impl Source {
 /// As who came with a token is told.
 fn of_token(error: ReplicaError) -> ReplicaError {
     match error {
-        ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => ReplicaError::TokenTooOld,
+        ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) | ReplicaError::Retired => ReplicaError::TokenTooOld,
         error => error,
+    }
+}
+
+/// Why a shard that a token names is not among those that there are.
+fn not_there(routes: &TableRoutes, shard: ShardNumber) -> ReplicaError {
+    let first = routes.all().first().map(|route| route.table);
+    let whereabouts = routes.router().zip(first).map(|(router, table)| router.whereabouts(table, ShardId(shard.0)));
+    match whereabouts {
+        Some(Whereabouts::Retired) => ReplicaError::TokenTooOld,
+        _ => ShardError::Moved.into(),
     }
 }
 
 fn standing(cursor: Cursor) -> Standing {
     Standing { index: cursor.position.0, given: cursor.given }
-}
-
-impl Place {
-    fn cursor(&self) -> Cursor {
-        match self {
-            Place::Here(here) => here.cursor(),
-            Place::There(there) => there.cursor(),
-        }
-    }
-
-    /// Who began the group that the cursor is of, if that took the place of another.
-    fn rescued(&self) -> Option<MemberId> {
-        match self {
-            Place::Here(here) => here.rescued(),
-            Place::There(there) => there.rescued(),
-        }
-    }
-
-    fn collect(
-        &mut self,
-        news: &mut News,
-        arrived: &Arc<Notify>,
-        cx: &mut Context<'_>,
-    ) -> std::result::Result<(), ReplicaError> {
-        loop {
-            let next = match self {
-                Place::Here(here) => match here.collect(news) {
-                    // The member has left this node; the shard may be elsewhere.
-                    Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere()? {
-                        Some(there) => Place::There(there),
-                        None => return Err(ShardError::Gone.into()),
-                    },
-                    collected => return collected,
-                },
-                Place::There(there) => match there.collect(news, cx)? {
-                    None => return Ok(()),
-                    // This node has a member now.
-                    Some(replica) => Place::Here(there.here(&replica, arrived)),
-                },
-            };
-            *self = next;
-        }
-    }
 }
 
 impl Subscription for TableFeed {
@@ -294,6 +280,10 @@ impl Subscription for TableFeed {
 
     fn cuts(&self) -> &[Cut] {
         &self.cuts
+    }
+
+    fn joins(&self) -> &[Join] {
+        &self.joins
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Route {
 /// All shards of a table, in the order of their key ranges.
 pub struct TableRoutes {
     routes: Vec<Arc<Route>>,
+    /// Shards whose keys others of these have by now. Nobody asks them for anything but their changes.
+    joined: Vec<Arc<Route>>,
     /// Which keys were another's of these once.
     moves: Arc<[Move]>,
     /// It keeps these, and not the other way round.
@@ -85,12 +87,13 @@ impl TableRoutes {
             })
         };
         let routes = stored.shards.iter().map(route).collect();
+        let joined = stored.joined.iter().map(route).collect();
         let moved = |shard: &photondb_cluster_state::Shard| {
             let first = Bytes::copy_from_slice(shard.range.start());
             Some(Move { from: ShardNumber(shard.parent?.0), first, to: ShardNumber(shard.id.0) })
         };
         let moves = stored.shards.iter().filter_map(moved).collect();
-        TableRoutes { routes, moves, router: Arc::downgrade(router), stored: Some(stored.clone()), replicas }
+        TableRoutes { routes, joined, moves, router: Arc::downgrade(router), stored: Some(stored.clone()), replicas }
     }
 
     /// What runs here, and nothing else.
@@ -107,7 +110,8 @@ impl TableRoutes {
             })
         };
         let routes = replicas.shards().iter().map(route).collect();
-        Arc::new(TableRoutes { routes, moves: Arc::default(), router: Weak::new(), stored: None, replicas: None })
+        let (joined, moves, router) = (Vec::new(), Arc::default(), Weak::new());
+        Arc::new(TableRoutes { routes, joined, moves, router, stored: None, replicas: None })
     }
 
     /// Whether they are still those of `stored` and `replicas`.
@@ -126,7 +130,12 @@ impl TableRoutes {
         self.routes.len() == other.routes.len() && self.routes.iter().zip(&other.routes).all(same)
     }
 
-    /// All of them.
+    /// The shard of that number, for whoever listens to its changes: it may have been joined to another.
+    pub(crate) fn find(&self, id: ShardId) -> Option<&Arc<Route>> {
+        self.routes.iter().chain(&self.joined).find(|route| route.id == id)
+    }
+
+    /// All of them that have keys.
     pub fn all(&self) -> &[Arc<Route>] {
         &self.routes
     }

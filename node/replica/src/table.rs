@@ -284,7 +284,7 @@ impl Table for ShardTable {
                 Told::Synced(_) => Ok(()),
                 _ => Err(Malformed("another answer than to `sync`").into()),
             };
-            self.read(routes, route, ReadMode::Single, |_| Ok(()), || Ask::Sync(wire::Sync {}), told)
+            self.read(routes, route, ReadMode::Single, |_| Ok(()), || Ask::Sync(wire::Sync::default()), told)
         };
         let synced = self.at_shards(|routes| routes.all().iter().try_for_each(|route| sync(routes, route)));
         synced.map_err(|error| self.explain(error, Doing::Write))

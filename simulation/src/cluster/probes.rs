@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 93] = [
+pub const PRODUCT: [Probe; 97] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -82,6 +82,7 @@ pub const PRODUCT: [Probe; 93] = [
     Probe::may("query goes on with the shards that there are now"),
     Probe::may("read of a shard that was split, by a node that did not know"),
     Probe::may("scan goes on after a split"),
+    Probe::may("shard that has more keys than are asked for says so"),
     Probe::must("shard split"),
     Probe::may("shard split before its indexes were copied"),
     Probe::may("view of a member that has not applied a split yet is not read"),
@@ -93,6 +94,9 @@ pub const PRODUCT: [Probe; 93] = [
     Probe::may("shard that goes on in another group had applied a cut that was not reported"),
     Probe::may("shard that goes on in another group had not applied a cut"),
     Probe::may("shard frozen"),
+    Probe::may("feed of a shard that was joined and forgotten"),
+    Probe::may("feed of two shards that were joined"),
+    Probe::may("positions of a shard leap at a join"),
     Probe::may("shard joined"),
     Probe::may("shard joined whose indexes are to be built on"),
     Probe::may("shard thawed"),

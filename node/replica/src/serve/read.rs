@@ -24,13 +24,24 @@ use crate::replica::Replica;
 use crate::scan::Look;
 use crate::table::indexes::{indexes_of, left_out};
 
-/// Answers if this node's member is as fresh as is asked, and has all keys of `range`, at that epoch or a later one. Called on a worker's local set.
+/// Answers if this node's member is as fresh as is asked, and has all keys of `range`, at that epoch or a later one, where it is asked for
+/// keys. Called on a worker's local set.
 pub(super) async fn serve(replica: Arc<Replica>, range: &KeyRange, epoch: Epoch, ask: Ask) -> Told {
     let mode = match mode_of(&ask) {
         Ok(mode) => mode,
         Err(error) => return Told::Failed(failed(error.into(), None)),
     };
-    let reader = match replica.read_range_in(range, epoch, mode).await {
+    let reader = match &ask {
+        Ask::Sync(sync) => replica.read_confirmed().await.and_then(|reader| {
+            // Who goes on somewhere in its changes does not ask for the keys that it has by now.
+            if sync.exact {
+                replica.check_exact(&reader, range, epoch)?;
+            }
+            Ok(reader)
+        }),
+        _ => replica.read_range_in(range, epoch, mode).await,
+    };
+    let reader = match reader {
         Ok(reader) => reader,
         Err(error) => {
             let moved = matches!(error, ReplicaError::Shard(ShardError::Moved));
