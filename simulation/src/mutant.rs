@@ -98,6 +98,12 @@ pub const MUTANTS: &[Mutant] = &[
     )
     .administered(),
     mutant("child-not-told", Some("feed_replay"), "a feed is not told of the shard that was cut off").administered(),
+    mutant(
+        "join-not-waited-for",
+        Some("feed_replay"),
+        "a feed tells what happens behind a join before it has told all of the shard that was joined",
+    )
+    .administered(),
     // Replicas: proposer, reads, routing, feeds, members.
     mutant("overlay-ignored", Some("counter"), "a write does not see those in flight"),
     mutant("acknowledged-when-proposed", None, "a write is acknowledged before it is committed"),

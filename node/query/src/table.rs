@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use photondb_proto::KeyRange;
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, Func, Glance};
 use photondb_reql::geo::CellRanges;
-use photondb_reql::key::PrimaryKey;
 
 /// One table at one moment's schema. Cheap to clone behind its `Rc`.
 pub trait Table {
@@ -174,18 +173,9 @@ pub trait Rows {
         Ok(Glanced { rows, examined })
     }
 
-    /// How far each shard has been read that was read at all.
+    /// Its lanes, and how far each has been read: from the beginning on all that there are. A lane keeps its number; one that is cut
+    /// keeps its lower keys, and others, at the end, get the rest. Every key that can be in the scan is one lane's.
     fn progress(&self) -> &[Progress];
-
-    /// From which others a shard was cut off since the scan began.
-    fn lineage(&self, _shard: ShardNumber) -> Lineage {
-        Lineage::default()
-    }
-
-    /// The keys that are read of another shard than the one that they were of once; grows during the scan.
-    fn moves(&self) -> &[Move] {
-        &[]
-    }
 
     /// Whether it is known that no row comes behind the last batch: what is written later than its snapshot is not given.
     fn is_at_end(&self) -> bool;
@@ -212,6 +202,8 @@ pub struct Row {
     pub document: Datum,
     /// The value it has in the index it was found by; `None` for the primary key.
     pub index_value: Option<Datum>,
+    /// By which lane it came: its place in [`Rows::progress`].
+    pub lane: usize,
     /// The snapshot that it was read from.
     pub position: Position,
 }
@@ -220,34 +212,9 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardNumber(pub u64);
 
-/// Keys that were cut off from a shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// Whose they were.
-    pub from: ShardNumber,
-    /// The first of them, encoded; all behind it have gone, too.
-    pub first: Bytes,
-    /// Whose they are, or were next.
-    pub to: ShardNumber,
-}
-
-/// To which shards a key went that was of `from`, one after the other. Whoever has read the key of one of them has read what `from`
-/// did to it, too.
-pub fn heirs(moves: &[Move], from: ShardNumber, key: &Datum) -> impl Iterator<Item = ShardNumber> {
-    let key = match moves.iter().any(|moved| moved.from == from) {
-        true => PrimaryKey::new(key).ok().map(|key| key.bytes()),
-        false => None,
-    };
-    let next = move |shard: &ShardNumber| {
-        let of_key = |moved: &&Move| moved.from == *shard && key.as_ref().is_some_and(|key| moved.first <= key);
-        moves.iter().filter(of_key).max_by_key(|moved| &moved.first).map(|moved| moved.to)
-    };
-    std::iter::successors(next(&from), next)
-}
-
-/// How far a shard has applied its log. Indexes of one shard are ordered. Those of a shard that was cut off from another go on behind
-/// the entry that cut it off, so that all that ever happened to one key is ordered by index. Otherwise those of two shards have
-/// nothing to do with each other.
+/// How far a shard has applied its log. Indexes of one shard are ordered. All that ever happens to one key is ordered by index, whosever
+/// the key is by then: a shard that is cut off from another goes on behind the entry that did so, and one that another shard joins goes
+/// on behind the end of both. Otherwise indexes of two shards have nothing to do with each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// Whose log.
@@ -256,21 +223,54 @@ pub struct Position {
     pub index: u64,
 }
 
-/// From which shards one was cut off, the nearest first: each with the last entry of its log before that. What happened to a key
-/// up to there stands in that log; who had read the other one by then had read it of this one, too.
-pub type Lineage = Arc<[Position]>;
-
-/// How far a scan has read one shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How far a scan has read one lane: a range of primary keys that are read of one shard together. A shard that has them may be split or
+/// joined meanwhile; what the lane was read of by then stays read.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Which one.
+    /// Its keys, encoded.
+    pub keys: KeyRange,
+    /// The lane that it was cut from, if it was: all that was read of that one by then, of these keys, was read of this one.
+    pub of: Option<usize>,
+    /// Of which shard it was read last.
     pub shard: ShardNumber,
-    /// The index of the first snapshot it was read from.
-    pub first: u64,
-    /// The index of the last one. All rows that come are of no older one.
-    pub last: u64,
+    /// From which snapshots; `None`: it was not read yet.
+    pub snapshots: Option<Snapshots>,
+    /// Some of what lies behind the last row was read already: in no snapshot older than this one, and nothing was found there.
+    pub blank: Option<u64>,
     /// Nothing more of it is given.
     pub ended: bool,
+}
+
+/// The snapshots that a lane was read from, by their indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshots {
+    /// The oldest one.
+    pub first: u64,
+    /// The oldest one that shows some of what lies between the rows of the last batch and those before: looks that find nothing may come
+    /// between them.
+    pub since: u64,
+    /// The newest one. All rows that come are of no older one.
+    pub last: u64,
+}
+
+impl Progress {
+    /// A lane that was not read yet.
+    pub fn ahead(keys: KeyRange, shard: ShardNumber) -> Progress {
+        Progress { keys, of: None, shard, snapshots: None, blank: None, ended: false }
+    }
+
+    /// The lane is looked at, in a snapshot of the shard; no row is found yet.
+    pub fn looks(&mut self, at: Position) {
+        let Position { shard, index } = at;
+        let (first, since) = (self.snapshots.map_or(index, |read| read.first), self.blank.unwrap_or(index));
+        self.snapshots = Some(Snapshots { first, since, last: index });
+        (self.shard, self.blank) = (shard, Some(since));
+    }
+
+    /// Rows were found there; whether the next look begins right behind the last of them.
+    pub fn finds(&mut self, goes_on_behind: bool) {
+        self.blank = self.snapshots.map(|read| read.last).filter(|_| !goes_on_behind);
+    }
 }
 
 /// Where in a shard's changes somebody stands: everything before is known there. Ordered as the changes are.
@@ -308,6 +308,18 @@ pub struct Cut {
     pub of: Position,
     /// Whose keys they are.
     pub to: ShardNumber,
+}
+
+/// A shard became part of another while somebody listened: it tells nothing more, and everything that it told came before the other one
+/// told what happened to its keys then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Whose keys they are, and the entry of its log that joined them.
+    pub into: Position,
+    /// Whose keys they were.
+    pub of: ShardNumber,
+    /// The index of the last entry of its log.
+    pub end: u64,
 }
 
 /// One document's write.
@@ -364,7 +376,8 @@ pub enum WriteResult {
     Refused { error: photondb_reql::error::Error, old: Datum },
 }
 
-/// A subscription to a table's changes.
+/// A subscription to a table's changes. It tells those of one key in the order of their positions, whichever shards tell them: of a
+/// shard that was cut off nothing before the entry that did so, of one that another has joined nothing behind that before all of the other.
 pub trait Subscription {
     /// The next changes, parking the fiber until there is one. Errors: the table is gone, or the reader fell too far behind.
     fn next(&mut self) -> Result<Vec<Change>>;
@@ -381,6 +394,12 @@ pub trait Subscription {
     fn cuts(&self) -> &[Cut] {
         &[]
     }
+
+    /// The sources that are none any more since others that it listens to have their keys, in that order; grows. Each of them was a source
+    /// when it began, or is in [`Subscription::cuts`].
+    fn joins(&self) -> &[Join] {
+        &[]
+    }
 }
 
 /// One committed change of one document.
@@ -394,8 +413,6 @@ pub struct Change {
     pub position: Position,
     /// Where somebody who knows this change stands in the shard's changes.
     pub then: Standing,
-    /// From which others the shard was cut off since the subscription began.
-    pub lineage: Lineage,
 }
 
 /// What `index_status` shows.

@@ -261,6 +261,7 @@ fn initial_content_has_a_document_as_often_as_the_selection() {
 fn no_gap_and_no_double_over_several_shards() {
     for shards in [2, 3, 7] {
         table::SHARDS.set(shards);
+        table::SHARD_KEYS.set(1_600 / shards);
         for case in 0..3 {
             let seed = seed() + shards * 10 + case;
             follows("$T", seed);

@@ -61,6 +61,9 @@ pub enum ReplicaError {
     /// The shard was given another group, because its own one had lost its majority: what it tells does not follow what is known.
     #[error("the table was repaired")]
     Repaired,
+    /// The shard was joined to another some time ago, and its changes are kept by nobody any more.
+    #[error("the changes of a shard that was joined are no longer kept")]
+    Retired,
     /// A command of the shard was skipped for good.
     #[error("the shard did not apply the command")]
     Skipped,
@@ -136,7 +139,7 @@ impl ReplicaError {
             | ReplicaError::Unavailable { .. }
             | ReplicaError::Unsettled { .. }
             | ReplicaError::Shard(ShardError::Moved) => QueryError::op_failed(format!("{what}: {self}")),
-            ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => QueryError::op_failed(
+            ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) | ReplicaError::Retired => QueryError::op_failed(
                 "Changefeed aborted: it was interrupted, and the changes since then are no longer kept.",
             ),
             ReplicaError::TokenTooOld => QueryError::op_failed(

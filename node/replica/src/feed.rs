@@ -3,11 +3,13 @@
 //! A shard of which this node has a member is listened to here, whether or not that leads: it applies the same changes. The
 //! others are listened to at their leaders. Each source knows where in its shard's changes it stands, so that after an
 //! interruption it goes on there, from the change log: no gap, no double. Where a shard was cut off from another, that stands in
-//! the other one's changes; from there on both are listened to.
+//! the other one's changes; from there on both are listened to. Where a shard was joined to another, that stands in the other one's
+//! changes, too: what comes behind it waits until the shard that was joined has told all, which is listened to no more from then on.
 //!
 //! With a token a subscription begins where an earlier one stood, in the same way.
 
 mod here;
+mod notes;
 mod there;
 
 use std::future::{Future, poll_fn};
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use photondb_proto::{MemberId, ShardId, TableId};
-use photondb_query::table::{self, Change, Cut, Lineage, Position, ShardNumber, Standing, Subscription};
+use photondb_query::table::{self, Change, Cut, Join, Position, ShardNumber, Standing, Subscription};
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_runtime::fiber;
@@ -27,9 +29,11 @@ use tokio::sync::Notify;
 
 use crate::error::{Doing, ReplicaError};
 use crate::limits::FEED_CHANGES_AT_ONCE;
-use crate::router::Router;
+use crate::router::{Router, Whereabouts};
 use crate::routes::TableRoutes;
 use here::Here;
+use notes::Others;
+pub(crate) use notes::{Joined, Note, notes};
 use there::There;
 
 /// A subscription to all shards of a table.
@@ -40,6 +44,8 @@ pub struct TableFeed {
     sources: Vec<Source>,
     /// Shards that were cut off from these since it began.
     cuts: Vec<Cut>,
+    /// Those that were joined to others of these since, and are no sources any more.
+    joins: Vec<Join>,
     /// What waits for the reader.
     ready: Vec<Change>,
     /// Notified by the shards of this node.
@@ -49,7 +55,6 @@ pub struct TableFeed {
 /// One shard.
 struct Source {
     shard: ShardNumber,
-    lineage: Lineage,
     place: Place,
     /// It goes on from a token, and has told nothing yet.
     since_token: bool,
@@ -67,6 +72,8 @@ pub(super) struct News {
     changes: Vec<Told>,
     /// Shards that were cut off, each with the entry that did so.
     children: Vec<(u64, ShardId)>,
+    /// Joins that it has passed.
+    joined: Vec<Joined>,
 }
 
 /// A change that a source has told.
@@ -100,7 +107,7 @@ impl TableFeed {
                     Place::There(There::open(&router, route)?)
                 }
             };
-            sources.push(Source { shard: route.number(), lineage: Lineage::default(), place, since_token: false });
+            sources.push(Source { shard: route.number(), place, since_token: false });
         }
         TableFeed::of(table, routes, sources, arrived)
     }
@@ -118,7 +125,7 @@ impl TableFeed {
         let arrived = Arc::new(Notify::new());
         let mut sources = Vec::with_capacity(from.len());
         for table::Source { shard, standing, group } in from {
-            let route = routes.all().iter().find(|route| route.number() == *shard).ok_or(ShardError::Moved)?;
+            let route = routes.find(ShardId(shard.0)).ok_or_else(|| not_there(routes, *shard))?;
             let rescued = (*group != 0).then_some(MemberId(*group));
             there::is_same_group(route, rescued)?;
             let here = route.here.as_ref().map_or(rescued, |replica| replica.rescued);
@@ -137,7 +144,7 @@ impl TableFeed {
                 }
             };
             let place = place.map_err(of_token)?;
-            sources.push(Source { shard: *shard, lineage: Lineage::default(), place, since_token: true });
+            sources.push(Source { shard: *shard, place, since_token: true });
         }
         TableFeed::of(table, routes, sources, arrived)
     }
@@ -150,18 +157,29 @@ impl TableFeed {
     ) -> std::result::Result<TableFeed, ReplicaError> {
         let id = routes.all().first().map(|route| route.table).ok_or(ReplicaError::NotLeading)?;
         let (table, router) = (table.to_owned(), routes.router());
-        Ok(TableFeed { table, id, router, sources, cuts: Vec::new(), ready: Vec::new(), arrived })
+        let (cuts, joins, ready) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(TableFeed { table, id, router, sources, cuts, joins, ready, arrived })
     }
 
     /// Moves what has come to `ready`.
     fn collect(&mut self, cx: &mut Context<'_>) -> std::result::Result<(), ReplicaError> {
+        self.look(cx)?;
+        while self.ready.is_empty() && self.may_go_on()? {
+            self.look(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Looks once at each source.
+    fn look(&mut self, cx: &mut Context<'_>) -> std::result::Result<(), ReplicaError> {
         let at_once = if buggify!("replica/feed-source-by-source") { 1 } else { FEED_CHANGES_AT_ONCE };
         let mut next = 0;
         // Those that are found on the way are listened to at once.
         while next < self.sources.len() && self.ready.len() < at_once {
-            let source = &mut self.sources[next];
+            let (before, rest) = self.sources.split_at_mut(next);
+            let Some((source, behind)) = rest.split_first_mut() else { break };
             let mut news = News::default();
-            let mut collected = source.place.collect(&mut news, &self.arrived, cx);
+            let mut collected = source.place.collect(&mut news, &Others([before, behind]), &self.arrived, cx);
             if source.since_token {
                 collected = collected.map_err(of_token);
                 source.since_token = news.changes.is_empty();
@@ -179,6 +197,9 @@ impl TableFeed {
                 self.cuts.push(Cut { of, to: child.shard });
                 self.sources.push(child);
             }
+            for joined in &news.joined {
+                next = self.passes(next, joined);
+            }
             collected?;
             next += 1;
         }
@@ -189,12 +210,9 @@ impl TableFeed {
     fn child_of(&self, of: usize, index: u64, child: ShardId) -> std::result::Result<Source, ReplicaError> {
         photondb_storage::probe!("feed of a shard that was split");
         let router = self.router.as_ref().ok_or(ReplicaError::NotLeading)?;
-        let Source { shard, lineage, since_token, .. } = &self.sources[of];
-        let before = Position { shard: *shard, index: index.saturating_sub(1) };
-        let lineage = std::iter::once(before).chain(lineage.iter().copied()).collect();
         let cursor = Cursor::after(photondb_shard::Position(index));
         let place = Place::There(There::to_come(router, self.id, child, cursor));
-        Ok(Source { shard: ShardNumber(child.0), lineage, place, since_token: *since_token })
+        Ok(Source { shard: ShardNumber(child.0), place, since_token: self.sources[of].since_token })
     }
 }
 
@@ -205,15 +223,25 @@ impl Source {
         let (old, new) = (datum(&change.old)?, datum(&change.new)?);
         let position = Position { shard: self.shard, index: *entry };
         let then = standing(if fault_point!("token-leads-too-far") { Cursor::after(then.position) } else { *then });
-        Ok(Change { old, new, position, then, lineage: self.lineage.clone() })
+        Ok(Change { old, new, position, then })
     }
 }
 
 /// As who came with a token is told.
 fn of_token(error: ReplicaError) -> ReplicaError {
     match error {
-        ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) => ReplicaError::TokenTooOld,
+        ReplicaError::Shard(ShardError::ChangesTrimmed { .. }) | ReplicaError::Retired => ReplicaError::TokenTooOld,
         error => error,
+    }
+}
+
+/// Why a shard that a token names is not among those that there are.
+fn not_there(routes: &TableRoutes, shard: ShardNumber) -> ReplicaError {
+    let first = routes.all().first().map(|route| route.table);
+    let whereabouts = routes.router().zip(first).map(|(router, table)| router.whereabouts(table, ShardId(shard.0)));
+    match whereabouts {
+        Some(Whereabouts::Retired) => ReplicaError::TokenTooOld,
+        _ => ShardError::Moved.into(),
     }
 }
 
@@ -237,15 +265,32 @@ impl Place {
         }
     }
 
+    /// The join at which it waits until the other shard has told all.
+    fn waits_at(&self) -> Option<Joined> {
+        match self {
+            Place::Here(here) => here.waits_at(),
+            Place::There(there) => there.waits_at(),
+        }
+    }
+
+    /// Whether nobody tells its changes any more.
+    fn is_retired(&self) -> bool {
+        match self {
+            Place::Here(_) => false,
+            Place::There(there) => there.is_retired(),
+        }
+    }
+
     fn collect(
         &mut self,
         news: &mut News,
+        others: &Others<'_>,
         arrived: &Arc<Notify>,
         cx: &mut Context<'_>,
     ) -> std::result::Result<(), ReplicaError> {
         loop {
             let next = match self {
-                Place::Here(here) => match here.collect(news) {
+                Place::Here(here) => match here.collect(news, others) {
                     // The member has left this node; the shard may be elsewhere.
                     Err(ReplicaError::Shard(ShardError::Gone)) => match here.elsewhere()? {
                         Some(there) => Place::There(there),
@@ -253,7 +298,7 @@ impl Place {
                     },
                     collected => return collected,
                 },
-                Place::There(there) => match there.collect(news, cx)? {
+                Place::There(there) => match there.collect(news, others, cx)? {
                     None => return Ok(()),
                     // This node has a member now.
                     Some(replica) => Place::Here(there.here(&replica, arrived)),
@@ -294,6 +339,10 @@ impl Subscription for TableFeed {
 
     fn cuts(&self) -> &[Cut] {
         &self.cuts
+    }
+
+    fn joins(&self) -> &[Join] {
+        &self.joins
     }
 }
 

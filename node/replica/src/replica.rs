@@ -132,8 +132,6 @@ pub struct TableReplicas {
 ///
 /// Errors: [`ShardError::Moved`] when some of the keys are another shard's; [`ReplicaError::NotLeading`] when the member has not
 /// applied yet that others are, which would be found here and there, or that others have come.
-///
-/// [`ShardError::Moved`]: photondb_shard::ShardError::Moved
 fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
     // First of all: a member that has not applied a join yet has not all of the keys, and others do.
     if is_behind(reader.epoch(), epoch) && !fault_point!("range-not-checked") {
@@ -143,9 +141,27 @@ fn check_range(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), Re
     Ok(reader.check_range(asked)?)
 }
 
+/// Whether a view that was found to be one of the range that is asked for has no other keys: for who takes all that is in it together, or
+/// begins to listen to it, and hears of the others by another shard. One that knows no range has just those that it began with.
+///
+/// Errors: [`ShardError::Moved`] when the shard has keys of another one, which was joined to it.
+pub(crate) fn check_no_more(reader: &Reader, asked: &KeyRange) -> Result<(), ReplicaError> {
+    let has_more = reader.range().is_some_and(|range| range != asked);
+    photondb_storage::probe!("shard that has more keys than are asked for says so", has_more);
+    if has_more { Err(ShardError::Moved.into()) } else { Ok(()) }
+}
+
 /// Whether a shard has this epoch before the cluster state has the other one.
 fn is_behind(own: Epoch, stored: Epoch) -> bool {
     own.0 + 1 < stored.0
+}
+
+/// Whether a view is of just the keys that are asked for.
+///
+/// Errors: those of [`check_range`] and [`check_no_more`].
+pub(crate) fn check_exact(reader: &Reader, asked: &KeyRange, epoch: Epoch) -> Result<(), ReplicaError> {
+    check_range(reader, asked, epoch)?;
+    check_no_more(reader, asked)
 }
 
 impl Replica {
@@ -298,7 +314,7 @@ impl TableReplicas {
 
 #[cfg(test)]
 mod tests {
-    use photondb_shard::{Entry, Position, ShardError, Split};
+    use photondb_shard::{Entry, EntryNumber, Split};
     use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
     use super::*;
@@ -312,11 +328,21 @@ mod tests {
         let before = shard.read().expect("reads");
         let split = Split { epoch: Epoch(0), range: whole.clone(), at, child: ShardId(2) };
         let command = Some(encode_command(&Command::Split(split)));
-        shard.apply(&[Entry { position: Position(1), term: 1, command }], Bytes::new()).expect("applies");
+        shard.apply(&[Entry { position: EntryNumber(1), term: 1, command }], Bytes::new()).expect("applies");
         let behind = shard.read().expect("reads");
         assert!(check_range(&before, &whole, Epoch(1)).is_ok());
         assert!(matches!(check_range(&before, &left, Epoch(2)), Err(ReplicaError::NotLeading)));
         assert!(check_range(&behind, &left, Epoch(2)).is_ok());
         assert!(matches!(check_range(&behind, &whole, Epoch(1)), Err(ReplicaError::Shard(ShardError::Moved))));
+        let joined_since = check_range(&behind, &whole, Epoch(3));
+        assert!(matches!(joined_since, Err(ReplicaError::NotLeading)), "{joined_since:?}");
+        // Who begins to listen, or counts, asks for all keys that there are.
+        let [part, _] = left.cut(b"c").expect("has keys");
+        assert!(check_range(&behind, &part, Epoch(2)).is_ok());
+        for (view, asked, epoch, is_exact) in
+            [(&before, &whole, Epoch(1), true), (&behind, &left, Epoch(2), true), (&behind, &part, Epoch(2), false)]
+        {
+            assert_eq!(check_exact(view, asked, epoch).is_ok(), is_exact, "{asked:?}");
+        }
     }
 }

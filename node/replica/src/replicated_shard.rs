@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
 use photondb_shard::format::encode_outcome;
-use photondb_shard::{Entry, Position, Shard, ShardError};
+use photondb_shard::{Entry, EntryNumber, Shard, ShardError};
 use photondb_storage::Engine;
 use tokio::sync::Notify;
 
@@ -61,9 +61,9 @@ impl ReplicatedShard {
     }
 }
 
-/// Positions of a shard are counted from one, so that zero is "nothing applied"; Raft counts its entries from zero.
-fn position(index: u64) -> Position {
-    Position(index + 1)
+/// A shard counts its entries from one, so that zero is "nothing applied"; Raft counts them from zero.
+fn position(index: u64) -> EntryNumber {
+    EntryNumber(index + 1)
 }
 
 fn failed(error: ShardError) -> ApplyError {

@@ -66,6 +66,29 @@ pub(crate) enum Place {
     Node(NodeId),
 }
 
+/// What the newest state says of a shard to whose changes somebody listens.
+pub(crate) enum Whereabouts {
+    /// There it is.
+    At(Arc<Route>),
+    /// The state is older than the entry that cut it off.
+    ToCome,
+    /// It was joined to another, and its changes are kept by nobody any more.
+    Retired,
+    /// The table is gone.
+    Gone,
+}
+
+/// Why nobody is looked for any more.
+#[derive(Clone, Copy)]
+enum Lost {
+    /// The table is gone.
+    Gone,
+    /// Another shard has the keys.
+    Moved,
+    /// See [`Whereabouts::Retired`].
+    Retired,
+}
+
 /// Who answered.
 pub(crate) enum Reached {
     /// It is the member of this node that is to be asked.
@@ -155,9 +178,33 @@ impl Router {
         }
     }
 
-    fn newest_route(self: &Arc<Self>, route: &Route) -> Option<Arc<Route>> {
-        let routes = self.newest(route.table)?;
-        routes.all().iter().find(|newer| newer.id == route.id).cloned()
+    /// Where a shard is whose changes are wanted. Numbers of shards only grow.
+    pub(crate) fn whereabouts(self: &Arc<Self>, table: TableId, shard: ShardId) -> Whereabouts {
+        let state = self.states.borrow().clone();
+        let Some(stored) = state.table(table) else { return Whereabouts::Gone };
+        let mut cuts = stored.shards.iter().flat_map(|shard| &shard.cuts);
+        match self.routes(stored).find(shard) {
+            Some(route) => Whereabouts::At(route.clone()),
+            None if shard.0 >= state.next_shard() || cuts.any(|cut| cut.shard == shard) => Whereabouts::ToCome,
+            None => {
+                photondb_storage::probe!("feed of a shard that was joined and forgotten");
+                Whereabouts::Retired
+            }
+        }
+    }
+
+    /// The same shard as the newest state has it; `of_changes`: also one whose keys others have by now.
+    fn newest_route(self: &Arc<Self>, route: &Arc<Route>, of_changes: bool) -> Result<Arc<Route>, Lost> {
+        if of_changes {
+            return match self.whereabouts(route.table, route.id) {
+                Whereabouts::At(newer) => Ok(newer),
+                Whereabouts::ToCome => Ok(route.clone()),
+                Whereabouts::Retired => Err(Lost::Retired),
+                Whereabouts::Gone => Err(Lost::Gone),
+            };
+        }
+        let routes = self.newest(route.table).ok_or(Lost::Gone)?;
+        routes.all().iter().find(|newer| newer.id == route.id).cloned().ok_or(Lost::Moved)
     }
 }
 
@@ -173,7 +220,9 @@ pub(crate) struct Search {
     pause: Duration,
     repeats: usize,
     /// The table or the shard is not there any more.
-    gone: bool,
+    lost: Option<Lost>,
+    /// Its changes are wanted, which are kept for a while when others have its keys.
+    of_changes: bool,
 }
 
 impl Search {
@@ -186,8 +235,14 @@ impl Search {
             hint: None,
             pause: ROUTE_PAUSE_MIN,
             repeats: 0,
-            gone: false,
+            lost: None,
+            of_changes: false,
         }
+    }
+
+    /// The same for somebody who goes on with the changes of a shard, and whom it does not concern who has the keys by now.
+    pub fn of_changes(router: &Arc<Router>, route: &Arc<Route>) -> Search {
+        Search { of_changes: true, ..Search::new(router, route) }
     }
 
     /// The shard as it is known now.
@@ -218,7 +273,7 @@ impl Search {
     /// Whom to ask next. When all were asked, waits a while and begins again. `None`: the time is over.
     pub async fn next(&mut self) -> Option<Place> {
         loop {
-            if self.gone || self.time_left().is_zero() {
+            if self.lost.is_some() || self.time_left().is_zero() {
                 return None;
             }
             if let Some(place) = self.candidate() {
@@ -227,8 +282,8 @@ impl Search {
             task::sleep(self.pause).await;
             self.pause = (self.pause * 2).min(ROUTE_PAUSE_MAX);
             self.tried.clear();
-            match self.router.newest_route(&self.route) {
-                Some(route) => {
+            match self.router.newest_route(&self.route, self.of_changes) {
+                Ok(route) => {
                     photondb_storage::probe!("reroute after a stale route", !Arc::ptr_eq(&route, &self.route));
                     // Whoever looks for it has asked for all of these keys: that they are not all the shard's any more it is
                     // told by the shard.
@@ -240,9 +295,9 @@ impl Search {
                         }
                     };
                 }
-                None => {
+                Err(lost) => {
                     photondb_storage::probe!("shard gone while it was looked for");
-                    self.gone = true;
+                    self.lost = Some(lost);
                 }
             }
         }
@@ -255,9 +310,11 @@ impl Search {
 
     /// Why nobody was found.
     pub fn failure(&self) -> ReplicaError {
-        match self.gone {
-            true => ShardError::Gone.into(),
-            false => ReplicaError::Unavailable { range: self.route.range.clone() },
+        match self.lost {
+            Some(Lost::Gone) => ShardError::Gone.into(),
+            Some(Lost::Moved) => ShardError::Moved.into(),
+            Some(Lost::Retired) => ReplicaError::Retired,
+            None => ReplicaError::Unavailable { range: self.route.range.clone() },
         }
     }
 

@@ -2,11 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use photondb_cluster_state::{Member, Table as StoredTable};
 use photondb_proto::{Epoch, KeyRange, MemberId, ShardId, TableId};
-use photondb_query::table::{Move, ShardNumber};
-use photondb_shard::read::KeyBounds;
+use photondb_query::table::ShardNumber;
 
 use crate::error::ReplicaError;
 use crate::replica::{Replica, TableReplicas};
@@ -34,8 +32,8 @@ pub struct Route {
 /// All shards of a table, in the order of their key ranges.
 pub struct TableRoutes {
     routes: Vec<Arc<Route>>,
-    /// Which keys were another's of these once.
-    moves: Arc<[Move]>,
+    /// Shards whose keys others of these have by now. Nobody asks them for anything but their changes.
+    joined: Vec<Arc<Route>>,
     /// It keeps these, and not the other way round.
     router: Weak<Router>,
     /// What they were made of.
@@ -44,24 +42,17 @@ pub struct TableRoutes {
 }
 
 impl Route {
+    /// The way to some of its keys.
+    pub(crate) fn to(self: &Arc<Self>, keys: &KeyRange) -> Arc<Route> {
+        match self.range == *keys {
+            true => self.clone(),
+            false => Arc::new(Route { range: keys.clone(), ..(**self).clone() }),
+        }
+    }
+
     /// As queries know it.
     pub fn number(&self) -> ShardNumber {
         ShardNumber(self.id.0)
-    }
-
-    /// Whether keys within `bounds` can be in it.
-    pub(crate) fn overlaps(&self, bounds: &KeyBounds) -> bool {
-        use std::ops::Bound::{Excluded, Included, Unbounded};
-        let above = match (&bounds.start, self.range.end()) {
-            (Included(low) | Excluded(low), Some(end)) => low.as_ref() < end,
-            _ => true,
-        };
-        let below = match &bounds.end {
-            Included(high) => self.range.start() <= high.as_ref(),
-            Excluded(high) => self.range.start() < high.as_ref(),
-            Unbounded => true,
-        };
-        above && below
     }
 }
 
@@ -85,12 +76,8 @@ impl TableRoutes {
             })
         };
         let routes = stored.shards.iter().map(route).collect();
-        let moved = |shard: &photondb_cluster_state::Shard| {
-            let first = Bytes::copy_from_slice(shard.range.start());
-            Some(Move { from: ShardNumber(shard.parent?.0), first, to: ShardNumber(shard.id.0) })
-        };
-        let moves = stored.shards.iter().filter_map(moved).collect();
-        TableRoutes { routes, moves, router: Arc::downgrade(router), stored: Some(stored.clone()), replicas }
+        let joined = stored.joined.iter().map(route).collect();
+        TableRoutes { routes, joined, router: Arc::downgrade(router), stored: Some(stored.clone()), replicas }
     }
 
     /// What runs here, and nothing else.
@@ -106,8 +93,12 @@ impl TableRoutes {
                 here: Some(replica.clone()),
             })
         };
-        let routes = replicas.shards().iter().map(route).collect();
-        Arc::new(TableRoutes { routes, moves: Arc::default(), router: Weak::new(), stored: None, replicas: None })
+        TableRoutes::of(replicas.shards().iter().map(route).collect())
+    }
+
+    /// These, and no way to learn of others.
+    pub(crate) fn of(routes: Vec<Arc<Route>>) -> Arc<TableRoutes> {
+        Arc::new(TableRoutes { routes, joined: Vec::new(), router: Weak::new(), stored: None, replicas: None })
     }
 
     /// Whether they are still those of `stored` and `replicas`.
@@ -128,14 +119,14 @@ impl TableRoutes {
         self.routes.len() == other.routes.len() && self.routes.iter().zip(&other.routes).all(same)
     }
 
-    /// All of them.
-    pub fn all(&self) -> &[Arc<Route>] {
-        &self.routes
+    /// The shard of that number, for whoever listens to its changes: it may have been joined to another.
+    pub(crate) fn find(&self, id: ShardId) -> Option<&Arc<Route>> {
+        self.routes.iter().chain(&self.joined).find(|route| route.id == id)
     }
 
-    /// Which keys were another shard's of these once.
-    pub(crate) fn moves(&self) -> &Arc<[Move]> {
-        &self.moves
+    /// All of them that have keys.
+    pub fn all(&self) -> &[Arc<Route>] {
+        &self.routes
     }
 
     /// Which of [`TableRoutes::all`] has this encoded key.
@@ -153,33 +144,5 @@ impl TableRoutes {
     /// The way to other nodes; `None`: there is none.
     pub(crate) fn router(&self) -> Option<Arc<Router>> {
         self.router.upgrade()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ops::Bound;
-
-    use bytes::Bytes;
-
-    use super::*;
-
-    #[test]
-    fn a_shard_overlaps_bounds_that_can_hold_a_key_of_it() {
-        let range = KeyRange::new(b"d".to_vec(), Some(b"m".to_vec())).expect("not empty");
-        let (table, id, epoch, members) = (TableId(1), ShardId(1), Epoch(1), Vec::new());
-        let route = Route { table, id, range, epoch, rescued: None, members, here: None };
-        let key = |text: &'static str| Bytes::from_static(text.as_bytes());
-        for (start, end, overlaps) in [
-            (Bound::Unbounded, Bound::Unbounded, true),
-            (Bound::Included(key("m")), Bound::Unbounded, false),
-            (Bound::Excluded(key("l")), Bound::Unbounded, true),
-            (Bound::Unbounded, Bound::Excluded(key("d")), false),
-            (Bound::Unbounded, Bound::Included(key("d")), true),
-            (Bound::Included(key("a")), Bound::Included(key("c")), false),
-        ] {
-            let bounds = KeyBounds::new(start, end);
-            assert_eq!(route.overlaps(&bounds), overlaps, "{bounds:?}");
-        }
     }
 }

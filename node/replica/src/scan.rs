@@ -1,12 +1,14 @@
 //! Reading a table's shards. Each batch is read from a fresh snapshot and the next one goes on after its last key, so
 //! that a long scan pins nothing.
 //!
-//! By the primary key, shards follow each other. By an index, each has entries of the whole range: where the order matters
-//! they are merged. Where a shard turns out to have been split, what is left of it to be read is read of those that there are then
-//! (`moved.rs`).
+//! A scan has a lane for each shard of the table, which are the shard's keys, and stay in lanes when shards are split or joined under it
+//! (`moved.rs`). Of a shard that has more keys than a lane nothing else is given by it. By the primary key, lanes follow each
+//! other. By an index, each has entries of the whole range: where the order matters they are merged.
 
 mod alike;
 mod elsewhere;
+#[cfg(test)]
+mod fed;
 mod merge;
 mod moved;
 mod part;
@@ -14,9 +16,7 @@ mod part;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use photondb_query::table::{
-    Access, DatumRange, Glanced, Keys, Lineage, Move, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber,
-};
+use photondb_query::table::{Access, DatumRange, Glanced, Keys, Order, Position, Progress, ReadMode, Row, Rows};
 use photondb_reql::datum::format::document_node;
 use photondb_reql::datum::{Datum, Str};
 use photondb_reql::error::Result;
@@ -27,7 +27,6 @@ use photondb_shard::secondary::decode_datum;
 use photondb_shard::{Reader, ShardError};
 use photondb_storage::Direction;
 use photondb_storage::fault::{buggify, fault_point};
-use smallvec::SmallVec;
 
 use crate::error::{Doing, ReplicaError};
 use crate::keys;
@@ -41,10 +40,11 @@ pub(crate) use part::{Look, Part};
 /// A scan in progress.
 pub struct TableScan {
     table: Str,
-    /// As they are known. What looks at shards goes by `shards`.
+    /// As they are known. Looks go by those of the lanes.
     routes: Arc<TableRoutes>,
-    /// Those of the table, and behind them those that they were split into since.
-    shards: Vec<Shard>,
+    lanes: Vec<Lane>,
+    /// How far each lane is.
+    progress: Vec<Progress>,
     mode: ReadMode,
     look: Look,
     /// Whether somebody counts on an order that its shards have only together.
@@ -53,23 +53,19 @@ pub struct TableScan {
     geo: GeoScan,
     /// What is still to be read, the next one last.
     stages: Vec<Stage>,
-    progress: SmallVec<[Progress; 1]>,
-    /// Which keys are read of another shard than the one that they were of once.
-    moves: Arc<[Move]>,
 }
 
-/// A shard that the scan reads.
-struct Shard {
+/// Keys that are read of one shard together.
+struct Lane {
+    /// The way to whoever has them, to all of them and no others.
     route: Arc<Route>,
     /// How many parts are not read to their ends.
     left: usize,
-    /// From which others it was cut off since the scan began.
-    lineage: Lineage,
 }
 
 #[expect(clippy::large_enum_variant, reason = "nearly all are parts, which nobody wants to look for elsewhere")]
 enum Stage {
-    /// Of one shard, by its place among the table's.
+    /// Of one lane, by its number.
     Part(usize, Part),
     /// Of several, in the order of an index.
     Merge(Merge),
@@ -85,12 +81,13 @@ impl TableScan {
         };
         let look = Look { index: access.index.clone(), cells, direction, ordered: access.order != Order::Any };
         let merges = look.index.is_some() && matches!(access.order, Order::Ascending | Order::Descending);
-        let shard = |route: &Arc<Route>| Shard { route: route.clone(), left: 0, lineage: Lineage::default() };
-        let shards = routes.all().iter().map(shard).collect();
-        let (geo, stages, progress) = (GeoScan::default(), Vec::new(), SmallVec::new());
-        let moves = routes.moves().clone();
-        let mut scan = TableScan { table, routes, shards, mode, look, merges, geo, stages, progress, moves };
+        let lanes = routes.all().iter().map(|route| Lane { route: route.clone(), left: 0 }).collect();
+        let ahead = |route: &Arc<Route>| Progress::ahead(route.range.clone(), route.number());
+        let progress = routes.all().iter().map(ahead).collect();
+        let (geo, stages) = (GeoScan::default(), Vec::new());
+        let mut scan = TableScan { table, routes, lanes, progress, mode, look, merges, geo, stages };
         scan.plan(&access.keys)?;
+        (0..scan.lanes.len()).for_each(|lane| scan.note_end(lane));
         if direction == Direction::Forward {
             scan.stages.reverse();
         }
@@ -124,17 +121,17 @@ impl TableScan {
         }
     }
 
-    /// One range, at all shards that can have some of it.
+    /// One range, at all lanes that can have some of it.
     fn add(&mut self, part: Part) {
-        if self.merges && self.shards.len() > 1 {
-            self.shards.iter_mut().for_each(|shard| shard.left += 1);
-            self.stages.push(Stage::Merge(Merge::of((0..self.shards.len()).map(|shard| (shard, part.clone())))));
+        if self.merges && self.lanes.len() > 1 {
+            self.lanes.iter_mut().for_each(|lane| lane.left += 1);
+            self.stages.push(Stage::Merge(Merge::of((0..self.lanes.len()).map(|lane| (lane, part.clone())))));
             return;
         }
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if self.look.index.is_some() || shard.route.overlaps(&part.bounds) {
-                shard.left += 1;
-                self.stages.push(Stage::Part(number, part.clone()));
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            if let Some(part) = part.of_keys(&lane.route.range, self.look.index.is_some()) {
+                lane.left += 1;
+                self.stages.push(Stage::Part(number, part));
             }
         }
     }
@@ -143,31 +140,31 @@ impl TableScan {
         for looks in 1.. {
             let found = match self.stages.pop() {
                 None => break,
-                Some(Stage::Part(shard, mut part)) => match self.glance_at(shard, &mut part, want, glance) {
+                Some(Stage::Part(lane, mut part)) => match self.glance_at(lane, &mut part, want, glance) {
                     Ok((found, more)) => {
                         match more {
-                            true => self.stages.push(Stage::Part(shard, part)),
-                            false => self.end_of_part(shard),
+                            true => self.stages.push(Stage::Part(lane, part)),
+                            false => self.end_of_part(lane),
                         }
                         found
                     }
                     Err(ReplicaError::Shard(ShardError::Moved)) => {
-                        self.stages.push(Stage::Part(shard, part));
-                        self.moved(shard)?;
+                        self.stages.push(Stage::Part(lane, part));
+                        self.moved(lane)?;
                         continue;
                     }
                     Err(error) => return Err(error),
                 },
                 Some(Stage::Merge(mut merge)) => match self.merged(&mut merge, want, glance) {
                     Ok(found) => {
-                        if !merge.lanes.is_empty() {
+                        if !merge.runs.is_empty() {
                             self.stages.push(Stage::Merge(merge));
                         }
                         found
                     }
-                    Err((shard, ReplicaError::Shard(ShardError::Moved))) => {
+                    Err((lane, ReplicaError::Shard(ShardError::Moved))) => {
                         self.stages.push(Stage::Merge(merge));
-                        self.moved(shard)?;
+                        self.moved(lane)?;
                         continue;
                     }
                     Err((_, error)) => return Err(error),
@@ -187,24 +184,25 @@ impl TableScan {
     /// Some rows of one part, and whether there may be more.
     fn glance_at(
         &mut self,
-        shard: usize,
+        lane: usize,
         part: &mut Part,
         want: usize,
         glance: &mut Glance<'_>,
     ) -> std::result::Result<(Glanced, bool), ReplicaError> {
         if self.look.index.is_some() {
-            let (IndexRows { rows, more }, position) = self.index_rows(shard, part, want)?;
-            return Ok((look(rows.into_iter().map(|row| (row, position)), glance)?, more));
+            let (IndexRows { rows, more }, position) = self.index_rows(lane, part, want)?;
+            let rows = rows.into_iter().map(|row| (row, Origin { lane, position }));
+            return Ok((look(rows, glance)?, more));
         }
-        match self.reader(shard)? {
-            Some(reader) => self.documents(&reader, shard, part, want, glance),
-            None => self.documents_elsewhere(shard, part, want, glance),
+        match self.reader(lane)? {
+            Some(reader) => self.documents(&reader, lane, part, want, glance),
+            None => self.documents_elsewhere(lane, part, want, glance),
         }
     }
 
     /// A view of this node's member, if that is fresh enough and has all keys that it is asked for.
-    fn reader(&self, shard: usize) -> std::result::Result<Option<Reader>, ReplicaError> {
-        let route = &self.shards[shard].route;
+    fn reader(&self, lane: usize) -> std::result::Result<Option<Reader>, ReplicaError> {
+        let route = &self.lanes[lane].route;
         let Some(replica) = &route.here else { return Ok(None) };
         match replica.read_range(&route.range, route.epoch, self.mode) {
             Err(ReplicaError::NotLeading) => Ok(None),
@@ -215,64 +213,72 @@ impl TableScan {
     fn documents(
         &mut self,
         reader: &Reader,
-        shard: usize,
+        lane: usize,
         part: &mut Part,
         want: usize,
         glance: &mut Glance<'_>,
     ) -> std::result::Result<(Glanced, bool), ReplicaError> {
-        let position = self.looked(shard, reader.position().0);
         let glance = |document: &[u8]| document_node(document).is_some_and(&mut *glance);
         let found = self.look.documents(reader, part, want, glance)?;
-        let row = |(_, document): &(_, _)| Ok(Row { document: decode_datum(document)?, index_value: None, position });
+        let position = self.looked(lane, reader.position().0);
+        let more = found.last.is_some();
+        if found.examined > 0 {
+            self.progress[lane].finds(more);
+        }
+        let row =
+            |(_, document): &(_, _)| Ok(Row { document: decode_datum(document)?, index_value: None, lane, position });
         let rows = found.rows.iter().map(row).collect::<std::result::Result<_, ReplicaError>>()?;
-        Ok((Glanced { rows, examined: found.examined }, found.last.is_some()))
+        Ok((Glanced { rows, examined: found.examined }, more))
     }
 
     /// Some rows of a part of an index.
     fn index_rows(
         &mut self,
-        shard: usize,
+        lane: usize,
         part: &mut Part,
         want: usize,
     ) -> std::result::Result<(IndexRows, Position), ReplicaError> {
-        match self.reader(shard)? {
-            Some(reader) => self.index_rows_of(&reader, shard, part, want),
-            None => self.index_rows_elsewhere(shard, part, want),
+        match self.reader(lane)? {
+            Some(reader) => self.index_rows_of(&reader, lane, part, want),
+            None => self.index_rows_elsewhere(lane, part, want),
         }
     }
 
     fn index_rows_of(
         &mut self,
         reader: &Reader,
-        shard: usize,
+        lane: usize,
         part: &mut Part,
         want: usize,
     ) -> std::result::Result<(IndexRows, Position), ReplicaError> {
         let index = self.look.index.clone().expect("asked of an index only");
-        let found = self.look.by_index(&index, reader, part, want, &mut self.geo)?;
-        Ok((found, self.looked(shard, reader.position().0)))
+        let keys = &self.lanes[lane].route.range;
+        let found = self.look.by_index(&index, reader, keys, part, want, &mut self.geo)?;
+        let position = self.looked(lane, reader.position().0);
+        self.found(lane, &found, part);
+        Ok((found, position))
     }
 
-    /// Some rows of several shards, in order. Errors: with the shard that failed; what was read is kept.
+    /// Some rows of several lanes, in order. Errors: with the lane that failed; what was read is kept.
     fn merged(
         &mut self,
         merge: &mut Merge,
         want: usize,
         glance: &mut Glance<'_>,
     ) -> std::result::Result<Glanced, (usize, ReplicaError)> {
-        let each = want.div_ceil(merge.lanes.len().max(1)).max(MERGE_ROWS_MIN).min(want);
+        let each = want.div_ceil(merge.runs.len().max(1)).max(MERGE_ROWS_MIN).min(want);
         let mut looks = 0;
-        while let Some(empty) = merge.empty_lane() {
-            let lane = &mut merge.lanes[empty];
-            let Some(part) = &mut lane.part else { continue };
-            let shard = lane.shard;
-            let found = self.index_rows(shard, part, each);
-            let (IndexRows { rows, more }, position) = found.map_err(|error| (shard, error))?;
+        while let Some(empty) = merge.empty_run() {
+            let run = &mut merge.runs[empty];
+            let Some(part) = &mut run.part else { continue };
+            let lane = run.from.lane;
+            let found = self.index_rows(lane, part, each);
+            let (IndexRows { rows, more }, position) = found.map_err(|error| (lane, error))?;
             if !more {
-                lane.part = None;
+                run.part = None;
             }
-            lane.position = position;
-            lane.rows.extend(rows);
+            run.from.position = position;
+            run.rows.extend(rows);
             looks += 1;
             if looks % LOOKS_BETWEEN_YIELDS == 0 {
                 fiber::yield_now();
@@ -281,35 +287,38 @@ impl TableScan {
         let direction = self.look.direction;
         let mut next = 0;
         let rows = std::iter::from_fn(|| {
-            // What a lane has next must be known before the next of all is.
-            let known = next < want && (next == 0 || merge.empty_lane().is_none());
+            // What a run has next must be known before the next of all is.
+            let known = next < want && (next == 0 || merge.empty_run().is_none());
             next += 1;
             if known { merge.pop(direction) } else { None }
         });
         let found = look(rows, glance).map_err(|error| (0, error))?;
-        merge.take_ended().for_each(|shard| self.end_of_part(shard));
+        merge.take_ended().for_each(|lane| self.end_of_part(lane));
         Ok(found)
     }
 
-    /// A shard was read at this index.
-    fn looked(&mut self, shard: usize, index: u64) -> Position {
+    /// A lane is read at this index.
+    fn looked(&mut self, lane: usize, index: u64) -> Position {
         let index = if fault_point!("feed-without-position") { 0 } else { index };
-        let number = self.shards[shard].route.number();
-        match self.progress.iter_mut().find(|progress| progress.shard == number) {
-            Some(progress) => progress.last = index,
-            None => self.progress.push(Progress { shard: number, first: index, last: index, ended: false }),
-        }
-        Position { shard: number, index }
+        let position = Position { shard: self.lanes[lane].route.number(), index };
+        self.progress[lane].looks(position);
+        position
     }
 
-    fn end_of_part(&mut self, shard: usize) {
-        self.shards[shard].left -= 1;
-        let number = self.shards[shard].route.number();
-        if self.shards[shard].left == 0
-            && let Some(progress) = self.progress.iter_mut().find(|progress| progress.shard == number)
-        {
-            progress.ended = true;
+    /// These rows were found there by an index; `part` is what is left, if there is more.
+    fn found(&mut self, lane: usize, found: &IndexRows, part: &Part) {
+        if let Some(last) = found.rows.last() {
+            self.progress[lane].finds(found.more && part.goes_on_behind(last, self.look.direction));
         }
+    }
+
+    fn end_of_part(&mut self, lane: usize) {
+        self.lanes[lane].left -= 1;
+        self.note_end(lane);
+    }
+
+    fn note_end(&mut self, lane: usize) {
+        self.progress[lane].ended = self.lanes[lane].left == 0;
     }
 }
 
@@ -330,15 +339,6 @@ impl Rows for TableScan {
         &self.progress
     }
 
-    fn lineage(&self, shard: ShardNumber) -> Lineage {
-        let found = self.shards.iter().find(|found| found.route.number() == shard);
-        found.map(|found| found.lineage.clone()).unwrap_or_default()
-    }
-
-    fn moves(&self) -> &[Move] {
-        &self.moves
-    }
-
     fn is_at_end(&self) -> bool {
         self.stages.is_empty()
     }
@@ -348,17 +348,24 @@ impl Rows for TableScan {
     }
 }
 
+/// Where a row comes from: by which lane, and from which snapshot.
+#[derive(Clone, Copy)]
+struct Origin {
+    lane: usize,
+    position: Position,
+}
+
 /// Looks at documents found by an index, in their order.
 fn look(
-    rows: impl Iterator<Item = (IndexRow, Position)>,
+    rows: impl Iterator<Item = (IndexRow, Origin)>,
     glance: &mut Glance<'_>,
 ) -> std::result::Result<Glanced, ReplicaError> {
     let mut found = Glanced::default();
-    for (row, position) in rows {
+    for (row, Origin { lane, position }) in rows {
         found.examined += 1;
         if !document_node(&row.document).is_some_and(&mut *glance) {
             let document = decode_datum(&row.document)?;
-            found.rows.push(Row { document, index_value: Some(row.value), position });
+            found.rows.push(Row { document, index_value: Some(row.value), lane, position });
         }
     }
     Ok(found)

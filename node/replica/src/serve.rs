@@ -125,8 +125,9 @@ impl Serve for ShardService {
         Box::pin(async move {
             let under_way = Slot::take(&inner.feeds, REMOTE_FEEDS_MAX);
             let refusal = match (inner.accept(NodeId(from.0), first), &under_way) {
-                (Ok(Accepted { ask: Ask::Subscribe(subscribe), range, replica, .. }), Some(_)) => {
-                    let task = inner.worker().spawn(feed::serve(replica, range, subscribe, exchange, inner.boot));
+                (Ok(Accepted { ask: Ask::Subscribe(subscribe), range, epoch, replica, .. }), Some(_)) => {
+                    let keys = (range, epoch);
+                    let task = inner.worker().spawn(feed::serve(replica, keys, subscribe, exchange, inner.boot));
                     return EndsWith(task).wait().await;
                 }
                 (Ok(_), _) => wire::feed_message::Message::Ended(wire::Failed {

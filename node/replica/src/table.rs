@@ -30,7 +30,7 @@ use crate::forward::Told;
 use crate::keys;
 use crate::limits::READ_TIME_MAX;
 use crate::message::{self, Malformed};
-use crate::replica::Replica;
+use crate::replica::{Replica, check_no_more};
 use crate::routes::{Route, TableRoutes};
 use crate::scan::{TableScan, point};
 use crate::writer::{KeyedWrite, Request, write_shard};
@@ -108,6 +108,7 @@ impl ShardTable {
         mode: ReadMode,
     ) -> ReplicaResult<u64> {
         let count = |reader: &Reader| {
+            check_no_more(reader, &route.range)?;
             let count = |bounds| match index {
                 None => reader.count_documents(bounds),
                 Some(index) => reader.count_index(index, bounds),
@@ -238,12 +239,16 @@ impl Table for ShardTable {
         let left_out = |routes: &TableRoutes| {
             let mut total = 0;
             for route in routes.all() {
+                let left_out_of = |reader: &Reader| {
+                    check_no_more(reader, &route.range)?;
+                    indexes::left_out(reader, index)
+                };
                 let ask = || Ask::LeftOut(wire::LeftOut { mode: message::mode(mode), index: index.to_owned() });
                 let told = |told| match told {
                     Told::Counted(counted) => Ok(counted.count),
                     _ => Err(Malformed("no count where one was asked for").into()),
                 };
-                match self.read(routes, route, mode, |reader| indexes::left_out(reader, index), ask, told)? {
+                match self.read(routes, route, mode, left_out_of, ask, told)? {
                     Some(left_out) => total += left_out,
                     None => return Ok(None),
                 }
@@ -288,7 +293,7 @@ impl Table for ShardTable {
                 Told::Synced(_) => Ok(()),
                 _ => Err(Malformed("another answer than to `sync`").into()),
             };
-            self.read(routes, route, ReadMode::Single, |_| Ok(()), || Ask::Sync(wire::Sync {}), told)
+            self.read(routes, route, ReadMode::Single, |_| Ok(()), || Ask::Sync(wire::Sync::default()), told)
         };
         let synced = self.at_shards(|routes| routes.all().iter().try_for_each(|route| sync(routes, route)));
         synced.map_err(|error| self.explain(error, Doing::Write))

@@ -143,7 +143,7 @@ fn a_sender_that_has_come_back_silences_its_earlier_life() {
             table: table.clone(),
             shard: 2,
             range: Some(photondb_proto::v1::shard::Range { start: Bytes::new(), end: None }),
-            ask: Some(photondb_proto::v1::shard::request::Ask::Sync(photondb_proto::v1::shard::Sync {})),
+            ask: Some(photondb_proto::v1::shard::request::Ask::Sync(photondb_proto::v1::shard::Sync::default())),
         };
         Bytes::from(request.encode_to_vec())
     };
@@ -185,7 +185,7 @@ impl Serve for Knows {
 fn who_does_not_lead_says_who_does_and_is_not_asked_again() {
     let cluster = two_nodes();
     // The first node believes that the second shard has one member, on a node that does not lead.
-    let state = state_of(&[NodeId(1), NodeId(77)], &[10]);
+    let state = state_of(&[NodeId(1), NodeId(77)], &[10], 1);
     cluster.nodes[0].states.send_replace(Arc::new(state));
     let asked = Arc::new(AtomicUsize::new(0));
     cluster.mesh.connect(77, Arc::new(Knows { leader: NodeId(2), asked: asked.clone() }));
@@ -205,7 +205,7 @@ fn who_does_not_lead_says_who_does_and_is_not_asked_again() {
 fn a_node_without_the_shard_is_passed_over_and_nobody_at_all_is_an_error() {
     let cluster = two_nodes();
     // Nobody is at node 78.
-    cluster.nodes[0].states.send_replace(Arc::new(state_of(&[NodeId(1), NodeId(78)], &[10])));
+    cluster.nodes[0].states.send_replace(Arc::new(state_of(&[NodeId(1), NodeId(78)], &[10], 1)));
     let open = cluster.opener(0);
     on_fiber(move || {
         let table = open(SPREAD);

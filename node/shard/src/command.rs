@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion, ShardId};
 
-use crate::shard::Position;
+use crate::shard::EntryNumber;
 
 /// One entry of a shard's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Join {
     /// The shard whose keys come. It is frozen, and has been adopted: see [`Shard::adopt`](crate::Shard::adopt).
     pub right: ShardId,
     /// The entry of its log that froze it: its last one with an effect.
-    pub end: Position,
+    pub end: EntryNumber,
     /// Its epoch since then, above which this shard's is raised.
     pub right_epoch: Epoch,
     /// This shard's epoch.

@@ -13,10 +13,10 @@ use photondb_storage::{Direction, KeyRange, Snapshot, TreeId};
 
 use crate::error::ShardError;
 use crate::schema;
-use crate::shard::{Position, State, trees};
+use crate::shard::{EntryNumber, State, trees};
 
 /// The last entry whose effects `snapshot` holds.
-pub fn position(snapshot: &Snapshot) -> Result<Position, ShardError> {
+pub fn position(snapshot: &Snapshot) -> Result<EntryNumber, ShardError> {
     State::applied_of(&snapshot.meta())
 }
 

@@ -3,7 +3,7 @@
 use photondb_proto::ShardId;
 use photondb_storage::error::StorageError;
 
-use crate::shard::Position;
+use crate::shard::{EntryNumber, Position};
 
 /// An error of a shard. None of them leaves a half-applied entry.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ pub enum ShardError {
         /// The shard that was joined.
         shard: ShardId,
         /// The entry of its log that froze it.
-        end: Position,
+        end: EntryNumber,
     },
     /// The table was dropped.
     #[error("the shard is gone")]

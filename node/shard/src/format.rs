@@ -16,12 +16,12 @@
 //!   10 join         right u64, end u64, right epoch u64, epoch u64, range, right range
 //! range     start length u16, start, end present u8, [end length u16, end]
 //! outcome   kind u8: 0 applied, 1 skipped for term, 2 epoch, 3 schema, 4 chain
-//! state     version u8 = 4, applied u64, epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
+//! state     version u8 = 5, applied u64, shift u64 (not before version 5), epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
 //!           log bytes u64, log floor u64 (not in version 1), from version 3 on: range present u8, [range], next own tree u32,
 //!           count u8, count x child, from version 4 on: frozen u8, [attempt u32, position u64], thawed u32, hollow u8, count u8,
-//!           count x ward; consensus length u32, consensus
+//!           count x ward (none before version 5); consensus length u32, consensus
 //!   child         shard u64, term u64, slot u32, state length u32, its state
-//!   ward          shard u64, attempt u32, position u64, epoch u64, slot u32
+//!   ward          shard u64, attempt u32, entry u64, its position u64, epoch u64, slot u32
 //! value     kind u8 (1 document, 2 index entry, 3 entry of a geospatial index), flags u8 = 0, position u64 (of the entry that wrote it), body
 //! ```
 
@@ -30,7 +30,7 @@ use photondb_proto::{Epoch, IndexId, KeyRange, SchemaVersion, ShardId};
 
 use crate::command::{Command, Effect, Fence, Join, Outcome, Skipped, Split};
 use crate::error::ShardError;
-use crate::shard::Position;
+use crate::shard::EntryNumber;
 
 const COMMAND_VERSION: u8 = 1;
 /// Of what a program that knows no geospatial indexes must not take for something else.
@@ -214,7 +214,7 @@ pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
         9 => Command::Thaw { attempt: reader.u32()? },
         10 => Command::Join(Join {
             right: ShardId(reader.u64()?),
-            end: Position(reader.u64()?),
+            end: EntryNumber(reader.u64()?),
             right_epoch: Epoch(reader.u64()?),
             epoch: Epoch(reader.u64()?),
             range: reader.range()?,
@@ -415,7 +415,7 @@ mod tests {
             Command::Thaw { attempt: 4 },
             Command::Join(Join {
                 right: ShardId(9),
-                end: Position(8),
+                end: EntryNumber(8),
                 right_epoch: Epoch(7),
                 epoch: Epoch(6),
                 range: KeyRange::new(b"a".to_vec(), Some(b"m".to_vec())).expect("has keys"),

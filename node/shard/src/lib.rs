@@ -26,4 +26,4 @@ pub use error::ShardError;
 pub use publish::{ChangeBatch, DocumentChange, Listener};
 pub use read::{IndexRow, Reader};
 pub use schema::{Index, IndexState, Schema};
-pub use shard::{Entry, Freeze, Frozen, Position, Shard, Unborn, Ward};
+pub use shard::{Entry, EntryNumber, Freeze, Frozen, Position, Shard, Unborn, Ward};

@@ -84,7 +84,12 @@ pub mod trees {
     }
 }
 
-/// The index of an entry in the shard's log.
+/// The index of an entry in the shard's log, by which consensus goes. That of a shard has nothing to do with that of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryNumber(pub u64);
+
+/// The place of an entry in the order of all that ever happens to a key, whichever shard has the key by then (S18). It is this that is
+/// told, and kept in change logs. In one shard positions ascend with the entries; not every position is an entry's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
@@ -92,7 +97,7 @@ pub struct Position(pub u64);
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its index in the log.
-    pub position: Position,
+    pub position: EntryNumber,
     /// The term it was appended in.
     pub term: u64,
     /// What was proposed; `None` for an entry of consensus itself.
@@ -198,7 +203,7 @@ impl Shard {
     }
 
     /// The last entry applied.
-    pub fn position(&self) -> Position {
+    pub fn position(&self) -> EntryNumber {
         self.state.lock().applied
     }
 
@@ -231,15 +236,15 @@ impl Shard {
     pub fn read(&self) -> Result<Reader, ShardError> {
         // An index is never read through a definition that is not its own, nor keys through another range.
         let (view, snapshot) = (self.view.load_full(), self.set.snapshot());
-        let (position, epoch, version) = State::head_of(&snapshot.meta())?;
-        if (epoch, version) == (view.epoch, view.version) {
-            return Ok(Reader::new(snapshot, &view, position));
+        let head = State::head_of(&snapshot.meta())?;
+        if (head.epoch, head.version) == (view.epoch, view.version) {
+            return Ok(Reader::new(snapshot, &view, head.told()));
         }
         // A commit that changed them is about to be made known.
         let _turn = self.state.lock();
         let (view, snapshot) = (self.view.load_full(), self.set.snapshot());
-        let position = State::applied_of(&snapshot.meta())?;
-        Ok(Reader::new(snapshot, &view, position))
+        let head = State::head_of(&snapshot.meta())?;
+        Ok(Reader::new(snapshot, &view, head.told()))
     }
 
     /// Listens to every change applied after this call.
@@ -317,12 +322,12 @@ impl Shard {
             Built::UpTo(mark) => KeyBounds::after(mark.clone()),
             _ => KeyBounds::all(),
         };
-        let reader = Reader::new(self.set.snapshot(), &state.view(), state.applied);
+        let reader = Reader::new(self.set.snapshot(), &state.view(), state.told());
         let found = reader.documents(&ahead, Direction::Forward, documents, |_| false)?;
         let mut transaction = self.set.begin();
         let cx = Cx::pure();
         for (key, document) in &found.rows {
-            secondary::add(&mut transaction, &index, key, document, state.applied.0, &cx)?;
+            secondary::add(&mut transaction, &index, key, document, state.told().0, &cx)?;
         }
         let built = found.last.map_or(Built::Whole, Built::UpTo);
         let outdated = index.outdated && built != Built::Whole;
@@ -372,7 +377,7 @@ impl Work {
             Command::Split(split) => self.split(entry, &split),
             Command::Freeze { attempt } => Ok(self.freeze(entry, attempt)),
             Command::Thaw { attempt } => self.thaw(attempt),
-            Command::Join(join) => self.join(entry, &join),
+            Command::Join(join) => self.join(&join),
             // It stays what others adopt, or have adopted.
             _ if self.state.frozen.is_some() => Ok(Outcome::Skipped(Skipped::Epoch)),
             command => {
@@ -389,9 +394,10 @@ impl Work {
         }
         (self.state.term, self.state.chain, self.state.number) = (fence.term, fence.chain, fence.number);
         let schema = self.state.schema.clone();
+        let position = self.state.told();
         let mut changes = Vec::with_capacity(effects.len());
         for effect in effects {
-            let old = primary::write(&mut self.transaction, &effect, entry.position.0, &mut self.scratch)?;
+            let old = primary::write(&mut self.transaction, &effect, position.0, &mut self.scratch)?;
             let change = match effect {
                 Effect::Put { key, document } => DocumentChange { key, old, new: Some(document) },
                 Effect::Delete { key } => DocumentChange { key, old, new: None },
@@ -399,14 +405,14 @@ impl Work {
             let replaces = change.old.is_some() && change.new.is_some();
             let maintained = !(replaces && fault_point!("index-not-maintained"));
             for index in schema.indexes.values().filter(|index| maintained && index.built.covers(&change.key)) {
-                secondary::maintain(&mut self.transaction, index, &change, entry.position.0, &self.cx)?;
+                secondary::maintain(&mut self.transaction, index, &change, position.0, &self.cx)?;
             }
             let number = u32::try_from(changes.len()).expect("an entry's effects are bounded by its bytes");
-            let (log, position) = (self.state.log, entry.position.0);
-            self.state.log = change_log::append(&mut self.transaction, log, position, number, &change)?;
+            let log = self.state.log;
+            self.state.log = change_log::append(&mut self.transaction, log, position.0, number, &change)?;
             changes.push(change);
         }
-        self.published.push(ChangeBatch::of(entry.position, changes.into()));
+        self.published.push(ChangeBatch::of(position, changes.into()));
         Ok(Outcome::Applied)
     }
 

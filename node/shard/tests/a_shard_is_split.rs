@@ -236,7 +236,7 @@ fn listeners_and_the_change_log_tell_of_the_child() {
     fed.write(vec![Effect::Put { key: key(9), document: document(9, 1, &[]) }]);
     let command = split(&fed, &key(5));
     fed.apply(&command);
-    let cut_at = fed.shard.position();
+    let cut_at = fed.shard.read().expect("reads").position();
     fed.write(vec![Effect::Put { key: key(1), document: document(1, 1, &[]) }]);
     let told: Vec<_> = listener.take().expect("open").iter().map(|batch| (batch.changes.len(), batch.child)).collect();
     assert_eq!(told, [(1, None), (0, Some(CHILD)), (1, None)]);

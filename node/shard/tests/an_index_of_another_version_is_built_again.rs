@@ -11,7 +11,7 @@ use photondb_reql::term;
 use photondb_shard::format::encode_command;
 use photondb_shard::read::KeyBounds;
 use photondb_shard::shard::{BuildStep, trees};
-use photondb_shard::{Command, Effect, Entry, Fence, Outcome, Position, Shard, ShardError, snapshot};
+use photondb_shard::{Command, Effect, Entry, EntryNumber, Fence, Outcome, Shard, ShardError, snapshot};
 use photondb_storage::{Direction, Engine, EngineOptions, TreeId, TreeSet, TreeSetId};
 
 /// What an older program wrote of a number.
@@ -48,7 +48,7 @@ impl Fed {
 
     fn apply(&mut self, command: &Command) {
         self.position += 1;
-        let entry = Entry { position: Position(self.position), term: 1, command: Some(encode_command(command)) };
+        let entry = Entry { position: EntryNumber(self.position), term: 1, command: Some(encode_command(command)) };
         assert_eq!(self.shard.apply(&[entry], Bytes::new()).expect("applies"), [Outcome::Applied]);
     }
 

@@ -5,7 +5,7 @@ use photondb_reql::datum::Datum;
 use photondb_reql::key::PrimaryKey;
 use photondb_shard::format::encode_command;
 use photondb_shard::{
-    Command, Cursor, DocumentChange, Effect, Entry, Fence, Outcome, Position, Shard, ShardError, snapshot,
+    Command, Cursor, DocumentChange, Effect, Entry, EntryNumber, Fence, Outcome, Position, Shard, ShardError, snapshot,
 };
 use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
@@ -32,7 +32,7 @@ impl Written {
         self.1 += 1;
         let fence = Fence { term: 1, chain: 1, number: self.1, ..Fence::default() };
         let command = Some(encode_command(&Command::Write { fence, effects }));
-        let entry = Entry { position: Position(self.1), term: 1, command };
+        let entry = Entry { position: EntryNumber(self.1), term: 1, command };
         assert_eq!(self.0.apply(&[entry], Bytes::new()).expect("applies"), [Outcome::Applied]);
     }
 }

@@ -16,7 +16,7 @@ use photondb_shard::format::encode_command;
 use photondb_shard::read::{GeoScan, KeyBounds};
 use photondb_shard::secondary::decode_datum;
 use photondb_shard::shard::BuildStep;
-use photondb_shard::{Command, Effect, Entry, Fence, Position, Shard};
+use photondb_shard::{Command, Effect, Entry, EntryNumber, Fence, Shard};
 use photondb_storage::{Engine, EngineOptions, TreeSetId};
 
 /// A small generator (splitmix64).
@@ -108,7 +108,7 @@ impl Fed {
 
     fn apply(&mut self, command: &Command) {
         self.position += 1;
-        let entry = Entry { position: Position(self.position), term: 1, command: Some(encode_command(command)) };
+        let entry = Entry { position: EntryNumber(self.position), term: 1, command: Some(encode_command(command)) };
         self.shard.apply(&[entry], Bytes::new()).expect("applies");
     }
 

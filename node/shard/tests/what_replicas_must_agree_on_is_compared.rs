@@ -10,7 +10,7 @@ use photondb_reql::term;
 use photondb_shard::format::{VALUE_HEADER_BYTES, encode_command};
 use photondb_shard::shard::{BuildStep, trees};
 use photondb_shard::verify::{self, DifferenceKind};
-use photondb_shard::{Command, Effect, Entry, Fence, Outcome, Position, Shard, digest};
+use photondb_shard::{Command, Effect, Entry, EntryNumber, Fence, Outcome, Shard, digest};
 use photondb_storage::{Direction, Engine, EngineOptions, KeyRange, TreeId, TreeSetId};
 
 const INDEX_TREE: TreeId = TreeId(trees::INDEXES_FROM);
@@ -51,7 +51,7 @@ fn shard(effects: &[Effect]) -> Shard {
     }
     commands.push(Command::IndexReady { id: IndexId(1) });
     for (command, position) in commands.iter().zip(1..) {
-        let entry = Entry { position: Position(position), term: 1, command: Some(encode_command(command)) };
+        let entry = Entry { position: EntryNumber(position), term: 1, command: Some(encode_command(command)) };
         assert_eq!(shard.apply(&[entry], Bytes::from_static(b"raft")).expect("applies"), [Outcome::Applied]);
     }
     shard

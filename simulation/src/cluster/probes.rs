@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 96] = [
+pub const PRODUCT: [Probe; 102] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -81,11 +81,15 @@ pub const PRODUCT: [Probe; 96] = [
     Probe::must("member borne by that of another shard"),
     Probe::may("query goes on with the shards that there are now"),
     Probe::may("read of a shard that was split, by a node that did not know"),
+    Probe::may("scan goes on after a join"),
     Probe::may("scan goes on after a split"),
+    Probe::may("shard that has more keys than are asked for says so"),
     Probe::must("shard split"),
     Probe::may("shard split before its indexes were copied"),
     Probe::may("view of a member that has not applied a split or a join yet is not read"),
     Probe::may("member adopted what another shard has"),
+    Probe::may("log given up behind a join before a member is added"),
+    Probe::may("what was adopted came with a snapshot"),
     Probe::may("member came to a join without what is joined"),
     Probe::may("joined shard is not needed any more"),
     Probe::may("what was cut off here has been borne before"),
@@ -96,6 +100,9 @@ pub const PRODUCT: [Probe; 96] = [
     Probe::may("shard that goes on in another group had applied a cut that was not reported"),
     Probe::may("shard that goes on in another group had not applied a cut"),
     Probe::may("shard frozen"),
+    Probe::may("feed of a shard that was joined and forgotten"),
+    Probe::may("feed of two shards that were joined"),
+    Probe::may("positions of a shard leap at a join"),
     Probe::may("shard joined"),
     Probe::may("shard joined whose indexes are to be built on"),
     Probe::may("shard thawed"),

@@ -14,7 +14,7 @@ fn edges() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("node/reql", ""),
         ("node/runtime", ""),
         ("node/javascript", "node/reql"),
-        ("node/query", "node/reql node/runtime"),
+        ("node/query", "node/reql node/runtime proto"),
         ("node/shard", "node/reql storage proto"),
         ("node/consensus", "storage proto node/runtime"),
         ("control-plane/cluster-state", "proto"),

@@ -4,11 +4,12 @@
 //! place are they read again, and changes which that snapshot includes are then left out.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
+use photondb_proto::KeyRange;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
 use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
+use photondb_reql::key::PrimaryKey;
 use photondb_reql::transform::Transform;
 
 use super::FeedOptions;
@@ -18,7 +19,7 @@ use super::queue::{self, Queue};
 use crate::catalog::Permission;
 use crate::limits::SCAN_BATCH_ROWS;
 use crate::selection::TableRef;
-use crate::table::{Change, Move, Order, Position, Rows, ShardNumber, Subscription, heirs};
+use crate::table::{Change, Order, Progress, Subscription};
 
 /// A feed that is open.
 pub(crate) struct LimitFeed {
@@ -40,15 +41,10 @@ struct State {
     read: ReadFrom,
 }
 
-/// Which snapshots the elements were last read from.
+/// Which snapshots the elements were last read from: of each lane of the scan the oldest one. A change that a later one includes is only
+/// applied once more. All that happened to one key is ordered by index, whosever it was.
 #[derive(Default)]
-struct ReadFrom {
-    /// Of each shard the oldest one: a change that a later one includes is only applied once more. Of a shard that was cut off on the way,
-    /// it may be one of the other shard.
-    oldest: BTreeMap<ShardNumber, u64>,
-    /// Which keys were read of another shard than the one that they were of.
-    moves: Vec<Move>,
-}
+struct ReadFrom(Vec<(KeyRange, u64)>);
 
 /// One element.
 #[derive(Clone, Debug)]
@@ -85,22 +81,14 @@ impl Item {
 }
 
 impl ReadFrom {
-    /// Follows a scan.
-    fn follow(&mut self, rows: &dyn Rows) {
-        for progress in rows.progress() {
-            // All that happened to one key is ordered by index, whosever it was.
-            let before = rows.lineage(progress.shard).iter().filter_map(|of| self.oldest.get(&of.shard).copied()).min();
-            let oldest = self.oldest.entry(progress.shard).or_insert(progress.first);
-            *oldest = (*oldest).min(before.unwrap_or(progress.first));
-        }
-        self.moves.clear();
-        self.moves.extend_from_slice(rows.moves());
+    fn of(lanes: &[Progress]) -> ReadFrom {
+        ReadFrom(lanes.iter().filter_map(|lane| Some((lane.keys.clone(), lane.snapshots?.first))).collect())
     }
 
     /// Whether the elements include a change of this key.
-    fn includes(&self, key: &Datum, position: Position) -> bool {
-        let has_read = |shard| self.oldest.get(&shard).is_some_and(|oldest| position.index <= *oldest);
-        has_read(position.shard) || heirs(&self.moves, position.shard, key).any(has_read)
+    fn includes(&self, key: &Datum, index: u64) -> bool {
+        let Ok(key) = PrimaryKey::new(key) else { return false };
+        self.0.iter().any(|(keys, oldest)| index <= *oldest && keys.contains(key.as_bytes()))
     }
 }
 
@@ -118,11 +106,9 @@ impl State {
             self.table.ordinary_index(index)?;
         }
         let mut rows = self.table.table.scan(&access, super::current(self.table.mode))?;
-        self.read = ReadFrom::default();
         let mut bytes = 0usize;
         while self.items.len() < self.limit {
             let batch = rows.next_batch((self.limit - self.items.len()).clamp(1, SCAN_BATCH_ROWS))?;
-            self.read.follow(rows.as_ref());
             if batch.is_empty() {
                 break;
             }
@@ -140,6 +126,7 @@ impl State {
             }
             cx.hold_instead(&mut self.held, bytes)?;
         }
+        self.read = ReadFrom::of(rows.progress());
         Ok(())
     }
 
@@ -147,7 +134,7 @@ impl State {
     fn apply(&mut self, change: &Change, queue: &mut Queue, cx: &Cx) -> Result<()> {
         let Some(document) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };
         let key = document.field(&self.table.info().primary_key)?;
-        if self.read.includes(&key, change.position) {
+        if self.read.includes(&key, change.position.index) {
             return Ok(());
         }
         let before = self.items.clone();
@@ -267,10 +254,8 @@ impl Stream for LimitFeed {
 
 #[cfg(test)]
 mod tests {
-    use photondb_reql::key::PrimaryKey;
-
     use super::*;
-    use crate::table::{Lineage, Progress, Row};
+    use crate::table::{Position, ShardNumber};
 
     fn items(list: &[(i32, i32)]) -> Vec<Item> {
         list.iter()
@@ -293,69 +278,49 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].1.old.clone(), found[0].1.new.clone()), (Some(Datum::from(1)), Some(Datum::from(5))));
     }
-    /// A scan that has been read so far.
-    struct Read {
-        progress: Vec<Progress>,
-        lineage: Vec<Position>,
-        moves: Vec<Move>,
+
+    /// A lane of the keys from one number to another that was read from these snapshots.
+    fn lane(keys: [i32; 2], shard: u64, [first, last]: [u64; 2]) -> Progress {
+        let [start, end] = keys.map(|key| PrimaryKey::new(&Datum::from(key)).expect("can be a key").bytes().to_vec());
+        let mut lane = Progress::ahead(KeyRange::new(start, Some(end)).expect("has keys"), ShardNumber(shard));
+        [first, last].into_iter().for_each(|index| lane.looks(Position { shard: lane.shard, index }));
+        lane
     }
 
-    impl Rows for Read {
-        fn next_batch(&mut self, _want: usize) -> Result<Vec<Row>> {
-            Ok(Vec::new())
-        }
-
-        fn progress(&self) -> &[Progress] {
-            &self.progress
-        }
-
-        fn lineage(&self, shard: ShardNumber) -> Lineage {
-            if shard == CHILD { self.lineage.as_slice().into() } else { Lineage::default() }
-        }
-
-        fn moves(&self) -> &[Move] {
-            &self.moves
-        }
-
-        fn is_at_end(&self) -> bool {
-            true
-        }
-    }
-
-    const PARENT: ShardNumber = ShardNumber(1);
-    const CHILD: ShardNumber = ShardNumber(2);
-
-    /// The elements were read of these shards; the child begins with the key 5, and was cut off by the entry 10.
-    fn read_from(progress: &[(ShardNumber, u64)], lineage: &[u64]) -> ReadFrom {
-        let progress =
-            progress.iter().map(|(shard, at)| Progress { shard: *shard, first: *at, last: *at, ended: true });
-        let first = PrimaryKey::new(&Datum::from(5)).expect("can be a key").bytes();
-        let rows = Read {
-            progress: progress.collect(),
-            lineage: lineage.iter().map(|index| Position { shard: PARENT, index: *index }).collect(),
-            moves: vec![Move { from: PARENT, first, to: CHILD }],
-        };
-        let mut read = ReadFrom::default();
-        read.follow(&rows);
-        read
+    fn includes(lanes: &[Progress], key: i32, index: u64) -> bool {
+        ReadFrom::of(lanes).includes(&Datum::from(key), index)
     }
 
     #[test]
-    fn a_change_of_a_shard_that_was_split_is_applied_unless_the_elements_include_it() {
-        let includes =
-            |read: &ReadFrom, key: i32, shard, index| read.includes(&Datum::from(key), Position { shard, index });
-        // Split before it was read: of the old one nothing, or what it has kept.
-        for read in [read_from(&[(CHILD, 12)], &[]), read_from(&[(PARENT, 11), (CHILD, 12)], &[])] {
-            assert!(includes(&read, 7, PARENT, 9), "it happened before what was read of the new shard");
-            assert!(includes(&read, 7, CHILD, 12));
-            assert!(!includes(&read, 7, CHILD, 13));
+    fn a_change_is_applied_unless_the_snapshots_of_its_key_include_it() {
+        let lanes = [lane([0, 5], 1, [11, 11]), lane([5, 9], 2, [12, 14])];
+        for (key, index, is_included) in
+            [(3, 11, true), (3, 12, false), (7, 9, true), (7, 12, true), (7, 13, false), (9, 1, false)]
+        {
+            assert_eq!(includes(&lanes, key, index), is_included, "{key} {index}");
         }
-        assert!(!includes(&read_from(&[(CHILD, 12)], &[]), 3, PARENT, 9), "of this key nothing was read");
-        // Split while it was read: a key may have been read of either.
-        let read = read_from(&[(PARENT, 6), (CHILD, 12)], &[6]);
-        assert!(includes(&read, 7, PARENT, 6));
-        assert!(!includes(&read, 7, PARENT, 7));
-        assert!(!includes(&read, 7, CHILD, 11), "the element may be that of the old shard");
-        assert!(!includes(&read, 7, CHILD, 13));
+        let ahead = Progress::ahead(KeyRange::all(), ShardNumber(1));
+        assert!(!includes(&[ahead], 3, 0), "of a lane that was not read nothing is included");
+    }
+
+    #[test]
+    fn a_lane_that_was_cut_counts_as_old_as_the_other_one() {
+        let old = lane([0, 5], 1, [6, 6]);
+        let mut new = Progress { of: Some(0), ..lane([5, 9], 1, [6, 6]) };
+        new.looks(Position { shard: ShardNumber(2), index: 12 });
+        let lanes = [old, new];
+        assert!(includes(&lanes, 7, 6));
+        assert!(!includes(&lanes, 7, 7), "the element may be one that the old shard gave");
+        assert!(!includes(&lanes, 7, 13));
+    }
+
+    #[test]
+    fn a_lane_that_another_shard_joined_counts_as_old_as_it_was_before() {
+        let mut right = lane([5, 9], 2, [6, 8]);
+        right.looks(Position { shard: ShardNumber(1), index: 12 });
+        let lanes = [lane([0, 5], 1, [3, 12]), right];
+        assert!(includes(&lanes, 7, 6) && !includes(&lanes, 7, 7));
+        assert!(includes(&lanes, 3, 3) && !includes(&lanes, 3, 4), "a lane counts by itself");
+        assert!(includes(&[lane([5, 9], 1, [12, 12])], 7, 8), "all of the right shard comes before the join");
     }
 }

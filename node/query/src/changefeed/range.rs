@@ -71,6 +71,9 @@ impl RangeFeed {
         for change in changes {
             take_one(&self.table, &self.members, &mut self.initial, &mut self.queue, &change, cx)?;
         }
+        if let Some(trail) = &mut self.queue.trail {
+            trail.passes(self.subscription.joins());
+        }
         Ok(())
     }
 

@@ -12,7 +12,9 @@
 //! is before `changes`. A source is a shard with the entry of its log to go on with, how many of that one's changes are known, and
 //! the number of the group whose log that is: a shard that was repaired has another one, and nobody goes on there.
 //! A shard that was cut off from another is a source once the other one stands behind the entry that cut it off, and not before: so
-//! whoever goes on comes by that entry, or listens to both already.
+//! whoever goes on comes by that entry, or listens to both already. One that was joined to another is a source until the other one
+//! stands behind the entry that joined it, and not any more then: whoever goes on before that comes by that entry, and waits there until
+//! the one that was joined has told all.
 //!
 //! The checksum notices damage. It is no secret: who makes a token by himself can go on from anywhere in a table that he may
 //! read, and learns nothing that its changefeed does not tell him.

@@ -12,13 +12,13 @@
 //!
 //! Nothing is kept here but of elements that wait: a change that shows nothing counts as part of the one before it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use smallvec::{SmallVec, smallvec};
 
 use super::change::Token;
 use super::token::{self, Origin};
-use crate::table::{Change, Cut, ShardNumber, Source, Standing};
+use crate::table::{Change, Cut, Join, ShardNumber, Source, Standing};
 
 /// What is known of the feed's way. Elements are those of a queue, in the same order.
 pub(super) struct Trail {
@@ -39,6 +39,9 @@ pub(super) struct Trail {
     /// The last change that any given element shows.
     shown: u64,
     cuts: Vec<Cut>,
+    joins: Vec<Join>,
+    /// Those of which everything is known, and that were joined to others: they are no sources any more.
+    ended: BTreeSet<ShardNumber>,
     /// The newest snapshot of each shard from which initial content was read, as far as `reached` is not behind it; `None`: it is
     /// still being read.
     snapshots: Option<Vec<(ShardNumber, u64)>>,
@@ -82,6 +85,8 @@ impl Trail {
             taken: 0,
             shown: 0,
             cuts: Vec::new(),
+            joins: Vec::new(),
+            ended: BTreeSet::new(),
             snapshots: None,
         }
     }
@@ -96,6 +101,16 @@ impl Trail {
     /// `cuts` are those that the subscription has heard of.
     pub fn hears_of(&mut self, cuts: &[Cut]) {
         self.cuts.extend_from_slice(&cuts[self.cuts.len().min(cuts.len())..]);
+    }
+
+    /// Everything that the subscription has told so far is taken, and `joins` are those that it has passed by then. That one stands behind
+    /// a join shows nothing, and counts as part of what was taken last.
+    pub fn passes(&mut self, joins: &[Join]) {
+        for join in joins.iter().skip(self.joins.len()) {
+            self.joins.push(*join);
+            let standing = Standing::behind(join.into.index);
+            self.with_the_last_before(self.steps.len(), Reached { shard: join.into.shard, standing });
+        }
     }
 
     /// A change is taken. Before its elements are queued.
@@ -185,12 +200,13 @@ impl Trail {
     }
 
     fn here(&mut self) -> Token {
-        while let Some(child) = self.cuts.iter().find(|cut| self.is_passed(cut)).map(|cut| cut.to) {
-            self.begins(child);
-        }
+        self.begin_what_was_cut_off();
+        self.end_what_was_joined();
         let snapshots = self.snapshots.as_mut()?;
-        let reached = &self.reached;
-        snapshots.retain(|(shard, newest)| reached.get(shard).is_none_or(|standing| standing.index <= *newest));
+        let (reached, ended) = (&self.reached, &self.ended);
+        let is_ahead =
+            |(shard, newest): &_| reached.get(shard).is_none_or(|standing: &Standing| standing.index <= *newest);
+        snapshots.retain(|snapshot| is_ahead(snapshot) && !ended.contains(&snapshot.0));
         if !snapshots.is_empty() {
             return None;
         }
@@ -214,7 +230,28 @@ impl Trail {
         }
     }
 
+    fn begin_what_was_cut_off(&mut self) {
+        while let Some(child) = self.cuts.iter().find(|cut| self.is_passed(cut)).map(|cut| cut.to) {
+            self.begins(child);
+        }
+    }
+
+    /// Who stands behind a join knows everything of the shard that was joined, and of the cuts of which that told last.
+    fn end_what_was_joined(&mut self) {
+        let is_passed = |trail: &Trail, join: &&Join| {
+            let into = trail.reached.get(&join.into.shard);
+            into.is_some_and(|into| into.index > join.into.index) && !trail.ended.contains(&join.of)
+        };
+        while let Some(Join { of, end, .. }) = self.joins.iter().find(|join| is_passed(self, join)).copied() {
+            self.reaches(Reached { shard: of, standing: Standing::behind(end) });
+            self.begin_what_was_cut_off();
+            self.reached.remove(&of);
+            self.ended.insert(of);
+        }
+    }
+
     fn reaches(&mut self, source: Reached) {
+        debug_assert!(!self.ended.contains(&source.shard), "{:?} was joined, and tells something", source.shard);
         self.begins(source.shard);
         let standing = self.reached.entry(source.shard).or_insert(source.standing);
         *standing = source.standing.max(*standing);
@@ -223,7 +260,8 @@ impl Trail {
     /// Whether the other shard's part has begun, and is to be listened to for itself.
     fn is_passed(&self, cut: &Cut) -> bool {
         let of = self.reached.get(&cut.of.shard);
-        of.is_some_and(|of| of.index > cut.of.index) && !self.reached.contains_key(&cut.to)
+        let is_known = self.reached.contains_key(&cut.to) || self.ended.contains(&cut.to);
+        of.is_some_and(|of| of.index > cut.of.index) && !is_known
     }
 
     /// Who hears of a shard that was cut off has heard everything of the other one up to the cut.

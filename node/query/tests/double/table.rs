@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
+use photondb_proto::KeyRange;
 use photondb_query::table::{
     Access, Change, IndexInfo, Keys, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber, Source, Standing,
     Subscription, Table, TableInfo, Write, WriteOptions, WriteResult,
@@ -14,14 +15,17 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, stored::compile_function};
 use photondb_reql::geo::cells_of_entry;
-use photondb_reql::key::index_key;
+use photondb_reql::key::{PrimaryKey, index_key};
 use photondb_runtime::fiber;
 
 thread_local! {
     /// Rows that the scans of this thread have given.
     pub static ROWS_GIVEN: Cell<usize> = const { Cell::new(0) };
-    /// How many shards the tables of this thread have. Keys take turns.
+    /// How many shards the tables of this thread have.
     pub static SHARDS: Cell<u64> = const { Cell::new(1) };
+    /// How many numbers are the keys of a shard: the first has those from zero on. It has what comes before numbers, too, the last what
+    /// comes behind.
+    pub static SHARD_KEYS: Cell<u64> = const { Cell::new(2) };
 }
 
 /// What all handles of one table share.
@@ -108,7 +112,8 @@ impl Table for MemoryTable {
         self.found(access)?;
         let (table, access) = (self.clone(), access.clone());
         let shard = ShardNumber(0);
-        Ok(Box::new(MemoryRows { table, access, shard, last: None, progress: Vec::new(), ended: false }))
+        let progress = shards().map(|shard| Progress::ahead(keys_of(shard), shard)).collect();
+        Ok(Box::new(MemoryRows { table, access, shard, last: None, progress, ended: false }))
     }
 
     fn count(&self, access: &Access, mode: ReadMode) -> Result<Option<u64>> {
@@ -190,7 +195,6 @@ impl MemoryTable {
             new: some(new),
             position: contents.position_of(shard_of(key)),
             then: Standing::behind(contents.position_of(shard_of(key)).index),
-            lineage: Default::default(),
         };
         match new {
             Datum::Null => contents.documents.remove(key),
@@ -221,8 +225,19 @@ struct MemoryRows {
 }
 
 fn shard_of(key: &Datum) -> ShardNumber {
-    let number = key.as_number().map_or(0, |number| number.abs() as u64);
-    ShardNumber(number % SHARDS.get())
+    let last = SHARDS.get() - 1;
+    ShardNumber(match key {
+        Datum::Number(number) => (*number as u64 / SHARD_KEYS.get()).min(last),
+        Datum::Array(_) | Datum::Bool(_) => 0,
+        _ => last,
+    })
+}
+
+fn keys_of(shard: ShardNumber) -> KeyRange {
+    let first = |shard: u64| PrimaryKey::new(&Datum::Number((shard * SHARD_KEYS.get()) as f64)).expect("a key").bytes();
+    let start = if shard.0 == 0 { Vec::new() } else { first(shard.0).to_vec() };
+    let end = (shard.0 + 1 < SHARDS.get()).then(|| first(shard.0 + 1).to_vec());
+    KeyRange::new(start, end).expect("has keys")
 }
 
 fn shards() -> impl Iterator<Item = ShardNumber> {
@@ -245,12 +260,14 @@ impl Contents {
 }
 
 impl MemoryRows {
-    fn looked(&mut self, shard: ShardNumber, ended: bool) {
-        let index = self.table.contents.borrow().position_of(shard).index;
-        match self.progress.iter_mut().find(|progress| progress.shard == shard) {
-            Some(progress) => (progress.last, progress.ended) = (index, ended),
-            None => self.progress.push(Progress { shard, first: index, last: index, ended }),
+    fn looked(&mut self, shard: ShardNumber, found: bool, ended: bool) {
+        let at = self.table.contents.borrow().position_of(shard);
+        let lane = &mut self.progress[shard.0 as usize];
+        lane.looks(at);
+        if found {
+            lane.finds(!ended);
         }
+        lane.ended = ended;
     }
 
     fn next_entries(&mut self, want: usize) -> Result<Vec<Entry>> {
@@ -267,13 +284,16 @@ impl MemoryRows {
         // As of a table: who gets less than was asked for knows that it was the last.
         let ended = whole || found.len() < want;
         if in_shards {
-            self.looked(self.shard, ended);
+            self.looked(self.shard, !found.is_empty(), ended);
             self.ended = ended && self.shard.0 + 1 == SHARDS.get();
             if ended && !self.ended {
                 (self.shard, self.last) = (ShardNumber(self.shard.0 + 1), None);
             }
         } else {
-            shards().for_each(|shard| self.looked(shard, ended));
+            for shard in shards() {
+                let has_some = found.iter().any(|(_, key, _)| shard_of(key) == shard);
+                self.looked(shard, has_some, ended);
+            }
             self.ended = ended;
         }
         Ok(found)
@@ -290,8 +310,9 @@ impl Rows for MemoryRows {
         let secondary = self.access.index.is_some();
         let contents = self.table.contents.borrow();
         let row = |(value, key, document)| {
-            let position = contents.position_of(shard_of(&key));
-            Row { document, index_value: secondary.then_some(value), position }
+            let shard = shard_of(&key);
+            let (lane, position) = (shard.0 as usize, contents.position_of(shard));
+            Row { document, index_value: secondary.then_some(value), lane, position }
         };
         Ok(found.into_iter().map(row).collect())
     }

@@ -16,12 +16,12 @@ use prost::Message;
 use tokio::sync::Notify;
 
 use super::here::Here;
-use super::{News, Told, pass};
+use super::{Joined, News, Others, Told, pass};
 use crate::error::ReplicaError;
 use crate::limits::{FEED_CHANGES_AT_ONCE, READ_TIME_MAX, ROUTE_PAUSE_MAX, ROUTE_PAUSE_MIN};
 use crate::message::{Failure, Malformed, failure, read_datum};
 use crate::replica::Replica;
-use crate::router::{Place, Router, Search};
+use crate::router::{Place, Router, Search, Whereabouts};
 use crate::routes::Route;
 
 /// One shard, listened to at another node.
@@ -34,12 +34,16 @@ pub(super) struct There {
     state: State,
     /// Something has come since the exchange was opened.
     has_come: bool,
+    /// The join at which it waits, and takes nothing meanwhile.
+    waits_at: Option<Joined>,
 }
 
 enum State {
     /// Somebody to listen to is looked for.
     Opening(SendFuture<'static, Result<Opened, ReplicaError>>),
     Open(Exchange),
+    /// The shard was joined to another, and its changes are no longer kept. Whether it has told all of them, the other one knows.
+    Retired,
 }
 
 enum Opened {
@@ -53,10 +57,7 @@ impl There {
     pub fn open(router: &Arc<Router>, route: &Arc<Route>) -> Result<There, ReplicaError> {
         let rescued = route.rescued;
         match fiber::wait(look_for(router.clone(), route.clone(), rescued, None, None, false))? {
-            Opened::There(exchange, cursor) => {
-                let (router, route, state) = (router.clone(), route.clone(), State::Open(exchange));
-                Ok(There { router, route, rescued, cursor, state, has_come: false })
-            }
+            Opened::There(exchange, cursor) => Ok(There::of(router, route, rescued, cursor, State::Open(exchange))),
             Opened::Here(_) => Err(ReplicaError::Unavailable { range: route.range.clone() }),
         }
     }
@@ -74,7 +75,7 @@ impl There {
             Opened::There(exchange, _) => State::Open(exchange),
             opened @ Opened::Here(_) => State::Opening(Box::pin(std::future::ready(Ok(opened)))),
         };
-        Ok(There { router: router.clone(), route: route.clone(), rescued, cursor, state, has_come: false })
+        Ok(There::of(router, route, rescued, cursor, state))
     }
 
     /// Goes on at `cursor`, wherever the shard is now; `None`: it is nowhere. Errors: [`ReplicaError::Repaired`] when it has
@@ -85,12 +86,15 @@ impl There {
         rescued: Option<MemberId>,
         cursor: Cursor,
     ) -> Result<Option<There>, ReplicaError> {
-        let Some(routes) = router.newest(route.table) else { return Ok(None) };
-        let Some(route) = routes.all().iter().find(|newer| newer.id == route.id).cloned() else { return Ok(None) };
+        let route = match router.whereabouts(route.table, route.id) {
+            Whereabouts::At(route) => route,
+            Whereabouts::Retired => return Ok(Some(There::of(router, route, rescued, cursor, State::Retired))),
+            Whereabouts::ToCome => return Ok(Some(There::to_come(router, route.table, route.id, cursor))),
+            Whereabouts::Gone => return Ok(None),
+        };
         is_same_group(&route, rescued)?;
         let opening = look_for(router.clone(), route.clone(), rescued, Some(cursor), None, false);
-        let state = State::Opening(Box::pin(opening));
-        Ok(Some(There { router: router.clone(), route, rescued, cursor, state, has_come: false }))
+        Ok(Some(There::of(router, &route, rescued, cursor, State::Opening(Box::pin(opening)))))
     }
 
     /// A shard that was just cut off from another, from its first change on, as soon as somebody has it.
@@ -99,7 +103,12 @@ impl There {
         let (id, epoch, rescued) = (shard, Epoch::default(), None);
         let route = Arc::new(Route { table, id, range, epoch, rescued, members, here: None });
         let state = State::Opening(Box::pin(wait_for(router.clone(), route.clone(), cursor)));
-        There { router: router.clone(), route, rescued, cursor, state, has_come: false }
+        There::of(router, &route, rescued, cursor, state)
+    }
+
+    fn of(router: &Arc<Router>, route: &Arc<Route>, rescued: Option<MemberId>, cursor: Cursor, state: State) -> There {
+        let (router, route) = (router.clone(), route.clone());
+        There { router, route, rescued, cursor, state, has_come: false, waits_at: None }
     }
 
     /// The same shard, listened to at this node's member.
@@ -117,12 +126,32 @@ impl There {
         self.rescued
     }
 
+    /// The join at which it waits.
+    pub fn waits_at(&self) -> Option<Joined> {
+        self.waits_at
+    }
+
+    /// Whether nobody tells its changes any more.
+    pub fn is_retired(&self) -> bool {
+        matches!(self.state, State::Retired)
+    }
+
     /// Takes what has come. This node's member, when it has one now, which is to be listened to.
-    pub fn collect(&mut self, news: &mut News, cx: &mut Context<'_>) -> Result<Option<Arc<Replica>>, ReplicaError> {
-        while news.changes.len() < FEED_CHANGES_AT_ONCE {
+    pub fn collect(
+        &mut self,
+        news: &mut News,
+        others: &Others<'_>,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Arc<Replica>>, ReplicaError> {
+        if let Some(joined) = self.waits_at {
+            self.meet(joined, news, others)?;
+        }
+        while news.changes.len() < FEED_CHANGES_AT_ONCE && self.waits_at.is_none() {
             match &mut self.state {
+                State::Retired => break,
                 State::Opening(opening) => match opening.as_mut().poll(cx) {
                     Poll::Pending => break,
+                    Poll::Ready(Err(ReplicaError::Retired)) => self.state = State::Retired,
                     Poll::Ready(opened) => match opened? {
                         Opened::Here(replica) => {
                             photondb_storage::probe!("feed goes on at this node's own member");
@@ -138,7 +167,7 @@ impl There {
                 State::Open(_) if buggify!("replica/feed-broken-off") => self.look_again(None),
                 State::Open(exchange) => match exchange.receive.poll_recv(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Some(Ok(body))) => self.message(body, news)?,
+                    Poll::Ready(Some(Ok(body))) => self.message(body, news, others)?,
                     Poll::Ready(Some(Err(error))) => {
                         tracing::debug!(shard = %self.route.id, %error, "a subscription broke; it goes on elsewhere");
                         self.look_again(None);
@@ -150,7 +179,20 @@ impl There {
         Ok(None)
     }
 
-    fn message(&mut self, body: Bytes, news: &mut News) -> Result<(), ReplicaError> {
+    /// Comes to a join: passes it, or waits there.
+    fn meet(&mut self, joined: Joined, news: &mut News, others: &Others<'_>) -> Result<(), ReplicaError> {
+        if others.have_told(&joined)? {
+            self.waits_at = None;
+            self.cursor = Cursor::after(joined.position);
+            news.joined.push(joined);
+        } else {
+            self.waits_at = Some(joined);
+            self.cursor = self.cursor.max(Cursor { position: joined.position, given: 0 });
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, body: Bytes, news: &mut News, others: &Others<'_>) -> Result<(), ReplicaError> {
         match read(body)?.message {
             Some(FeedMessage::Changes(changes)) => {
                 self.has_come = true;
@@ -173,6 +215,13 @@ impl There {
                     news.children.push((position, ShardId(shard)));
                 }
             }
+            Some(FeedMessage::Joined(wire::Joined { position, shard, end })) => {
+                let (position, shard, end) = (Position(position), ShardId(shard), Position(end));
+                self.has_come = true;
+                if position >= self.cursor.position {
+                    self.meet(Joined { position, shard, end }, news, others)?;
+                }
+            }
             Some(FeedMessage::Ended(failed)) => match failure(failed) {
                 Failure::Elsewhere { leader } => self.look_again(leader),
                 Failure::Error(error) => return Err(error),
@@ -193,11 +242,12 @@ impl There {
 /// Looks for somebody to listen to once the state has the shard.
 async fn wait_for(router: Arc<Router>, route: Arc<Route>, cursor: Cursor) -> Result<Opened, ReplicaError> {
     let route = loop {
-        let routes = router.newest(route.table).ok_or(ShardError::Gone)?;
-        if let Some(found) = routes.all().iter().find(|newer| newer.id == route.id) {
-            break found.clone();
+        match router.whereabouts(route.table, route.id) {
+            Whereabouts::At(found) => break found,
+            Whereabouts::ToCome => task::sleep(ROUTE_PAUSE_MIN).await,
+            Whereabouts::Retired => return Err(ReplicaError::Retired),
+            Whereabouts::Gone => return Err(ShardError::Gone.into()),
         }
-        task::sleep(ROUTE_PAUSE_MIN).await;
     };
     look_for(router, route, None, Some(cursor), None, false).await
 }
@@ -217,7 +267,10 @@ async fn look_for(
     let late = u64::from(fault_point!("feed-resumed-late"));
     let from = cursor.map(|cursor| wire::Cursor { position: cursor.position.0 + late, given: cursor.given });
     let ask = Ask::Subscribe(wire::Subscribe { from, rescued: rescued.map_or(0, |founder| founder.0) });
-    let mut search = Search::new(&router, &route);
+    let mut search = match cursor {
+        Some(_) => Search::of_changes(&router, &route),
+        None => Search::new(&router, &route),
+    };
     search.redirected(hint);
     loop {
         let place = search.next().await;

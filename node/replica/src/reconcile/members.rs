@@ -38,6 +38,7 @@ impl Replicas {
             return Ok(true);
         }
         match order {
+            Order::AddLearner(..) if !self.begins_behind_joins(replica).await? => {}
             Order::AddLearner(member, node) => replica.group.add_learner(member, node).await?,
             Order::ChangeVoters(voters) if !voters.contains(&replica.member) => {
                 // Whoever stays makes the change in which this member goes.
@@ -57,6 +58,22 @@ impl Replicas {
             Order::Cut => self.cut(replica, controller, &newest, shard).await?,
         }
         Ok(true)
+    }
+
+    /// Whether the log begins behind the last join: who was not there when the other shard was frozen could not apply it, and is to
+    /// get a snapshot. If not, it is given up that far as soon as nobody needs it.
+    async fn begins_behind_joins(&self, replica: &Replica) -> Result<bool, ReplicaError> {
+        let Some(last) = replica.shard.last_join() else { return Ok(true) };
+        // Entries of a shard are counted from one, those of a log from zero.
+        let is_purged = || replica.group.observe().purged.is_some_and(|purged| purged.index + 1 >= last.0);
+        if !is_purged() {
+            photondb_storage::probe!("log given up behind a join before a member is added");
+            let engine = self.engine.clone();
+            let checkpoint = self.groups.blocking().run(move || engine.checkpoint()).await;
+            checkpoint.map_err(|error| ReplicaError::Elsewhere(error.to_string()))??;
+            replica.group.purge_behind().await?;
+        }
+        Ok(is_purged())
     }
 
     /// Tells the state what is committed.

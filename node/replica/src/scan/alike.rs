@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use photondb_query::table::DatumRange;
 use photondb_reql::datum::Datum;
 use photondb_reql::key::IndexKey;
 use photondb_runtime::fiber;
@@ -21,6 +20,7 @@ use photondb_shard::read::{IndexRow, KeyBounds};
 use photondb_shard::{Position, Reader};
 use photondb_storage::Direction;
 
+use super::part::Wanted;
 use crate::error::ReplicaError;
 use crate::limits::{ALIKE_AHEAD_BYTES, ALIKE_ENTRIES_AT_ONCE};
 
@@ -65,18 +65,18 @@ impl Alike {
         Some(Alike { bounds, span: (start, behind), last: None, ahead: None })
     }
 
-    /// The next rows, about `want` of them within `exact`, and whether there are more.
+    /// The next rows, about `want` of those that are `wanted`, and whether there are more.
     pub fn next(
         &mut self,
         reader: &Reader,
         index: &str,
         direction: Direction,
-        exact: Option<&DatumRange>,
+        wanted: &Wanted<'_>,
         want: usize,
     ) -> Result<(Vec<IndexRow>, bool), ReplicaError> {
         let mut ahead = match self.ahead.take() {
             Some(ahead) if ahead.position == reader.position() && !ahead.places.is_empty() => ahead,
-            _ => self.walk(reader, index, direction, exact, want)?,
+            _ => self.walk(reader, index, direction, wanted, want)?,
         };
         let mut rows = Vec::with_capacity(want.min(ahead.places.len()));
         let mut bytes = 0;
@@ -100,7 +100,7 @@ impl Alike {
         reader: &Reader,
         index: &str,
         direction: Direction,
-        exact: Option<&DatumRange>,
+        wanted: &Wanted<'_>,
         want: usize,
     ) -> Result<Ahead, ReplicaError> {
         let mut first: BTreeMap<Place, Bytes> = BTreeMap::new();
@@ -118,7 +118,7 @@ impl Alike {
                     Direction::Forward => place <= *last,
                     Direction::Backward => place >= *last,
                 });
-                if passed || exact.is_some_and(|range| !range.contains(&place.0)) {
+                if passed || !wanted.has(&place.0, &entry.primary_key) {
                     continue;
                 }
                 bytes += remembered(&place, &entry.primary_key);

@@ -29,39 +29,42 @@ impl TableScan {
     #[cold]
     pub(super) fn documents_elsewhere(
         &mut self,
-        shard: usize,
+        lane: usize,
         part: &mut Part,
         want: usize,
         glance: &mut Glance<'_>,
     ) -> Result<(Glanced, bool), ReplicaError> {
-        let scanned = match self.ask(shard, part, want)? {
-            Found::Reader(reader) => return self.documents(&reader, shard, part, want, glance),
+        let scanned = match self.ask(lane, part, want)? {
+            Found::Reader(reader) => return self.documents(&reader, lane, part, want, glance),
             Found::Scanned(scanned) => scanned,
         };
-        let position = self.looked(shard, scanned.position);
+        let position = self.looked(lane, scanned.position);
         let mut found = Glanced::default();
         for row in scanned.rows {
             found.examined += 1;
             if !document_node(&row.document).is_some_and(&mut *glance) {
-                found.rows.push(Row { document: read_datum(row.document)?, index_value: None, position });
+                found.rows.push(Row { document: read_datum(row.document)?, index_value: None, lane, position });
             }
         }
         let more = go_on_with(part, scanned.rest)?;
+        if found.examined > 0 {
+            self.progress[lane].finds(more);
+        }
         Ok((found, more))
     }
 
     #[cold]
     pub(super) fn index_rows_elsewhere(
         &mut self,
-        shard: usize,
+        lane: usize,
         part: &mut Part,
         want: usize,
     ) -> Result<(IndexRows, Position), ReplicaError> {
-        let scanned = match self.ask(shard, part, want)? {
-            Found::Reader(reader) => return self.index_rows_of(&reader, shard, part, want),
+        let scanned = match self.ask(lane, part, want)? {
+            Found::Reader(reader) => return self.index_rows_of(&reader, lane, part, want),
             Found::Scanned(scanned) => scanned,
         };
-        let position = self.looked(shard, scanned.position);
+        let position = self.looked(lane, scanned.position);
         let row = |row: wire::Row| {
             let value = read_datum(row.value.ok_or(Malformed("a row of an index without its value"))?)?;
             // It is checked here, because from here on it passes for a stored one.
@@ -69,11 +72,12 @@ impl TableScan {
             Ok(IndexRow { entry: row.entry, value, primary_key: Bytes::new(), document: row.document })
         };
         let rows = scanned.rows.into_iter().map(row).collect::<Result<_, Malformed>>()?;
-        let more = go_on_with(part, scanned.rest)?;
-        Ok((IndexRows { rows, more }, position))
+        let found = IndexRows { rows, more: go_on_with(part, scanned.rest)? };
+        self.found(lane, &found, part);
+        Ok((found, position))
     }
 
-    fn ask(&self, shard: usize, part: &Part, want: usize) -> Result<Found, ReplicaError> {
+    fn ask(&self, lane: usize, part: &Part, want: usize) -> Result<Found, ReplicaError> {
         let router = self.routes.router().ok_or(ReplicaError::NotLeading)?;
         let cells = self.look.cells.as_ref().map(|cells| message::scan::cells(cells));
         let ask = Ask::Scan(wire::Scan {
@@ -85,13 +89,13 @@ impl TableScan {
             part: Some(message::scan::part(part)),
             cells: cells.unwrap_or_default(),
         });
-        let mut search = Search::new(&router, &self.shards[shard].route);
+        let mut search = Search::new(&router, &self.lanes[lane].route);
         loop {
             match fiber::wait(search.read(&ask))? {
                 Reached::Told(Told::Scanned(scanned)) => return Ok(Found::Scanned(scanned)),
                 Reached::Told(_) => return Err(Malformed("no rows where rows were asked for").into()),
                 Reached::Here(replica) => {
-                    let route = &self.shards[shard].route;
+                    let route = &self.lanes[lane].route;
                     match fiber::wait(replica.read_range_in(&route.range, route.epoch, self.mode)) {
                         Err(ReplicaError::NotLeading) => {}
                         reader => return Ok(Found::Reader(reader?)),

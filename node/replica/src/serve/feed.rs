@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use photondb_proto::v1::shard as wire;
 use photondb_proto::v1::shard::feed_message::Message as FeedMessage;
-use photondb_proto::{KeyRange, MemberId, ShardId};
+use photondb_proto::{Epoch, KeyRange, MemberId};
 use photondb_runtime::peers::Exchange;
 use photondb_runtime::task;
 use photondb_shard::{ChangeBatch, Cursor, DocumentChange, Listener, Position, ShardError};
@@ -18,8 +18,9 @@ use tokio::sync::Notify;
 
 use super::failed_at;
 use crate::error::ReplicaError;
+use crate::feed::{Joined, Note, notes};
 use crate::limits::{FEED_LOOK_PERIOD, FEED_MESSAGE_BYTES, FEED_MESSAGE_CHANGES_MAX};
-use crate::replica::Replica;
+use crate::replica::{Replica, check_exact};
 
 /// One subscriber.
 struct Subscriber {
@@ -45,10 +46,11 @@ impl<E: Into<ReplicaError>> From<E> for End {
     }
 }
 
-/// Sends changes for as long as both sides are there. Who begins must know which keys the shard has; who goes on is told.
+/// Sends changes for as long as both sides are there. Who begins must know which keys the shard has, and since which epoch; who goes on is
+/// told.
 pub(super) async fn serve(
     replica: Arc<Replica>,
-    range: KeyRange,
+    keys: (KeyRange, Epoch),
     subscribe: wire::Subscribe,
     exchange: Exchange,
     boot: u64,
@@ -57,7 +59,7 @@ pub(super) async fn serve(
     let wake = arrived.clone();
     let listener = replica.shard.listen(Box::new(move || wake.notify_one()));
     let mut subscriber = Subscriber { replica, exchange, boot, listener, arrived, cursor: Cursor::default() };
-    if let Err(End::Told(error)) = subscriber.run(&range, subscribe).await {
+    if let Err(End::Told(error)) = subscriber.run(&keys, subscribe).await {
         // The member has left this node. Whether the shard is elsewhere, or has another group, the subscriber's own state says.
         let has_left = matches!(&error, ReplicaError::Shard(ShardError::Gone));
         let failed = failed_at(&subscriber.replica, if has_left { ReplicaError::NotLeading } else { error });
@@ -67,7 +69,7 @@ pub(super) async fn serve(
 }
 
 impl Subscriber {
-    async fn run(&mut self, range: &KeyRange, subscribe: wire::Subscribe) -> Result<(), End> {
+    async fn run(&mut self, (range, epoch): &(KeyRange, Epoch), subscribe: wire::Subscribe) -> Result<(), End> {
         // Also who goes on must come to the leader: another member may be cut off, and never apply what is committed.
         let reader = self.replica.read_confirmed().await?;
         let known = Some(MemberId(subscribe.rescued)).filter(|founder| founder.0 != 0);
@@ -79,7 +81,7 @@ impl Subscriber {
             return Err(End::Told(ReplicaError::Repaired));
         }
         if subscribe.from.is_none() {
-            reader.check_range(range)?;
+            check_exact(&reader, range, *epoch)?;
         }
         let position = reader.position();
         self.cursor = match subscribe.from {
@@ -135,11 +137,11 @@ impl Subscriber {
         while self.cursor < up_to {
             let bytes = if buggify!("replica/remote-feed-read-one-by-one") { 1 } else { FEED_MESSAGE_BYTES };
             let logged = reader.changes(self.cursor, bytes)?;
+            let mut notes = notes(&logged).into_iter().peekable();
             let mut changes = logged.changes.into_iter().peekable();
-            let mut children = logged.children.into_iter().peekable();
             while let Some((position, first, change)) = changes.next() {
-                while let Some((at, child)) = children.next_if(|(at, _)| *at < position) {
-                    self.child(at, child).await?;
+                while let Some((at, note)) = notes.next_if(|(at, _)| *at < position) {
+                    self.note(at, note).await?;
                 }
                 let mut of_entry = vec![change];
                 while let Some((_, _, change)) = changes.next_if(|(next, _, _)| *next == position) {
@@ -149,12 +151,8 @@ impl Subscriber {
                 let whole = changes.peek().is_some() || !logged.goes_on;
                 self.changes(position, first, &of_entry, whole).await?;
             }
-            for (at, child) in children {
-                self.child(at, child).await?;
-            }
-            for (at, ..) in logged.joined {
-                // Nothing proposes a join yet; the subscriber is not told of it.
-                self.cursor = self.cursor.max(Cursor::after(at));
+            for (at, note) in notes {
+                self.note(at, note).await?;
             }
             if !logged.more {
                 // Its last changes were sent before it was known that they are; a subscriber that does not hear of it would
@@ -162,7 +160,10 @@ impl Subscriber {
                 if self.cursor.given > 0 {
                     self.changes(self.cursor.position, self.cursor.given, &[], true).await?;
                 }
-                self.cursor = self.cursor.max(up_to);
+                // One that was joined to another says by this that it has told all.
+                if self.cursor < up_to {
+                    self.changes(reader.position(), 0, &[], true).await?;
+                }
             }
         }
         Ok(())
@@ -173,7 +174,11 @@ impl Subscriber {
             return Ok(());
         }
         if let Some(child) = batch.child {
-            return self.child(batch.position, child).await;
+            return self.note(batch.position, Note::Child(child)).await;
+        }
+        if let Some((shard, end)) = batch.joined {
+            let position = batch.position;
+            return self.note(position, Note::Joined(Joined { position, shard, end })).await;
         }
         let given = if batch.position == self.cursor.position { self.cursor.given } else { 0 };
         match batch.changes.get(given as usize..) {
@@ -182,9 +187,15 @@ impl Subscriber {
         }
     }
 
-    /// Says that an entry cut a shard off.
-    async fn child(&mut self, position: Position, child: ShardId) -> Result<(), End> {
-        self.send(FeedMessage::Child(wire::Child { position: position.0, shard: child.0 })).await?;
+    /// Says what an entry did to another shard.
+    async fn note(&mut self, position: Position, note: Note) -> Result<(), End> {
+        let message = match note {
+            Note::Child(child) => FeedMessage::Child(wire::Child { position: position.0, shard: child.0 }),
+            Note::Joined(Joined { shard, end, .. }) => {
+                FeedMessage::Joined(wire::Joined { position: position.0, shard: shard.0, end: end.0 })
+            }
+        };
+        self.send(message).await?;
         self.cursor = Cursor::after(position);
         Ok(())
     }

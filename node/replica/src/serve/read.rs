@@ -20,17 +20,28 @@ use crate::error::ReplicaError;
 use crate::limits::LOOK_ROWS_MAX;
 use crate::message::scan::{part, read_bounds, read_cells, read_part};
 use crate::message::{Malformed, datum, failed, read_mode};
-use crate::replica::Replica;
+use crate::replica::{Replica, check_exact, check_no_more};
 use crate::scan::Look;
 use crate::table::indexes::{indexes_of, left_out};
 
-/// Answers if this node's member is as fresh as is asked, and has all keys of `range`, at that epoch or a later one. Called on a worker's local set.
+/// Answers if this node's member is as fresh as is asked, and has all keys of `range`, at that epoch or a later one, where it is asked for
+/// keys. Called on a worker's local set.
 pub(super) async fn serve(replica: Arc<Replica>, range: &KeyRange, epoch: Epoch, ask: Ask) -> Told {
     let mode = match mode_of(&ask) {
         Ok(mode) => mode,
         Err(error) => return Told::Failed(failed(error.into(), None)),
     };
-    let reader = match replica.read_range_in(range, epoch, mode).await {
+    let reader = match &ask {
+        Ask::Sync(sync) => replica.read_confirmed().await.and_then(|reader| {
+            // Who goes on somewhere in its changes does not ask for the keys that it has by now.
+            if sync.exact {
+                check_exact(&reader, range, epoch)?;
+            }
+            Ok(reader)
+        }),
+        _ => replica.read_range_in(range, epoch, mode).await,
+    };
+    let reader = match reader {
         Ok(reader) => reader,
         Err(error) => {
             let moved = matches!(error, ReplicaError::Shard(ShardError::Moved));
@@ -39,7 +50,8 @@ pub(super) async fn serve(replica: Arc<Replica>, range: &KeyRange, epoch: Epoch,
         }
     };
     // On a fiber, because a long look gives others their turn.
-    match fiber::run(StackSize::SMALL, move || answer(&reader, ask)).await {
+    let range = range.clone();
+    match fiber::run(StackSize::SMALL, move || answer(&reader, &range, ask)).await {
         Ok(Ok(told)) => told,
         Ok(Err(error)) => Told::Failed(failed_at(&replica, error)),
         Err(panicked) => Told::Failed(failed(ReplicaError::Elsewhere(panicked.to_string()), None)),
@@ -56,10 +68,13 @@ fn mode_of(ask: &Ask) -> Result<ReadMode, Malformed> {
     }
 }
 
-fn answer(reader: &Reader, ask: Ask) -> Result<Told, ReplicaError> {
+fn answer(reader: &Reader, range: &KeyRange, ask: Ask) -> Result<Told, ReplicaError> {
+    if matches!(ask, Ask::Count(_) | Ask::LeftOut(_) | Ask::Divide(_)) {
+        check_no_more(reader, range)?;
+    }
     Ok(match ask {
         Ask::Get(get) => Told::Got(wire::Got { document: reader.get(&get.key)? }),
-        Ask::Scan(scan) => Told::Scanned(Box::new(look(reader, scan)?)),
+        Ask::Scan(scan) => Told::Scanned(Box::new(look(reader, range, scan)?)),
         Ask::Count(count) => Told::Counted(wire::Counted { count: Some(counted(reader, count)?) }),
         Ask::LeftOut(asked) => Told::Counted(wire::Counted { count: left_out(reader, &asked.index)? }),
         Ask::ListIndexes(_) => {
@@ -90,8 +105,8 @@ fn counted(reader: &Reader, count: wire::Count) -> Result<u64, ReplicaError> {
     Ok(total)
 }
 
-fn look(reader: &Reader, scan: wire::Scan) -> Result<wire::Scanned, ReplicaError> {
-    let mut range = read_part(scan.part)?;
+fn look(reader: &Reader, keys: &KeyRange, scan: wire::Scan) -> Result<wire::Scanned, ReplicaError> {
+    let mut left = read_part(scan.part)?;
     let cells = if scan.cells.is_empty() { None } else { Some(Arc::new(read_cells(&scan.cells)?)) };
     let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
     let index = scan.index.as_deref().map(Str::from);
@@ -100,12 +115,12 @@ fn look(reader: &Reader, scan: wire::Scan) -> Result<wire::Scanned, ReplicaError
     let want = (scan.want as usize).clamp(1, want_max);
     let (rows, more) = match &index {
         None => {
-            let found = look.documents(reader, &mut range, want, |_| false)?;
+            let found = look.documents(reader, &mut left, want, |_| false)?;
             let row = |(key, document)| wire::Row { document, value: None, entry: key };
             (found.rows.into_iter().map(row).collect(), found.last.is_some())
         }
         Some(index) => {
-            let found = look.by_index(index, reader, &mut range, want, &mut GeoScan::default())?;
+            let found = look.by_index(index, reader, keys, &mut left, want, &mut GeoScan::default())?;
             let row = |row: photondb_shard::IndexRow| wire::Row {
                 document: row.document,
                 value: Some(datum(&row.value)),
@@ -114,5 +129,5 @@ fn look(reader: &Reader, scan: wire::Scan) -> Result<wire::Scanned, ReplicaError
             (found.rows.into_iter().map(row).collect(), found.more)
         }
     };
-    Ok(wire::Scanned { rows, position: reader.position().0, rest: more.then(|| part(&range)) })
+    Ok(wire::Scanned { rows, position: reader.position().0, rest: more.then(|| part(&left)) })
 }

@@ -5,12 +5,14 @@ use photondb_proto::v1::shard::request::Ask;
 use photondb_proto::{KeyRange, ShardId};
 use photondb_query::table::ReadMode;
 use photondb_reql::error::Result;
+use photondb_shard::Reader;
 use photondb_shard::read::KeyBounds;
 
 use super::ShardTable;
 use crate::error::Doing;
 use crate::forward::Told;
 use crate::message::Malformed;
+use crate::replica::check_no_more;
 use crate::routes::TableRoutes;
 
 /// A shard, and how much it has.
@@ -46,7 +48,11 @@ impl ShardTable {
                 Told::Divided(divided) => Ok(divided.keys),
                 _ => Err(Malformed("no keys where they were asked for").into()),
             };
-            let keys = self.read(routes, route, ReadMode::Single, |reader| Ok(reader.divide(parts)?), ask, told)?;
+            let here = |reader: &Reader| {
+                check_no_more(reader, &route.range)?;
+                Ok(reader.divide(parts)?)
+            };
+            let keys = self.read(routes, route, ReadMode::Single, here, ask, told)?;
             Ok(keys.into_iter().map(|key| key.to_vec()).collect())
         };
         self.at_shards(divide).map_err(|error| self.explain(error, Doing::Read))

@@ -70,14 +70,14 @@ pub fn key(number: i32) -> Vec<u8> {
     PrimaryKey::new(&Datum::from(number)).expect("a number can be a key").as_bytes().to_vec()
 }
 
-/// A table in shards that begin at these numbers, and one before; shard n is on node n modulo their count.
-fn create(id: TableId, name: &str, splits: &[i32], nodes: &[NodeId], state: &ClusterState) -> Command {
+/// A table in shards that begin at these numbers, and one before; as many as `beside` says in a row are on one node, then on the next.
+fn create(id: TableId, name: &str, splits: &[i32], nodes: &[NodeId], beside: usize, state: &ClusterState) -> Command {
     let mut starts = vec![Vec::new()];
     starts.extend(splits.iter().map(|split| key(*split)));
     let ends = starts.iter().skip(1).cloned().map(Some).chain([None]);
     let ranges = starts.iter().cloned().zip(ends).map(|(start, end)| KeyRange::new(start, end).expect("not empty"));
     let shards = ranges.enumerate().map(|(place, range)| {
-        let place = place % nodes.len();
+        let place = place / beside % nodes.len();
         NewShard { range, nodes: vec![nodes[place]] }
     });
     Command::CreateTable {
@@ -93,7 +93,7 @@ fn create(id: TableId, name: &str, splits: &[i32], nodes: &[NodeId], state: &Clu
 }
 
 /// The state with these nodes and both tables.
-pub fn state_of(ids: &[NodeId], splits: &[i32]) -> ClusterState {
+pub fn state_of(ids: &[NodeId], splits: &[i32], beside: usize) -> ClusterState {
     let mut state = ClusterState::at_birth();
     for id in ids {
         let (name, tags) = (format!("n{}", id.0), BTreeSet::new());
@@ -101,7 +101,7 @@ pub fn state_of(ids: &[NodeId], splits: &[i32]) -> ClusterState {
         let register = Command::RegisterNode { id: *id, name, tags, addresses, boots: 1, incarnation };
         apply(&mut state, &register).expect("the node is new");
     }
-    for command in [create(SPREAD, "t", splits, ids, &state), create(TOGETHER, "u", &[], ids, &state)] {
+    for command in [create(SPREAD, "t", splits, ids, beside, &state), create(TOGETHER, "u", &[], ids, beside, &state)] {
         apply(&mut state, &command).expect("the name is free");
     }
     state
@@ -110,8 +110,13 @@ pub fn state_of(ids: &[NodeId], splits: &[i32]) -> ClusterState {
 impl Cluster {
     /// `count` nodes with both tables; the shards of the one that is spread go round.
     pub fn start(count: u128, splits: &[i32]) -> Cluster {
+        Cluster::start_beside(count, splits, 1)
+    }
+
+    /// The same, where so many shards in a row are on one node.
+    pub fn start_beside(count: u128, splits: &[i32], beside: usize) -> Cluster {
         let ids: Vec<NodeId> = (1..=count).map(NodeId).collect();
-        let (state, mesh) = (state_of(&ids, splits), Mesh::new());
+        let (state, mesh) = (state_of(&ids, splits, beside), Mesh::new());
         let nodes = ids.iter().map(|id| Node::start(*id, &mesh, &state)).collect();
         Cluster { nodes, mesh, state }
     }

@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use photondb_cluster_state::{ClusterState, Permission, Scope};
+use photondb_proto::KeyRange;
 use photondb_query::catalog::{IdentifierFormat, SYSTEM_DATABASE, TableOptions};
 use photondb_query::table::{
     Access, IndexInfo, Keys, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber, Subscription, Table,
@@ -262,9 +263,11 @@ impl Table for SystemTable {
         }
         let rows = rows.into_iter().map(|(_, document)| {
             // Below every position of [`SystemFeed`].
-            Row { document, index_value: None, position: Position::default() }
+            Row { document, index_value: None, lane: 0, position: Position::default() }
         });
-        Ok(Box::new(Listing(rows.collect())))
+        let mut lane = Progress { ended: true, ..Progress::ahead(KeyRange::all(), ShardNumber::default()) };
+        lane.looks(Position::default());
+        Ok(Box::new(Listing { rows: rows.collect(), lane: [lane] }))
     }
 
     fn count(&self, _access: &Access, _mode: ReadMode) -> Result<Option<u64>> {
@@ -314,19 +317,22 @@ impl Table for SystemTable {
 }
 
 /// Documents that were listed when the scan began.
-struct Listing(Vec<Row>);
+struct Listing {
+    rows: Vec<Row>,
+    lane: [Progress; 1],
+}
 
 impl Rows for Listing {
     /// All of them at once: a later batch would have to be of a later listing.
     fn next_batch(&mut self, _want: usize) -> Result<Vec<Row>> {
-        Ok(std::mem::take(&mut self.0))
+        Ok(std::mem::take(&mut self.rows))
     }
 
     fn progress(&self) -> &[Progress] {
-        &[Progress { shard: ShardNumber(0), first: 0, last: 0, ended: true }]
+        &self.lane
     }
 
     fn is_at_end(&self) -> bool {
-        self.0.is_empty()
+        self.rows.is_empty()
     }
 }

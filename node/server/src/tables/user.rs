@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use photondb_cluster_state::{ClusterState, Table as StoredTable};
 use photondb_query::table::{
-    Access, Glanced, IndexInfo, Lineage, Move, Progress, ReadMode, Row, Rows, ShardNumber, Source, Subscription, Table,
-    TableInfo, Write, WriteOptions, WriteResult,
+    Access, Glanced, IndexInfo, Progress, ReadMode, Row, Rows, Source, Subscription, Table, TableInfo, Write,
+    WriteOptions, WriteResult,
 };
 use photondb_replica::ShardTable;
 use photondb_reql::Str;
@@ -127,14 +127,6 @@ impl Rows for Counted {
 
     fn progress(&self) -> &[Progress] {
         self.rows.progress()
-    }
-
-    fn lineage(&self, shard: ShardNumber) -> Lineage {
-        self.rows.lineage(shard)
-    }
-
-    fn moves(&self) -> &[Move] {
-        self.rows.moves()
     }
 
     fn is_at_end(&self) -> bool {

@@ -9,7 +9,7 @@ use photondb_storage::{Engine, Moved, MovedMetas, TreeId, TreeSet};
 
 use super::split::TREES_SPARE;
 use super::state::State;
-use super::{Position, Shard, trees};
+use super::{EntryNumber, Position, Shard, trees};
 use crate::error::ShardError;
 use crate::format;
 use crate::schema::{Index, Schema};
@@ -22,7 +22,9 @@ pub struct Ward {
     /// The attempt that has frozen it.
     pub attempt: u32,
     /// The entry of its log that has.
-    pub position: Position,
+    pub position: EntryNumber,
+    /// The position that is told of that entry: no change of it is told of a later one.
+    pub told: Position,
     /// Its epoch since then.
     pub epoch: Epoch,
     /// Where its trees lie: see [`trees::of_child`].
@@ -63,20 +65,6 @@ impl Shard {
         state.wards.iter().filter(|ward| durable.wards.contains(ward)).copied().collect()
     }
 
-    /// Drops what was adopted and is not wanted here any more: the shard is joined elsewhere, and what it had came with a snapshot.
-    pub fn forget_ward(&self, number: ShardId) -> Result<(), ShardError> {
-        let mut state = self.state.lock();
-        let Some(at) = state.wards.iter().position(|ward| ward.shard == number) else { return Ok(()) };
-        let mut next = state.clone();
-        let slot = next.wards.remove(at).slot;
-        let mut transaction = self.set.begin();
-        trees::drop_slot(&mut transaction, slot)?;
-        transaction.set_meta(next.encode())?;
-        transaction.commit()?;
-        *state = next;
-        Ok(())
-    }
-
     fn has_ward(&self, number: ShardId) -> bool {
         self.state.lock().wards.iter().any(|ward| ward.shard == number)
     }
@@ -103,6 +91,7 @@ impl Shard {
             shard: number,
             attempt: frozen.attempt,
             position: frozen.at,
+            told: theirs.told_of(frozen.at),
             epoch: theirs.epoch,
             slot,
         });
@@ -168,13 +157,15 @@ impl Ward {
         out.put_u64_le(self.shard.0);
         out.put_u32_le(self.attempt);
         out.put_u64_le(self.position.0);
+        out.put_u64_le(self.told.0);
         out.put_u64_le(self.epoch.0);
         out.put_u32_le(self.slot);
     }
 
     pub(super) fn read(reader: &mut format::Reader<'_>) -> Result<Ward, ShardError> {
         let (shard, attempt) = (ShardId(reader.u64()?), reader.u32()?);
-        let (position, epoch, slot) = (Position(reader.u64()?), Epoch(reader.u64()?), reader.u32()?);
-        Ok(Ward { shard, attempt, position, epoch, slot })
+        let (position, told) = (EntryNumber(reader.u64()?), Position(reader.u64()?));
+        let (epoch, slot) = (Epoch(reader.u64()?), reader.u32()?);
+        Ok(Ward { shard, attempt, position, told, epoch, slot })
     }
 }

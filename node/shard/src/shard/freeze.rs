@@ -4,7 +4,7 @@
 
 use photondb_proto::Epoch;
 
-use super::{Entry, Position, Shard, Work};
+use super::{Entry, EntryNumber, Shard, Work};
 use crate::command::{Outcome, Skipped};
 use crate::error::ShardError;
 use crate::publish::ChangeBatch;
@@ -15,7 +15,7 @@ pub struct Frozen {
     /// By which attempt.
     pub attempt: u32,
     /// By which entry: the last one with an effect.
-    pub at: Position,
+    pub at: EntryNumber,
     /// The term of that entry.
     pub term: u64,
 }
@@ -40,7 +40,7 @@ impl Work {
         self.state.frozen = Some(Frozen { attempt, at: entry.position, term: entry.term });
         self.raise_epoch();
         // Who listens to the end learns that this is it.
-        self.published.push(ChangeBatch::of(entry.position, [].into()));
+        self.published.push(ChangeBatch::of(self.state.told(), [].into()));
         photondb_storage::probe!("shard frozen");
         Outcome::Applied
     }

@@ -8,29 +8,40 @@ use photondb_proto::{Epoch, KeyRange};
 use photondb_storage::{Direction, KeyRange as KeyBounds, TreeId};
 
 use super::adopt::{Ward, indexes_of_ward};
-use super::{Entry, Work, trees};
+use super::state::Joined;
+use super::{EntryNumber, Shard, Work, trees};
 use crate::change_log;
 use crate::command::{Join, Outcome, Skipped};
 use crate::error::ShardError;
 use crate::publish::ChangeBatch;
 use crate::schema::{self, Built, Index, IndexState, Schema};
 
+impl Shard {
+    /// The entry that last joined another shard to this one. Who was not there when that one was frozen must not be sent it.
+    pub fn last_join(&self) -> Option<EntryNumber> {
+        self.state.lock().joined.map(|joined| joined.at)
+    }
+}
+
 impl Work {
     /// Errors: [`ShardError::NoWard`] when this replica cannot, because what is joined is not here.
-    pub(super) fn join(&mut self, entry: &Entry, join: &Join) -> Result<Outcome, ShardError> {
+    pub(super) fn join(&mut self, join: &Join) -> Result<Outcome, ShardError> {
         let is_of_now = self.state.is_of_now(join.epoch, &join.range);
         let whole = together(&join.range, &join.right_range).filter(|_| is_of_now);
         let Some(whole) = whole else { return Ok(Outcome::Skipped(Skipped::Epoch)) };
         let is_joined = |ward: &Ward| ward.shard == join.right && ward.position == join.end;
         let no_ward = ShardError::NoWard { shard: join.right, end: join.end };
         let ward = self.state.wards.iter().position(is_joined).ok_or(no_ward)?;
-        self.state.log =
-            change_log::append_joined(&mut self.transaction, self.state.log, entry.position.0, join.right, join.end)?;
+        let end = self.state.wards[ward].told;
+        self.state.tell_behind(end);
+        let position = self.state.told();
+        self.state.log = change_log::append_joined(&mut self.transaction, self.state.log, position.0, join.right, end)?;
         self.take_in(ward)?;
+        self.state.joined = Some(Joined { shard: join.right, at: self.state.applied });
         self.state.epoch = Epoch(join.epoch.0.max(join.right_epoch.0) + 1);
         self.state.range = Some(whole);
-        let joined = Some((join.right, join.end));
-        self.published.push(ChangeBatch { joined, ..ChangeBatch::of(entry.position, [].into()) });
+        let joined = Some((join.right, end));
+        self.published.push(ChangeBatch { joined, ..ChangeBatch::of(position, [].into()) });
         photondb_storage::probe!("shard joined");
         Ok(Outcome::Applied)
     }

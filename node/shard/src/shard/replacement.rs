@@ -8,6 +8,7 @@ use parking_lot::MutexGuard;
 use photondb_storage::fault::fault_point;
 use photondb_storage::{Transaction, TreeId};
 
+use super::adopt::Ward;
 use super::state::State;
 use super::{Shard, trees};
 use crate::error::ShardError;
@@ -59,7 +60,13 @@ impl Replacement<'_> {
     pub(crate) fn finish(mut self) -> Result<(), ShardError> {
         let missing = ShardError::Format { what: "a snapshot", offset: 0, reason: "without the shard's state" };
         let received = self.received.take().ok_or(missing)?;
-        let (children, wards) = (self.state.children.clone(), self.state.wards.clone());
+        let (children, mut wards) = (self.state.children.clone(), self.state.wards.clone());
+        // What was joined came with it. More than the last one was never adopted here: no other is frozen while something waits (S14).
+        let has_come = |ward: &mut Ward| received.joined.is_some_and(|joined| joined.shard == ward.shard);
+        for ward in wards.extract_if(.., has_come) {
+            photondb_storage::probe!("what was adopted came with a snapshot");
+            trees::drop_slot(&mut self.transaction, ward.slot)?;
+        }
         let received = State { children, wards, hollow: false, ..received }.encode();
         self.transaction.set_meta(received.clone())?;
         self.shard.narrowing.store(true, Ordering::Release);

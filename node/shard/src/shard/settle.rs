@@ -72,7 +72,7 @@ mod tests {
     use crate::format::encode_command;
     use crate::read::{KeyBounds, Reader};
     use crate::schema::{Built, IndexState};
-    use crate::shard::{Entry, Position, View, trees};
+    use crate::shard::{Entry, EntryNumber, Position, View, trees};
 
     /// A shard with one index and some entries in its rest.
     fn shard() -> Shard {
@@ -82,7 +82,7 @@ mod tests {
         let command = Command::CreateIndex { id, name: "a".into(), multi: false, geo: false, definition };
         let set = Engine::in_memory(EngineOptions::default()).create_tree_set(TreeSetId(1)).expect("a new tree set");
         let shard = Shard::open(set.clone()).expect("opens");
-        let entry = Entry { position: Position(1), term: 1, command: Some(encode_command(&command)) };
+        let entry = Entry { position: EntryNumber(1), term: 1, command: Some(encode_command(&command)) };
         shard.apply(&[entry], Bytes::new()).expect("applies");
         let index = (*shard.view().schema.indexes[&id]).clone();
         let rest = TreeId(trees::HALVES_FROM);

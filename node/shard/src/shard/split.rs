@@ -13,7 +13,7 @@ use photondb_storage::limits::TREES_PER_SET_MAX;
 use photondb_storage::{Direction, Engine, KeyRange, Moved, MovedMetas, TreeId, TreeSetId};
 
 use super::state::{Child, State};
-use super::{Entry, Position, Shard, Work, trees};
+use super::{Entry, EntryNumber, Shard, Work, trees};
 use crate::change_log::{self, Extent};
 use crate::command::{Outcome, Skipped, Split};
 use crate::error::ShardError;
@@ -30,7 +30,7 @@ pub struct Unborn {
     /// Which.
     pub shard: ShardId,
     /// The entry that cut it off, and with which its log begins.
-    pub position: Position,
+    pub position: EntryNumber,
     /// The term of that entry.
     pub term: u64,
 }
@@ -149,8 +149,8 @@ impl Work {
         let is_of_now = self.state.is_of_now(split.epoch, &split.range);
         let cut = split.range.cut(&split.at).filter(|_| is_of_now);
         let Some([left, right]) = cut else { return Ok(Outcome::Skipped(Skipped::Epoch)) };
-        self.state.log =
-            change_log::append_child(&mut self.transaction, self.state.log, entry.position.0, split.child)?;
+        let position = self.state.told();
+        self.state.log = change_log::append_child(&mut self.transaction, self.state.log, position.0, split.child)?;
         self.state.epoch.0 += 1;
         self.state.range = Some(left);
         let slot = self.state.free_slot();
@@ -171,10 +171,11 @@ impl Work {
         self.state.schema = kept.into();
         let begins = State {
             applied: entry.position,
+            shift: self.state.shift,
             epoch: self.state.epoch,
             version: self.state.version,
             next_tree: trees::INDEXES_FROM + u32::try_from(schema.indexes.len()).expect("trees are counted in 32 bits"),
-            log: Extent { bytes: 0, floor: entry.position.0 },
+            log: Extent { bytes: 0, floor: position.0 },
             range: Some(right),
             next_own_tree: trees::HALVES_FROM,
             ..State::default()
@@ -187,7 +188,7 @@ impl Work {
             self.state.children.push(child);
         }
         let child = (!fault_point!("child-not-told")).then_some(split.child);
-        self.published.push(ChangeBatch { child, ..ChangeBatch::of(entry.position, [].into()) });
+        self.published.push(ChangeBatch { child, ..ChangeBatch::of(position, [].into()) });
         photondb_storage::probe!("shard split");
         Ok(Outcome::Applied)
     }

@@ -10,7 +10,7 @@ use photondb_storage::{Transaction, TreeId, TreeSet};
 
 use super::adopt::Ward;
 use super::freeze::Frozen;
-use super::{Position, View, trees};
+use super::{EntryNumber, Position, View, trees};
 use crate::change_log::Extent;
 use crate::command::{Fence, Skipped};
 use crate::error::ShardError;
@@ -20,7 +20,9 @@ use crate::schema::{self, Built, Index, Schema};
 /// The small state that is stored with every entry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
-    pub applied: Position,
+    pub applied: EntryNumber,
+    /// How far what is told of an entry is ahead of its number: raised by joins alone (S18).
+    pub shift: u64,
     pub epoch: Epoch,
     pub version: SchemaVersion,
     /// The last chain of writes: its term, id, and the number of its last entry.
@@ -44,8 +46,18 @@ pub(crate) struct State {
     pub hollow: bool,
     /// What was adopted, and lies here until it is joined. This replica's affair.
     pub wards: Vec<Ward>,
+    /// Its last join, if there was one.
+    pub joined: Option<Joined>,
     pub consensus: Bytes,
     pub schema: Arc<Schema>,
+}
+
+/// The last shard that was joined to this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub shard: ShardId,
+    /// The entry that joined it.
+    pub at: EntryNumber,
 }
 
 /// A shard that was cut off here, and has no tree set of its own yet.
@@ -61,8 +73,8 @@ pub(crate) struct Child {
 }
 
 const STATE_VERSION: u8 = 5;
-/// From this one on it says in which term it was frozen.
-const STATE_VERSION_WITH_TERM: u8 = 5;
+/// From this one on it says what is told of entries, and when it was frozen or joined.
+const STATE_VERSION_WITH_SHIFT: u8 = 5;
 /// From this one on it says what is to be joined.
 const STATE_VERSION_WITH_WARDS: u8 = 4;
 /// From this one on it says which keys it has, and what was cut off.
@@ -70,7 +82,46 @@ const STATE_VERSION_WITH_RANGE: u8 = 3;
 /// From this one on it says from where on the change log is whole.
 const STATE_VERSION_WITH_FLOOR: u8 = 2;
 
+/// What stands first in the bytes of a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub applied: EntryNumber,
+    pub shift: u64,
+    pub epoch: Epoch,
+    pub version: SchemaVersion,
+}
+
+impl Head {
+    fn read(reader: &mut format::Reader<'_>, version: u8) -> Result<Head, ShardError> {
+        let applied = EntryNumber(reader.u64()?);
+        let shift = if version >= STATE_VERSION_WITH_SHIFT { reader.u64()? } else { 0 };
+        Ok(Head { applied, shift, epoch: Epoch(reader.u64()?), version: SchemaVersion(reader.u64()?) })
+    }
+
+    /// The position of the last entry applied.
+    pub fn told(&self) -> Position {
+        Position(self.applied.0 + self.shift)
+    }
+}
+
 impl State {
+    /// The position of the last entry applied.
+    pub fn told(&self) -> Position {
+        self.told_of(self.applied)
+    }
+
+    /// The position of an entry behind the last join.
+    pub fn told_of(&self, entry: EntryNumber) -> Position {
+        Position(entry.0 + self.shift)
+    }
+
+    /// From the last entry on all is told behind `end`, where another shard's changes end whose keys come.
+    pub fn tell_behind(&mut self, end: Position) {
+        let missing = (end.0 + 1).saturating_sub(self.told().0);
+        photondb_storage::probe!("positions of a shard leap at a join", missing > 0);
+        self.shift += missing;
+    }
+
     pub fn view(&self) -> View {
         let (schema, range) = (self.schema.clone(), self.range.clone());
         let frozen = self.frozen.map(|frozen| frozen.attempt);
@@ -155,7 +206,7 @@ impl State {
     pub fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(80 + self.consensus.len());
         out.put_u8(STATE_VERSION);
-        for number in [self.applied.0, self.epoch.0, self.version.0, self.term, self.chain, self.number] {
+        for number in [self.applied.0, self.shift, self.epoch.0, self.version.0, self.term, self.chain, self.number] {
             out.put_u64_le(number);
         }
         out.put_u32_le(self.next_tree);
@@ -185,6 +236,11 @@ impl State {
         for ward in &self.wards {
             ward.put(&mut out);
         }
+        out.put_u8(u8::from(self.joined.is_some()));
+        if let Some(Joined { shard, at }) = self.joined {
+            out.put_u64_le(shard.0);
+            out.put_u64_le(at.0);
+        }
         format::put_bytes(&mut out, &self.consensus);
         Bytes::from(out)
     }
@@ -197,10 +253,12 @@ impl State {
     pub fn decode(bytes: &Bytes) -> Result<State, ShardError> {
         let mut reader = format::Reader::new("a shard's state", bytes);
         let version = reader.version(STATE_VERSION)?;
+        let head = Head::read(&mut reader, version)?;
         let mut state = State {
-            applied: Position(reader.u64()?),
-            epoch: Epoch(reader.u64()?),
-            version: SchemaVersion(reader.u64()?),
+            applied: head.applied,
+            shift: head.shift,
+            epoch: head.epoch,
+            version: head.version,
             term: reader.u64()?,
             chain: reader.u64()?,
             number: reader.u64()?,
@@ -211,7 +269,7 @@ impl State {
             ..State::default()
         };
         // What nobody has noted may be missing.
-        state.log.floor = if version >= STATE_VERSION_WITH_FLOOR { reader.u64()? } else { state.applied.0 };
+        state.log.floor = if version >= STATE_VERSION_WITH_FLOOR { reader.u64()? } else { state.told().0 };
         if version >= STATE_VERSION_WITH_RANGE {
             state.range = if reader.u8()? == 0 { None } else { Some(reader.range()?) };
             state.next_own_tree = reader.u32()?;
@@ -222,33 +280,40 @@ impl State {
         }
         if version >= STATE_VERSION_WITH_WARDS {
             if reader.u8()? != 0 {
-                let (attempt, at) = (reader.u32()?, Position(reader.u64()?));
-                let term = if version >= STATE_VERSION_WITH_TERM { reader.u64()? } else { 0 };
+                let (attempt, at) = (reader.u32()?, EntryNumber(reader.u64()?));
+                // Nothing proposed a freeze before.
+                let term = if version >= STATE_VERSION_WITH_SHIFT { reader.u64()? } else { 0 };
                 state.frozen = Some(Frozen { attempt, at, term });
             }
             state.thawed = reader.u32()?;
             state.hollow = reader.u8()? != 0;
             for _ in 0..reader.u8()? {
+                if version < STATE_VERSION_WITH_SHIFT {
+                    return Err(reader.error("something was adopted before anything could be"));
+                }
                 state.wards.push(Ward::read(&mut reader)?);
             }
+        }
+        if version >= STATE_VERSION_WITH_SHIFT && reader.u8()? != 0 {
+            state.joined = Some(Joined { shard: ShardId(reader.u64()?), at: EntryNumber(reader.u64()?) });
         }
         state.consensus = reader.bytes()?;
         reader.end()?;
         Ok(state)
     }
 
-    pub fn applied_of(meta: &Bytes) -> Result<Position, ShardError> {
-        State::head_of(meta).map(|(applied, ..)| applied)
+    pub fn applied_of(meta: &Bytes) -> Result<EntryNumber, ShardError> {
+        State::head_of(meta).map(|head| head.applied)
     }
 
     /// The last entry applied, and under which epoch and schema.
-    pub fn head_of(meta: &Bytes) -> Result<(Position, Epoch, SchemaVersion), ShardError> {
+    pub fn head_of(meta: &Bytes) -> Result<Head, ShardError> {
         if meta.is_empty() {
-            return Ok(Default::default());
+            return Ok(Head::default());
         }
         let mut reader = format::Reader::new("a shard's state", meta);
-        reader.version(STATE_VERSION)?;
-        Ok((Position(reader.u64()?), Epoch(reader.u64()?), SchemaVersion(reader.u64()?)))
+        let version = reader.version(STATE_VERSION)?;
+        Head::read(&mut reader, version)
     }
 }
 
@@ -259,7 +324,8 @@ mod tests {
     #[test]
     fn golden_bytes_of_a_state() {
         let mut state = State {
-            applied: Position(9),
+            applied: EntryNumber(9),
+            shift: 1000,
             epoch: Epoch(2),
             version: SchemaVersion(3),
             term: 4,
@@ -272,7 +338,8 @@ mod tests {
             consensus: Bytes::from_static(b"raft"),
             ..State::default()
         };
-        let numbers: Vec<u8> = [9u64, 2, 3, 4, 5, 6].into_iter().flat_map(u64::to_le_bytes).collect();
+        let bytes_of = |numbers: &[u64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+        let numbers = bytes_of(&[9, 1000, 2, 3, 4, 5, 6]);
         let (log_bytes, floor) = (300u64.to_le_bytes(), 7u64.to_le_bytes());
         let (whole, rest) = (b"\0\0\0\0\x20\0".as_slice(), b"\x04\0\0\0raft".as_slice());
         let same = |read: &State, written: &State| {
@@ -280,37 +347,56 @@ mod tests {
             assert_eq!((&read.range, &read.children), (&written.range, &written.children));
             assert_eq!(read.next_own_tree, written.next_own_tree);
             assert_eq!((read.frozen, read.thawed, read.hollow), (written.frozen, written.thawed, written.hollow));
-            assert_eq!(read.wards, written.wards);
+            assert_eq!((&read.wards, read.epoch, read.number), (&written.wards, written.epoch, written.number));
+            assert_eq!(read.joined, written.joined);
         };
-        let alone = b"\0\0\0\0\0\0\0".as_slice();
+        let alone = b"\0\0\0\0\0\0\0\0".as_slice();
         let expected = [&[5], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, alone, rest].concat();
         assert_eq!(state.encode(), expected);
-        same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
+        let read = State::decode(&Bytes::from(expected)).expect("decodes");
+        same(&read, &state);
+        assert_eq!((read.shift, read.told()), (1000, Position(1009)));
+        let other = State { shift: 999, ..read.clone() };
+        assert_ne!(read.agreed().encode(), other.agreed().encode(), "replicas must agree on it");
+        // As it was when all was told by the numbers of entries, and nothing was ever adopted.
+        let numbers_before = bytes_of(&[9, 2, 3, 4, 5, 6]);
+        let old = [&[4], &numbers_before[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, &alone[..7], rest].concat();
+        let read = State::decode(&Bytes::from(old)).expect("decodes");
+        same(&read, &state);
+        assert_eq!((read.shift, read.told()), (0, Position(9)));
+        let alone_but_ward = [&alone[..6], b"\x01"].concat();
+        let old =
+            [&[4], &numbers_before[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, &alone_but_ward, rest].concat();
+        assert!(State::decode(&Bytes::from(old)).is_err());
         // As it was before anything could be joined.
-        let old = [&[3], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, rest].concat();
+        let old = [&[3], &numbers_before[..], &[17, 0, 0, 0], &log_bytes, &floor, whole, rest].concat();
         same(&State::decode(&Bytes::from(old)).expect("decodes"), &state);
         // As it was before anything could be cut off.
-        let old = [&[2], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, rest].concat();
+        let old = [&[2], &numbers_before[..], &[17, 0, 0, 0], &log_bytes, &floor, rest].concat();
         same(&State::decode(&Bytes::from(old)).expect("decodes"), &state);
 
         state.range = KeyRange::new(b"b".to_vec(), Some(b"m".to_vec()));
         state.children = vec![Child { shard: ShardId(8), term: 4, slot: 1, state: Bytes::from_static(b"begin") }];
         let range = b"\x01\x01\0b\x01\x01\0m".as_slice();
         let child = b"\x01\x08\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\x05\0\0\0begin".as_slice();
-        state.frozen = Some(Frozen { attempt: 3, at: Position(8), term: 2 });
+        state.frozen = Some(Frozen { attempt: 3, at: EntryNumber(8), term: 2 });
         (state.thawed, state.hollow) = (2, true);
-        let (shard, attempt, position, epoch) = (ShardId(9), 5, Position(7), Epoch(6));
-        state.wards = vec![Ward { shard, attempt, position, epoch, slot: 4 }];
+        let (shard, attempt, epoch) = (ShardId(9), 5, Epoch(6));
+        let (position, told) = (EntryNumber(7), Position(77));
+        state.wards = vec![Ward { shard, attempt, position, told, epoch, slot: 4 }];
         let own = [range, b"\0\0\0\x20", child].concat();
         let frozen = b"\x01\x03\0\0\0\x08\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x02\0\0\0\x01".as_slice();
-        let numbers_of_ward = [7u64, 6].into_iter().flat_map(u64::to_le_bytes).collect::<Vec<_>>();
+        let numbers_of_ward = bytes_of(&[7, 77, 6]);
         let ward = [b"\x01\x09\0\0\0\0\0\0\0\x05\0\0\0", &numbers_of_ward[..], b"\x04\0\0\0"].concat();
-        let expected = [&[5], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, &own, frozen, &ward, rest].concat();
+        state.joined = Some(Joined { shard: ShardId(6), at: EntryNumber(5) });
+        let joined = [b"\x01".as_slice(), &bytes_of(&[6, 5])].concat();
+        let expected =
+            [&[5], &numbers[..], &[17, 0, 0, 0], &log_bytes, &floor, &own, frozen, &ward, &joined, rest].concat();
         assert_eq!(state.encode(), expected);
         same(&State::decode(&Bytes::from(expected)).expect("decodes"), &state);
 
         // Before it said from where on the log is whole, nothing of it could be counted on.
-        let old = [&[1], &numbers[..], &[17, 0, 0, 0], &log_bytes, rest].concat();
+        let old = [&[1], &numbers_before[..], &[17, 0, 0, 0], &log_bytes, rest].concat();
         let read = State::decode(&Bytes::from(old)).expect("decodes");
         assert_eq!((read.log, read.consensus), (Extent { bytes: 300, floor: 9 }, state.consensus));
     }

@@ -74,7 +74,7 @@ impl Shard {
         }
         work.transaction.drop_tree(trees::CHANGE_LOG)?;
         work.transaction.create_tree(trees::CHANGE_LOG)?;
-        work.state.log = Extent { bytes: 0, floor: work.state.applied.0 };
+        work.state.log = Extent { bytes: 0, floor: work.state.told().0 };
         work.state.consensus = consensus;
         let Work { mut transaction, state: next, .. } = work;
         transaction.set_meta(next.encode())?;
@@ -93,6 +93,7 @@ impl Work {
             let first = self.transaction.cursor(documents, KeyBounds::all(), Direction::Forward)?.next()?;
             if first.is_some_and(|(key, _)| range.contains(&key)) {
                 photondb_storage::probe!("shard that goes on in another group had not applied a join");
+                self.state.tell_behind(self.state.wards[number].told);
                 self.take_in(number)?;
             }
         }

@@ -15,7 +15,7 @@ use photondb_reql::term;
 use photondb_shard::format::encode_command;
 use photondb_shard::read::KeyBounds;
 use photondb_shard::shard::BuildStep;
-use photondb_shard::{Command, Effect, Entry, Fence, Outcome, Position, Shard};
+use photondb_shard::{Command, Effect, Entry, EntryNumber, Fence, Outcome, Shard};
 use photondb_storage::{Direction, Engine, EngineOptions, TreeSetId};
 
 /// A small generator (splitmix64).
@@ -77,7 +77,7 @@ impl Fed {
     }
 
     pub fn apply(&mut self, command: &Command) -> Outcome {
-        let position = Position(self.shard.position().0 + 1);
+        let position = EntryNumber(self.shard.position().0 + 1);
         let entry = Entry { position, term: self.fence.term, command: Some(encode_command(command)) };
         self.log.push(entry.clone());
         let consensus = Bytes::from(position.0.to_le_bytes().to_vec());

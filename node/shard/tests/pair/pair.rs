@@ -11,7 +11,7 @@ use photondb_proto::{IndexId, KeyRange, ShardId};
 use photondb_reql::geo::{LonLat, Unpaced, cells_of_query, polygon_datum};
 use photondb_reql::key::geo_bounds;
 use photondb_shard::read::{GeoScan, KeyBounds};
-use photondb_shard::{Command, Effect, Fence, Join, Outcome, Position, Reader, Shard};
+use photondb_shard::{Command, Effect, EntryNumber, Fence, Join, Outcome, Reader, Shard};
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::{Direction, Engine, EngineOptions, TreeSetId};
 
@@ -184,7 +184,7 @@ fn apply_again(fed: &mut Fed) {
 
 /// An entry of consensus itself.
 pub fn blank(fed: &mut Fed) {
-    let position = Position(fed.shard.position().0 + 1);
+    let position = EntryNumber(fed.shard.position().0 + 1);
     let entry = photondb_shard::Entry { position, term: 1, command: None };
     fed.log.push(entry.clone());
     fed.shard.apply(&[entry], Bytes::from(position.0.to_le_bytes().to_vec())).expect("applies");

@@ -1,4 +1,4 @@
-//! A queue with a trail, fed from shards that are written and split: whoever has a token has been shown what was taken up to there,
+//! A queue with a trail, fed from shards that are written, split and joined: whoever has a token has been shown what was taken up to there,
 //! and nothing of what was taken later.
 
 use photondb_reql::datum::Datum;
@@ -9,7 +9,7 @@ use super::super::change::Shown;
 use super::super::queue::Queue;
 use super::super::{FeedOptions, Resume, Squash};
 use super::*;
-use crate::table::{Lineage, Position};
+use crate::table::Position;
 
 /// Keys are below it; the first one of each shard is a multiple of four.
 const KEYS: u64 = 16;
@@ -30,6 +30,14 @@ struct Shard {
     of_entry: u32,
 }
 
+impl Shard {
+    /// An entry behind `index` that changes nothing.
+    fn passes_entry(&mut self, index: u64) -> u64 {
+        (self.index, self.of_entry) = (self.index.max(index) + 1, 0);
+        self.index
+    }
+}
+
 /// A change of a document to what nobody else made it.
 struct Logged {
     key: u64,
@@ -41,6 +49,7 @@ struct Logged {
 struct World {
     shards: Vec<Shard>,
     cuts: Vec<Cut>,
+    joins: Vec<Join>,
     log: Vec<Logged>,
     documents: BTreeMap<u64, u64>,
 }
@@ -64,11 +73,37 @@ impl World {
         if shard.keys.start == at {
             return;
         }
-        (shard.index, shard.of_entry) = (shard.index + 1, 0);
-        let (keys, index) = (at..shard.keys.end, shard.index);
+        let (keys, index) = (at..shard.keys.end, shard.passes_entry(0));
         shard.keys.end = at;
         self.cuts.push(Cut { of: Position { shard: ShardNumber(of as u64), index }, to });
         self.shards.push(Shard { keys, index, of_entry: 0 });
+    }
+
+    /// Joins the shard that has the key to its left neighbour.
+    fn join(&mut self, key: u64) {
+        let of = self.shards.iter().position(|shard| shard.keys.contains(&key)).expect("every key is some shard's");
+        let keys = self.shards[of].keys.clone();
+        let beside = |shard: &Shard| shard.keys.end == keys.start && !shard.keys.is_empty();
+        let Some(into) = self.shards.iter().position(beside) else { return };
+        let end = self.shards[of].passes_entry(0);
+        self.shards[of].keys = 0..0;
+        let index = self.shards[into].passes_entry(end);
+        self.shards[into].keys.end = keys.end;
+        let into = Position { shard: ShardNumber(into as u64), index };
+        self.joins.push(Join { into, of: ShardNumber(of as u64), end });
+    }
+
+    /// With which entry of a shard somebody goes on who stands there; all is known of one that was joined to a shard which is known so far.
+    fn stands(&self, shard: ShardNumber, sources: &[Source]) -> Option<Standing> {
+        let standing = sources.iter().find(|source| source.shard == shard).map(|source| source.standing);
+        standing.or_else(|| self.has_ended(shard, sources).then_some(Standing { index: u64::MAX, given: 0 }))
+    }
+
+    fn has_ended(&self, shard: ShardNumber, sources: &[Source]) -> bool {
+        let is_passed = |join: &Join| {
+            self.stands(join.into.shard, sources).is_some_and(|standing| standing.index > join.into.index)
+        };
+        self.joins.iter().any(|join| join.of == shard && is_passed(join))
     }
 
     /// The documents as they are for somebody who stands there.
@@ -76,8 +111,7 @@ impl World {
         let mut documents = BTreeMap::new();
         for logged in &self.log {
             let place = Standing { index: logged.at.index, given: logged.number };
-            let source = sources.iter().find(|source| source.shard == logged.at.shard);
-            if source.is_some_and(|source| place < source.standing) {
+            if self.stands(logged.at.shard, sources).is_some_and(|standing| place < standing) {
                 documents.insert(logged.key, logged.new);
             }
         }
@@ -85,13 +119,16 @@ impl World {
         documents.into_iter().filter_map(shown).filter(|(_, shown)| !shown.is_empty()).collect()
     }
 
-    /// A shard is a source as soon as the other one stands behind the cut, and not before.
+    /// A shard is a source as soon as the other one stands behind the cut, and until another stands behind the join.
     fn is_canonical(&self, sources: &[Source]) -> bool {
-        let of = |shard| sources.iter().find(|source| source.shard == shard);
-        self.cuts.iter().all(|cut| {
-            let is_passed = of(cut.of.shard).is_some_and(|source| source.standing.index > cut.of.index);
-            is_passed == of(cut.to).is_some_and(|source| source.standing.index > cut.of.index)
-                && (is_passed || of(cut.to).is_none())
+        let is_passed =
+            |at: &Position| self.stands(at.shard, sources).is_some_and(|standing| standing.index > at.index);
+        (0..self.shards.len() as u64).map(ShardNumber).all(|shard| {
+            let cut = self.cuts.iter().find(|cut| cut.to == shard);
+            let has_begun = cut.is_none_or(|cut| is_passed(&cut.of));
+            let source = sources.iter().find(|source| source.shard == shard);
+            let is_behind = |source: &Source| cut.is_none_or(|cut| source.standing.index > cut.of.index);
+            source.is_some() == (has_begun && !self.has_ended(shard, sources)) && source.is_none_or(is_behind)
         })
     }
 }
@@ -103,6 +140,7 @@ struct Feed {
     /// How many changes of each shard were taken. Shards that were cut off are listened to when the cut is heard of.
     heard: BTreeMap<ShardNumber, usize>,
     cuts: Vec<Cut>,
+    joins: Vec<Join>,
     known: BTreeMap<u64, u64>,
     shown: BTreeMap<u64, Vec<u64>>,
     cx: Cx,
@@ -119,11 +157,8 @@ impl Feed {
         };
         let mut changes = world.log.iter().filter(|logged| logged.at.shard == shard).skip(taken);
         let next = changes.next();
-        for cut in world.cuts.iter().filter(|cut| cut.of.shard == shard) {
-            if !self.heard.contains_key(&cut.to) && next.is_none_or(|next| next.at.index > cut.of.index) {
-                self.heard.insert(cut.to, 0);
-                self.cuts.push(*cut);
-            }
+        if !self.hears(world, shard, next.map_or(u64::MAX, |next| next.at.index)) {
+            return;
         }
         let Some(Logged { key, new, at, number }) = next else { return };
         self.heard.insert(shard, taken + 1);
@@ -134,7 +169,7 @@ impl Feed {
         let old = self.known.remove(key);
         self.known.extend(new.map(|new| (*key, new)));
         let datum = |version: Option<u64>| version.map(Datum::from);
-        let change = Change { old: datum(old), new: datum(*new), position: *at, then, lineage: Lineage::default() };
+        let change = Change { old: datum(old), new: datum(*new), position: *at, then };
         if let Some(trail) = &mut self.queue.trail {
             trail.hears_of(&self.cuts);
             trail.takes();
@@ -148,6 +183,47 @@ impl Feed {
         if let Some(trail) = &mut self.queue.trail {
             trail.took(&change);
         }
+    }
+
+    /// Hears of the cuts and joins in a shard's log before that index; `false`: it has to wait at one of them.
+    fn hears(&mut self, world: &World, shard: ShardNumber, before: u64) -> bool {
+        let is_there = |at: Position| at.shard == shard && at.index < before;
+        let cuts = world.cuts.iter().filter(|cut| is_there(cut.of)).map(|cut| (cut.of.index, Some(cut), None));
+        let joins = world.joins.iter().filter(|join| is_there(join.into));
+        let mut all: Vec<_> = cuts.chain(joins.map(|join| (join.into.index, None, Some(join)))).collect();
+        all.sort_by_key(|(index, ..)| *index);
+        for (_, cut, join) in all {
+            if let Some(cut) = cut.filter(|cut| !self.cuts.contains(cut)) {
+                self.heard.insert(cut.to, 0);
+                self.cuts.push(*cut);
+            }
+            if join.is_some_and(|join| !self.passes(world, join)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether all is known of the shard that was joined, so that it is no source any more; if not, the other one is not listened to for
+    /// now.
+    fn passes(&mut self, world: &World, join: &Join) -> bool {
+        let Join { of, .. } = join;
+        if self.joins.contains(join) {
+            return true;
+        }
+        let all = world.log.iter().filter(|logged| logged.at.shard == *of).count();
+        let cuts = world.cuts.iter().filter(|cut| cut.of.shard == *of).all(|cut| self.cuts.contains(cut));
+        let joins = world.joins.iter().filter(|join| join.into.shard == *of).all(|join| self.joins.contains(join));
+        let is_drained = self.heard[of] == all && cuts && joins;
+        if is_drained {
+            self.heard.remove(of);
+            self.joins.push(*join);
+            if let Some(trail) = &mut self.queue.trail {
+                trail.hears_of(&self.cuts);
+                trail.passes(&self.joins);
+            }
+        }
+        is_drained
     }
 
     /// Gives one element.
@@ -176,7 +252,7 @@ impl Feed {
         self.tokens += 1;
         let token = token::read(token.as_bytes()).expect("a token");
         assert_eq!(token.origin, ORIGIN);
-        assert!(world.is_canonical(&token.sources), "{:?} {:?}", token.sources, world.cuts);
+        assert!(world.is_canonical(&token.sources), "{:?} {:?} {:?}", token.sources, world.cuts, world.joins);
         assert_eq!(self.shown, world.at(&token.sources, self.options.squash), "{token:?}");
     }
 }
@@ -194,14 +270,16 @@ fn step(world: &mut World, feed: &mut Feed, number: u64, (what, key, other): (u8
             }
         }
         24 => world.split(key / 4 * 4),
-        25..46 => (0..=other % 4).for_each(|_| feed.take(world, usize::from(other))),
+        25 => world.join(key),
+        26..46 => (0..=other % 4).for_each(|_| feed.take(world, usize::from(other))),
         _ => feed.give(world),
     }
 }
 
 fn follow(squash: Squash, steps: Vec<(u8, u64, u8)>) -> (usize, usize) {
     let whole = Shard { keys: 0..KEYS, index: 3, of_entry: 0 };
-    let mut world = World { shards: vec![whole], cuts: Vec::new(), log: Vec::new(), documents: BTreeMap::new() };
+    let (cuts, joins, log) = (Vec::new(), Vec::new(), Vec::new());
+    let mut world = World { shards: vec![whole], cuts, joins, log, documents: BTreeMap::new() };
     let options = FeedOptions {
         squash,
         include_initial: false,
@@ -221,6 +299,7 @@ fn follow(squash: Squash, steps: Vec<(u8, u64, u8)>) -> (usize, usize) {
         options,
         heard: BTreeMap::from([(ShardNumber(0), 0)]),
         cuts: Vec::new(),
+        joins: Vec::new(),
         known: BTreeMap::new(),
         shown: BTreeMap::new(),
         cx: Cx::new(NoWorld, Limits::default()),

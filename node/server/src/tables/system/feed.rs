@@ -76,7 +76,6 @@ impl Subscription for SystemFeed {
                 new: new.cloned(),
                 position: Position { index: self.position, ..Position::default() },
                 then: Default::default(),
-                lineage: Default::default(),
             });
         };
         for (key, old) in &self.known {

@@ -87,7 +87,6 @@ impl Subscription for LogFeed {
                 new: Some(row),
                 position: Position { index: self.position, ..Position::default() },
                 then: Default::default(),
-                lineage: Default::default(),
             }
         });
         Ok(changes.collect())
