@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fed::{Fed, Numbers, digest_of, key};
 use pair::{CUT, Pair, blank, put};
 use photondb_proto::{Epoch, KeyRange, ShardId};
-use photondb_shard::{Command, Cursor, Join, Outcome, Position, Shard, ShardError, Split, snapshot};
+use photondb_shard::{Command, Cursor, Freeze, Join, Outcome, Position, Shard, ShardError, Split, snapshot};
 use photondb_storage::{Engine, TreeSetId};
 
 const KEYS: u64 = 40;
@@ -161,7 +161,10 @@ fn a_log_that_begins_anew_behind_a_leap_is_whole_behind_what_is_told() {
     let (mut pair, _, _) = leapt();
     let last = position(&pair.left.shard);
     let epoch = Epoch(pair.left.shard.view().epoch.0 + 1);
-    pair.left.shard.take_over(&KeyRange::all(), epoch, Bytes::from_static(b"new")).expect("is taken over");
+    pair.left
+        .shard
+        .take_over(&KeyRange::all(), epoch, Freeze::Lifted(0), Bytes::from_static(b"new"))
+        .expect("is taken over");
     assert_eq!(position(&pair.left.shard), last);
     let reader = pair.left.shard.read().expect("reads");
     let floor = reader.changes(Cursor { position: last, given: 0 }, 1);
@@ -185,7 +188,10 @@ fn a_join_that_is_made_up_for_leaps_too() {
     pair.freeze(1);
     let end = position(&pair.right.shard);
     pair.adopt();
-    pair.left.shard.take_over(&KeyRange::all(), Epoch(9), Bytes::from_static(b"new")).expect("is taken over");
+    pair.left
+        .shard
+        .take_over(&KeyRange::all(), Epoch(9), Freeze::Lifted(0), Bytes::from_static(b"new"))
+        .expect("is taken over");
     assert!(pair.left.shard.get(&key(CUT)).expect("has the key").is_some());
     let last = position(&pair.left.shard);
     assert!(last > end, "{last:?} {end:?}");
