@@ -62,23 +62,34 @@ fn even(documents: &[u64], wanted: usize) -> Vec<usize> {
         (sum.saturating_mul(sum), (to - from) * (to - from))
     };
     let count = documents.len();
-    // For the shards up to the one before `to`: the least cost, and where the last part begins.
-    let mut best: Vec<Option<((u128, usize), Vec<usize>)>> = vec![None; count + 1];
-    best[0] = Some(((0, 0), Vec::new()));
+    // Of so many shards that come first: the best way to make so many of them.
+    let mut best: Vec<Option<Parts>> = vec![None; count + 1];
+    best[0] = Some(Parts::default());
     for _ in 0..wanted {
-        let mut next = vec![None; count + 1];
-        for to in 1..=count {
-            let with = |from: usize| {
-                let ((squares, numbers), parts) = best[from].as_ref()?;
-                let (more, longer) = cost(from, to);
-                let parts: Vec<usize> = parts.iter().copied().chain([to - from]).collect();
-                Some(((squares.saturating_add(more), numbers + longer), parts))
-            };
-            next[to] = (0..to).filter_map(with).min();
-        }
-        best = next;
+        let with = |to: usize| {
+            let extended = |from: usize| best[from].as_ref().map(|parts| parts.and(to - from, cost(from, to)));
+            (0..to).filter_map(extended).min()
+        };
+        best = (0..=count).map(with).collect();
     }
-    best.pop().flatten().map(|(_, parts)| parts).unwrap_or_default()
+    best.pop().flatten().map(|parts| parts.counts).unwrap_or_default()
+}
+
+/// Some shards as they become one each. What is better is less.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Parts {
+    /// The sum of the squares of their documents.
+    documents: u128,
+    /// That of the squares of their numbers.
+    shards: usize,
+    counts: Vec<usize>,
+}
+
+impl Parts {
+    fn and(&self, count: usize, (documents, shards): (u128, usize)) -> Parts {
+        let counts = self.counts.iter().copied().chain([count]).collect();
+        Parts { documents: self.documents.saturating_add(documents), shards: self.shards + shards, counts }
+    }
 }
 
 #[cfg(test)]
