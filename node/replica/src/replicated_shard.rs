@@ -133,7 +133,10 @@ impl Replicated for ReplicatedShard {
         let (consensus, chunks) = match photondb_shard::snapshot::take(&self.shard) {
             // How far it goes is asked at each start; what it holds another shard has, and by the log nobody needs it.
             Err(hollow @ ShardError::Hollow) => {
-                return Ok(Snapshot { applied: self.applied(), chunks: Box::new(std::iter::once(Err(failed(hollow)))) });
+                return Ok(Snapshot {
+                    applied: self.applied(),
+                    chunks: Box::new(std::iter::once(Err(failed(hollow)))),
+                });
             }
             taken => taken.map_err(failed)?,
         };
