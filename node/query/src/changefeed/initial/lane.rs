@@ -126,7 +126,7 @@ impl Lane {
             return by_position(*given);
         }
         match &self.given {
-            // What is still ahead is given as it is then; what is behind the end and newer than that, the lane is forgotten by.
+            // What is still ahead is given as it is then. With a newer change behind the end the lane is forgotten.
             Given::Keys(chunks) => chunk_of(chunks, key).map_or(Fate::Drop, by_position),
             Given::Documents if places.is_empty() => Fate::Drop,
             Given::Documents => Fate::ShowAsNew,
