@@ -126,8 +126,8 @@ impl Lane {
             return by_position(*given);
         }
         match &self.given {
-            // What is still ahead is given as it is then.
-            Given::Keys(chunks) => chunk_of(chunks, key).or(self.blank).map_or(Fate::Drop, by_position),
+            // What is still ahead is given as it is then. With a newer change behind the end the lane is forgotten.
+            Given::Keys(chunks) => chunk_of(chunks, key).map_or(Fate::Drop, by_position),
             Given::Documents if places.is_empty() => Fate::Drop,
             Given::Documents => Fate::ShowAsNew,
             // It was not given. If its new place is behind the reading, it never will be.
