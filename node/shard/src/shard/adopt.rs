@@ -76,6 +76,10 @@ impl Shard {
         let mut theirs = right.state.lock();
         self.check_open()?;
         right.check_open()?;
+        if own.wards.iter().any(|ward| ward.shard == number) {
+            // Somebody else was faster.
+            return Ok(true);
+        }
         let Some(frozen) = theirs.frozen else { return Ok(false) };
         if theirs.hollow {
             return Err(ShardError::Hollow);

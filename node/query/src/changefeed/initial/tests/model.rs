@@ -54,10 +54,6 @@ impl World {
         self.shards.iter().filter(|shard| shard.keys.0 < shard.keys.1)
     }
 
-    pub fn has_joined(&self) -> bool {
-        self.live().count() < self.shards.len()
-    }
-
     fn of(&self, key: u8) -> usize {
         let has = |shard: &Shard| shard.keys.0 <= key && key < shard.keys.1;
         self.shards.iter().position(has).expect("every key is some shard's")
@@ -77,7 +73,7 @@ impl World {
         match what % 16 {
             0 | 1 => self.split(key),
             2 | 3 => self.join(key),
-            4 | 5 | 6 => self.write(key, None),
+            4..=6 => self.write(key, None),
             _ => self.write(key, Some(place % KEYS)),
         }
     }
@@ -132,7 +128,7 @@ impl World {
     }
 
     /// Whether all that happened to a shard is: it was joined to another one.
-    fn is_joined_before(&self, right: ShardNumber, token: &ReadToken) -> bool {
+    pub fn is_joined_before(&self, right: ShardNumber, token: &ReadToken) -> bool {
         let joins = |event: &Event| matches!(event, Event::Joined(joined) if *joined == right);
         let mut entries = self.shards.iter().flat_map(|left| left.log.iter().map(move |entry| (left.number, entry)));
         entries.any(|(left, (index, event))| joins(event) && self.is_before(left, *index, token))
