@@ -139,9 +139,11 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant("cut-reported-early", Some("register"), "a shard that is to be cut off begins before the other one is cut")
         .administered(),
-    mutant("frozen-reported-early", Some("register"), "a shard counts as frozen before all of its members know")
+    mutant("joined-unadopted", Some("reconfigure"), "a shard is joined before others have adopted what it has")
         .administered(),
-    mutant("joined-by-a-minority", Some("register"), "a shard is joined that a minority has adopted").administered(),
+    mutant("frozen-still-read", Some("register"), "a shard that is frozen answers readers").administered(),
+    mutant("epoch-not-checked", Some("register"), "a write is applied that was evaluated before a split or a freeze")
+        .administered(),
     mutant("leaving-member-dropped", Some("reconfigure"), "a member is dropped before its group is without it"),
     // The control plane.
     mutant("older-directory-taken", None, "a directory that was set back goes on as the node it was")

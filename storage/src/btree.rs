@@ -26,7 +26,7 @@ pub use cursor::{Direction, RangeCursor};
 pub use key::Key;
 pub use load::Fill;
 pub use range::KeyRange;
-pub(crate) use walk::collect_refs;
+pub(crate) use walk::{AtDamage, collect_refs};
 
 use crate::page::format::PageRef;
 use crate::transaction::{Snapshot, Transaction};

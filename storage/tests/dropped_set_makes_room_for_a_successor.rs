@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use harness::{assert_clean, options};
 use photondb_storage::disk::simulated::SimulatedDisk;
-use photondb_storage::{Engine, StorageError, TreeId, TreeSet, TreeSetId};
+use photondb_storage::{Compression, Engine, StorageError, TreeId, TreeSet, TreeSetId, TreeSetOptions};
 
 const SET: TreeSetId = TreeSetId(1);
 const TREE: TreeId = TreeId(0);
@@ -50,6 +50,40 @@ fn several_times_between_two_checkpoints() {
     engine.close().unwrap();
     assert_clean(&disk);
     assert_holds(&Engine::open(disk.clone(), options()).unwrap(), b"last");
+}
+
+/// What is damaged is given up, and keeps nothing else from becoming durable.
+#[test]
+fn though_its_pages_are_damaged() {
+    let disk = Arc::new(SimulatedDisk::new(1));
+    for documents in [1, 500u16] {
+        let engine = Engine::open(disk.clone(), options()).unwrap();
+        let plain = TreeSetOptions { compression: Compression::None };
+        let mut transaction = engine.create_tree_set_with(SET, plain).unwrap().begin();
+        transaction.create_tree(TREE).unwrap();
+        for key in 0..documents {
+            transaction.put(TREE, &key.to_be_bytes(), &[7; 100]).unwrap();
+        }
+        transaction.commit().unwrap();
+        engine.close().unwrap();
+        let engine = Engine::open(disk.clone(), options()).unwrap();
+        // Every node of the tree but none of the catalogue: a key of it stands there.
+        let bytes = disk.bytes_of("pages").unwrap();
+        let pages = (0..bytes.len() - 40).step_by(512).filter(|at| bytes[*at..].starts_with(b"PhPg"));
+        let of_tree =
+            pages.filter(|at| bytes[*at..bytes.len().min(at + 512)].windows(8).any(|window| window == [7; 8]));
+        let of_tree: Vec<usize> = of_tree.collect();
+        assert!(!of_tree.is_empty());
+        of_tree.iter().for_each(|at| assert!(disk.flip_bit("pages", *at as u64 + 44)));
+        engine.drop_tree_set(SET).unwrap();
+        engine.checkpoint().unwrap();
+        put(&engine.create_tree_set(SET).unwrap(), b"next");
+        engine.close().unwrap();
+        let engine = Engine::open(disk.clone(), options()).unwrap();
+        assert_holds(&engine, b"next");
+        engine.drop_tree_set(SET).unwrap();
+        engine.close().unwrap();
+    }
 }
 
 fn assert_clean_copy(disk: &SimulatedDisk) {

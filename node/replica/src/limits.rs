@@ -56,6 +56,10 @@ pub const BUSY_SIDE_SHARE: usize = 4;
 /// Shards are not cut by themselves on nodes that have replicas of so many: each costs something when it is idle, too.
 pub const GROUPS_PER_NODE_MAX: usize = 64;
 
+/// How long a member that is not heard of is waited for before shards are joined of which it has not adopted its part: as long as a node
+/// takes to start again.
+pub const ADOPTION_WAIT: Duration = Duration::from_secs(3);
+
 /// How long a shard that was joined to another one is kept for those who still read its changes.
 pub const JOINED_KEPT_FOR: Duration = Duration::from_secs(60);
 

@@ -136,7 +136,8 @@ pub struct View {
 impl View {
     /// Whether the shard answers for a key.
     pub fn has(&self, key: &[u8]) -> bool {
-        self.frozen.is_none() && self.range.as_ref().is_none_or(|range| range.contains(key))
+        (self.frozen.is_none() || fault_point!("frozen-still-read"))
+            && self.range.as_ref().is_none_or(|range| range.contains(key))
     }
 
     /// Whether it answers still for all keys of a range that belonged to it.

@@ -194,6 +194,11 @@ pub fn reconfigure(table: Term, shards: u64, replicas: u64) -> Term {
     call_with(number::RECONFIGURE, [table], json!({ "shards": shards, "replicas": replicas }))
 }
 
+/// `table.rebalance()`
+pub fn rebalance(table: Term) -> Term {
+    call(number::REBALANCE, [table])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,5 @@
-//! A client that changes how tables lie, again and again, whatever else happens: shards are split, replicas are added, moved and
-//! taken away.
+//! A client that changes how tables lie, again and again, whatever else happens: shards are split and joined, boundaries between them move,
+//! replicas are added, moved and taken away.
 
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ const SHARDS_MAX: u64 = 6;
 /// So many replicas have a majority when one of them is on a disk that has lost something unseen.
 const REPLICAS_BESIDE_LOSS: u64 = 3;
 
+/// One change in so many moves the boundaries between shards.
+const REBALANCES_ONE_OF: u64 = 6;
+
 /// How long it rests between two changes, in milliseconds.
 const REST_MS: std::ops::RangeInclusive<u64> = 20..=1_500;
 
@@ -28,7 +31,7 @@ pub fn replicas_min(plan: &ClusterPlan) -> u64 {
 }
 
 /// One change of some table, if there is one, to no fewer replicas than `replicas_min`, where there are as many nodes. Whether it was
-/// accepted: it is refused while another one goes on, where shards would have to be joined, and while too many nodes are away.
+/// accepted: it is refused while another one goes on, and while too many nodes are away.
 pub async fn administer(client: &mut Client, random: &mut Random, replicas_min: u64) -> bool {
     let rest: Duration = random.millis(REST_MS);
     sleep(rest).await;
@@ -45,7 +48,11 @@ async fn change(client: &mut Client, random: &mut Random, replicas_min: u64) -> 
     let replicas_max = nodes.min(5);
     let (shards, replicas) =
         (random.within(1..=SHARDS_MAX), random.within(replicas_min.min(replicas_max)..=replicas_max));
-    client.query(&term::reconfigure(table, shards, replicas)).await.map(drop)
+    let change = match random.once_in(REBALANCES_ONE_OF) {
+        true => term::rebalance(table),
+        false => term::reconfigure(table, shards, replicas),
+    };
+    client.query(&change).await.map(drop)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 103] = [
+pub const PRODUCT: [Probe; 104] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -90,6 +90,7 @@ pub const PRODUCT: [Probe; 103] = [
     Probe::may("member adopted what another shard has"),
     Probe::may("log given up behind a join before a member is added"),
     Probe::may("what was adopted came with a snapshot"),
+    Probe::may("what lies below a damaged page that is given up is not found again"),
     Probe::may("member came to a join without what is joined"),
     Probe::may("joined shard is not needed any more"),
     Probe::may("what was cut off here has been borne before"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::btree::collect_refs;
+use crate::btree::{AtDamage, collect_refs};
 use crate::checkpoint::{Checkpointer, catalogue};
 use crate::error::Result;
 use crate::page::format::{PageId, PageRef};
@@ -71,13 +71,15 @@ impl Checkpointer {
 }
 
 /// The slots of a superblock that a dropped set has: those of its record, without the trees that went to other sets since,
-/// and with those that came (T5).
+/// and with those that came (T5). Nobody needs what is damaged of it: it keeps nothing else from becoming durable, and offline compaction finds
+/// the slots below.
 fn slots_of(source: &Snapshot, mut roots: Vec<PageRef>, shared: &Shared) -> Result<Vec<PageId>> {
     let transfers = shared.published.read().transfers.clone();
     roots.extend(transfers.came());
     let mut refs = Vec::new();
     for root in roots {
-        collect_refs(source, root, &Snapshot::refs_of_value, &|page| transfers.has_gone(page), &mut refs)?;
+        let is_gone = |page| transfers.has_gone(page);
+        collect_refs(source, root, &Snapshot::refs_of_value, &is_gone, AtDamage::GoOn, &mut refs)?;
     }
     Ok(refs.into_iter().filter_map(PageRef::page_id).collect())
 }

@@ -4,7 +4,7 @@
 
 use rustc_hash::FxHashSet;
 
-use crate::btree::collect_refs;
+use crate::btree::{AtDamage, collect_refs};
 use crate::checkpoint::{Checkpointer, catalogue};
 use crate::error::Result;
 use crate::page::format::PageId;
@@ -21,7 +21,7 @@ impl Checkpointer {
         for snapshot in sets.iter().map(TreeSet::snapshot).chain([catalogue]) {
             for root in snapshot.version().trees.iter().filter_map(|(_, root)| root.page) {
                 let mut refs = Vec::new();
-                collect_refs(&snapshot, root, &Snapshot::refs_of_value, &|_| false, &mut refs)?;
+                collect_refs(&snapshot, root, &Snapshot::refs_of_value, &|_| false, AtDamage::Stop, &mut refs)?;
                 if refs.iter().any(|page| page.as_frame().is_some()) {
                     return Ok(0);
                 }

@@ -122,5 +122,12 @@ fn leaders_are_handed_over_and_replicas_moved() {
     refused(&nodes[2], &["shard", "split", &new["id"].to_string(), "--at", first], "is its first one");
     let last = shards[1]["id"].to_string();
     refused(&nodes[2], &["shard", "split", &last, "--at", first], "is not within shard");
-    refused(&nodes[0], &["shard", "merge", &id], "cannot be joined yet");
+
+    // And back again.
+    refused(&nodes[0], &["shard", "merge", &id], "is the first one of its table");
+    done(&nodes[2], &["shard", "merge", &new["id"].to_string()]);
+    let listed = json(&nodes[2], &["shard", "list"]);
+    let ids: Vec<String> = listed.as_array().unwrap().iter().map(|shard| shard["id"].to_string()).collect();
+    assert_eq!(ids, [id.clone(), last]);
+    assert_eq!(fourth.connect().value(&count(&table("t"))), 500);
 }

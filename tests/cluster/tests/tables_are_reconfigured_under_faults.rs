@@ -1,4 +1,4 @@
-//! A table is given more and fewer replicas again and again while clients write and nodes die, sleep and are cut off: it comes to
+//! A table is given more and fewer replicas and shards again and again while clients write and nodes die, sleep and are cut off: it comes to
 //! what was asked for, and nothing is lost.
 
 use std::time::{Duration, Instant};
@@ -10,6 +10,8 @@ use photondb_test_cluster::terms::table;
 use photondb_test_cluster::{Cluster, Connection, Load, Shape, Weather, full, seed};
 
 const NODES: usize = 5;
+
+const SHARDS_MAX: u64 = 4;
 
 /// What happens to a node, and is undone afterwards.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +46,8 @@ impl Fault {
 }
 
 /// Asks until it is taken. An error says that it was not, or may have been: asking again is right in both cases.
-fn insist(port: u16, replicas: u64) {
-    let asked = format!(r#"[1,[176,[{}],{{"shards":2,"replicas":{replicas}}}]]"#, table(REGISTER));
+fn insist(port: u16, shards: u64, replicas: u64) {
+    let asked = format!(r#"[1,[176,[{}],{{"shards":{shards},"replicas":{replicas}}}]]"#, table(REGISTER));
     let begun = Instant::now();
     let mut last = String::new();
     loop {
@@ -75,11 +77,11 @@ fn again_and_again() {
         let asked = (victim + 1 + random.below(NODES as u64 - 1) as usize) % NODES;
         let faults = [Fault::Killed, Fault::Nothing, Fault::Asleep, Fault::CutOff, Fault::Unheard];
         let (fault, replicas) = (faults[round % faults.len()], random.within(3..=NODES as u64));
-        let early = random.once_in(2);
+        let (shards, early) = (random.within(1..=SHARDS_MAX), random.once_in(2));
         if early {
             fault.strike(&mut cluster, victim);
         }
-        insist(cluster.drivers()[asked], replicas);
+        insist(cluster.drivers()[asked], shards, replicas);
         if !early {
             fault.strike(&mut cluster, victim);
         }
@@ -90,10 +92,13 @@ fn again_and_again() {
         let ready = cluster.connect(asked).value(&order);
         assert_eq!(ready["ready"], 1, "{ready}");
         let config = cluster.connect(asked).value(&format!("[174,[{}]]", table(REGISTER)));
-        let shards = config["shards"].as_array().into_iter().flatten();
-        let found: Vec<usize> = shards.map(|shard| shard["replicas"].as_array().map_or(0, Vec::len)).collect();
-        println!("round {round}: n{victim} {fault:?}, {replicas} replicas after {:?}", begun.elapsed());
-        assert_eq!(found, [replicas as usize; 2], "{config}");
+        let found = config["shards"].as_array().into_iter().flatten();
+        let found: Vec<usize> = found.map(|shard| shard["replicas"].as_array().map_or(0, Vec::len)).collect();
+        println!(
+            "round {round}: n{victim} {fault:?}, {shards} shards, {replicas} replicas after {:?}",
+            begun.elapsed()
+        );
+        assert_eq!(found, vec![replicas as usize; shards as usize], "{config}");
     }
     cluster.await_health(0);
     load.finish(&all).assert_right();

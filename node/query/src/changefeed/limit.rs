@@ -12,10 +12,10 @@ use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
 use photondb_reql::key::PrimaryKey;
 use photondb_reql::transform::Transform;
 
-use super::FeedOptions;
 use super::change::{self, Shown};
 use super::members::Members;
 use super::queue::{self, Queue};
+use super::{FeedOptions, Squash};
 use crate::catalog::Permission;
 use crate::limits::SCAN_BATCH_ROWS;
 use crate::selection::TableRef;
@@ -36,7 +36,11 @@ struct State {
     descending: bool,
     limit: usize,
     items: Vec<Item>,
-    /// Bytes that are counted of those that were read.
+    /// Where changes are squashed: the elements as they were told last, if they have changed since. Which one came for which that left is
+    /// told of both states at once: told of each change and then put together it would be in no order.
+    told: Option<Vec<Item>>,
+    squashes: bool,
+    /// Bytes that are counted of them.
     held: usize,
     read: ReadFrom,
 }
@@ -67,8 +71,8 @@ impl LimitFeed {
         let members = Members::of(&table, transforms, cx)?;
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
         let subscription = table.table.subscribe()?;
-        let (items, read) = (Vec::new(), ReadFrom::default());
-        let mut state = State { table, members, descending, limit, items, held: 0, read };
+        let (items, read, squashes) = (Vec::new(), ReadFrom::default(), options.squash != Squash::No);
+        let mut state = State { table, members, descending, limit, items, told: None, squashes, held: 0, read };
         state.read(cx)?;
         Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false })
     }
@@ -156,12 +160,31 @@ impl State {
             self.read(cx)?;
         }
         self.items.truncate(self.limit);
-        let bytes = self.items.iter().map(Item::footprint).fold(0, usize::saturating_add);
-        cx.hold_instead(&mut self.held, bytes)?;
-        for (key, shown) in differences(&before, &self.items) {
-            queue.push(key, shown, cx);
+        if self.squashes {
+            self.told.get_or_insert(before);
+        } else {
+            push(&before, &self.items, queue, cx);
         }
+        let kept = self.told.iter().flatten().chain(&self.items);
+        let bytes = kept.map(Item::footprint).fold(0, usize::saturating_add);
+        cx.hold_instead(&mut self.held, bytes)?;
         Ok(())
+    }
+
+    /// Puts what has changed since into the queue, once everything before was given.
+    fn tell(&mut self, queue: &mut Queue, cx: &Cx) {
+        if queue.is_empty()
+            && let Some(told) = self.told.take()
+        {
+            push(&told, &self.items, queue, cx);
+            queue.release();
+        }
+    }
+}
+
+fn push(before: &[Item], after: &[Item], queue: &mut Queue, cx: &Cx) {
+    for (key, shown) in differences(before, after) {
+        queue.push(key, shown, cx);
     }
 }
 
@@ -229,7 +252,7 @@ impl Stream for LimitFeed {
             for change in self.subscription.try_next()? {
                 self.state.apply(&change, &mut self.queue, cx)?;
             }
-            while self.queue.is_empty() {
+            while self.queue.is_empty() && self.state.told.is_none() {
                 for change in self.subscription.next()? {
                     self.state.apply(&change, &mut self.queue, cx)?;
                 }
@@ -242,6 +265,7 @@ impl Stream for LimitFeed {
                 }
                 Ok(())
             })?;
+            self.state.tell(&mut self.queue, cx);
             self.queue.take(want, &self.options, &mut out, cx);
         }
         Ok(out)

@@ -106,6 +106,11 @@ impl Queue {
         }
     }
 
+    /// What waits has been gathered.
+    pub fn release(&mut self) {
+        self.released = self.waiting.len();
+    }
+
     /// Whether enough has come to stop squashing.
     fn half_full(&self) -> bool {
         self.skipped > 0 || self.waiting.len() >= (self.limit / 2).max(1)
@@ -133,7 +138,7 @@ pub(super) fn gather(
         fiber::wait(task::sleep(LOOK_EVERY.min(long - gone)));
         look(queue)?;
     }
-    queue.released = queue.waiting.len();
+    queue.release();
     Ok(())
 }
 

@@ -165,7 +165,7 @@ impl Here {
         self.waits_at = None;
         while let Some(heard) = self.untold.pop_front() {
             if let Some(joined) = heard.joined().filter(|joined| joined.position >= self.cursor.position) {
-                if !others.have_told(&joined)? {
+                if !others.have_told(&joined, &news.children)? {
                     self.cursor = self.cursor.max(Cursor { position: joined.position, given: 0 });
                     self.waits_at = Some(joined);
                     self.untold.push_front(heard);

@@ -44,10 +44,14 @@ pub(crate) fn notes(logged: &LoggedChanges) -> Vec<(Position, Note)> {
 pub(super) struct Others<'a>(pub [&'a [Source]; 2]);
 
 impl Others<'_> {
-    /// Whether a shard that was joined has told all that it had to tell, or is listened to by nobody here: the other one may go on.
+    /// Whether a shard that was joined has told all that it had to tell, or is listened to by nobody here: the other one may go on. Of those
+    /// that are `found` just now, cut off from the other one, nothing was told yet.
     ///
     /// Errors: [`ReplicaError::Retired`] when it will tell no more.
-    pub fn have_told(&self, joined: &Joined) -> Result<bool, ReplicaError> {
+    pub fn have_told(&self, joined: &Joined, found: &[(u64, ShardId)]) -> Result<bool, ReplicaError> {
+        if found.iter().any(|(_, child)| *child == joined.shard) {
+            return Ok(false);
+        }
         let source = self.0.iter().copied().flatten().find(|source| source.shard.0 == joined.shard.0);
         let Some(source) = source else { return Ok(true) };
         match source.place.cursor() >= Cursor::after(joined.end) {
@@ -63,7 +67,7 @@ impl TableFeed {
     pub(super) fn may_go_on(&self) -> Result<bool, ReplicaError> {
         let others = Others([&self.sources, &[]]);
         for joined in self.sources.iter().filter_map(|source| source.place.waits_at()) {
-            if others.have_told(&joined)? {
+            if others.have_told(&joined, &[])? {
                 return Ok(true);
             }
         }
@@ -79,5 +83,20 @@ impl TableFeed {
         self.joins.push(table::Join { into, of, end: joined.end.0 });
         self.sources.remove(other);
         if other < place { place - 1 } else { place }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both may be heard of in one go: before the child is a source, nothing of it was told.
+    #[test]
+    fn who_comes_by_a_cut_and_a_join_of_the_same_shard_waits_for_it() {
+        let joined = Joined { position: Position(9), shard: ShardId(7), end: Position(8) };
+        let others = Others([&[], &[]]);
+        assert!(others.have_told(&joined, &[]).expect("nobody listens to it"));
+        assert!(others.have_told(&joined, &[(3, ShardId(6))]).expect("nobody listens to it"));
+        assert!(!others.have_told(&joined, &[(3, ShardId(7))]).expect("it is to be listened to"));
     }
 }

@@ -181,7 +181,7 @@ impl There {
 
     /// Comes to a join: passes it, or waits there.
     fn meet(&mut self, joined: Joined, news: &mut News, others: &Others<'_>) -> Result<(), ReplicaError> {
-        if others.have_told(&joined)? {
+        if others.have_told(&joined, &news.children)? {
             self.waits_at = None;
             self.cursor = Cursor::after(joined.position);
             news.joined.push(joined);

@@ -17,12 +17,17 @@ use photondb_storage::fault::{buggify, fault_point};
 
 use super::Replicas;
 use crate::error::ReplicaError;
-use crate::limits::{JOINED_KEPT_FOR, JOINED_KEPT_FOR_BUGGIFIED};
+use crate::limits::{ADOPTION_WAIT, JOINED_KEPT_FOR, JOINED_KEPT_FOR_BUGGIFIED};
 use crate::replica::Replica;
 
-/// Since when a leader has known that its shard was joined to another one.
+/// What a leader has seen of a join.
 #[derive(Debug, Default)]
-pub(super) struct JoinedSince(Option<Moment>);
+pub(super) struct JoinSeen {
+    /// Since when a majority has adopted what is to be joined.
+    adopted_since: Option<Moment>,
+    /// Since when its shard is joined to another one.
+    joined_since: Option<Moment>,
+}
 
 impl Replicas {
     /// The next step of the join that the shard is the one or the other half of, as its leader. Whether it was made, or is waited for.
@@ -32,10 +37,12 @@ impl Replicas {
         term: Term,
         state: &ClusterState,
         (table, shard): (&Table, &StoredShard),
+        seen: &mut JoinSeen,
     ) -> Result<bool, ReplicaError> {
         if let Some(right) = table.right_of(shard.id).filter(|right| is_frozen(right)) {
-            return self.join(replica, term, state, (shard, right)).await;
+            return self.join(replica, term, state, (shard, right), seen).await;
         }
+        seen.adopted_since = None;
         let frozen = replica.shard.frozen();
         match shard.joining {
             Some(Stage::Freezing) => match frozen.filter(|frozen| frozen.attempt == shard.attempt.0) {
@@ -88,7 +95,7 @@ impl Replicas {
         let has_it = |member: &Member| {
             matched.get(&member.id).copied().flatten().is_some_and(|at_least| at_least.index >= at.index)
         };
-        if fault_point!("frozen-reported-early") || right.members.iter().all(has_it) {
+        if right.members.iter().all(has_it) {
             controller.propose(StateCommand::ShardFrozen { shard: right.id, attempt: right.attempt, at }).await?;
         }
         Ok(true)
@@ -112,7 +119,7 @@ impl Replicas {
         Ok(true)
     }
 
-    /// Joins the right shard to the left one, which this leads, once everybody who can be asked has adopted what it has, and a majority;
+    /// Joins the right shard to the left one, which this leads, once a majority has adopted what it has, and everybody who is waited for;
     /// reports it when it is applied here.
     async fn join(
         &self,
@@ -120,6 +127,7 @@ impl Replicas {
         term: Term,
         state: &ClusterState,
         (left, right): (&StoredShard, &StoredShard),
+        seen: &mut JoinSeen,
     ) -> Result<bool, ReplicaError> {
         let Some(controller) = self.controller() else { return Ok(false) };
         if replica.range().covers(&right.range) {
@@ -128,7 +136,7 @@ impl Replicas {
             return Ok(true);
         }
         let Some(ward) = replica.shard.wards().into_iter().find(|ward| is_of(ward, right)) else { return Ok(true) };
-        if buggify!("replica/joined-late") || !self.have_adopted(replica, state, left, right).await {
+        if buggify!("replica/joined-late") || !self.have_adopted(replica, state, (left, right), seen).await {
             return Ok(true);
         }
         let _turn = replica.duty.turn.lock().await;
@@ -146,26 +154,34 @@ impl Replicas {
         Ok(true)
     }
 
-    /// Whether all left members have adopted what is joined whose nodes are there, and a majority of those who vote. Who comes to the join and
-    /// has not cannot go on.
+    /// Whether a majority of the left voters has adopted what is joined, and all other left members that can. Who comes to the join and has
+    /// not cannot go on: so for a while one that is not heard of is waited for, too.
     async fn have_adopted(
         &self,
         replica: &Arc<Replica>,
         state: &ClusterState,
-        left: &StoredShard,
-        right: &StoredShard,
+        (left, right): (&StoredShard, &StoredShard),
+        seen: &mut JoinSeen,
     ) -> bool {
         let told = self.told(state, std::iter::once(left)).await;
         let has = |member: MemberId| {
             let of = told.values().flatten().find(|status| status.member == member);
             of.is_some_and(|status| status.adopted.contains(&right.id))
         };
-        let is_there =
-            |member: &&Member| !member.role.is_broken() && state.node(member.node).is_some_and(|node| node.is_up());
         let voters = replica.group.membership().all_voters();
-        let adopted = voters.iter().filter(|voter| has(**voter)).count();
-        let enough = adopted * 2 > voters.len() || fault_point!("joined-by-a-minority");
-        enough && left.members.iter().filter(is_there).all(|member| has(member.id))
+        if voters.iter().filter(|voter| has(**voter)).count() * 2 <= voters.len() {
+            seen.adopted_since = None;
+            return fault_point!("joined-unadopted");
+        }
+        let now = replica.group.now();
+        let is_late = now.since(*seen.adopted_since.get_or_insert(now)) >= ADOPTION_WAIT;
+        let is_heard_of = |member: &Member| member.id == replica.member || replica.group.hears(member.id);
+        let is_waited_for = |member: &&Member| {
+            let may_adopt = right.member_on(member.node).is_some_and(|beside| !beside.role.is_broken());
+            let is_up = state.node(member.node).is_some_and(|node| node.is_up());
+            !member.role.is_broken() && may_adopt && is_up && (!is_late || is_heard_of(member))
+        };
+        left.members.iter().filter(is_waited_for).all(|member| has(member.id)) || fault_point!("joined-unadopted")
     }
 
     /// Adopts what the member of the right shard has here, once that is frozen, as any member of the left one. Whether it is waited for.
@@ -193,11 +209,11 @@ impl Replicas {
         &self,
         replica: &Replica,
         shard: &StoredShard,
-        since: &mut JoinedSince,
+        seen: &mut JoinSeen,
     ) -> Result<(), ReplicaError> {
         let Some(controller) = self.controller() else { return Ok(()) };
         let now = replica.group.now();
-        let since = *since.0.get_or_insert(now);
+        let since = *seen.joined_since.get_or_insert(now);
         let kept_for =
             if buggify!("replica/joined-shard-retired-early") { JOINED_KEPT_FOR_BUGGIFIED } else { JOINED_KEPT_FOR };
         if now.since(since) >= kept_for {

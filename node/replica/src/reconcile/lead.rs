@@ -14,7 +14,7 @@ use photondb_storage::fault::buggify;
 
 use super::Replicas;
 use super::grown::Growth;
-use super::join::JoinedSince;
+use super::join::JoinSeen;
 use crate::error::ReplicaError;
 use crate::limits::{LOOK_PERIOD, LOOK_PERIOD_BUSY, PREFER_AFTER};
 use crate::replica::Replica;
@@ -23,7 +23,7 @@ use crate::replica::Replica;
 #[derive(Default)]
 struct Seen {
     growth: Growth,
-    joined: JoinedSince,
+    join: JoinSeen,
 }
 
 /// Looks whenever something may be to do, for as long as the member runs.
@@ -96,8 +96,8 @@ impl Replicas {
             return Ok(true);
         }
         let mut busy = match shard.is_joined() {
-            true => self.retire(replica, shard, &mut seen.joined).await.map(|()| false)?,
-            false => self.lead_its_keys(replica, term, &state, (table, shard)).await?,
+            true => self.retire(replica, shard, &mut seen.join).await.map(|()| false)?,
+            false => self.lead_its_keys(replica, term, &state, (table, shard), &mut seen.join).await?,
         };
         if !busy && led_for >= PREFER_AFTER && !shard.is_joined() {
             self.give_way(replica, &state, shard).await?;
@@ -119,6 +119,7 @@ impl Replicas {
         term: Term,
         state: &ClusterState,
         (table, shard): (&Arc<Table>, &StoredShard),
+        join: &mut JoinSeen,
     ) -> Result<bool, ReplicaError> {
         let mut busy = false;
         // What is frozen keeps what it has.
@@ -128,7 +129,7 @@ impl Replicas {
         }
         busy |= self.keep_members(replica, term, shard).await?;
         if !busy {
-            busy |= self.go_on_joining(replica, term, state, (table, shard)).await?;
+            busy |= self.go_on_joining(replica, term, state, (table, shard), join).await?;
         }
         Ok(busy)
     }

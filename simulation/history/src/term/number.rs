@@ -154,6 +154,8 @@ pub const BRACKET: u64 = 170;
 pub const RECONFIGURE: u64 = 176;
 /// `wait`
 pub const WAIT: u64 = 177;
+/// `rebalance`
+pub const REBALANCE: u64 = 179;
 /// `minval`
 pub const MINVAL: u64 = 180;
 /// `maxval`
