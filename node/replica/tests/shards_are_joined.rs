@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use photondb_cluster_state::{Command, Compression, Durability, NewShard, Shard, Stage, WriteAcks};
-use photondb_proto::{KeyRange, NodeId};
+use photondb_cluster_state::{Command, Compression, Durability, NewShard, Role, Shard, Stage, WriteAcks};
+use photondb_proto::{KeyRange, MemberId, NodeId};
 use photondb_replica::Replica;
 use photondb_reql::datum::Datum;
 use photondb_reql::key::PrimaryKey;
@@ -230,4 +230,34 @@ fn an_attempt_is_given_up_when_somebody_is_not_there() {
         cluster.restart(3).await;
         joined(&cluster, (0..100).step_by(10).chain([55, 56])).await;
     });
+}
+
+/// Who has failed is replaced when the shards are joined, and not before.
+#[test]
+fn a_join_goes_on_when_a_member_of_the_left_shard_has_failed() {
+    in_a_world(async {
+        let cluster = Cluster::of(4).await;
+        create(&cluster, 2, &[1, 2, 3]).await;
+        for id in (0..100).step_by(10) {
+            write(&cluster, id).await;
+        }
+        wish(&cluster).await;
+        let frozen = || shards(cluster.any()).iter().any(|shard| matches!(shard.joining, Some(Stage::Frozen { .. })));
+        until("there is no way back", SOON, frozen).await;
+        let left = shards(cluster.any())[0].clone();
+        let failed = left.members.iter().find(|member| Some(member.id) != leader_of(&cluster, &left)).unwrap().id;
+        cluster.any().node.controller.propose(Command::MemberFailed { shard: left.id, member: failed }).await.unwrap();
+        write(&cluster, 55).await;
+        joined(&cluster, (0..100).step_by(10).chain([55])).await;
+        let members = || shards(cluster.any())[0].members.clone();
+        let replaced =
+            || members().len() == 3 && members().iter().all(|member| member.id != failed && member.role == Role::Voter);
+        until("another is there instead", 3 * SOON, replaced).await;
+        joined(&cluster, (0..100).step_by(10).chain([55])).await;
+    });
+}
+
+fn leader_of(cluster: &Cluster, shard: &Shard) -> Option<MemberId> {
+    let replicas = cluster.live().filter_map(|whole| whole.replicas.shard(shard.id));
+    replicas.into_iter().find(|replica| replica.is_leading()).map(|replica| replica.member)
 }

@@ -495,6 +495,27 @@ pub const CLAIMS: &[Claim] = &[
         file: "node/consensus/tests/a_group_of_one_serves.rs",
         test: "nothing_is_applied_once_a_group_has_stopped",
     },
+    Claim {
+        name: "member_failed_while_shards_are_joined",
+        story: "The leader of the left shard of a join waited for a change of members that could not come, as one of them had failed: \
+                the right one answered nobody any more. Seed 520033 of reconfigure.",
+        file: "node/replica/tests/shards_are_joined.rs",
+        test: "a_join_goes_on_when_a_member_of_the_left_shard_has_failed",
+    },
+    Claim {
+        name: "dropped_with_a_damaged_root",
+        story: "A set was dropped whose root page was damaged; each checkpoint failed of it, and the node could hold nothing new. Seed \
+                520033 of reconfigure.",
+        file: "storage/tests/dropped_set_makes_room_for_a_successor.rs",
+        test: "though_its_pages_are_damaged",
+    },
+    Claim {
+        name: "cut_off_and_joined_at_once",
+        story: "A feed heard in one go that a shard was cut off and joined again, and took the shard that it did not listen to yet for \
+                one that it need not listen to. Found by feeds_are_followed_to_their_end.",
+        file: "node/replica/src/feed/notes.rs",
+        test: "who_comes_by_a_cut_and_a_join_of_the_same_shard_waits_for_it",
+    },
 ];
 
 impl Scenario {

@@ -15,12 +15,22 @@ impl Group {
     /// what members still need of it, within [`LAG_ENTRIES_MAX`] and [`LAG_BYTES_MAX`]. To be called after each checkpoint.
     /// Gives the position up to which the log is purged, or will be as soon as none of it is being sent, if it is.
     pub async fn purge_behind(&self) -> Result<Option<LogPosition>, ConsensusError> {
+        self.purge(true).await
+    }
+
+    /// The same, whoever still needs some of it: members that lag get a snapshot.
+    pub async fn purge_behind_at_once(&self) -> Result<Option<LogPosition>, ConsensusError> {
+        self.purge(false).await
+    }
+
+    async fn purge(&self, keeps_what_is_needed: bool) -> Result<Option<LogPosition>, ConsensusError> {
         let inner = &*self.inner;
         let purges_all = fault_point!("purged-past-checkpoint");
         let durable = if purges_all { inner.machine.applied() } else { inner.machine.durable() };
         let unreadable = |source| ConsensusError::Format { member: inner.member, source };
         let Some(durable) = durable.position().map_err(unreadable)? else { return Ok(None) };
-        let needed = if buggify!("consensus/purged-though-needed") { None } else { self.needed_after(durable) };
+        let keeps = keeps_what_is_needed && !buggify!("consensus/purged-though-needed");
+        let needed = if keeps { self.needed_after(durable) } else { None };
         let upto = needed.unwrap_or(durable);
         let purged = inner.log.purged();
         if purged.is_some_and(|purged| purged.index >= upto.index) || buggify!("consensus/purged-late") {

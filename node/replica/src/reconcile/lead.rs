@@ -127,10 +127,11 @@ impl Replicas {
             self.keep_schema(replica, table).await?;
             busy |= self.say_what_is_ready(replica, state, shard).await?;
         }
-        busy |= self.keep_members(replica, term, shard).await?;
-        if !busy {
-            busy |= self.go_on_joining(replica, term, state, (table, shard), join).await?;
-        }
+        // Nothing is changed about the members of what is being joined, also when one of them has failed.
+        busy |= match table.is_bound(shard) {
+            true => self.go_on_joining(replica, term, state, (table, shard), join).await?,
+            false => self.keep_members(replica, term, shard).await?,
+        };
         Ok(busy)
     }
 

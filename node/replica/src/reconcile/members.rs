@@ -61,7 +61,7 @@ impl Replicas {
     }
 
     /// Whether the log begins behind the last join: who was not there when the other shard was frozen could not apply it, and is to
-    /// get a snapshot. If not, it is given up that far as soon as nobody needs it.
+    /// get a snapshot. If not, it is given up that far, whoever lags.
     async fn begins_behind_joins(&self, replica: &Replica) -> Result<bool, ReplicaError> {
         let Some(last) = replica.shard.last_join() else { return Ok(true) };
         // Entries of a shard are counted from one, those of a log from zero.
@@ -71,7 +71,7 @@ impl Replicas {
             let engine = self.engine.clone();
             let checkpoint = self.groups.blocking().run(move || engine.checkpoint()).await;
             checkpoint.map_err(|error| ReplicaError::Elsewhere(error.to_string()))??;
-            replica.group.purge_behind().await?;
+            replica.group.purge_behind_at_once().await?;
         }
         Ok(is_purged())
     }
