@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 104] = [
+pub const PRODUCT: [Probe; 105] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -89,6 +89,7 @@ pub const PRODUCT: [Probe; 104] = [
     Probe::may("view of a member that has not applied a split or a join yet is not read"),
     Probe::may("member adopted what another shard has"),
     Probe::may("log given up behind a join before a member is added"),
+    Probe::may("voters are not changed before those who stay have applied a join"),
     Probe::may("what was adopted came with a snapshot"),
     Probe::may("what lies below a damaged page that is given up is not found again"),
     Probe::may("member came to a join without what is joined"),

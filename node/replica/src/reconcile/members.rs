@@ -1,9 +1,10 @@
 //! Changing who belongs to a shard's group, a step at a time, as its leader.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use photondb_cluster_state::plan::{GroupMembers, Order, next_order};
-use photondb_cluster_state::{Command, Reached, Shard as StoredShard};
+use photondb_cluster_state::{ClusterState, Command, Reached, Shard as StoredShard};
 use photondb_consensus::{LogPosition, Members, Term};
 use photondb_proto::MemberId;
 use photondb_storage::fault::buggify;
@@ -39,6 +40,7 @@ impl Replicas {
         }
         match order {
             Order::AddLearner(..) if !self.begins_behind_joins(replica).await? => {}
+            Order::ChangeVoters(voters) if !self.have_joined(replica, &newest, shard, &voters).await => {}
             Order::AddLearner(member, node) => replica.group.add_learner(member, node).await?,
             Order::ChangeVoters(voters) if !voters.contains(&replica.member) => {
                 // Whoever stays makes the change in which this member goes.
@@ -74,6 +76,26 @@ impl Replicas {
             replica.group.purge_behind_at_once().await?;
         }
         Ok(is_purged())
+    }
+
+    /// Whether a majority of those who are to vote have applied the last join: one that cannot would take its vote with it, in the middle of
+    /// the change.
+    async fn have_joined(
+        &self,
+        replica: &Replica,
+        state: &ClusterState,
+        shard: &StoredShard,
+        voters: &BTreeSet<MemberId>,
+    ) -> bool {
+        let Some(last) = replica.shard.last_join() else { return true };
+        let told = self.told(state, std::iter::once(shard)).await;
+        let has = |voter: &&MemberId| {
+            let of = told.values().flatten().find(|status| status.member == **voter);
+            of.is_some_and(|status| status.applied >= last.0)
+        };
+        let is_enough = voters.iter().filter(has).count() * 2 > voters.len();
+        photondb_storage::probe!("voters are not changed before those who stay have applied a join", !is_enough);
+        is_enough
     }
 
     /// Tells the state what is committed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use photondb_cluster_state::{Command, Role, Shard as StoredShard, Table};
 use photondb_consensus::ConsensusError;
 use photondb_proto::{GroupId, MemberId, NodeId};
-use photondb_shard::Shard;
+use photondb_shard::{Shard, ShardError};
 use photondb_storage::wal::StreamId;
 use photondb_storage::{TreeSet, TreeSetId, TreeSetOptions};
 
@@ -58,12 +58,16 @@ impl Replicas {
         let state = Arc::new(Shard::open_at(set, own_epoch(shard.epoch_of_empty()))?);
         let machine = Arc::new(ReplicatedShard::new(state.clone(), self.engine.clone()));
         let group = match birth {
-            Some(IsNew(is_new)) => self.groups.begin_born(group_id, member, machine.clone(), is_new).await?,
+            Some(IsNew(is_new)) => self.groups.begin_born(group_id, member, machine.clone(), is_new).await,
             None if shard.is_founder(member) => {
-                self.groups.found(group_id, member, founders(shard), machine.clone()).await?
+                self.groups.found(group_id, member, founders(shard), machine.clone()).await
             }
-            None => self.groups.join(group_id, member, machine.clone()).await?,
+            None => self.groups.join(group_id, member, machine.clone()).await,
         };
+        // What the log is re-applied to may lack what is joined there.
+        let why =
+            |error: ConsensusError| machine.unable().get().cloned().map_or_else(|| error.into(), ReplicaError::Shard);
+        let group = group.map_err(why)?;
         let proposer = Proposer::new(state.clone(), group.clone(), self.engine.clone(), self.executor.clone());
         machine.connect(&proposer);
         if group.membership().is_alone(member) {
@@ -132,7 +136,8 @@ impl Replicas {
                 ConsensusError::Suspect { .. }
                 | ConsensusError::LogMissing { .. }
                 | ConsensusError::StateMissing { .. },
-            ) => true,
+            )
+            | ReplicaError::Shard(ShardError::NoWard { .. }) => true,
             error => error.damage().is_some(),
         };
         if !broken || !have_others(shard, member) {
