@@ -343,6 +343,18 @@ pub const ALL: &[Scenario] = &[
             two took each other for what there is, as they must when everybody has restarted. Disks are set back now only where those who do \
             not know their last life are no majority with them.",
     },
+    Scenario {
+        name: "who-cannot-apply-a-join-is-to-vote",
+        seed: 540091,
+        workload: "unique_inserts",
+        machines: None,
+        seconds: 10,
+        administered: true,
+        points: None,
+        story: "The disk of a node was full, and the node away: shards were joined without it. It came back, had the join in its log, and a change \
+            to two voters was begun, of which it was one. Then it came to the join and could not apply it, and the change could not be \
+            decided any more. Now a majority of those who are to vote must have applied the join first.",
+    },
 ];
 
 /// Those on madsim, where a seed is another run.
