@@ -4,6 +4,7 @@
 //! carries what it was planned for, so that one that comes late does nothing. Nothing here remembers anything: a new leader
 //! goes on where the last one stopped, after any crash.
 
+mod burden;
 mod join;
 mod members;
 mod meta;
@@ -17,6 +18,7 @@ use crate::schema::Table;
 use crate::shard::Shard;
 use crate::state::ClusterState;
 
+pub use burden::{Burden, Burdens};
 pub use members::next_step;
 pub use meta::{meta_learners, meta_voters};
 pub use obey::{GroupMembers, Order, next_order};
