@@ -351,6 +351,39 @@ fn who_votes_no_more_does_not_lead_in_turns_with_who_is_to_lead_nothing() {
 }
 
 #[test]
+fn who_votes_no_more_goes_on_leading_while_the_disks_of_those_who_do_are_full() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let nodes = three(&world, &disks).await;
+        // Of two nodes one votes: the first, whose disk is full.
+        disks[0].set_capacity(disks[0].used_bytes());
+        let mut id = 100;
+        while nodes[0].engine.has_space() {
+            let _ = nodes[0].controller.propose(create(id)).await;
+            id += 1;
+        }
+        let others: Vec<_> = nodes[1..].iter().map(|node| node.controller.group().clone()).collect();
+        until("another leads", SOON, || others.iter().any(|group| group.led().is_some())).await;
+        nodes[1]
+            .controller
+            .propose(Command::SetService { id: NodeId(3), service: NodeService::Leaving })
+            .await
+            .unwrap();
+        until("the second leads", SOON, || others[0].led().is_some()).await;
+        // As long as several turns would take.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let term = others[0].led().expect("it leads still");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(others[0].led(), Some(term), "nobody took it from the second");
+        nodes[1].controller.propose(create(1)).await.unwrap();
+        disks[0].set_capacity(u64::MAX);
+        until("the first alone votes", SOON, || voters(&nodes[1]) == [1].into()).await;
+        until("the node has gone", SOON, || nodes[1].state().node(NodeId(3)).unwrap().service == NodeService::Gone)
+            .await;
+    });
+}
+
+#[test]
 fn a_change_whose_answer_is_lost_is_unknown_and_never_made_twice() {
     in_a_world(async {
         let (world, disks) = (World::new(), disks(3));

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How long DDL waits between two looks at what leaders of shards do, which takes them some round trips and checkpoints.
+pub const SHARDS_LOOK_PERIOD: Duration = Duration::from_millis(20);
+
 /// What a client may take before it has logged in.
 pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(10);
 

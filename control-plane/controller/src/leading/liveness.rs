@@ -1,6 +1,6 @@
 //! Who lives, as the leader hears it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Command, Liveness, Node, Service};
@@ -13,8 +13,8 @@ pub(crate) struct Heard {
     /// Since when each opening of a node is known to be one that should be heard.
     expected: BTreeMap<NodeId, (u64, Moment)>,
     last: BTreeMap<NodeId, (u64, Moment)>,
-    /// Whose disk has space, as they said last.
-    with_space: BTreeSet<NodeId>,
+    /// Whether the disks have space, as their nodes said last.
+    space: BTreeMap<NodeId, bool>,
 }
 
 impl Heard {
@@ -22,7 +22,7 @@ impl Heard {
     pub fn begin(&mut self) {
         self.expected.clear();
         self.last.clear();
-        self.with_space.clear();
+        self.space.clear();
     }
 
     /// A node says that it lives, in that opening of its directory.
@@ -32,16 +32,12 @@ impl Heard {
 
     /// A node says whether its disk has space.
     pub fn note_space(&mut self, node: NodeId, has_space: bool) {
-        if has_space {
-            self.with_space.insert(node);
-        } else {
-            self.with_space.remove(&node);
-        }
+        self.space.insert(node, has_space);
     }
 
-    /// Whether a node has said, since this one leads, that its disk has space, and not the contrary since then.
-    pub fn has_space(&self, node: NodeId) -> bool {
-        self.with_space.contains(&node)
+    /// Whether a node has space on its disk, as it said last since this one leads. `None`: it has said nothing.
+    pub fn has_space(&self, node: NodeId) -> Option<bool> {
+        self.space.get(&node).copied()
     }
 
     /// What the state should say of nodes and does not. A node is down after the state's heartbeat timeout without a word, and
@@ -55,6 +51,7 @@ impl Heard {
     ) -> Vec<Command> {
         self.last.retain(|node, _| state.node(*node).is_some());
         self.expected.retain(|node, _| state.node(*node).is_some());
+        self.space.retain(|node, _| state.node(*node).is_some());
         let down_after = Duration::from_secs(state.heartbeat_timeout_secs());
         let mut commands = Vec::new();
         for node in state.nodes() {
@@ -134,14 +131,14 @@ mod tests {
     fn a_disk_has_space_when_its_node_said_so_last_and_to_this_leader() {
         let (mut heard, node) = (Heard::default(), NodeId(2));
         heard.begin();
-        assert!(!heard.has_space(node), "it has said nothing");
+        assert_eq!(heard.has_space(node), None, "it has said nothing");
         heard.note_space(node, true);
-        assert!(heard.has_space(node) && !heard.has_space(NodeId(3)));
+        assert_eq!((heard.has_space(node), heard.has_space(NodeId(3))), (Some(true), None));
         heard.note_space(node, false);
-        assert!(!heard.has_space(node));
+        assert_eq!(heard.has_space(node), Some(false));
         heard.note_space(node, true);
         heard.begin();
-        assert!(!heard.has_space(node), "it was said to an earlier leader");
+        assert_eq!(heard.has_space(node), None, "it was said to an earlier leader");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
     let ready = wanted.difference(&voting).all(|member| has_caught_up(group, *member));
     if wanted != voting && ready {
         if !wanted.contains(&group.member()) {
-            return hand_over(group, state, &wanted, &voting).await;
+            return hand_over(inner, group, state, (&wanted, &voting)).await;
         }
         tracing::info!(?wanted, "the voters of the cluster state change");
         return group.change_voters(wanted, members.position).await.map(|_| ());
@@ -96,11 +96,17 @@ fn staying(wanted: &BTreeSet<MemberId>, voting: &BTreeSet<MemberId>) -> BTreeSet
     wanted.intersection(voting).copied().collect()
 }
 
-/// Another voter, when the disk of this node is full: one whose disk is not.
+/// Another voter, when the disk of this node is full: one whose disk is not. One that goes on voting, if there is such: another one would
+/// have to let one of those lead.
 fn who_has_space(inner: &Inner, state: &ClusterState, group: &Group) -> Option<MemberId> {
-    let (voting, heard) = (group.membership().all_voters(), inner.heard.lock());
-    let mut others = successors(state, group, &voting).filter(|node| node.id != inner.me.node);
-    others.find(|node| heard.has_space(node.id)).map(|node| node.meta)
+    let voting = group.membership().all_voters();
+    let staying = staying(&meta_voters(state, &voting), &voting);
+    let heard = inner.heard.lock();
+    let with_space = |of: &BTreeSet<MemberId>| {
+        let mut others = successors(state, group, of).filter(|node| node.id != inner.me.node);
+        others.find(|node| heard.has_space(node.id) == Some(true)).map(|node| node.meta)
+    };
+    with_space(&staying).or_else(|| with_space(&voting))
 }
 
 /// Those `of` the voters who have everything and answer, on nodes that may lead.
@@ -128,21 +134,29 @@ fn has_caught_up(group: &Group, member: MemberId) -> bool {
     matched.is_some_and(|matched| matched.index + CAUGHT_UP_ENTRIES >= last)
 }
 
-/// Another makes the change in which this member loses its vote.
+/// Another makes the change in which this member loses its vote: one whose disk has space. One whose disk is full would let this one lead
+/// again, without end.
 async fn hand_over(
+    inner: &Inner,
     group: &Group,
     state: &ClusterState,
-    wanted: &BTreeSet<MemberId>,
-    voting: &BTreeSet<MemberId>,
+    (wanted, voting): (&BTreeSet<MemberId>, &BTreeSet<MemberId>),
 ) -> Result<(), ConsensusError> {
     let staying = staying(wanted, voting);
-    let to = successors(state, group, &staying).next().map(|node| node.meta).or(staying.first().copied());
+    let (to, are_full) = {
+        let heard = inner.heard.lock();
+        let said = || successors(state, group, &staying).map(|node| (node.meta, heard.has_space(node.id)));
+        let to = said().find(|(_, has_space)| *has_space == Some(true)).map(|(member, _)| member);
+        (to, said().all(|(_, has_space)| has_space == Some(false)))
+    };
     match to {
         Some(to) => group.transfer_leadership(to).await,
-        // Nobody who stays votes yet: those who come do, beside those who go, and then one of them takes over.
-        None => {
+        // Nobody who could lead votes yet and stays: those who come do, beside those who go, and then one of them takes over.
+        None if are_full && !wanted.is_subset(voting) => {
             let all = wanted.union(voting).copied().collect();
             group.change_voters(all, group.membership().position).await.map(|_| ())
         }
+        // Who has said nothing yet does so within a heartbeat; who has no space, when there is some.
+        None => Ok(()),
     }
 }

@@ -31,6 +31,8 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
     let mut led_for = (None, Duration::ZERO);
     let mut waited = Duration::ZERO;
     let mut seen = Seen::default();
+    // Why nothing could be adopted at the last look. It is said once, not at each look.
+    let mut hindrance: Option<String> = None;
     loop {
         let (look, mut led, period) = {
             let Some(replicas) = replicas.upgrade() else { return };
@@ -43,10 +45,20 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
                 }
             }
             replicas.look_at_unborn(&replica);
-            let adopts = replicas.adopt(&replica).await.unwrap_or_else(|error| {
-                tracing::warn!(shard = %replica.id, %error, "what another shard has could not be adopted yet");
-                true
-            });
+            let adopts = match replicas.adopt(&replica).await {
+                Ok(adopts) => {
+                    hindrance = None;
+                    adopts
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    if hindrance.as_ref() != Some(&error) {
+                        tracing::warn!(shard = %replica.id, %error, "what another shard has could not be adopted yet; trying again");
+                    }
+                    hindrance = Some(error);
+                    true
+                }
+            };
             replica.duty.space.look(replicas.engine.has_space(), waited);
             let led = replica.group.led();
             if led_for.0 != led {

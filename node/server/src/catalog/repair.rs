@@ -14,7 +14,8 @@ use photondb_replica::status::MemberStatus;
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::{fiber, task};
 
-use super::{Failure, Ground, LOOK_EVERY};
+use super::{Failure, Ground};
+use crate::limits::SHARDS_LOOK_PERIOD;
 
 /// How long it is waited until the shards that were repaired are served. They are repaired all the same.
 const SERVED_TIME_MAX: Duration = Duration::from_secs(10);
@@ -89,7 +90,7 @@ pub(super) fn carry_out(ground: &Ground, id: TableId, command: Command) -> Resul
             if repaired.iter().all(|(id, _)| leads(&statuses, *id)) {
                 return;
             }
-            task::sleep(LOOK_EVERY * 10).await;
+            task::sleep(SHARDS_LOOK_PERIOD).await;
         }
     };
     // Whoever asks how the table is sees the rest.

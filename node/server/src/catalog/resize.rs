@@ -18,7 +18,8 @@ use photondb_reql::error::{Error, Result};
 
 use photondb_runtime::{fiber, task};
 
-use super::{Failure, Ground, LOOK_EVERY, cuts};
+use super::{Failure, Ground, cuts};
+use crate::limits::SHARDS_LOOK_PERIOD;
 use together::Together;
 
 /// How long it is waited for a shard to come to rest that is to be cut, or placed elsewhere.
@@ -146,7 +147,7 @@ fn place(ground: &Ground, stored: &Table, place: Command) -> Result<()> {
         match ground.propose_raw(place.clone()) {
             Ok(_) => return Ok(()),
             Err(Failure::Refused(StateError::ShardJoining { .. })) if ground.now().since(began) < REST_TIME_MAX => {
-                fiber::wait(task::sleep(LOOK_EVERY * 10));
+                fiber::wait(task::sleep(SHARDS_LOOK_PERIOD));
             }
             Err(Failure::Refused(StateError::ShardJoining { .. })) => return Err(joining(stored)),
             Err(failure) => return Err(failure.into_error()),
