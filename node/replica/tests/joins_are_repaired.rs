@@ -12,70 +12,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use photondb_cluster_state::plan::{Survivor, rescue};
-use photondb_cluster_state::{Command, Compression, Durability, NewShard, Reached, Shard, Stage, WriteAcks};
-use photondb_proto::{KeyRange, MemberId, NodeId};
+use photondb_cluster_state::{Command, Reached, Shard, Stage};
+use photondb_proto::{MemberId, NodeId};
 use photondb_replica::Replica;
-use photondb_reql::datum::Datum;
-use photondb_reql::key::PrimaryKey;
+use whole::ranges::{create, key, replicas, shards, wish, write};
 use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, TABLE, Whole, document};
+use whole::{Cluster, SOON, TABLE, Whole};
 
 const IDS: std::ops::Range<u64> = 0..20;
-
-fn key(id: u64) -> Bytes {
-    PrimaryKey::new(&Datum::Number(id as f64)).unwrap().bytes()
-}
-
-fn shards(cluster: &Cluster) -> Vec<Shard> {
-    cluster.any().node.state().table(TABLE).unwrap().shards.clone()
-}
-
-fn replicas(whole: &Whole) -> Vec<Arc<Replica>> {
-    whole.replicas.table(TABLE).map(|table| table.shards().to_vec()).unwrap_or_default()
-}
-
-/// Writes until it is acknowledged.
-async fn write(cluster: &Cluster, id: u64) {
-    let key = key(id);
-    let deadline = tokio::time::Instant::now() + SOON;
-    loop {
-        assert!(tokio::time::Instant::now() < deadline, "write {id} is not taken: {:?}", shards(cluster));
-        let has = |replica: &Arc<Replica>| {
-            replica.is_leading() && replica.range().contains(&key) && replica.shard().frozen().is_none()
-        };
-        if let Some(leader) = cluster.live().flat_map(replicas).find(has)
-            && Cluster::try_write(&leader, &key, &document(id)).await.is_some()
-        {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// Two shards on the first three of five nodes, with documents that the first node has, too; they are wanted to be joined.
 async fn to_be_joined() -> Cluster {
     let cluster = Cluster::of(5).await;
-    let cut = KeyRange::all().cut(&key(IDS.end / 2)).unwrap();
-    let of = |range| NewShard { range, nodes: [1, 2, 3].map(NodeId).into() };
-    let create = Command::CreateTable {
-        id: TABLE,
-        database: cluster.any().node.state().database_named("test").unwrap().id,
-        name: "t".into(),
-        primary_key: "id".into(),
-        durability: Durability::Hard,
-        write_acks: WriteAcks::Majority,
-        shards: cut.map(of).into(),
-        compression: Compression::Lz4,
-    };
-    cluster.any().node.controller.propose(create).await.unwrap();
+    create(&cluster, &[IDS.end / 2], &[1, 2, 3]).await;
     for id in IDS {
         write(&cluster, id).await;
     }
     let first = || cluster.nodes[0].as_ref().map(documents).unwrap_or_default();
     until("the first node has all", SOON, || first().len() == 20).await;
-    let right = shards(&cluster)[1].clone();
-    let wish = Command::JoinShards { table: TABLE, shards: vec![(right.id, right.generation)] };
-    cluster.any().node.controller.propose(wish).await.unwrap();
+    wish(&cluster).await;
     cluster
 }
 
@@ -117,7 +72,7 @@ async fn joined(cluster: &Cluster) {
         keys
     };
     let done = || {
-        let shards = shards(cluster);
+        let shards = shards(cluster.any());
         let holds = |node: NodeId| {
             cluster.nodes[node.0 as usize - 1].as_ref().is_some_and(|whole| documents(whole) == expected)
         };
@@ -146,7 +101,7 @@ fn behind_the_point_of_no_return_both_halves_go_on_together_and_may_crash() {
         in_a_world(async move {
             let mut cluster = to_be_joined().await;
             let frozen = |shard: &Shard| matches!(shard.joining, Some(Stage::Frozen { .. }));
-            until("there is no way back", SOON, || shards(&cluster).iter().any(frozen)).await;
+            until("there is no way back", SOON, || shards(cluster.any()).iter().any(frozen)).await;
             lose_and_repair(&mut cluster).await;
             tokio::time::sleep(Duration::from_millis(step * step * 8)).await;
             cluster.crash(1).await;

@@ -7,80 +7,18 @@
 mod whole;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use photondb_cluster_state::{Command, Compression, Durability, NewShard, Role, Shard, Stage, WriteAcks};
-use photondb_proto::{KeyRange, MemberId, NodeId};
-use photondb_replica::Replica;
-use photondb_reql::datum::Datum;
-use photondb_reql::key::PrimaryKey;
+use photondb_cluster_state::{Command, Role, Shard, Stage};
+use photondb_proto::{KeyRange, MemberId};
 use photondb_storage::TreeSetId;
+use whole::ranges::{create, key, shards, wish, write};
 use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, TABLE, Whole, document};
+use whole::{Cluster, SOON, TABLE, Whole};
 
 /// The first key of the second shard, and of the third if there is one.
 const STARTS: [u64; 2] = [50, 80];
-
-fn key(id: u64) -> Bytes {
-    PrimaryKey::new(&Datum::Number(id as f64)).unwrap().bytes()
-}
-
-/// A table in so many shards, each of them on these nodes.
-async fn create(cluster: &Cluster, shards: usize, nodes: &[u128]) {
-    let mut starts = vec![Vec::new()];
-    starts.extend(STARTS.iter().take(shards - 1).map(|start| key(*start).to_vec()));
-    let ends = starts.iter().skip(1).cloned().map(Some).chain([None]);
-    let range = |(start, end): (&Vec<u8>, Option<Vec<u8>>)| KeyRange::new(start.clone(), end).unwrap();
-    let of = |range| NewShard { range, nodes: nodes.iter().map(|id| NodeId(*id)).collect() };
-    let create = Command::CreateTable {
-        id: TABLE,
-        database: cluster.any().node.state().database_named("test").unwrap().id,
-        name: "t".into(),
-        primary_key: "id".into(),
-        durability: Durability::Hard,
-        write_acks: WriteAcks::Majority,
-        shards: starts.iter().zip(ends).map(range).map(of).collect(),
-        compression: Compression::Lz4,
-    };
-    cluster.any().node.controller.propose(create).await.unwrap();
-}
-
-/// All shards of the table but the first are wanted to be joined to those before them.
-async fn wish(cluster: &Cluster) {
-    let state = cluster.any().node.state();
-    let shards = shards(cluster.any()).iter().skip(1).map(|shard| (shard.id, shard.generation)).collect();
-    let wish = Command::JoinShards { table: state.table(TABLE).unwrap().id, shards };
-    cluster.any().node.controller.propose(wish).await.unwrap();
-}
-
-fn shards(whole: &Whole) -> Vec<Shard> {
-    whole.node.state().table(TABLE).unwrap().shards.clone()
-}
-
-/// Who leads the shard that has the key.
-fn leader(cluster: &Cluster, key: &Bytes) -> Option<Arc<Replica>> {
-    let has = |replica: &Arc<Replica>| {
-        replica.is_leading() && replica.range().contains(key) && replica.shard().frozen().is_none()
-    };
-    let replicas = cluster.live().filter_map(|whole| whole.replicas.table(TABLE));
-    replicas.flat_map(|table| table.shards().to_vec()).find(has)
-}
-
-/// Writes until it is acknowledged.
-async fn write(cluster: &Cluster, id: u64) {
-    let deadline = tokio::time::Instant::now() + SOON;
-    loop {
-        assert!(tokio::time::Instant::now() < deadline, "write {id} is not taken: {:?}", shards(cluster.any()));
-        if let Some(leader) = leader(cluster, &key(id))
-            && Cluster::try_write(&leader, &key(id), &document(id)).await.is_some()
-        {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// What a node holds of the whole table, once it is in one shard.
 fn documents(whole: &Whole) -> Option<Vec<Bytes>> {
@@ -120,7 +58,7 @@ fn neighbours_become_one_shard_with_all_that_they_had() {
     for count in [2, 3] {
         in_a_world(async move {
             let cluster = Cluster::of(3).await;
-            create(&cluster, count, &[1, 2, 3]).await;
+            create(&cluster, &STARTS[..count - 1], &[1, 2, 3]).await;
             for id in (0..100).step_by(10) {
                 write(&cluster, id).await;
             }
@@ -144,7 +82,7 @@ fn a_join_goes_on_whatever_node_crashes_at_whatever_step() {
         for step in 0..8u64 {
             in_a_world(async move {
                 let mut cluster = Cluster::of(3).await;
-                create(&cluster, 2, &[1, 2, 3]).await;
+                create(&cluster, &STARTS[..1], &[1, 2, 3]).await;
                 for id in (0..100).step_by(10) {
                     write(&cluster, id).await;
                 }
@@ -169,7 +107,7 @@ fn a_join_goes_on_when_all_nodes_crash_at_whatever_step() {
     for step in 0..10u64 {
         in_a_world(async move {
             let mut cluster = Cluster::of(3).await;
-            create(&cluster, 2, &[1, 2, 3]).await;
+            create(&cluster, &STARTS[..1], &[1, 2, 3]).await;
             for id in (0..100).step_by(10) {
                 write(&cluster, id).await;
             }
@@ -196,7 +134,7 @@ fn a_join_goes_on_when_all_nodes_crash_at_whatever_step() {
 fn who_was_away_while_shards_were_joined_has_all_of_it_in_the_end() {
     in_a_world(async {
         let mut cluster = Cluster::of(4).await;
-        create(&cluster, 2, &[1, 2, 3]).await;
+        create(&cluster, &STARTS[..1], &[1, 2, 3]).await;
         for id in (0..100).step_by(10) {
             write(&cluster, id).await;
         }
@@ -217,7 +155,7 @@ fn who_was_away_while_shards_were_joined_has_all_of_it_in_the_end() {
 fn an_attempt_is_given_up_when_somebody_is_not_there() {
     in_a_world(async {
         let mut cluster = Cluster::of(3).await;
-        create(&cluster, 2, &[1, 2, 3]).await;
+        create(&cluster, &STARTS[..1], &[1, 2, 3]).await;
         for id in (0..100).step_by(10) {
             write(&cluster, id).await;
         }
@@ -237,7 +175,7 @@ fn an_attempt_is_given_up_when_somebody_is_not_there() {
 fn a_join_goes_on_when_a_member_of_the_left_shard_has_failed() {
     in_a_world(async {
         let cluster = Cluster::of(4).await;
-        create(&cluster, 2, &[1, 2, 3]).await;
+        create(&cluster, &STARTS[..1], &[1, 2, 3]).await;
         for id in (0..100).step_by(10) {
             write(&cluster, id).await;
         }

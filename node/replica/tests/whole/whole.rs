@@ -6,6 +6,9 @@
 #[path = "../../../../control-plane/controller/tests/world/world.rs"]
 pub mod world;
 
+#[path = "ranges.rs"]
+pub mod ranges;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
