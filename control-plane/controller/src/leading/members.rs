@@ -115,8 +115,13 @@ fn successors<'a>(
     group: &Group,
     of: &BTreeSet<MemberId>,
 ) -> impl Iterator<Item = &'a Arc<Node>> {
-    let open = state.nodes().filter(|node| node.is_open() && of.contains(&node.meta));
-    open.filter(|node| has_caught_up(group, node.meta) && group.hears(node.meta))
+    ready(state, group, of).filter(|node| node.is_open())
+}
+
+/// Those `of` the voters who have everything and answer.
+fn ready<'a>(state: &'a ClusterState, group: &Group, of: &BTreeSet<MemberId>) -> impl Iterator<Item = &'a Arc<Node>> {
+    let of = state.nodes().filter(|node| of.contains(&node.meta));
+    of.filter(|node| has_caught_up(group, node.meta) && group.hears(node.meta))
 }
 
 /// Whether it is the member of a node that has gone and still runs: it hears of that as long as it is a member, and ends.
@@ -147,7 +152,10 @@ async fn hand_over(
         let heard = inner.heard.lock();
         let said = || successors(state, group, &staying).map(|node| (node.meta, heard.has_space(node.id)));
         let to = said().find(|(_, has_space)| *has_space == Some(true)).map(|(member, _)| member);
-        (to, said().all(|(_, has_space)| has_space == Some(false)))
+        // Rather one that is to lead nothing than this one, which is to have no vote.
+        let drained = || ready(state, group, &staying).find(|node| heard.has_space(node.id) == Some(true));
+        let are_full = said().all(|(_, has_space)| has_space == Some(false));
+        (to.or_else(|| drained().filter(|_| are_full).map(|node| node.meta)), are_full)
     };
     match to {
         Some(to) => group.transfer_leadership(to).await,

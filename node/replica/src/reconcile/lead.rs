@@ -208,9 +208,15 @@ impl Replicas {
             let node = members.nodes.get(voter).and_then(|node| state.node(*node));
             *voter != replica.member && node.is_some_and(|node| node.is_open())
         };
-        let open: Vec<MemberId> = members.all_voters().into_iter().filter(is_open).collect();
+        let mut open: Vec<MemberId> = members.all_voters().into_iter().filter(is_open).collect();
+        if open.is_empty() {
+            return Ok(false);
+        }
+        // All that a node leads goes to others by turns, and not to the first of them.
+        let turn = (replica.id.0 % open.len() as u64) as usize;
+        open.rotate_left(turn);
         let Some(to) = open.iter().find(|voter| self.may_take_over(replica, **voter)) else {
-            return Ok(!open.is_empty());
+            return Ok(true);
         };
         tracing::info!(shard = %replica.id, %to, "this node is to lead nothing: another member leads from now on");
         photondb_storage::probe!("leadership given away because the node is drained or leaves");

@@ -43,13 +43,14 @@ impl Replicas {
             Order::ChangeVoters(voters) if !self.have_joined(replica, &newest, shard, &voters).await => {}
             Order::AddLearner(member, node) => replica.group.add_learner(member, node).await?,
             Order::ChangeVoters(voters) if !voters.contains(&replica.member) => {
-                // Whoever stays makes the change in which this member goes.
-                let stays = voters.iter().find(|voter| view.voters.contains(voter));
-                if let Some(to) = stays {
-                    replica.group.transfer_leadership(*to).await?;
-                } else {
+                // Whoever stays makes the change in which this member goes: one that can lead at once, and no other, because the term ends
+                // with the transfer, whoever leads next.
+                let mut staying = voters.intersection(&view.voters).peekable();
+                if staying.peek().is_none() {
                     let all = voters.union(&view.voters).copied().collect();
                     replica.group.change_voters(all, members.position).await?;
+                } else if let Some(to) = staying.find(|voter| self.may_take_over(replica, **voter)) {
+                    replica.group.transfer_leadership(*to).await?;
                 }
             }
             Order::ChangeVoters(voters) => {
