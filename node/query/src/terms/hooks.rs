@@ -19,13 +19,13 @@ pub(super) fn set(args: &Args<'_>) -> Result<Value> {
     not_special(&table)?;
     let removed = hook.is_none();
     let before = table.surroundings.environment.catalog.set_write_hook(table.info(), hook)?;
-    let (what, count) = match (removed, before) {
-        (true, Some(_)) => ("deleted", 1),
-        (true, None) => ("deleted", 0),
-        (false, Some(_)) => ("replaced", 1),
-        (false, None) => ("created", 1),
+    let what = match (removed, before) {
+        // Also when there was none.
+        (true, _) => "deleted",
+        (false, Some(_)) => "replaced",
+        (false, None) => "created",
     };
-    Ok(Value::Datum(Datum::Object(Object::from([(what, count)]))))
+    Ok(Value::Datum(Datum::Object(Object::from([(what, 1)]))))
 }
 
 fn hook(args: &Args<'_>) -> Result<Option<WriteHook>> {

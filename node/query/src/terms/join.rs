@@ -13,8 +13,9 @@ use crate::selection::{Part, TableRef};
 /// `eq_join(field or function, table, {index, ordered})`.
 pub(super) fn eq_join(args: &Args<'_>) -> Result<Value> {
     let left = args.sequence(0)?;
-    let by = args.function(1, Shortcut::GetField)?;
+    // In this order in RethinkDB, too.
     let table = args.convert(2, mismatch::as_table)?;
+    let by = args.function(1, Shortcut::GetField)?;
     let index = args.optarg_string("index")?;
     args.optarg_bool("ordered")?;
     if left.feed().is_some() {

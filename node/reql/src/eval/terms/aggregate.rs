@@ -157,8 +157,9 @@ pub fn distinct(args: &Args<'_>) -> Result<Value> {
 /// `sample`: so many elements drawn by chance.
 pub fn sample(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
-    let first = args.value(0)?;
+    // In this order in RethinkDB, too.
     let count = args.small_integer(1)?;
+    let first = args.value(0)?;
     let Ok(size) = usize::try_from(count) else {
         return Err(Error::logic(format!("Number of items to sample must be non-negative, got `{count}`.")));
     };

@@ -13,6 +13,9 @@ pub fn fold(args: &Args<'_>) -> Result<Value> {
     let sequence = args.sequence(0)?;
     let mut state = args.datum(1)?;
     let step = args.function(2, Shortcut::None)?;
+    if step.arity().is_some_and(|arity| arity != 0 && arity != 2) {
+        return Err(Error::logic("The accumulator function passed to `fold` should expect 2 arguments"));
+    }
     let emit = function(args, "emit")?;
     let last = function(args, "final_emit")?;
     let Some(emit) = emit else {
@@ -104,6 +107,10 @@ mod tests {
             (&format!("[187,[[2,[1,2,3]],0,{add}]]"), "6"),
             (&format!("[187,[[2,[]],5,{add}]]"), "5"),
             (&format!(r#"[187,[[2,[1,2,3]],0,{add}],{{"emit":{emit}}}]"#), "[1,3,6]"),
+            (
+                "[187,[[2,[]],0,[69,[[2,[1]],[10,[1]]]]]]",
+                "QueryLogic: The accumulator function passed to `fold` should expect 2 arguments",
+            ),
             (&format!(r#"[187,[[2,[1,2,3]],0,{add}],{{"emit":{emit},"final_emit":{last}}}]"#), r#"[1,3,6,"end"]"#),
             (&format!(r#"[71,[[187,[[173,[]],0,{add}],{{"emit":{emit}}}],3]]"#), "[0,1,3]"),
         ]);

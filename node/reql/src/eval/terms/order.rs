@@ -87,6 +87,12 @@ pub fn order_by(args: &Args<'_>) -> Result<Value> {
     let comparisons = comparisons(args)?;
     let first = args.value(0)?;
     if args.optarg_node("index").is_some() {
+        // Nothing at all is in every order already.
+        if let Value::Datum(Datum::Array(elements)) = &first
+            && elements.is_empty()
+        {
+            return Ok(first);
+        }
         if let Value::Table(_) | Value::Sequence(_) | Value::Datum(Datum::Array(_)) = first {
             return Err(Error::logic(
                 "Indexed order_by can only be performed on a TABLE or TABLE_SLICE. Make sure order_by comes before any \

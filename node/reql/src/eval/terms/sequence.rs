@@ -57,8 +57,9 @@ pub fn filter(args: &Args<'_>) -> Result<Value> {
 
 /// `offsets_of`: where a value stands, or the elements that a predicate accepts.
 pub fn offsets_of(args: &Args<'_>) -> Result<Value> {
-    let sequence = args.sequence(0)?;
+    // In this order in RethinkDB, too.
     let predicate = predicate(args, 1)?;
+    let sequence = args.sequence(0)?;
     sequence.then(Transform::OffsetsOf(predicate)).into_value(args.cx())
 }
 

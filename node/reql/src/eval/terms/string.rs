@@ -95,6 +95,8 @@ mod tests {
             (r#"[142,["ABC"]]"#, r#""abc""#),
             (r#"[197,["x{a}y{b}",{"a":"s","b":[2,[1,"t"]]}]]"#, r#""xsy[1,\"t\"]""#),
             (r#"[197,["plain",{}]]"#, r#""plain""#),
+            (r#"[197,["{b}",{"b":[155,["abc"]]}]]"#, r#""abc""#),
+            (r#"[197,["{}{:}",{"":1,":":2}]]"#, r#""12""#),
         ]);
     }
 
@@ -107,6 +109,11 @@ mod tests {
             (r#"[149,["a",null,-2]]"#, "QueryLogic: Error: `split` size argument must be in range [-1, 99999]."),
             (r#"[197,["{a}{",{"b":1}]]"#, "NonExistence: No attribute `a` in object:\n{\n\t\"b\":\t1\n}"),
             (r#"[197,["{a}{",{"a":1}]]"#, "QueryLogic: Parameter tag must be closed"),
+            (r#"[197,["{{a}}",{"{a":1}]]"#, "QueryLogic: Nested template parameters are not allowed"),
+            (r#"[197,["{a{",{}]]"#, "QueryLogic: Nested template parameters are not allowed"),
+            (r#"[197,["{b}{{",{"a":1}]]"#, "NonExistence: No attribute `b` in object:\n{\n\t\"a\":\t1\n}"),
+            (r#"[197,["{a,}",{"a,":1}]]"#, "QueryLogic: Formatting separator `,` is not allowed in parameter name"),
+            (r#"[197,["{a\\}",{}]]"#, "QueryLogic: Reserved escape character `\\` is not allowed in parameter name"),
             (r#"[197,["}",{}]]"#, "QueryLogic: No parameter tags to close"),
             (r#"[197,["{nope}",null]]"#, "NonExistence: Expected type OBJECT but found NULL."),
         ]);

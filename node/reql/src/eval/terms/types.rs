@@ -93,6 +93,15 @@ fn is_already(value: &Value, target: &str) -> bool {
     }
 }
 
+/// The string that a datum is coerced to. Errors: bytes that are not UTF-8; what JSON cannot hold.
+pub fn to_text(datum: &Datum) -> Result<String> {
+    match datum {
+        Datum::String(text) => Ok(text.to_string()),
+        Datum::Binary(bytes) => text::from_bytes(bytes).map(Into::into),
+        other => other.to_json(),
+    }
+}
+
 fn cannot(from: &str, target: &str) -> Error {
     Error::logic(format!("Cannot coerce {from} to {target}."))
 }
@@ -104,9 +113,8 @@ fn from_datum(args: &Args<'_>, datum: Datum, target: &str) -> Result<Value> {
     let coerced = match (&datum, target) {
         (Datum::Null, "BOOL") => Datum::Bool(false),
         (_, "BOOL") => Datum::Bool(true),
-        (Datum::Binary(bytes), "STRING") => Datum::from(text::from_bytes(bytes)?),
         (Datum::String(text), "BINARY") => from_text(text.as_bytes()),
-        (_, "STRING") => Datum::from(datum.to_json()?),
+        (_, "STRING") => Datum::from(to_text(&datum)?),
         (Datum::Object(fields), "ARRAY") => {
             let pairs = fields.iter().map(|(name, value)| Datum::from(vec![Datum::from(name), value]));
             Datum::from(pairs.collect::<Vec<_>>())
@@ -126,7 +134,7 @@ fn from_sequence(args: &Args<'_>, value: Value, target: &str) -> Result<Value> {
     match target {
         "BOOL" => Ok(true.into()),
         "ARRAY" | "DATUM" => Ok(Datum::from(value.into_finite_sequence(cx)?.read_array(cx)?).into()),
-        "OBJECT" => Ok(from_pairs(value.into_sequence(cx)?, cx)?.into()),
+        "OBJECT" => Ok(from_pairs(value.into_finite_sequence(cx)?, cx)?.into()),
         _ => Err(cannot(&value.type_name(), target).at(args.id(0))),
     }
 }
@@ -183,6 +191,10 @@ mod tests {
             (r#"[51,[null,"number"]]"#, "NonExistence: Cannot coerce NULL to NUMBER."),
             (r#"[51,[[155,["x"]],"array"]]"#, "QueryLogic: Cannot coerce BINARY to ARRAY."),
             (r#"[51,[[173,[3]],"string"]]"#, "QueryLogic: Cannot coerce STREAM to STRING."),
+            (
+                r#"[51,[[173,[]],"object"]]"#,
+                "QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.",
+            ),
             (r#"[51,["--1.2","number"]]"#, "QueryLogic: Could not coerce `--1.2` to NUMBER."),
             (r#"[51,["1e400","number"]]"#, "QueryLogic: Non-finite number: inf"),
             (

@@ -66,26 +66,18 @@ fn translate(expression: &str) -> Result<String> {
                 translation.copy(1);
                 repeatable = true;
             }
-            '*' | '+' | '?' if !repeatable => {
-                return Err(fault(expression, &translation.rest[..1], "no argument for repetition operator"));
-            }
-            '*' | '+' | '?' => {
-                // A question mark behind makes it lazy.
-                let lazy = usize::from(translation.rest[1..].starts_with('?'));
-                translation.copy(1 + lazy);
-                let more = translation.rest.find(|c| !matches!(c, '*' | '+' | '?')).unwrap_or(translation.rest.len());
-                if more > 0 {
-                    let start = expression.len() - translation.rest.len() - 1 - lazy;
-                    let portion = &expression[start..start + 1 + lazy + 1];
-                    return Err(fault(expression, portion, "bad repetition operator"));
+            '*' | '+' | '?' | '{' => match repetition(translation.rest) {
+                Some(_) if !repeatable => {
+                    let length = if next == '{' { counted(translation.rest).unwrap_or(1) } else { 1 };
+                    return Err(fault(expression, &translation.rest[..length], "no argument for repetition operator"));
                 }
-            }
-            '{' => match counted(translation.rest) {
-                Some(length) if !repeatable => {
-                    let portion = &translation.rest[..length];
-                    return Err(fault(expression, portion, "no argument for repetition operator"));
+                Some(length) => {
+                    let start = translation.rest;
+                    translation.copy(length);
+                    if let Some(another) = repetition(translation.rest) {
+                        return Err(fault(expression, &start[..length + another], "bad repetition operator"));
+                    }
                 }
-                Some(length) => translation.copy(length),
                 // Braces that hold no count stand for themselves.
                 None => {
                     translation.replace(1, r"\{");
@@ -106,6 +98,12 @@ fn translate(expression: &str) -> Result<String> {
         return Err(fault(expression, expression, "missing )"));
     }
     Ok(translation.out)
+}
+
+/// The length of a repetition at the beginning of a text, if there is one. A question mark behind makes it lazy, and is part of it.
+fn repetition(text: &str) -> Option<usize> {
+    let length = if text.starts_with('{') { counted(text)? } else { usize::from(text.starts_with(['*', '+', '?'])) };
+    (length > 0).then(|| length + usize::from(text[length..].starts_with('?')))
 }
 
 /// The length of a count in braces (`{2}`, `{2,}`, `{2,5}`) at the beginning of a text, if there is one.
@@ -288,6 +286,10 @@ mod tests {
             ("a(?=b)", "Error in regexp `a(?=b)` (portion `(?=`): invalid perl operator: (?="),
             ("a(?<!b)", "Error in regexp `a(?<!b)` (portion `(?<`): invalid perl operator: (?<"),
             ("a**", "Error in regexp `a**` (portion `**`): bad repetition operator: **"),
+            ("ba{2}{3}c", "Error in regexp `ba{2}{3}c` (portion `{2}{3}`): bad repetition operator: {2}{3}"),
+            ("a{2}?+", "Error in regexp `a{2}?+` (portion `{2}?+`): bad repetition operator: {2}?+"),
+            ("a*{1,}?", "Error in regexp `a*{1,}?` (portion `*{1,}?`): bad repetition operator: *{1,}?"),
+            ("{2}", "Error in regexp `{2}` (portion `{2}`): no argument for repetition operator: {2}"),
             (r"\8", r"Error in regexp `\8` (portion `\8`): invalid escape sequence: \8"),
             (r"(a)\1", r"Error in regexp `(a)\1` (portion `\1`): invalid escape sequence: \1"),
             ("\\", "Error in regexp `\\` (portion ``): trailing \\ at end of regexp"),
