@@ -164,11 +164,41 @@ fn several_feeds_become_one() {
     assert_eq!(rows, [r#"{"new_val":{"id":1},"old_val":null}"#, r#"{"new_val":{"id":2},"old_val":null}"#]);
 }
 
+/// What follows a union is done to each part of it.
+#[test]
+fn a_union_is_followed_with_what_is_done_to_it() {
+    let session = Session::of(&Rc::default(), "admin");
+    // union(between(minval, 3), get_all(7)).filter(id > 1).pluck("id")
+    let union = "[44,[[182,[$T,[180,[]],3]],[78,[$T,7]]]]";
+    let above = format!(r#"[39,[{union},[69,[[2,[1]],[21,[[170,[[10,[1]],"id"]],1]]]]]]"#);
+    let mut both = feed(&session, &format!(r#"[152,[[33,[{above},"id"]]]]"#));
+    assert!(both.read().is_empty());
+    run(&session, r#"[56,[$T,[2,[{"id":1,"a":1},{"id":2,"a":1},{"id":5,"a":1},{"id":7,"a":1}]]]]"#);
+    let mut rows = both.read();
+    rows.sort();
+    assert_eq!(rows, [r#"{"new_val":{"id":2},"old_val":null}"#, r#"{"new_val":{"id":7},"old_val":null}"#]);
+}
+
 #[test]
 fn what_is_no_selection_has_no_changes() {
     let session = Session::of(&Rc::default(), "admin");
     for (term, expected) in [
         (r#"[152,[[71,[$T,1]]]]"#, "!QueryLogic: Cannot get changes on the first elements of an unordered stream."),
+        (r#"[152,[[71,[[44,[$T,$T]],1]]]]"#, "!QueryLogic: Cannot call `changes` on a slice of a union."),
+        (r#"[152,[[44,[$T,$T],{"interleave":false}]]]"#, "!QueryLogic: Cannot call `changes` on an eager stream."),
+        (r#"[152,[[72,[$T]]]]"#, "!QueryLogic: Cannot call `changes` after `zip`."),
+        (
+            r#"[152,[[33,[[71,[[41,[$T],{"index":"id"}],5]],"a"]]]]"#,
+            "!QueryLogic: Changefeeds are not supported on queries that have a transformation following a `limit` term.  Transformations include terms such as `filter`, `map`, `pluck`, etc.  Consider moving the transformation before the `limit` term.",
+        ),
+        (
+            r#"[152,[[71,[[71,[[41,[$T],{"index":"id"}],5]],3]]]]"#,
+            "!QueryLogic: Cannot call `changes` on an eager stream.",
+        ),
+        (
+            r#"[152,[[71,[[41,[$T],{"index":"id"}],100001]]]]"#,
+            "!ResourceLimit: Array size limit `100000` exceeded.  (`.limit(X).changes()` is illegal if X is larger than the array size limit.)",
+        ),
         (r#"[152,[[173,[3]]]]"#, "!QueryLogic: Cannot call `changes` on an eager stream."),
         (r#"[152,[$T],{"squash":-1}]"#, "!QueryLogic: Expected BOOL or a positive NUMBER but found a negative NUMBER."),
     ] {

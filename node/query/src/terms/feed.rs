@@ -1,8 +1,7 @@
 //! `changes`.
 
-use photondb_reql::TermKind;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Node, Sequence, Source, Stream, Value, eval};
+use photondb_reql::eval::{Args, Sequence, Source, Stream, Value};
 use photondb_reql::transform::Transform;
 
 use crate::changefeed::{self, FeedOptions, LimitFeed, RangeFeed};
@@ -17,45 +16,93 @@ pub(super) fn changes(surroundings: &Surroundings, args: &Args<'_>) -> Result<Va
     let options = FeedOptions::read(args, surroundings.queue_size)?;
     surroundings.feed_shows_states.set(options.include_states);
     let value = args.value(0)?;
-    if let Some(Node::Call(call)) = args.call().args.first()
-        && call.kind == TermKind::Union
-        && !call.spliced
-        && matches!(value, Value::Sequence(_))
-    {
-        if options.resume.is_some() {
-            return Err(changefeed::not_exact(
-                "a union",
-                "an element would have to say it of every part; make a feed of each of them",
-            ));
-        }
-        let mut feeds = Vec::with_capacity(call.args.len());
-        for node in &call.args {
-            feeds.push(of(eval(node, args.scope(), args.cx())?, options.clone(), args)?);
-        }
-        return Ok(Value::Sequence(changefeed::of_feeds(feeds)));
-    }
-    Ok(Value::Sequence(Sequence::stream(of(value, options, args)?)))
-}
-
-fn of(value: Value, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     if let Some(row) = mismatch::as_row(&value) {
-        return of_row(&row, options, args);
+        return Ok(Value::Sequence(Sequence::stream(of_row(&row, options, args)?)));
     }
     let sequence = value.into_sequence(args.cx()).map_err(|error| error.at(args.id(0)))?;
-    let Source::Table(table) = &sequence.source else { return Err(eager().at(args.id(0))) };
-    let Some(table) = table.as_any().downcast_ref::<TableRef>().cloned() else { return Err(eager().at(args.id(0))) };
+    if matches!(sequence.source, Source::Union(_)) && options.resume.is_some() {
+        return Err(changefeed::not_exact(
+            "a union",
+            "an element would have to say it of every part; make a feed of each of them",
+        ));
+    }
+    let mut feeds = Vec::new();
+    for part in parts(sequence).map_err(|error| error.at(args.id(0)))? {
+        feeds.push(of(part, options.clone(), args)?);
+    }
+    Ok(Value::Sequence(match feeds.pop() {
+        Some(only) if feeds.is_empty() => Sequence::stream(only),
+        last => changefeed::of_feeds(feeds.into_iter().chain(last).collect()),
+    }))
+}
+
+/// A part of a union, or all of what is no union: what is followed by itself.
+struct Followed {
+    table: TableRef,
+    transforms: Vec<Transform>,
+    /// How many of its first elements; what is dropped behind is dropped before.
+    limit: Option<u64>,
+}
+
+/// What a sequence consists of. What follows a union is done to each part.
+fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
+    let Sequence { source, mut transforms, .. } = sequence;
+    let is_cut = |transform: &Transform| matches!(transform, Transform::Limit(_) | Transform::Skip(_));
+    let mut limit = None;
+    if let Some(place) = transforms.iter().rposition(is_cut) {
+        let behind = transforms.split_off(place + 1);
+        if !behind.iter().all(|transform| matches!(transform, Transform::Filter { .. })) {
+            return Err(Error::logic(
+                "Changefeeds are not supported on queries that have a transformation following a `limit` term.  \
+                 Transformations include terms such as `filter`, `map`, `pluck`, etc.  Consider moving the transformation \
+                 before the `limit` term.",
+            ));
+        }
+        limit = match transforms.pop() {
+            Some(Transform::Limit(count)) if !transforms.iter().any(is_cut) => Some(count),
+            _ => return Err(eager()),
+        };
+        transforms.extend(behind);
+    }
+    match source {
+        Source::Table(table) => match table.as_any().downcast_ref::<TableRef>().cloned() {
+            Some(table) => Ok(vec![Followed { table, transforms, limit }]),
+            None => Err(eager()),
+        },
+        Source::Union(sides) => {
+            let mut parts = Vec::with_capacity(sides.len());
+            for mut side in sides {
+                side.transforms.extend(transforms.iter().cloned());
+                parts.append(&mut self::parts(side)?);
+            }
+            match (limit, parts.as_mut_slice()) {
+                (None, _) => {}
+                (Some(_), [Followed { limit: own @ None, .. }]) => *own = limit,
+                (Some(_), [_]) => return Err(eager()),
+                (Some(_), _) => return Err(Error::logic("Cannot call `changes` on a slice of a union.")),
+            }
+            Ok(parts)
+        }
+        Source::Array(_) | Source::Stream(_) => Err(eager()),
+    }
+}
+
+fn of(part: Followed, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
+    let Followed { table, transforms, limit } = part;
+    allowed(&transforms)?;
     let ordered = table.as_slice().is_some_and(|slice| slice.order != Order::Any);
-    let mut transforms = sequence.transforms;
-    let limit = transforms.iter().position(|transform| matches!(transform, Transform::Limit(_)));
-    if let Some(position) = limit {
+    if let Some(count) = limit {
+        let (count, most) = (usize::try_from(count).unwrap_or(usize::MAX), args.cx().limits().array);
+        if count > most {
+            return Err(Error::resource(format!(
+                "Array size limit `{most}` exceeded.  (`.limit(X).changes()` is illegal if X is larger than the array size \
+                 limit.)"
+            )));
+        }
+        not_of_the_system(&table)?;
         if !ordered {
             return Err(Error::logic("Cannot get changes on the first elements of an unordered stream."));
         }
-        let behind = transforms.split_off(position);
-        let [Transform::Limit(count)] = behind.as_slice() else { return Err(eager()) };
-        allowed(&transforms)?;
-        let count = usize::try_from(*count).unwrap_or(usize::MAX);
-        args.cx().check_array_length(count)?;
         refuse_tokens(&options, "`order_by` with `limit`")?;
         return Ok(Box::new(LimitFeed::open(table, transforms, count, options, args.cx())?));
     }
@@ -65,14 +112,22 @@ fn of(value: Value, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Str
     if ordered {
         return Err(Error::logic("Cannot call `changes` on an ordered stream."));
     }
-    allowed(&transforms)?;
     Ok(Box::new(RangeFeed::open(table, transforms, false, options, args.cx())?))
+}
+
+/// RethinkDB knows no first elements of system tables, either.
+fn not_of_the_system(table: &TableRef) -> Result<()> {
+    match table.info().system {
+        true => Err(Error::op_failed("System tables don't support changefeeds on `.limit()`.")),
+        false => Ok(()),
+    }
 }
 
 fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     match row.origin {
         Origin::Place => Err(eager().at(args.id(0))),
         Origin::Extreme => {
+            not_of_the_system(&row.table)?;
             refuse_tokens(&options, "`min` or `max`")?;
             Ok(Box::new(LimitFeed::open(row.table.clone(), Vec::new(), 1, options, args.cx())?))
         }
@@ -108,6 +163,8 @@ fn allowed(transforms: &[Transform]) -> Result<()> {
         match transform {
             Transform::Map(_) | Transform::Filter { .. } | Transform::Members(_) => {}
             Transform::ConcatMap(_) => return Err(Error::logic("Cannot call `changes` after `concat_map`.")),
+            Transform::Zip => return Err(Error::logic("Cannot call `changes` after `zip`.")),
+            Transform::Group(_) => return Err(Error::logic("Cannot call `changes` after `group`.")),
             _ => return Err(eager()),
         }
     }

@@ -9,6 +9,7 @@ use crate::datum::node::Node;
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::context::Cx;
+use crate::eval::terms::union;
 use crate::eval::value::{TableValue, Value};
 use crate::transform::{Aggregate, Running, Transform, grouped};
 
@@ -80,6 +81,8 @@ pub enum Source {
     Array(Array),
     /// A table or a range of one, not yet opened.
     Table(Rc<dyn TableValue>),
+    /// Several sequences in no order among them, none of which is a feed, and not all are arrays.
+    Union(Vec<Sequence>),
     /// Anything else.
     Stream(Box<dyn Stream>),
 }
@@ -89,6 +92,7 @@ impl Source {
         match self {
             Source::Array(array) => Ok(Box::new(ArrayStream { array, next: 0 })),
             Source::Table(table) => table.open(transforms, cx),
+            Source::Union(sides) => union::chained(sides, cx),
             Source::Stream(stream) => Ok(stream),
         }
     }
@@ -165,7 +169,8 @@ impl Sequence {
     pub fn infinite(&self) -> bool {
         let endless = match &self.source {
             Source::Stream(stream) => stream.infinite(),
-            _ => false,
+            Source::Union(sides) => sides.iter().any(Sequence::infinite),
+            Source::Array(_) | Source::Table(_) => false,
         };
         endless && !self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(_)))
     }

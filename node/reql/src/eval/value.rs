@@ -160,7 +160,7 @@ impl Value {
             Value::Sequence(sequence) => match &sequence.source {
                 Source::Array(array) => Datum::Array(array.clone()).footprint(),
                 Source::Table(_) => 0,
-                Source::Stream(_) => usize::MAX,
+                Source::Union(_) | Source::Stream(_) => usize::MAX,
             },
             Value::Grouped(groups) => {
                 let group = |(group, value): &(Datum, Value)| group.footprint().saturating_add(value.footprint());

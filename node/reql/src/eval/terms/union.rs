@@ -3,39 +3,52 @@
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::terms::order::Comparison;
-use crate::eval::{Args, Batch, Cx, FeedKind, Func, Node, Sequence, Shortcut, Stream, Value, eval};
+use crate::eval::{Args, Batch, Cx, FeedKind, Func, Node, Sequence, Shortcut, Source, Stream, Value, eval};
 use crate::term::TermKind;
 
 /// `union`.
 pub fn union(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let sequences = (0..args.len()).map(|index| args.sequence(index)).collect::<Result<Vec<_>>>()?;
-    let comparisons = comparisons(args)?;
+    let interleaving = interleaving(args)?;
     let array = sequences.iter().all(Sequence::is_eager);
     if sequences.iter().any(|sequence| sequence.feed().is_some()) {
-        if comparisons.is_some() {
+        if let Interleaving::Ordered(_) = interleaving {
             return Err(Error::logic("Cannot interleave changefeeds in an order."));
         }
         return cx.world().union_feeds(sequences, cx).map(Value::Sequence);
     }
-    let mut streams = Vec::with_capacity(sequences.len());
-    for sequence in sequences {
-        streams.push(sequence.open(cx)?);
-    }
-    let stream: Box<dyn Stream> = match comparisons {
-        None => Box::new(Chained { streams: streams.into_iter().collect() }),
-        Some(comparisons) => {
-            let sides = streams.into_iter().map(Side::new).collect();
-            Box::new(Merged { sides, comparisons, started: false })
+    let union = match interleaving {
+        Interleaving::Any => Sequence { source: Source::Union(sequences), transforms: Vec::new(), table: None },
+        Interleaving::Successive => Sequence::stream(chained(sequences, cx)?),
+        Interleaving::Ordered(comparisons) => {
+            let streams = sequences.into_iter().map(|sequence| sequence.open(cx));
+            let sides = streams.map(|stream| stream.map(Side::new)).collect::<Result<_>>()?;
+            Sequence::stream(Box::new(Merged { sides, comparisons, started: false }))
         }
     };
-    let union = Sequence::stream(stream);
     if array { union.read_array(cx).map(|array: Array| Value::Datum(array.into())) } else { Ok(Value::Sequence(union)) }
 }
 
-/// What `interleave` asks for; `None`: no order between the sequences.
-fn comparisons(args: &Args<'_>) -> Result<Option<Vec<Comparison>>> {
-    let Some(node) = args.optarg_node("interleave") else { return Ok(None) };
+/// One sequence after the other.
+pub(crate) fn chained(sequences: Vec<Sequence>, cx: &Cx) -> Result<Box<dyn Stream>> {
+    let streams = sequences.into_iter().map(|sequence| sequence.open(cx)).collect::<Result<_>>()?;
+    Ok(Box::new(Chained { streams }))
+}
+
+/// How sequences come together.
+enum Interleaving {
+    /// In any way: they can be followed, too.
+    Any,
+    /// One after the other.
+    Successive,
+    /// In the order that each of them has already.
+    Ordered(Vec<Comparison>),
+}
+
+/// What `interleave` asks for.
+fn interleaving(args: &Args<'_>) -> Result<Interleaving> {
+    let Some(node) = args.optarg_node("interleave") else { return Ok(Interleaving::Any) };
     let nodes = match node {
         Node::Call(call) if call.kind == TermKind::MakeArray => call.args.iter().collect(),
         node => vec![node],
@@ -46,7 +59,8 @@ fn comparisons(args: &Args<'_>) -> Result<Option<Vec<Comparison>>> {
             return Err(Error::logic("r.args is not supported in an order_by or union command yet."));
         }
         match eval(node, args.scope(), args.cx())? {
-            Value::Datum(Datum::Bool(_)) => return Ok(None),
+            Value::Datum(Datum::Bool(true)) => return Ok(Interleaving::Any),
+            Value::Datum(Datum::Bool(false)) => return Ok(Interleaving::Successive),
             Value::Datum(Datum::Array(items)) => {
                 let fields = items.iter().map(|name| Func::GetField(name, node.id()));
                 comparisons.extend(fields.map(|by| Comparison { by, descending: false }));
@@ -58,7 +72,7 @@ fn comparisons(args: &Args<'_>) -> Result<Option<Vec<Comparison>>> {
             }
         }
     }
-    Ok(Some(comparisons))
+    Ok(Interleaving::Ordered(comparisons))
 }
 
 struct Chained {
