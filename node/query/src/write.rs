@@ -35,7 +35,10 @@ pub fn apply(transition: &Transition, old: &Datum, rules: Rules<'_>, key: &Datum
     let wanted = match transition {
         Transition::Insert { document, conflict } => insert(document, conflict, old, rules, key, cx)?,
         Transition::Update(_) if old.is_null() => Datum::Null,
-        Transition::Update(function) => merge::merge(old, &function.apply(old.clone(), cx)?)?,
+        Transition::Update(function) => match function.apply(old.clone(), cx)? {
+            Datum::Null => old.clone(),
+            changes => merge::merge(old, &changes)?,
+        },
         Transition::Replace(function) => function.apply(old.clone(), cx)?,
         Transition::Delete => Datum::Null,
     };

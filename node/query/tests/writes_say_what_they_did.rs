@@ -43,6 +43,15 @@ fn an_insert_counts_each_document_once() {
                 r#"{"deleted":1,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":0}"#,
             ),
             (r#"[43,[$T]]"#, "1"),
+            // A function that has nothing to change changes nothing.
+            (
+                r#"[53,[$T,[69,[[2,[1]],null]]]]"#,
+                r#"{"deleted":0,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":1}"#,
+            ),
+            (
+                r#"[53,[[16,[$T,1]],null]]"#,
+                r#"{"deleted":0,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":1}"#,
+            ),
         ],
     );
 }

@@ -148,11 +148,12 @@ struct Place {
     nesting: usize,
     chain: usize,
     writes_allowed: bool,
-    order_by: bool,
+    /// What takes a direction here: `order_by`, `union`, or an array among the options of the latter.
+    ordering: Option<TermKind>,
 }
 
 impl Place {
-    const ROOT: Place = Place { nesting: 0, chain: 0, writes_allowed: true, order_by: false };
+    const ROOT: Place = Place { nesting: 0, chain: 0, writes_allowed: true, ordering: None };
 
     fn inside(self, kind: TermKind, first: bool) -> Place {
         let chained = first && !matches!(kind, TermKind::MakeArray | TermKind::MakeObj);
@@ -160,7 +161,11 @@ impl Place {
             nesting: self.nesting + usize::from(!chained),
             chain: if chained { self.chain + 1 } else { 0 },
             writes_allowed: self.writes_allowed && (first || !placement::forbids_writes(kind)),
-            order_by: matches!(kind, TermKind::OrderBy | TermKind::Union),
+            ordering: match kind {
+                TermKind::OrderBy | TermKind::Union => Some(kind),
+                TermKind::MakeArray if self.ordering == Some(TermKind::Union) => Some(kind),
+                _ => None,
+            },
         }
     }
 
@@ -339,7 +344,7 @@ impl Parser<'_> {
             },
         };
         let kind = TermKind::try_from(i64::from(kind)).map_err(|unknown| Error::compile(unknown.to_string()))?;
-        placement::check(kind, place.writes_allowed, place.order_by)?;
+        placement::check(kind, place.writes_allowed, place.ordering.is_some())?;
         if kind == TermKind::Datum {
             return self.datum(id).map(Some);
         }

@@ -3,10 +3,11 @@
 use super::TermKind;
 use crate::error::{Error, Result};
 
-/// Refuses a term where it must not stand: writes inside the functions of streams, `asc` and `desc` outside `order_by`.
-pub(super) fn check(kind: TermKind, writes_allowed: bool, in_order_by: bool) -> Result<()> {
-    if matches!(kind, TermKind::Asc | TermKind::Desc) && !in_order_by {
-        return Err(Error::compile(format!("{} may only be used as an argument to ORDER_BY.", kind.name())));
+/// Refuses a term where it must not stand: writes inside the functions of streams, `asc` and `desc` where
+/// nothing is `ordered`.
+pub(super) fn check(kind: TermKind, writes_allowed: bool, ordered: bool) -> Result<()> {
+    if matches!(kind, TermKind::Asc | TermKind::Desc) && !ordered {
+        return Err(Error::compile(format!("{} may only be used as an argument to ORDER_BY or UNION.", kind.name())));
     }
     if !writes_allowed && is_write_or_meta(kind) {
         return Err(Error::compile("Cannot nest writes or meta ops in stream operations.  Use FOR_EACH instead."));

@@ -96,7 +96,12 @@ fn terms_stand_only_where_they_may() {
     let writes = "Cannot nest writes or meta ops in stream operations.  Use FOR_EACH instead.";
     let (kind, message, path) = refusal(r#"[1,[38,[[2,[1,2]],[69,[[2,[1]],[56,[[15,["t"]],{}]]]]]]]"#);
     assert_eq!((kind, message.as_str(), path.as_str()), (ErrorKind::Compile, writes, "[1,1]"));
-    assert_eq!(refusal("[1,[73,[1]]]").1, "ASC may only be used as an argument to ORDER_BY.");
+    assert_eq!(refusal("[1,[73,[1]]]").1, "ASC may only be used as an argument to ORDER_BY or UNION.");
+    assert_eq!(
+        refusal(r#"[1,[41,[[15,["t"]],[2,[[74,["a"]]]]]]]"#).1,
+        "DESC may only be used as an argument to ORDER_BY or UNION."
+    );
+    start(r#"[1,[44,[[2,[]]],{"interleave":[2,["b",[74,["a"]]]]}]]"#);
     start(r#"[1,[41,[[15,["t"]],[74,["a"]]]]]"#);
     start(r#"[1,[68,[[15,["t"]],[69,[[2,[1]],[56,[[15,["t"]],[10,[1]]]]]]]]]"#);
     start(r#"[1,[54,[[39,[[15,["t"]],{"a":1}]]]]]"#);

@@ -195,6 +195,10 @@ mod tests {
                 r#"[{"a":4},{"a":3},{"a":2},{"a":1}]"#,
             ),
             (
+                r#"[44,[[2,[{"a":4},{"a":1}]],[2,[{"a":3}]]],{"interleave":[2,[[74,[[69,[[2,[1]],[31,[[10,[1]],"a"]]]]]]]]}]"#,
+                r#"[{"a":4},{"a":3},{"a":1}]"#,
+            ),
+            (
                 r#"[44,[[2,[{"a":4},{"a":1}]],[2,[{"a":2}]]],{"interleave":"a"}]"#,
                 "QueryLogic: The streams given as arguments are not ordered by given ordering.",
             ),

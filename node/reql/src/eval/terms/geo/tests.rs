@@ -40,6 +40,10 @@ fn made_and_shown() {
 #[test]
 fn what_cannot_be_made() {
     check_with_shapes(&[
+        (
+            r#"[157,[{"type":"Point","coordinates":[2,[1,2]],"foo":1}]]"#,
+            "QueryLogic: Unrecognized field `foo` found in geometry object.",
+        ),
         ("[159,[0,91]]", "QueryLogic: Latitude must be between -90 and 90.  Got 91."),
         ("[159,[180.5,0]]", "QueryLogic: Longitude must be between -180 and 180.  Got 180.5."),
         (r#"[159,["x",0]]"#, "QueryLogic: Expected type NUMBER but found STRING."),
