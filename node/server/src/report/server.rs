@@ -17,7 +17,8 @@ impl Reporter {
             cache_mib: facts.cache_size_mb,
             process: facts.pid,
             started_micros: facts.started_micros,
-            version: format!("photondb {SERVER_VERSION}"),
+            // The name that RethinkDB's tools look for: they refuse to dump and restore at anything else.
+            version: format!("rethinkdb {SERVER_VERSION}"),
             contacts: self.contacts(),
         }
     }
