@@ -31,6 +31,7 @@ use crate::options::Options;
 use crate::replicated::Replicated;
 use crate::runtime::{self, Context};
 use crate::service::Service;
+use crate::service::interrupted::Interrupted;
 use crate::supervise;
 use crate::types::{LeaderId, Vote};
 
@@ -81,6 +82,8 @@ pub(crate) struct Shared {
     pub(crate) blocking: Blocking,
     /// A turn for each snapshot that is being received.
     pub(crate) receiving: Semaphore,
+    /// What is here of snapshots that broke off.
+    pub(crate) interrupted: Arc<Interrupted>,
     spools: AtomicU64,
     groups: Mutex<BTreeMap<GroupId, Slot>>,
 }
@@ -116,6 +119,7 @@ impl Groups {
             blocking: options.blocking,
             options,
             receiving: Semaphore::new(SNAPSHOTS_RECEIVED_MAX),
+            interrupted: Arc::default(),
             spools: AtomicU64::new(0),
             groups: Mutex::default(),
         };

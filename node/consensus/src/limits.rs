@@ -93,6 +93,21 @@ pub const SNAPSHOTS_RECEIVED_MAX: usize = 2;
 /// How long the sender of a snapshot waits for the receiver to take one more piece, and the receiver for one to come.
 pub const PIECE_WAIT: Duration = Duration::from_secs(10);
 
+/// Bytes of a snapshot that its sender keeps because the receiver has not said that it has them, unless one chunk alone is larger.
+pub const UNRECEIVED_BYTES_MAX: usize = 8 << 20;
+
+/// How often in a row a snapshot is gone on with on another exchange without any of it having arrived; then it is begun anew.
+pub const RESUMES_MAX: u32 = 10;
+
+/// How long is waited before that.
+pub const RESUME_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the receiver keeps what it has of a snapshot whose exchange broke: longer than its sender tries.
+pub const INTERRUPTED_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// Parts of snapshots that a node keeps so; of one more, the oldest goes.
+pub const INTERRUPTED_MAX: usize = 4;
+
 /// How long a receiver may take to put a received snapshot in place of its state.
 pub const INSTALL_WAIT: Duration = Duration::from_secs(600);
 

@@ -7,6 +7,7 @@
 
 mod append;
 mod snapshot;
+mod transfer;
 
 use std::future::Future;
 use std::sync::Arc;

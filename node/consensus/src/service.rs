@@ -5,6 +5,7 @@
 //! born yet, nobody answers anything else.
 
 mod appends;
+pub(crate) mod interrupted;
 mod snapshot;
 
 use std::fmt::Display;

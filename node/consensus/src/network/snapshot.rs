@@ -1,6 +1,7 @@
 //! A snapshot to one member, as an exchange: pieces as fast as the receiver takes them, and one answer.
 //!
-//! A broken exchange is begun anew, with a snapshot pinned then: what openraft asks for next.
+//! A broken exchange is followed by another one that goes on where the receiver is. When that does not help, or the receiver has
+//! nothing any more, the snapshot is begun anew, with one pinned then: what openraft asks for next.
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,15 +17,52 @@ use openraft::type_config::alias::SnapshotOf;
 use photondb_proto::v1;
 use photondb_proto::v1::raft_answer::Answer;
 use photondb_proto::v1::raft_open::What;
-use photondb_runtime::peers::{Exchange, Lane, Service};
+use photondb_runtime::peers::{Exchange, Lane, PeerError, Service};
 use photondb_storage::fault::buggify;
 use prost::Message;
 
 use super::Channel;
-use crate::limits::{INSTALL_WAIT, PIECE_BYTES_MAX, PIECE_WAIT};
-use crate::replicated::{Snapshot, SnapshotChunks};
+use super::transfer::Transfer;
+use crate::limits::{INSTALL_WAIT, PIECE_BYTES_MAX, PIECE_WAIT, RESUME_PAUSE, RESUMES_MAX};
+use crate::replicated::Snapshot;
+use crate::runtime::draw;
 use crate::types::{Types, Vote};
 use crate::wire::{self, Address};
+
+/// How an exchange ended without an answer.
+enum Ended {
+    /// Another one may go on.
+    Broken(StreamingError<Types>),
+    /// Another one would not help.
+    ForGood(StreamingError<Types>),
+}
+
+impl From<RPCError<Types>> for Ended {
+    fn from(error: RPCError<Types>) -> Ended {
+        Ended::Broken(error.into())
+    }
+}
+
+/// What became of a piece.
+enum Sent {
+    /// It is on its way.
+    Taken,
+    /// The receiver takes nothing more.
+    Refused,
+    /// It has answered already.
+    Answered(Answer),
+}
+
+/// What is only said of how far the receiver is, is no answer.
+fn note(heard: Answer, transfer: &mut Transfer) -> Sent {
+    match heard {
+        Answer::Received(received) => {
+            transfer.receive(received.chunks);
+            Sent::Taken
+        }
+        answer => Sent::Answered(answer),
+    }
+}
 
 /// Checksums pieces as one run of bytes.
 pub(crate) fn continued_crc(before: u32, bytes: &[u8]) -> u32 {
@@ -48,64 +86,159 @@ impl Channel {
         }
     }
 
+    /// Over as many exchanges as it takes.
     async fn stream_snapshot(
         &self,
         vote: Vote,
         snapshot: Snapshot,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let what = v1::RaftSnapshot { vote: Some(wire::vote(&vote)), applied: snapshot.applied.consensus };
+        let applied = snapshot.applied.consensus;
+        let mut transfer = Transfer::new(draw(1..u64::MAX), snapshot.chunks);
+        let mut failed = 0;
+        loop {
+            let before = transfer.received();
+            let is_first = before == 0 && failed == 0;
+            let error = match self.attempt(&vote, &applied, &mut transfer, is_first).await {
+                Ok(response) => return Ok(response),
+                Err(Ended::ForGood(error)) => return Err(error),
+                Err(Ended::Broken(error)) => error,
+            };
+            failed = if transfer.received() > before { 1 } else { failed + 1 };
+            if !transfer.can_go_on() || failed > RESUMES_MAX {
+                return Err(error);
+            }
+            let Address { group, to, .. } = self.address;
+            tracing::debug!(%group, member = %to, %error, chunks = transfer.received(), "a snapshot goes on over another exchange");
+            photondb_storage::probe!("snapshot gone on with over another exchange", transfer.received() > 0);
+            tokio::time::sleep(RESUME_PAUSE).await;
+        }
+    }
+
+    /// One exchange, from where the receiver is to its answer.
+    async fn attempt(
+        &self,
+        vote: &Vote,
+        applied: &Bytes,
+        transfer: &mut Transfer,
+        is_first: bool,
+    ) -> Result<SnapshotResponse<Types>, Ended> {
+        let (vote, applied, number) = (Some(wire::vote(vote)), applied.clone(), transfer.number);
+        let what = v1::RaftSnapshot { vote, applied, transfer: number };
         let open = v1::RaftOpen { address: Some(self.address.write()), what: Some(What::Snapshot(what)) };
         let first = Bytes::from(open.encode_to_vec());
         let opening = self.peers.exchange(self.peer(), Service::Consensus, Lane::Bulk, first);
         let opened = self.in_time(PIECE_WAIT, opening).await?;
         let mut exchange = opened.map_err(|error| self.failed(error, RPCTypes::InstallSnapshot))?;
+        if !is_first {
+            // Another exchange goes on where the receiver says.
+            match self.in_time(PIECE_WAIT, exchange.receive.recv()).await.map(|heard| self.heard(heard))?? {
+                Answer::Received(received) if transfer.begin(received.chunks) => {}
+                Answer::Received(_) => {
+                    let lost = NetworkError::from_string("the receiver of a snapshot has no use for the rest of it");
+                    return Err(Ended::ForGood(lost.into()));
+                }
+                answer => return self.read_answer(answer),
+            }
+        }
         // Who has not taken everything has answered already, or is gone.
-        let limit = if self.send_chunks(&exchange, snapshot.chunks).await? { INSTALL_WAIT } else { PIECE_WAIT };
-        let answer = self.in_time(limit, exchange.receive.recv()).await?;
-        let bytes = match answer {
-            Some(Ok(bytes)) => bytes,
-            Some(Err(error)) => return Err(self.failed(error, RPCTypes::InstallSnapshot).into()),
-            None => return Err(NetworkError::from_string("the receiver of a snapshot has given up").into()),
-        };
-        let answer = self.answer(bytes)?;
+        let (mut limit, mut answer) = (INSTALL_WAIT, self.send_chunks(&mut exchange, transfer).await?);
+        if let Sent::Refused = answer {
+            limit = PIECE_WAIT;
+        }
+        loop {
+            if let Sent::Answered(answer) = answer {
+                return self.read_answer(answer);
+            }
+            let heard = self.in_time(limit, exchange.receive.recv()).await.map(|heard| self.heard(heard))??;
+            answer = note(heard, transfer);
+        }
+    }
+
+    fn read_answer(&self, answer: Answer) -> Result<SnapshotResponse<Types>, Ended> {
         let Answer::Installed(installed) = answer else { return Ok(self.other(answer)?) };
         Ok(SnapshotResponse::new(self.read(wire::read_vote(installed.vote))?))
     }
 
-    /// Sends everything, or as much as the receiver takes. Gives whether that was everything.
-    async fn send_chunks(
-        &self,
-        exchange: &Exchange,
-        mut chunks: SnapshotChunks,
-    ) -> Result<bool, StreamingError<Types>> {
-        let mut crc = 0;
+    fn heard(&self, heard: Option<Result<Bytes, PeerError>>) -> Result<Answer, Ended> {
+        match heard {
+            // A member that is not there, and what nobody understands, say that once for all.
+            Some(Ok(bytes)) => self.answer(bytes).map_err(|error| Ended::ForGood(error.into())),
+            Some(Err(error)) => Err(self.failed(error, RPCTypes::InstallSnapshot).into()),
+            None => Err(Ended::Broken(NetworkError::from_string("the receiver of a snapshot has given up").into())),
+        }
+    }
+
+    /// Sends everything from where the receiver is, or as much as it takes.
+    async fn send_chunks(&self, exchange: &mut Exchange, transfer: &mut Transfer) -> Result<Sent, Ended> {
         loop {
-            let (rest, chunk) = self
-                .blocking
-                .run(move || {
-                    let chunk = chunks.next();
-                    (chunks, chunk)
-                })
-                .await
-                .map_err(|error| self.unread(error))?;
-            chunks = rest;
-            let Some(chunk) = chunk.transpose().map_err(|error| self.unread(error))? else { break };
+            let Some((chunk, mut crc)) = transfer.next_kept() else {
+                while transfer.is_far_ahead() {
+                    let heard = self.in_time(PIECE_WAIT, exchange.receive.recv()).await;
+                    if let Sent::Answered(answer) = note(heard.map(|heard| self.heard(heard))??, transfer) {
+                        return Ok(Sent::Answered(answer));
+                    }
+                }
+                if self.read_chunk(transfer).await? {
+                    continue;
+                }
+                break;
+            };
             if buggify!("consensus/snapshot-broken-off") {
-                return Err(NetworkError::from_string("the exchange is broken off").into());
+                return Err(Ended::Broken(NetworkError::from_string("the exchange is broken off").into()));
             }
             for piece in pieces(chunk, piece_bytes(), &mut crc) {
-                if !self.send_piece(exchange, &piece).await? {
-                    return Ok(false);
+                match self.send_piece(exchange, &piece, transfer).await? {
+                    Sent::Taken => {}
+                    other => return Ok(other),
                 }
             }
         }
-        let end = v1::RaftPiece { crc, snapshot_ends: true, ..v1::RaftPiece::default() };
-        self.send_piece(exchange, &end).await
+        let end = v1::RaftPiece { crc: transfer.crc(), snapshot_ends: true, ..v1::RaftPiece::default() };
+        self.send_piece(exchange, &end, transfer).await
     }
 
-    async fn send_piece(&self, exchange: &Exchange, piece: &v1::RaftPiece) -> Result<bool, StreamingError<Types>> {
-        let sending = exchange.send.send(Bytes::from(piece.encode_to_vec()));
-        Ok(self.in_time(PIECE_WAIT, sending).await?.is_ok())
+    /// Reads one more chunk. Whether there was one.
+    async fn read_chunk(&self, transfer: &mut Transfer) -> Result<bool, Ended> {
+        let unread = |error: &dyn std::fmt::Display| Ended::ForGood(self.unread(error));
+        let Some(mut chunks) = transfer.unread() else { return Err(unread(&"its reading was interrupted")) };
+        let reading = self.blocking.run(move || {
+            let chunk = chunks.next();
+            (chunks, chunk)
+        });
+        let (rest, chunk) = reading.await.map_err(|error| unread(&error))?;
+        transfer.take_in(rest, chunk).map_err(|error| unread(&error))
+    }
+
+    /// Hears what the receiver says meanwhile: it does not take more before somebody takes what it says.
+    async fn send_piece(
+        &self,
+        exchange: &mut Exchange,
+        piece: &v1::RaftPiece,
+        transfer: &mut Transfer,
+    ) -> Result<Sent, Ended> {
+        let piece = Bytes::from(piece.encode_to_vec());
+        loop {
+            let Exchange { send, receive } = &mut *exchange;
+            let taken = async {
+                tokio::select! {
+                    biased;
+                    heard = receive.recv() => Err(heard),
+                    room = send.reserve() => Ok(room),
+                }
+            };
+            match self.in_time(PIECE_WAIT, taken).await? {
+                Ok(Ok(room)) => {
+                    room.send(piece);
+                    return Ok(Sent::Taken);
+                }
+                Ok(Err(_)) => return Ok(Sent::Refused),
+                Err(heard) => {
+                    if let Sent::Answered(answer) = note(self.heard(heard)?, transfer) {
+                        return Ok(Sent::Answered(answer));
+                    }
+                }
+            }
+        }
     }
 
     async fn in_time<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, RPCError<Types>> {

@@ -1,5 +1,7 @@
 //! A snapshot from a leader: spooled to the disk piece by piece, and installed when it is whole.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use openraft::type_config::alias::SnapshotOf;
 use photondb_proto::v1;
@@ -9,12 +11,13 @@ use photondb_storage::fault::buggify;
 use photondb_storage::spool::Spool;
 use prost::Message;
 
+use super::interrupted::{Name, Part, Receiving};
 use super::{Refusal, encode};
 use crate::error::ApplyError;
 use crate::format;
 use crate::group::Group;
 use crate::groups::Shared;
-use crate::limits::{CHUNK_BYTES_MAX, PIECE_WAIT};
+use crate::limits::{CHUNK_BYTES_MAX, INTERRUPTED_KEPT_FOR, PIECE_WAIT};
 use crate::network::continued_crc;
 use crate::replicated::{Applied, Snapshot};
 use crate::types::{SnapshotMeta, Types};
@@ -32,12 +35,24 @@ pub(super) async fn take(
         return Err(WireError::Contradiction("snapshots come from leaders alone").into());
     }
     let (last_log_id, last_membership) = format::decode_applied(&what.applied).map_err(WireError::from)?;
+    let applied = Bytes::from(what.applied.clone());
+    let name = Name { group: address.group, to: address.to, transfer: what.transfer, applied };
+    let (receiving, part) = shared.interrupted.begin(&name).await;
     // One more waits: the senders stop where they are.
     let Ok(_turn) = shared.receiving.acquire().await else { return Ok(()) };
-    let spool = shared.spool().map_err(Refusal::ended)?;
-    let Some(spool) = receive(shared, &mut exchange, spool).await? else {
-        photondb_storage::probe!("snapshot broken off on its way");
-        return Ok(());
+    let part = match part {
+        Some(part) => part,
+        None => Part { spool: shared.spool().map_err(Refusal::ended)?, chunks: 0, crc: 0 },
+    };
+    let spool = match receive(shared, &mut exchange, &receiving, &name, part).await? {
+        Came::Whole(spool) => spool,
+        Came::Partly(part) => {
+            photondb_storage::probe!("snapshot broken off on its way");
+            if name.is_gone_on_with() {
+                keep(shared, receiving, part);
+            }
+            return Ok(());
+        }
     };
     let chunks = Box::new(spool.into_chunks().map(|chunk| chunk.map_err(ApplyError::new)));
     let snapshot = Snapshot { applied: Applied { consensus: what.applied }, chunks };
@@ -50,12 +65,33 @@ pub(super) async fn take(
     Ok(())
 }
 
-/// Everything until the end; `None`: the sender broke off.
-async fn receive(shared: &Shared, exchange: &mut Exchange, mut spool: Spool) -> Result<Option<Spool>, Refusal> {
-    let (mut crc, mut chunk) = (0, BytesMut::new());
+/// What came over one exchange, with what was here before.
+enum Came {
+    Whole(Spool),
+    /// The sender broke off.
+    Partly(Part),
+}
+
+/// Everything until the end.
+async fn receive(
+    shared: &Shared,
+    exchange: &mut Exchange,
+    receiving: &Receiving,
+    name: &Name,
+    mut part: Part,
+) -> Result<Came, Refusal> {
+    let (mut crc, mut chunk) = (part.crc, BytesMut::new());
+    say(exchange, name, &part).await;
     loop {
-        let Ok(Some(Ok(bytes))) = tokio::time::timeout(PIECE_WAIT, exchange.receive.recv()).await else {
-            return Ok(None);
+        let came = async {
+            tokio::select! {
+                biased;
+                () = receiving.broken_off.notified() => None,
+                message = exchange.receive.recv() => message,
+            }
+        };
+        let Ok(Some(Ok(bytes))) = tokio::time::timeout(PIECE_WAIT, came).await else {
+            return Ok(Came::Partly(part));
         };
         let piece = v1::RaftPiece::decode(bytes)?;
         crc = continued_crc(crc, &piece.bytes);
@@ -66,14 +102,16 @@ async fn receive(shared: &Shared, exchange: &mut Exchange, mut spool: Spool) -> 
             return Err(WireError::Contradiction("a chunk of a snapshot is too large").into());
         }
         if buggify!("consensus/snapshot-given-up") {
-            return Ok(None);
+            return Ok(Came::Partly(part));
         }
         if piece.snapshot_ends {
-            return Ok(Some(spool));
+            return Ok(Came::Whole(part.spool));
         }
         chunk.extend_from_slice(&piece.bytes);
         if piece.chunk_ends {
-            spool = append(shared, spool, std::mem::take(&mut chunk).freeze()).await?;
+            let (spool, chunk) = (part.spool, std::mem::take(&mut chunk).freeze());
+            part = Part { spool: append(shared, spool, chunk).await?, chunks: part.chunks + 1, crc };
+            say(exchange, name, &part).await;
         }
     }
 }
@@ -81,4 +119,22 @@ async fn receive(shared: &Shared, exchange: &mut Exchange, mut spool: Spool) -> 
 async fn append(shared: &Shared, mut spool: Spool, chunk: Bytes) -> Result<Spool, Refusal> {
     let written = move || spool.append(&chunk).map(|()| spool);
     shared.blocking.run(written).await.map_err(Refusal::ended)?.map_err(Refusal::ended)
+}
+
+/// Tells the sender what is here, if it wants to know. When it does not take that, it has gone.
+async fn say(exchange: &Exchange, name: &Name, part: &Part) {
+    if name.is_gone_on_with() {
+        let answer = Answer::Received(v1::RaftReceived { chunks: part.chunks });
+        let _ = exchange.send.send(encode(answer)).await;
+    }
+}
+
+/// Until its sender goes on, or has had the time to.
+fn keep(shared: &Shared, receiving: Receiving, part: Part) {
+    let serial = receiving.keep(part);
+    let interrupted = Arc::clone(&shared.interrupted);
+    shared.spawn(async move {
+        tokio::time::sleep(INTERRUPTED_KEPT_FOR).await;
+        interrupted.forget(serial);
+    });
 }

@@ -99,6 +99,31 @@ fn a_broken_snapshot_is_begun_again() {
     }
 }
 
+/// The link never holds for as long as the whole takes.
+#[test]
+fn a_broken_snapshot_goes_on_where_it_was() {
+    for seed in 0..3 {
+        let (mut cluster, leader, away) = purged_past(seed);
+        assert!(cluster.start(away) && cluster.join(away));
+        let mut rounds = 0;
+        while cluster.applied(away).len() < 201 {
+            assert!(rounds < 40, "nothing is gained by going on");
+            rounds += 1;
+            cluster.isolate(away, false);
+            let slow = Link { delay: Duration::from_millis(8), ..Link::default() };
+            cluster.network.set(leader.into(), away.into(), slow);
+            cluster.run(Duration::from_millis(1100));
+            cluster.isolate(away, true);
+            cluster.run(Duration::from_millis(500));
+        }
+        assert!(rounds > 1, "it never broke");
+        cluster.isolate(away, false);
+        cluster.converge(&[leader, away]);
+        assert!(!cluster.disk_names(away).iter().any(|name| name.starts_with("spool-")));
+        cluster.assert_healthy();
+    }
+}
+
 #[test]
 fn a_receiver_may_crash_at_any_moment_of_a_snapshot() {
     for crashed_after in (0..120).step_by(9) {
