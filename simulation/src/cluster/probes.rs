@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 105] = [
+pub const PRODUCT: [Probe; 106] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -64,6 +64,7 @@ pub const PRODUCT: [Probe; 105] = [
     Probe::may("shard gone while it was looked for"),
     Probe::may("silent node heard again"),
     Probe::may("snapshot broken off on its way"),
+    Probe::may("snapshot gone on with over another exchange"),
     Probe::may("snapshot installed in the middle of a membership change"),
     Probe::may("snapshot installed over a state"),
     Probe::may("snapshot reached past the end of the log"),
