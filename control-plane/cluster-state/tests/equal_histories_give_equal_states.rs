@@ -108,7 +108,7 @@ fn command() -> impl Strategy<Value = Command> {
 fn shards() -> Vec<NewShard> {
     let [left, rest] = KeyRange::all().cut(b"g").unwrap();
     let [middle, right] = rest.cut(b"t").unwrap();
-    [left, middle, right].into_iter().map(|range| NewShard { range, nodes: vec![NodeId(1)] }).collect()
+    [left, middle, right].into_iter().map(|range| NewShard::voting(range, vec![NodeId(1)])).collect()
 }
 
 fn check(state: &ClusterState) {
