@@ -21,7 +21,7 @@ fn table() -> Value {
     json!([15, ["t"]])
 }
 
-fn reconfigure(shards: u64, dry_run: bool) -> Value {
+fn reconfigure(shards: usize, dry_run: bool) -> Value {
     json!([176, [table()], { "shards": shards, "replicas": 1, "dry_run": dry_run }])
 }
 
@@ -49,13 +49,10 @@ fn more_and_fewer_shards_are_asked_for_while_the_last_ones_are_still_being_made(
     assert_eq!(admin.run(&json!([56, [table(), [2, documents]]])).unwrap()["inserted"], 2_000);
     for wanted in [8, 3, 12, 1, 5, 5, 2, 9] {
         let tried = admin.run(&reconfigure(wanted, true)).unwrap();
-        assert_eq!(
-            (&tried["reconfigured"], shards(&tried["config_changes"][0]["new_val"])),
-            (&json!(0), wanted as usize)
-        );
+        assert_eq!((&tried["reconfigured"], shards(&tried["config_changes"][0]["new_val"])), (&json!(0), wanted));
         let done = admin.run(&reconfigure(wanted, false)).unwrap();
         assert_eq!(done["reconfigured"], 1, "{done}");
-        assert_eq!(shards(&admin.run(&config()).unwrap()), wanted as usize);
+        assert_eq!(shards(&admin.run(&config()).unwrap()), wanted);
     }
     // As does a write to `table_config`, with its settings and another name.
     let row = admin.run(&config()).unwrap();

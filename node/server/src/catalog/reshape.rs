@@ -75,7 +75,7 @@ fn reshape(
     let began = ground.now();
     let elapsed = || ground.now().since(began);
     let pause = |pause| fiber::wait(task::sleep(pause));
-    let attempt = || {
+    let attempt = || -> Result<Reshaping, Unplanned> {
         let before = ground.newest_state()?;
         let stored = before.table(id).ok_or_else(|| Error::op_failed("The table was dropped meanwhile."))?;
         let shards = plan(&before, stored)?.shards(stored);
