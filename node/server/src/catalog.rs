@@ -298,7 +298,7 @@ impl Catalog for NodeCatalog {
         }
         let before = status_of(&self.ground, &state, &stored, IdentifierFormat::default());
         repair::carry_out(&self.ground, stored.id, command)?;
-        let (state, stored) = self.stored(table)?;
+        let (state, stored) = reshape::accepted(self.stored(table))?;
         let after = status_of(&self.ground, &state, &stored, IdentifierFormat::default());
         Ok(Reconfigured { config, status: Some((before, after)) })
     }
