@@ -5,6 +5,7 @@ mod join;
 mod members;
 mod nodes;
 mod repair;
+mod reshape;
 mod schema;
 mod shards;
 mod users;
@@ -59,6 +60,9 @@ pub fn apply(state: &mut ClusterState, command: &Command) -> Result<Response, St
         Command::SkipIds { next_shard, next_member } => Ok(schema::skip_ids(state, *next_shard, *next_member)),
         Command::Place { table, shards } => shards::place(state, *table, shards),
         Command::PlaceShard { shard, placement } => shards::place_one(state, *shard, placement),
+        Command::Reshape { table, named, settings, shards } => {
+            reshape::reshape(state, *table, named.as_ref(), settings, shards)
+        }
         Command::CutShard { shard, generation, cuts } => cuts::begin(state, *shard, *generation, cuts),
         Command::ShardCut { shard, child } => cuts::done(state, *shard, *child),
         Command::RepairTable { table, shards } => repair::begin_anew(state, *table, shards),

@@ -13,7 +13,7 @@ use crate::shard::{Generation, Placement, Reached, Role};
 use crate::users::{Credentials, Scope};
 use photondb_proto::ClusterId;
 
-pub use parts::{Change, NewCut, NewShard, PermissionChange, ShardRepair, TableSettings};
+pub use parts::{Change, NewCut, NewShard, PermissionChange, Reshaped, ShardRepair, TableSettings};
 
 /// A change to the state. One that was applied and is sent again, because its answer was lost, is answered as done where
 /// it carries an id of its own.
@@ -196,12 +196,25 @@ pub enum Command {
         /// One for each of its shards, in their order.
         shards: Vec<Placement>,
     },
-    /// The same for one shard, and for those that are to be joined to it.
+    /// The same for one shard, and for those that are to be joined to it. Where the same nodes are named in the same roles, and only
+    /// another one is to lead, a wish stands.
     PlaceShard {
         /// Which shard.
         shard: ShardId,
         /// Its new placement.
         placement: Placement,
+    },
+    /// A table's name, settings and shards, all of it at once or nothing of it (K13): what `reconfigure`, `rebalance` and a write to
+    /// `table_config` ask for.
+    Reshape {
+        /// Which table.
+        table: TableId,
+        /// Where it goes and what it is called there; `None`: it stays.
+        named: Option<(DatabaseId, String)>,
+        /// See `SetTableConfig`.
+        settings: TableSettings,
+        /// What becomes of each of its shards, in their order; none: all of them stay as they are.
+        shards: Vec<Reshaped>,
     },
     /// Shards are to be cut off from one, all of whose members are as they were told to be. Its own replicas are wanted where
     /// they were.
@@ -229,7 +242,7 @@ pub enum Command {
         shards: Vec<ShardRepair>,
     },
     /// Shards are wanted to be joined to their left neighbours, all of these or none (K12). Their replicas are wanted where those
-    /// of the neighbours are until a wish is taken back: by `Place`, and by `PlaceShard` for one of these shards.
+    /// of the neighbours are until a wish is taken back: by `Place` and `Reshape`, and by `PlaceShard` for one of these shards.
     JoinShards {
         /// Of which table.
         table: TableId,

@@ -129,6 +129,16 @@ pub enum StateError {
         /// The name.
         name: String,
     },
+    /// A node asks for the name of one that has not been heard for a while, and that listened elsewhere. It may be that one's machine
+    /// with another disk and another address, or somebody else.
+    #[error(
+        "server name `{name}` is that of a server that is down, and that had another address; if this one takes its place, it is let in \
+         when the other is given up as lost, or has left (photonctl node decommission {name}); otherwise give this one another name"
+    )]
+    NodeNameHeld {
+        /// The name.
+        name: String,
+    },
     /// The node has registered with a counter at least as high: its directory was copied or set back.
     #[error(
         "server {id} has registered with boot {registered} already; boot {asked} is of a copied or older directory"
@@ -241,6 +251,12 @@ pub enum StateError {
     ShardJoining {
         /// The shard.
         shard: ShardId,
+    },
+    /// The table has other shards, or they have other keys, than when this was planned.
+    #[error("the shards of table `{table}` have changed since this was planned; try again")]
+    ShardsChanged {
+        /// The table's name.
+        table: String,
     },
     /// It begins with the table's first key.
     #[error("shard {shard} is the first one of its table: there is none to its left that it could be joined to")]

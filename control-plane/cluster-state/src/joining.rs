@@ -121,11 +121,13 @@ impl Table {
     }
 
     /// Gives every shard that is to be joined the places of its left neighbour, or of what is to be cut off there last; several in a
-    /// row get those of the leftmost.
+    /// row get those of the leftmost. Who is to lead it is its own affair, as long as it has the same places.
     pub(crate) fn place_side_by_side(&mut self) {
-        let mut places = None;
+        let mut places: Option<Placement> = None;
         for shard in &mut self.shards {
-            if let (Some(_), Some(of_left)) = (shard.joining, places) {
+            if let (Some(_), Some(of_left)) = (shard.joining, places)
+                && !shard.placement.has_roles_of(&of_left)
+            {
                 shard.placement = of_left;
             }
             places = Some(shard.last_placement().clone());

@@ -22,7 +22,9 @@ mod state;
 mod users;
 
 pub use apply::apply;
-pub use command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
+pub use command::{
+    Change, Command, NewCut, NewShard, PermissionChange, Reshaped, Response, ShardRepair, TableSettings,
+};
 pub use error::{NameKind, StateError};
 pub use format::FormatError;
 pub use joining::{Attempt, Stage};

@@ -78,6 +78,12 @@ impl Placement {
     pub fn contains(&self, node: NodeId) -> bool {
         self.nodes().any(|wanted| wanted == node)
     }
+
+    /// Whether the same nodes have the same roles in both; another one may be the primary.
+    pub(crate) fn has_roles_of(&self, other: &Placement) -> bool {
+        let voters = |placement: &Placement| placement.voters.iter().copied().collect::<BTreeSet<_>>();
+        voters(self) == voters(other) && self.nonvoting == other.nonvoting
+    }
 }
 
 /// Counts the changes of who a shard's members are, and of what they are told to be.

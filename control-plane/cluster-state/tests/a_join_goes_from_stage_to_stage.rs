@@ -19,9 +19,8 @@ fn cluster() -> (ClusterState, [ShardId; 3]) {
     for id in NODES {
         run(&mut state, register(id, Default::default()));
     }
-    let shard = |start: &str, end: Option<&str>, nodes: [u128; 3]| NewShard {
-        range: KeyRange::new(start.into(), end.map(Into::into)).unwrap(),
-        nodes: nodes.map(NodeId).into(),
+    let shard = |start: &str, end: Option<&str>, nodes: [u128; 3]| {
+        NewShard::voting(KeyRange::new(start.into(), end.map(Into::into)).unwrap(), nodes.map(NodeId).into())
     };
     let shards = vec![shard("", Some("h"), [1, 2, 3]), shard("h", Some("p"), [3, 1, 2]), shard("p", None, [1, 4, 5])];
     let create = create_table(&state, TABLE, shards);
@@ -116,7 +115,8 @@ fn shards_that_are_to_be_joined_are_wanted_where_the_leftmost_of_them_is() {
     nothing(&mut state, command);
     for id in [b, c] {
         assert_eq!(shard(&state, id).joining, Some(Stage::Wanted));
-        assert_eq!(shard(&state, id).placement, on(&[1, 2, 3]));
+        // Where it was in the right places, another one may lead it.
+        assert_eq!(shard(&state, id).placement, on(&[3, 1, 2]));
     }
     // The first of them begins, while the other one moves.
     let planned = plan(&state);
@@ -157,7 +157,7 @@ fn a_wish_is_about_the_boundary_whatever_is_being_cut_off_on_either_side() {
     let command = wish(&state, &[b, c]);
     run(&mut state, command);
     // The last one goes where that is which is to be cut off from its neighbour.
-    assert_eq!([b, c].map(|id| shard(&state, id).placement), [on(&[1, 2, 3]), on(&[3, 1, 2])]);
+    assert_eq!([b, c].map(|id| shard(&state, id).placement), [on(&[3, 1, 2]), on(&[3, 1, 2])]);
     for (left, right) in [(a, b), (b, c)] {
         let command = begin(&state, left, right);
         refused(&mut state, command, StateError::ShardBusy { shard: right });
@@ -259,7 +259,7 @@ fn a_join_waits_for_what_was_cut_off_from_either_to_begin() {
     reach(&mut state, b);
     run(&mut state, Command::UndoJoin { shard: child, attempt: Attempt(1) });
     run(&mut state, Command::ShardThawed { shard: child, attempt: Attempt(1), epoch: Epoch(9) });
-    run(&mut state, Command::PlaceShard { shard: child, placement: on(&[1, 2, 3]) });
+    run(&mut state, Command::PlaceShard { shard: child, placement: on(&[1, 2, 4]) });
     let command = wish(&state, &[b]);
     run(&mut state, command);
     let command = begin(&state, child, b);
@@ -375,7 +375,7 @@ fn an_attempt_has_a_number_that_no_other_had_whatever_happens_between() {
     let (mut state, [a, b, _]) = freezing();
     run(&mut state, Command::UndoJoin { shard: b, attempt: Attempt(1) });
     run(&mut state, Command::ShardThawed { shard: b, attempt: Attempt(1), epoch: Epoch(3) });
-    run(&mut state, Command::PlaceShard { shard: b, placement: on(&[3, 1, 2]) });
+    run(&mut state, Command::PlaceShard { shard: b, placement: on(&[3, 1, 4]) });
     // What is cut off remembers the freezes of what it was part of.
     let command = cut(&state, b, "k");
     run(&mut state, command);
@@ -390,8 +390,26 @@ fn an_attempt_has_a_number_that_no_other_had_whatever_happens_between() {
         assert_eq!(shard(&state, right).attempt, Attempt(2), "{right}");
         run(&mut state, Command::UndoJoin { shard: right, attempt: Attempt(2) });
         run(&mut state, Command::ShardThawed { shard: right, attempt: Attempt(2), epoch: Epoch(9) });
-        run(&mut state, Command::PlaceShard { shard: right, placement: on(&[3, 1, 2]) });
+        run(&mut state, Command::PlaceShard { shard: right, placement: on(&[3, 1, 5]) });
     }
+}
+
+#[test]
+fn who_only_names_another_one_to_lead_keeps_the_wish() {
+    let (mut state, [a, b, c]) = cluster();
+    let command = wish(&state, &[b, c]);
+    run(&mut state, command);
+    for (id, order) in [(a, [2, 3, 1]), (b, [1, 3, 2]), (c, [2, 1, 3])] {
+        run(&mut state, Command::PlaceShard { shard: id, placement: on(&order) });
+        assert_eq!(shard(&state, id).placement, on(&order), "it is led as was said");
+    }
+    assert_eq!([b, c].map(|id| shard(&state, id).joining), [Some(Stage::Wanted); 2]);
+    assert_eq!(plan(&state)[0], begin(&state, a, b), "the order is no matter for a join");
+    // The same nodes in other roles are another place.
+    let nonvoting = Placement { voters: vec![NodeId(1), NodeId(2)], nonvoting: [NodeId(3)].into() };
+    run(&mut state, Command::PlaceShard { shard: b, placement: nonvoting.clone() });
+    assert_eq!((shard(&state, b).joining, shard(&state, b).placement), (None, nonvoting.clone()));
+    assert_eq!((shard(&state, c).joining, shard(&state, c).placement), (Some(Stage::Wanted), nonvoting));
 }
 
 #[test]

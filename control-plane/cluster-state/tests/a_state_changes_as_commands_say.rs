@@ -38,7 +38,7 @@ fn create_table(id: TableId, name: &str) -> Command {
         primary_key: "id".into(),
         durability: Durability::Hard,
         write_acks: WriteAcks::Majority,
-        shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
+        shards: vec![NewShard::voting(KeyRange::all(), vec![NODE])],
         compression: Compression::Lz4,
     }
 }
@@ -140,7 +140,7 @@ fn shards_must_cover_every_key_once() {
         else {
             unreachable!()
         };
-        let shards = ranges.into_iter().map(|range| NewShard { range, nodes: vec![NODE] }).collect();
+        let shards = ranges.into_iter().map(|range| NewShard::voting(range, vec![NODE])).collect();
         let command =
             Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards, compression };
         refused(&mut state, command, StateError::ShardsInvalid { table: "s".into() });
@@ -152,9 +152,9 @@ fn a_key_belongs_to_the_shard_of_its_range() {
     let mut state = founded();
     let range = |start: &str, end: Option<&str>| KeyRange::new(start.into(), end.map(Into::into)).unwrap();
     let shards = vec![
-        NewShard { range: range("", Some("k")), nodes: vec![NODE] },
-        NewShard { range: range("k", Some("p")), nodes: vec![NODE] },
-        NewShard { range: range("p", None), nodes: vec![NODE] },
+        NewShard::voting(range("", Some("k")), vec![NODE]),
+        NewShard::voting(range("k", Some("p")), vec![NODE]),
+        NewShard::voting(range("p", None), vec![NODE]),
     ];
     run(
         &mut state,
@@ -269,6 +269,35 @@ fn a_copied_directory_is_refused() {
         refused(&mut state, register(NODE, "n1", asked), error);
     }
     refused(&mut state, register(NodeId(2), "n1", 1), StateError::NodeNameTaken { name: "n1".into() });
+}
+
+#[test]
+fn a_machine_in_the_place_of_another_gets_its_name_wherever_it_is_once_that_one_is_lost() {
+    let at = |id: u128, host: &str| {
+        let Command::RegisterNode { id, name, tags, boots, incarnation, .. } = register(NodeId(id), "n1", 1) else {
+            unreachable!()
+        };
+        let addresses = vec![Address { host: host.into(), port: 29015 }];
+        Command::RegisterNode { id, name, tags, addresses, boots, incarnation }
+    };
+    let mut state = ClusterState::at_birth();
+    run(&mut state, at(7, "old"));
+    let heard = |liveness| Command::SetLiveness { id: NodeId(7), boots: 1, liveness };
+    refused(&mut state, at(8, "new"), StateError::NodeNameTaken { name: "n1".into() });
+    // It may come back; only what has its address too is known to be it.
+    run(&mut state, heard(Liveness::Down));
+    let held = StateError::NodeNameHeld { name: "n1".into() };
+    refused(&mut state, at(8, "new"), held.clone());
+    assert!(held.to_string().contains("photonctl node decommission n1"), "it says what to do: {held}");
+    let mut wiped = state.clone();
+    run(&mut wiped, at(8, "old"));
+    assert_eq!(wiped.node_named("n1").map(|node| node.id), Some(NodeId(8)));
+
+    run(&mut state, heard(Liveness::Lost));
+    run(&mut state, at(8, "new"));
+    assert_eq!(state.node_named("n1").map(|node| node.id), Some(NodeId(8)));
+    let former = state.node(NodeId(7)).unwrap();
+    assert!(former.is_lost() && former.name.starts_with("n1_lost_"), "{former:?}");
 }
 
 #[test]
@@ -435,7 +464,7 @@ fn spread() -> (ClusterState, Shard) {
         unreachable!()
     };
     let (id, nodes) = (TableId(201), [1, 2, 3].map(NodeId).into());
-    let shards = vec![NewShard { range: KeyRange::all(), nodes }];
+    let shards = vec![NewShard::voting(KeyRange::all(), nodes)];
     run(
         &mut state,
         Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards, compression },

@@ -11,6 +11,8 @@ enum Step {
     Do(Command),
     /// One of the shards is to be joined to its left neighbour.
     Wish(usize),
+    /// The first table gets another name, and those of its shards that do not stay are to be joined to their left neighbours.
+    Reshape(String, Vec<bool>),
     /// What is planned first.
     Plan,
     /// What the leader of one of the shards has to report.
@@ -22,6 +24,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => command().prop_map(Step::Do),
         1 => number.clone().prop_map(Step::Wish),
+        1 => (name(), prop::collection::vec(any::<bool>(), 3))
+            .prop_map(|(name, stay)| Step::Reshape(name, stay)),
         2 => Just(Step::Plan),
         4 => number.prop_map(Step::Report),
     ]
@@ -37,9 +41,26 @@ impl Step {
                 table: table.id,
                 shards: vec![(shard.id, shard.generation)],
             }),
+            Step::Reshape(name, stay) => state.tables().next().map(|table| reshape(table, name, stay)),
             Step::Report(number) => shards().nth(*number).map(|(table, shard)| due(table, shard)),
         }
     }
+}
+
+fn reshape(table: &Table, name: &str, stay: &[bool]) -> Command {
+    let reshaped = |(shard, stays): (&Shard, &bool)| Reshaped {
+        shard: shard.id,
+        epoch: shard.epoch,
+        cuts: Vec::new(),
+        placement: stays.then(|| shard.placement.clone()),
+    };
+    let settings = TableSettings { flush_interval_ms: Some(Some(5)), ..TableSettings::default() };
+    let shards = table.shards.iter().zip(stay).map(reshaped).collect();
+    Command::Reshape { table: table.id, named: Some((table.database, name.to_owned())), settings, shards }
+}
+
+fn name() -> impl Strategy<Value = String> + Clone {
+    prop::sample::select(vec!["a", "b", "c", "bad name"]).prop_map(str::to_owned)
 }
 
 fn due(table: &Table, shard: &Shard) -> Command {
@@ -61,7 +82,7 @@ fn due(table: &Table, shard: &Shard) -> Command {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let name = prop::sample::select(vec!["a", "b", "c", "bad name"]).prop_map(str::to_owned);
+    let name = name();
     let database = (1u128..4).prop_map(DatabaseId);
     let table = (1u128..5).prop_map(TableId);
     let user = prop::sample::select(vec!["u", "v", "admin"]).prop_map(str::to_owned);
@@ -108,7 +129,7 @@ fn command() -> impl Strategy<Value = Command> {
 fn shards() -> Vec<NewShard> {
     let [left, rest] = KeyRange::all().cut(b"g").unwrap();
     let [middle, right] = rest.cut(b"t").unwrap();
-    [left, middle, right].into_iter().map(|range| NewShard { range, nodes: vec![NodeId(1)] }).collect()
+    [left, middle, right].into_iter().map(|range| NewShard::voting(range, vec![NodeId(1)])).collect()
 }
 
 fn check(state: &ClusterState) {

@@ -48,6 +48,9 @@ enum Event {
     /// All shards are placed elsewhere.
     Place(Vec<Placement>),
     PlaceShard(usize, Placement),
+    /// The whole table is to be otherwise: of each shard where it is to be, if it stays, and at what key it is cut, if it is. Now, or
+    /// later, or not.
+    Reshape(Vec<(Option<Placement>, Option<u8>)>, bool),
     /// A shard is to be cut.
     Cut(usize, u8),
     /// People give a shard another group, which goes on with one of the members that are there.
@@ -61,6 +64,10 @@ fn placement() -> impl Strategy<Value = Placement> {
         let nonvoting = other.filter(|node| !voters.contains(node)).into_iter().collect();
         Placement { voters, nonvoting }
     })
+}
+
+fn shape() -> impl Strategy<Value = (Option<Placement>, Option<u8>)> {
+    (prop::option::weighted(0.7, placement()), prop::option::weighted(0.2, b'a'..=b'z'))
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -83,6 +90,8 @@ fn event() -> impl Strategy<Value = Event> {
         4 => prop::collection::vec(number.clone(), 1..4).prop_map(Event::Wish),
         1 => prop::collection::vec(placement(), 8).prop_map(Event::Place),
         1 => (number.clone(), placement()).prop_map(|(number, placement)| Event::PlaceShard(number, placement)),
+        2 => (prop::collection::vec(shape(), 8), prop::bool::weighted(0.2))
+            .prop_map(|(shards, late)| Event::Reshape(shards, late)),
         1 => (number.clone(), b'a'..=b'z').prop_map(|(number, at)| Event::Cut(number, at)),
         1 => (number, 0usize..5).prop_map(|(number, member)| Event::Repair(number, member)),
     ]
@@ -161,6 +170,13 @@ impl World {
                 let bound = self.table().is_bound(&shard);
                 assert_eq!(self.apply(&Command::PlaceShard { shard: shard.id, placement }), !bound);
             }
+            Event::Reshape(shards, late) => {
+                let shards = self.table().shards.iter().zip(shards).map(reshaped).collect();
+                match late {
+                    true => self.late.push(self.reshape(shards)),
+                    false => self.reshape_now(shards),
+                }
+            }
             Event::Cut(number, at) => {
                 let (shard, at) = (self.any(number), vec![at]);
                 let cuts = vec![NewCut { at, placement: shard.placement.clone() }];
@@ -169,6 +185,33 @@ impl World {
                 self.apply(&cut);
             }
             Event::Repair(number, member) => self.repair(number, member),
+        }
+    }
+
+    /// With a setting that changes with everything else.
+    fn reshape(&self, shards: Vec<Reshaped>) -> Command {
+        let durability = match self.table().durability {
+            Durability::Hard => Durability::Soft,
+            Durability::Soft => Durability::Hard,
+        };
+        let settings = TableSettings { durability: Some(durability), ..TableSettings::default() };
+        Command::Reshape { table: TABLE, named: None, settings, shards }
+    }
+
+    /// K13: all of it, or nothing.
+    fn reshape_now(&mut self, shards: Vec<Reshaped>) {
+        let before = self.state.clone();
+        if !self.apply(&self.reshape(shards.clone())) {
+            assert_eq!(self.state, before, "it was refused, and a part of it stayed");
+            return;
+        }
+        let table = self.table();
+        assert_ne!(table.durability, before.table(TABLE).unwrap().durability);
+        assert_eq!(table.shards.len(), shards.len());
+        for (shard, wanted) in table.shards.iter().zip(shards) {
+            assert_eq!((shard.id, shard.cuts.len()), (wanted.shard, wanted.cuts.len()));
+            assert_eq!(shard.joining.is_some(), wanted.placement.is_none(), "{shard:?}");
+            assert!(wanted.placement.is_none_or(|placement| placement == shard.placement), "{shard:?}");
         }
     }
 
@@ -253,6 +296,13 @@ impl World {
         placement.voters.sort_by_key(|other| *other != node);
         ShardRepair { shard: shard.id, generation: shard.generation, from: from.map(|member| member.id), placement }
     }
+}
+
+/// The first shard has nobody to be joined to: it stays.
+fn reshaped((shard, (placement, at)): (&Shard, (Option<Placement>, Option<u8>))) -> Reshaped {
+    let stays = shard.range.start().is_empty().then(|| shard.placement.clone());
+    let cuts = at.map(|at| NewCut { at: vec![at], placement: shard.placement.clone() });
+    Reshaped { shard: shard.id, epoch: shard.epoch, cuts: cuts.into_iter().collect(), placement: placement.or(stays) }
 }
 
 proptest! {

@@ -38,7 +38,8 @@ enum Event {
     /// It is to go for good.
     Leave(u128),
     Fail(usize),
-    Place(Vec<u128>, Option<u128>),
+    /// Replicas are wanted elsewhere: by a command for places alone, or by one for the whole table.
+    Place(Vec<u128>, Option<u128>, bool),
     /// People give the shard another group, which goes on with one of the members that are there.
     Repair(usize),
 }
@@ -58,8 +59,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (node.clone(), any::<bool>()).prop_map(|(node, drained)| Event::Drain(node, drained)),
         1 => node.clone().prop_map(Event::Leave),
         1 => (0usize..5).prop_map(Event::Fail),
-        2 => (prop::sample::subsequence((1..=NODES).collect::<Vec<_>>(), 1..=4), prop::option::of(node))
-            .prop_map(|(voters, nonvoting)| Event::Place(voters, nonvoting)),
+        2 => (prop::sample::subsequence((1..=NODES).collect::<Vec<_>>(), 1..=4), prop::option::of(node), any::<bool>())
+            .prop_map(|(voters, nonvoting, whole)| Event::Place(voters, nonvoting, whole)),
         1 => (0usize..5).prop_map(Event::Repair),
     ]
 }
@@ -91,7 +92,7 @@ impl World {
         for node in 1..=NODES {
             apply(&mut state, &register(NodeId(node), [format!("zone-{}", node % 3)].into())).unwrap();
         }
-        let whole = NewShard { range: KeyRange::all(), nodes: vec![NodeId(1), NodeId(2), NodeId(3)] };
+        let whole = NewShard::voting(KeyRange::all(), vec![NodeId(1), NodeId(2), NodeId(3)]);
         let create = create_table(&state, TABLE, vec![whole]);
         apply(&mut state, &create).unwrap();
         let voters: BTreeSet<MemberId> = state.tables().next().unwrap().shards[0].wanted_voters();
@@ -308,11 +309,18 @@ impl World {
                     self.check();
                 }
             }
-            Event::Place(voters, nonvoting) => {
+            Event::Place(voters, nonvoting, whole) => {
                 let voters: Vec<NodeId> = voters.into_iter().map(NodeId).collect();
                 self.least_wanted = self.least_wanted.min(voters.len());
                 let nonvoting = nonvoting.map(NodeId).filter(|node| !voters.contains(node)).into_iter().collect();
-                let place = Command::Place { table: TABLE, shards: vec![Placement { voters, nonvoting }] };
+                let placement = Placement { voters, nonvoting };
+                let (shard, epoch) = (self.id(), self.shard().epoch);
+                let place = if whole {
+                    let shards = vec![Reshaped { shard, epoch, cuts: Vec::new(), placement: Some(placement) }];
+                    Command::Reshape { table: TABLE, named: None, settings: TableSettings::default(), shards }
+                } else {
+                    Command::Place { table: TABLE, shards: vec![placement] }
+                };
                 apply(&mut self.state, &place).unwrap();
             }
             Event::Repair(number) => self.repair(number),

@@ -328,8 +328,9 @@ impl Inner {
                 Ok(Answer::Joined(joined)) => return Ok(Some(MemberId(joined.member))),
                 Ok(Answer::Outcome(outcome)) => match Response::decode_outcome(&outcome.outcome)? {
                     Ok(_) => {}
-                    // Perhaps this node's own former self, with another disk: it gives way once it is known to be down.
-                    Err(taken @ StateError::NodeNameTaken { .. }) => {
+                    // Perhaps this node's own former self, with another disk: it gives way once it is known to be down, and one that
+                    // was elsewhere once it is lost.
+                    Err(taken @ (StateError::NodeNameTaken { .. } | StateError::NodeNameHeld { .. })) => {
                         self.waiting.note(format_args!("node {node}"), taken);
                     }
                     Err(refused) => return Err(refused.into()),

@@ -185,7 +185,7 @@ fn a_state_too_large_to_be_stored_is_refused_and_the_group_goes_on() {
     block_on(async {
         let controller = node.open(node.me()).await.unwrap();
         let database = controller.state().database_named("test").unwrap().id;
-        let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![node.me().node] }];
+        let shards = vec![NewShard::voting(KeyRange::all(), vec![node.me().node])];
         let (durability, write_acks) = (Durability::Hard, WriteAcks::Majority);
         let (name, primary_key) = ("t".to_owned(), "id".to_owned());
         let create = Command::CreateTable {

@@ -160,6 +160,30 @@ fn a_node_that_comes_back_at_once_with_an_empty_disk_waits_until_its_former_self
 }
 
 #[test]
+fn a_machine_in_the_place_of_another_waits_elsewhere_until_that_one_is_lost() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let mut nodes = three(&world, &disks).await;
+        let third = nodes.pop().unwrap();
+        third.crash(&disks[2]).await;
+        let empty = SimulatedDisk::new(97);
+        let other = world.parts_at(6, 3, 6, &empty);
+        let starting = other.controller.clone();
+        let started =
+            tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()].into())).await });
+        let liveness = || nodes[0].state().node(NodeId(3)).unwrap().liveness;
+        until("the one before is down", SOON, || liveness() == Liveness::Down).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(!started.is_finished(), "it waits, and does not give up");
+        assert!(nodes[0].state().node(NodeId(6)).is_none(), "it may be somebody else");
+        let started = tokio::time::timeout(Duration::from_secs(120), started).await.expect("it is let in some day");
+        started.unwrap().unwrap();
+        assert_eq!(liveness(), Liveness::Lost);
+        assert_eq!(other.state().node(NodeId(6)).unwrap().name, "n3");
+    });
+}
+
+#[test]
 fn a_copied_directory_is_refused() {
     in_a_world(async {
         let (world, disks) = (World::new(), disks(3));

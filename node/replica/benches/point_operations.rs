@@ -74,7 +74,7 @@ fn state() -> ClusterState {
         primary_key: "id".into(),
         durability: Durability::Hard,
         write_acks: WriteAcks::Majority,
-        shards: vec![NewShard { range: KeyRange::all(), nodes: vec![NODE] }],
+        shards: vec![NewShard::voting(KeyRange::all(), vec![NODE])],
         compression: Compression::Lz4,
     };
     apply(&mut state, &create).expect("the name is free");

@@ -12,6 +12,7 @@ mod facts;
 mod ground;
 mod layout;
 mod repair;
+pub(crate) mod reshape;
 mod resize;
 mod scope;
 mod status;
@@ -49,6 +50,7 @@ pub(crate) use facts::Scratch;
 pub use facts::ServerFacts;
 pub(crate) use ground::{Failure, Ground};
 pub(crate) use layout::place;
+use reshape::Wanted;
 pub(crate) use resize::Resize;
 pub(crate) use scope::{grants, shown_scope, stored_change, stored_scope};
 pub(crate) use status::{Overview, status_of};
@@ -238,9 +240,6 @@ impl Catalog for NodeCatalog {
             shards: cuts::new_shards(&placements),
             compression: stored_compression(spec.compression),
         })?;
-        if placements.iter().any(|placement| !placement.nonvoting.is_empty()) {
-            self.ground.propose(Command::Place { table: id, shards: placements })?;
-        }
         self.ground.settle_table(id, |state| state.table(id).is_some())?;
         Ok(self.config_of(id))
     }
@@ -256,21 +255,16 @@ impl Catalog for NodeCatalog {
 
     fn reconfigure(&self, table: &TableInfo, layout: &Layout, dry_run: bool) -> Result<Reconfigured> {
         let (state, stored) = self.stored(table)?;
-        let opened = UserTable::open(&self.ground, &state, &stored)?;
-        let staying = resize::staying(&stored, opened.shards(), layout.shards as usize)?;
-        let placements = layout::place(&state, layout, Some(&staying))?;
-        let resize = Resize::plan(&stored, opened.shards(), placements)?;
         let id = stored.id;
-        let config = table_config(&state, &stored, Default::default());
-        if dry_run {
-            let mut planned = state.clone();
-            for command in resize.commands(&stored) {
-                planned = planned.applied(&command).map_or(planned, |(next, _)| next);
-            }
-            let planned = planned.table(id).map(|table| table_config(&planned, table, Default::default()));
-            return Ok(Reconfigured { config: (config.clone(), planned.unwrap_or(config)), status: None });
-        }
-        let before = status_of(&self.ground, &state, &stored, Default::default());
+        let plan = |state: &ClusterState, stored: &Arc<StoredTable>| {
+            let opened = UserTable::open(&self.ground, state, stored)?;
+            let staying = resize::staying(stored, opened.shards(), layout.shards as usize)?;
+            let placements = layout::place(state, layout, Some(&staying))?;
+            Resize::plan(stored, opened.shards(), placements)
+        };
+        let config_in = |state: &ClusterState| {
+            state.table(id).map_or(Datum::Null, |table| table_config(state, table, Default::default()))
+        };
         // As in RethinkDB, a reconfiguration takes these back to what is safe.
         let settings = TableSettings {
             durability: Some(Durability::Hard),
@@ -278,11 +272,16 @@ impl Catalog for NodeCatalog {
             flush_interval_ms: None,
             compression: None,
         };
-        self.ground.propose(Command::SetTableConfig { id, settings })?;
-        resize.carry_out(&self.ground, &stored)?;
-        let (state, stored) = self.stored(table)?;
+        let wanted = Wanted { named: None, settings };
+        if dry_run {
+            let tried = reshape::try_out(&self.ground, id, &wanted, plan).map_err(Failure::into_error)?;
+            return Ok(Reconfigured { config: (config_in(&tried.before), config_in(&tried.after)), status: None });
+        }
+        let before = status_of(&self.ground, &state, &stored, Default::default());
+        let done = reshape::carry_out(&self.ground, id, &wanted, plan).map_err(Failure::into_error)?;
+        let (state, stored) = reshape::accepted(self.stored(table))?;
         let after = status_of(&self.ground, &state, &stored, Default::default());
-        Ok(Reconfigured { config: (config, self.config_of(id)), status: Some((before, after)) })
+        Ok(Reconfigured { config: (config_in(&done.before), self.config_of(id)), status: Some((before, after)) })
     }
 
     fn emergency_repair(&self, table: &TableInfo, mode: EmergencyRepair, dry_run: bool) -> Result<Reconfigured> {
@@ -299,18 +298,20 @@ impl Catalog for NodeCatalog {
         }
         let before = status_of(&self.ground, &state, &stored, IdentifierFormat::default());
         repair::carry_out(&self.ground, stored.id, command)?;
-        let (state, stored) = self.stored(table)?;
+        let (state, stored) = reshape::accepted(self.stored(table))?;
         let after = status_of(&self.ground, &state, &stored, IdentifierFormat::default());
         Ok(Reconfigured { config, status: Some((before, after)) })
     }
 
     fn rebalance(&self, table: &TableInfo) -> Result<Rebalanced> {
         let (state, stored) = self.stored(table)?;
-        let opened = UserTable::open(&self.ground, &state, &stored)?;
-        let resize = Resize::rebalance(&stored, opened.shards())?;
+        let plan = |state: &ClusterState, stored: &Arc<StoredTable>| {
+            let opened = UserTable::open(&self.ground, state, stored)?;
+            Resize::rebalance(stored, opened.shards())
+        };
         let before = status_of(&self.ground, &state, &stored, Default::default());
-        resize.carry_out(&self.ground, &stored)?;
-        let (state, stored) = self.stored(table)?;
+        reshape::carry_out(&self.ground, stored.id, &Wanted::default(), plan).map_err(Failure::into_error)?;
+        let (state, stored) = reshape::accepted(self.stored(table))?;
         let after = status_of(&self.ground, &state, &stored, Default::default());
         Ok(Rebalanced { status: (before, after) })
     }

@@ -5,6 +5,13 @@ use std::time::Duration;
 /// How long DDL waits between two looks at what leaders of shards do, which takes them some round trips and checkpoints.
 pub const SHARDS_LOOK_PERIOD: Duration = Duration::from_millis(20);
 
+/// The same, once it has lasted a while.
+pub const SHARDS_LOOK_PERIOD_MAX: Duration = Duration::from_millis(500);
+
+/// How long whoever asks for other shards or places waits for those that are being split, joined or moved, before it is refused. A split
+/// of a large shard with many indexes may take longer: whoever asks again waits again.
+pub const RESHAPE_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// What a client may take before it has logged in.
 pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(10);
 

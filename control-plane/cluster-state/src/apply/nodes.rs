@@ -52,6 +52,7 @@ pub(super) fn register(state: &mut ClusterState, id: NodeId, asks: &Asking<'_>) 
         None => {
             names::check(NameKind::Node, asks.name)?;
             give_up_former_self(state, asks);
+            name_is_not_held(state, asks.name)?;
             node_name_is_free(state, id, asks.name)?;
             Node {
                 id,
@@ -73,16 +74,26 @@ pub(super) fn register(state: &mut ClusterState, id: NodeId, asks: &Asking<'_>) 
 }
 
 /// A node that comes with the name and the addresses of another, which nobody hears, is that one with an empty disk: what
-/// the other had is lost, and its name goes to who is there. One that has gone needs its name no more, wherever it was.
+/// the other had is lost, and its name goes to who is there. One that is lost already, or has gone, needs its name no more,
+/// wherever it was: the machine that takes its place may have another address.
 fn give_up_former_self(state: &mut ClusterState, asks: &Asking<'_>) {
     let is_there = |node: &Node| node.addresses == asks.addresses && !asks.addresses.is_empty() && !node.is_up();
-    let same = |node: &&Arc<Node>| node.name == asks.name && (node.service == Service::Gone || is_there(node));
+    let gives_way = |node: &Node| node.service == Service::Gone || node.is_lost() || is_there(node);
+    let same = |node: &&Arc<Node>| node.name == asks.name && gives_way(node);
     let Some(former) = state.nodes.values().find(same) else { return };
     let mut former = Node::clone(former);
     former.name = format!("{}_lost_{:08x}", former.name, former.id.0 >> 96);
     former.liveness = Liveness::Lost;
     if former.name.len() <= NAME_BYTES_MAX && node_name_is_free(state, former.id, &former.name).is_ok() {
         state.nodes.insert(former.id, Arc::new(former));
+    }
+}
+
+/// One that is only down may come back.
+fn name_is_not_held(state: &ClusterState, name: &str) -> Result<(), StateError> {
+    match state.node_named(name) {
+        Some(holder) if holder.liveness == Liveness::Down => Err(StateError::NodeNameHeld { name: name.to_owned() }),
+        _ => Ok(()),
     }
 }
 

@@ -13,16 +13,13 @@ use crate::state::ClusterState;
 
 /// Numbers the shards of a new table and their members.
 pub(super) fn begin(state: &mut ClusterState, table: &str, new: &[NewShard]) -> Result<Vec<Shard>, StateError> {
-    check_shards(table, new)?;
-    for node in new.iter().flat_map(|shard| &shard.nodes) {
-        state.node(*node).ok_or(StateError::NodeNotFound { id: *node })?;
-    }
+    check_ranges(table, new)?;
+    new.iter().try_for_each(|shard| check_placement(state, &shard.placement, table))?;
     Ok(new.iter().map(|shard| number_shard(state, shard)).collect())
 }
 
-/// Ascending without gap or overlap from the first key to past the last, every one with at least one replica, no two
-/// replicas of one shard on one node.
-fn check_shards(table: &str, shards: &[NewShard]) -> Result<(), StateError> {
+/// Ascending without gap or overlap from the first key to past the last.
+fn check_ranges(table: &str, shards: &[NewShard]) -> Result<(), StateError> {
     let invalid = || Err(StateError::ShardsInvalid { table: table.to_owned() });
     if shards.is_empty() || shards.len() > SHARDS_PER_TABLE_MAX {
         return invalid();
@@ -33,12 +30,6 @@ fn check_shards(table: &str, shards: &[NewShard]) -> Result<(), StateError> {
             return invalid();
         }
         expected = shard.range.end();
-        let mut nodes = shard.nodes.clone();
-        nodes.sort_unstable();
-        nodes.dedup();
-        if nodes.is_empty() || nodes.len() != shard.nodes.len() || nodes.len() > REPLICAS_PER_SHARD_MAX {
-            return invalid();
-        }
     }
     if expected.is_some() { invalid() } else { Ok(()) }
 }
@@ -46,8 +37,9 @@ fn check_shards(table: &str, shards: &[NewShard]) -> Result<(), StateError> {
 fn number_shard(state: &mut ClusterState, new: &NewShard) -> Shard {
     let id = ShardId(state.next_shard);
     state.next_shard += 1;
-    let mut members = Vec::with_capacity(new.nodes.len());
-    for node in &new.nodes {
+    let voters = &new.placement.voters;
+    let mut members = Vec::with_capacity(voters.len());
+    for node in voters {
         members.push(Member { id: next_member(state), node: *node, role: Role::Voter });
     }
     Shard {
@@ -57,7 +49,8 @@ fn number_shard(state: &mut ClusterState, new: &NewShard) -> Shard {
         generation: Generation(1),
         founders: members.iter().map(|member| Founder { id: member.id, node: member.node }).collect(),
         members,
-        placement: Placement { voters: new.nodes.clone(), nonvoting: Default::default() },
+        // Who does not vote joins, as the planner has it.
+        placement: new.placement.clone(),
         reached: None,
         parent: None,
         cuts: Vec::new(),
@@ -97,8 +90,11 @@ pub(super) fn place_one(state: &mut ClusterState, id: ShardId, wanted: &Placemen
     check_placement(state, wanted, &state.tables[&table].name)?;
     join::check_is_free(state, id)?;
     let shard = shard_mut(state, id)?;
+    // Who only names another one to lead says nothing of a join.
+    if !shard.placement.has_roles_of(wanted) {
+        shard.joining = None;
+    }
     shard.placement.clone_from(wanted);
-    shard.joining = None;
     table_mut(state, table)?.place_side_by_side();
     Ok(Response::Done)
 }

@@ -1,6 +1,6 @@
 //! What commands carry beside names and numbers.
 
-use photondb_proto::{KeyRange, MemberId, NodeId, ShardId};
+use photondb_proto::{Epoch, KeyRange, MemberId, NodeId, ShardId};
 
 use crate::schema::{Compression, Durability, WriteAcks};
 use crate::shard::{Generation, Placement};
@@ -10,8 +10,15 @@ use crate::shard::{Generation, Placement};
 pub struct NewShard {
     /// Its keys.
     pub range: KeyRange,
-    /// Where its replicas go, all of which vote; the first is the primary.
-    pub nodes: Vec<NodeId>,
+    /// Where its replicas are wanted. Those that vote begin it; the others join, and are filled.
+    pub placement: Placement,
+}
+
+impl NewShard {
+    /// One all of whose replicas vote; the first is the primary.
+    pub fn voting(range: KeyRange, nodes: Vec<NodeId>) -> NewShard {
+        NewShard { range, placement: Placement { voters: nodes, nonvoting: Default::default() } }
+    }
 }
 
 /// A shard to be cut off from another: the state numbers it and its members.
@@ -21,6 +28,19 @@ pub struct NewCut {
     pub at: Vec<u8>,
     /// Where its replicas are wanted. Its first members are where those of the other one are.
     pub placement: Placement,
+}
+
+/// What becomes of one of a table's shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reshaped {
+    /// Which shard.
+    pub shard: ShardId,
+    /// With which it had the keys that this was planned for; under another one the whole command does nothing.
+    pub epoch: Epoch,
+    /// What is to be cut off from it, in the order of keys.
+    pub cuts: Vec<NewCut>,
+    /// Where its replicas are wanted; `None`: it is to be joined to its left neighbour, and where that was begun it goes on.
+    pub placement: Option<Placement>,
 }
 
 /// Another group for a shard whose own one has lost its majority for good.

@@ -1,9 +1,11 @@
-//! What is written in which order, and every tag. Version 7, and what earlier versions had of it.
+//! What is written in which order, and every tag. Version 8, and what earlier versions had of it.
 
 use photondb_proto::{DatabaseId, Epoch, IndexId, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
 use super::codec::{FormatError, Input, Stored, enums, ids, lists, put_count, structs};
-use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
+use crate::command::{
+    Change, Command, NewCut, NewShard, PermissionChange, Reshaped, Response, ShardRepair, TableSettings,
+};
 use crate::error::{NameKind, StateError};
 use crate::joining::{Attempt, Stage};
 use crate::membership::{Address, Incarnation, Liveness, Node, Service};
@@ -25,6 +27,7 @@ lists!(
     NewShard,
     NodeId,
     Placement,
+    Reshaped,
     Shard,
     ShardRepair,
     TableId
@@ -38,12 +41,12 @@ structs! {
     Index { id, definition, multi, geo }
     Founder { id, node }
     NewCut { at, placement }
-    NewShard { range, nodes }
     PermissionChange { read, write, config, connect }
     Permissions { read, write, config, connect }
     Placement { voters, nonvoting }
     Reached { term, index }
     Rescue { founder, from, epoch, empty }
+    Reshaped { shard, epoch, cuts, placement }
     ShardRepair { shard, generation, from, placement }
     User { name, credentials }
 }
@@ -102,6 +105,7 @@ enums! {
         39 => ShardThawed { shard, attempt, epoch },
         40 => ShardJoined { shard, into, attempt, epoch },
         41 => ShardRetired { shard },
+        42 => Reshape { table, named, settings, shards },
     }
 
     Response { 0 => Done, 1 => Index(index), 2 => Tables(tables), 3 => Member(member) }
@@ -137,6 +141,8 @@ enums! {
         27 => TooManyIndexes { table, max },
         28 => ShardJoining { shard },
         29 => NoLeftNeighbour { shard },
+        30 => ShardsChanged { table },
+        31 => NodeNameHeld { name },
     }
 }
 
@@ -160,6 +166,22 @@ impl Stored for Compression {
             2 => Ok(Compression::Zstd),
             _ => Err(input.impossible("compression")),
         }
+    }
+}
+
+/// Before version 8 all of its replicas voted.
+impl Stored for NewShard {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.range.put(out);
+        self.placement.put(out);
+    }
+
+    fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
+        let range = Stored::get(input)?;
+        if input.version() < 8 {
+            return Ok(NewShard::voting(range, Stored::get(input)?));
+        }
+        Ok(NewShard { range, placement: Stored::get(input)? })
     }
 }
 

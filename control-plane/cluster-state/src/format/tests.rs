@@ -3,7 +3,9 @@
 use photondb_proto::{DatabaseId, Epoch, KeyRange, MemberId, NodeId, ShardId, TableId};
 
 use super::FormatError;
-use crate::command::{Change, Command, NewCut, NewShard, PermissionChange, Response, ShardRepair, TableSettings};
+use crate::command::{
+    Change, Command, NewCut, NewShard, PermissionChange, Reshaped, Response, ShardRepair, TableSettings,
+};
 use crate::error::StateError;
 use crate::joining::{Attempt, Stage};
 use crate::membership::{Address, Incarnation, Liveness, Service};
@@ -21,8 +23,8 @@ fn range(start: &str, end: Option<&str>) -> KeyRange {
 fn every_command() -> Vec<Command> {
     let (table, shard, generation) = (TableId(7), ShardId(4), Generation(5));
     let shards = vec![
-        NewShard { range: range("", Some("m")), nodes: vec![NodeId(1)] },
-        NewShard { range: range("m", None), nodes: vec![NodeId(1)] },
+        NewShard::voting(range("", Some("m")), vec![NodeId(1)]),
+        NewShard::voting(range("m", None), vec![NodeId(1)]),
     ];
     let address = Address { host: "h".into(), port: 29015 };
     vec![
@@ -125,7 +127,25 @@ fn every_command() -> Vec<Command> {
         Command::ShardThawed { shard, attempt: Attempt(3), epoch: Epoch(8) },
         Command::ShardJoined { shard, into: ShardId(6), attempt: Attempt(3), epoch: Epoch(8) },
         Command::ShardRetired { shard },
+        Command::Reshape {
+            table,
+            named: Some((DatabaseId(6), "u".into())),
+            settings: TableSettings { durability: Some(Durability::Hard), ..TableSettings::default() },
+            shards: vec![
+                Reshaped {
+                    shard,
+                    epoch: Epoch(2),
+                    cuts: vec![NewCut { at: b"m".to_vec(), placement: with_one_that_does_not_vote() }],
+                    placement: Some(with_one_that_does_not_vote()),
+                },
+                Reshaped { shard: ShardId(6), epoch: Epoch(3), cuts: vec![], placement: None },
+            ],
+        },
     ]
+}
+
+fn with_one_that_does_not_vote() -> Placement {
+    Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -136,13 +156,13 @@ fn hex(bytes: &[u8]) -> String {
 fn every_command_reads_back_and_has_its_tag() {
     for (tag, command) in every_command().into_iter().enumerate() {
         let bytes = command.encode();
-        assert_eq!(bytes[..2], [7, tag as u8], "{command:?}");
+        assert_eq!(bytes[..2], [8, tag as u8], "{command:?}");
         assert_eq!(Command::decode(&bytes), Ok(command));
     }
 }
 
 #[test]
-fn the_bytes_of_version_7_stay_what_they_are() {
+fn the_bytes_of_version_7_are_read_and_but_for_new_tables_those_of_version_8() {
     let commands = every_command();
     let id5 = "05".to_owned() + &"00".repeat(15);
     let id7 = "07".to_owned() + &"00".repeat(15);
@@ -195,7 +215,33 @@ fn the_bytes_of_version_7_stay_what_they_are() {
         (&commands[40], format!("0728{shard}0600000000000000030000000800000000000000")),
         (&commands[41], format!("0729{shard}")),
     ] {
-        assert_eq!(hex(&found.encode()), expected, "{found:?}");
+        assert_eq!(Command::decode(&bytes(&expected)).as_ref(), Ok(found), "{expected}");
+        if !matches!(found, Command::CreateTable { .. }) {
+            assert_eq!(hex(&found.encode()), "08".to_owned() + &expected[2..], "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_version_8_says_of_whole_tables_has_these_bytes() {
+    let [id1, id2, id5, id6, id7] = [1, 2, 5, 6, 7].map(|id| format!("{id:02x}{}", "00".repeat(15)));
+    let mut commands = every_command();
+    let Command::CreateTable { shards, .. } = &mut commands[4] else { panic!("the fifth makes a table") };
+    shards[1].placement = with_one_that_does_not_vote();
+    let create_table = format!(
+        "0804{id7}{id5}010000007402000000696401010200000000000000\
+         01010000006d01000000{id1}00000000010000006d0001000000{id1}01000000{id2}02"
+    );
+    assert_eq!(hex(&commands[4].encode()), create_table);
+    let placement = format!("01000000{id1}01000000{id2}");
+    let reshape = format!(
+        "082a{id7}01{id6}0100000075010000000002000000\
+         0400000000000000020000000000000001000000010000006d{placement}01{placement}\
+         060000000000000003000000000000000000000000"
+    );
+    assert_eq!(hex(&commands[42].encode()), reshape);
+    for stored in [create_table, reshape] {
+        assert_eq!(Command::decode(&bytes(&stored)).map(|command| hex(&command.encode())), Ok(stored));
     }
 }
 
@@ -307,7 +353,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[test]
 fn the_state_at_birth_has_these_bytes() {
-    let expected = "07\
+    let expected = "08\
         00\
         0a00000000000000\
         01000000\
@@ -336,11 +382,11 @@ fn how_far_a_join_is_has_these_bytes() {
     let (at, into) = (Reached { term: 2, index: 9 }, ShardId(6));
     let (entry, end) = ("02000000000000000900000000000000", "06000000000000000800000000000000");
     for (stage, expected) in [
-        (Stage::Wanted, "0700".to_owned()),
-        (Stage::Freezing, "0701".to_owned()),
-        (Stage::Thawing, "0702".to_owned()),
-        (Stage::Frozen { at }, format!("0703{entry}")),
-        (Stage::Joined { at, into, epoch: Epoch(8) }, format!("0704{entry}{end}")),
+        (Stage::Wanted, "0800".to_owned()),
+        (Stage::Freezing, "0801".to_owned()),
+        (Stage::Thawing, "0802".to_owned()),
+        (Stage::Frozen { at }, format!("0803{entry}")),
+        (Stage::Joined { at, into, epoch: Epoch(8) }, format!("0804{entry}{end}")),
     ] {
         let stored = super::encode(&stage);
         assert_eq!(hex(&stored), expected, "{stage:?}");
@@ -357,6 +403,8 @@ fn outcomes_read_back() {
         Err(StateError::StaleBoot { id: NodeId(1), registered: 5, asked: 5 }),
         Err(StateError::ShardJoining { shard: ShardId(4) }),
         Err(StateError::NoLeftNeighbour { shard: ShardId(4) }),
+        Err(StateError::ShardsChanged { table: "t".into() }),
+        Err(StateError::NodeNameHeld { name: "n".into() }),
     ];
     for outcome in outcomes {
         assert_eq!(Response::decode_outcome(&Response::encode_outcome(&outcome)), Ok(outcome));
@@ -380,6 +428,6 @@ fn damage_is_an_error_wherever_it_is() {
         longer.push(0);
         assert_eq!(Command::decode(&longer), Err(FormatError::Long { extra: 1 }));
     }
-    assert_eq!(Command::decode(&[8, 0]), Err(FormatError::Version { found: 8, newest: 7 }));
-    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 7 }));
+    assert_eq!(Command::decode(&[9, 0]), Err(FormatError::Version { found: 9, newest: 8 }));
+    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 8 }));
 }

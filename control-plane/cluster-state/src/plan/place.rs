@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(placed[0].voters, [NodeId(4)]);
 
         let mut state = cluster(&[&["zone-a"], &["zone-a"], &["zone-b"]]);
-        let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(1), NodeId(2)] }];
+        let shards = vec![NewShard::voting(KeyRange::all(), vec![NodeId(1), NodeId(2)])];
         let create = create(&state, shards);
         crate::apply(&mut state, &create).unwrap();
         let table = state.table(TableId(1)).unwrap().clone();
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_table_stays_where_it_is_and_a_node_that_is_down_gets_nothing() {
         let mut state = cluster(&[&[], &[], &[], &[]]);
-        let shards = vec![NewShard { range: KeyRange::all(), nodes: vec![NodeId(4), NodeId(2), NodeId(3)] }];
+        let shards = vec![NewShard::voting(KeyRange::all(), vec![NodeId(4), NodeId(2), NodeId(3)])];
         let create = create(&state, shards);
         crate::apply(&mut state, &create).unwrap();
         let three = wish(1, &[("default", 3, true)], "default");
@@ -298,10 +298,7 @@ mod tests {
         let mut state = cluster(&[&[], &[], &[], &[]]);
         let nodes = |ids: &[u128]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
         let [left, right] = KeyRange::all().cut(b"m").unwrap();
-        let shards = vec![
-            NewShard { range: left, nodes: nodes(&[1, 2, 3]) },
-            NewShard { range: right, nodes: nodes(&[2, 1, 3]) },
-        ];
+        let shards = vec![NewShard::voting(left, nodes(&[1, 2, 3])), NewShard::voting(right, nodes(&[2, 1, 3]))];
         let create = create(&state, shards);
         crate::apply(&mut state, &create).unwrap();
         let part = |state: &ClusterState, number: usize| {

@@ -67,7 +67,7 @@ mod tests {
             primary_key: "id".into(),
             durability: Durability::Hard,
             write_acks: WriteAcks::Majority,
-            shards: vec![NewShard { range: KeyRange::all(), nodes: nodes.iter().copied().map(NodeId).collect() }],
+            shards: vec![NewShard::voting(KeyRange::all(), nodes.iter().copied().map(NodeId).collect())],
             compression: Compression::None,
         };
         apply(&mut state, &create).unwrap();

@@ -42,7 +42,7 @@ impl World {
         let mut shards = Vec::new();
         for ((start, nodes), end) in SHARDS.iter().zip(ends) {
             let range = KeyRange::new(start.to_vec(), end).unwrap();
-            shards.push(NewShard { range, nodes: nodes.map(NodeId).into() });
+            shards.push(NewShard::voting(range, nodes.map(NodeId).into()));
         }
         let create = create_table(&state, TABLE, shards);
         apply(&mut state, &create).unwrap();
@@ -269,7 +269,7 @@ impl World {
             assert_eq!(begins, Some(shard.range.start()), "every key is one shard's: {:?}", table.shards);
             begins = shard.range.end();
             let beside = left.map(|left| left.cuts.last().map_or(&left.placement, |cut| &cut.placement));
-            assert!(shard.joining.is_none() || beside == Some(&shard.placement), "{shard:?}");
+            assert!(shard.joining.is_none() || beside.map(roles) == Some(roles(&shard.placement)), "{shard:?}");
             assert!(!shard.is_joined());
             left = Some(shard);
             let least = self.least_wanted.entry(shard.id).or_insert(usize::MAX);
@@ -366,4 +366,9 @@ impl World {
         let least = self.least_wanted[&shard.id].min(healthy(&stay));
         assert!(demotes || healthy(voters) >= least, "{voters:?} of {before:?} for {shard:?}");
     }
+}
+
+/// Who is to vote, whoever leads, and who is not to.
+fn roles(placement: &Placement) -> (BTreeSet<NodeId>, &BTreeSet<NodeId>) {
+    (placement.voters.iter().copied().collect(), &placement.nonvoting)
 }

@@ -77,6 +77,11 @@ impl World {
 
     /// A node on the machine that was another's: it has that one's name and address.
     pub fn parts_of(&self, id: u128, machine: u128, disk: &SimulatedDisk) -> Node {
+        self.parts_at(id, machine, machine, disk)
+    }
+
+    /// A node that has the name of one, and listens where another one does.
+    pub fn parts_at(&self, id: u128, named: u128, host: u128, disk: &SimulatedDisk) -> Node {
         let wal = WalOptions {
             segment_bytes: 1 << 20,
             first_segment_bytes: 256 << 10,
@@ -113,9 +118,9 @@ impl World {
             cluster: CLUSTER,
             node: NodeId(id),
             boots: engine.identity().boot,
-            name: format!("n{machine}"),
+            name: format!("n{named}"),
             tags: Default::default(),
-            addresses: vec![Address { host: machine.to_string(), port: 1 }],
+            addresses: vec![Address { host: host.to_string(), port: 1 }],
             founding: self.founding.clone(),
         };
         let controller = Controller::new(parts, me).unwrap();

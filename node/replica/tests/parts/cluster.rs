@@ -78,7 +78,7 @@ fn create(id: TableId, name: &str, splits: &[i32], nodes: &[NodeId], beside: usi
     let ranges = starts.iter().cloned().zip(ends).map(|(start, end)| KeyRange::new(start, end).expect("not empty"));
     let shards = ranges.enumerate().map(|(place, range)| {
         let place = place / beside % nodes.len();
-        NewShard { range, nodes: vec![nodes[place]] }
+        NewShard::voting(range, vec![nodes[place]])
     });
     Command::CreateTable {
         id,

@@ -22,7 +22,7 @@ pub async fn create(cluster: &Cluster, starts: &[u64], nodes: &[u128]) {
         std::iter::once(Vec::new()).chain(starts.iter().map(|start| key(*start).to_vec())).collect();
     let ends = starts.iter().skip(1).cloned().map(Some).chain([None]);
     let range = |(start, end): (&Vec<u8>, Option<Vec<u8>>)| KeyRange::new(start.clone(), end).unwrap();
-    let of = |range| NewShard { range, nodes: nodes.iter().map(|id| NodeId(*id)).collect() };
+    let of = |range| NewShard::voting(range, nodes.iter().map(|id| NodeId(*id)).collect());
     let create = Command::CreateTable {
         id: TABLE,
         database: cluster.any().node.state().database_named("test").unwrap().id,

@@ -117,7 +117,7 @@ impl Cluster {
             primary_key: "id".into(),
             durability: Durability::Hard,
             write_acks: WriteAcks::Majority,
-            shards: vec![NewShard { range: KeyRange::all(), nodes: nodes.iter().map(|id| NodeId(*id)).collect() }],
+            shards: vec![NewShard::voting(KeyRange::all(), nodes.iter().map(|id| NodeId(*id)).collect())],
             compression: Compression::Lz4,
         };
         self.any().node.controller.propose(create).await.unwrap();

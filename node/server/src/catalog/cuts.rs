@@ -14,7 +14,7 @@ pub(crate) fn new_shards(placements: &[Placement]) -> Vec<NewShard> {
         let start = if number == 0 { Vec::new() } else { cut(number) };
         let end = (number + 1 < count).then(|| cut(number + 1));
         let range = KeyRange::new(start, end).expect("cuts ascend");
-        NewShard { range, nodes: placement.voters.clone() }
+        NewShard { range, placement: placement.clone() }
     });
     shards.collect()
 }
@@ -35,9 +35,10 @@ mod tests {
     #[test]
     fn shards_cover_every_key_and_share_generated_ones() {
         for count in [1, 2, 3, 7, 64] {
-            let placement = Placement { voters: vec![NodeId(1)], nonvoting: Default::default() };
-            let shards = new_shards(&vec![placement; count]);
+            let placement = Placement { voters: vec![NodeId(1)], nonvoting: [NodeId(2)].into() };
+            let shards = new_shards(&vec![placement.clone(); count]);
             assert_eq!(shards.len(), count);
+            assert!(shards.iter().all(|shard| shard.placement == placement), "with those that do not vote");
             assert!(shards[0].range.start().is_empty() && shards[count - 1].range.end().is_none());
             let mut held = vec![0; count];
             for number in 0..6400u64 {

@@ -41,6 +41,7 @@ pub(crate) struct Ground {
 }
 
 /// Why a command did not take effect.
+#[derive(Debug)]
 pub(crate) enum Failure {
     /// The state refused it.
     Refused(StateError),

@@ -6,37 +6,57 @@
 mod rebalance;
 mod together;
 
-use std::time::Duration;
-
-use photondb_cluster_state::{ClusterState, Command, NewCut, Placement, Stage, StateError, Table};
-use photondb_proto::{KeyRange, ShardId, TableId};
-use photondb_query::catalog::Readiness;
+use photondb_cluster_state::{NewCut, Placement, Reshaped, Shard, Table};
+use photondb_proto::{KeyRange, ShardId};
 use photondb_query::table::ReadMode;
 use photondb_replica::ShardTable;
 use photondb_replica::table::Share;
 use photondb_reql::error::{Error, Result};
 
-use photondb_runtime::{fiber, task};
-
-use super::{Failure, Ground, cuts};
-use crate::limits::SHARDS_LOOK_PERIOD;
+use super::{Failure, cuts};
 use together::Together;
 
-/// How long it is waited for a shard to come to rest that is to be cut, or placed elsewhere.
-const REST_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// How often a command is planned again that was planned for what has changed since.
-const ATTEMPTS_MAX: usize = 8;
-
 /// Where the table's shards are cut and which are joined so that there are as many as placements, and what each one's placement is then.
+/// Those that do not stay are joined to their left neighbours, or a join of them that was begun goes on. Nothing at all: all of them are
+/// as they should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resize {
-    /// Of the shards that there are and that stay. By their numbers: others come between them while the last ones are still being placed.
+    /// Of the shards that stay.
     stay: Vec<(ShardId, Placement)>,
-    /// Of each of them what is cut off.
+    /// Of some of them, and of those that are joined, what is cut off.
     cut: Vec<(ShardId, Vec<NewCut>)>,
-    /// Those that are to be joined to their left neighbours.
-    join: Vec<ShardId>,
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(crate) enum Unplanned {
+    /// For now, until what is under way has come to its end.
+    Unsettled(Unsettled),
+    /// It cannot be.
+    Failed(Failure),
+}
+
+/// What is under way with a table's shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsettled {
+    /// Some are cut off from others, so that nobody knows how many there will be.
+    Splitting,
+    /// Some become one, and are not to.
+    Joining,
+    /// Their members are on their way, or they are others than they were a moment ago.
+    Changing,
+}
+
+impl From<Unsettled> for Unplanned {
+    fn from(why: Unsettled) -> Unplanned {
+        Unplanned::Unsettled(why)
+    }
+}
+
+impl From<Error> for Unplanned {
+    fn from(error: Error) -> Unplanned {
+        Unplanned::Failed(Failure::Other(error))
+    }
 }
 
 /// The table with those of its shards alone that stay when there are to be `wanted`.
@@ -47,20 +67,25 @@ pub(crate) fn staying(stored: &Table, table: &ShardTable, wanted: usize) -> Resu
 
 impl Resize {
     /// Errors: shards are being split, or joined where more are wanted; the documents are too few.
-    pub fn plan(stored: &Table, table: &ShardTable, placements: Vec<Placement>) -> Result<Resize> {
+    pub fn plan(
+        stored: &Table,
+        table: &ShardTable,
+        placements: Vec<Placement>,
+    ) -> std::result::Result<Resize, Unplanned> {
         check_uncut(stored)?;
         let wanted = placements.len();
         let together = Together::begun(stored).at_most(wanted, table)?;
-        let mut resize = Resize { join: together.joined(), ..Resize::default() };
+        let mut resize = Resize::default();
         if wanted == together.0.len() {
             resize.stay = together.first().map(|shard| shard.id).zip(placements).collect();
             return Ok(resize);
         }
         // Wishes alone are taken back.
         if together.0.len() < stored.shards.len() {
-            return Err(joining(stored));
+            return Err(Unsettled::Joining.into());
         }
         let shares = table.shares(ReadMode::Single)?;
+        check_known(stored, &shares)?;
         let mut left = placements.into_iter();
         for (share, parts) in shares.iter().zip(parts(&shares, wanted)) {
             resize.stay.extend(left.next().map(|placement| (share.shard, placement)));
@@ -73,132 +98,36 @@ impl Resize {
         Ok(resize)
     }
 
-    /// The commands that carry it out on `stored`, for those who only look what would be.
-    pub fn commands(&self, stored: &Table) -> Vec<Command> {
-        let generation =
-            |id: ShardId| stored.shards.iter().find(|stored| stored.id == id).map(|shard| shard.generation);
-        let cut = |(shard, cuts): &(ShardId, Vec<NewCut>)| {
-            Some(Command::CutShard { shard: *shard, generation: generation(*shard)?, cuts: cuts.clone() })
+    /// What becomes of each shard of the table that this was planned for.
+    pub fn shards(&self, stored: &Table) -> Vec<Reshaped> {
+        if *self == Resize::default() {
+            return Vec::new();
+        }
+        let stays = |id: ShardId| self.stay.iter().find(|(stays, _)| *stays == id);
+        let cuts = |id: ShardId| self.cut.iter().find(|(cut, _)| *cut == id);
+        let reshaped = |shard: &Shard| Reshaped {
+            shard: shard.id,
+            epoch: shard.epoch,
+            cuts: cuts(shard.id).map(|(_, cuts)| cuts.clone()).unwrap_or_default(),
+            placement: stays(shard.id).map(|(_, placement)| placement.clone()),
         };
-        let joined = self.join.iter().filter_map(|id| Some((*id, generation(*id)?))).collect();
-        let join = Command::JoinShards { table: stored.id, shards: joined };
-        let [taken_back, places] = self.places(stored);
-        taken_back.into_iter().chain(self.cut.iter().filter_map(cut)).chain([join]).chain(places).collect()
-    }
-
-    /// Changes the state so. The planner and the shards' leaders do the rest.
-    pub fn carry_out(self, ground: &Ground, stored: &Table) -> Result<()> {
-        let [taken_back, places] = self.places(stored);
-        taken_back.into_iter().try_for_each(|place| self::place(ground, stored, place))?;
-        if !self.cut.is_empty() {
-            // A shard whose members are on their way is not cut; a new one has to begin first.
-            ground.wait_for_replicas(stored.id, Readiness::Writes, Some(REST_TIME_MAX))?;
-        }
-        for (shard, cuts) in self.cut {
-            cut(ground, shard, &cuts)?;
-        }
-        // What is being cut off is waited for by the joins.
-        join(ground, stored.id, &self.join)?;
-        places.into_iter().try_for_each(|place| self::place(ground, stored, place))
-    }
-
-    /// What takes back that shards which stay were to be joined, and what takes others to places where they are not wanted yet.
-    fn places(&self, stored: &Table) -> [Vec<Command>; 2] {
-        let [mut taken_back, mut places] = [Vec::new(), Vec::new()];
-        for (id, placement) in &self.stay {
-            let Some(shard) = stored.shards.iter().find(|shard| shard.id == *id) else { continue };
-            let place = Command::PlaceShard { shard: *id, placement: placement.clone() };
-            if shard.joining == Some(Stage::Wanted) {
-                taken_back.push(place);
-            } else if shard.placement != *placement {
-                places.push(place);
-            }
-        }
-        [taken_back, places]
+        stored.shards.iter().map(reshaped).collect()
     }
 }
 
-fn check_uncut(stored: &Table) -> Result<()> {
-    if stored.shards.iter().all(|shard| shard.cuts.is_empty()) {
-        return Ok(());
-    }
-    Err(Error::op_failed(format!(
-        "The shards of table `{}` are being split; wait for the table, and try again.",
-        stored.name
-    )))
+fn check_uncut(stored: &Table) -> std::result::Result<(), Unsettled> {
+    if stored.shards.iter().all(|shard| shard.cuts.is_empty()) { Ok(()) } else { Err(Unsettled::Splitting) }
 }
 
-fn check_settled(stored: &Table) -> Result<()> {
+fn check_settled(stored: &Table) -> std::result::Result<(), Unsettled> {
     check_uncut(stored)?;
-    if stored.shards.iter().any(|shard| shard.joining.is_some()) { Err(joining(stored)) } else { Ok(()) }
+    if stored.shards.iter().any(|shard| shard.joining.is_some()) { Err(Unsettled::Joining) } else { Ok(()) }
 }
 
-fn joining(stored: &Table) -> Error {
-    Error::op_failed(format!(
-        "The shards of table `{}` are being joined; wait for the table, and try again.",
-        stored.name
-    ))
-}
-
-/// A join that was begun goes on; it is waited for.
-fn place(ground: &Ground, stored: &Table, place: Command) -> Result<()> {
-    let began = ground.now();
-    loop {
-        match ground.propose_raw(place.clone()) {
-            Ok(_) => return Ok(()),
-            Err(Failure::Refused(StateError::ShardJoining { .. })) if ground.now().since(began) < REST_TIME_MAX => {
-                fiber::wait(task::sleep(SHARDS_LOOK_PERIOD));
-            }
-            Err(Failure::Refused(StateError::ShardJoining { .. })) => return Err(joining(stored)),
-            Err(failure) => return Err(failure.into_error()),
-        }
-    }
-}
-
-/// Those of the shards that are there still.
-fn join(ground: &Ground, id: TableId, shards: &[ShardId]) -> Result<()> {
-    let mut attempts = 0;
-    loop {
-        let state = ground.newest_state()?;
-        let Some(table) = state.table(id) else { return Err(Error::op_failed("The table was dropped meanwhile.")) };
-        let is_wanted = |id: &ShardId| shards.contains(id);
-        let free = table.shards.iter().filter(|shard| is_wanted(&shard.id) && !shard.joining.is_some_and(Stage::binds));
-        let planned: Vec<_> = free.map(|shard| (shard.id, shard.generation)).collect();
-        if planned.is_empty() {
-            return Ok(());
-        }
-        match ground.propose_raw(Command::JoinShards { table: id, shards: planned }) {
-            Ok(_) => return Ok(()),
-            Err(Failure::Refused(StateError::ShardJoining { .. } | StateError::OtherGeneration { .. }))
-                if attempts < ATTEMPTS_MAX =>
-            {
-                attempts += 1;
-            }
-            Err(failure) => return Err(failure.into_error()),
-        }
-    }
-}
-
-fn cut(ground: &Ground, shard: ShardId, cuts: &[NewCut]) -> Result<()> {
-    let rests = |state: &ClusterState| state.shard(shard).is_none_or(|(_, shard)| !shard.is_changing());
-    let mut attempts = 0;
-    loop {
-        ground.settle(rests)?;
-        let state = ground.newest_state()?;
-        let Some((_, stored)) = state.shard(shard) else {
-            return Err(Error::op_failed("The table was dropped meanwhile."));
-        };
-        let command = Command::CutShard { shard, generation: stored.generation, cuts: cuts.to_vec() };
-        match ground.propose_raw(command) {
-            Ok(_) => return Ok(()),
-            Err(Failure::Refused(StateError::ShardBusy { .. } | StateError::OtherGeneration { .. }))
-                if attempts < ATTEMPTS_MAX =>
-            {
-                attempts += 1;
-            }
-            Err(failure) => return Err(failure.into_error()),
-        }
-    }
+/// What leaders said is of the shards that the state has.
+fn check_known(stored: &Table, shares: &[Share]) -> std::result::Result<(), Unsettled> {
+    let is_known = shares.iter().map(|share| share.shard).eq(stored.shards.iter().map(|shard| shard.id));
+    if is_known { Ok(()) } else { Err(Unsettled::Changing) }
 }
 
 /// Into how many parts each shard is cut.
@@ -242,8 +171,10 @@ fn generated(range: &KeyRange, parts: usize) -> Vec<Vec<u8>> {
 mod tests {
     use std::sync::Arc;
 
-    use photondb_cluster_state::{Compression, Durability, Incarnation, Reached, WriteAcks};
-    use photondb_proto::NodeId;
+    use photondb_cluster_state::{
+        ClusterState, Command, Compression, Durability, Incarnation, Reached, Stage, TableSettings, WriteAcks,
+    };
+    use photondb_proto::{NodeId, TableId};
 
     use super::*;
 
@@ -289,7 +220,12 @@ mod tests {
     fn resize(stored: &Table, together: &Together<'_>) -> Resize {
         let stay = together.first().map(|shard| (shard.id, shard.placement.clone())).collect();
         assert!(together.0.iter().flatten().map(|shard| shard.id).eq(stored.shards.iter().map(|shard| shard.id)));
-        Resize { stay, cut: Vec::new(), join: together.joined() }
+        Resize { stay, cut: Vec::new() }
+    }
+
+    fn carry_out(state: &mut Arc<ClusterState>, resize: &Resize) {
+        let shards = resize.shards(&table(state));
+        run(state, Command::Reshape { table: TABLE, named: None, settings: TableSettings::default(), shards });
     }
 
     fn shown(state: &ClusterState) -> usize {
@@ -307,9 +243,7 @@ mod tests {
         let stored = table(&state);
         let shards: Vec<_> = stored.shards.iter().collect();
         let fewer = Together(vec![shards[..3].to_vec(), shards[3..].to_vec()]);
-        for command in resize(&stored, &fewer).commands(&stored) {
-            run(&mut state, command);
-        }
+        carry_out(&mut state, &resize(&stored, &fewer));
         let joining = |state: &ClusterState| -> Vec<Option<Stage>> {
             table(state).shards.iter().map(|shard| shard.joining).collect()
         };
@@ -325,10 +259,7 @@ mod tests {
         let stored = table(&state);
         let begun = Together::begun(&stored);
         assert_eq!(begun.0.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1]);
-        assert_eq!(begun.joined(), []);
-        for command in resize(&stored, &begun).commands(&stored) {
-            run(&mut state, command);
-        }
+        carry_out(&mut state, &resize(&stored, &begun));
         assert_eq!(joining(&state), [None, Some(Stage::Freezing), None, None]);
         assert_eq!(shown(&state), 3);
     }
@@ -346,11 +277,9 @@ mod tests {
         let divide = |share: &Share, parts: usize| Ok(generated(&share.range, parts));
         let resize = Resize::with_documents(&stored, &shares, divide).expect("can be done");
         assert_eq!(resize.cut.iter().map(|(_, cuts)| cuts.len()).collect::<Vec<_>>(), [1]);
-        assert_eq!(resize.join, [stored.shards[2].id]);
-        for command in resize.commands(&stored) {
-            // Planned for the generation before the cut, which the other shards have still.
-            run(&mut state, command);
-        }
+        let stay: Vec<bool> = resize.shards(&stored).iter().map(|shard| shard.placement.is_some()).collect();
+        assert_eq!(stay, [true, true, false]);
+        carry_out(&mut state, &resize);
         assert_eq!(shown(&state), 3, "as many as there were");
         let after = table(&state);
         assert_eq!(after.shards[2].joining, Some(Stage::Wanted));

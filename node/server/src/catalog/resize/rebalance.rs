@@ -6,9 +6,11 @@ use photondb_cluster_state::{NewCut, Table};
 use photondb_query::table::ReadMode;
 use photondb_replica::ShardTable;
 use photondb_replica::table::Share;
-use photondb_reql::error::{Error, Result};
+use photondb_reql::error::Result;
 
-use super::{Resize, check_settled};
+use super::{Resize, Unplanned, Unsettled, check_known, check_settled};
+
+type Planned = std::result::Result<Resize, Unplanned>;
 
 /// A boundary stays that is off by at most this part of a shard's documents.
 const TOLERANCE: u64 = 20;
@@ -20,7 +22,7 @@ impl Resize {
     /// Nothing where it is even as it is, or where there are fewer documents than shards.
     ///
     /// Errors: shards are being split or joined; the documents change so fast that nobody knows where to cut.
-    pub fn rebalance(stored: &Table, table: &ShardTable) -> Result<Resize> {
+    pub fn rebalance(stored: &Table, table: &ShardTable) -> Planned {
         check_settled(stored)?;
         if stored.shards.len() < 2 {
             return Ok(Resize::default());
@@ -33,12 +35,9 @@ impl Resize {
         stored: &Table,
         shares: &[Share],
         divide: impl Fn(&Share, usize) -> Result<Vec<Vec<u8>>>,
-    ) -> Result<Resize> {
-        let is_known = shares.iter().map(|share| share.shard).eq(stored.shards.iter().map(|shard| shard.id));
+    ) -> Planned {
+        check_known(stored, shares)?;
         let documents: Vec<u64> = shares.iter().map(|share| share.documents).collect();
-        if !is_known {
-            return Err(changed());
-        }
         if documents.iter().sum::<u64>() < documents.len() as u64 {
             return Ok(Resize::default());
         }
@@ -50,7 +49,7 @@ impl Resize {
         shares: &[Share],
         boundaries: &[Boundary],
         divide: impl Fn(&Share, usize) -> Result<Vec<Vec<u8>>>,
-    ) -> Result<Resize> {
+    ) -> Planned {
         let mut resize = Resize::default();
         let (first, others) = stored.shards.split_first().ok_or_else(changed)?;
         resize.stay.push((first.id, first.placement.clone()));
@@ -87,14 +86,13 @@ impl Resize {
                 resize.cut.push((share.shard, cuts));
             }
         }
-        let stays = |id| resize.stay.iter().any(|(stays, _)| *stays == id);
-        resize.join = others.iter().map(|shard| shard.id).filter(|id| !stays(*id)).collect();
         Ok(resize)
     }
 }
 
-fn changed() -> Error {
-    Error::op_failed("The table has changed while it was looked where its shards should begin; try again.")
+/// It is looked again.
+fn changed() -> Unplanned {
+    Unsettled::Changing.into()
 }
 
 /// Where a shard is to begin.

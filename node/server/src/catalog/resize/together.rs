@@ -1,7 +1,6 @@
 //! Which neighbouring shards of a table become one, so that there are fewer.
 
 use photondb_cluster_state::{Shard, Stage, Table};
-use photondb_proto::ShardId;
 use photondb_query::table::ReadMode;
 use photondb_replica::ShardTable;
 use photondb_replica::table::Share;
@@ -40,12 +39,6 @@ impl<'a> Together<'a> {
     /// Those that stay.
     pub fn first(&self) -> impl Iterator<Item = &'a Shard> + '_ {
         self.0.iter().filter_map(|part| part.first().copied())
-    }
-
-    /// Those that are to be wished to be joined to their left neighbours. Where that has begun it goes on.
-    pub fn joined(&self) -> Vec<ShardId> {
-        let others = self.0.iter().flat_map(|part| part.iter().skip(1));
-        others.filter(|shard| !shard.joining.is_some_and(Stage::binds)).map(|shard| shard.id).collect()
     }
 }
 

@@ -59,18 +59,25 @@ impl ControlService {
     ) -> Result<Response<v1::MoveReplicaResponse>, Status> {
         check(request.version)?;
         let state = self.cluster.controller.confirm().await.map_err(refused)?;
-        let (_, shard) = shard(&state, request.shard_id)?;
+        let (table, stored) = shard(&state, request.shard_id)?;
         let (from, to) = (named(&state, &request.from)?, named(&state, &request.to)?);
-        if !shard.placement.contains(from.id) {
-            return Err(has_none(&state, shard, from, "replica"));
+        if !stored.placement.contains(from.id) {
+            return Err(has_none(&state, stored, from, "replica"));
         }
         may_be_given(to)?;
-        if shard.placement.contains(to.id) {
-            let why = format!("server `{}` has a replica of shard {} already", to.name, shard.id);
+        if stored.placement.contains(to.id) {
+            let why = format!("server `{}` has a replica of shard {} already", to.name, stored.id);
             return Err(Status::failed_precondition(why));
         }
-        let command = Command::Substitute { shard: shard.id, lost: from.id, by: to.id };
+        has_own_places(table, stored)?;
+        let command = Command::Substitute { shard: stored.id, lost: from.id, by: to.id };
         self.cluster.controller.propose(command).await.map_err(refused)?;
+        // It may be wanted elsewhere since then, and then nobody need wait for the move.
+        let newest = self.cluster.controller.confirm().await.map_err(refused)?;
+        let (_, stored) = shard(&newest, request.shard_id)?;
+        if !stored.placement.contains(to.id) || stored.placement.contains(from.id) {
+            return Err(Status::aborted("the shard was placed elsewhere meanwhile; try again"));
+        }
         Ok(Response::new(v1::MoveReplicaResponse {
             version: CONTROL_VERSION,
             from_node_id: from.id.to_string(),
@@ -182,6 +189,20 @@ fn led_by(placement: &Placement, node: NodeId) -> Placement {
     Placement { voters: std::iter::once(node).chain(others).collect(), nonvoting: placement.nonvoting.clone() }
 }
 
+/// One that is to be joined goes where its left neighbour is: nothing of it is moved alone.
+fn has_own_places(table: &Table, shard: &Shard) -> Result<(), Status> {
+    let follows = |shard: &Shard| table.left_of(shard.id).filter(|_| shard.joining == Some(Stage::Wanted));
+    let Some(mut left) = follows(shard) else { return Ok(()) };
+    while let Some(next) = follows(left) {
+        left = next;
+    }
+    Err(Status::failed_precondition(format!(
+        "shard {} is to be joined to its left neighbour, and its replicas go where those of shard {} are: move the replica of shard {} \
+         instead, or wait until they are joined (photonctl shard list)",
+        shard.id, left.id, left.id
+    )))
+}
+
 fn may_be_given(node: &Node) -> Result<(), Status> {
     if node.is_open() {
         return Ok(());
@@ -243,7 +264,63 @@ fn role(role: Role) -> v1::MemberRole {
 
 #[cfg(test)]
 mod tests {
+    use photondb_cluster_state::{Compression, Durability, Incarnation, NewShard, WriteAcks};
+    use photondb_proto::{KeyRange, TableId};
+
     use super::*;
+
+    /// A table of as many shards as there are names of keys and one, on one node.
+    fn table(cuts: &[&str]) -> Arc<ClusterState> {
+        let mut state = Arc::new(ClusterState::at_birth());
+        let (id, name, incarnation) = (NodeId(1), "n".to_owned(), Incarnation(1));
+        let (tags, addresses) = (Default::default(), Vec::new());
+        run(&mut state, Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation });
+        let starts = [""].iter().chain(cuts);
+        let ends = cuts.iter().map(|cut| Some(cut.as_bytes().to_vec())).chain([None]);
+        let shard = |(start, end): (&&str, Option<Vec<u8>>)| {
+            NewShard::voting(KeyRange::new(start.as_bytes().to_vec(), end).expect("ascends"), vec![NodeId(1)])
+        };
+        let create = Command::CreateTable {
+            id: TableId(1),
+            database: state.database_named("test").expect("is there from the beginning").id,
+            name: "t".into(),
+            primary_key: "id".into(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards: starts.zip(ends).map(shard).collect(),
+            compression: Compression::Lz4,
+        };
+        run(&mut state, create);
+        state
+    }
+
+    fn run(state: &mut Arc<ClusterState>, command: Command) {
+        *state = state.applied(&command).unwrap_or_else(|error| panic!("{command:?}: {error}")).0;
+    }
+
+    #[test]
+    fn a_replica_of_a_shard_that_is_to_be_joined_is_not_moved_alone() {
+        let mut state = table(&["h", "p", "t"]);
+        let shards = state.table(TableId(1)).expect("was made").shards.clone();
+        let wished = shards[1..3].iter().map(|shard| (shard.id, shard.generation)).collect();
+        run(&mut state, Command::JoinShards { table: TableId(1), shards: wished });
+        let table = state.table(TableId(1)).expect("was made");
+        let refused: Vec<Option<String>> = table
+            .shards
+            .iter()
+            .map(|shard| has_own_places(table, shard).err().map(|status| status.message().to_owned()))
+            .collect();
+        assert_eq!(
+            [0, 3].map(|number: usize| &refused[number]),
+            [&None; 2],
+            "those stay where they are, or take both along"
+        );
+        let first = format!("move the replica of shard {}", shards[0].id);
+        for why in &refused[1..3] {
+            let why = why.as_ref().expect("nothing would come of it");
+            assert!(why.contains(&first) && why.contains("to be joined"), "{why}");
+        }
+    }
 
     #[test]
     fn who_is_to_lead_comes_first_and_nobody_goes() {

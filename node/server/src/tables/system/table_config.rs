@@ -4,13 +4,16 @@
 mod create;
 mod shards;
 
-use photondb_cluster_state::{Command, Durability, Scope, StateError, TableSettings, WriteAcks};
+use std::sync::Arc;
+
+use photondb_cluster_state::{ClusterState, Command, Durability, Scope, StateError, Table, TableSettings, WriteAcks};
 use photondb_proto::TableId;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 
 use super::{Contents, Viewer, fields};
 use crate::catalog;
+use crate::catalog::reshape::{self, Wanted};
 use crate::tables::UserTable;
 
 const FIELDS: &[&str] =
@@ -80,34 +83,33 @@ impl Contents for TableConfig {
             true => None,
             false => Some(shards::read(viewer, &required("shards")?)?),
         };
-        let resize = match placements {
-            None => None,
+        let plan = |state: &ClusterState, table: &Arc<Table>| match &placements {
+            None => Ok(catalog::Resize::default()),
             Some(placements) => {
-                let opened = UserTable::open(viewer.ground, &viewer.state, table)?;
-                Some(catalog::Resize::plan(table, opened.shards(), placements)?)
+                let opened = UserTable::open(viewer.ground, state, table)?;
+                catalog::Resize::plan(table, opened.shards(), placements.clone())
             }
         };
-        if *name != *table.name || database != table.database {
-            let named = |id| viewer.state.database(id).map_or("", |database| database.name.as_str());
-            match viewer.ground.propose_raw(Command::MoveTable { id, database, name: name.clone() }) {
-                Ok(_) => {}
-                Err(catalog::Failure::Refused(StateError::TableExists { .. })) => {
-                    let (from, to) = (named(table.database), named(database));
-                    return Err(Error::op_failed(format!(
-                        "Cannot rename table `{from}.{}` to `{to}.{name}` because table `{to}.{name}` already exists.",
-                        table.name
-                    )));
-                }
-                Err(failure) => return Err(failure.into_error()),
+        let is_named = *name != *table.name || database != table.database;
+        let wanted = Wanted {
+            named: is_named.then(|| (database, name.clone())),
+            settings: TableSettings {
+                durability: (durability != table.durability).then_some(durability),
+                write_acks: (write_acks != table.write_acks).then_some(write_acks),
+                ..TableSettings::default()
+            },
+        };
+        match reshape::carry_out(viewer.ground, id, &wanted, plan) {
+            Ok(_) => {}
+            Err(catalog::Failure::Refused(StateError::TableExists { .. })) => {
+                let named = |id| viewer.state.database(id).map_or("", |database| database.name.as_str());
+                let (from, to) = (named(table.database), named(database));
+                return Err(Error::op_failed(format!(
+                    "Cannot rename table `{from}.{}` to `{to}.{name}` because table `{to}.{name}` already exists.",
+                    table.name
+                )));
             }
-        }
-        if durability != table.durability || write_acks != table.write_acks {
-            let (durability, write_acks) = (Some(durability), Some(write_acks));
-            let settings = TableSettings { durability, write_acks, ..TableSettings::default() };
-            viewer.ground.propose(Command::SetTableConfig { id, settings })?;
-        }
-        if let Some(resize) = resize {
-            resize.carry_out(viewer.ground, table)?;
+            Err(failure) => return Err(failure.into_error()),
         }
         let state = viewer.ground.state();
         Ok(state.table(id).map_or(Datum::Null, |table| catalog::table_config(&state, table, viewer.format)))

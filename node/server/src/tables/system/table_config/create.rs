@@ -67,9 +67,6 @@ pub(super) fn create(viewer: &Viewer<'_>, key: &Datum, new: &Datum) -> Result<Da
         shards: catalog::new_shards(&placements),
         compression: catalog::stored_compression(Default::default()),
     })?;
-    if placements.iter().any(|placement| !placement.nonvoting.is_empty()) {
-        viewer.ground.propose(Command::Place { table: id, shards: placements })?;
-    }
     viewer.ground.settle_table(id, |state| state.table(id).is_some())?;
     let state = viewer.ground.state();
     Ok(state.table(id).map_or(Datum::Null, |table| catalog::table_config(&state, table, viewer.format)))
