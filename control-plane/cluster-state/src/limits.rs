@@ -1,4 +1,4 @@
-//! Every maximum of this crate.
+//! Every maximum of this crate, and the least that is worth comparing.
 
 /// Bytes of a name of a database, table or node.
 pub const NAME_BYTES_MAX: usize = 1024;
@@ -20,3 +20,10 @@ pub const INDEXES_PER_TABLE_MAX: usize = 512;
 
 /// Bytes of an encoded key that a shard is cut at, as storage takes keys.
 pub const CUT_BYTES_MAX: usize = 1024;
+
+/// Bytes that a node has on the mean, at least, when nodes are compared by what they store: of a small database a large share says
+/// little.
+pub const BYTES_COMPARED_MIN: u64 = 256 << 20;
+
+/// Documents that are read and written on a node in each second on the mean, at least, when nodes are compared by that.
+pub const WORK_COMPARED_MIN: u64 = 500;

@@ -6,12 +6,16 @@
 mod made;
 
 use made::{create_table, register};
-use photondb_cluster_state::plan::plan;
+use photondb_cluster_state::plan::Burdens;
 use photondb_cluster_state::*;
 use photondb_proto::{Epoch, KeyRange, NodeId, ShardId, TableId};
 
 const TABLE: TableId = TableId(200);
 const NODES: [NodeId; 5] = [NodeId(1), NodeId(2), NodeId(3), NodeId(4), NodeId(5)];
+
+fn plan(state: &ClusterState) -> Vec<Command> {
+    plan::plan(state, &Burdens::new())
+}
 
 /// Shards `a`, `b` and `c`, all of which have reported: the first two on the first three nodes, the last one on others.
 fn cluster() -> (ClusterState, [ShardId; 3]) {

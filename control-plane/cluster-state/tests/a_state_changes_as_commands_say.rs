@@ -420,7 +420,7 @@ fn a_shard_is_cut_from_its_end_and_changes_nothing_else_meanwhile() {
     assert!(apply(&mut state, &command).is_err(), "what was planned before does nothing");
     let place = Command::Place { table: TABLE, shards: vec![placement(NodeId(2))] };
     run(&mut state, place);
-    assert_eq!(plan::plan(&state), [], "K10: members stay while the shard is cut");
+    assert_eq!(plan::plan(&state, &plan::Burdens::new()), [], "K10: members stay while the shard is cut");
 
     // The last cut goes first, and each shard that was cut off begins before the next change.
     let children: Vec<ShardId> = state.shard(shard.id).unwrap().1.cuts.iter().map(|cut| cut.shard).collect();
@@ -441,11 +441,11 @@ fn a_shard_is_cut_from_its_end_and_changes_nothing_else_meanwhile() {
             (Some(shard.id), NODE, true)
         );
     }
-    assert_eq!(plan::plan(&state), [], "K10: the parent bears its children first");
+    assert_eq!(plan::plan(&state, &plan::Burdens::new()), [], "K10: the parent bears its children first");
     run(&mut state, reached(&table.shards[1]));
     run(&mut state, reached(&table.shards[2]));
     // Now the parent and the second child go where they are wanted.
-    let moved = plan::plan(&state).into_iter().map(|command| match command {
+    let moved = plan::plan(&state, &plan::Burdens::new()).into_iter().map(|command| match command {
         Command::AddMember { shard, node, .. } => (shard, node),
         other => panic!("{other:?}"),
     });

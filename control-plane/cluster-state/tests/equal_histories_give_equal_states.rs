@@ -36,7 +36,7 @@ impl Step {
         let shards = || state.tables().flat_map(|table| table.with_members().map(move |shard| (table, shard)));
         match self {
             Step::Do(command) => Some(command.clone()),
-            Step::Plan => plan::plan(state).into_iter().next(),
+            Step::Plan => plan::plan(state, &plan::Burdens::new()).into_iter().next(),
             Step::Wish(number) => shards().nth(*number).map(|(table, shard)| Command::JoinShards {
                 table: table.id,
                 shards: vec![(shard.id, shard.generation)],

@@ -1,5 +1,5 @@
 //! The planner and the leaders of groups together, under any order of events: nodes that go, come back or are lost, members
-//! that fail, places that change, reports and plans that come late or never.
+//! that fail, places that change, reports and plans that come late or never, whatever the nodes say that they bear.
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
@@ -9,7 +9,9 @@ mod made;
 use std::collections::BTreeSet;
 
 use made::{create_table, register};
-use photondb_cluster_state::plan::{GroupMembers, Order, meta_learners, meta_voters, next_order, plan};
+use photondb_cluster_state::plan::{
+    Burden, Burdens, GroupMembers, Order, meta_learners, meta_voters, next_order, plan,
+};
 use photondb_cluster_state::*;
 use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
 use proptest::prelude::*;
@@ -38,10 +40,18 @@ enum Event {
     /// It is to go for good.
     Leave(u128),
     Fail(usize),
+    /// What it bears is another thing now, or not known.
+    Bear(u128, Option<Burden>),
     /// Replicas are wanted elsewhere: by a command for places alone, or by one for the whole table.
     Place(Vec<u128>, Option<u128>, bool),
     /// People give the shard another group, which goes on with one of the members that are there.
     Repair(usize),
+}
+
+fn burden() -> impl Strategy<Value = Burden> {
+    // None, little, more than is worth comparing, and all there can be.
+    let amount = || prop_oneof![Just(0), 0u64..2_000, 0u64..1 << 40, Just(u64::MAX)];
+    (amount(), amount()).prop_map(|(bytes, work)| Burden { bytes, work })
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -59,6 +69,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (node.clone(), any::<bool>()).prop_map(|(node, drained)| Event::Drain(node, drained)),
         1 => node.clone().prop_map(Event::Leave),
         1 => (0usize..5).prop_map(Event::Fail),
+        3 => (node.clone(), prop::option::of(burden())).prop_map(|(node, burden)| Event::Bear(node, burden)),
         2 => (prop::sample::subsequence((1..=NODES).collect::<Vec<_>>(), 1..=4), prop::option::of(node), any::<bool>())
             .prop_map(|(voters, nonvoting, whole)| Event::Place(voters, nonvoting, whole)),
         1 => (0usize..5).prop_map(Event::Repair),
@@ -69,6 +80,8 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     state: ClusterState,
     group: GroupMembers,
+    /// What its leader knows of what the nodes bear.
+    burdens: Burdens,
     /// Members that were ever in the group, in the order of their ids.
     seen: BTreeSet<MemberId>,
     /// Members that can do nothing any more.
@@ -100,6 +113,7 @@ impl World {
         World {
             state,
             group,
+            burdens: Burdens::new(),
             seen: voters,
             broken: BTreeSet::new(),
             given_up: BTreeSet::new(),
@@ -128,7 +142,17 @@ impl World {
     }
 
     fn plan(&self) -> Vec<Command> {
-        plan(&self.state)
+        let commands = plan(&self.state, &self.burdens);
+        let of_nobody = plan(&self.state, &Burdens::new());
+        assert_eq!(unfilled(&commands), unfilled(&of_nobody), "what nodes bear decides who takes a place, and no more");
+        commands
+    }
+
+    fn bear(&mut self, node: u128, burden: Option<Burden>) {
+        match burden {
+            Some(burden) => self.burdens.insert(NodeId(node), burden),
+            None => self.burdens.remove(&NodeId(node)),
+        };
     }
 
     fn apply(&mut self, commands: Vec<Command>) {
@@ -323,6 +347,7 @@ impl World {
                 };
                 apply(&mut self.state, &place).unwrap();
             }
+            Event::Bear(node, burden) => self.bear(node, burden),
             Event::Repair(number) => self.repair(number),
         }
     }
@@ -365,11 +390,23 @@ impl World {
     }
 }
 
+/// The commands without who is to take a place.
+fn unfilled(commands: &[Command]) -> Vec<Command> {
+    let without = |command: &Command| match command {
+        Command::Substitute { shard, lost, .. } => Command::Substitute { shard: *shard, lost: *lost, by: *lost },
+        other => other.clone(),
+    };
+    commands.iter().map(without).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn members_become_what_is_wanted_once_nodes_stay(events in prop::collection::vec(event(), 0..120)) {
+    fn members_become_what_is_wanted_once_nodes_stay(
+        events in prop::collection::vec(event(), 0..120),
+        bears in prop::collection::vec((1..=NODES, prop::option::of(burden())), 1..40),
+    ) {
         let mut world = World::new();
         for event in events {
             world.happen(event);
@@ -382,8 +419,15 @@ proptest! {
             }
         }
         // Every round plans one step and obeys it to its end.
-        for _ in 0..60 {
+        let mut replaced = BTreeSet::new();
+        for (_, (node, burden)) in (0..60).zip(bears.iter().cycle()) {
+            world.bear(*node, *burden);
             let commands = world.plan();
+            for command in &commands {
+                if let Command::Substitute { lost, .. } = command {
+                    prop_assert!(replaced.insert(*lost), "a place goes on from node to node: {:?}", commands);
+                }
+            }
             world.apply(commands);
             world.report_failures();
             while world.obey() {}

@@ -1,4 +1,4 @@
-//! Each node tells the leader of the cluster state that it lives.
+//! Each node tells the leader of the cluster state that it lives, and what it bears.
 
 use std::sync::{Arc, Weak};
 
@@ -24,7 +24,11 @@ pub(crate) async fn beat(controller: Weak<Inner>) {
 async fn tell(inner: &Arc<Inner>) {
     let Some((_, leader)) = inner.group.get().and_then(|group| group.leader()) else { return };
     if leader == inner.me.node {
-        inner.heard.lock().hear(leader, inner.me.boots, inner.parts.clock.now());
+        let now = inner.parts.clock.now();
+        inner.heard.lock().hear(leader, inner.me.boots, now);
+        if let Some(burden) = inner.own_burden() {
+            inner.told.lock().note(leader, burden, now);
+        }
     } else if let Err(error) = inner.call_heartbeat(leader).await {
         // The leader draws its conclusions from silence alone.
         tracing::debug!(%error, %leader, "the leader of the cluster state did not hear this node");

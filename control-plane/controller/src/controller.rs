@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use photondb_cluster_state::plan::{Burden, Burdens};
 use photondb_cluster_state::{ClusterId, ClusterState, Command, FormatError, Incarnation, Response, StateError};
 use photondb_consensus::{Group, LogPosition, Term};
 use photondb_proto::NodeId;
@@ -15,6 +16,7 @@ use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::Purpose;
 use tokio::sync::watch;
 
+use crate::burdens::Told;
 use crate::error::ControllerError;
 use crate::leading::Heard;
 use crate::limits::{FOLLOW_WAIT, LEADER_WAIT, RETRY_PERIOD};
@@ -42,6 +44,10 @@ pub(crate) struct Inner {
     serials: AtomicU64,
     pub(crate) carried_out: Mutex<CarriedOut>,
     pub(crate) heard: Mutex<Heard>,
+    /// What nodes bear, this one among them.
+    pub(crate) told: Mutex<Told>,
+    /// What says what this node bears.
+    bears: OnceLock<Box<dyn Fn() -> Option<Burden> + Send + Sync>>,
     /// What answers for this node's replicas.
     pub(crate) replicas: OnceLock<Arc<dyn Serve>>,
     /// The cluster that this node was told to found.
@@ -79,6 +85,8 @@ impl Controller {
             serials: AtomicU64::new(0),
             carried_out: Mutex::default(),
             heard: Mutex::default(),
+            told: Mutex::default(),
+            bears: OnceLock::new(),
             replicas: OnceLock::new(),
             wish: Mutex::default(),
             waiting: Waiting::default(),
@@ -102,6 +110,18 @@ impl Controller {
     pub fn answer_for_replicas(&self, replicas: Arc<dyn Serve>) {
         let is_new = self.inner.replicas.set(replicas).is_ok();
         assert!(is_new, "replicas are there once");
+    }
+
+    /// From here on this node tells what it bears. `bears` is asked for that each second, and must not wait for anything; `None`: it
+    /// is not known.
+    pub fn tell_burden(&self, bears: impl Fn() -> Option<Burden> + Send + Sync + 'static) {
+        let is_new = self.inner.bears.set(Box::new(bears)).is_ok();
+        assert!(is_new, "what a node bears is told by one");
+    }
+
+    /// What nodes bear, as far as this one has heard it lately: from all of them where it leads, else from the leader.
+    pub fn burdens(&self) -> Burdens {
+        self.inner.burdens()
     }
 
     /// Asks the replicas of another node something that may be asked twice.
@@ -159,6 +179,22 @@ impl Controller {
 impl Inner {
     pub(crate) fn group(&self) -> Result<&Group, ControllerError> {
         self.group.get().ok_or(ControllerError::NotStarted)
+    }
+
+    /// See [`Controller::burdens`].
+    pub(crate) fn burdens(&self) -> Burdens {
+        self.told.lock().burdens(self.parts.clock.now())
+    }
+
+    /// What this node bears; `None`: it does not know yet.
+    pub(crate) fn own_burden(&self) -> Option<Burden> {
+        let bears = self.bears.get()?;
+        if buggify!("controller/burden-made-up") {
+            // Up to four TiB, and 65,535 documents a second.
+            let random = &self.parts.random;
+            return Some(Burden { bytes: random.next_u64() >> 22, work: random.next_u64() >> 48 });
+        }
+        bears()
     }
 
     /// A number that no other call of this process has.

@@ -8,6 +8,7 @@ use photondb_proto::{MemberId, NodeId, v1};
 use photondb_runtime::peers::{Lane, Peer, PeerError, Service};
 use photondb_storage::fault::buggify;
 
+use crate::burdens::burden_message;
 use crate::controller::{Attempt, Inner};
 use crate::error::ControllerError;
 use crate::limits::{CALL_TIME_MAX, START_CALL_MAX};
@@ -81,10 +82,15 @@ impl Inner {
         }
     }
 
-    /// Tells the leader that this node lives. Nobody waits for more than that it is heard.
+    /// Tells the leader that this node lives, and learns what the others bear.
     pub(crate) async fn call_heartbeat(&self, leader: NodeId) -> Result<(), PeerError> {
-        let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots, full: !self.parts.engine.has_space() });
-        self.call(leader, 0, Lane::Urgent, call).await.map(|_| ())
+        let (full, burden) = (!self.parts.engine.has_space(), self.own_burden().map(burden_message));
+        let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots, full, burden });
+        // A leader of an older version answers something else.
+        if let Answer::Burdens(heard) = self.call(leader, 0, Lane::Urgent, call).await? {
+            self.told.lock().learn(&heard, self.parts.clock.now());
+        }
+        Ok(())
     }
 
     pub(crate) async fn ask_replicas(&self, node: NodeId, body: Bytes, time_max: Duration) -> Result<Bytes, PeerError> {

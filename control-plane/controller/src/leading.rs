@@ -6,8 +6,8 @@ mod members;
 
 use std::sync::Weak;
 
-use photondb_cluster_state::Command;
-use photondb_cluster_state::plan::plan;
+use photondb_cluster_state::plan::{Burdens, plan};
+use photondb_cluster_state::{ClusterState, Command};
 use photondb_consensus::Term;
 use photondb_runtime::task;
 use photondb_storage::fault::buggify;
@@ -57,7 +57,7 @@ async fn step(inner: &Inner, term: Term) {
         Command::NodeGone { id } => members::votes(inner, &state, *id),
         _ => false,
     };
-    for command in seen.into_iter().chain(plan(&state).into_iter().filter(|command| !votes(command))) {
+    for command in seen.into_iter().chain(planned(inner, &state).into_iter().filter(|command| !votes(command))) {
         if !propose(inner, term, command).await || buggify!("controller/planned-one-by-one") {
             return;
         }
@@ -65,6 +65,13 @@ async fn step(inner: &Inner, term: Term) {
     if let Err(error) = members::keep(inner, &state).await {
         tracing::debug!(%error, "the members of the cluster state's group are not what they should be; trying again");
     }
+}
+
+fn planned(inner: &Inner, state: &ClusterState) -> Vec<Command> {
+    let planned = plan(state, &inner.burdens());
+    let is_weighed = || planned != plan(state, &Burdens::new());
+    photondb_storage::probe!("lost replica placed where less is stored or done", is_weighed());
+    planned
 }
 
 /// Whether to go on. A command that is refused was planned for a state that is no more.

@@ -7,6 +7,7 @@
 //! holds.
 
 mod beating;
+mod burdens;
 mod contacts;
 mod controller;
 mod error;

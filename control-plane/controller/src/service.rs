@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use photondb_cluster_state::plan::Burden;
 use photondb_cluster_state::{ClusterId, Command, Response, StateError};
 use photondb_consensus::{LogPosition, Replicated};
 use photondb_proto::{MemberId, NodeId, v1};
@@ -56,12 +57,7 @@ impl Inner {
             Call::Propose(command) => self.take_command(from, &call, command).await,
             Call::Join(join) => self.take_in(from, &join).await,
             Call::Confirm(_) => self.confirm_for_another().await,
-            Call::Heartbeat(beat) => {
-                let mut heard = self.heard.lock();
-                heard.hear(from, beat.boots, self.parts.clock.now());
-                heard.note_space(from, !beat.full);
-                Ok(Answer::Position(v1::Position::default()))
-            }
+            Call::Heartbeat(beat) => Ok(self.hear(from, beat)),
             Call::Vouch(vouch) => {
                 let confirmed = self.has_confirmed().await;
                 let heard_of_none = || self.has_nothing_as(MemberId(vouch.voter)).then_some((0, 0));
@@ -75,6 +71,20 @@ impl Inner {
                 replicas.request(Peer(from.0), body).await.map(Answer::Replicas)
             }
         }
+    }
+
+    /// A node lives, and may say what it bears.
+    fn hear(&self, from: NodeId, beat: v1::HeartbeatCall) -> Answer {
+        let now = self.parts.clock.now();
+        let mut heard = self.heard.lock();
+        heard.hear(from, beat.boots, now);
+        heard.note_space(from, !beat.full);
+        drop(heard);
+        // Who does not say it may be of a version that could not read what others do.
+        let Some(burden) = beat.burden else { return Answer::Position(v1::Position::default()) };
+        let mut told = self.told.lock();
+        told.note(from, Burden { bytes: burden.bytes, work: burden.work }, now);
+        Answer::Burdens(told.message(now))
     }
 
     async fn take_command(&self, from: NodeId, call: &v1::ControlCall, command: Bytes) -> Result<Answer, String> {

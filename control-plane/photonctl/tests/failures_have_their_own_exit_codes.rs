@@ -92,6 +92,7 @@ impl Control for Played {
             to_hand_over: (id == 1).then_some(1),
             votes: true,
             leads_cluster: id == 1,
+            ..v1::NodeStatus::default()
         };
         Ok(Response::new(v1::ListNodesResponse {
             version,

@@ -8,7 +8,7 @@ mod whole;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use photondb_cluster_state::plan::{Rescues, Survivor, rescue};
+use photondb_cluster_state::plan::{Burdens, Rescues, Survivor, rescue};
 use photondb_cluster_state::{Command, NewCut, Placement, Reached};
 use photondb_proto::{MemberId, NodeId};
 use photondb_reql::datum::Datum;
@@ -28,7 +28,7 @@ async fn found(cluster: &Cluster, erases: bool) -> Rescues {
         (status.member, Survivor { last, voters: status.voters.clone(), answers: status.answers })
     };
     let survivors: BTreeMap<MemberId, Survivor> = told.values().flatten().map(survivor).collect();
-    rescue(&state, table, &survivors, erases)
+    rescue(&state, table, &survivors, erases, &Burdens::new())
 }
 
 /// As `reconfigure` does; how many shards were repaired.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use photondb_cluster_state::plan::{Survivor, rescue};
+use photondb_cluster_state::plan::{Burdens, Survivor, rescue};
 use photondb_cluster_state::{Command, Reached, Shard, Stage};
 use photondb_proto::{MemberId, NodeId};
 use photondb_replica::Replica;
@@ -57,7 +57,7 @@ async fn lose_and_repair(cluster: &mut Cluster) {
         (status.member, Survivor { last, voters: status.voters.clone(), answers: status.answers })
     };
     let survivors: BTreeMap<MemberId, Survivor> = told.values().flatten().map(survivor).collect();
-    let found = rescue(&state, state.table(TABLE).unwrap(), &survivors, false);
+    let found = rescue(&state, state.table(TABLE).unwrap(), &survivors, false, &Burdens::new());
     assert!(found.apart.is_empty() && found.missing == 0, "the first node has both: {found:?}");
     assert_eq!(found.shards.len(), state.table(TABLE).unwrap().shards.len());
     let command = Command::RepairTable { table: TABLE, shards: found.shards };

@@ -228,7 +228,7 @@ impl Catalog for NodeCatalog {
         if state.table_named(database, name).is_some() {
             return Err(Error::op_failed(format!("Table `{}.{name}` already exists.", db.name)));
         }
-        let placements = layout::place(&state, &spec.layout, None)?;
+        let placements = layout::place(&state, &spec.layout, None, &self.ground.burdens())?;
         let id = TableId(self.ground.random_id());
         self.ground.propose(Command::CreateTable {
             id,
@@ -259,7 +259,7 @@ impl Catalog for NodeCatalog {
         let plan = |state: &ClusterState, stored: &Arc<StoredTable>| {
             let opened = UserTable::open(&self.ground, state, stored)?;
             let staying = resize::staying(stored, opened.shards(), layout.shards as usize)?;
-            let placements = layout::place(state, layout, Some(&staying))?;
+            let placements = layout::place(state, layout, Some(&staying), &self.ground.burdens())?;
             Resize::plan(stored, opened.shards(), placements)
         };
         let config_in = |state: &ClusterState| {

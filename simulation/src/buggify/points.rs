@@ -3,7 +3,7 @@
 use super::Point;
 
 /// Every point, by crate.
-pub const POINTS: [Point; 113] = [
+pub const POINTS: [Point; 114] = [
     Point { name: "storage/cache-tiny", what: "a page leaves the cache before it is looked for", one_of: 60 },
     Point {
         name: "storage/checkpoint-early",
@@ -164,6 +164,7 @@ pub const POINTS: [Point; 113] = [
     Point { name: "replica/wrong-leader-named", what: "somebody else is taken for the leader", one_of: 8 },
     Point { name: "controller/answered-late", what: "a node answers another's control plane late", one_of: 20 },
     Point { name: "controller/beat-skipped", what: "a node does not say that it lives", one_of: 3 },
+    Point { name: "controller/burden-made-up", what: "a node says that it bears something else", one_of: 3 },
     Point {
         name: "controller/checkpoint-after-apply",
         what: "a change of the cluster state is followed by a checkpoint",

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 106] = [
+pub const PRODUCT: [Probe; 108] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -62,6 +62,8 @@ pub const PRODUCT: [Probe; 106] = [
     Probe::must("reroute after a stale route"),
     Probe::must("restarted member waits before it takes part"),
     Probe::may("shard gone while it was looked for"),
+    Probe::may("replica placed where less is stored or done"),
+    Probe::may("lost replica placed where less is stored or done"),
     Probe::may("silent node heard again"),
     Probe::may("snapshot broken off on its way"),
     Probe::may("snapshot gone on with over another exchange"),

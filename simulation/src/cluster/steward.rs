@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use photondb_cluster_state::plan::plan;
+use photondb_cluster_state::plan::{Burdens, plan};
 use photondb_cluster_state::{ClusterState, Command, Service};
 use photondb_proto::{GroupId, MemberId, NodeId};
 
@@ -137,7 +137,8 @@ impl Cluster {
         }
         self.look_at_members();
         let Some(state) = self.newest_state() else { return vec!["no node has the cluster state".to_owned()] };
-        let mut left: Vec<String> = plan(&state).iter().map(|command| format!("planned: {command:?}")).collect();
+        let mut left: Vec<String> =
+            plan(&state, &Burdens::new()).iter().map(|command| format!("planned: {command:?}")).collect();
         for (at, living) in self.living() {
             // Another one may have lived there before its disk was wiped.
             let own = living.engine.identity().node.map(NodeId);

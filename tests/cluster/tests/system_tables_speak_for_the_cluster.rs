@@ -83,6 +83,13 @@ fn any_server_tells_of_all_and_names_the_one_that_is_gone() {
         assert!(cluster["written_docs_per_sec"].as_f64().is_some(), "{cluster}");
     }
 
+    for node in &nodes {
+        until("it is not known what all bear", || {
+            let known = |row: &&Value| row["stored_bytes"].is_u64() && row["documents_per_sec"].is_u64();
+            rows(node, "photon_nodes").iter().filter(known).count() == 3
+        });
+    }
+
     let status = rows(&nodes[1], "server_status");
     assert_eq!(status.len(), 3, "{status:?}");
     for (node, (name, id)) in nodes.iter().zip(&servers) {

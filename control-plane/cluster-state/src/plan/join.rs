@@ -1,5 +1,6 @@
 //! When two neighbouring shards begin to be joined, and when an attempt is given up (K12).
 
+use super::loads::Loads;
 use super::members::{cannot_decide, is_up};
 use crate::command::Command;
 use crate::joining::Stage;
@@ -8,9 +9,9 @@ use crate::shard::Shard;
 use crate::state::ClusterState;
 
 /// The beginning of a join that is wished for and that nothing stands in the way of, nor is to be done first.
-pub(super) fn begin(state: &ClusterState, table: &Table, right: &Shard) -> Option<Command> {
+pub(super) fn begin(state: &ClusterState, table: &Table, right: &Shard, loads: &Loads) -> Option<Command> {
     let left = table.left_of(right.id).filter(|left| table.may_begin_join(left, right))?;
-    let rests = all_up(state, right) && super::change(state, left).is_none();
+    let rests = all_up(state, right) && super::change(state, left, loads).is_none();
     rests.then_some(Command::BeginJoin {
         shard: right.id,
         generation: right.generation,

@@ -1,9 +1,11 @@
-//! Where the replicas of a table go: spread over zones and nodes, by tag and by what the nodes have to hold already.
+//! Where the replicas of a table go: spread over zones and nodes, by tag and by what the nodes have to bear already.
 
 use std::collections::BTreeMap;
 
-use photondb_proto::{NodeId, TableId};
+use photondb_proto::NodeId;
 
+use super::burden::Burdens;
+use super::loads::Loads;
 use crate::membership::{Node, Service};
 use crate::schema::Table;
 use crate::shard::{Placement, Shard};
@@ -81,9 +83,15 @@ pub(super) fn crowd(state: &ClusterState, nodes: impl Iterator<Item = NodeId>, n
 }
 
 /// One placement for each shard. The replicas of a shard are in as many zones as there are. Beyond that, those that `table` has stay
-/// where they are as long as no node gets more than its share; the others go where least is. Only nodes that are up and in full service get any, and a drained one keeps what it has.
-pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result<Vec<Placement>, PlaceError> {
-    let mut loads = loads(state, table.map(|table| table.id));
+/// where they are as long as no node gets more than its share, whatever the nodes bear; the others are spread evenly, and go first where
+/// least is to be borne. Only nodes that are up and in full service get any, and a drained one keeps what it has.
+pub fn place(
+    state: &ClusterState,
+    wish: &Wish,
+    table: Option<&Table>,
+    burdens: &Burdens,
+) -> Result<Vec<Placement>, PlaceError> {
+    let loads = Loads::of(state, burdens, table.map(|table| table.id));
     let mut given = BTreeMap::new();
     let mut primaries = BTreeMap::new();
     let mut placements = Vec::with_capacity(wish.shards);
@@ -107,25 +115,27 @@ pub fn place(state: &ClusterState, wish: &Wish, table: Option<&Table>) -> Result
                     let crowd = crowd(state, picked.iter().map(|(node, _)| *node), node);
                     let has = given.get(&node.id).copied().unwrap_or(0);
                     let stays = present.is_some_and(|present| present.contains(node.id)) && has < share;
-                    (crowd, !stays, has, loads.get(&node.id).copied().unwrap_or_default(), node.id)
+                    // Those who are compared by their score have got as many here: they need not be counted as loads.
+                    (crowd, !stays, has, loads.score(node.id), node.id)
                 });
                 let Some(node) = best.map(|node| node.id) else { break };
                 *given.entry(node).or_insert(0) += 1;
-                *loads.entry(node).or_default() += 1;
                 picked.push((node, tagged));
             }
         }
-        placements.push(shape(wish, present, &picked, &mut primaries)?);
+        placements.push(shape(wish, present, &picked, &mut primaries, &loads)?);
     }
     Ok(placements)
 }
 
-/// Puts the primary first: the present one, unless others have fewer. It votes whatever its tag says.
+/// Puts the primary first: the present one, unless others have fewer, and else one of those with fewest on whose node least is done. It
+/// votes whatever its tag says.
 fn shape(
     wish: &Wish,
     present: Option<&Placement>,
     picked: &[(NodeId, &Tagged)],
     primaries: &mut BTreeMap<NodeId, usize>,
+    loads: &Loads,
 ) -> Result<Placement, PlaceError> {
     let has = |primaries: &BTreeMap<NodeId, usize>, node: &NodeId| primaries.get(node).copied().unwrap_or(0);
     let suitable = picked.iter().filter(|(_, tagged)| tagged.tag == wish.primary);
@@ -133,7 +143,7 @@ fn shape(
         .map(|(node, _)| *node)
         .min_by_key(|node| {
             let is_present = present.and_then(|present| present.voters.first()) == Some(node);
-            (has(primaries, node), !is_present, *node)
+            (has(primaries, node), !is_present, loads.work(*node), *node)
         })
         .ok_or_else(|| PlaceError::NoPrimary { tag: wish.primary.clone() })?;
     *primaries.entry(primary).or_insert(0) += 1;
@@ -146,8 +156,10 @@ fn shape(
 }
 
 /// Where the upper half of a shard is wanted that is cut in two because it has grown: on the same nodes, so that nothing is copied, and led by
-/// the voter that is to lead fewest shards; not by the one that leads the lower half, if there is another.
-pub fn part_placement(state: &ClusterState, shard: &Shard) -> Placement {
+/// the voter that is to lead fewest shards, of several by the one on whose node least is done; not by the one that leads the lower half,
+/// if there is another.
+pub fn part_placement(state: &ClusterState, shard: &Shard, burdens: &Burdens) -> Placement {
+    let loads = Loads::of(state, burdens, None);
     let mut leads: BTreeMap<NodeId, usize> = BTreeMap::new();
     for shard in state.tables().flat_map(|table| &table.shards) {
         for placement in std::iter::once(&shard.placement).chain(shard.cuts.iter().map(|cut| &cut.placement)) {
@@ -157,27 +169,17 @@ pub fn part_placement(state: &ClusterState, shard: &Shard) -> Placement {
     let mut placement = shard.placement.clone();
     let may_lead = |node: &NodeId| state.node(*node).is_some_and(|node| node.is_open());
     let others = placement.voters.iter().enumerate().skip(1).filter(|(_, node)| may_lead(node));
-    let next = others.min_by_key(|(_, node)| leads.get(node).copied().unwrap_or_default()).map_or(0, |(at, _)| at);
+    let rank = |node: &NodeId| (leads.get(node).copied().unwrap_or_default(), loads.work(*node));
+    let next = others.min_by_key(|(_, node)| rank(node)).map_or(0, |(at, _)| at);
     placement.voters[..=next].rotate_right(1);
     placement
-}
-
-/// How many replicas are wanted on each node, without those of one table.
-pub(super) fn loads(state: &ClusterState, without: Option<TableId>) -> BTreeMap<NodeId, usize> {
-    let mut loads = BTreeMap::new();
-    for table in state.tables().filter(|table| Some(table.id) != without) {
-        for node in table.shards.iter().flat_map(|shard| shard.placement.nodes()) {
-            *loads.entry(node).or_default() += 1;
-        }
-    }
-    loads
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use photondb_proto::KeyRange;
+    use photondb_proto::{KeyRange, TableId};
 
     use super::*;
     use crate::command::{Command, NewShard};
@@ -228,7 +230,7 @@ mod tests {
     #[test]
     fn replicas_and_primaries_are_spread_evenly() {
         let state = cluster(&[&[], &[], &[], &[]]);
-        let placed = place(&state, &wish(8, &[("default", 3, true)], "default"), None).unwrap();
+        let placed = place(&state, &wish(8, &[("default", 3, true)], "default"), None, &Burdens::new()).unwrap();
         assert_eq!(placed.len(), 8);
         let replicas = counts(placed.iter().flat_map(Placement::nodes));
         assert!(replicas.values().all(|count| *count == 6), "{replicas:?}");
@@ -242,12 +244,12 @@ mod tests {
         let zones = |placement: &Placement| -> BTreeSet<Option<String>> {
             placement.nodes().map(|node| state.node(node).unwrap().zone().map(str::to_owned)).collect()
         };
-        let placed = place(&state, &wish(6, &[("default", 4, true)], "default"), None).unwrap();
+        let placed = place(&state, &wish(6, &[("default", 4, true)], "default"), None, &Burdens::new()).unwrap();
         assert!(placed.iter().all(|placement| zones(placement).len() == 4), "{placed:?}");
         let replicas = counts(placed.iter().flat_map(Placement::nodes));
         assert_eq!(replicas.into_values().collect::<Vec<_>>(), [3, 3, 3, 3, 6, 6], "evenly within a zone");
         // More than there are zones: the rest is spread as well.
-        let placed = place(&state, &wish(1, &[("default", 6, true)], "default"), None).unwrap();
+        let placed = place(&state, &wish(1, &[("default", 6, true)], "default"), None, &Burdens::new()).unwrap();
         assert_eq!(placed[0].nodes().count(), 6);
     }
 
@@ -257,9 +259,9 @@ mod tests {
         assert!(
             state.node(NodeId(4)).unwrap().has_tag("default") && !state.node(NodeId(1)).unwrap().has_tag("default")
         );
-        let placed = place(&state, &wish(1, &[("fast", 2, true)], "fast"), None).unwrap();
+        let placed = place(&state, &wish(1, &[("fast", 2, true)], "fast"), None, &Burdens::new()).unwrap();
         assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [1, 3].map(NodeId).into());
-        let placed = place(&state, &wish(1, &[("default", 1, true)], "default"), None).unwrap();
+        let placed = place(&state, &wish(1, &[("default", 1, true)], "default"), None, &Burdens::new()).unwrap();
         assert_eq!(placed[0].voters, [NodeId(4)]);
 
         let mut state = cluster(&[&["zone-a"], &["zone-a"], &["zone-b"]]);
@@ -267,7 +269,8 @@ mod tests {
         let create = create(&state, shards);
         crate::apply(&mut state, &create).unwrap();
         let table = state.table(TableId(1)).unwrap().clone();
-        let placed = place(&state, &wish(1, &[("default", 2, true)], "default"), Some(&table)).unwrap();
+        let placed =
+            place(&state, &wish(1, &[("default", 2, true)], "default"), Some(&table), &Burdens::new()).unwrap();
         assert_eq!(placed[0].voters, [NodeId(1), NodeId(3)], "the primary stays, and one goes to the other zone");
     }
 
@@ -279,17 +282,17 @@ mod tests {
         crate::apply(&mut state, &create).unwrap();
         let three = wish(1, &[("default", 3, true)], "default");
         let table = state.table(TableId(1)).unwrap().clone();
-        let placed = place(&state, &three, Some(&table)).unwrap();
+        let placed = place(&state, &three, Some(&table), &Burdens::new()).unwrap();
         assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [2, 3, 4].map(NodeId).into());
         assert_eq!(placed[0].voters[0], NodeId(4), "its primary too");
         // Another table goes where this one is not.
-        let one = place(&state, &wish(1, &[("default", 1, true)], "default"), None).unwrap();
+        let one = place(&state, &wish(1, &[("default", 1, true)], "default"), None, &Burdens::new()).unwrap();
         assert_eq!(one[0].voters, [NodeId(1)]);
         let down = Command::SetLiveness { id: NodeId(3), boots: 1, liveness: Liveness::Down };
         crate::apply(&mut state, &down).unwrap();
-        let placed = place(&state, &three, Some(&table)).unwrap();
+        let placed = place(&state, &three, Some(&table), &Burdens::new()).unwrap();
         assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [1, 2, 4].map(NodeId).into());
-        let four = place(&state, &wish(1, &[("default", 4, true)], "default"), None);
+        let four = place(&state, &wish(1, &[("default", 4, true)], "default"), None, &Burdens::new());
         assert_eq!(four, Err(PlaceError::TooFew { tag: "default".into(), wanted: 4, there: 3 }));
     }
 
@@ -302,7 +305,7 @@ mod tests {
         let create = create(&state, shards);
         crate::apply(&mut state, &create).unwrap();
         let part = |state: &ClusterState, number: usize| {
-            part_placement(state, &state.table(TableId(1)).unwrap().shards[number]).voters
+            part_placement(state, &state.table(TableId(1)).unwrap().shards[number], &Burdens::new()).voters
         };
         assert_eq!(part(&state, 0), nodes(&[3, 1, 2]));
         assert_eq!(part(&state, 1), nodes(&[3, 2, 1]));
@@ -318,15 +321,15 @@ mod tests {
     fn tags_say_where_replicas_go_and_which_vote() {
         let state = cluster(&[&["a"], &["a"], &["b"], &["b", "a"]]);
         let wanted = wish(2, &[("a", 2, true), ("b", 1, false)], "a");
-        for placement in place(&state, &wanted, None).unwrap() {
+        for placement in place(&state, &wanted, None, &Burdens::new()).unwrap() {
             assert_eq!((placement.voters.len(), placement.nonvoting.len()), (2, 1));
             assert!(placement.voters.iter().all(|node| state.node(*node).unwrap().has_tag("a")));
             assert!(placement.nonvoting.iter().all(|node| state.node(*node).unwrap().has_tag("b")));
         }
-        let primary_elsewhere = place(&state, &wish(1, &[("a", 1, true)], "b"), None);
+        let primary_elsewhere = place(&state, &wish(1, &[("a", 1, true)], "b"), None, &Burdens::new());
         assert_eq!(primary_elsewhere, Err(PlaceError::NoPrimary { tag: "b".into() }));
         // The primary votes, also where others with its tag do not.
-        let placed = place(&state, &wish(1, &[("a", 2, false)], "a"), None).unwrap();
+        let placed = place(&state, &wish(1, &[("a", 2, false)], "a"), None, &Burdens::new()).unwrap();
         assert_eq!((placed[0].voters.len(), placed[0].nonvoting.len()), (1, 1));
     }
 }

@@ -2,32 +2,32 @@
 
 use photondb_proto::NodeId;
 
-use super::place::{crowd, loads};
+use super::loads::Loads;
+use super::place::crowd;
 use crate::command::Command;
 use crate::membership::Service;
 use crate::shard::{Placement, Shard};
 use crate::state::ClusterState;
 
 /// Another node for one that is lost or to leave. `None`: nothing is to be replaced, or nobody can take its place; then it is waited for.
-pub(super) fn substitute(state: &ClusterState, shard: &Shard) -> Option<Command> {
+pub(super) fn substitute(state: &ClusterState, shard: &Shard, loads: &Loads) -> Option<Command> {
     let is_lost = |node: &NodeId| state.node(*node).is_none_or(|node| node.is_lost());
     let goes = |node: &NodeId| state.node(*node).is_none_or(|node| node.is_to_be_replaced());
     // What is lost first: the others hold on until their turn comes.
     let lost = shard.placement.nodes().find(is_lost).or_else(|| shard.placement.nodes().find(goes))?;
-    let by = instead_of(state, lost, &shard.placement)?;
+    let by = instead_of(state, lost, &shard.placement, loads)?;
     Some(Command::Substitute { shard: shard.id, lost, by })
 }
 
 /// The node that suits best where `lost` was, and has no place yet: one with the same tags if there is such, of those one in a zone that has
-/// fewest of the others, and of those the one with least to hold.
-pub(super) fn instead_of(state: &ClusterState, lost: NodeId, placed: &Placement) -> Option<NodeId> {
+/// fewest of the others, and of those the one with least to bear.
+pub(super) fn instead_of(state: &ClusterState, lost: NodeId, placed: &Placement, loads: &Loads) -> Option<NodeId> {
     let tags = state.node(lost).map(|node| node.tags_beside_zone().collect::<Vec<_>>());
     let others = || placed.nodes().filter(|node| *node != lost);
-    let loads = loads(state, None);
     let candidates = state.nodes().filter(|node| node.is_open() && !placed.contains(node.id));
     let best = candidates.min_by_key(|node| {
         let has_other_tags = tags.as_ref().is_none_or(|tags| !node.tags_beside_zone().eq(tags.iter().copied()));
-        (has_other_tags, crowd(state, others(), node), loads.get(&node.id).copied().unwrap_or_default(), node.id)
+        (has_other_tags, crowd(state, others(), node), loads.score(node.id), node.id)
     });
     best.map(|node| node.id)
 }
@@ -42,6 +42,7 @@ pub(super) fn gone(state: &ClusterState) -> impl Iterator<Item = Command> + '_ {
 mod tests {
     use super::*;
     use crate::membership::{Incarnation, Liveness};
+    use crate::plan::Burdens;
     use crate::schema::{Compression, Durability, WriteAcks};
     use crate::{NewShard, apply};
     use photondb_proto::{KeyRange, TableId};
@@ -77,7 +78,7 @@ mod tests {
     fn who_replaces(state: &mut ClusterState, lost: u128) -> Option<NodeId> {
         apply(state, &Command::SetLiveness { id: NodeId(lost), boots: 1, liveness: Liveness::Lost }).unwrap();
         let table = state.tables().next().unwrap();
-        match substitute(state, &table.shards[0])? {
+        match substitute(state, &table.shards[0], &Loads::of(state, &Burdens::new(), None))? {
             Command::Substitute { lost: of, by, .. } if of == NodeId(lost) => Some(by),
             other => panic!("{other:?}"),
         }

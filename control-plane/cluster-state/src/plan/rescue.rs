@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use photondb_proto::{MemberId, NodeId, ShardId};
 
+use super::burden::Burdens;
+use super::loads::Loads;
 use super::repair::instead_of;
 use crate::command::ShardRepair;
 use crate::schema::Table;
@@ -46,23 +48,32 @@ enum Need {
 /// nothing is left begin empty.
 ///
 /// Both halves of a join from which there is no way back go on together, on one node that has both.
-pub fn rescue(state: &ClusterState, table: &Table, survivors: &BTreeMap<MemberId, Survivor>, erases: bool) -> Rescues {
+pub fn rescue(
+    state: &ClusterState,
+    table: &Table,
+    survivors: &BTreeMap<MemberId, Survivor>,
+    erases: bool,
+    burdens: &Burdens,
+) -> Rescues {
+    let mut loads = Loads::of(state, burdens, None);
     let mut rescues = Rescues::default();
     for shard in table.shards.iter().filter(|shard| !shard.stays_frozen()) {
         if let Some(right) = table.frozen_beside(shard.id) {
-            rescues.add_both(state, [shard, right], survivors, erases);
+            rescues.add_both(state, [shard, right], survivors, erases, &mut loads);
             continue;
         }
         let placement = match need(shard, survivors) {
             Need::Nothing => continue,
-            Need::GoOnWith(member, home) => Some((Some(member), placement(state, shard, home))),
+            Need::GoOnWith(member, home) => Some((Some(member), placement(state, shard, home, &mut loads))),
             // What it has may still be borne where its parent goes on.
             Need::BeginEmpty if awaits_parent(table, shard, survivors) => continue,
             Need::BeginEmpty if !erases => {
                 rescues.missing += 1;
                 continue;
             }
-            Need::BeginEmpty => home(state, shard).map(|home| (None, placement(state, shard, home))),
+            Need::BeginEmpty => {
+                home(state, shard, &loads).map(|home| (None, placement(state, shard, home, &mut loads)))
+            }
         };
         let Some((from, placement)) = placement else {
             rescues.homeless += 1;
@@ -81,6 +92,7 @@ impl Rescues {
         halves: [&Shard; 2],
         survivors: &BTreeMap<MemberId, Survivor>,
         erases: bool,
+        loads: &mut Loads,
     ) {
         let [left, right] = halves;
         let needs = halves.map(|shard| need(shard, survivors));
@@ -94,14 +106,14 @@ impl Rescues {
             return;
         }
         if let Some((home, from)) = both_on(halves, survivors) {
-            let placement = placement(state, left, home);
+            let placement = placement(state, left, home, loads);
             self.shards.extend([0, 1].map(|half: usize| repair(halves[half], Some(from[half]), placement.clone())));
         } else if needs != [Need::BeginEmpty; 2] {
             self.apart.push(right.id);
         } else if !erases {
             self.missing += halves.len();
-        } else if let Some(home) = home(state, left) {
-            let placement = placement(state, left, home);
+        } else if let Some(home) = home(state, left, loads) {
+            let placement = placement(state, left, home, loads);
             self.shards.extend(halves.map(|shard| repair(shard, None, placement.clone())));
         } else {
             self.homeless += halves.len();
@@ -145,28 +157,31 @@ fn awaits_parent(table: &Table, shard: &Shard, survivors: &BTreeMap<MemberId, Su
 }
 
 /// As many places as before, `home` the first: nodes that are not there give theirs to others, where there are any.
-fn placement(state: &ClusterState, shard: &Shard, home: NodeId) -> Placement {
+fn placement(state: &ClusterState, shard: &Shard, home: NodeId, loads: &mut Loads) -> Placement {
     let is_up = |node: &NodeId| state.node(*node).is_some_and(|node| node.is_up());
     let mut placement = shard.placement.clone();
     placement.nonvoting.remove(&home);
     if !placement.voters.contains(&home) {
         let gives_way = placement.voters.iter().position(|node| !is_up(node)).unwrap_or(0);
         placement.voters[gives_way] = home;
+        loads.give(home);
     }
     placement.voters.sort_by_key(|node| *node != home);
     for at in 1..placement.voters.len() {
         let node = placement.voters[at];
-        if let Some(other) = instead_of(state, node, &placement).filter(|_| !is_up(&node)) {
+        if let Some(other) = instead_of(state, node, &placement, loads).filter(|_| !is_up(&node)) {
             placement.voters[at] = other;
+            loads.give(other);
         }
     }
     placement
 }
 
 /// Where a shard begins of which nothing is left.
-fn home(state: &ClusterState, shard: &Shard) -> Option<NodeId> {
+fn home(state: &ClusterState, shard: &Shard, loads: &Loads) -> Option<NodeId> {
     let is_open = |node: &NodeId| state.node(*node).is_some_and(|node| node.is_open());
-    shard.placement.nodes().find(is_open).or_else(|| instead_of(state, shard.placement.voters[0], &shard.placement))
+    let elsewhere = || instead_of(state, shard.placement.voters[0], &shard.placement, loads);
+    shard.placement.nodes().find(is_open).or_else(elsewhere)
 }
 
 #[cfg(test)]
@@ -213,7 +228,7 @@ mod tests {
             let last = Some(Reached { term: *term, index: *index });
             (MemberId(*member), Survivor { last, voters, answers: false })
         };
-        rescue(state, state.table(TABLE).unwrap(), &survivors.iter().map(survivor).collect(), erases)
+        rescue(state, state.table(TABLE).unwrap(), &survivors.iter().map(survivor).collect(), erases, &Burdens::new())
     }
 
     #[test]
@@ -232,7 +247,7 @@ mod tests {
             let last = Some(Reached { term, index });
             survivors.insert(MemberId(member), Survivor { last, voters, answers: false });
         }
-        let found = rescue(&state, state.table(TABLE).unwrap(), &survivors, false);
+        let found = rescue(&state, state.table(TABLE).unwrap(), &survivors, false, &Burdens::new());
         assert_eq!(found.shards[0].from, Some(MemberId(8)));
         assert_eq!(found.shards[0].placement.voters, [3, 1, 2].map(NodeId));
     }
@@ -245,9 +260,9 @@ mod tests {
         let mut leads = Survivor { last: Some(Reached::default()), answers: true, ..Survivor::default() };
         let alone = |survivor: &Survivor| BTreeMap::from([(MemberId(8), survivor.clone())]);
         let table = state.table(TABLE).unwrap();
-        assert_eq!(rescue(&state, table, &alone(&leads), true), Rescues::default());
+        assert_eq!(rescue(&state, table, &alone(&leads), true, &Burdens::new()), Rescues::default());
         leads.answers = false;
-        assert_eq!(rescue(&state, table, &alone(&leads), true).shards.len(), 1);
+        assert_eq!(rescue(&state, table, &alone(&leads), true, &Burdens::new()).shards.len(), 1);
     }
 
     #[test]
@@ -256,7 +271,7 @@ mod tests {
         let voters = vec![[6, 7, 8].map(MemberId).into(), [6, 18, 19].map(MemberId).into()];
         let survivor = Survivor { last: Some(Reached::default()), voters, answers: false };
         let survivors = [6, 7, 8].map(|member| (MemberId(member), survivor.clone())).into();
-        assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &survivors, false).shards.len(), 1);
+        assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &survivors, false, &Burdens::new()).shards.len(), 1);
     }
 
     #[test]
@@ -270,7 +285,7 @@ mod tests {
         assert_eq!(found.shards[0].placement.voters.len(), 3);
         // One that was to be filled and has nothing yet does not count.
         let blank = BTreeMap::from([(MemberId(8), Survivor::default())]);
-        assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &blank, false).missing, 1);
+        assert_eq!(rescue(&state, state.table(TABLE).unwrap(), &blank, false, &Burdens::new()).missing, 1);
         let none_up = cluster(&[1, 2, 3, 4, 5]);
         assert_eq!(of(&none_up, &[], true).homeless, 1);
     }
@@ -302,7 +317,7 @@ mod tests {
     fn both_halves_of_a_join_go_on_where_both_are_left() {
         let state = frozen();
         let of = |left: &[(u64, u64)], erases| {
-            let found = rescue(&state, state.table(TABLE).unwrap(), &survivors(left), erases);
+            let found = rescue(&state, state.table(TABLE).unwrap(), &survivors(left), erases, &Burdens::new());
             let on = found.shards.iter().map(|repair| (repair.from.map(|from| from.0), repair.placement.voters[0].0));
             (on.collect::<Vec<_>>(), found.apart.len(), found.missing)
         };
@@ -327,7 +342,7 @@ mod tests {
         let mut left = survivors(&[(7, 5), (8, 6), (10, 9), (11, 5)]);
         // It has lost others.
         left.values_mut().for_each(|survivor| survivor.voters = vec![[6, 17, 18].map(MemberId).into()]);
-        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false);
+        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false, &Burdens::new());
         assert_eq!(
             found.shards.iter().map(|repair| repair.from).collect::<Vec<_>>(),
             [8, 11].map(|id| Some(MemberId(id)))
@@ -344,7 +359,7 @@ mod tests {
         let mut left = survivors(&[(6, 5), (10, 5)]);
         let voters = vec![[16, 17, 18].map(MemberId).into()];
         left.insert(MemberId(17), Survivor { last: Some(Reached::default()), voters, answers: false });
-        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false);
+        let found = rescue(&state, state.table(TABLE).unwrap(), &left, false, &Burdens::new());
         assert_eq!(found.shards.iter().map(|repair| repair.shard).collect::<Vec<_>>(), [ShardId(10)]);
         assert_eq!(found.apart, [ShardId(9)]);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use photondb_cluster_state::plan::{Order, next_order, plan};
+use photondb_cluster_state::plan::{Burdens, Order, next_order, plan};
 use photondb_cluster_state::*;
 use photondb_proto::{KeyRange, MemberId, NodeId, ShardId, TableId};
 
@@ -90,7 +90,7 @@ impl World {
     }
 
     pub fn plan(&self) -> Vec<Command> {
-        let commands = plan(&self.state);
+        let commands = plan(&self.state, &Burdens::new());
         self.check_plan(&commands);
         commands
     }

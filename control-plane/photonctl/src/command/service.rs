@@ -10,15 +10,16 @@ use super::shard;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::limits::POLL_PERIOD;
-use crate::output::{Columns, Format, pairs};
+use crate::output::{Columns, Format, bytes, pairs};
 
 pub fn list(list: &v1::ListNodesResponse, format: Format) -> Result<String, ConvertError> {
     if let Some(write) = format.writer() {
         let nodes = list.nodes.iter().map(node_json).collect::<Result<Vec<_>, _>>()?;
         return Ok(write(&Value::from(nodes)));
     }
-    let mut columns =
-        Columns::new(["NODE", "ID", "STATE", "SERVICE", "REPLICAS", "LEADING", "CLUSTER", "ADDRESS", "TAGS"]);
+    let mut columns = Columns::new([
+        "NODE", "ID", "STATE", "SERVICE", "REPLICAS", "LEADING", "STORED", "DOCS/S", "CLUSTER", "ADDRESS", "TAGS",
+    ]);
     for status in &list.nodes {
         let node = node_of(status)?;
         columns.row([
@@ -28,6 +29,9 @@ pub fn list(list: &v1::ListNodesResponse, format: Format) -> Result<String, Conv
             service(status).to_owned(),
             status.replicas.to_string(),
             status.leading.map(|leading| leading.to_string()).unwrap_or_default(),
+            // One word, as every cell of a number is.
+            status.stored_bytes.map(|stored| bytes(stored).replace(' ', "")).unwrap_or_default(),
+            status.documents_per_sec.map(|documents| documents.to_string()).unwrap_or_default(),
             part(status).to_owned(),
             node.addresses.first().map(address).unwrap_or_default(),
             node.tags.join(","),
@@ -53,6 +57,8 @@ pub fn status(client: &Client, name: Option<&str>, format: Format) -> Result<Str
         ("Service", service(status).to_owned()),
         ("Replicas", status.replicas.to_string()),
         ("Leading", leading),
+        ("Stored", status.stored_bytes.map_or("not known".to_owned(), bytes)),
+        ("Documents", status.documents_per_sec.map_or("not known".to_owned(), |count| format!("{count} a second"))),
         ("Cluster", part(status).to_owned()),
         ("Addresses", addresses.join(", ")),
         ("Tags", node.tags.join(", ")),
@@ -210,6 +216,8 @@ fn node_json(status: &v1::NodeStatus) -> Result<Value, ConvertError> {
         "to_hand_over": status.to_hand_over,
         "votes_on_cluster": status.votes,
         "leads_cluster": status.leads_cluster,
+        "stored_bytes": status.stored_bytes,
+        "documents_per_sec": status.documents_per_sec,
         "addresses": node.addresses.iter().map(address).collect::<Vec<_>>(),
         "tags": node.tags,
         "boots": node.boots,
@@ -270,6 +278,8 @@ mod tests {
             to_hand_over: Some(1),
             votes: true,
             leads_cluster: id == 1,
+            stored_bytes: Some(3 << 29),
+            documents_per_sec: Some(250),
         }
     }
 
@@ -281,18 +291,19 @@ mod tests {
     #[test]
     fn a_line_for_each_node() {
         let mut nodes = three();
-        nodes.nodes[2].leading = None;
+        (nodes.nodes[2].leading, nodes.nodes[2].stored_bytes, nodes.nodes[2].documents_per_sec) = (None, None, None);
         nodes.nodes[2].set_liveness(NodeLiveness::Down);
         nodes.nodes[1].set_service(NodeService::Drained);
         let expected = "\
-NODE  ID                                    STATE  SERVICE  REPLICAS  LEADING  CLUSTER  ADDRESS     TAGS
-ada   00000000-0000-0000-0000-000000000001  up     full     3         1        leads    ada:29015   default
-bob   00000000-0000-0000-0000-000000000002  up     drained  3         1        votes    bob:29015   default
-cleo  00000000-0000-0000-0000-000000000003  down   full     3         -        votes    cleo:29015  default
+NODE  ID                                    STATE  SERVICE  REPLICAS  LEADING  STORED  DOCS/S  CLUSTER  ADDRESS     TAGS
+ada   00000000-0000-0000-0000-000000000001  up     full     3         1        1.5GiB  250     leads    ada:29015   default
+bob   00000000-0000-0000-0000-000000000002  up     drained  3         1        1.5GiB  250     votes    bob:29015   default
+cleo  00000000-0000-0000-0000-000000000003  down   full     3         -        -       -       votes    cleo:29015  default
 ";
         assert_eq!(list(&nodes, Format::Table).unwrap(), expected);
         let value: Value = serde_json::from_str(&list(&nodes, Format::Json).unwrap()).unwrap();
         assert_eq!((&value[1]["service"], &value[2]["leading"]), (&json!("drained"), &Value::Null));
+        assert_eq!((&value[0]["documents_per_sec"], &value[2]["stored_bytes"]), (&json!(250), &Value::Null));
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Replicas {
         };
         tracing::info!(shard = %shard.id, table = %table.name, ?reason, "a shard has grown too much for one: it is cut in two");
         photondb_storage::probe!("grown shard cut in two");
-        let cuts = vec![NewCut { at: at.to_vec(), placement: part_placement(state, shard) }];
+        let cuts = vec![NewCut { at: at.to_vec(), placement: part_placement(state, shard, &controller.burdens()) }];
         controller.propose(Command::CutShard { shard: shard.id, generation: shard.generation, cuts }).await?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use photondb_cluster_state::plan::Burdens;
 use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table as StoredTable};
 use photondb_controller::ControllerError;
 use photondb_proto::v1::report::call::Ask;
@@ -71,6 +72,11 @@ impl Ground {
     /// The newest state.
     pub fn state(&self) -> Arc<ClusterState> {
         self.cluster.controller.state()
+    }
+
+    /// What nodes bear, as far as this one has heard it lately.
+    pub fn burdens(&self) -> Burdens {
+        self.cluster.controller.burdens()
     }
 
     /// Tells when there is a newer one.

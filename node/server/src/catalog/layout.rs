@@ -1,6 +1,6 @@
 //! Where the replicas lie that are asked for, in RethinkDB's words when they cannot.
 
-use photondb_cluster_state::plan::{self, DEFAULT_TAG, PlaceError, Tagged, Wish};
+use photondb_cluster_state::plan::{self, Burdens, DEFAULT_TAG, PlaceError, Tagged, Wish};
 use photondb_cluster_state::{ClusterState, Placement, Table};
 use photondb_query::catalog::{Layout, Replicas};
 use photondb_reql::error::{Error, Result};
@@ -12,8 +12,13 @@ const REPLICAS_DEFAULT: usize = 3;
 /// RethinkDB's limit.
 const SHARDS_MAX: u32 = 64;
 
-/// A placement for each shard.
-pub(crate) fn place(state: &ClusterState, layout: &Layout, table: Option<&Table>) -> Result<Vec<Placement>> {
+/// A placement for each shard, among nodes that bear so much.
+pub(crate) fn place(
+    state: &ClusterState,
+    layout: &Layout,
+    table: Option<&Table>,
+    burdens: &Burdens,
+) -> Result<Vec<Placement>> {
     if layout.shards > SHARDS_MAX {
         return Err(Error::op_failed(format!("Maximum number of shards is {SHARDS_MAX}.")));
     }
@@ -34,7 +39,10 @@ pub(crate) fn place(state: &ClusterState, layout: &Layout, table: Option<&Table>
         }
     };
     let wish = Wish { shards: layout.shards as usize, replicas, primary };
-    plan::place(state, &wish, table).map_err(|error| match error {
+    let placed = plan::place(state, &wish, table, burdens);
+    let is_weighed = || placed != plan::place(state, &wish, table, &Burdens::new());
+    photondb_storage::probe!("replica placed where less is stored or done", is_weighed());
+    placed.map_err(|error| match error {
         PlaceError::TooFew { tag, wanted, there } => Error::op_failed(format!(
             "Can't put {wanted} replicas on servers with the tag `{tag}` because there are only {there} servers with the \
              tag `{tag}`. It's impossible to have more replicas of the data than there are servers."

@@ -42,7 +42,7 @@ pub(super) fn plan(ground: &Ground, state: &ClusterState, table: &Table, mode: E
     };
     let told = ground.statuses_of(state, table);
     let survivors = told.values().flatten().map(|status| (status.member, survivor(status))).collect();
-    let Rescues { shards, missing, homeless, apart } = rescue(state, table, &survivors, erases);
+    let Rescues { shards, missing, homeless, apart } = rescue(state, table, &survivors, erases, &ground.burdens());
     if shards.is_empty() && missing + homeless + apart.len() == 0 {
         return Err(not_needed());
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
+use photondb_cluster_state::plan::Burden;
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER, Service as NodeService};
 use photondb_consensus::ConsensusError;
 use photondb_controller::{Begin, Contacts, Controller, ControllerError, Discovery, Options, Parts, Registration};
@@ -82,6 +83,7 @@ impl Cluster {
             let replicas = Replicas::new(own.node_id, own.engine.clone(), own.groups.clone(), own.raft.clone());
             replicas.connect(controller.clone());
             replicas.split_by(split);
+            controller.tell_burden(|| Some(Burden::default()));
             let states = controller.watch();
             let router = Router::new(RouterParts {
                 node: own.node_id,

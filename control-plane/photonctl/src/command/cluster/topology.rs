@@ -131,6 +131,7 @@ pub mod tests {
             to_hand_over: (id == 1).then_some(1),
             votes: id == 1,
             leads_cluster: id == 1,
+            ..v1::NodeStatus::default()
         };
         v1::ListNodesResponse {
             version: 1,

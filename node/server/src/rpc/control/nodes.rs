@@ -35,7 +35,9 @@ impl ControlService {
             let members = state.shard(led).into_iter().flat_map(|(_, shard)| &shard.members);
             members.into_iter().any(|member| member.role == Role::Voter && open(member.node, by))
         };
+        let burdens = controller.burdens();
         let status = |node: &Arc<Node>| {
+            let burden = burdens.get(&node.id);
             let replicas = replicas.get(&node.id).copied().unwrap_or(0);
             let leading = |statuses: &[MemberStatus]| count(statuses.iter().filter(|status| status.leads).count());
             // Who holds nothing leads nothing.
@@ -56,6 +58,8 @@ impl ControlService {
                 to_hand_over: told.map(to_hand_over),
                 votes: voters.contains(&node.meta),
                 leads_cluster,
+                stored_bytes: burden.map(|burden| burden.bytes),
+                documents_per_sec: burden.map(|burden| burden.work),
             }
         };
         let mut nodes: Vec<&Arc<Node>> = state.nodes().collect();

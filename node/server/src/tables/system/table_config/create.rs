@@ -44,7 +44,7 @@ pub(super) fn create(viewer: &Viewer<'_>, key: &Datum, new: &Datum) -> Result<Da
     };
     let placements = match row.get("shards") {
         Some(wanted) => shards::read(viewer, &wanted)?,
-        None => catalog::place(&viewer.state, &Default::default(), None)?,
+        None => catalog::place(&viewer.state, &Default::default(), None, &viewer.ground.burdens())?,
     };
     let write_acks = write_acks(viewer, &row.get("write_acks").unwrap_or(Datum::from("majority")))?;
     let durability = durability(viewer, &row.get("durability").unwrap_or(Datum::from("hard")))?;
