@@ -16,7 +16,7 @@ use photondb_storage::wal::Purpose;
 use tokio::sync::watch;
 
 use crate::error::ControllerError;
-use crate::leading::Heard;
+use crate::leading::{self, Heard};
 use crate::limits::{FOLLOW_WAIT, LEADER_WAIT, RETRY_PERIOD};
 use crate::messages::Call;
 use crate::once::CarriedOut;
@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) wish: Mutex<Option<ClusterId>>,
     /// What its start waits for.
     pub(crate) waiting: Waiting,
+    /// The node is about to stop: another is to lead.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 /// What one attempt came to.
@@ -82,6 +84,7 @@ impl Controller {
             replicas: OnceLock::new(),
             wish: Mutex::default(),
             waiting: Waiting::default(),
+            stopping: watch::Sender::new(false),
         };
         Ok(Controller { inner: Arc::new(inner) })
     }
@@ -150,6 +153,17 @@ impl Controller {
         self.inner.me.node
     }
 
+    /// The node is about to stop: it leads the cluster state no more where another can. Returns when another leads, or nobody can; gives
+    /// whether this one leads no more. Waits for voters that lag, for ever if they do: the caller limits it. Dropped before it is done, the
+    /// node goes on with it by itself.
+    pub async fn lead_nothing(&self) -> bool {
+        let inner = &*self.inner;
+        inner.stopping.send_replace(true);
+        let Some(group) = inner.group.get() else { return true };
+        group.retire();
+        group.hand_over(|| std::future::ready(leading::successor(inner))).await
+    }
+
     /// The group of the cluster state, for purging its log behind checkpoints. Panics before [`start`](Self::start) is done.
     pub fn group(&self) -> &Group {
         self.inner.group.get().expect("a controller that was started has its group")
@@ -159,6 +173,11 @@ impl Controller {
 impl Inner {
     pub(crate) fn group(&self) -> Result<&Group, ControllerError> {
         self.group.get().ok_or(ControllerError::NotStarted)
+    }
+
+    /// Whether the node is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// A number that no other call of this process has.

@@ -83,7 +83,8 @@ impl Inner {
 
     /// Tells the leader that this node lives. Nobody waits for more than that it is heard.
     pub(crate) async fn call_heartbeat(&self, leader: NodeId) -> Result<(), PeerError> {
-        let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots, full: !self.parts.engine.has_space() });
+        let (boots, full, stopping) = (self.me.boots, !self.parts.engine.has_space(), self.is_stopping());
+        let call = Call::Heartbeat(v1::HeartbeatCall { boots, full, stopping });
         self.call(leader, 0, Lane::Urgent, call).await.map(|_| ())
     }
 

@@ -40,6 +40,9 @@ const _: () = assert!(VOUCH_CONFIRM_MAX.as_millis() * 2 < START_CALL_MAX.as_mill
 /// How often a node tells the leader that it lives.
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(1);
 
+/// The same of a node that is about to stop.
+pub const STOPPING_HEARTBEAT_PERIOD: Duration = Duration::from_millis(100);
+
 /// How often the leader looks whether something is to be done, when nothing tells it.
 pub const LOOK_PERIOD: Duration = Duration::from_millis(500);
 

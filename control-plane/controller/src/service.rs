@@ -60,6 +60,7 @@ impl Inner {
                 let mut heard = self.heard.lock();
                 heard.hear(from, beat.boots, self.parts.clock.now());
                 heard.note_space(from, !beat.full);
+                heard.note_stopping(from, beat.stopping);
                 Ok(Answer::Position(v1::Position::default()))
             }
             Call::Vouch(vouch) => {

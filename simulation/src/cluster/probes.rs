@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 105] = [
+pub const PRODUCT: [Probe; 107] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -32,6 +32,7 @@ pub const PRODUCT: [Probe; 105] = [
     Probe::may("write that changes nothing confirmed by a quorum"),
     Probe::may("leadership given away because the node is drained or leaves"),
     Probe::may("leadership given away because the disk is full"),
+    Probe::may("leadership given away because the node stops"),
     Probe::may("cluster state led by another because the disk is full"),
     Probe::may("grown shard cut in two"),
     Probe::may("schema left to the leader's own pace"),
@@ -62,6 +63,7 @@ pub const PRODUCT: [Probe; 105] = [
     Probe::must("reroute after a stale route"),
     Probe::must("restarted member waits before it takes part"),
     Probe::may("shard gone while it was looked for"),
+    Probe::may("silent node given up"),
     Probe::may("silent node heard again"),
     Probe::may("snapshot broken off on its way"),
     Probe::may("snapshot installed in the middle of a membership change"),

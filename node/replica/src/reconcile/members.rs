@@ -44,12 +44,12 @@ impl Replicas {
             Order::AddLearner(member, node) => replica.group.add_learner(member, node).await?,
             Order::ChangeVoters(voters) if !voters.contains(&replica.member) => {
                 // Whoever stays makes the change in which this member goes.
-                let stays = voters.iter().find(|voter| view.voters.contains(voter));
-                if let Some(to) = stays {
-                    replica.group.transfer_leadership(*to).await?;
-                } else {
+                let staying: Vec<MemberId> = voters.intersection(&view.voters).copied().collect();
+                if staying.is_empty() {
                     let all = voters.union(&view.voters).copied().collect();
                     replica.group.change_voters(all, members.position).await?;
+                } else if let Some(to) = self.who_goes_on(replica, &members, staying).await {
+                    replica.group.transfer_leadership(to).await?;
                 }
             }
             Order::ChangeVoters(voters) => {
