@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER, Service as NodeService};
 use photondb_consensus::ConsensusError;
@@ -55,7 +56,7 @@ impl Cluster {
                 Begin::Join(contacts.with_nodes_at_least(config.join_at_least))
             }
         };
-        let parts = parts(foundation);
+        let parts = parts(foundation, config.node_lost_after);
         let own = foundation.clone();
         let split = config.split;
         let directory = config.directory.clone();
@@ -208,7 +209,7 @@ fn lost_tables(failures: &Failures, state: &ClusterState) -> Option<Vec<(String,
     (!lost.is_empty()).then_some(lost)
 }
 
-fn parts(foundation: &Foundation) -> Parts {
+fn parts(foundation: &Foundation, lost_after: Option<Duration>) -> Parts {
     let identity = foundation.identity.clone();
     Parts {
         groups: foundation.groups.clone(),
@@ -217,7 +218,7 @@ fn parts(foundation: &Foundation) -> Parts {
         peers: foundation.peers.clone(),
         clock: foundation.clock.clone(),
         random: foundation.random.clone(),
-        options: Options::default(),
+        options: Options { lost_after },
         entered: Arc::new(move |cluster| {
             if let Some(identity) = &identity {
                 identity.enter(cluster.0);
