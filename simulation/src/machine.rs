@@ -279,6 +279,9 @@ impl Machine {
         }
         config.canonical_addresses = vec![self.inner.address.clone()];
         config.cluster_secret = Some(ClusterSecret(b"of the simulation".to_vec()));
+        if let Some(lost_after) = self.inner.plan.lost_after {
+            config.node_lost_after = Some(lost_after);
+        }
         config.query_bytes = 64 << 20;
         config.all_queries_bytes = 256 << 20;
         config

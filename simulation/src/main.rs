@@ -120,6 +120,9 @@ struct Shape {
     /// Whether somebody changes how tables lie (`true`, `false`); the seed draws it when it is not given.
     #[arg(long)]
     administered: Option<bool>,
+    /// Whether nodes are given up that are silent for some seconds (`true`, `false`); the seed draws it when it is not given.
+    #[arg(long)]
+    impatient: Option<bool>,
     /// What the run is brought to again and again, in place of the faults that the seed draws; see `cluster/aim.rs`.
     #[arg(long)]
     aim: Option<String>,
@@ -192,6 +195,7 @@ impl Shape {
             workload: self.workload.clone(),
             machines: self.machines,
             administered: self.administered,
+            impatient: self.impatient,
             aim,
             points_too,
             faults,
@@ -301,6 +305,9 @@ fn start_log(level: &str) -> anyhow::Result<()> {
 fn print_plan(plan: &ClusterPlan) {
     let (seed, machines) = (plan.seed, plan.machines.len());
     say(format_args!("seed {seed}: {} on {machines} machines, {:?}", plan.workload, plan.transport));
+    if plan.impatient {
+        say("  nodes that are silent are given up soon");
+    }
     for point in &plan.points {
         say(format_args!("  often: {} ({})", point.what, point.name));
     }

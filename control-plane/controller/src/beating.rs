@@ -6,18 +6,21 @@ use photondb_runtime::task;
 use photondb_storage::fault::buggify;
 
 use crate::controller::Inner;
-use crate::limits::HEARTBEAT_PERIOD;
+use crate::limits::{HEARTBEAT_PERIOD, STOPPING_HEARTBEAT_PERIOD};
 
 /// Tells it for as long as the controller lives.
 pub(crate) async fn beat(controller: Weak<Inner>) {
     loop {
-        {
+        let mut stopping = {
             let Some(inner) = controller.upgrade() else { return };
             if !buggify!("controller/beat-skipped") {
                 tell(&inner).await;
             }
-        }
-        task::sleep(HEARTBEAT_PERIOD).await;
+            inner.stopping.subscribe()
+        };
+        // Who is about to stop says so at once, and soon to whoever leads next: it should not be let lead meanwhile.
+        let period = if *stopping.borrow_and_update() { STOPPING_HEARTBEAT_PERIOD } else { HEARTBEAT_PERIOD };
+        let _ = task::timeout(period, stopping.changed()).await;
     }
 }
 

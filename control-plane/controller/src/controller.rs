@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::burdens::Told;
 use crate::error::ControllerError;
-use crate::leading::Heard;
+use crate::leading::{self, Heard};
 use crate::limits::{FOLLOW_WAIT, LEADER_WAIT, RETRY_PERIOD};
 use crate::messages::Call;
 use crate::once::CarriedOut;
@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) wish: Mutex<Option<ClusterId>>,
     /// What its start waits for.
     pub(crate) waiting: Waiting,
+    /// The node is about to stop: another is to lead.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 /// What one attempt came to.
@@ -90,6 +92,7 @@ impl Controller {
             replicas: OnceLock::new(),
             wish: Mutex::default(),
             waiting: Waiting::default(),
+            stopping: watch::Sender::new(false),
         };
         Ok(Controller { inner: Arc::new(inner) })
     }
@@ -170,6 +173,17 @@ impl Controller {
         self.inner.me.node
     }
 
+    /// The node is about to stop: it leads the cluster state no more where another can. Returns when another leads, or nobody can; gives
+    /// whether this one leads no more. Waits for voters that lag, for ever if they do: the caller limits it. Dropped before it is done, the
+    /// node goes on with it by itself.
+    pub async fn lead_nothing(&self) -> bool {
+        let inner = &*self.inner;
+        inner.stopping.send_replace(true);
+        let Some(group) = inner.group.get() else { return true };
+        group.retire();
+        group.hand_over(|| std::future::ready(leading::successor(inner))).await
+    }
+
     /// The group of the cluster state, for purging its log behind checkpoints. Panics before [`start`](Self::start) is done.
     pub fn group(&self) -> &Group {
         self.inner.group.get().expect("a controller that was started has its group")
@@ -195,6 +209,11 @@ impl Inner {
             return Some(Burden { bytes: random.next_u64() >> 22, work: random.next_u64() >> 48 });
         }
         bears()
+    }
+
+    /// Whether the node is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// A number that no other call of this process has.

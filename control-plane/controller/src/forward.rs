@@ -84,8 +84,9 @@ impl Inner {
 
     /// Tells the leader that this node lives, and learns what the others bear.
     pub(crate) async fn call_heartbeat(&self, leader: NodeId) -> Result<(), PeerError> {
-        let (full, burden) = (!self.parts.engine.has_space(), self.own_burden().map(burden_message));
-        let call = Call::Heartbeat(v1::HeartbeatCall { boots: self.me.boots, full, burden });
+        let (boots, full, stopping) = (self.me.boots, !self.parts.engine.has_space(), self.is_stopping());
+        let burden = self.own_burden().map(burden_message);
+        let call = Call::Heartbeat(v1::HeartbeatCall { boots, full, stopping, burden });
         // A leader of an older version answers something else.
         if let Answer::Burdens(heard) = self.call(leader, 0, Lane::Urgent, call).await? {
             self.told.lock().learn(&heard, self.parts.clock.now());

@@ -13,6 +13,7 @@ use photondb_runtime::task;
 use photondb_storage::fault::buggify;
 
 pub(crate) use liveness::Heard;
+pub(crate) use members::successor;
 
 use crate::controller::Inner;
 use crate::limits::LOOK_PERIOD;
@@ -44,6 +45,13 @@ pub(crate) async fn lead(controller: Weak<Inner>) {
 /// One look at everything.
 async fn step(inner: &Inner, term: Term) {
     let state = inner.replicated.state();
+    if inner.is_stopping() {
+        // Whoever leads next does the rest.
+        if let Err(error) = members::lead_before_stop(inner).await {
+            tracing::debug!(%error, "another node could not be let lead");
+        }
+        return;
+    }
     // What is planned would find no space either.
     match members::lead_where_space_is(inner, &state).await {
         Ok(false) => {}

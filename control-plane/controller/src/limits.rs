@@ -40,6 +40,9 @@ const _: () = assert!(VOUCH_CONFIRM_MAX.as_millis() * 2 < START_CALL_MAX.as_mill
 /// How often a node tells the leader that it lives.
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(1);
 
+/// The same of a node that is about to stop.
+pub const STOPPING_HEARTBEAT_PERIOD: Duration = Duration::from_millis(100);
+
 /// How long it counts what a node has said that it bears. Beyond that it is not known: a node that is not heard is given nothing anyway,
 /// and one that comes back says it with its first word.
 pub const BURDEN_COUNTS_FOR: Duration = Duration::from_secs(60);

@@ -79,6 +79,7 @@ impl Inner {
         let mut heard = self.heard.lock();
         heard.hear(from, beat.boots, now);
         heard.note_space(from, !beat.full);
+        heard.note_stopping(from, beat.stopping);
         drop(heard);
         // Who does not say it may be of a version that could not read what others do.
         let Some(burden) = beat.burden else { return Answer::Position(v1::Position::default()) };

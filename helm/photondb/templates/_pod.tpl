@@ -43,6 +43,11 @@ mounted automatically.
               fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}
 {{- end -}}
 
+{{/* YAML takes `off` for `false`, and a template writes a million as 1e+06. */}}
+{{- define "photondb.nodeLostAfter" -}}
+{{- if kindIs "bool" . }}off{{ else if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end -}}
+{{- end -}}
+
 {{/* With what a node speaks TLS: files that it reads again when they change. */}}
 {{- define "photondb.tlsArgs" -}}
 {{- if .Values.tls.enabled }}
@@ -81,8 +86,8 @@ httpGet: {path: {{ index . 1 }}, port: http{{ if and $tls.enabled $tls.http }}, 
 {{- end -}}
 
 {{/*
-What a pod does before its node is told to end (SIGTERM): it goes on serving until everybody has heard that it leaves. Here is the
-place for a drain, too.
+What a pod does before its node is told to end (SIGTERM): it goes on serving until everybody has heard that it leaves. The node lets
+others lead what it leads when it is told, so nothing is to be drained here.
 */}}
 {{- define "photondb.preStop" -}}
 exec:

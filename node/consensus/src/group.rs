@@ -4,6 +4,7 @@ mod membership;
 mod observing;
 mod purging;
 mod reading;
+mod retiring;
 
 use std::future::{Future, IntoFuture};
 use std::ops::Deref;
@@ -31,6 +32,8 @@ use crate::position::Term;
 use crate::replicated::Replicated;
 use crate::state_machine::StateMachine;
 use crate::types::{Command, Types};
+
+pub use retiring::Successor;
 
 pub(crate) type Raft = openraft::Raft<Types, StateMachine>;
 
@@ -61,6 +64,8 @@ struct Inner {
     stopping: AtomicBool,
     /// Promises of the member's last life may still be in force (C10).
     held: AtomicBool,
+    /// It is about to be stopped.
+    retiring: AtomicBool,
 }
 
 impl Deref for Inner {
@@ -73,8 +78,8 @@ impl Deref for Inner {
 
 impl Group {
     pub(crate) fn new(parts: GroupParts) -> Group {
-        let (stopping, held) = (AtomicBool::new(false), AtomicBool::new(true));
-        Group { inner: Arc::new(Inner { parts, leader: watch::Sender::new(None), stopping, held }) }
+        let (stopping, held, retiring) = (AtomicBool::new(false), AtomicBool::new(true), AtomicBool::new(false));
+        Group { inner: Arc::new(Inner { parts, leader: watch::Sender::new(None), stopping, held, retiring }) }
     }
 
     /// The group.
@@ -194,7 +199,7 @@ impl Group {
 
     pub(crate) fn take_part(&self) {
         self.inner.held.store(false, Ordering::Release);
-        self.inner.raft.runtime_config().elect(true);
+        self.inner.raft.runtime_config().elect(!self.is_retiring());
     }
 
     pub(crate) fn set_leader(&self, leader: Option<(MemberId, NodeId)>) {

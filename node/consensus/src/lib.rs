@@ -33,7 +33,7 @@ pub use birth::Birth;
 pub use error::{ApplyError, ConsensusError, ProposeError};
 pub use fatal::OnFatal;
 pub use format::FormatError;
-pub use group::Group;
+pub use group::{Group, Successor};
 pub use groups::{Groups, GroupsParts};
 pub use loss::{AcceptedLoss, accept_loss, entries_not_applied, members_on_disk};
 pub use members::Members;

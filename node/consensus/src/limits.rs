@@ -68,6 +68,12 @@ pub const CONFIRM_WAIT: Duration = Duration::from_secs(2);
 /// How long [`transfer_leadership`](crate::Group::transfer_leadership) waits for the other member to take over.
 pub const TRANSFER_WAIT: Duration = Duration::from_secs(2);
 
+/// How often a member that hands over for good looks whether another leads.
+pub const HANDED_OVER_LOOK_PERIOD: Duration = Duration::from_millis(10);
+
+/// A member that is about to be stopped stands for election so much later than others: whoever of them can be elected has stood by then.
+pub const RETIRING_PATIENCE: Duration = ELECTION_TIMEOUT_MAX;
+
 /// How long a change of membership waits for a quorum to have it.
 pub const MEMBERSHIP_WAIT: Duration = Duration::from_secs(10);
 

@@ -10,7 +10,7 @@ use photondb_storage::fault::{buggify, fault_point};
 use crate::error::ConsensusError;
 use crate::fatal::Fatal;
 use crate::group::{Group, Raft};
-use crate::limits::{CAMPAIGN_RETRIES_GROW, CAMPAIGN_RETRY, CAMPAIGN_SPREAD};
+use crate::limits::{CAMPAIGN_RETRIES_GROW, CAMPAIGN_RETRY, CAMPAIGN_SPREAD, RETIRING_PATIENCE};
 use crate::position::Term;
 use crate::runtime::{Instant, Runtime, draw, now};
 use crate::state_machine::StateMachine;
@@ -105,26 +105,27 @@ pub(crate) async fn let_take_part(
 
 fn begin(group: &Group) {
     group.take_part();
-    campaign(group.raft().clone(), group.member());
+    campaign(group.clone());
 }
 
 /// Stands for election soon after the last moment at which votes may be promised to a leader that is not heard of any more; again and
 /// again, while nobody is. openraft's own timer begins at that moment only, and takes another election timeout: it seldom has its turn.
 ///
 /// All that is safe without it: an election that comes too early is refused, here and by others (C9), before it raises the term.
-fn campaign(raft: Raft, member: MemberId) {
+fn campaign(group: Group) {
     Runtime::spawn(async move {
-        let mut metrics = raft.server_metrics();
+        let mut metrics = group.raft().server_metrics();
         let ended = async move { while metrics.changed().await.is_ok() {} };
         tokio::select! {
             () = ended => {}
-            _ = stand_again_and_again(&raft, member) => {}
+            _ = stand_again_and_again(&group) => {}
         }
     });
 }
 
 /// Ends with the core.
-async fn stand_again_and_again(raft: &Raft, member: MemberId) -> Result<(), openraft::errors::Fatal<Types>> {
+async fn stand_again_and_again(group: &Group) -> Result<(), openraft::errors::Fatal<Types>> {
+    let (raft, member) = (group.raft(), group.member());
     let promise = Duration::from_millis(raft.config().election_timeout_max);
     // How often in a row, with nobody heard of.
     let mut stood = 0;
@@ -140,10 +141,14 @@ async fn stand_again_and_again(raft: &Raft, member: MemberId) -> Result<(), open
             0 => heard.unwrap_or_else(now) + promise + Duration::from_millis(draw(CAMPAIGN_SPREAD)),
             again => now() + Duration::from_millis(draw(CAMPAIGN_RETRY)) * again.min(CAMPAIGN_RETRIES_GROW),
         };
-        Runtime::sleep_until(due).await;
+        let patience = if group.is_retiring() { RETIRING_PATIENCE } else { Duration::ZERO };
+        Runtime::sleep_until(due + patience).await;
         if last_heard(raft, member).await? != (heard, true) {
             stood = 0;
             continue;
+        }
+        if stood == 0 {
+            tracing::info!(group = %group.id(), %member, "a member stands for election: no leader is heard of");
         }
         stood += 1;
         raft.trigger().elect(true).await?;

@@ -10,6 +10,7 @@ mod cut;
 mod damage;
 mod erase;
 mod grown;
+mod hand_over;
 mod join;
 mod lead;
 mod members;
@@ -18,6 +19,7 @@ mod schema;
 mod start;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -52,6 +54,8 @@ pub struct Replicas {
     /// state is to be told, or keeps what is not to be borne.
     given_up: Arc<Notify>,
     split_policy: OnceLock<SplitPolicy>,
+    /// The node is about to stop: another is to lead what is led here.
+    stopping: AtomicBool,
 }
 
 /// What one pass could not do; the rest was done.
@@ -62,8 +66,19 @@ impl Replicas {
     /// No replica yet.
     pub fn new(node: NodeId, engine: Engine, groups: Groups, executor: task::Handle) -> Arc<Replicas> {
         let (tables, state, controller) = (ArcSwap::default(), ArcSwap::default(), OnceLock::new());
-        let (given_up, split_policy) = (Arc::default(), OnceLock::new());
-        Arc::new(Replicas { node, engine, groups, executor, tables, state, controller, given_up, split_policy })
+        let (given_up, split_policy, stopping) = (Arc::default(), OnceLock::new(), AtomicBool::new(false));
+        Arc::new(Replicas {
+            node,
+            engine,
+            groups,
+            executor,
+            tables,
+            state,
+            controller,
+            given_up,
+            split_policy,
+            stopping,
+        })
     }
 
     /// From here on members report to the cluster state, and speak to those of other nodes. Without it, every shard must have

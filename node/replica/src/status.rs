@@ -36,6 +36,8 @@ pub struct MemberStatus {
     pub prepared: Option<ShardId>,
     /// The disk of its node is full, or was until a moment ago: it should not lead where another can.
     pub full: bool,
+    /// Its node is about to stop: it should not lead where another can.
+    pub stopping: bool,
     /// The last entry of its log; `None`: it has never held anything.
     pub last: Option<LogPosition>,
     /// Who votes by the membership in its log: one set, in the middle of a change two.
@@ -64,6 +66,7 @@ impl Replica {
             built: view.schema.indexes.keys().copied().filter(whole).collect(),
             prepared: None,
             full: !self.duty.space.lasts(),
+            stopping: false,
             last: seen.last,
             voters: seen.members.voters,
             answers: self.group.leading().is_some(),
@@ -80,7 +83,7 @@ impl Replicas {
         let cut = state.shard(replica.id).and_then(|(_, shard)| shard.next_cut());
         let prepared = cut.filter(|cut| replica.is_prepared(&cut.at)).map(|cut| cut.shard);
         let full = !self.engine.has_space() || !replica.duty.space.lasts();
-        MemberStatus { prepared, full, ..replica.status() }
+        MemberStatus { prepared, full, stopping: self.is_stopping(), ..replica.status() }
     }
 
     /// How the members of a table are, on every node that can be asked. A member that is missing was not heard of.
@@ -154,6 +157,12 @@ impl Replicas {
             None => Err(PeerError::NotSent("this node speaks to no other".to_owned())),
         }
     }
+
+    /// What the node of another member says of it; `None`: it does not.
+    pub(crate) async fn status_at(&self, node: NodeId, replica: &Replica, member: MemberId) -> Option<MemberStatus> {
+        let told = self.ask(node, vec![replica.id]).await.unwrap_or_default();
+        told.into_iter().find(|told| told.member == member)
+    }
 }
 
 fn serves(status: &MemberStatus, table: &Table) -> bool {
@@ -182,6 +191,7 @@ fn status_of(message: v1::ReplicaState) -> MemberStatus {
         built: message.built.into_iter().map(IndexId).collect(),
         prepared: (message.prepared != 0).then_some(ShardId(message.prepared)),
         full: message.full,
+        stopping: message.stopping,
         last: message.last.map(|at| LogPosition { term: Term(at.term), index: at.index }),
         voters: message.voters.into_iter().map(|set| set.members.into_iter().map(MemberId).collect()).collect(),
         answers: message.answers,
@@ -220,6 +230,7 @@ impl ReplicaAnswers {
                 built: status.built.into_iter().map(|index| index.0).collect(),
                 prepared: status.prepared.map_or(0, |shard| shard.0),
                 full: status.full,
+                stopping: status.stopping,
                 last: status.last.map(|at| v1::Position { term: at.term.0, index: at.index }),
                 voters: status.voters.into_iter().map(voters).collect(),
                 answers: status.answers,

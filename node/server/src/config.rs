@@ -16,6 +16,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use error::ConfigError;
 pub use join::JoinService;
@@ -96,6 +97,8 @@ pub struct Config {
     pub cache_bytes: u64,
     /// When shards are cut in two by themselves.
     pub split: SplitPolicy,
+    /// How long a node may be down before others take the places of its replicas; `None`: for ever.
+    pub node_lost_after: Option<Duration>,
     /// Memory that one query may hold, in bytes; follows from the machine's and the cache's.
     pub query_bytes: usize,
     /// Memory that all queries may hold together, in bytes; follows likewise.
@@ -228,6 +231,7 @@ impl Config {
             tls,
             cache_bytes,
             split: value::split_policy(given)?,
+            node_lost_after: value::node_lost_after(given)?,
             query_bytes: value::query_bytes(cache_bytes),
             all_queries_bytes: value::all_queries_bytes(cache_bytes),
             initial_password: value::initial_password(given),

@@ -90,6 +90,9 @@ pub const RPC_QUERY_PART_BYTES_MAX: usize = 64 * 1024;
 /// How long running queries may go on after a signal to stop.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How long a node that stops waits until others lead what it led: they take milliseconds, unless they lag.
+pub const HAND_OVER_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Between attempts to bring replicas to what the cluster state says.
 pub const RECONCILE_RETRY_PERIOD: Duration = Duration::from_secs(1);
 

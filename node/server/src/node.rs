@@ -378,8 +378,8 @@ impl Node {
         )
     }
 
-    /// No new connections; running queries finish, up to a few seconds; then a last checkpoint and a clean end of the log.
-    /// Blocks.
+    /// No new connections; other nodes lead what this one led, where they can; running queries finish, up to a few seconds; then a last
+    /// checkpoint and a clean end of the log. Blocks.
     pub fn stop(self) -> Result<(), StorageError> {
         let runtime = Builder::new_current_thread().enable_time().build();
         runtime
@@ -391,6 +391,10 @@ impl Node {
     pub async fn close(mut self) -> Result<(), StorageError> {
         self.status.set_ready(false);
         self.accepting = None;
+        // While sessions go on: what they ask for meanwhile is forwarded to whoever leads then.
+        if let Some(cluster) = self.cluster.clone() {
+            cluster.hand_over(&self.foundation).await;
+        }
         // Receivers are gone only when every session is.
         let _ = self.draining.send(true);
         if let Some(workers) = &self.workers {

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use photondb::config::{
     Bind, Config, Given, HeadlessService, InitialPassword, JoinService, LogFormat, TlsFiles, TlsVersion, file,
@@ -111,6 +112,11 @@ fn values_that_do_not_fit_are_refused() {
         ("cache-size", "5 parsecs"),
         ("cache-size", "99999999999T"),
         ("cores", "0"),
+        ("node-lost-after", "0"),
+        ("node-lost-after", "-5"),
+        ("node-lost-after", "10m"),
+        ("node-lost-after", "1.5"),
+        ("node-lost-after", "never"),
         ("log-format", "xml"),
         ("tls-min-protocol", "TLSv1.1"),
         ("memory", "perhaps"),
@@ -135,6 +141,21 @@ fn a_cache_size_is_mebibytes_or_has_a_unit() {
     assert_eq!(mebibytes("65536 KB"), 64);
     assert_eq!(mebibytes("8388608b"), 8);
     assert!(mebibytes("auto") >= 8);
+}
+
+#[test]
+fn a_node_is_given_up_after_ten_minutes_unless_something_else_is_said() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(load(&[], &[]).unwrap().node_lost_after, seconds(600));
+    let (_directory, path) = in_file("a.toml", "node-lost-after = 30\n");
+    let file = [("config-file", path.as_str())];
+    assert_eq!(load(&file, &[]).unwrap().node_lost_after, seconds(30));
+    let environment = [("PHOTONDB_NODE_LOST_AFTER", "off")];
+    assert_eq!(load(&file, &environment).unwrap().node_lost_after, None);
+    let flags = [&file[..], &[("node-lost-after", "1")]].concat();
+    assert_eq!(load(&flags, &environment).unwrap().node_lost_after, seconds(1));
+    let refused = load(&[("node-lost-after", "10m")], &[]).unwrap_err();
+    assert_eq!(refused, "option `node-lost-after`: `10m` is not `off`, or a number of seconds, 1 or more");
 }
 
 #[test]

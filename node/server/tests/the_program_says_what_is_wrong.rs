@@ -95,9 +95,15 @@ fn without_a_subcommand_it_prints_help() {
         assert!(help.contains(word), "{help}");
     }
     let help = stdout(&photondb(&["serve", "--help"]));
-    for word in
-        ["--directory", "--driver-port", "28015", "PHOTONDB_CACHE_SIZE", "--initial-password", "--driver-tls-cert"]
-    {
+    for word in [
+        "--directory",
+        "--driver-port",
+        "28015",
+        "PHOTONDB_CACHE_SIZE",
+        "--initial-password",
+        "--driver-tls-cert",
+        "--node-lost-after",
+    ] {
         assert!(help.contains(word), "{help}");
     }
     assert!(!help.contains("tls-ciphers"), "{help}");

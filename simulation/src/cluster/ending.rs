@@ -129,7 +129,8 @@ impl fmt::Display for Refusals {
     }
 }
 
-async fn write(client: &mut Client, query: &term::Term) -> Result<(), Failure> {
+/// Whether nothing of it was refused.
+pub(super) async fn write(client: &mut Client, query: &term::Term) -> Result<(), Failure> {
     let answer = client.query(query).await?.into_value();
     match answer["errors"].as_u64() {
         Some(0) => Ok(()),

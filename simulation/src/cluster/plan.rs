@@ -31,6 +31,9 @@ pub struct ClusterPlan {
     pub clients: u64,
     /// Whether there is another one, who changes how tables lie.
     pub administered: bool,
+    /// Whether nodes are given up that are silent for some seconds, so that others take their places while faults last. Elsewhere nobody is
+    /// missed for that long.
+    pub impatient: bool,
     /// How long a client thinks between two requests.
     pub think_ms: RangeInclusive<u64>,
     /// How long a message takes, in milliseconds.
@@ -50,6 +53,12 @@ pub struct ClusterPlan {
     /// What is rare in the product and happens often.
     pub points: Vec<&'static Point>,
 }
+
+/// A node of an impatient run is given up when it has been down for so long,
+const LOST_AFTER: Duration = Duration::from_secs(1);
+
+/// and is down after so many seconds of silence: the fewest that `cluster_config` takes.
+pub const IMPATIENT_HEARTBEAT_TIMEOUT_SECS: u64 = 2;
 
 /// Machines of one cluster.
 pub const MACHINES_MAX: usize = 9;
@@ -95,6 +104,8 @@ pub struct MachinePlan {
     pub honesty: Honesty,
     /// Storage's sizes: small ones, so that little data reaches every part.
     pub storage: EngineOptions,
+    /// How long a node may be down before others take its places; `None`: as long as in the product.
+    pub lost_after: Option<Duration>,
 }
 
 impl ClusterPlan {
@@ -124,6 +135,7 @@ impl ClusterPlan {
             clients: random.within(2..=8),
             // Of a stream of its own: with and without, everything else is the same.
             administered: Random::new(seed ^ 0x00ad_0157).once_in(3),
+            impatient: false,
             think_ms: 0..=random.pick(&[0, 5, 40, 200]),
             latency_ms: 0..=random.pick(&[1, 5, 50]),
             transport: Transport::draw(&mut random),
@@ -134,6 +146,8 @@ impl ClusterPlan {
             faults,
             points: buggify::draw(seed, workload),
         };
+        // Of a stream of its own, too.
+        plan.set_impatient(Random::new(seed ^ 0x0001_057e).once_in(5));
         if plan.transport == Transport::Connections && !hosts::CARRIES_GRPC {
             plan.transport = Transport::Messages(Manners::of_connections(&plan.latency_ms));
         }
@@ -142,6 +156,14 @@ impl ClusterPlan {
 }
 
 impl ClusterPlan {
+    /// The run is impatient, or is not.
+    pub fn set_impatient(&mut self, impatient: bool) {
+        self.impatient = impatient;
+        for machine in &mut self.machines {
+            machine.lost_after = impatient.then_some(LOST_AFTER);
+        }
+    }
+
     /// The run has these points too.
     pub fn add_points(&mut self, points: &[&'static Point]) {
         let added = points.iter().filter(|point| point.fits(self.workload) && !self.points.contains(point));
@@ -195,7 +217,8 @@ impl MachinePlan {
             slow_one_of: random.pick(&[0, 50]),
             slow_factor: 20,
         };
-        MachinePlan { skew, disk, torn_sectors: random.once_in(3), honesty: Honesty::Honest, storage }
+        let torn_sectors = random.once_in(3);
+        MachinePlan { skew, disk, torn_sectors, honesty: Honesty::Honest, storage, lost_after: None }
     }
 }
 

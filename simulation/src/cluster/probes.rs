@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 108] = [
+pub const PRODUCT: [Probe; 110] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log trimmed"),
@@ -32,6 +32,7 @@ pub const PRODUCT: [Probe; 108] = [
     Probe::may("write that changes nothing confirmed by a quorum"),
     Probe::may("leadership given away because the node is drained or leaves"),
     Probe::may("leadership given away because the disk is full"),
+    Probe::may("leadership given away because the node stops"),
     Probe::may("cluster state led by another because the disk is full"),
     Probe::may("grown shard cut in two"),
     Probe::may("schema left to the leader's own pace"),
@@ -64,6 +65,7 @@ pub const PRODUCT: [Probe; 108] = [
     Probe::may("shard gone while it was looked for"),
     Probe::may("replica placed where less is stored or done"),
     Probe::may("lost replica placed where less is stored or done"),
+    Probe::may("silent node given up"),
     Probe::may("silent node heard again"),
     Probe::may("snapshot broken off on its way"),
     Probe::may("snapshot gone on with over another exchange"),

@@ -10,17 +10,19 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use photondb_runtime::network::{ByteStream, LocalFuture, Net};
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::ending::{self, Probed};
-use super::plan::ClusterPlan;
+use super::plan::{ClusterPlan, IMPATIENT_HEARTBEAT_TIMEOUT_SECS};
 use super::{Cluster, address, administrator};
-use crate::client::{Client, ClientId, Login, Micros, NodeIndex, Outside};
+use crate::client::{Client, ClientId, Failure, Login, Micros, NodeIndex, Outside};
 use crate::hosts;
 use crate::machine::DRIVER_PORT;
 use crate::network::SimulatedNet;
 use crate::random::Random;
 use crate::sweep::{Finding, RunRecord};
+use crate::term;
 use crate::workload::cluster::{self as workloads, ClusterWorkload};
 
 /// How long a cluster may take to form and to serve its first table, in virtual time.
@@ -135,6 +137,7 @@ impl Run {
                 think_ms: plan.think_ms.clone(),
                 clients: plan.clients + u64::from(plan.administered),
                 first: id == 0,
+                impatient: plan.impatient,
             };
             cluster.add_client(conduct.go(client, random.fork()));
         }
@@ -295,6 +298,8 @@ struct Conduct {
     clients: u64,
     /// It makes what all need, and looks at the end.
     first: bool,
+    /// Nodes are to be missed soon.
+    impatient: bool,
 }
 
 impl Conduct {
@@ -302,7 +307,7 @@ impl Conduct {
         let shared = &*self.shared;
         if self.first {
             while shared.phase.get() == Phase::Setup {
-                match shared.workload.setup(&mut client).await {
+                match self.set_up(&mut client).await {
                     Ok(()) => {
                         shared.set_back.set(None);
                         shared.phase.set(Phase::Load);
@@ -344,6 +349,16 @@ impl Conduct {
 }
 
 impl Conduct {
+    /// Makes what all need. May be repeated.
+    async fn set_up(&self, client: &mut Client) -> Result<(), Failure> {
+        if self.impatient {
+            let row = term::get(term::table_in("rethinkdb", "cluster_config"), json!("heartbeat"));
+            let sooner = json!({ "heartbeat_timeout_secs": IMPATIENT_HEARTBEAT_TIMEOUT_SECS });
+            ending::write(client, &term::update(row, sooner, false)).await?;
+        }
+        self.shared.workload.setup(client).await
+    }
+
     /// Writes to every shard, to each with a client of its own: what one of them takes says nothing of another.
     async fn probe(&self, client: &mut Client) {
         let shared = &*self.shared;

@@ -543,6 +543,8 @@ impl Scenario {
             workload: Some(self.workload.to_owned()),
             machines: self.machines,
             administered: Some(self.administered),
+            // None of them failed for want of patience.
+            impatient: Some(false),
             points: self.points.map(|names| names.iter().filter_map(|name| buggify::named(name)).collect()),
             ..Length::default()
         }

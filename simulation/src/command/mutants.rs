@@ -110,6 +110,8 @@ impl Hunt {
             workload: self.length.workload.clone().or(hint.workload.map(str::to_owned)),
             machines: self.length.machines.or(hint.machines),
             administered: self.length.administered.or(hint.administered.then_some(true)),
+            // Which seeds show a bug is written down of runs that are not.
+            impatient: self.length.impatient.or(Some(false)),
             aim: self.length.aim.or(hint.aim),
             points_too: self.length.points_too.iter().copied().chain(points).collect(),
             ..self.length.clone()

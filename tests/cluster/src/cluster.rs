@@ -25,13 +25,22 @@ pub struct Cluster {
 impl Cluster {
     /// So many nodes that run.
     pub fn start(nodes: usize, seed: u64) -> Cluster {
-        let mut cluster = Cluster::stopped(nodes, seed);
+        Cluster::start_with(nodes, &[], seed)
+    }
+
+    /// So many nodes that run, each with these flags too.
+    pub fn start_with(nodes: usize, flags: &[&str], seed: u64) -> Cluster {
+        let mut cluster = Cluster::stopped_with(nodes, flags, seed);
         cluster.join(&(0..nodes).collect::<Vec<_>>());
         cluster
     }
 
     /// Room for so many nodes, of which none was started yet.
     pub fn stopped(nodes: usize, seed: u64) -> Cluster {
+        Cluster::stopped_with(nodes, &[], seed)
+    }
+
+    fn stopped_with(nodes: usize, more: &[&str], seed: u64) -> Cluster {
         let ports: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
         let drivers: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
         let secret = Secret::new("0123456789abcdef0123456789abcdef");
@@ -48,6 +57,7 @@ impl Cluster {
             let contacts = if number == 0 { 0..0 } else { 0..nodes };
             let others = contacts.filter(|other| *other != number);
             flags.extend(others.map(|other| format!("--join=127.0.0.1:{}", network.port(other))));
+            flags.extend(more.iter().map(|&flag| flag.to_owned()));
             Node::stopped(&flags.iter().map(String::as_str).collect::<Vec<_>>())
         };
         let nodes = (0..nodes).map(stopped).collect();

@@ -130,8 +130,24 @@ fn what_is_given_arrives() {
     assert!(container["image"].as_str().unwrap().contains("@sha256:"));
     let arguments: Vec<&str> =
         container["args"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
-    for argument in ["--cache-size=2G", "--server-tag=fast", "--log-format=text", "--no-javascript", "--cores=4"] {
+    for argument in [
+        "--cache-size=2G",
+        "--node-lost-after=off",
+        "--server-tag=fast",
+        "--log-format=text",
+        "--no-javascript",
+        "--cores=4",
+    ] {
         assert!(arguments.contains(&argument), "{argument}: {arguments:?}");
+    }
+    // A large number stays one that the program reads.
+    for (value, argument) in [
+        ("1000000", "--node-lost-after=1000000"),
+        ("\"90\"", "--node-lost-after=90"),
+        ("\"off\"", "--node-lost-after=off"),
+    ] {
+        let rendered = render(&format!("nodeLostAfter: {value}")).unwrap();
+        assert!(rendered.lines().any(|line| line.trim() == format!("- {argument}")), "{value}");
     }
     let spread = nodes["template"]["spec"]["topologySpreadConstraints"].as_array().unwrap();
     assert_eq!(spread[0]["labelSelector"]["matchLabels"]["app.kubernetes.io/component"], "node");

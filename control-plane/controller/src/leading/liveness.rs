@@ -1,6 +1,6 @@
 //! Who lives, as the leader hears it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use photondb_cluster_state::{ClusterState, Command, Liveness, Node, Service};
@@ -15,6 +15,8 @@ pub(crate) struct Heard {
     last: BTreeMap<NodeId, (u64, Moment)>,
     /// Whether the disks have space, as their nodes said last.
     space: BTreeMap<NodeId, bool>,
+    /// Who is about to stop, as it said last.
+    stopping: BTreeSet<NodeId>,
 }
 
 impl Heard {
@@ -23,6 +25,7 @@ impl Heard {
         self.expected.clear();
         self.last.clear();
         self.space.clear();
+        self.stopping.clear();
     }
 
     /// A node says that it lives, in that opening of its directory.
@@ -40,6 +43,19 @@ impl Heard {
         self.space.get(&node).copied()
     }
 
+    /// A node says whether it is about to stop.
+    pub fn note_stopping(&mut self, node: NodeId, is_stopping: bool) {
+        match is_stopping {
+            true => self.stopping.insert(node),
+            false => self.stopping.remove(&node),
+        };
+    }
+
+    /// Whether a node is about to stop, as it said last since this one leads.
+    pub fn is_stopping(&self, node: NodeId) -> bool {
+        self.stopping.contains(&node)
+    }
+
     /// What the state should say of nodes and does not. A node is down after the state's heartbeat timeout without a word, and
     /// lost when it has been silent for `lost_after` beyond that.
     pub fn judge(
@@ -52,6 +68,7 @@ impl Heard {
         self.last.retain(|node, _| state.node(*node).is_some());
         self.expected.retain(|node, _| state.node(*node).is_some());
         self.space.retain(|node, _| state.node(*node).is_some());
+        self.stopping.retain(|node| state.node(*node).is_some());
         let down_after = Duration::from_secs(state.heartbeat_timeout_secs());
         let mut commands = Vec::new();
         for node in state.nodes() {
@@ -81,6 +98,7 @@ impl Heard {
             if liveness != node.liveness {
                 photondb_storage::probe!("node found silent", liveness != Liveness::Up);
                 photondb_storage::probe!("silent node heard again", liveness == Liveness::Up);
+                photondb_storage::probe!("silent node given up", liveness == Liveness::Lost);
                 commands.push(Command::SetLiveness { id: node.id, boots: node.boots, liveness });
             }
         }
@@ -139,6 +157,22 @@ mod tests {
         heard.note_space(node, true);
         heard.begin();
         assert_eq!(heard.has_space(node), None, "it was said to an earlier leader");
+    }
+
+    #[test]
+    fn a_node_is_about_to_stop_until_it_says_something_else_or_another_leads() {
+        let (mut heard, state, node) = (Heard::default(), state(), NodeId(2));
+        heard.begin();
+        assert!(!heard.is_stopping(node));
+        heard.note_stopping(node, true);
+        heard.judge(&state, NodeId(1), at(1), None);
+        assert!(heard.is_stopping(node) && !heard.is_stopping(NodeId(3)));
+        // As it does after its next start.
+        heard.note_stopping(node, false);
+        assert!(!heard.is_stopping(node));
+        heard.note_stopping(node, true);
+        heard.begin();
+        assert!(!heard.is_stopping(node), "it was said to an earlier leader");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use photondb_cluster_state::plan::{meta_learners, meta_voters};
 use photondb_cluster_state::{ClusterState, Node, Service};
-use photondb_consensus::{ConsensusError, Group};
+use photondb_consensus::{ConsensusError, Group, Successor};
 use photondb_proto::{MemberId, NodeId};
 use photondb_storage::fault::buggify;
 
+use super::Heard;
 use crate::controller::Inner;
 use crate::limits::CAUGHT_UP_ENTRIES;
 
@@ -82,7 +83,38 @@ pub(super) fn votes(inner: &Inner, state: &ClusterState, node: NodeId) -> bool {
 /// Another voter, when this node is to lead nothing.
 fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, heirs: &BTreeSet<MemberId>) -> Option<MemberId> {
     let serves = state.node(inner.me.node).is_none_or(|node| node.service == Service::Full);
-    if serves { None } else { successors(state, group, heirs).next().map(|node| node.meta) }
+    if serves { None } else { successors(state, group, &inner.heard.lock(), heirs).next().map(|node| node.meta) }
+}
+
+/// One look of a leader that is about to stop: it was elected since, or nobody could lead in its place when it was asked.
+pub(super) async fn lead_before_stop(inner: &Inner) -> Result<(), ConsensusError> {
+    match (inner.group.get(), successor(inner)) {
+        (Some(group), Successor::Is(to)) => group.transfer_leadership(to).await,
+        _ => Ok(()),
+    }
+}
+
+/// Who is to lead in place of this node, which is about to stop: of those who can at once and have said that they go on, one that may
+/// lead, then one whose disk has space, then one that goes on voting.
+pub(crate) fn successor(inner: &Inner) -> Successor {
+    let Some(group) = inner.group.get() else { return Successor::Nobody };
+    let state = inner.replicated.state();
+    let voting = group.membership().all_voters();
+    let staying = staying(&meta_voters(&state, &voting), &voting);
+    let mut others = voting;
+    others.retain(|voter| *voter != group.member() && group.has_heard(*voter));
+    let heard = inner.heard.lock();
+    let nodes = || state.nodes().filter(|node| others.contains(&node.meta));
+    if nodes().all(|node| heard.is_stopping(node.id)) {
+        return Successor::Nobody;
+    }
+    let able = nodes().filter(|node| !heard.is_stopping(node.id) && is_able(group, node.meta));
+    // Who has said nothing yet does so within a heartbeat.
+    let ranked = able.filter_map(|node| {
+        let has_space = heard.has_space(node.id)?;
+        Some((!node.is_open(), !has_space, !staying.contains(&node.meta), node.meta))
+    });
+    ranked.min().map_or(Successor::NotYet, |(.., to)| Successor::Is(to))
 }
 
 /// Those who vote and go on voting. Another would let one of them lead in its turn, be it one that is to lead nothing: the two would
@@ -103,25 +135,30 @@ fn who_has_space(inner: &Inner, state: &ClusterState, group: &Group) -> Option<M
     let staying = staying(&meta_voters(state, &voting), &voting);
     let heard = inner.heard.lock();
     let with_space = |of: &BTreeSet<MemberId>| {
-        let mut others = successors(state, group, of).filter(|node| node.id != inner.me.node);
+        let mut others = successors(state, group, &heard, of).filter(|node| node.id != inner.me.node);
         others.find(|node| heard.has_space(node.id) == Some(true)).map(|node| node.meta)
     };
     with_space(&staying).or_else(|| with_space(&voting))
 }
 
-/// Those `of` the voters who have everything and answer, on nodes that may lead.
+/// Those `of` the voters who have everything and answer, on nodes that may lead and are not about to stop.
 fn successors<'a>(
     state: &'a ClusterState,
     group: &Group,
+    heard: &Heard,
     of: &BTreeSet<MemberId>,
 ) -> impl Iterator<Item = &'a Arc<Node>> {
-    ready(state, group, of).filter(|node| node.is_open())
+    ready(state, group, of).filter(|node| node.is_open() && !heard.is_stopping(node.id))
 }
 
 /// Those `of` the voters who have everything and answer.
 fn ready<'a>(state: &'a ClusterState, group: &Group, of: &BTreeSet<MemberId>) -> impl Iterator<Item = &'a Arc<Node>> {
-    let of = state.nodes().filter(|node| of.contains(&node.meta));
-    of.filter(|node| has_caught_up(group, node.meta) && group.hears(node.meta))
+    state.nodes().filter(|node| of.contains(&node.meta) && is_able(group, node.meta))
+}
+
+/// Whether a voter can lead at once.
+fn is_able(group: &Group, member: MemberId) -> bool {
+    has_caught_up(group, member) && group.hears(member)
 }
 
 /// Whether it is the member of a node that has gone and still runs: it hears of that as long as it is a member, and ends.
@@ -150,7 +187,7 @@ async fn hand_over(
     let staying = staying(wanted, voting);
     let (to, are_full) = {
         let heard = inner.heard.lock();
-        let said = || successors(state, group, &staying).map(|node| (node.meta, heard.has_space(node.id)));
+        let said = || successors(state, group, &heard, &staying).map(|node| (node.meta, heard.has_space(node.id)));
         let to = said().find(|(_, has_space)| *has_space == Some(true)).map(|(member, _)| member);
         // Rather one that is to lead nothing than this one, which is to have no vote.
         let drained = || ready(state, group, &staying).find(|node| heard.has_space(node.id) == Some(true));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster::{Cluster, member};
-use photondb_consensus::ConsensusError;
+use photondb_consensus::{ConsensusError, Successor};
 
 #[test]
 fn the_other_leads_and_the_old_one_has_no_lease_any_more() {
@@ -75,4 +75,68 @@ fn only_a_leader_hands_over_and_only_to_a_voter() {
     let refused = cluster.wait(old.transfer_leadership(member(9))).unwrap_err();
     assert!(matches!(refused, ConsensusError::NotAMembership { .. }), "{refused}");
     assert_eq!(old.leading(), Some(term));
+}
+
+#[test]
+fn who_is_about_to_stop_hands_over_without_an_election_and_says_who_could_not() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, term) = cluster.leader();
+        cluster.propose_many(leader, "a", 20);
+        let (old, to) = (cluster.group(leader), 1 + leader % 3);
+        old.retire();
+        assert_eq!(old.leading(), Some(term), "nobody was named yet");
+        assert!(!cluster.wait(old.hand_over(|| async { Successor::Nobody })));
+        assert_eq!(old.leading(), Some(term), "nobody else can");
+        let mut asked = 0;
+        let choose = || {
+            asked += 1;
+            let is = if asked < 3 { Successor::NotYet } else { Successor::Is(member(to)) };
+            async move { is }
+        };
+        let handed = cluster.within(Duration::from_millis(300), old.hand_over(choose));
+        assert_eq!(handed, Some(true), "without an election timeout");
+        assert_eq!(cluster.leader().0, to);
+        // Who does not lead has nothing to hand over.
+        assert_eq!(
+            cluster.within(Duration::from_millis(50), old.hand_over(|| async { Successor::NotYet })),
+            Some(true)
+        );
+        cluster.propose(to, "b");
+        cluster.assert_healthy();
+    }
+}
+
+#[test]
+fn who_is_about_to_stop_is_not_elected_where_another_can_be() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, _) = cluster.leader();
+        cluster.propose_many(leader, "a", 20);
+        let retiring = 1 + leader % 3;
+        cluster.group(retiring).retire();
+        cluster.run(Duration::from_millis(400));
+        cluster.crash(leader);
+        assert_eq!(cluster.leader().0, 6 - leader - retiring, "seed {seed}");
+    }
+}
+
+#[test]
+fn who_is_about_to_stop_is_elected_when_nobody_else_can_be() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, term) = cluster.leader();
+        let (retiring, lagging) = (1 + leader % 3, 1 + (leader + 1) % 3);
+        cluster.run(Duration::from_millis(400));
+        cluster.crash(lagging);
+        // The third never hears of it: without the one that retires it is lost.
+        cluster.propose_many(leader, "a", 20);
+        cluster.group(retiring).retire();
+        cluster.run(Duration::from_millis(400));
+        cluster.crash(leader);
+        assert!(cluster.start(lagging) && cluster.join(lagging));
+        let (elected, later) = cluster.leader();
+        assert_eq!(elected, retiring, "seed {seed}");
+        assert!(later > term);
+    }
 }

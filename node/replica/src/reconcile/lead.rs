@@ -101,6 +101,10 @@ impl Replicas {
         led_for: Duration,
         seen: &mut Seen,
     ) -> Result<bool, ReplicaError> {
+        if self.is_stopping() {
+            // Whoever leads next does the rest.
+            return self.lead_before_stop(replica).await.map(|()| true);
+        }
         let state = self.state();
         let Some((table, shard)) = state.shard(replica.id) else { return Ok(false) };
         // All the rest may need space too.
@@ -215,12 +219,11 @@ impl Replicas {
         // All that a node leads goes to others by turns, and not to the first of them.
         let turn = (replica.id.0 % open.len() as u64) as usize;
         open.rotate_left(turn);
-        let Some(to) = open.iter().find(|voter| self.may_take_over(replica, **voter)) else {
-            return Ok(true);
-        };
+        let able = open.into_iter().filter(|voter| self.may_take_over(replica, *voter)).collect();
+        let Some(to) = self.who_goes_on(replica, &members, able).await else { return Ok(true) };
         tracing::info!(shard = %replica.id, %to, "this node is to lead nothing: another member leads from now on");
         photondb_storage::probe!("leadership given away because the node is drained or leaves");
-        replica.group.transfer_leadership(*to).await?;
+        replica.group.transfer_leadership(to).await?;
         Ok(true)
     }
 
@@ -232,7 +235,7 @@ impl Replicas {
             let Some(node) = node.filter(|_| voter != replica.member && self.may_take_over(replica, voter)) else {
                 continue;
             };
-            if self.has_space(*node, replica, voter).await {
+            if self.would_lead(*node, replica, voter).await {
                 tracing::warn!(shard = %replica.id, to = %voter, "the disk is full: another member leads from now on");
                 photondb_storage::probe!("leadership given away because the disk is full");
                 replica.group.transfer_leadership(voter).await?;
@@ -242,10 +245,9 @@ impl Replicas {
         Ok(false)
     }
 
-    /// Whether the node of another member says that its disk has space.
-    async fn has_space(&self, node: NodeId, replica: &Replica, member: MemberId) -> bool {
-        let told = self.ask(node, vec![replica.id]).await.unwrap_or_default();
-        told.iter().any(|told| told.member == member && !told.full)
+    /// Whether the node of another member says that its disk has space, and that it is not about to stop.
+    async fn would_lead(&self, node: NodeId, replica: &Replica, member: MemberId) -> bool {
+        self.status_at(node, replica, member).await.is_some_and(|told| !told.full && !told.stopping)
     }
 
     /// Lets another lead that should, if it can at once.
@@ -261,7 +263,7 @@ impl Replicas {
         let is_open = state.node(preferred.node).is_some_and(|node| node.is_open());
         if is_open
             && self.may_take_over(replica, preferred.id)
-            && self.has_space(preferred.node, replica, preferred.id).await
+            && self.would_lead(preferred.node, replica, preferred.id).await
         {
             tracing::info!(shard = %replica.id, to = %preferred.id, "another member leads from now on");
             photondb_storage::probe!("leadership given to who should lead");

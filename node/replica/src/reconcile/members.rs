@@ -45,12 +45,15 @@ impl Replicas {
             Order::ChangeVoters(voters) if !voters.contains(&replica.member) => {
                 // Whoever stays makes the change in which this member goes: one that can lead at once, and no other, because the term ends
                 // with the transfer, whoever leads next.
-                let mut staying = voters.intersection(&view.voters).peekable();
-                if staying.peek().is_none() {
+                let staying: Vec<MemberId> = voters.intersection(&view.voters).copied().collect();
+                if staying.is_empty() {
                     let all = voters.union(&view.voters).copied().collect();
                     replica.group.change_voters(all, members.position).await?;
-                } else if let Some(to) = staying.find(|voter| self.may_take_over(replica, **voter)) {
-                    replica.group.transfer_leadership(*to).await?;
+                } else {
+                    let able = staying.into_iter().filter(|voter| self.may_take_over(replica, *voter)).collect();
+                    if let Some(to) = self.who_goes_on(replica, &members, able).await {
+                        replica.group.transfer_leadership(to).await?;
+                    }
                 }
             }
             Order::ChangeVoters(voters) => {

@@ -195,6 +195,13 @@ pub const OPTIONS: &[ServeOption] = &[
         RESOURCES,
         "So is one of which more documents are written in each second, for a minute, where another node can lead the other half [default: 10000]",
     ),
+    option(
+        "node-lost-after",
+        None,
+        Some("off|SECONDS"),
+        RESOURCES,
+        "A node that is down for so long, counted from when it is found silent, is given up: others take the places of its replicas; the same on all nodes [default: 600]",
+    ),
     option("no-javascript", None, None, RESOURCES, "Do not run scripts of queries (`r.js`)"),
     option("cores", Some('c'), Some("NUMBER"), RESOURCES, "Threads that serve clients [default: one for each core]"),
     option(

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
+use photondb_controller::limits::NODE_LOST_AFTER;
 use photondb_replica::SplitPolicy;
 
 use super::{Bind, ClusterSecret, ConfigError, Given, InitialPassword, LogFormat, memory, options};
@@ -161,6 +163,17 @@ pub(super) fn split_policy(given: &Given) -> Result<SplitPolicy, ConfigError> {
         })?),
     };
     Ok(SplitPolicy { bytes_max, writes_max })
+}
+
+pub(super) fn node_lost_after(given: &Given) -> Result<Option<Duration>, ConfigError> {
+    match given.last("node-lost-after") {
+        None => Ok(Some(NODE_LOST_AFTER)),
+        Some("off") => Ok(None),
+        Some(value) => match value.parse().ok().filter(|seconds| *seconds > 0) {
+            Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
+            None => Err(invalid("node-lost-after", value, "`off`, or a number of seconds, 1 or more")),
+        },
+    }
 }
 
 /// A size in bytes. A bare number is mebibytes, as in RethinkDB; a unit is a power of 1024, `B` a byte.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use photondb_cluster_state::plan::Burden;
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER, Service as NodeService};
@@ -11,7 +12,7 @@ use photondb_replica::reconcile::Failures;
 use photondb_replica::{ReplicaError, Replicas, Router, RouterParts, ServiceParts, ShardService};
 use photondb_runtime::peers::Service;
 use photondb_runtime::random::Random;
-use photondb_runtime::task::{Handle, sleep};
+use photondb_runtime::task::{Handle, sleep, timeout};
 use photondb_storage::fault::buggify;
 use photondb_storage::wal::{StreamId, StreamState, Wal};
 use tokio::sync::watch;
@@ -20,7 +21,9 @@ use super::accounts::{ClusterUsers, store_password};
 use super::{Foundation, StartError, random_uuid};
 use crate::command::check::cluster_state_name;
 use crate::config::{Bind, Config, InitialPassword};
-use crate::limits::{BIRTH_RETRY_PERIOD, BUGGIFIED_PAUSE, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX};
+use crate::limits::{
+    BIRTH_RETRY_PERIOD, BUGGIFIED_PAUSE, HAND_OVER_TIME_MAX, RECONCILE_RETRY_PERIOD, SERVER_NAME_BYTES_MAX,
+};
 use crate::rpc::LateControl;
 
 /// The cluster as this node sees it.
@@ -56,7 +59,7 @@ impl Cluster {
                 Begin::Join(contacts.with_nodes_at_least(config.join_at_least))
             }
         };
-        let parts = parts(foundation);
+        let parts = parts(foundation, config.node_lost_after);
         let own = foundation.clone();
         let split = config.split;
         let directory = config.directory.clone();
@@ -113,6 +116,36 @@ impl Cluster {
         let (replicas, clock) = (self.replicas.clone(), foundation.clock.clone());
         let service = ShardService::new(ServiceParts { boot, replicas, workers, clock });
         foundation.services.set(Service::Shards, Arc::new(service));
+    }
+
+    /// Lets other nodes lead what this one leads, as far as they can, so that nobody has to miss a leader first. At once where there are
+    /// no others.
+    pub(super) async fn hand_over(self: Arc<Self>, foundation: &Foundation) {
+        let state = self.controller.state();
+        if state.nodes().all(|node| node.id == foundation.node_id || node.is_lost()) {
+            return;
+        }
+        let handing = foundation.raft.spawn(async move {
+            let all = async { tokio::join!(self.controller.lead_nothing(), self.replicas.lead_nothing()) };
+            timeout(HAND_OVER_TIME_MAX, all).await
+        });
+        match handing.await {
+            Ok(Ok((true, 0))) => tracing::info!("this node leads nothing any more"),
+            Ok(Ok((handed, shards))) => {
+                let cluster_state = !handed;
+                tracing::info!(
+                    cluster_state,
+                    shards,
+                    "nobody else can lead what this node leads; it stops all the same"
+                );
+            }
+            Ok(Err(_)) => {
+                tracing::warn!(
+                    "not all that this node leads is led by others after {HAND_OVER_TIME_MAX:?}; it stops all the same"
+                );
+            }
+            Err(error) => tracing::warn!(%error, "the Raft thread had ended before others could lead"),
+        }
     }
 
     /// What the cluster calls this node.
@@ -210,7 +243,7 @@ fn lost_tables(failures: &Failures, state: &ClusterState) -> Option<Vec<(String,
     (!lost.is_empty()).then_some(lost)
 }
 
-fn parts(foundation: &Foundation) -> Parts {
+fn parts(foundation: &Foundation, lost_after: Option<Duration>) -> Parts {
     let identity = foundation.identity.clone();
     Parts {
         groups: foundation.groups.clone(),
@@ -219,7 +252,7 @@ fn parts(foundation: &Foundation) -> Parts {
         peers: foundation.peers.clone(),
         clock: foundation.clock.clone(),
         random: foundation.random.clone(),
-        options: Options::default(),
+        options: Options { lost_after },
         entered: Arc::new(move |cluster| {
             if let Some(identity) = &identity {
                 identity.enter(cluster.0);

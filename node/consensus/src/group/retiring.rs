@@ -1,0 +1,76 @@
+//! Ending a member that others can do without: it lets another lead before it goes, and does not come back meanwhile.
+
+use std::future::Future;
+use std::sync::atomic::Ordering;
+
+use openraft::AsyncRuntime;
+use photondb_proto::MemberId;
+
+use super::Group;
+use crate::limits::{ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD};
+use crate::observation::Role;
+use crate::runtime::Runtime;
+
+/// Who is to lead in a member's place, as its owner sees it at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Successor {
+    /// This voter, which can at once.
+    Is(MemberId),
+    /// Somebody who may be able to in a moment.
+    NotYet,
+    /// Nobody.
+    Nobody,
+}
+
+impl Group {
+    /// The member is about to be stopped. It goes on following and voting, and may still be elected, or a group in which nobody else
+    /// has all that is committed would be without a leader; but it stands for election so much later than others that one of them is
+    /// elected where one can be. What it leads it goes on leading: see [`hand_over`](Self::hand_over).
+    pub fn retire(&self) {
+        self.inner.retiring.store(true, Ordering::Release);
+        // openraft's own timer knows of no patience: from here on the member stands by `supervise::campaign` alone.
+        self.inner.raft.runtime_config().elect(false);
+    }
+
+    pub(crate) fn is_retiring(&self) -> bool {
+        self.inner.retiring.load(Ordering::Acquire)
+    }
+
+    /// Lets whom `choose` names lead, if this member leads; asks again while that is nobody yet, and when this member is elected again.
+    /// Returns when another leads, or when `choose` says that nobody can; gives whether this member leads no more. The caller limits how
+    /// long that may take.
+    pub async fn hand_over<F: Future<Output = Successor>>(&self, mut choose: impl FnMut() -> F) -> bool {
+        let mut handed = false;
+        loop {
+            if self.is_stopping() {
+                return true;
+            }
+            if self.led().is_some() {
+                match choose().await {
+                    Successor::Is(to) => {
+                        handed = true;
+                        if let Err(error) = self.transfer_leadership(to).await {
+                            tracing::debug!(group = %self.id(), %to, %error, "another could not be let lead yet");
+                        }
+                    }
+                    Successor::NotYet => {}
+                    Successor::Nobody => return false,
+                }
+            } else if self.is_led_elsewhere() || !handed && self.observe().role != Role::Leader {
+                return true;
+            }
+            // Between a handing over and what the next leader says nobody is known to lead; and who was just elected leads in a moment.
+            Runtime::sleep(HANDED_OVER_LOOK_PERIOD).await;
+        }
+    }
+
+    /// Whether `member` has answered within an election timeout: one that does not [hear](Self::hears) may do so again in a moment, as on
+    /// a machine that is busy.
+    pub fn has_heard(&self, member: MemberId) -> bool {
+        self.inner.is_heard_of(member, ELECTION_TIMEOUT_MAX)
+    }
+
+    fn is_led_elsewhere(&self) -> bool {
+        self.leader().is_some_and(|(leader, _)| leader != self.member())
+    }
+}
