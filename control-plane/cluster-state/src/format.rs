@@ -1,7 +1,7 @@
-//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 7 today; an older one is read, a
+//! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 8 today; an older one is read, a
 //! newer one refused. Version 2 gave tables their compression, version 3 members their roles and nodes their members, version 4
 //! nodes their service, version 5 shards their parents and cuts, version 6 what is known of the groups that they were given anew,
-//! version 7 how far they are joined, and tables those that were.
+//! version 7 how far they are joined, and tables those that were, version 8 tables how much of changes is kept.
 //!
 //! ```text
 //! u8, u16, u32, u64, u128   as they are            bool     u8 (0, 1)
@@ -25,7 +25,7 @@ use crate::state::ClusterState;
 pub use codec::FormatError;
 use codec::{Input, Stored};
 
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 impl Command {
     /// As bytes, for the log.

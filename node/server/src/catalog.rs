@@ -277,6 +277,7 @@ impl Catalog for NodeCatalog {
             write_acks: Some(WriteAcks::Majority),
             flush_interval_ms: None,
             compression: None,
+            change_log_bytes: None,
         };
         self.ground.propose(Command::SetTableConfig { id, settings })?;
         resize.carry_out(&self.ground, &stored)?;

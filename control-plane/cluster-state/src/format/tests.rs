@@ -49,6 +49,7 @@ fn every_command() -> Vec<Command> {
                 write_acks: None,
                 flush_interval_ms: Some(None),
                 compression: Some(Compression::None),
+                change_log_bytes: Some(0x0102),
             },
         },
         Command::CreateIndex { table, name: "i".into(), definition: vec![1, 2], multi: true, geo: false },
@@ -136,13 +137,13 @@ fn hex(bytes: &[u8]) -> String {
 fn every_command_reads_back_and_has_its_tag() {
     for (tag, command) in every_command().into_iter().enumerate() {
         let bytes = command.encode();
-        assert_eq!(bytes[..2], [7, tag as u8], "{command:?}");
+        assert_eq!(bytes[..2], [8, tag as u8], "{command:?}");
         assert_eq!(Command::decode(&bytes), Ok(command));
     }
 }
 
 #[test]
-fn the_bytes_of_version_7_stay_what_they_are() {
+fn the_bytes_of_version_8_stay_what_they_are() {
     let commands = every_command();
     let id5 = "05".to_owned() + &"00".repeat(15);
     let id7 = "07".to_owned() + &"00".repeat(15);
@@ -150,50 +151,50 @@ fn the_bytes_of_version_7_stay_what_they_are() {
     let id2 = "02".to_owned() + &"00".repeat(15);
     let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0800000000000000");
     let create_table = format!(
-        "0704{id7}{id5}010000007402000000696401010200000000000000\
+        "0804{id7}{id5}010000007402000000696401010200000000000000\
          01010000006d01000000{id1}010000006d0001000000{id1}02"
     );
     for (found, expected) in [
-        (&commands[1], format!("0701{id5}0100000064")),
+        (&commands[1], format!("0801{id5}0100000064")),
         (&commands[4], create_table),
-        (&commands[7], format!("0707{id7}01000001000100")),
-        (&commands[10], format!("070a{id7}0100000069010000006a01")),
-        (&commands[12], "070c03000000626f620101000000010010000001000000".to_owned() + "02"),
-        (&commands[14], format!("070e03000000626f6202{id5}{id7}0201010000")),
-        (&commands[18], "071203000000000000000201000000000000".to_owned()),
-        (&commands[19], format!("0713{id7}06{}0100000075", "00".repeat(15))),
+        (&commands[7], format!("0807{id7}01000001000100010201000000000000")),
+        (&commands[10], format!("080a{id7}0100000069010000006a01")),
+        (&commands[12], "080c03000000626f620101000000010010000001000000".to_owned() + "02"),
+        (&commands[14], format!("080e03000000626f6202{id5}{id7}0201010000")),
+        (&commands[18], "081203000000000000000201000000000000".to_owned()),
+        (&commands[19], format!("0813{id7}06{}0100000075", "00".repeat(15))),
         (
             &commands[15],
-            format!("070f{id1}010000006e01000000010000006101000000010000006857710300000000000000{incarnation}"),
+            format!("080f{id1}010000006e01000000010000006101000000010000006857710300000000000000{incarnation}"),
         ),
-        (&commands[20], format!("0714{id7}0100000001000000{id1}01000000{id2}")),
-        (&commands[21], format!("0715{shard}{id1}{id2}")),
-        (&commands[22], format!("0716{shard}{generation}{id2}01010300000000000000")),
-        (&commands[23], format!("0717{shard}{generation}030000000000000000")),
-        (&commands[24], format!("0718{shard}{generation}030000000000000002")),
+        (&commands[20], format!("0814{id7}0100000001000000{id1}01000000{id2}")),
+        (&commands[21], format!("0815{shard}{id1}{id2}")),
+        (&commands[22], format!("0816{shard}{generation}{id2}01010300000000000000")),
+        (&commands[23], format!("0817{shard}{generation}030000000000000000")),
+        (&commands[24], format!("0818{shard}{generation}030000000000000002")),
         (
             &commands[25],
             format!(
-                "0719{shard}{generation}020000000000000009000000000000000100000003000000000000000100000004{}",
+                "0819{shard}{generation}020000000000000009000000000000000100000003000000000000000100000004{}",
                 "00".repeat(7)
             ),
         ),
-        (&commands[26], format!("071a{shard}0300000000000000")),
-        (&commands[27], format!("071b{id1}030000000000000002")),
-        (&commands[28], format!("071c{id1}0300000000000000")),
-        (&commands[29], format!("071d{id1}02")),
-        (&commands[30], format!("071e{id1}")),
-        (&commands[31], format!("071f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
-        (&commands[32], format!("0720{shard}0600000000000000")),
-        (&commands[33], format!("0721{shard}01000000{id1}01000000{id2}")),
-        (&commands[34], format!("0722{id7}01000000{shard}{generation}01030000000000000001000000{id1}01000000{id2}")),
-        (&commands[35], format!("0723{id7}01000000{shard}{generation}")),
-        (&commands[36], format!("0724{shard}{generation}06000000000000000200000000000000")),
-        (&commands[37], format!("0725{shard}0300000002000000000000000900000000000000")),
-        (&commands[38], format!("0726{shard}03000000")),
-        (&commands[39], format!("0727{shard}030000000800000000000000")),
-        (&commands[40], format!("0728{shard}0600000000000000030000000800000000000000")),
-        (&commands[41], format!("0729{shard}")),
+        (&commands[26], format!("081a{shard}0300000000000000")),
+        (&commands[27], format!("081b{id1}030000000000000002")),
+        (&commands[28], format!("081c{id1}0300000000000000")),
+        (&commands[29], format!("081d{id1}02")),
+        (&commands[30], format!("081e{id1}")),
+        (&commands[31], format!("081f{shard}{generation}01000000010000006d01000000{id1}01000000{id2}")),
+        (&commands[32], format!("0820{shard}0600000000000000")),
+        (&commands[33], format!("0821{shard}01000000{id1}01000000{id2}")),
+        (&commands[34], format!("0822{id7}01000000{shard}{generation}01030000000000000001000000{id1}01000000{id2}")),
+        (&commands[35], format!("0823{id7}01000000{shard}{generation}")),
+        (&commands[36], format!("0824{shard}{generation}06000000000000000200000000000000")),
+        (&commands[37], format!("0825{shard}0300000002000000000000000900000000000000")),
+        (&commands[38], format!("0826{shard}03000000")),
+        (&commands[39], format!("0827{shard}030000000800000000000000")),
+        (&commands[40], format!("0828{shard}0600000000000000030000000800000000000000")),
+        (&commands[41], format!("0829{shard}")),
     ] {
         assert_eq!(hex(&found.encode()), expected, "{found:?}");
     }
@@ -212,7 +213,7 @@ fn what_version_1_wrote_is_read() {
     let Command::CreateTable { compression, .. } = &mut expected[4] else { panic!("the fifth makes a table") };
     *compression = Compression::Lz4;
     let Command::SetTableConfig { settings, .. } = &mut expected[7] else { panic!("the eighth changes a table") };
-    settings.compression = None;
+    (settings.compression, settings.change_log_bytes) = (None, None);
     for (stored, expected) in [
         (format!("0101{id5}0100000064"), &expected[1]),
         (create_table, &expected[4]),
@@ -254,14 +255,19 @@ fn what_version_1_wrote_is_read() {
     let node_of_today = "030000000000000000010000000000000008000000000000000000";
     let node_of_old = "030000000000000000";
     assert_eq!(before.matches(node_of_today).count(), 1, "{before}");
+    // Version 7 said nothing of how much of changes is kept: so much.
+    let end_of_table = "0000000000010000000000000001";
+    let end_of_table_7 = end_of_table.to_owned() + "00000000";
+    let version_7 = before.replace(&(end_of_table_7.clone() + "0000000400000000"), &end_of_table_7);
+    assert_eq!(version_7.len() + 16, before.len(), "{before}");
+    assert_eq!(ClusterState::decode(&bytes(&("07".to_owned() + &version_7[2..]))), Ok(state.clone()));
     // Version 6 joined no shards: neither did it say how far that is, nor which were.
     let joining_of_today = "00 00000000".replace(' ', "");
     let end_of_shard = format!("01000000{id1}000000000000 00000000 00").replace(' ', "");
-    let end_of_table = "0000000000010000000000000001";
-    let version_6 = before
+    let version_6 = version_7
         .replace(&(end_of_shard.clone() + &joining_of_today), &end_of_shard)
-        .replace(&(end_of_table.to_owned() + "00000000"), end_of_table);
-    assert_eq!(version_6.len() + 2 * 10 + 8, before.len(), "{before}");
+        .replace(&end_of_table_7, end_of_table);
+    assert_eq!(version_6.len() + 2 * 10 + 8, version_7.len(), "{version_7}");
     assert_eq!(ClusterState::decode(&bytes(&("06".to_owned() + &version_6[2..]))), Ok(state.clone()));
     // Version 5 gave no shard another group.
     let group_of_today = end_of_shard;
@@ -307,7 +313,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[test]
 fn the_state_at_birth_has_these_bytes() {
-    let expected = "07\
+    let expected = "08\
         00\
         0a00000000000000\
         01000000\
@@ -336,11 +342,11 @@ fn how_far_a_join_is_has_these_bytes() {
     let (at, into) = (Reached { term: 2, index: 9 }, ShardId(6));
     let (entry, end) = ("02000000000000000900000000000000", "06000000000000000800000000000000");
     for (stage, expected) in [
-        (Stage::Wanted, "0700".to_owned()),
-        (Stage::Freezing, "0701".to_owned()),
-        (Stage::Thawing, "0702".to_owned()),
-        (Stage::Frozen { at }, format!("0703{entry}")),
-        (Stage::Joined { at, into, epoch: Epoch(8) }, format!("0704{entry}{end}")),
+        (Stage::Wanted, "0800".to_owned()),
+        (Stage::Freezing, "0801".to_owned()),
+        (Stage::Thawing, "0802".to_owned()),
+        (Stage::Frozen { at }, format!("0803{entry}")),
+        (Stage::Joined { at, into, epoch: Epoch(8) }, format!("0804{entry}{end}")),
     ] {
         let stored = super::encode(&stage);
         assert_eq!(hex(&stored), expected, "{stage:?}");
@@ -380,6 +386,6 @@ fn damage_is_an_error_wherever_it_is() {
         longer.push(0);
         assert_eq!(Command::decode(&longer), Err(FormatError::Long { extra: 1 }));
     }
-    assert_eq!(Command::decode(&[8, 0]), Err(FormatError::Version { found: 8, newest: 7 }));
-    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 7 }));
+    assert_eq!(Command::decode(&[9, 0]), Err(FormatError::Version { found: 9, newest: 8 }));
+    assert_eq!(Command::decode(&[0, 0]), Err(FormatError::Version { found: 0, newest: 8 }));
 }
