@@ -416,8 +416,7 @@ impl Work {
             let number = u32::try_from(changes.len()).expect("an entry's effects are bounded by its bytes");
             let log = self.state.log;
             let bytes_max = schema.change_log_bytes();
-            self.state.log =
-                change_log::append(&mut self.transaction, log, bytes_max, position.0, number, &change)?;
+            self.state.log = change_log::append(&mut self.transaction, log, bytes_max, position.0, number, &change)?;
             changes.push(change);
         }
         self.published.push(ChangeBatch::of(position, changes.into()));

@@ -226,7 +226,11 @@ fn a_hollow_shard_keeps_what_its_change_log_held_though_its_limit_went_with_the_
     pair.right.shard = Shard::open(pair.right.shard.tree_set().clone()).expect("opens");
     blank(&mut pair.right);
     let changes = pair.right.shard.read().expect("reads").changes(Cursor::after(Position(0)), usize::MAX);
-    assert_eq!(changes.expect("is whole").changes.len(), 10, "80 MiB, which is more than is kept where nothing was told");
+    assert_eq!(
+        changes.expect("is whole").changes.len(),
+        10,
+        "80 MiB, which is more than is kept where nothing was told"
+    );
 }
 
 #[test]

@@ -199,7 +199,11 @@ fn what_is_kept_is_the_same_wherever_an_apply_begins_and_ends() {
                 0 => Command::SetChangeLog { bytes_max: below(60 << 10) },
                 _ => {
                     let effects = (0..=below(3)).map(|_| {
-                        put(below(20) as i32, below(20) as u8, if below(20) == 0 { 40 << 10 } else { below(3000) as usize })
+                        put(
+                            below(20) as i32,
+                            below(20) as u8,
+                            if below(20) == 0 { 40 << 10 } else { below(3000) as usize },
+                        )
                     });
                     Command::Write { fence: alone.fence(), effects: effects.collect() }
                 }

@@ -130,7 +130,8 @@ mod tests {
         let past = [CHANGE_LOG_BYTES_MIN - 1, CHANGE_LOG_BYTES_MAX + 1, 0].map(Datum::from);
         for refused in past.into_iter().chain([Datum::Number(1e7 + 0.5), Datum::Number(-1e7), Datum::from("64 MiB")]) {
             let error = wanted(refused.clone()).expect_err("is refused");
-            let expected = "In `change_log_bytes`: Expected a whole number from 1048576 (1 MiB) to 17179869184 (16 GiB), got: ";
+            let expected =
+                "In `change_log_bytes`: Expected a whole number from 1048576 (1 MiB) to 17179869184 (16 GiB), got: ";
             assert_eq!(error, format!("{expected}{}", refused.print()));
         }
         assert!(Chosen::wanted(&Object::from([("compression", Datum::from("lz4"))])).is_err(), "nothing is no number");
