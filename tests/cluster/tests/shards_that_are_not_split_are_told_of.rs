@@ -34,13 +34,17 @@ fn for_as_long_as_they_are_too_large() {
     connection.value(&format!("[177,[{}]]", table("t")));
     assert_eq!(connection.rows(ISSUES).len(), 0);
     // A new table is cut for keys that are UUIDs: all numbers are in one shard.
-    let documents: Vec<String> = (0..200).map(|id| format!(r#"{{"id":{id},"text":"{}"}}"#, "x".repeat(2_000))).collect();
+    let documents: Vec<String> =
+        (0..200).map(|id| format!(r#"{{"id":{id},"text":"{}"}}"#, "x".repeat(2_000))).collect();
     assert_eq!(connection.value(&insert("t", &documents))["inserted"], 200);
 
     let found = issues(&mut connection, 1).remove(0);
     let (info, said) = (&found["info"], found["description"].as_str().unwrap());
     assert_eq!((&info["table"], &info["server"], &found["critical"]), (&"t".into(), &Value::Null, &false.into()));
-    assert!(said.contains("of table `test.t` has grown too large") && said.contains("the table has 64 shards"), "{said}");
+    assert!(
+        said.contains("of table `test.t` has grown too large") && said.contains("the table has 64 shards"),
+        "{said}"
+    );
     let log = node.log();
     assert_eq!(log.matches("is not cut in two").count(), 1, "it is said once: {log}");
 
