@@ -113,7 +113,7 @@ fn heartbeats_have_the_bytes_of_their_first_version() {
 /// What nodes tell each other of themselves.
 #[test]
 fn reports_have_the_bytes_of_their_first_version() {
-    use v1::report::{Activity, Answer, Call, Contact, Count, EndCall, Health, Jobs, Query, answer, call};
+    use v1::report::{Activity, Answer, Call, Contact, Count, EndCall, Health, Jobs, Query, UncutShard, answer, call};
     let end = EndCall { query: vec![7; 16], user: Some(String::new()) };
     let asked = Call { version: 1, ask: Some(call::Ask::End(end)) };
     let mut expected = vec![0x08, 1, 0x2a, 20, 0x0a, 16];
@@ -133,7 +133,9 @@ fn reports_have_the_bytes_of_their_first_version() {
     let expected = [0x1a, 8, 0x0a, 4, 0x20, 5, 0x30, 6, 0x18, 1];
     assert_eq!(Answer { told: Some(answer::Told::Jobs(jobs)) }.encode_to_vec(), expected);
     let contacts = vec![Contact { node: vec![9], reached: true }];
-    let health = Health { log_error: "e".to_owned(), contacts, ..Health::default() };
-    let expected = [0x32, 10, 0x0a, 1, b'e', 0x32, 5, 0x0a, 1, 9, 0x10, 1];
+    let uncut = vec![UncutShard { shard: 300, node: vec![9] }];
+    let health = Health { log_error: "e".to_owned(), contacts, uncut, ..Health::default() };
+    let mut expected = vec![0x32, 18, 0x0a, 1, b'e', 0x32, 5, 0x0a, 1, 9, 0x10, 1];
+    expected.extend([0x3a, 6, 0x08, 0xac, 0x02, 0x12, 1, 9]);
     assert_eq!(Answer { told: Some(answer::Told::Health(health)) }.encode_to_vec(), expected);
 }

@@ -1,8 +1,8 @@
 //! Commands, answers and the state as bytes. Little-endian; each opens with a version byte, 8 today; an older one is read, a
 //! newer one refused. Version 2 gave tables their compression, version 3 members their roles and nodes their members, version 4
 //! nodes their service, version 5 shards their parents and cuts, version 6 what is known of the groups that they were given anew,
-//! version 7 how far they are joined, and tables those that were, version 8 new shards whole placements, and tables one command
-//! for all that is said of them.
+//! version 7 how far they are joined, and tables those that were, version 8 new shards whole placements, tables one command for
+//! all that is said of them, and how much of changes is kept.
 //!
 //! ```text
 //! u8, u16, u32, u64, u128   as they are            bool     u8 (0, 1)

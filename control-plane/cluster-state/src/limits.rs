@@ -18,6 +18,15 @@ pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
 /// Indexes of one table. A shard takes so many, and can be split with them.
 pub const INDEXES_PER_TABLE_MAX: usize = 512;
 
+/// Bytes of changes that each shard of a table keeps for feeds that go on, unless the user has chosen.
+pub const CHANGE_LOG_BYTES_DEFAULT: u64 = 64 << 20;
+
+/// The least that a user may choose: a feed that keeps up must find what it misses while the shard's leader changes.
+pub const CHANGE_LOG_BYTES_MIN: u64 = 1 << 20;
+
+/// The most that a user may choose. Each replica has it on its disk, and sends it along with a snapshot.
+pub const CHANGE_LOG_BYTES_MAX: u64 = 16 << 30;
+
 /// Bytes of an encoded key that a shard is cut at, as storage takes keys.
 pub const CUT_BYTES_MAX: usize = 1024;
 

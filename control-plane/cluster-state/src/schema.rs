@@ -87,6 +87,8 @@ pub struct Table {
     pub schema: SchemaVersion,
     /// See [`Compression`].
     pub compression: Compression,
+    /// How many bytes of changes each of its shards keeps for feeds that go on.
+    pub change_log_bytes: u64,
     /// Shards that had keys until they were joined to others, in the order in which they were. They have members for as long as
     /// their changes may be asked for.
     pub joined: Vec<Shard>,

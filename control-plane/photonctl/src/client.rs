@@ -1,4 +1,4 @@
-//! One connection to one node: reach it, log in, ask, within a time.
+//! One connection to one node, the first of several that is there: reach it, log in, ask, within a time.
 
 mod answers;
 mod shards;
@@ -6,6 +6,7 @@ mod shards;
 use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,13 +14,14 @@ use base64::engine::general_purpose::STANDARD;
 use photondb_proto::convert::{CONTROL_VERSION, ConvertError, check_version};
 use photondb_proto::v1::control_client::ControlClient;
 use photondb_proto::{ClusterId, v1};
+use tokio::time::Instant;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 use tower::service_fn;
 
 use crate::failure::Failure;
-use crate::limits::ANSWER_BYTES_MAX;
+use crate::limits::{ANSWER_BYTES_MAX, KEEPALIVE_PERIOD, KEEPALIVE_TIME_MAX};
 use crate::tls::Tls;
 use crate::transport::{self, Notes};
 
@@ -74,22 +76,36 @@ impl fmt::Display for Address {
 
 /// Whom to ask, as whom, and for how long.
 pub struct Client {
-    address: Address,
+    /// At least one.
+    addresses: Vec<Address>,
+    /// The one that is asked: the first, until it cannot be reached.
+    current: AtomicUsize,
     /// `None`: in the clear.
     tls: Option<Tls>,
     login: AsciiMetadataValue,
     user: String,
     password: String,
-    limit: Duration,
+    limit: Limit,
+}
+
+/// How long answers may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// One that comes at once.
+    pub answer: Duration,
+    /// Each of a query that the user has written. `None`: as long as it takes.
+    pub query: Option<Duration>,
 }
 
 impl Client {
-    /// Connects with the first question.
-    pub fn new(address: Address, tls: Option<Tls>, user: &str, password: &str, limit: Duration) -> Client {
+    /// Connects with the first question. There must be an address.
+    pub fn new(addresses: Vec<Address>, tls: Option<Tls>, user: &str, password: &str, limit: Limit) -> Client {
+        assert!(!addresses.is_empty(), "a client has somebody to ask");
         let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let mut login = AsciiMetadataValue::try_from(login).expect("base64 is made of what metadata may hold");
         login.set_sensitive(true);
-        Client { address, tls, login, user: user.to_owned(), password: password.to_owned(), limit }
+        let (user, password) = (user.to_owned(), password.to_owned());
+        Client { addresses, current: AtomicUsize::new(0), tls, login, user, password, limit }
     }
 
     /// The node that answers.
@@ -141,13 +157,13 @@ impl Client {
 
     /// The failure of a command that another node must be asked for.
     pub fn ask_another(&self, name: &str) -> Failure {
-        Failure::AskAnother { name: name.to_owned(), address: self.address.clone() }
+        Failure::AskAnother { name: name.to_owned(), address: self.address().clone() }
     }
 
     /// The failure of a name that no node has.
     pub fn no_such_node(&self, name: &str) -> Failure {
         let status = Status::not_found(format!("there is no server `{name}` (photonctl node list)"));
-        Failure::Refused { address: self.address.clone(), status }
+        Failure::Refused { address: self.address().clone(), status }
     }
 
     /// The failure of a name that nothing has.
@@ -155,9 +171,9 @@ impl Client {
         Failure::Absent { what }
     }
 
-    /// The node's address.
+    /// The address of the node that is asked.
     pub fn address(&self) -> &Address {
-        &self.address
+        &self.addresses[self.current.load(Ordering::Relaxed)]
     }
 
     /// Who asks, for logins that are none of gRPC.
@@ -167,7 +183,12 @@ impl Client {
 
     /// How long an answer may take.
     pub fn limit(&self) -> Duration {
-        self.limit
+        self.limit.answer
+    }
+
+    /// How long each answer to a query may take that the user has written. `None`: as long as it takes.
+    pub fn query_limit(&self) -> Option<Duration> {
+        self.limit.query
     }
 
     /// The failure of something that went on for too long.
@@ -175,9 +196,14 @@ impl Client {
         Failure::Unfinished { what, limit }
     }
 
+    /// The failure of a table that is not ready in time after a change that was made.
+    pub fn underway(&self, table: String, limit: Duration) -> Failure {
+        Failure::Underway { table, limit }
+    }
+
     /// The failure of an answer that cannot be.
     pub fn malformed(&self, source: ConvertError) -> Failure {
-        Failure::Malformed { address: self.address.clone(), source }
+        Failure::Malformed { address: self.address().clone(), source }
     }
 
     fn runtime(&self) -> Result<tokio::runtime::Runtime, Failure> {
@@ -187,7 +213,7 @@ impl Client {
     fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", self.login.clone());
-        request.set_timeout(self.limit);
+        request.set_timeout(self.limit.answer);
         request
     }
 
@@ -195,7 +221,7 @@ impl Client {
     where
         F: Future<Output = Result<Response<M>, Status>>,
     {
-        self.runtime()?.block_on(self.reach(self.limit, question))
+        self.runtime()?.block_on(self.reach(self.limit.answer, question))
     }
 
     /// Connects and asks, within a time.
@@ -207,21 +233,53 @@ impl Client {
     where
         F: Future<Output = Result<Response<M>, Status>>,
     {
-        let address = &self.address;
-        let notes = Notes::default();
-        let answered = tokio::time::timeout(limit, async {
-            let channel = connect(address, self.tls.clone(), notes.clone()).await?;
-            let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-            question(node).await.map_err(|status| Failure::of_status(address, limit, status))
-        });
-        let late = |_| Failure::Late { address: address.clone(), limit };
-        let answered = answered.await.map_err(late).and_then(|answered| answered);
-        // What went wrong below is the reason of whatever gRPC makes of it.
-        let answer = answered.map_err(|failure| match notes.met() {
-            Some(met) => Failure::Transport { address: address.clone(), met },
-            None => failure,
-        })?;
-        Ok(answer.into_inner())
+        let began = Instant::now();
+        let (channel, notes) = self.connect(limit).await?;
+        let address = self.address();
+        let node = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        let answered = tokio::time::timeout(limit.saturating_sub(began.elapsed()), question(node)).await;
+        let answered = answered.map_err(|_| Failure::Late { address: address.clone(), limit });
+        let answered =
+            answered.and_then(|answered| answered.map_err(|status| Failure::of_status(address, limit, status)));
+        Ok(answered.map_err(|failure| explained(failure, address, &notes))?.into_inner())
+    }
+
+    /// Connects to the node that was asked last, or else to the next one that is there. Nothing has been asked of those that are not, so
+    /// that nothing is ever asked of two.
+    async fn connect(&self, limit: Duration) -> Result<(Channel, Notes), Failure> {
+        let began = Instant::now();
+        let (first, count) = (self.current.load(Ordering::Relaxed), self.addresses.len());
+        let mut failures = Vec::new();
+        for turn in 0..count {
+            let number = (first + turn) % count;
+            let (address, notes) = (&self.addresses[number], Notes::default());
+            let left = if turn == 0 { limit } else { limit.saturating_sub(began.elapsed()) };
+            // So that there is time left for the last one.
+            let time = left / u32::try_from(count - turn).unwrap_or(u32::MAX);
+            let connected = tokio::time::timeout(time, connect(address, self.tls.clone(), notes.clone())).await;
+            match connected.unwrap_or_else(|_| Err(Failure::Late { address: address.clone(), limit: time })) {
+                Ok(channel) => {
+                    self.current.store(number, Ordering::Relaxed);
+                    return Ok((channel, notes));
+                }
+                Err(failure) => failures.push(explained(failure, address, &notes)),
+            }
+        }
+        match (failures.pop(), failures.is_empty()) {
+            (Some(only), true) => Err(only),
+            (last, _) => {
+                failures.extend(last);
+                Err(Failure::NobodyThere { failures })
+            }
+        }
+    }
+}
+
+/// What went wrong below is the reason of whatever gRPC makes of it.
+fn explained(failure: Failure, address: &Address, notes: &Notes) -> Failure {
+    match notes.met() {
+        Some(met) => Failure::Transport { address: address.clone(), met },
+        None => failure,
     }
 }
 
@@ -229,6 +287,7 @@ async fn connect(address: &Address, tls: Option<Tls>, notes: Notes) -> Result<Ch
     let unreachable = |source| Failure::Unreachable { address: address.clone(), source };
     // The scheme is for gRPC, which must not set up a TLS of its own.
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(unreachable)?;
+    let endpoint = endpoint.http2_keep_alive_interval(KEEPALIVE_PERIOD).keep_alive_timeout(KEEPALIVE_TIME_MAX);
     let connector = service_fn(move |uri| transport::connect(uri, tls.clone(), notes.clone()));
     endpoint.connect_with_connector(connector).await.map_err(unreachable)
 }

@@ -18,9 +18,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use photondb_proto::ClusterId;
 
-use crate::client::{Address, Client};
+use crate::client::{Address, Client, Limit};
 use crate::failure::Failure;
-use crate::limits::{TIMEOUT_SECS_MAX, WATCH_SECS_MAX};
+use crate::limits::{TIMEOUT_SECS_DEFAULT, TIMEOUT_SECS_MAX, WATCH_SECS_MAX};
 use crate::output::Format;
 use crate::tls::TlsArguments;
 use crate::{bench, password, repl};
@@ -36,15 +36,16 @@ use user::UserVerb;
 #[derive(Debug, Parser)]
 #[command(name = "photonctl", version, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The cluster port of a node.
+    /// The cluster port of a node. Of several, given with commas or by repeating the option, the first that is there is asked.
     #[arg(
         long,
         global = true,
-        value_name = "HOST[:PORT]",
+        value_name = "HOST[:PORT],..",
+        value_delimiter = ',',
         default_value = "127.0.0.1:29015",
         env = "PHOTONCTL_ADDRESS"
     )]
-    address: Address,
+    address: Vec<Address>,
     /// The user to log in as. Others than `admin` may run queries: `db`, `index`, `query`, `user`, `grant`, `repl`, and of
     /// `table` what is done to one.
     #[arg(long, global = true, default_value = "admin", env = "PHOTONCTL_USER", value_parser = user_name)]
@@ -60,16 +61,16 @@ pub struct Arguments {
     /// What the answer looks like. JSON and YAML have everything the node says.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
-    /// How long to wait for an answer, in seconds.
+    /// How long to wait for an answer, in seconds: 10 unless told otherwise, and for those to `query run` and in `repl` as long as they
+    /// take.
     #[arg(
         long,
         global = true,
         value_name = "SECONDS",
-        default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_SECS_MAX)
     )]
-    timeout: u64,
-    /// Ask again and again, until Ctrl-C: of what only looks.
+    timeout: Option<u64>,
+    /// Ask again and again, until Ctrl-C: of what only looks. No answer is no end.
     #[arg(
         long,
         global = true,
@@ -221,8 +222,12 @@ impl Arguments {
             Some(file) => password::from_file(file)?,
             None => self.password.clone(),
         };
-        let (tls, limit) = (self.tls.load()?, Duration::from_secs(self.timeout));
-        Ok(Client::new(self.address.clone(), tls, &self.user, &password, limit))
+        Ok(Client::new(self.address.clone(), self.tls.load()?, &self.user, &password, self.limit()))
+    }
+
+    fn limit(&self) -> Limit {
+        let answer = Duration::from_secs(self.timeout.unwrap_or(TIMEOUT_SECS_DEFAULT));
+        Limit { answer, query: self.timeout.map(Duration::from_secs) }
     }
 }
 
@@ -342,6 +347,28 @@ mod tests {
         let after = Arguments::parse_from(["photonctl", "node", "info", "--output", "json", "--address", "h"]);
         assert_eq!((before.output, &before.address), (Format::Json, &after.address));
         assert_eq!(after.output, Format::Json);
+    }
+
+    #[test]
+    fn several_nodes_are_named_with_commas_or_one_after_the_other() {
+        let addresses = |line: &str| {
+            let arguments = Arguments::parse_from(std::iter::once("photonctl").chain(line.split_whitespace()));
+            arguments.address.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(addresses("node info"), ["127.0.0.1:29015"]);
+        assert_eq!(addresses("--address a,b:1 node info"), ["a:29015", "b:1"]);
+        assert_eq!(addresses("node info --address a --address b:1,[::1]:2"), ["a:29015", "b:1", "[::1]:2"]);
+        let wrong = Arguments::try_parse_from(["photonctl", "--address", "a,,b", "node", "info"]);
+        assert!(wrong.is_err(), "nothing is no address");
+    }
+
+    #[test]
+    fn queries_take_as_long_as_they_take_unless_it_is_said_how_long() {
+        let limit =
+            |line: &str| Arguments::parse_from(std::iter::once("photonctl").chain(line.split_whitespace())).limit();
+        let [ten, two] = [10, 2].map(Duration::from_secs);
+        assert_eq!(limit("query run 1"), Limit { answer: ten, query: None });
+        assert_eq!(limit("--timeout 2 query run 1"), Limit { answer: two, query: Some(two) });
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub enum Failure {
         /// What the system says.
         source: tonic::transport::Error,
     },
+    /// No connection comes about with any of several.
+    #[error("none of the nodes can be asked: {}", failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NobodyThere {
+        /// Why, for each.
+        failures: Vec<Failure>,
+    },
     /// A connection, or its answer, takes too long.
     #[error("no answer from {address} within {} s; is photondb well there? (--address, --timeout)", limit.as_secs())]
     Late {
@@ -163,6 +169,17 @@ pub enum Failure {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// A change of a table has been made, and is not carried out yet; asking again would choose anew.
+    #[error(
+        "table `{table}` is not ready within {} s: its change goes on, and `photonctl table wait {table}` waits for it (--wait)",
+        limit.as_secs()
+    )]
+    Underway {
+        /// Which table.
+        table: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// The node at the address cannot tell the end of it.
     #[error("server `{name}` is the one at {address}; ask another one, which will be there afterwards (--address)")]
     AskAnother {
@@ -209,11 +226,12 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Unreachable { .. }
+            | Failure::NobodyThere { .. }
             | Failure::BrokenOff { .. }
             | Failure::Transport { .. }
             | Failure::DriverPort { .. } => CANNOT_CONNECT,
             Failure::Tls(_) => USAGE,
-            Failure::Late { .. } | Failure::Unfinished { .. } => TIMED_OUT,
+            Failure::Late { .. } | Failure::Unfinished { .. } | Failure::Underway { .. } => TIMED_OUT,
             Failure::Refused { status, .. } if is_denied(status.code()) => DENIED,
             Failure::Query { is_denied: true, .. } => DENIED,
             Failure::Unhealthy { .. } => UNHEALTHY,
@@ -235,6 +253,12 @@ impl Failure {
             | Failure::Unwritable(_)
             | Failure::Start(_) => FAILED,
         }
+    }
+
+    /// Whether somebody who asks the same again may get an answer: it lies neither with what is asked, nor with who asks.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self.exit_code(), USAGE | DENIED)
+            && !matches!(self, Failure::Unwritable(_) | Failure::Unreadable { .. })
     }
 
     /// Whether there is nothing to complain about.

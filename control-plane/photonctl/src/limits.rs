@@ -3,6 +3,15 @@
 /// The longest answer that is read, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How long an answer may take unless `--timeout` says it, in seconds.
+pub const TIMEOUT_SECS_DEFAULT: u64 = 10;
+
+/// Between questions whether the node of a connection is still there, while a query runs that may take as long as it takes.
+pub const KEEPALIVE_PERIOD: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long it may take to answer one.
+pub const KEEPALIVE_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// The longest that `--timeout` may be, in seconds.
 pub const TIMEOUT_SECS_MAX: u64 = 3_600;
 

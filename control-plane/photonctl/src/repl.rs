@@ -59,7 +59,7 @@ fn run_query(
     interruptible: bool,
 ) -> Result<Option<u64>, Failure> {
     let term = javascript::term(text)?;
-    let mut answers = client.query(&term, &options(db), client.limit())?;
+    let mut answers = client.query(&term, &options(db), client.query_limit())?;
     print(&mut answers, format, interruptible)
 }
 

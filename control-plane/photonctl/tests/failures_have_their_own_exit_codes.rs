@@ -18,6 +18,9 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
+/// How long a query takes that is longer than answers usually do.
+const LATE: Duration = Duration::from_secs(11);
+
 /// A node that knows `admin` with the password `open`, and does strange things for strange users.
 struct Played;
 
@@ -192,6 +195,25 @@ impl Control for Played {
             r#"[1,"cut",{}]"# => vec![part(r#"{"t":1,"#, false)],
             r#"[1,"strange",{}]"# => whole("{}"),
             r#"[1,"silent",{}]"# => return Ok(Response::new(Box::pin(stream::pending()))),
+            r#"[1,"late",{}]"# => {
+                let parts = stream::once(async move {
+                    tokio::time::sleep(LATE).await;
+                    Ok::<_, Status>(v1::QueryResponse {
+                        version,
+                        part: br#"{"t":1,"r":["late"]}"#.to_vec(),
+                        ends: true,
+                    })
+                });
+                return Ok(Response::new(Box::pin(parts)));
+            }
+            // `reconfigure` and `rebalance`, and `wait`, which of the table `ready` alone is done.
+            other if other.starts_with("[1,[176,") || other.starts_with("[1,[179,") => {
+                whole(r#"{"t":1,"r":[{"reconfigured":1,"config_changes":[]}]}"#)
+            }
+            other if other.starts_with("[1,[177,") => match other.contains("ready\"]]") {
+                true => whole(r#"{"t":1,"r":[{"ready":1}]}"#),
+                false => return Ok(Response::new(Box::pin(stream::pending()))),
+            },
             other => panic!("{other}"),
         };
         Ok(Response::new(Box::pin(stream::iter(parts))))
@@ -200,9 +222,19 @@ impl Control for Played {
 
 /// Serves until the runtime is dropped.
 fn play() -> (tokio::runtime::Runtime, SocketAddr) {
+    play_at(([127, 0, 0, 1], 0).into())
+}
+
+/// The same at an address, which may be still in use for a moment.
+fn play_at(wanted: SocketAddr) -> (tokio::runtime::Runtime, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let address = runtime.block_on(async {
-        let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let incoming = loop {
+            match TcpIncoming::bind(wanted) {
+                Ok(incoming) => break incoming,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        };
         let address = incoming.local_addr().unwrap();
         tokio::spawn(Server::builder().add_service(ControlServer::new(Played)).serve_with_incoming(incoming));
         address
@@ -355,6 +387,58 @@ fn a_query_that_fails_says_so_in_the_words_of_the_database() {
 }
 
 #[test]
+fn a_query_may_take_as_long_as_it_takes_unless_it_is_said_how_long() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    let output = photonctl(&address, &["--password", "open", "query", "run", "'late'"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"\"late\"\n");
+    check(&address, &["--password", "open", "--timeout", "1", "query", "run", "'late'"], 5, "within 1 s");
+}
+
+#[test]
+fn a_change_of_a_table_is_waited_for_if_that_is_wanted() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    let ask = |line: &str| {
+        let arguments = ["--password", "open", "table"].into_iter().chain(line.split_whitespace());
+        let output = photonctl(&address, &arguments.collect::<Vec<_>>());
+        let [printed, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), printed, said)
+    };
+    for (line, begun, done) in [
+        ("reconfigure NAME --shards 1 --replicas 1", "is being reconfigured", "has been reconfigured"),
+        ("rebalance NAME", "is being rebalanced", "has been rebalanced"),
+    ] {
+        let (code, printed, _) = ask(&line.replace("NAME", "t"));
+        assert!(code == Some(0) && printed.contains(begun), "{line}: {printed}");
+        let (code, printed, _) = ask(&(line.replace("NAME", "ready") + " --wait 5"));
+        assert!(code == Some(0) && printed.contains(done), "{line}: {printed}");
+        let (code, printed, said) = ask(&(line.replace("NAME", "t") + " --wait 1"));
+        assert_eq!((code, printed.as_str()), (Some(5), ""), "{line}: {said}");
+        let expected =
+            "table `test.t` is not ready within 1 s: its change goes on, and `photonctl table wait test.t` waits";
+        assert!(said.contains(expected), "{line}: {said}");
+    }
+}
+
+#[test]
+fn of_several_nodes_the_first_that_is_there_is_asked() {
+    let (_runtime, address) = play();
+    let address = address.to_string();
+    let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    let both = format!("{nobody},{address}");
+    let output = photonctl(&both, &["--password", "open", "node", "info"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let output = photonctl(&nobody, &["--address", &address, "--password", "open", "node", "info"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // Who is there and says no is not passed by.
+    check(&format!("{nobody},{address},{nobody}"), &["node", "info"], 4, "wrong user or password");
+    let expected = format!("none of the nodes can be asked: cannot reach {nobody}: connection refused");
+    check(&format!("{nobody},{nobody}"), &["node", "info"], 3, &expected);
+}
+
+#[test]
 fn queries_are_read_from_a_pipe() {
     let (_runtime, address) = play();
     let pipe = |arguments: &[&str], text: &str| {
@@ -404,6 +488,41 @@ fn a_watched_answer_comes_again_until_nobody_reads() {
     drop(lines);
     let output = program.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn what_is_watched_may_be_away_for_a_while() {
+    let (runtime, address) = play();
+    let watch = |more: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_photonctl"))
+            .env_clear()
+            .args(["--address", &address.to_string(), "cluster", "health", "--watch=1"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    // A wrong password is wrong at the next attempt, too.
+    let output = watch(&[]).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+
+    let mut program = watch(&["--password", "open"]);
+    let mut answers = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut failures = BufReader::new(program.stderr.take().unwrap()).lines();
+    assert!(answers.next().unwrap().unwrap().starts_with("Cluster"));
+    drop(runtime);
+    for _ in 0..2 {
+        let said = failures.next().unwrap().unwrap();
+        assert!(said.starts_with("photonctl: ") && said.contains(&address.to_string()), "{said}");
+    }
+    let _runtime = play_at(address);
+    // What was printed before the node went, and then what it says again.
+    let healthy = answers.map(Result::unwrap).filter(|line| line.starts_with("Health"));
+    assert_eq!(healthy.take(3).count(), 3);
+    drop(failures);
+    program.kill().unwrap();
+    program.wait().unwrap();
 }
 
 #[test]

@@ -27,7 +27,7 @@ mod writer;
 
 pub use error::ReplicaError;
 pub use proposer::Proposer;
-pub use reconcile::{Replicas, SplitPolicy};
+pub use reconcile::{Full, Replicas, SplitPolicy};
 pub use replica::{Replica, TableReplicas};
 pub use replicated_shard::ReplicatedShard;
 pub use router::{Router, RouterParts};

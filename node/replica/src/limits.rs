@@ -171,3 +171,8 @@ const _: () = assert!(
     photondb_cluster_state::limits::CUT_BYTES_MAX <= photondb_storage::limits::KEY_BYTES_MAX,
     "a tree can be cut where the cluster state says"
 );
+
+const _: () = assert!(
+    photondb_cluster_state::limits::CHANGE_LOG_BYTES_DEFAULT == photondb_shard::limits::CHANGE_LOG_BYTES_DEFAULT,
+    "a shard that was told nothing keeps what its table says"
+);

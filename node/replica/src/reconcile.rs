@@ -17,6 +17,7 @@ mod members;
 mod rescue;
 mod schema;
 mod start;
+mod uncut;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -33,6 +34,7 @@ use photondb_storage::{Compression, Engine};
 use tokio::sync::Notify;
 
 pub use grown::SplitPolicy;
+pub use uncut::Full;
 
 use crate::error::ReplicaError;
 use crate::limits::SCHEMA_WAIT;

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::error::{ReplicaError, unconfirmed};
 use crate::limits::{CHANGE_WAIT, SPACE_LASTS_AFTER};
 use crate::proposer::Proposer;
+use crate::reconcile::Full;
 
 /// One member of one shard.
 pub struct Replica {
@@ -56,6 +57,8 @@ pub(crate) struct Duty {
     pub space: Space,
     /// Why the member cannot go on, though nothing of it is damaged.
     pub unable: Arc<OnceLock<ShardError>>,
+    /// What kept this member, leading, at its last look from having the shard cut in two, which has grown too much.
+    uncut: Mutex<Option<Full>>,
 }
 
 impl Duty {
@@ -69,6 +72,7 @@ impl Duty {
             schema: AtomicU64::new(0),
             space: Space::default(),
             unable,
+            uncut: Mutex::default(),
         }
     }
 
@@ -79,6 +83,12 @@ impl Duty {
             *cut = at.map(Bytes::copy_from_slice);
             self.schema_changed.notify_one();
         }
+    }
+
+    /// What keeps the shard from being cut in two, if it should be. Whether something does that did not before.
+    pub fn note_uncut(&self, found: Option<Full>) -> bool {
+        let before = std::mem::replace(&mut *self.uncut.lock(), found);
+        found.is_some() && found != before
     }
 
     /// What goes on ends at its next step.
@@ -186,6 +196,11 @@ impl Replica {
     /// Whether the member does not know yet which keys the shard has at that epoch of the cluster state.
     pub(crate) fn lags(&self, epoch: Epoch) -> bool {
         is_behind(self.shard.view().epoch, epoch)
+    }
+
+    /// What keeps the shard from being cut in two, which has grown too much. The leader alone knows of it.
+    pub fn uncut(&self) -> Option<Full> {
+        self.duty.uncut.lock().filter(|_| self.leads_or_may())
     }
 
     /// Whether it keeps nothing beside what is its own: no index has a rest, and nothing waits to be borne or joined.

@@ -7,13 +7,16 @@ mod cluster;
 mod mesh;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cluster::{Cluster, SPREAD, cx, datum, on_fiber};
+use photondb_cluster_state::{Command, TableSettings};
 use photondb_query::table::{
     Change, Conflict, ShardNumber, Source, Standing, Subscription, Table, Transition, Write, WriteOptions,
 };
-use photondb_replica::ShardTable;
+use photondb_replica::{Replica, ShardTable};
 use photondb_reql::datum::Datum;
 
 fn put(table: &ShardTable, documents: impl IntoIterator<Item = (i32, u64, usize)>) {
@@ -260,9 +263,26 @@ fn a_feed_goes_on_behind_any_change_of_another_at_any_node() {
     });
 }
 
+/// How much of its changes a shard keeps.
+fn held(replica: &Arc<Replica>) -> u64 {
+    replica.shard().view().schema.change_log_bytes()
+}
+
 #[test]
 fn where_a_feed_cannot_go_on_it_says_why_at_once() {
-    let cluster = Cluster::start(2, &[10]);
+    let mut cluster = Cluster::start(2, &[10]);
+    let settings = TableSettings { change_log_bytes: Some(4 << 20), ..TableSettings::default() };
+    cluster.change(&[Command::SetTableConfig { id: SPREAD, settings }]);
+    // Each shard is told by its leader, once there is one.
+    let keeps_more = |cluster: &Cluster| {
+        let tables = cluster.nodes.iter().filter_map(|node| node.replicas.table(SPREAD));
+        let held = tables.flat_map(|table| table.shards().iter().map(held).collect::<Vec<_>>());
+        held.into_iter().any(|bytes| bytes > 4 << 20)
+    };
+    while keeps_more(&cluster) {
+        std::thread::sleep(Duration::from_millis(1));
+        cluster.change(&[]);
+    }
     let openers: Vec<_> = (0..2).map(|node| cluster.opener(node)).collect();
     on_fiber(move || {
         let tables: Vec<_> = openers.iter().map(|open| open(SPREAD)).collect();

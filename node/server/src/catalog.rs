@@ -271,6 +271,7 @@ impl Catalog for NodeCatalog {
             write_acks: Some(WriteAcks::Majority),
             flush_interval_ms: None,
             compression: None,
+            change_log_bytes: None,
         };
         let wanted = Wanted { named: None, settings };
         if dry_run {

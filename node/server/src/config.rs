@@ -23,6 +23,7 @@ pub use join::JoinService;
 use photondb_discovery_kubernetes::ACCOUNT_FOLDER;
 pub use photondb_discovery_kubernetes::HeadlessService;
 pub use tls::{TlsConfig, TlsFile, TlsFiles, TlsVersion};
+pub(crate) use value::is_name;
 
 use photondb_replica::SplitPolicy;
 

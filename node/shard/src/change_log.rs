@@ -1,7 +1,7 @@
 //! The ordered changes of a shard, bounded by bytes, so that a feed can resume after a reconnect.
 //!
-//! Part of the shard's state: checkpointed, in snapshots, trimmed by a rule of apply. The state says up to which position changes
-//! may be missing.
+//! Part of the shard's state: checkpointed, in snapshots, trimmed by a rule of apply. How much it may hold is told by an entry, so that
+//! it is the same at every replica. The state says up to which position changes may be missing.
 //!
 //! ```text
 //! key    position u64 big-endian, number within the entry u32 big-endian
@@ -19,7 +19,7 @@ use photondb_storage::{Direction, KeyRange, Transaction};
 
 use crate::error::ShardError;
 use crate::format::{Reader, put_bytes};
-use crate::limits::CHANGE_LOG_BYTES_MAX;
+use crate::limits::{CHANGE_LOG_BYTES_LOWERED, LOGGED_CHANGE_BYTES_MAX};
 use crate::publish::DocumentChange;
 use crate::read::Reader as ShardReader;
 use crate::shard::{Position, trees};
@@ -108,13 +108,14 @@ impl ShardReader {
     }
 }
 
-/// Appends one change to a log; gives what it has then.
+/// Appends one change to a log that may hold `bytes_max`; gives what it has then.
 ///
-/// A change larger than the whole log may be is not written: it would be trimmed with everything before it in any case, and
-/// two of the largest documents do not fit into one value. Its place is a log that begins after it.
+/// A change larger than the whole log may be is not written: it would be trimmed with everything before it in any case. Nor is one
+/// that is larger than a value, which two of the largest documents are. The place of either is a log that begins after it.
 pub(crate) fn append(
     transaction: &mut Transaction,
     log: Extent,
+    bytes_max: u64,
     position: u64,
     number: u32,
     change: &DocumentChange,
@@ -123,9 +124,10 @@ pub(crate) fn append(
         return Ok(log);
     }
     let key = key(position, number);
-    if (key.len() + encoded_bytes(change)) as u64 > CHANGE_LOG_BYTES_MAX {
-        let log = trim(transaction, log, 0)?;
-        return Ok(Extent { floor: position, ..log });
+    let bytes = key.len() + encoded_bytes(change);
+    if bytes > LOGGED_CHANGE_BYTES_MAX || bytes as u64 > bytes_max {
+        photondb_storage::probe!("change too large for the change log");
+        return empty(transaction, position);
     }
     let value = encode(change);
     transaction.put(trees::CHANGE_LOG, &key, &value)?;
@@ -168,6 +170,13 @@ fn append_note(transaction: &mut Transaction, log: Extent, position: u64, value:
     Ok(Extent { bytes: log.bytes + (key.len() + value.len()) as u64, ..log })
 }
 
+/// Drops all changes, those of the entry at `position` too; gives a log that begins behind it.
+pub(crate) fn empty(transaction: &mut Transaction, position: u64) -> Result<Extent, ShardError> {
+    transaction.drop_tree(trees::CHANGE_LOG)?;
+    transaction.create_tree(trees::CHANGE_LOG)?;
+    Ok(Extent { bytes: 0, floor: position })
+}
+
 /// Removes the oldest changes until at most `keep_bytes` remain; gives what remains.
 pub(crate) fn trim(transaction: &mut Transaction, mut log: Extent, keep_bytes: u64) -> Result<Extent, ShardError> {
     while log.bytes > keep_bytes {
@@ -191,6 +200,36 @@ pub(crate) fn trim(transaction: &mut Transaction, mut log: Extent, keep_bytes: u
         log.bytes = log.bytes.saturating_sub(freed);
     }
     Ok(log)
+}
+
+/// As [`trim`], of a log that may be much too large: what stays is read, and not more than [`CHANGE_LOG_BYTES_LOWERED`] does; the rest
+/// is cut off in O(log n).
+pub(crate) fn lower(transaction: &mut Transaction, log: Extent, keep_bytes: u64) -> Result<Extent, ShardError> {
+    if log.bytes <= keep_bytes {
+        return Ok(log);
+    }
+    let keep_bytes = keep_bytes.min(CHANGE_LOG_BYTES_LOWERED);
+    let (mut bytes, mut first, mut gone) = (0, None, None);
+    let mut cursor = transaction.cursor(trees::CHANGE_LOG, KeyRange::all(), Direction::Backward)?;
+    while let Some((key, value)) = cursor.next()? {
+        let size = (key.len() + value.len()) as u64;
+        if bytes + size > keep_bytes {
+            gone = Some(key);
+            break;
+        }
+        bytes += size;
+        first = Some(key);
+    }
+    drop(cursor);
+    photondb_storage::probe!("change log lowered");
+    let Some(gone) = gone else { return Ok(Extent { bytes, ..log }) };
+    let floor = log.floor.max(place(&gone)?.0.0);
+    let Some(first) = first else { return empty(transaction, floor) };
+    transaction.split_tree(trees::CHANGE_LOG, &first, trees::CHANGE_LOG_PASSING)?;
+    transaction.drop_tree(trees::CHANGE_LOG)?;
+    transaction.split_tree(trees::CHANGE_LOG_PASSING, &[], trees::CHANGE_LOG)?;
+    transaction.drop_tree(trees::CHANGE_LOG_PASSING)?;
+    Ok(Extent { bytes, floor })
 }
 
 /// What an entry of the log says.

@@ -29,6 +29,8 @@ pub enum Command {
     Thaw { attempt: u32 },
     /// The keys of the next shard are this one's from here on. Skipped under another epoch.
     Join(Join),
+    /// So many bytes of changes the change log may hold from here on.
+    SetChangeLog { bytes_max: u64 },
 }
 
 /// A shard is cut off from this one.

@@ -2,7 +2,7 @@
 //! are big-endian so that they sort.
 //!
 //! ```text
-//! command   version u8 = 1 (2: a geospatial index; 3: a split; 4: what joins shards), kind u8, body
+//! command   version u8 = 1 (2: a geospatial index; 3: a split; 4: what joins shards; 5: a change log's limit), kind u8, body
 //!   1 write         term u64, epoch u64, schema u64, chain u64, number u64, count u32, count x effect
 //!     effect        kind u8 (1 put, 2 delete), key length u16, key, [document length u32, document]
 //!   2 create index  id u64, flags u8 (bit 0: multi, bit 1: geospatial), name length u16, name, definition length u32, definition
@@ -14,6 +14,7 @@
 //!   8 freeze        attempt u32
 //!   9 thaw          attempt u32
 //!   10 join         right u64, end u64, right epoch u64, epoch u64, range, right range
+//!   11 change log   bytes that it may hold u64
 //! range     start length u16, start, end present u8, [end length u16, end]
 //! outcome   kind u8: 0 applied, 1 skipped for term, 2 epoch, 3 schema, 4 chain
 //! state     version u8 = 5, applied u64, shift u64 (not before version 5), epoch u64, schema u64, term u64, chain u64, number u64, next tree u32,
@@ -39,6 +40,8 @@ const COMMAND_VERSION_GEO: u8 = 2;
 const COMMAND_VERSION_SPLIT: u8 = 3;
 /// Of what a program that joins no shards must not skip.
 const COMMAND_VERSION_JOIN: u8 = 4;
+/// Of what a program that keeps as much of changes as it likes must not skip.
+const COMMAND_VERSION_CHANGE_LOG: u8 = 5;
 
 /// Bytes before the body of a stored value: kind, flags, position of its last write.
 pub const VALUE_HEADER_BYTES: usize = 10;
@@ -161,6 +164,11 @@ pub fn encode_command(command: &Command) -> Bytes {
             put_range(&mut out, range);
             put_range(&mut out, right_range);
         }
+        Command::SetChangeLog { bytes_max } => {
+            out[0] = COMMAND_VERSION_CHANGE_LOG;
+            out.put_u8(11);
+            out.put_u64_le(*bytes_max);
+        }
     }
     Bytes::from(out)
 }
@@ -168,7 +176,7 @@ pub fn encode_command(command: &Command) -> Bytes {
 /// A command from bytes; keys and documents are slices of them.
 pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
     let mut reader = Reader::new("a command", bytes);
-    reader.version(COMMAND_VERSION_JOIN)?;
+    reader.version(COMMAND_VERSION_CHANGE_LOG)?;
     let command = match reader.u8()? {
         1 => {
             let fence = Fence {
@@ -220,6 +228,7 @@ pub fn decode_command(bytes: &Bytes) -> Result<Command, ShardError> {
             range: reader.range()?,
             right_range: reader.range()?,
         }),
+        11 => Command::SetChangeLog { bytes_max: reader.u64()? },
         _ => return Err(reader.error("unknown kind of command")),
     };
     reader.end()?;
@@ -421,6 +430,7 @@ mod tests {
                 range: KeyRange::new(b"a".to_vec(), Some(b"m".to_vec())).expect("has keys"),
                 right_range: KeyRange::new(b"m".to_vec(), None).expect("has keys"),
             }),
+            Command::SetChangeLog { bytes_max: 5 },
         ]
     }
 
@@ -458,8 +468,8 @@ mod tests {
 
     #[test]
     fn a_newer_command_is_refused_by_its_version() {
-        let error = decode_command(&Bytes::from_static(&[5, 1])).expect_err("newer");
-        assert!(matches!(error, ShardError::Newer { found: 5, known: 4, .. }), "{error}");
+        let error = decode_command(&Bytes::from_static(&[6, 1])).expect_err("newer");
+        assert!(matches!(error, ShardError::Newer { found: 6, known: 5, .. }), "{error}");
     }
 
     #[test]
@@ -471,6 +481,11 @@ mod tests {
         assert_eq!(split.as_ref(), expected);
         let geo = encode_command(&commands()[2]);
         assert_eq!(geo.as_ref(), b"\x02\x02\x08\0\0\0\0\0\0\0\x02\x06\0places\x01\0\0\0g");
+    }
+
+    #[test]
+    fn golden_bytes_of_the_limit_of_a_change_log() {
+        assert_eq!(encode_command(&commands()[12]).as_ref(), b"\x05\x0b\x05\0\0\0\0\0\0\0");
     }
 
     #[test]

@@ -6,8 +6,15 @@ pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one proposed command; larger inserts are cut by the coordinator.
 pub const COMMAND_BYTES_MAX: usize = 32 << 20;
 
-/// Bytes of changes kept in the change log; the oldest are trimmed past it.
-pub const CHANGE_LOG_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of changes kept in the change log of a shard that was told nothing else; the oldest are trimmed past it.
+pub const CHANGE_LOG_BYTES_DEFAULT: u64 = 64 << 20;
+
+/// Bytes of changes that are kept when a limit of the change log is lowered, or as many as it is lowered to: they are read for it
+/// while nothing else is applied.
+pub const CHANGE_LOG_BYTES_LOWERED: u64 = 64 << 20;
+
+/// Bytes of one change that the change log keeps, if its limit is not less: one value of its tree.
+pub const LOGGED_CHANGE_BYTES_MAX: usize = photondb_storage::limits::VALUE_BYTES_MAX - 4096;
 
 /// Entries that one element of a `multi` index may give.
 pub const MULTI_INDEX_ENTRIES_MAX: usize = 100_000;
@@ -25,7 +32,7 @@ pub const LISTENER_BYTES_MAX: usize = 64 << 20;
 const _: () = assert!(
     INDEX_VALUES_BYTES_MAX + 4096 < photondb_storage::limits::VALUE_BYTES_MAX
         && DOCUMENT_BYTES_MAX + 4096 < photondb_storage::limits::VALUE_BYTES_MAX
-        && (CHANGE_LOG_BYTES_MAX as usize) < photondb_storage::limits::VALUE_BYTES_MAX,
+        && LOGGED_CHANGE_BYTES_MAX < photondb_storage::limits::VALUE_BYTES_MAX,
     "what apply stores must fit into a tree's value: an entry that cannot be applied ends every replica"
 );
 const _: () = assert!(DOCUMENT_BYTES_MAX < COMMAND_BYTES_MAX, "one document must fit into one command");

@@ -1,4 +1,4 @@
-//! What a shard knows of its table: indexes with their state, and the write hook. Kept in a tree of its own, because it
+//! What a shard knows of its table: indexes with their state, the write hook, and how much its change log may hold. Kept in a tree of its own, because it
 //! changes seldom and the shard's small state is written with every entry.
 //!
 //! ```text
@@ -11,6 +11,7 @@
 //!   copied u8 as built, [entry length u16, entry]],
 //!   rest u8 (0 none, 1 some; not before version 5), [its tree u32]
 //! key 0x02: the write hook's definition
+//! key 0x03: bytes that the change log may hold, u64; where nobody has told it, there is no such key
 //! ```
 //!
 //! Versions 1 and 2 (of geospatial indexes) have no evaluator: it is unknown.
@@ -27,6 +28,7 @@ use photondb_storage::{Direction, KeyRange, Snapshot, Transaction, TreeId};
 use crate::error::ShardError;
 use crate::format::{Reader, put_bytes, put_key, put_name};
 use crate::index_function::IndexFunction;
+use crate::limits::CHANGE_LOG_BYTES_DEFAULT;
 use crate::shard::trees;
 
 const VERSION: u8 = 5;
@@ -42,6 +44,7 @@ const FLAG_GEO: u8 = 4;
 const FLAG_OUTDATED: u8 = 8;
 const KEY_INDEX: u8 = 1;
 const KEY_WRITE_HOOK: u8 = 2;
+const KEY_CHANGE_LOG_BYTES: u8 = 3;
 
 /// Copies of an index that are made before the shard is split: the entries of documents before a key, and of those from it on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +184,8 @@ pub struct Schema {
     pub indexes: BTreeMap<IndexId, Arc<Index>>,
     /// The write hook's stored bytes.
     pub write_hook: Option<Bytes>,
+    /// How many bytes of changes the change log may hold, if that was told.
+    pub change_log_bytes: Option<u64>,
 }
 
 impl Schema {
@@ -189,7 +194,12 @@ impl Schema {
         self.indexes.values().find(|index| index.name == name)
     }
 
-    /// Reads what [`write_index`] and [`write_hook`] stored.
+    /// How many bytes of changes the change log may hold.
+    pub fn change_log_bytes(&self) -> u64 {
+        self.change_log_bytes.unwrap_or(CHANGE_LOG_BYTES_DEFAULT)
+    }
+
+    /// Reads what [`write_index`], [`write_hook`] and [`write_change_log_bytes`] stored.
     pub fn load(snapshot: &Snapshot) -> Result<Schema, ShardError> {
         let mut schema = Schema::default();
         let mut cursor = snapshot.cursor(trees::SCHEMA, KeyRange::all(), Direction::Forward)?;
@@ -216,6 +226,11 @@ impl Schema {
                 self.indexes.insert(index.id, Arc::new(index));
             }
             Some(&KEY_WRITE_HOOK) => self.write_hook = Some(value),
+            Some(&KEY_CHANGE_LOG_BYTES) => {
+                let mut reader = Reader::new("how much a change log may hold", &value);
+                self.change_log_bytes = Some(reader.u64()?);
+                reader.end()?;
+            }
             _ => return Err(ShardError::Format { what: "a schema key", offset: 0, reason: "of an unknown kind" }),
         }
         Ok(())
@@ -298,7 +313,24 @@ pub(crate) fn write_hook_to(
     Ok(())
 }
 
-/// What all replicas agree on of a row that [`write_index`] or [`write_hook`] stored: not the tree of an index and how far it
+/// Stores how many bytes the change log may hold, if that was told.
+pub(crate) fn write_change_log_bytes(transaction: &mut Transaction, bytes: Option<u64>) -> Result<(), ShardError> {
+    write_change_log_bytes_to(transaction, trees::SCHEMA, bytes)
+}
+
+/// The same in another tree, which has none.
+pub(crate) fn write_change_log_bytes_to(
+    transaction: &mut Transaction,
+    tree: TreeId,
+    bytes: Option<u64>,
+) -> Result<(), ShardError> {
+    if let Some(bytes) = bytes {
+        transaction.put(tree, &[KEY_CHANGE_LOG_BYTES], &bytes.to_le_bytes())?;
+    }
+    Ok(())
+}
+
+/// What all replicas agree on of a row that the functions above stored: not the tree of an index and how far it
 /// is built, which are others where one replica builds it again by itself.
 pub(crate) fn agreed(key: &[u8], value: &Bytes) -> Result<Vec<u8>, ShardError> {
     if key.first() != Some(&KEY_INDEX) {
@@ -378,6 +410,22 @@ mod tests {
     fn definition() -> Bytes {
         let Ok(Message::Start(start)) = parse(br#"[1,[69,[[2,[1]],[170,[[10,[1]],"a"]]]]]"#) else { panic!("a query") };
         Bytes::from(encode_function(&compile_term(&start.term).expect("compiles"), &Cx::pure()).expect("encodes"))
+    }
+
+    #[test]
+    fn golden_bytes_of_how_much_a_change_log_may_hold() {
+        let set = Engine::in_memory(EngineOptions::default()).create_tree_set(TreeSetId(1)).expect("a new tree set");
+        let mut transaction = set.begin();
+        transaction.create_tree(trees::SCHEMA).expect("a new tree");
+        transaction.commit().expect("commits");
+        let nothing_told = Schema::load(&set.snapshot()).expect("reads");
+        assert_eq!((nothing_told.change_log_bytes, nothing_told.change_log_bytes()), (None, CHANGE_LOG_BYTES_DEFAULT));
+        let mut transaction = set.begin();
+        write_change_log_bytes(&mut transaction, Some(0x0102)).expect("writes");
+        transaction.commit().expect("commits");
+        let stored = set.get(trees::SCHEMA, b"\x03").expect("reads").expect("is there");
+        assert_eq!(stored.as_ref(), b"\x02\x01\0\0\0\0\0\0");
+        assert_eq!(Schema::load(&set.snapshot()).expect("reads").change_log_bytes(), 0x0102);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::command::{Command, Effect, Fence, Outcome, Skipped};
 use crate::error::ShardError;
 use crate::format::decode_command;
 use crate::index_function::IndexFunction;
-use crate::limits::{CHANGE_LOG_BYTES_MAX, INDEXES_MAX};
+use crate::limits::INDEXES_MAX;
 use crate::publish::{ChangeBatch, DocumentChange, Listener, Publisher};
 use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
@@ -46,8 +46,10 @@ pub mod trees {
     pub const PRIMARY: TreeId = TreeId(1);
     /// The change log.
     pub const CHANGE_LOG: TreeId = TreeId(2);
-    /// Index definitions and the write hook.
+    /// Index definitions, the write hook, and how large the change log may be.
     pub const SCHEMA: TreeId = TreeId(3);
+    /// What stays of a change log of which much is cut off: there in the middle of a transaction only.
+    pub(crate) const CHANGE_LOG_PASSING: TreeId = TreeId(4);
     /// The first tree of an index.
     pub const INDEXES_FROM: u32 = 16;
     /// The first tree of a half or a rest of an index, which one replica has by itself around a split or a join. No index that the
@@ -288,7 +290,10 @@ impl Shard {
             outcomes.push(work.entry(entry)?);
         }
         work.state.consensus = consensus;
-        work.state.log = change_log::trim(&mut work.transaction, work.state.log, CHANGE_LOG_BYTES_MAX)?;
+        // What is hollow has given its limit away, and nothing is added to its log.
+        if !work.state.hollow {
+            work.trim_log()?;
+        }
         let stored = if fault_point!("position-stored-late") { &*state } else { &work.state };
         work.transaction.set_meta(stored.encode())?;
         let Work { transaction, state: next, published, .. } = work;
@@ -410,11 +415,19 @@ impl Work {
             }
             let number = u32::try_from(changes.len()).expect("an entry's effects are bounded by its bytes");
             let log = self.state.log;
-            self.state.log = change_log::append(&mut self.transaction, log, position.0, number, &change)?;
+            let bytes_max = schema.change_log_bytes();
+            self.state.log = change_log::append(&mut self.transaction, log, bytes_max, position.0, number, &change)?;
             changes.push(change);
         }
         self.published.push(ChangeBatch::of(position, changes.into()));
         Ok(Outcome::Applied)
+    }
+
+    /// Removes what the change log has too much.
+    fn trim_log(&mut self) -> Result<(), ShardError> {
+        let bytes_max = self.state.schema.change_log_bytes();
+        self.state.log = change_log::trim(&mut self.transaction, self.state.log, bytes_max)?;
+        Ok(())
     }
 
     fn change_schema(&mut self, command: Command) -> Result<(), ShardError> {
@@ -467,6 +480,13 @@ impl Work {
             Command::SetWriteHook { definition } => {
                 schema::write_hook(&mut self.transaction, definition.as_ref())?;
                 schema.write_hook = definition;
+            }
+            Command::SetChangeLog { bytes_max } => {
+                // By what was in force for the entries before, wherever an apply has begun or ends (S7).
+                self.trim_log()?;
+                self.state.log = change_log::lower(&mut self.transaction, self.state.log, bytes_max)?;
+                schema::write_change_log_bytes(&mut self.transaction, Some(bytes_max))?;
+                schema.change_log_bytes = Some(bytes_max);
             }
         }
         self.state.schema = Arc::new(schema);

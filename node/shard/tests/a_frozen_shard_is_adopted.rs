@@ -11,6 +11,7 @@ use bytes::Bytes;
 use fed::{Fed, documents, field_function, key};
 use pair::{CUT, IDS, INDEXES, Pair, RIGHT, blank, put, ranges};
 use photondb_proto::{Epoch, IndexId, KeyRange, ShardId};
+use photondb_reql::datum::Datum;
 use photondb_shard::shard::{BuildStep, trees};
 use photondb_shard::{
     Command, Cursor, Effect, EntryNumber, Fence, Outcome, Position, Shard, ShardError, Skipped, Split,
@@ -209,6 +210,27 @@ fn a_hollow_shard_is_opened_though_nothing_is_in_its_set_but_the_change_log() {
     let changes = pair.right.shard.read().expect("reads").changes(Cursor::after(Position(0)), 1 << 20);
     assert_eq!(changes.expect("is whole").changes.len(), (IDS - CUT) as usize);
     assert_eq!(pair.right.shard.tree_set().snapshot().trees(), [trees::PRIMARY, trees::CHANGE_LOG, trees::SCHEMA]);
+}
+
+#[test]
+fn a_hollow_shard_keeps_what_its_change_log_held_though_its_limit_went_with_the_rest() {
+    let mut pair = Pair::new(1);
+    pair.right.apply(&Command::SetChangeLog { bytes_max: 200 << 20 });
+    let large = Bytes::from(Datum::from("x".repeat(8 << 20)).to_encoded());
+    for id in CUT..CUT + 10 {
+        pair.right.write(vec![Effect::Put { key: key(id), document: large.clone() }]);
+    }
+    pair.freeze(1);
+    pair.adopt();
+    blank(&mut pair.right);
+    pair.right.shard = Shard::open(pair.right.shard.tree_set().clone()).expect("opens");
+    blank(&mut pair.right);
+    let changes = pair.right.shard.read().expect("reads").changes(Cursor::after(Position(0)), usize::MAX);
+    assert_eq!(
+        changes.expect("is whole").changes.len(),
+        10,
+        "80 MiB, which is more than is kept where nothing was told"
+    );
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 110] = [
+pub const PRODUCT: [Probe; 113] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
+    Probe::may("change log lowered"),
     Probe::may("change log trimmed"),
+    Probe::may("change too large for the change log"),
     Probe::must("changed pages written ahead of a checkpoint"),
     Probe::may("checkpoint overtaken by a crash or a failing disk"),
     Probe::must("divergent suffix of a log truncated"),
@@ -35,6 +37,7 @@ pub const PRODUCT: [Probe; 110] = [
     Probe::may("leadership given away because the node stops"),
     Probe::may("cluster state led by another because the disk is full"),
     Probe::may("grown shard cut in two"),
+    Probe::may("grown shard not cut in two because there are too many"),
     Probe::may("schema left to the leader's own pace"),
     Probe::may("change of members not begun while the new voters are silent"),
     Probe::may("leader that lost its vote hands over"),

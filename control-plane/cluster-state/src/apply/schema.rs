@@ -8,7 +8,7 @@ use photondb_proto::{DatabaseId, IndexId, SchemaVersion, TableId};
 use super::shards;
 use crate::command::{NewShard, Response, TableSettings};
 use crate::error::{NameKind, StateError};
-use crate::limits::{DEFINITION_BYTES_MAX, INDEXES_PER_TABLE_MAX};
+use crate::limits::{CHANGE_LOG_BYTES_DEFAULT, DEFINITION_BYTES_MAX, INDEXES_PER_TABLE_MAX};
 use crate::names;
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::state::ClusterState;
@@ -92,6 +92,7 @@ pub(super) fn create_table(
         write_hook: None,
         schema: SchemaVersion(1),
         compression: new.compression,
+        change_log_bytes: CHANGE_LOG_BYTES_DEFAULT,
         joined: Vec::new(),
     };
     state.table_names.entry(database).or_default().insert(table.name.clone(), id);
@@ -175,6 +176,9 @@ pub(super) fn set_table_config(
     }
     if let Some(compression) = settings.compression {
         table.compression = compression;
+    }
+    if let Some(change_log_bytes) = settings.change_log_bytes {
+        table.change_log_bytes = change_log_bytes;
     }
     Ok(Response::Done)
 }

@@ -8,6 +8,7 @@ use crate::command::{
 };
 use crate::error::{NameKind, StateError};
 use crate::joining::{Attempt, Stage};
+use crate::limits::CHANGE_LOG_BYTES_DEFAULT;
 use crate::membership::{Address, Incarnation, Liveness, Node, Service};
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::shard::{Cut, Founder, Generation, Member, Placement, Reached, Rescue, Role, Shard};
@@ -185,13 +186,14 @@ impl Stored for NewShard {
     }
 }
 
-/// Version 1 knew no compression.
+/// Version 1 knew no compression, and before version 8 nobody chose how much of changes is kept.
 impl Stored for TableSettings {
     fn put(&self, out: &mut Vec<u8>) {
         self.durability.put(out);
         self.write_acks.put(out);
         self.flush_interval_ms.put(out);
         self.compression.put(out);
+        self.change_log_bytes.put(out);
     }
 
     fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
@@ -200,6 +202,7 @@ impl Stored for TableSettings {
             write_acks: Stored::get(input)?,
             flush_interval_ms: Stored::get(input)?,
             compression: if input.version() < 2 { None } else { Stored::get(input)? },
+            change_log_bytes: if input.version() < 8 { None } else { Stored::get(input)? },
         })
     }
 }
@@ -296,7 +299,7 @@ impl Stored for Shard {
     }
 }
 
-/// Before version 7 no shard was joined to another.
+/// Before version 7 no shard was joined to another, and before version 8 nobody chose how much of changes is kept.
 impl Stored for Table {
     fn put(&self, out: &mut Vec<u8>) {
         self.id.put(out);
@@ -312,6 +315,7 @@ impl Stored for Table {
         self.schema.put(out);
         self.compression.put(out);
         self.joined.put(out);
+        self.change_log_bytes.put(out);
     }
 
     fn get(input: &mut Input<'_>) -> Result<Self, FormatError> {
@@ -329,6 +333,7 @@ impl Stored for Table {
             schema: Stored::get(input)?,
             compression: Stored::get(input)?,
             joined: if input.version() < 7 { Vec::new() } else { Stored::get(input)? },
+            change_log_bytes: if input.version() < 8 { CHANGE_LOG_BYTES_DEFAULT } else { Stored::get(input)? },
         })
     }
 }

@@ -51,6 +51,7 @@ fn every_command() -> Vec<Command> {
                 write_acks: None,
                 flush_interval_ms: Some(None),
                 compression: Some(Compression::None),
+                change_log_bytes: Some(0x0102),
             },
         },
         Command::CreateIndex { table, name: "i".into(), definition: vec![1, 2], multi: true, geo: false },
@@ -162,13 +163,15 @@ fn every_command_reads_back_and_has_its_tag() {
 }
 
 #[test]
-fn the_bytes_of_version_7_are_read_and_but_for_new_tables_those_of_version_8() {
-    let commands = every_command();
+fn the_bytes_of_version_7_are_read_and_where_nothing_is_new_those_of_version_8() {
+    let mut commands = every_command();
+    let Command::SetTableConfig { settings, .. } = &mut commands[7] else { panic!("the eighth changes a table") };
+    settings.change_log_bytes = None;
     let id5 = "05".to_owned() + &"00".repeat(15);
     let id7 = "07".to_owned() + &"00".repeat(15);
     let id1 = "01".to_owned() + &"00".repeat(15);
     let id2 = "02".to_owned() + &"00".repeat(15);
-    let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0800000000000000");
+    let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0700000000000000");
     let create_table = format!(
         "0704{id7}{id5}010000007402000000696401010200000000000000\
          01010000006d01000000{id1}010000006d0001000000{id1}02"
@@ -216,7 +219,7 @@ fn the_bytes_of_version_7_are_read_and_but_for_new_tables_those_of_version_8() {
         (&commands[41], format!("0729{shard}")),
     ] {
         assert_eq!(Command::decode(&bytes(&expected)).as_ref(), Ok(found), "{expected}");
-        if !matches!(found, Command::CreateTable { .. }) {
+        if !matches!(found, Command::CreateTable { .. } | Command::SetTableConfig { .. }) {
             assert_eq!(hex(&found.encode()), "08".to_owned() + &expected[2..], "{found:?}");
         }
     }
@@ -235,12 +238,14 @@ fn what_version_8_says_of_whole_tables_has_these_bytes() {
     assert_eq!(hex(&commands[4].encode()), create_table);
     let placement = format!("01000000{id1}01000000{id2}");
     let reshape = format!(
-        "082a{id7}01{id6}0100000075010000000002000000\
+        "082a{id7}01{id6}010000007501000000000002000000\
          0400000000000000020000000000000001000000010000006d{placement}01{placement}\
          060000000000000003000000000000000000000000"
     );
     assert_eq!(hex(&commands[42].encode()), reshape);
-    for stored in [create_table, reshape] {
+    let settings = format!("0807{id7}01000001000100010201000000000000");
+    assert_eq!(hex(&commands[7].encode()), settings);
+    for stored in [create_table, reshape, settings] {
         assert_eq!(Command::decode(&bytes(&stored)).map(|command| hex(&command.encode())), Ok(stored));
     }
 }
@@ -258,7 +263,7 @@ fn what_version_1_wrote_is_read() {
     let Command::CreateTable { compression, .. } = &mut expected[4] else { panic!("the fifth makes a table") };
     *compression = Compression::Lz4;
     let Command::SetTableConfig { settings, .. } = &mut expected[7] else { panic!("the eighth changes a table") };
-    settings.compression = None;
+    (settings.compression, settings.change_log_bytes) = (None, None);
     for (stored, expected) in [
         (format!("0101{id5}0100000064"), &expected[1]),
         (create_table, &expected[4]),
@@ -300,14 +305,19 @@ fn what_version_1_wrote_is_read() {
     let node_of_today = "030000000000000000010000000000000008000000000000000000";
     let node_of_old = "030000000000000000";
     assert_eq!(before.matches(node_of_today).count(), 1, "{before}");
+    // Version 7 said nothing of how much of changes is kept: so much.
+    let end_of_table = "0000000000010000000000000001";
+    let end_of_table_7 = end_of_table.to_owned() + "00000000";
+    let version_7 = before.replace(&(end_of_table_7.clone() + "0000000400000000"), &end_of_table_7);
+    assert_eq!(version_7.len() + 16, before.len(), "{before}");
+    assert_eq!(ClusterState::decode(&bytes(&("07".to_owned() + &version_7[2..]))), Ok(state.clone()));
     // Version 6 joined no shards: neither did it say how far that is, nor which were.
     let joining_of_today = "00 00000000".replace(' ', "");
     let end_of_shard = format!("01000000{id1}000000000000 00000000 00").replace(' ', "");
-    let end_of_table = "0000000000010000000000000001";
-    let version_6 = before
+    let version_6 = version_7
         .replace(&(end_of_shard.clone() + &joining_of_today), &end_of_shard)
-        .replace(&(end_of_table.to_owned() + "00000000"), end_of_table);
-    assert_eq!(version_6.len() + 2 * 10 + 8, before.len(), "{before}");
+        .replace(&end_of_table_7, end_of_table);
+    assert_eq!(version_6.len() + 2 * 10 + 8, version_7.len(), "{version_7}");
     assert_eq!(ClusterState::decode(&bytes(&("06".to_owned() + &version_6[2..]))), Ok(state.clone()));
     // Version 5 gave no shard another group.
     let group_of_today = end_of_shard;

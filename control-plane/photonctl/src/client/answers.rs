@@ -17,8 +17,8 @@ pub struct Answers<'a> {
     client: &'a Client,
     runtime: Runtime,
     parts: Streaming<v1::QueryResponse>,
-    /// How long each answer may take; of a feed all but the first take as long as they take.
-    limit: Duration,
+    /// How long each answer may take, if that is bounded; of a feed all but the first take as long as they take.
+    limit: Option<Duration>,
     is_feed: bool,
     is_over: bool,
 }
@@ -41,24 +41,31 @@ pub enum Waited {
 }
 
 impl Client {
-    /// Runs a term as the user of this client; `limit`: how long the answer may take.
-    pub fn query(&self, term: &Value, options: &Map<String, Value>, limit: Duration) -> Result<Answers<'_>, Failure> {
+    /// Runs a term as the user of this client; `limit`: how long each answer may take; `None`: as long as it takes, once the query
+    /// has begun.
+    pub fn query(
+        &self,
+        term: &Value,
+        options: &Map<String, Value>,
+        limit: Option<Duration>,
+    ) -> Result<Answers<'_>, Failure> {
         let message = json!([1, term, options]).to_string().into_bytes();
         let mut request = self.request(v1::QueryRequest { version: CONTROL_VERSION, message });
-        request.set_timeout(limit);
+        let begins_within = limit.unwrap_or(self.limit.answer);
+        request.set_timeout(begins_within);
         let runtime = self.runtime()?;
-        let parts = runtime.block_on(self.reach(limit, async |mut node| node.query(request).await))?;
+        let parts = runtime.block_on(self.reach(begins_within, async |mut node| node.query(request).await))?;
         Ok(Answers { client: self, runtime, parts, limit, is_feed: false, is_over: false })
     }
 
     /// Runs a term that is soon done, and gives what it gives; of a sequence all rows.
     pub fn value(&self, term: &Value) -> Result<Value, Failure> {
-        self.value_within(term, self.limit)
+        self.value_within(term, self.limit.answer)
     }
 
     /// The same with another limit.
     pub fn value_within(&self, term: &Value, limit: Duration) -> Result<Value, Failure> {
-        let mut answers = self.query(term, &Map::new(), limit)?;
+        let mut answers = self.query(term, &Map::new(), Some(limit))?;
         let mut all = Vec::new();
         while let Some(answer) = answers.next()? {
             match answer {
@@ -96,18 +103,20 @@ impl Answers<'_> {
             return Ok(Waited::Answer(None));
         }
         let (client, parts) = (self.client, &mut self.parts);
-        let (address, limit, is_feed) = (&client.address, self.limit, self.is_feed);
+        let (address, limit) = (client.address(), self.limit.filter(|_| !self.is_feed));
         let body = self.runtime.block_on(async {
             let read = read_answer(parts);
-            let late = |_| Failure::Late { address: address.clone(), limit };
             let read = async {
-                let read = match is_feed {
-                    true => read.await,
-                    false => tokio::time::timeout(limit, read).await.map_err(late)?,
+                let late = |limit| Failure::Late { address: address.clone(), limit };
+                let read = match limit {
+                    None => read.await,
+                    Some(limit) => tokio::time::timeout(limit, read).await.map_err(|_| late(limit))?,
                 };
                 match read {
                     Ok(body) => Ok(Some(body)),
-                    Err(Broken::Status(status)) => Err(Failure::of_status(address, limit, status)),
+                    Err(Broken::Status(status)) => {
+                        Err(Failure::of_status(address, limit.unwrap_or(client.limit.answer), status))
+                    }
                     Err(Broken::Version(source)) => Err(client.malformed(source)),
                     Err(Broken::TooLong) => Err(Failure::Strange { address: address.clone(), what: "it is too long" }),
                 }
@@ -128,7 +137,7 @@ impl Answers<'_> {
     }
 
     fn understand(&mut self, body: &[u8]) -> Result<Results, Failure> {
-        let strange = |what| Failure::Strange { address: self.client.address.clone(), what };
+        let strange = |what| Failure::Strange { address: self.client.address().clone(), what };
         let mut answer: Value = serde_json::from_slice(body).map_err(|_| strange("it is no JSON"))?;
         let mut results = match answer["r"].take() {
             Value::Array(results) => results,

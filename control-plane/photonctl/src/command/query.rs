@@ -53,7 +53,7 @@ pub fn run(verb: &QueryVerb, client: &Client, format: Format) -> Result<String, 
                 Some(text) => text.to_owned(),
             };
             let term = javascript::term(&text)?;
-            let mut answers = client.query(&term, &options(db.as_deref()), client.limit())?;
+            let mut answers = client.query(&term, &options(db.as_deref()), client.query_limit())?;
             print(&mut answers, format, false)?;
             Ok(String::new())
         }

@@ -83,12 +83,18 @@ pub enum TableVerb {
         /// Make a table usable again that has lost the majority of its replicas. Writes that were acknowledged may be lost.
         #[arg(long, value_enum, conflicts_with_all = ["shards", "replicas"])]
         emergency_repair: Option<EmergencyRepair>,
+        /// Wait so long until all replicas are ready, in seconds. Without it the change goes on behind the answer.
+        #[arg(long, value_name = "SECONDS", conflicts_with = "dry_run")]
+        wait: Option<u64>,
     },
     /// Spreads the documents of a table evenly over its shards.
     Rebalance {
         /// Its name.
         #[arg(value_name = "[DATABASE.]TABLE")]
         table: TableName,
+        /// Wait so long until all replicas are ready, in seconds. Without it the change goes on behind the answer.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u64>,
     },
     /// Waits until a table can be used.
     Wait {
@@ -217,20 +223,42 @@ pub fn run(verb: &TableVerb, client: &Client, format: Format) -> Result<String, 
             let config = client.value(&call(TermKind::Config, [table.term()]))?;
             Ok(format.write(&config, || fields(&config)))
         }
-        TableVerb::Reconfigure { table, dry_run, .. } => {
+        TableVerb::Reconfigure { table, dry_run, wait, .. } => {
             let answer = client.value(&reconfigure(verb, table))?;
-            Ok(format.write(&answer, || status::reconfigured(table, &answer, *dry_run)))
+            let progress = status::Progress::of(*dry_run, wait_until_ready(client, table, *wait)?);
+            Ok(format.write(&answer, || status::reconfigured(table, &answer, progress)))
         }
-        TableVerb::Rebalance { table } => {
-            done(call(TermKind::Rebalance, [table.term()]), format!("Table `{table}` is being rebalanced\n"))
+        TableVerb::Rebalance { table, wait } => {
+            let answer = client.value(&call(TermKind::Rebalance, [table.term()]))?;
+            let is_ready = wait_until_ready(client, table, *wait)?;
+            let said = if is_ready { "has been" } else { "is being" };
+            Ok(format.write(&answer, || format!("Table `{table}` {said} rebalanced\n")))
         }
         TableVerb::Wait { table, readiness, wait } => {
-            let options = Map::from_iter([("wait_for".to_owned(), word(*readiness))]);
-            let term = call_with(TermKind::Wait, vec![table.term()], options);
             let what = || format!("table `{table}` is not ready");
-            let answer = value_in_time(client, &term, Duration::from_secs((*wait).clamp(1, TIMEOUT_SECS_MAX)), what)?;
+            let answer = value_in_time(client, &ready(table, *readiness), seconds(*wait), what)?;
             Ok(format.write(&answer, || format!("Table `{table}` is ready\n")))
         }
+    }
+}
+
+fn seconds(wait: u64) -> Duration {
+    Duration::from_secs(wait.clamp(1, TIMEOUT_SECS_MAX))
+}
+
+/// The query that waits until a table is ready.
+fn ready(table: &TableName, readiness: Readiness) -> Value {
+    let options = Map::from_iter([("wait_for".to_owned(), word(readiness))]);
+    call_with(TermKind::Wait, vec![table.term()], options)
+}
+
+/// Waits until a change of a table is done, if it is to be waited for. Whether it was.
+fn wait_until_ready(client: &Client, table: &TableName, wait: Option<u64>) -> Result<bool, Failure> {
+    let Some(wait) = wait else { return Ok(false) };
+    match client.value_within(&ready(table, Readiness::AllReplicasReady), seconds(wait)) {
+        Ok(_) => Ok(true),
+        Err(Failure::Late { limit, .. }) => Err(client.underway(table.to_string(), limit)),
+        Err(other) => Err(other),
     }
 }
 
@@ -353,6 +381,8 @@ mod tests {
             "reconfigure t --shards 1",
             "reconfigure t --shards 1 --replicas 1 --emergency-repair unsafe-rollback",
             "wait t --for ever",
+            "reconfigure t --shards 1 --replicas 1 --dry-run --wait 5",
+            "rebalance t --wait",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use photondb_cluster_state::limits::{CUT_BYTES_MAX, SHARDS_PER_TABLE_MAX};
+use photondb_cluster_state::limits::CUT_BYTES_MAX;
 use photondb_cluster_state::plan::part_placement;
 use photondb_cluster_state::{ClusterState, Command, NewCut, Shard as StoredShard, Table};
 use photondb_proto::KeyRange;
@@ -14,11 +14,9 @@ use photondb_runtime::clock::Moment;
 use photondb_shard::{Reader, ShardError};
 use photondb_storage::fault::buggify;
 
-use super::Replicas;
+use super::{Replicas, uncut};
 use crate::error::ReplicaError;
-use crate::limits::{
-    BUSY_FOR, BUSY_SIDE_SHARE, GROUPS_PER_NODE_MAX, GROWTH_LOOK_PERIOD, PARTS_OF_BUGGIFIED_MAX, SIZE_SAMPLES,
-};
+use crate::limits::{BUSY_FOR, BUSY_SIDE_SHARE, GROWTH_LOOK_PERIOD, PARTS_OF_BUGGIFIED_MAX, SIZE_SAMPLES};
 use crate::replica::Replica;
 
 /// When shards are cut in two by themselves.
@@ -91,7 +89,7 @@ impl Replicas {
         }
         let is_busy =
             growth.look(now, replica.proposer.written(), policy.writes_max) && shard.placement.voters.len() > 1;
-        if !may_be_cut(state, table, shard) {
+        if !may_be_cut(table, shard) {
             return Ok(());
         }
         let Some(controller) = self.controller() else { return Ok(()) };
@@ -114,8 +112,17 @@ impl Replicas {
             Ok(found.filter(|(_, key)| divides(&range, key)))
         });
         let Some((reason, at)) = looked.await.map_err(|error| ReplicaError::Unknown(error.to_string()))?? else {
+            replica.duty.note_uncut(None);
             return Ok(());
         };
+        let full = uncut::full(state, table, shard);
+        if replica.duty.note_uncut(full.filter(|_| reason != Reason::Buggified)) {
+            tracing::warn!(shard = %shard.id, table = %table.name, ?reason, ?full, "a shard has grown too much for one and is not cut in two: there are as many shards as there may be");
+        }
+        if full.is_some() {
+            photondb_storage::probe!("grown shard not cut in two because there are too many");
+            return Ok(());
+        }
         tracing::info!(shard = %shard.id, table = %table.name, ?reason, "a shard has grown too much for one: it is cut in two");
         photondb_storage::probe!("grown shard cut in two");
         let cuts = vec![NewCut { at: at.to_vec(), placement: part_placement(state, shard, &controller.burdens()) }];
@@ -124,20 +131,11 @@ impl Replicas {
     }
 }
 
-/// Whether the shard rests, and one more of it is no more than a table and the nodes may have.
-fn may_be_cut(state: &ClusterState, table: &Table, shard: &StoredShard) -> bool {
-    let rests = shard.rests()
-        // A leader that has just been put elsewhere is on its way.
-        && shard.members.iter().all(|member| shard.placement.contains(member.node));
-    let parts = |table: &Table| table.shards.iter().map(|shard| 1 + shard.cuts.len()).sum::<usize>();
-    let groups = |node| {
-        let all = state.tables().flat_map(|table| &table.shards);
-        all.filter(|shard| shard.placement.contains(node)).map(|shard| 1 + shard.cuts.len()).sum::<usize>()
-    };
-    rests
-        && !table.is_joining(shard)
-        && parts(table) < SHARDS_PER_TABLE_MAX
-        && shard.placement.nodes().all(|node| groups(node) < GROUPS_PER_NODE_MAX)
+/// Whether the shard rests.
+fn may_be_cut(table: &Table, shard: &StoredShard) -> bool {
+    // A leader that has just been put elsewhere is on its way.
+    let is_placed = shard.members.iter().all(|member| shard.placement.contains(member.node));
+    shard.rests() && is_placed && !table.is_joining(shard)
 }
 
 /// Whether there are keys of the range on both sides of `key`, and storage can keep it.

@@ -75,5 +75,8 @@ fn differences(present: &Schema, table: &Table) -> Vec<Command> {
         let definition = table.write_hook.as_deref().map(|hook| hook.to_vec().into());
         commands.push(Command::SetWriteHook { definition });
     }
+    if present.change_log_bytes() != table.change_log_bytes {
+        commands.push(Command::SetChangeLog { bytes_max: table.change_log_bytes });
+    }
     commands
 }

@@ -115,7 +115,8 @@ pub(super) fn tags(given: &Given) -> Result<Vec<String>, ConfigError> {
     Ok(tags)
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a server or a tag may be called so.
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=SERVER_NAME_BYTES_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }

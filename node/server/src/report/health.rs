@@ -1,6 +1,7 @@
 //! What is wrong with a node.
 
-use photondb_proto::v1::report::{Disk, ForeignCluster, Health, OutdatedIndex};
+use photondb_proto::v1::report::{Disk, ForeignCluster, Health, OutdatedIndex, UncutShard};
+use photondb_replica::Full;
 
 use super::{Reporter, id_bytes};
 use crate::limits::SWAPPED_BYTES_MAX;
@@ -24,6 +25,7 @@ impl Reporter {
             disk: self.disk(),
             outdated: self.outdated(),
             contacts: self.contacts(),
+            uncut: self.uncut(),
         }
     }
 
@@ -41,6 +43,19 @@ impl Reporter {
                 None
             }
         }
+    }
+
+    fn uncut(&self) -> Vec<UncutShard> {
+        let tables = self.cluster.replicas.tables();
+        let shards = tables.values().flat_map(|table| table.shards());
+        let uncut = shards.filter_map(|replica| {
+            let node = match replica.uncut()? {
+                Full::Table => Vec::new(),
+                Full::Node(node) => id_bytes(node.0),
+            };
+            Some(UncutShard { shard: replica.id.0, node })
+        });
+        uncut.collect()
     }
 
     fn outdated(&self) -> Vec<OutdatedIndex> {

@@ -296,7 +296,7 @@ fn node(stored: &Node) -> v1::Node {
     v1::Node {
         node_id: stored.id.to_string(),
         name: stored.name.clone(),
-        tags: stored.tags.iter().cloned().collect(),
+        tags: stored.shown_tags().into_iter().map(str::to_owned).collect(),
         addresses: stored.addresses.iter().map(address).collect(),
         boots: stored.boots,
     }

@@ -168,6 +168,7 @@ impl Work {
             kept.indexes.insert(index.id, lower.into());
         }
         schema::write_hook_to(&mut self.transaction, definitions, schema.write_hook.as_ref())?;
+        schema::write_change_log_bytes_to(&mut self.transaction, definitions, schema.change_log_bytes)?;
         self.state.schema = kept.into();
         let begins = State {
             applied: entry.position,

@@ -9,7 +9,7 @@ use photondb_storage::{Direction, KeyRange as KeyBounds};
 
 use super::state::State;
 use super::{Entry, Shard, Work, trees};
-use crate::change_log::Extent;
+use crate::change_log;
 use crate::command::Split;
 use crate::error::ShardError;
 
@@ -72,9 +72,8 @@ impl Shard {
                 }
             }
         }
-        work.transaction.drop_tree(trees::CHANGE_LOG)?;
-        work.transaction.create_tree(trees::CHANGE_LOG)?;
-        work.state.log = Extent { bytes: 0, floor: work.state.told().0 };
+        let told = work.state.told();
+        work.state.log = change_log::empty(&mut work.transaction, told.0)?;
         work.state.consensus = consensus;
         let Work { mut transaction, state: next, .. } = work;
         transaction.set_meta(next.encode())?;

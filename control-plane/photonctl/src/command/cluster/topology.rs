@@ -61,7 +61,11 @@ pub fn topology(
 /// The tags that tell it from others.
 fn place(node: &v1::Node) -> String {
     let tags: Vec<&str> = node.tags.iter().map(String::as_str).filter(|tag| *tag != DEFAULT_TAG).collect();
-    if tags.is_empty() { DEFAULT_TAG.to_owned() } else { tags.join(", ") }
+    match (tags.is_empty(), node.tags.is_empty()) {
+        (false, _) => tags.join(", "),
+        (true, false) => DEFAULT_TAG.to_owned(),
+        (true, true) => "without tags".to_owned(),
+    }
 }
 
 fn node_text(status: &v1::NodeStatus, held: &BTreeMap<&str, Vec<Held<'_>>>) -> Result<String, ConvertError> {

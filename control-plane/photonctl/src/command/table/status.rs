@@ -35,12 +35,39 @@ pub fn text(status: &Value) -> String {
     format!("{head}\n{}", columns.finish())
 }
 
+/// How far a change of a table is when it is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It was only asked what it would be.
+    Planned,
+    /// It goes on.
+    Begun,
+    /// All replicas are ready.
+    Done,
+}
+
+impl Progress {
+    pub fn of(dry_run: bool, is_ready: bool) -> Progress {
+        match (dry_run, is_ready) {
+            (true, _) => Progress::Planned,
+            (false, false) => Progress::Begun,
+            (false, true) => Progress::Done,
+        }
+    }
+}
+
 /// Of the answer to `reconfigure`: the places that were chosen.
-pub fn reconfigured(table: &TableName, answer: &Value, dry_run: bool) -> String {
-    let said = match (dry_run, answer.get("repaired")) {
-        (true, _) => format!("Table `{table}` stays as it is; it would be so:\n\n"),
-        (false, Some(_)) => format!("Table `{table}` has been repaired; `table wait` waits until it is ready:\n\n"),
-        (false, None) => format!("Table `{table}` is being reconfigured; `table wait` waits until it is done:\n\n"),
+pub fn reconfigured(table: &TableName, answer: &Value, progress: Progress) -> String {
+    let said = match (progress, answer.get("repaired")) {
+        (Progress::Planned, _) => format!("Table `{table}` stays as it is; it would be so:\n\n"),
+        (Progress::Begun, Some(_)) => {
+            format!("Table `{table}` has been repaired; `table wait` waits until it is ready:\n\n")
+        }
+        (Progress::Begun, None) => {
+            format!("Table `{table}` is being reconfigured; `table wait` waits until it is done:\n\n")
+        }
+        (Progress::Done, Some(_)) => format!("Table `{table}` has been repaired and is ready:\n\n"),
+        (Progress::Done, None) => format!("Table `{table}` has been reconfigured:\n\n"),
     };
     let mut columns = Columns::new(["SHARD", "PRIMARY", "REPLICAS", "NONVOTING"]);
     let changes = elements(&answer["config_changes"]);
@@ -96,7 +123,10 @@ SHARD  SERVER  STATE                PRIMARY
     fn the_places_that_were_chosen_are_shown() {
         let shard = json!({"primary_replica": "ada", "replicas": ["ada", "bob"], "nonvoting_replicas": []});
         let answer = json!({"config_changes": [{"new_val": {"shards": [shard]}}]});
-        let text = reconfigured(&"t".parse().unwrap(), &answer, true);
+        let text = |dry_run, is_ready| reconfigured(&"t".parse().unwrap(), &answer, Progress::of(dry_run, is_ready));
+        assert!(text(false, false).starts_with("Table `test.t` is being reconfigured; `table wait` waits"));
+        assert!(text(false, true).starts_with("Table `test.t` has been reconfigured:"));
+        let text = text(true, false);
         assert!(text.starts_with("Table `test.t` stays as it is"), "{text}");
         assert!(text.ends_with("SHARD  PRIMARY  REPLICAS  NONVOTING\n1      ada      ada,bob   -\n"), "{text}");
     }

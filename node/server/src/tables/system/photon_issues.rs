@@ -1,10 +1,14 @@
 //! `photon_issues`: problems that RethinkDB has no kind for, in the frame of fields of `current_issues`: `foreign_cluster`,
-//! `server_down`, `server_lost`, `server_silent`, `shard_without_majority`, `disk_nearly_full`.
+//! `server_down`, `server_lost`, `server_silent`, `shard_without_majority`, `shard_not_split`, `disk_nearly_full`.
 
+use std::collections::BTreeMap;
+
+use photondb_cluster_state::limits::SHARDS_PER_TABLE_MAX;
 use photondb_cluster_state::{Liveness, Member, Node, Role, Service, Shard, Table};
-use photondb_proto::NodeId;
 use photondb_proto::v1::report::Disk;
+use photondb_proto::{NodeId, ShardId};
 use photondb_query::catalog::IdentifierFormat;
+use photondb_replica::limits::GROUPS_PER_NODE_MAX;
 use photondb_reql::Str;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::Result;
@@ -14,6 +18,7 @@ use super::issue::{Issue, Patient, examine, foreign_clusters, names};
 use super::{Contents, News, Viewer, fields};
 use crate::catalog;
 use crate::limits::{DISK_FREE_BYTES, DISK_FREE_SHARE};
+use crate::report::id_of;
 
 /// From which the ids of these issues are derived, with their kind and what they are about.
 const BASE: Uuid = Uuid::from_u128(0x7d1b_62a4_53ce_4e0f_8c87_91f3_0c6e_5b28);
@@ -32,6 +37,7 @@ impl Contents for PhotonIssues {
             let shards = table.shards.iter().enumerate();
             issues.extend(shards.filter_map(|(number, shard)| without_majority(viewer, table, number, shard)));
         }
+        issues.extend(not_split(viewer, &patients));
         Ok(issues.into_iter().map(Issue::document).collect())
     }
 
@@ -152,6 +158,48 @@ fn without_majority(viewer: &Viewer<'_>, table: &Table, number: usize, shard: &S
         how_to_repair(&db, &table.name)
     );
     Some(Issue { kind, critical: true, id: id(kind, shard.id), info, description })
+}
+
+/// Shards that have grown too much for one, and are not split by themselves any more.
+fn not_split(viewer: &Viewer<'_>, patients: &[Patient]) -> Vec<Issue> {
+    let told = patients.iter().filter_map(|patient| patient.health.as_ref()).flat_map(|health| &health.uncut);
+    // Of two that believe to lead it one is enough.
+    let told: BTreeMap<ShardId, Option<NodeId>> =
+        told.map(|uncut| (ShardId(uncut.shard), id_of(&uncut.node).map(NodeId))).collect();
+    told.into_iter().filter_map(|(shard, full)| not_split_because(viewer, shard, full)).collect()
+}
+
+/// `full`: the server that has replicas of as many shards as are good for it; `None`: the table has as many as one may have.
+fn not_split_because(viewer: &Viewer<'_>, id_of_shard: ShardId, full: Option<NodeId>) -> Option<Issue> {
+    let (table, _) = viewer.state.shard(id_of_shard)?;
+    let number = table.shards.iter().position(|shard| shard.id == id_of_shard)?;
+    let db = catalog::database(&viewer.state, table, IdentifierFormat::Name);
+    let db = db.as_string().map(Str::to_string).unwrap_or_default();
+    let server = full.map_or(Datum::Null, |node| catalog::server(&viewer.state, node, viewer.format));
+    let reason = match full {
+        None => format!(
+            "the table has {SHARDS_PER_TABLE_MAX} shards, as many as a table may have. Join small ones (`photonctl shard merge`), or divide \
+             its documents over several tables."
+        ),
+        Some(node) => format!(
+            "server `{}`, which has a replica of it, has replicas of {GROUPS_PER_NODE_MAX} shards already. Add servers and spread tables \
+             over them (`reconfigure`), or join small shards (`photonctl shard merge`). By hand it can be split still (`photonctl shard split`).",
+            names(viewer, &[node])
+        ),
+    };
+    let kind = "shard_not_split";
+    let info = Object::from([
+        ("db", catalog::database(&viewer.state, table, viewer.format)),
+        ("server", server),
+        ("shard", Datum::from(number)),
+        ("table", fields::table(viewer, table)),
+    ]);
+    let description = format!(
+        "Shard {number} of table `{db}.{}` has grown too large, or is used too much, for one shard (`--shard-size-max` and the options beside \
+         it), and is not split by itself: {reason}",
+        table.name
+    );
+    Some(Issue { kind, critical: false, id: id(kind, id_of_shard), info, description })
 }
 
 #[cfg(test)]

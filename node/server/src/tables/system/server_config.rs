@@ -8,9 +8,7 @@ use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 
 use super::{Contents, Viewer, fields};
-
-/// The tag of servers that were given none.
-const DEFAULT_TAG: &str = "default";
+use crate::config::is_name;
 
 /// The table.
 pub(super) struct ServerConfig;
@@ -45,18 +43,8 @@ impl Contents for ServerConfig {
         if !unknown.is_empty() {
             return Err(wrong(&format!("Unexpected key(s): {}", unknown.join(", "))));
         }
-        let name = match new.field("name")? {
-            Datum::String(name) => name.to_string(),
-            other => return Err(wrong(&format!("In `name`: Expected a string; got {}", other.print()))),
-        };
-        let mut tags = BTreeSet::new();
-        let Datum::Array(items) = new.field("tags")? else { return Err(wrong("In `tags`: Expected an array.")) };
-        for tag in items.iter() {
-            match tag {
-                Datum::String(tag) => tags.insert(tag.to_string()),
-                other => return Err(wrong(&format!("In `tags`: Expected a string; got {}", other.print()))),
-            };
-        }
+        let name = named(&new.field("name")?, "server name").map_err(|what| wrong(&format!("In `name`: {what}")))?;
+        let tags = tags(&new.field("tags")?).map_err(|what| wrong(&format!("In `tags`: {what}")))?;
         let cache_size_mb = match new.field("cache_size_mb")? {
             Datum::String(auto) if auto == "auto" => None,
             same if Some(&same) == old.as_object()?.get("cache_size_mb").as_ref() => {
@@ -68,18 +56,30 @@ impl Contents for ServerConfig {
         viewer.ground.propose(Command::SetNodeConfig {
             id,
             name: Some(name),
-            tags: Some(tags),
+            tags: Some(Node::chosen_tags(tags)),
             cache_size_mb: Some(cache_size_mb),
         })?;
         Ok(new.clone())
     }
 }
 
-fn row(viewer: &Viewer<'_>, node: &Node) -> Datum {
-    let mut tags: Vec<Datum> = node.tags.iter().map(|tag| Datum::from(tag.as_str())).collect();
-    if node.has_tag(DEFAULT_TAG) && !node.tags.contains(DEFAULT_TAG) {
-        tags.insert(0, Datum::from(DEFAULT_TAG));
+/// A name, in RethinkDB's words if it is none; `what` is to be called so.
+fn named(found: &Datum, what: &str) -> std::result::Result<String, String> {
+    match found {
+        Datum::String(name) if is_name(name) => Ok(name.to_string()),
+        Datum::String(_) => Err(format!("{} is not a valid {what}; Use A-Z, a-z, 0-9, _ and - only", found.print())),
+        other => Err(format!("Expected a {what}; got {}", other.print())),
     }
+}
+
+/// One that stands there twice counts once, as in RethinkDB.
+fn tags(found: &Datum) -> std::result::Result<BTreeSet<String>, String> {
+    let Datum::Array(items) = found else { return Err(format!("Expected an array, got {}", found.print())) };
+    items.iter().map(|tag| named(&tag, "server tag")).collect()
+}
+
+fn row(viewer: &Viewer<'_>, node: &Node) -> Datum {
+    let tags: Vec<Datum> = node.shown_tags().into_iter().map(Datum::from).collect();
     let cache = match node.cache_size_mb {
         Some(size) => Datum::from(size),
         None if node.id == viewer.ground.node() => Datum::from(viewer.ground.facts().cache_size_mb),
@@ -91,4 +91,28 @@ fn row(viewer: &Viewer<'_>, node: &Node) -> Datum {
         ("name", Datum::from(node.name.as_str())),
         ("tags", Datum::from(tags)),
     ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_names() {
+        let array = |items: Vec<Datum>| tags(&Datum::from(items));
+        let names = ["a", "zone-eu_1", "a"].map(Datum::from).to_vec();
+        assert_eq!(
+            array(names).map(|tags| tags.into_iter().collect::<Vec<_>>()),
+            Ok(vec!["a".into(), "zone-eu_1".into()])
+        );
+        assert_eq!(array(Vec::new()), Ok(BTreeSet::new()));
+        for (wrong, said) in [
+            (Datum::from("a b"), "\"a b\" is not a valid server tag; Use A-Z, a-z, 0-9, _ and - only"),
+            (Datum::from(""), "\"\" is not a valid server tag; Use A-Z, a-z, 0-9, _ and - only"),
+            (Datum::from(1), "Expected a server tag; got 1"),
+        ] {
+            assert_eq!(array(vec![Datum::from("a"), wrong]), Err(said.to_owned()));
+        }
+        assert_eq!(tags(&Datum::from("a")), Err("Expected an array, got \"a\"".to_owned()));
+    }
 }
