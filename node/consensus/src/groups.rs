@@ -27,6 +27,7 @@ use crate::fatal::OnFatal;
 use crate::format;
 use crate::group::Group;
 use crate::limits::SNAPSHOTS_RECEIVED_MAX;
+use crate::network::{Transfer, Transfers};
 use crate::options::Options;
 use crate::replicated::Replicated;
 use crate::runtime::{self, Context};
@@ -81,6 +82,8 @@ pub(crate) struct Shared {
     pub(crate) blocking: Blocking,
     /// A turn for each snapshot that is being received.
     pub(crate) receiving: Semaphore,
+    /// The snapshots that are being sent.
+    transfers: Arc<Transfers>,
     spools: AtomicU64,
     groups: Mutex<BTreeMap<GroupId, Slot>>,
 }
@@ -116,6 +119,7 @@ impl Groups {
             blocking: options.blocking,
             options,
             receiving: Semaphore::new(SNAPSHOTS_RECEIVED_MAX),
+            transfers: Arc::default(),
             spools: AtomicU64::new(0),
             groups: Mutex::default(),
         };
@@ -196,6 +200,11 @@ impl Groups {
                 Slot::Changing => None,
             })
             .collect()
+    }
+
+    /// The snapshots that members on this node send to others at the moment, the oldest first.
+    pub fn transfers(&self) -> Vec<Transfer> {
+        self.shared.transfers.under_way()
     }
 
     /// Ends the group's tasks; when this returns nothing of it is applied any more, and what it wrote is durable.

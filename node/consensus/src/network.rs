@@ -7,6 +7,7 @@
 
 mod append;
 mod snapshot;
+mod transfers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ use crate::types::{Types, Vote};
 use crate::wire::{self, Address, WireError};
 
 pub(crate) use snapshot::continued_crc;
+pub use transfers::Transfer;
+pub(crate) use transfers::Transfers;
 
 /// What one answer to an append is for openraft.
 type Appended = Result<openraft::raft::StreamAppendResult<Types>, RPCError<Types>>;
@@ -51,6 +54,7 @@ pub(crate) struct Network {
     pub(crate) peers: Arc<dyn Peers>,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) blocking: Blocking,
+    pub(crate) transfers: Arc<Transfers>,
 }
 
 /// The way to one other member.
@@ -60,6 +64,7 @@ pub(crate) struct Channel {
     peers: Arc<dyn Peers>,
     leadership: Arc<Leadership>,
     blocking: Blocking,
+    transfers: Arc<Transfers>,
     /// Carries heartbeats only.
     beats: bool,
 }
@@ -72,6 +77,7 @@ impl Network {
             peers: Arc::clone(&self.peers),
             leadership: Arc::clone(&self.leadership),
             blocking: self.blocking,
+            transfers: Arc::clone(&self.transfers),
             beats,
         }
     }

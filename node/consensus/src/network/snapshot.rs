@@ -20,7 +20,7 @@ use photondb_runtime::peers::{Exchange, Lane, Service};
 use photondb_storage::fault::buggify;
 use prost::Message;
 
-use super::Channel;
+use super::{Channel, Transfer};
 use crate::limits::{INSTALL_WAIT, PIECE_BYTES_MAX, PIECE_WAIT};
 use crate::replicated::{Snapshot, SnapshotChunks};
 use crate::types::{Types, Vote};
@@ -53,6 +53,16 @@ impl Channel {
         vote: Vote,
         snapshot: Snapshot,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let Address { group, to, .. } = self.address;
+        let transfer = Transfer {
+            group,
+            to,
+            node: self.node,
+            since: self.leadership.now(),
+            part_read: snapshot.part_read.clone(),
+        };
+        // As long as this future.
+        let _listed = self.transfers.list(transfer);
         let what = v1::RaftSnapshot { vote: Some(wire::vote(&vote)), applied: snapshot.applied.consensus };
         let open = v1::RaftOpen { address: Some(self.address.write()), what: Some(What::Snapshot(what)) };
         let first = Bytes::from(open.encode_to_vec());
