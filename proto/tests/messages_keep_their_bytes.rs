@@ -90,7 +90,7 @@ fn entries_between_members_have_the_bytes_of_their_first_version() {
 /// What nodes tell each other of themselves.
 #[test]
 fn reports_have_the_bytes_of_their_first_version() {
-    use v1::report::{Activity, Answer, Call, Contact, Count, EndCall, Health, Jobs, Query, answer, call};
+    use v1::report::{Activity, Answer, Backfill, Call, Contact, Count, EndCall, Health, Jobs, Query, answer, call};
     let end = EndCall { query: vec![7; 16], user: Some(String::new()) };
     let asked = Call { version: 1, ask: Some(call::Ask::End(end)) };
     let mut expected = vec![0x08, 1, 0x2a, 20, 0x0a, 16];
@@ -109,6 +109,12 @@ fn reports_have_the_bytes_of_their_first_version() {
     let jobs = Jobs { queries: vec![query], compacting: true, ..Jobs::default() };
     let expected = [0x1a, 8, 0x0a, 4, 0x20, 5, 0x30, 6, 0x18, 1];
     assert_eq!(Answer { told: Some(answer::Told::Jobs(jobs)) }.encode_to_vec(), expected);
+    let backfill = Backfill { table: vec![8], to_node: vec![9], part_sent: 0.5, lasts_micros: 6 };
+    let jobs = Jobs { backfills: vec![backfill], ..Jobs::default() };
+    let mut expected = vec![0x22, 17, 0x0a, 1, 8, 0x12, 1, 9, 0x19];
+    expected.extend(0.5_f64.to_le_bytes());
+    expected.extend([0x20, 6]);
+    assert_eq!(jobs.encode_to_vec(), expected);
     let contacts = vec![Contact { node: vec![9], reached: true }];
     let health = Health { log_error: "e".to_owned(), contacts, ..Health::default() };
     let expected = [0x32, 10, 0x0a, 1, b'e', 0x32, 5, 0x0a, 1, 9, 0x10, 1];

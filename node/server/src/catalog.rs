@@ -13,6 +13,8 @@ mod ground;
 mod layout;
 mod repair;
 mod resize;
+#[cfg(test)]
+pub(crate) mod samples;
 mod scope;
 mod status;
 

@@ -4,6 +4,7 @@ use photondb_proto::v1::report::{Contact, Server};
 
 use super::{Reporter, id_bytes};
 use crate::client::reql::SERVER_VERSION;
+use crate::command::VERSION;
 
 impl Reporter {
     pub(super) fn server(&self) -> Server {
@@ -19,6 +20,7 @@ impl Reporter {
             started_micros: facts.started_micros,
             version: format!("photondb {SERVER_VERSION}"),
             contacts: self.contacts(),
+            program_version: VERSION.to_owned(),
         }
     }
 
