@@ -99,6 +99,8 @@ enum News {
     OfTheState,
     /// Nobody tells: it looks now and then.
     FromTimeToTime,
+    /// Both: what is agreed upon is seen at once, and what servers add to it soon.
+    OfTheStateAndFromTimeToTime,
     /// Logs grow; what was forgotten of them is not shown as deleted.
     OfTheLog,
 }
@@ -311,7 +313,9 @@ impl Table for SystemTable {
         self.source.catch_up()?;
         Ok(match self.source.entry.contents.news() {
             News::OfTheLog => Box::new(LogFeed::open(self.source.clone())),
-            News::OfTheState | News::FromTimeToTime => Box::new(SystemFeed::open(self.source.clone())?),
+            News::OfTheState | News::FromTimeToTime | News::OfTheStateAndFromTimeToTime => {
+                Box::new(SystemFeed::open(self.source.clone())?)
+            }
         })
     }
 
