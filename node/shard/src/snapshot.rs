@@ -27,7 +27,7 @@ pub fn take(shard: &Shard) -> Result<(Bytes, Chunks), ShardError> {
     let mut all = snapshot.trees();
     all.retain(|tree| trees::slot_of(*tree).is_none());
     all.reverse();
-    let rows = all.iter().map(|tree| snapshot.count(*tree, &KeyRange::all())).sum::<Result<_, _>>()?;
+    let rows = all.iter().map(|tree| snapshot.count(*tree, &KeyRange::all())).sum::<Result<u64, _>>()?;
     let read = RowsRead { read: 0, all: rows };
     Ok((consensus, Chunks { snapshot, trees: all, tree: None, after: None, begun: false, read }))
 }

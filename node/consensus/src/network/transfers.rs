@@ -36,6 +36,7 @@ struct Listed {
 }
 
 /// Keeps a transfer listed.
+#[must_use = "what nobody keeps is not listed"]
 pub(crate) struct Entry {
     of: Arc<Transfers>,
     number: u64,
