@@ -4,6 +4,7 @@
 pub mod convert;
 pub mod ids;
 pub mod key_range;
+mod words;
 
 pub use ids::{ClusterId, DatabaseId, Epoch, GroupId, IndexId, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 pub use key_range::KeyRange;

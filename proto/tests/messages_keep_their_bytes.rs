@@ -113,7 +113,9 @@ fn heartbeats_have_the_bytes_of_their_first_version() {
 /// What nodes tell each other of themselves.
 #[test]
 fn reports_have_the_bytes_of_their_first_version() {
-    use v1::report::{Activity, Answer, Call, Contact, Count, EndCall, Health, Jobs, Query, UncutShard, answer, call};
+    use v1::report::{
+        Activity, Answer, Backfill, Call, Contact, Count, EndCall, Health, Jobs, Query, UncutShard, answer, call,
+    };
     let end = EndCall { query: vec![7; 16], user: Some(String::new()) };
     let asked = Call { version: 1, ask: Some(call::Ask::End(end)) };
     let mut expected = vec![0x08, 1, 0x2a, 20, 0x0a, 16];
@@ -132,6 +134,12 @@ fn reports_have_the_bytes_of_their_first_version() {
     let jobs = Jobs { queries: vec![query], compacting: true, ..Jobs::default() };
     let expected = [0x1a, 8, 0x0a, 4, 0x20, 5, 0x30, 6, 0x18, 1];
     assert_eq!(Answer { told: Some(answer::Told::Jobs(jobs)) }.encode_to_vec(), expected);
+    let backfill = Backfill { table: vec![8], to_node: vec![9], part_sent: 0.5, lasts_micros: 6 };
+    let jobs = Jobs { backfills: vec![backfill], ..Jobs::default() };
+    let mut expected = vec![0x22, 17, 0x0a, 1, 8, 0x12, 1, 9, 0x19];
+    expected.extend(0.5_f64.to_le_bytes());
+    expected.extend([0x20, 6]);
+    assert_eq!(jobs.encode_to_vec(), expected);
     let contacts = vec![Contact { node: vec![9], reached: true }];
     let uncut = vec![UncutShard { shard: 300, node: vec![9] }];
     let health = Health { log_error: "e".to_owned(), contacts, uncut, ..Health::default() };

@@ -182,7 +182,7 @@ impl Replicated for ReplicatedState {
         let pinned = self.set.snapshot();
         let consensus = pinned.meta();
         let state = if pinned.has_tree(TREE) { pinned.get(TREE, KEY).map_err(ApplyError::new)? } else { None };
-        Ok(Snapshot { applied: Applied { consensus }, chunks: Box::new(state.into_iter().map(Ok)) })
+        Ok(Snapshot::new(Applied { consensus }, Box::new(state.into_iter().map(Ok))))
     }
 
     fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError> {

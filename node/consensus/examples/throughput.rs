@@ -40,7 +40,7 @@ impl Replicated for Nothing {
     fn leading(&self, _term: Option<Term>) {}
 
     fn snapshot(&self) -> Result<Snapshot, ApplyError> {
-        Ok(Snapshot { applied: self.applied(), chunks: Box::new(std::iter::empty()) })
+        Ok(Snapshot::new(self.applied(), Box::new(std::iter::empty())))
     }
 
     fn install(&self, _snapshot: Snapshot) -> Result<(), ApplyError> {

@@ -27,6 +27,7 @@ use crate::fatal::OnFatal;
 use crate::format;
 use crate::group::Group;
 use crate::limits::SNAPSHOTS_RECEIVED_MAX;
+use crate::network::{Transfer, Transfers};
 use crate::options::Options;
 use crate::replicated::Replicated;
 use crate::runtime::{self, Context};
@@ -84,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) receiving: Semaphore,
     /// What is here of snapshots that broke off.
     pub(crate) interrupted: Arc<Interrupted>,
+    /// The snapshots that are being sent.
+    transfers: Arc<Transfers>,
     spools: AtomicU64,
     groups: Mutex<BTreeMap<GroupId, Slot>>,
 }
@@ -120,6 +123,7 @@ impl Groups {
             options,
             receiving: Semaphore::new(SNAPSHOTS_RECEIVED_MAX),
             interrupted: Arc::default(),
+            transfers: Arc::default(),
             spools: AtomicU64::new(0),
             groups: Mutex::default(),
         };
@@ -200,6 +204,11 @@ impl Groups {
                 Slot::Changing => None,
             })
             .collect()
+    }
+
+    /// The snapshots that members on this node send to others at the moment, the oldest first.
+    pub fn transfers(&self) -> Vec<Transfer> {
+        self.shared.transfers.under_way()
     }
 
     /// Ends the group's tasks; when this returns nothing of it is applied any more, and what it wrote is durable.

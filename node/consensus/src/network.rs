@@ -6,8 +6,9 @@
 //! one that was erased, or is not born yet, answers so.
 
 mod append;
+mod sending;
 mod snapshot;
-mod transfer;
+mod transfers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ use crate::types::{Types, Vote};
 use crate::wire::{self, Address, WireError};
 
 pub(crate) use snapshot::continued_crc;
+pub use transfers::Transfer;
+pub(crate) use transfers::Transfers;
 
 /// What one answer to an append is for openraft.
 type Appended = Result<openraft::raft::StreamAppendResult<Types>, RPCError<Types>>;
@@ -52,6 +55,7 @@ pub(crate) struct Network {
     pub(crate) peers: Arc<dyn Peers>,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) blocking: Blocking,
+    pub(crate) transfers: Arc<Transfers>,
 }
 
 /// The way to one other member.
@@ -61,6 +65,7 @@ pub(crate) struct Channel {
     peers: Arc<dyn Peers>,
     leadership: Arc<Leadership>,
     blocking: Blocking,
+    transfers: Arc<Transfers>,
     /// Carries heartbeats only.
     beats: bool,
 }
@@ -73,6 +78,7 @@ impl Network {
             peers: Arc::clone(&self.peers),
             leadership: Arc::clone(&self.leadership),
             blocking: self.blocking,
+            transfers: Arc::clone(&self.transfers),
             beats,
         }
     }

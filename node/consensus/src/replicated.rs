@@ -1,6 +1,8 @@
 //! The state machine of a group, as its owner implements it.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 
@@ -39,6 +41,37 @@ pub struct Snapshot {
     /// The contents, in pieces of the implementor's choice; the same pieces in the same order are what
     /// [`Replicated::install`] receives.
     pub chunks: SnapshotChunks,
+    /// How much of `chunks` has been read.
+    pub part_read: PartRead,
+}
+
+impl Snapshot {
+    /// One that does not say how much of it has been read.
+    pub fn new(applied: Applied, chunks: SnapshotChunks) -> Snapshot {
+        Snapshot { applied, chunks, part_read: PartRead::default() }
+    }
+}
+
+/// How much of a snapshot's chunks has been read: whoever makes the chunks says so, others look. Clones share it; at first it is
+/// nothing.
+#[derive(Clone, Debug, Default)]
+pub struct PartRead(Arc<AtomicU32>);
+
+/// What a [`PartRead`] counts in.
+const PARTS: u32 = 1_000_000;
+
+impl PartRead {
+    /// So many of so many are read. Of nothing, all is.
+    pub fn set(&self, read: u64, all: u64) {
+        let parts = u128::from(read.min(all)) * u128::from(PARTS) / u128::from(all.max(1));
+        let parts = if all == 0 { PARTS } else { u32::try_from(parts).expect("a part is no more than the whole") };
+        self.0.store(parts, Ordering::Relaxed);
+    }
+
+    /// From 0 to 1.
+    pub fn get(&self) -> f64 {
+        f64::from(self.0.load(Ordering::Relaxed)) / f64::from(PARTS)
+    }
 }
 
 /// A stream of bytes that is produced, and consumed, outside of the async world: reading a chunk may wait for the disk.
@@ -77,4 +110,21 @@ pub trait Replicated: Send + Sync + 'static {
 
     /// Replaces the whole state by that of `snapshot`, and makes it durable before it returns.
     fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_between_nothing_and_all() {
+        let part = PartRead::default();
+        assert_eq!(part.get(), 0.0);
+        for (read, all, expected) in [(1, 4, 0.25), (4, 4, 1.0), (5, 4, 1.0), (0, 0, 1.0), (0, 7, 0.0)] {
+            part.set(read, all);
+            assert_eq!(part.clone().get(), expected, "{read} of {all}");
+        }
+        part.set(u64::MAX / 2, u64::MAX);
+        assert!((part.get() - 0.5).abs() < 0.001);
+    }
 }

@@ -227,7 +227,7 @@ impl RaftSnapshotBuilder<Types> for Checkpoint {
         let purges_all = fault_point!("purged-past-checkpoint");
         let applied = if purges_all { self.machine.applied() } else { self.machine.durable() };
         let chunks = Box::new(std::iter::empty());
-        pinned(Snapshot { applied, chunks }).map_err(io::Error::other)
+        pinned(Snapshot::new(applied, chunks)).map_err(io::Error::other)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use photondb_consensus::{Applied, ApplyError, CommittedEntry, Replicated, Snapshot, Term};
+use photondb_consensus::{Applied, ApplyError, CommittedEntry, PartRead, Replicated, Snapshot, Term};
 use photondb_shard::format::encode_outcome;
 use photondb_shard::{Entry, EntryNumber, Shard, ShardError};
 use photondb_storage::Engine;
@@ -130,18 +130,22 @@ impl Replicated for ReplicatedShard {
     }
 
     fn snapshot(&self) -> Result<Snapshot, ApplyError> {
-        let (consensus, chunks) = match photondb_shard::snapshot::take(&self.shard) {
+        let (consensus, mut chunks) = match photondb_shard::snapshot::take(&self.shard) {
             // How far it goes is asked at each start; what it holds another shard has, and by the log nobody needs it.
             Err(hollow @ ShardError::Hollow) => {
-                return Ok(Snapshot {
-                    applied: self.applied(),
-                    chunks: Box::new(std::iter::once(Err(failed(hollow)))),
-                });
+                return Ok(Snapshot::new(self.applied(), Box::new(std::iter::once(Err(failed(hollow))))));
             }
             taken => taken.map_err(failed)?,
         };
-        let chunks = chunks.map(|chunk| chunk.map_err(failed));
-        Ok(Snapshot { applied: Applied { consensus }, chunks: Box::new(chunks) })
+        let part_read = PartRead::default();
+        let part = part_read.clone();
+        let chunks = std::iter::from_fn(move || {
+            let chunk = chunks.next()?;
+            let rows = chunks.rows_read();
+            part.set(rows.read, rows.all);
+            Some(chunk.map_err(failed))
+        });
+        Ok(Snapshot { applied: Applied { consensus }, chunks: Box::new(chunks), part_read })
     }
 
     fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError> {

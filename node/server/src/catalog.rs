@@ -14,6 +14,8 @@ mod layout;
 mod repair;
 pub(crate) mod reshape;
 mod resize;
+#[cfg(test)]
+pub(crate) mod samples;
 mod scope;
 mod status;
 

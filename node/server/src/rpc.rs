@@ -5,7 +5,7 @@
 //! has to begin until then, and may go on for as long as somebody waits for its answers.
 
 mod accept;
-mod control;
+pub(crate) mod control;
 mod date;
 mod encounters;
 pub(crate) mod identity;

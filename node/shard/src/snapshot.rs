@@ -27,7 +27,9 @@ pub fn take(shard: &Shard) -> Result<(Bytes, Chunks), ShardError> {
     let mut all = snapshot.trees();
     all.retain(|tree| trees::slot_of(*tree).is_none());
     all.reverse();
-    Ok((consensus, Chunks { snapshot, trees: all, tree: None, after: None, begun: false }))
+    let rows = all.iter().map(|tree| snapshot.count(*tree, &KeyRange::all())).sum::<Result<u64, _>>()?;
+    let read = RowsRead { read: 0, all: rows };
+    Ok((consensus, Chunks { snapshot, trees: all, tree: None, after: None, begun: false, read }))
 }
 
 /// The chunks of a pinned shard, in order.
@@ -38,9 +40,24 @@ pub struct Chunks {
     tree: Option<TreeId>,
     after: Option<Bytes>,
     begun: bool,
+    read: RowsRead,
+}
+
+/// How far a reader of chunks is. Rows are documents, and what indexes have of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowsRead {
+    /// In the chunks that were read.
+    pub read: u64,
+    /// In all chunks.
+    pub all: u64,
 }
 
 impl Chunks {
+    /// How far they have been read.
+    pub fn rows_read(&self) -> RowsRead {
+        self.read
+    }
+
     fn rows(&mut self, tree: TreeId) -> Result<Bytes, ShardError> {
         let range = self.after.take().map_or_else(KeyRange::all, KeyRange::after);
         let mut rows = Vec::new();
@@ -58,6 +75,7 @@ impl Chunks {
         }
         drop(cursor);
         self.tree = self.after.is_some().then_some(tree);
+        self.read.read += u64::from(count);
         let mut chunk = vec![VERSION, CHUNK_ROWS];
         chunk.put_u32_le(tree.0);
         chunk.put_u32_le(count);

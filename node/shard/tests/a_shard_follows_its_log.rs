@@ -137,6 +137,26 @@ fn a_snapshot_brings_another_shard_to_the_same_state() {
 }
 
 #[test]
+fn who_reads_a_snapshot_sees_how_far_they_are() {
+    let mut fed = Fed::new();
+    for id in 0..3_000 {
+        fed.write(vec![Effect::Put { key: key(id), document: document(id, 1, &[0; 100]) }]);
+    }
+    let (_, mut chunks) = photondb_shard::snapshot::take(&fed.shard).expect("pins");
+    let begun = chunks.rows_read();
+    assert!(begun.read == 0 && begun.all >= 3_000, "{begun:?}");
+    let mut seen = vec![begun];
+    while let Some(chunk) = chunks.next() {
+        chunk.expect("reads");
+        seen.push(chunks.rows_read());
+    }
+    assert!(seen.iter().all(|rows| rows.all == begun.all), "what is pinned has as many rows in the end as at first");
+    assert!(seen.is_sorted_by_key(|rows| rows.read), "{seen:?}");
+    assert!(seen.iter().any(|rows| (1..rows.all).contains(&rows.read)), "not all at once: {seen:?}");
+    assert_eq!(seen.last().map(|rows| rows.read), Some(begun.all));
+}
+
+#[test]
 fn listeners_are_given_old_and_new_in_order() {
     let mut fed = Fed::new();
     let listener = fed.shard.listen(Box::new(|| ()));

@@ -156,6 +156,74 @@ fn any_server_tells_of_all_and_names_the_one_that_is_gone() {
     }
 }
 
+/// `photon_nodes` and `photon_ranges` are what `photonctl` shows; `server_config` has a number for the cache of every server.
+#[test]
+fn nodes_and_ranges_are_shown_alike_by_any_server() {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef");
+    let mut nodes = three(&secret);
+    make_table(&mut nodes[0].connect());
+    let servers: Vec<(String, String)> = nodes.iter().map(who).collect();
+    let names: BTreeSet<&str> = servers.iter().map(|(name, _)| name.as_str()).collect();
+    until("leaders do not settle", || {
+        let is_led = |row: &Value| {
+            let replicas = row["replicas"].as_array().unwrap();
+            row["leader"] == row["preferred_leader"] && replicas.iter().all(|replica| replica["ready"] == true)
+        };
+        nodes.iter().all(|node| rows(node, "photon_ranges").iter().all(is_led))
+    });
+    for node in &nodes {
+        let shown = rows(node, "photon_nodes");
+        assert_eq!(shown.iter().map(|row| row["name"].as_str().unwrap()).collect::<BTreeSet<_>>(), names, "{shown:?}");
+        for row in &shown {
+            assert_eq!((&row["state"], &row["service"]), (&"up".into(), &"full".into()), "{row}");
+            assert_eq!((&row["answers"], &row["draining"]), (&true.into(), &false.into()), "{row}");
+            assert_eq!(row["replicas"], 2, "{row}");
+            assert!(row["version"].is_string() && row["disk"]["total_bytes"].as_u64() > Some(0), "{row}");
+        }
+        let led: u64 = shown.iter().map(|row| row["leading"].as_u64().unwrap()).sum();
+        assert_eq!(led, 2, "{shown:?}");
+        let caches: BTreeMap<String, Value> = rows(node, "server_config")
+            .iter()
+            .map(|row| (row["name"].to_string(), row["cache_size_mb"].clone()))
+            .collect();
+        assert!(caches.len() == 3 && caches.values().all(Value::is_u64), "{caches:?}");
+
+        let mut ranges = rows(node, "photon_ranges");
+        ranges.sort_by_key(|row| !row["range"]["start"].is_null());
+        let [first, second] = &ranges[..] else { panic!("{ranges:?}") };
+        assert!(first["range"]["start"].is_null() && second["range"]["end"].is_null(), "{ranges:?}");
+        assert!(first["range"]["end"].is_string(), "a generated key is a text: {first}");
+        assert_eq!(first["range"]["end"], second["range"]["start"]);
+        for row in &ranges {
+            assert_eq!((&row["db"], &row["table"]), (&"test".into(), &"t".into()), "{row}");
+            assert!(names.contains(row["leader"].as_str().unwrap()), "{row}");
+            let replicas = row["replicas"].as_array().unwrap();
+            let on: BTreeSet<&str> = replicas.iter().map(|replica| replica["server"].as_str().unwrap()).collect();
+            assert_eq!(on, names, "{row}");
+            assert!(replicas.iter().all(|replica| replica["role"] == "voter" && replica["ready"] == true), "{row}");
+            let by_key = node.connect().value(&format!("[16,[{},{}]]", system("photon_ranges"), row["id"]));
+            assert_eq!((&by_key["range"], &by_key["leader"]), (&row["range"], &row["leader"]));
+        }
+    }
+    for name in ["photon_nodes", "photon_ranges"] {
+        let refused = nodes[0].connect().value(&format!("[54,[{}]]", system(name)));
+        let expected = format!("It's illegal to write to the `rethinkdb.{name}` table.");
+        assert_eq!(refused["first_error"], expected.as_str(), "{refused}");
+    }
+
+    let mut changed = [Feed::open(&nodes[0], "photon_nodes"), Feed::open(&nodes[0], "photon_ranges")];
+    let (gone, id) = servers[2].clone();
+    nodes[2].kill();
+    let row = changed[0].until(|change| change["new_val"]["id"] == *id && change["new_val"]["state"] == "down");
+    let row = &row["new_val"];
+    assert_eq!((&row["answers"], &row["replicas"]), (&false.into(), &2.into()), "{row}");
+    assert!(row["disk"].is_null() && row["version"].is_null() && row["leading"].is_null(), "{row}");
+    changed[1].until(|change| {
+        let replicas = change["new_val"]["replicas"].as_array();
+        replicas.into_iter().flatten().any(|replica| replica["server"] == *gone && replica["ready"].is_null())
+    });
+}
+
 #[test]
 fn a_query_is_seen_and_ended_from_any_server() {
     let secret = Secret::new("0123456789abcdef0123456789abcdef");

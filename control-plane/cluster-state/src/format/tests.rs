@@ -171,7 +171,7 @@ fn the_bytes_of_version_7_are_read_and_where_nothing_is_new_those_of_version_8()
     let id7 = "07".to_owned() + &"00".repeat(15);
     let id1 = "01".to_owned() + &"00".repeat(15);
     let id2 = "02".to_owned() + &"00".repeat(15);
-    let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0700000000000000");
+    let (shard, generation, incarnation) = ("0400000000000000", "0500000000000000", "0800000000000000");
     let create_table = format!(
         "0704{id7}{id5}010000007402000000696401010200000000000000\
          01010000006d01000000{id1}010000006d0001000000{id1}02"

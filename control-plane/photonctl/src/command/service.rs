@@ -25,8 +25,8 @@ pub fn list(list: &v1::ListNodesResponse, format: Format) -> Result<String, Conv
         columns.row([
             node.name.clone(),
             node.checked_id()?.to_string(),
-            liveness(status).to_owned(),
-            service(status).to_owned(),
+            status.liveness().word().to_owned(),
+            status.service().word().to_owned(),
             status.replicas.to_string(),
             status.leading.map(|leading| leading.to_string()).unwrap_or_default(),
             // One word, as every cell of a number is.
@@ -53,8 +53,8 @@ pub fn status(client: &Client, name: Option<&str>, format: Format) -> Result<Str
     Ok(pairs(&[
         ("Name", node.name.clone()),
         ("Id", node.checked_id().map_err(malformed)?.to_string()),
-        ("State", liveness(status).to_owned()),
-        ("Service", service(status).to_owned()),
+        ("State", status.liveness().word().to_owned()),
+        ("Service", status.service().word().to_owned()),
         ("Replicas", status.replicas.to_string()),
         ("Leading", leading),
         ("Stored", status.stored_bytes.map_or("not known".to_owned(), bytes)),
@@ -209,8 +209,8 @@ fn node_json(status: &v1::NodeStatus) -> Result<Value, ConvertError> {
     Ok(json!({
         "id": node.checked_id()?.to_string(),
         "name": node.name,
-        "state": liveness(status),
-        "service": service(status),
+        "state": status.liveness().word(),
+        "service": status.service().word(),
         "replicas": status.replicas,
         "leading": status.leading,
         "to_hand_over": status.to_hand_over,
@@ -226,25 +226,6 @@ fn node_json(status: &v1::NodeStatus) -> Result<Value, ConvertError> {
 
 fn address(address: &v1::Address) -> String {
     format!("{}:{}", address.host, address.port)
-}
-
-pub(super) fn liveness(status: &v1::NodeStatus) -> &'static str {
-    match status.liveness() {
-        NodeLiveness::Up => "up",
-        NodeLiveness::Down => "down",
-        NodeLiveness::Lost => "lost",
-        NodeLiveness::Unspecified => "unknown",
-    }
-}
-
-pub(super) fn service(status: &v1::NodeStatus) -> &'static str {
-    match status.service() {
-        NodeService::Full => "full",
-        NodeService::Drained => "drained",
-        NodeService::Leaving => "leaving",
-        NodeService::Gone => "gone",
-        NodeService::Unspecified => "unknown",
-    }
 }
 
 /// What it has to do with the cluster state.

@@ -71,7 +71,7 @@ pub fn run(verb: &ShardVerb, client: &Client, format: Format) -> Result<String, 
         ShardVerb::List => list(&client.list_shards()?, format).map_err(|source| client.malformed(source)),
         ShardVerb::TransferLeader { shard, node, wait } => {
             let id = client.set_shard_leader(ShardId(*shard), node)?;
-            let status = wait_until(client, *shard, seconds(wait), |status| match leader(status) {
+            let status = wait_until(client, *shard, seconds(wait), |status| match status.leader() {
                 Some(member) if member.node_id == id => Ok(()),
                 Some(member) => Err(format!("server `{}` still leads shard {shard}", member.node)),
                 None => Err(format!("nobody is known to lead shard {shard}")),
@@ -126,7 +126,7 @@ fn split(client: &Client, shard: u64, at: Option<&str>, wait: Duration, format: 
     eprintln!("photonctl: shard {shard} is cut at {key}; to ask again, add --at '{key}'");
     let new = client.split_shard(ShardId(shard), at)?.0;
     wait_for(client, wait, |shards| match of(shards, new) {
-        Some(status) if leader(status).is_some() => Ok(()),
+        Some(status) if status.leader().is_some() => Ok(()),
         Some(_) => Err(format!("nobody is known to lead the new shard {new} yet")),
         None => Err(format!("shard {shard} has not been cut yet")),
     })?;
@@ -194,18 +194,11 @@ fn name_on<'a>(status: &'a v1::ShardStatus, node: &'a str) -> &'a str {
     status.members.iter().find(|member| member.node_id == node).map_or(node, |member| &member.node)
 }
 
-/// Who leads it, as far as members say. Of two that say so the one is believed that has applied more: the other does not know yet that
-/// it leads no more.
-pub fn leader(status: &v1::ShardStatus) -> Option<&v1::MemberStatus> {
-    let applied = |member: &v1::MemberStatus| member.report.filter(|report| report.leads).map(|report| report.applied);
-    status.members.iter().filter(|member| applied(member).is_some()).max_by_key(|member| applied(member))
-}
-
 /// What is not well with it.
 pub fn problem(status: &v1::ShardStatus) -> Option<String> {
     let name =
         || format!("shard {} of table `{}.{}`", status.shard_id, printable(&status.database), printable(&status.table));
-    if leader(status).is_none() {
+    if status.leader().is_none() {
         return Some(format!("nobody is known to lead {}", name()));
     }
     let failed = status.members.iter().filter(|member| member.role() == MemberRole::Failed).count();
@@ -221,14 +214,14 @@ fn list(list: &v1::ListShardsResponse, format: Format) -> Result<String, Convert
     for status in &list.shards {
         let member = |member: &v1::MemberStatus| match member.role() {
             MemberRole::Voter => member.node.clone(),
-            role => format!("{} ({})", member.node, role_name(role)),
+            role => format!("{} ({})", member.node, role.word()),
         };
         columns.row([
             status.shard_id.to_string(),
             printable(&status.database),
             printable(&status.table),
             keys(&range(status)?),
-            leader(status).map(|member| member.node.clone()).unwrap_or_default(),
+            status.leader().map(|member| member.node.clone()).unwrap_or_default(),
             status.members.iter().map(member).collect::<Vec<_>>().join(", "),
             status.documents.map(|count| count.to_string()).unwrap_or_default(),
         ]);
@@ -257,17 +250,6 @@ fn key(bytes: &[u8]) -> String {
     }
 }
 
-pub fn role_name(role: MemberRole) -> &'static str {
-    match role {
-        MemberRole::Voter => "voter",
-        MemberRole::Joining => "joining",
-        MemberRole::Nonvoting => "nonvoting",
-        MemberRole::Leaving => "leaving",
-        MemberRole::Failed => "failed",
-        MemberRole::Unspecified => "unknown",
-    }
-}
-
 fn shard_json(status: &v1::ShardStatus) -> Result<Value, ConvertError> {
     let range = range(status)?;
     let member = |member: &v1::MemberStatus| {
@@ -275,7 +257,7 @@ fn shard_json(status: &v1::ShardStatus) -> Result<Value, ConvertError> {
             "id": member.member_id,
             "node_id": member.node_id,
             "node": member.node,
-            "role": role_name(member.role()),
+            "role": member.role().word(),
             "leads": member.report.map(|report| report.leads),
             "ready": member.report.map(|report| report.ready),
             "applied": member.report.map(|report| report.applied),
@@ -288,7 +270,7 @@ fn shard_json(status: &v1::ShardStatus) -> Result<Value, ConvertError> {
         "table_id": status.table_id,
         "range": { "start": hex(range.start()), "end": range.end().map(hex) },
         "keys": keys(&range),
-        "leader": leader(status).map(|member| &member.node),
+        "leader": status.leader().map(|member| &member.node),
         "preferred_leader_id": status.preferred_node_id,
         "documents": status.documents,
         "members": status.members.iter().map(member).collect::<Vec<_>>(),
@@ -357,14 +339,6 @@ SHARD  DATABASE  TABLE   KEYS        LEADER  REPLICAS            DOCUMENTS
         assert_eq!(key_of(Datum::from("a\u{1b}b")), "\"a\\u001Bb\"");
         assert_eq!(key(&[0x38, b'a']), "0x3861");
         assert_eq!(keys(&KeyRange::all()), "min .. max");
-    }
-
-    #[test]
-    fn of_two_leaders_the_one_that_has_applied_more_is_believed() {
-        let mut status = shards().shards.remove(0);
-        assert_eq!(leader(&status).unwrap().node, "ada");
-        status.members[1].report = Some(v1::MemberReport { leads: true, ready: true, applied: 99 });
-        assert_eq!(leader(&status).unwrap().node, "bob");
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Shared {
             peers: Arc::clone(&self.peers),
             leadership: Arc::clone(&leadership),
             blocking: self.blocking,
+            transfers: Arc::clone(&self.transfers),
         };
         let raft = Raft::build(member, Arc::clone(&self.config), network, log.clone(), state_machine)
             .await

@@ -21,8 +21,8 @@ use photondb_runtime::peers::{Exchange, Lane, PeerError, Service};
 use photondb_storage::fault::buggify;
 use prost::Message;
 
-use super::Channel;
-use super::transfer::Transfer;
+use super::sending::Sending;
+use super::{Channel, Transfer};
 use crate::limits::{INSTALL_WAIT, PIECE_BYTES_MAX, PIECE_WAIT, RESUME_PAUSE, RESUMES_MAX};
 use crate::replicated::Snapshot;
 use crate::runtime::draw;
@@ -54,10 +54,10 @@ enum Sent {
 }
 
 /// What is only said of how far the receiver is, is no answer.
-fn note(heard: Answer, transfer: &mut Transfer) -> Sent {
+fn note(heard: Answer, sending: &mut Sending) -> Sent {
     match heard {
         Answer::Received(received) => {
-            transfer.receive(received.chunks);
+            sending.receive(received.chunks);
             Sent::Taken
         }
         answer => Sent::Answered(answer),
@@ -92,24 +92,33 @@ impl Channel {
         vote: Vote,
         snapshot: Snapshot,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let Address { group, to, .. } = self.address;
+        let transfer = Transfer {
+            group,
+            to,
+            node: self.node,
+            since: self.leadership.now(),
+            part_read: snapshot.part_read.clone(),
+        };
+        // As long as this future.
+        let _listed = self.transfers.list(transfer);
         let applied = snapshot.applied.consensus;
-        let mut transfer = Transfer::new(draw(1..u64::MAX), snapshot.chunks);
+        let mut sending = Sending::new(draw(1..u64::MAX), snapshot.chunks);
         let mut failed = 0;
         loop {
-            let before = transfer.received();
+            let before = sending.received();
             let is_first = before == 0 && failed == 0;
-            let error = match self.attempt(&vote, &applied, &mut transfer, is_first).await {
+            let error = match self.attempt(&vote, &applied, &mut sending, is_first).await {
                 Ok(response) => return Ok(response),
                 Err(Ended::ForGood(error)) => return Err(error),
                 Err(Ended::Broken(error)) => error,
             };
-            failed = if transfer.received() > before { 1 } else { failed + 1 };
-            if !transfer.can_go_on() || failed > RESUMES_MAX {
+            failed = if sending.received() > before { 1 } else { failed + 1 };
+            if !sending.can_go_on() || failed > RESUMES_MAX {
                 return Err(error);
             }
-            let Address { group, to, .. } = self.address;
-            tracing::debug!(%group, member = %to, %error, chunks = transfer.received(), "a snapshot goes on over another exchange");
-            photondb_storage::probe!("snapshot gone on with over another exchange", transfer.received() > 0);
+            tracing::debug!(%group, member = %to, %error, chunks = sending.received(), "a snapshot goes on over another exchange");
+            photondb_storage::probe!("snapshot gone on with over another exchange", sending.received() > 0);
             tokio::time::sleep(RESUME_PAUSE).await;
         }
     }
@@ -119,10 +128,10 @@ impl Channel {
         &self,
         vote: &Vote,
         applied: &Bytes,
-        transfer: &mut Transfer,
+        sending: &mut Sending,
         is_first: bool,
     ) -> Result<SnapshotResponse<Types>, Ended> {
-        let (vote, applied, number) = (Some(wire::vote(vote)), applied.clone(), transfer.number);
+        let (vote, applied, number) = (Some(wire::vote(vote)), applied.clone(), sending.number);
         let what = v1::RaftSnapshot { vote, applied, transfer: number };
         let open = v1::RaftOpen { address: Some(self.address.write()), what: Some(What::Snapshot(what)) };
         let first = Bytes::from(open.encode_to_vec());
@@ -132,7 +141,7 @@ impl Channel {
         if !is_first {
             // Another exchange goes on where the receiver says.
             match self.in_time(PIECE_WAIT, exchange.receive.recv()).await.map(|heard| self.heard(heard))?? {
-                Answer::Received(received) if transfer.begin(received.chunks) => {}
+                Answer::Received(received) if sending.begin(received.chunks) => {}
                 Answer::Received(_) => {
                     let lost = NetworkError::from_string("the receiver of a snapshot has no use for the rest of it");
                     return Err(Ended::ForGood(lost.into()));
@@ -141,7 +150,7 @@ impl Channel {
             }
         }
         // Who has not taken everything has answered already, or is gone.
-        let (mut limit, mut answer) = (INSTALL_WAIT, self.send_chunks(&mut exchange, transfer).await?);
+        let (mut limit, mut answer) = (INSTALL_WAIT, self.send_chunks(&mut exchange, sending).await?);
         if let Sent::Refused = answer {
             limit = PIECE_WAIT;
         }
@@ -150,7 +159,7 @@ impl Channel {
                 return self.read_answer(answer);
             }
             let heard = self.in_time(limit, exchange.receive.recv()).await.map(|heard| self.heard(heard))??;
-            answer = note(heard, transfer);
+            answer = note(heard, sending);
         }
     }
 
@@ -169,16 +178,16 @@ impl Channel {
     }
 
     /// Sends everything from where the receiver is, or as much as it takes.
-    async fn send_chunks(&self, exchange: &mut Exchange, transfer: &mut Transfer) -> Result<Sent, Ended> {
+    async fn send_chunks(&self, exchange: &mut Exchange, sending: &mut Sending) -> Result<Sent, Ended> {
         loop {
-            let Some((chunk, mut crc)) = transfer.next_kept() else {
-                while transfer.is_far_ahead() {
+            let Some((chunk, mut crc)) = sending.next_kept() else {
+                while sending.is_far_ahead() {
                     let heard = self.in_time(PIECE_WAIT, exchange.receive.recv()).await;
-                    if let Sent::Answered(answer) = note(heard.map(|heard| self.heard(heard))??, transfer) {
+                    if let Sent::Answered(answer) = note(heard.map(|heard| self.heard(heard))??, sending) {
                         return Ok(Sent::Answered(answer));
                     }
                 }
-                if self.read_chunk(transfer).await? {
+                if self.read_chunk(sending).await? {
                     continue;
                 }
                 break;
@@ -187,26 +196,26 @@ impl Channel {
                 return Err(Ended::Broken(NetworkError::from_string("the exchange is broken off").into()));
             }
             for piece in pieces(chunk, piece_bytes(), &mut crc) {
-                match self.send_piece(exchange, &piece, transfer).await? {
+                match self.send_piece(exchange, &piece, sending).await? {
                     Sent::Taken => {}
                     other => return Ok(other),
                 }
             }
         }
-        let end = v1::RaftPiece { crc: transfer.crc(), snapshot_ends: true, ..v1::RaftPiece::default() };
-        self.send_piece(exchange, &end, transfer).await
+        let end = v1::RaftPiece { crc: sending.crc(), snapshot_ends: true, ..v1::RaftPiece::default() };
+        self.send_piece(exchange, &end, sending).await
     }
 
     /// Reads one more chunk. Whether there was one.
-    async fn read_chunk(&self, transfer: &mut Transfer) -> Result<bool, Ended> {
+    async fn read_chunk(&self, sending: &mut Sending) -> Result<bool, Ended> {
         let unread = |error: &dyn std::fmt::Display| Ended::ForGood(self.unread(error));
-        let Some(mut chunks) = transfer.unread() else { return Err(unread(&"its reading was interrupted")) };
+        let Some(mut chunks) = sending.unread() else { return Err(unread(&"its reading was interrupted")) };
         let reading = self.blocking.run(move || {
             let chunk = chunks.next();
             (chunks, chunk)
         });
         let (rest, chunk) = reading.await.map_err(|error| unread(&error))?;
-        transfer.take_in(rest, chunk).map_err(|error| unread(&error))
+        sending.take_in(rest, chunk).map_err(|error| unread(&error))
     }
 
     /// Hears what the receiver says meanwhile: it does not take more before somebody takes what it says.
@@ -214,7 +223,7 @@ impl Channel {
         &self,
         exchange: &mut Exchange,
         piece: &v1::RaftPiece,
-        transfer: &mut Transfer,
+        sending: &mut Sending,
     ) -> Result<Sent, Ended> {
         let piece = Bytes::from(piece.encode_to_vec());
         loop {
@@ -233,7 +242,7 @@ impl Channel {
                 }
                 Ok(Err(_)) => return Ok(Sent::Refused),
                 Err(heard) => {
-                    if let Sent::Answered(answer) = note(self.heard(heard)?, transfer) {
+                    if let Sent::Answered(answer) = note(self.heard(heard)?, sending) {
                         return Ok(Sent::Answered(answer));
                     }
                 }

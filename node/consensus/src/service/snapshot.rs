@@ -55,7 +55,7 @@ pub(super) async fn take(
         }
     };
     let chunks = Box::new(spool.into_chunks().map(|chunk| chunk.map_err(ApplyError::new)));
-    let snapshot = Snapshot { applied: Applied { consensus: what.applied }, chunks };
+    let snapshot = Snapshot::new(Applied { consensus: what.applied }, chunks);
     let meta = SnapshotMeta { last_log_id, last_membership };
     let installed = group.raft().install_full_snapshot(vote, SnapshotOf::<Types, Snapshot> { meta, snapshot }).await;
     let response = installed.map_err(Refusal::ended)?;

@@ -37,7 +37,7 @@ impl Replicated for List {
 
     fn snapshot(&self) -> Result<Snapshot, ApplyError> {
         let commands = self.commands.lock().clone();
-        Ok(Snapshot { applied: self.applied(), chunks: Box::new(commands.into_iter().map(Ok)) })
+        Ok(Snapshot::new(self.applied(), Box::new(commands.into_iter().map(Ok))))
     }
 
     fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError> {

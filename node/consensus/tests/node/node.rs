@@ -14,7 +14,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use photondb_consensus::{
     Applied, ApplyError, CommittedEntry, ConsensusError, Group, Groups, GroupsParts, LogPosition, OnFatal, Options,
-    ProposeError, Replicated, Snapshot, Term,
+    PartRead, ProposeError, Replicated, Snapshot, Term,
 };
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_storage::StorageError;
@@ -97,7 +97,13 @@ impl Replicated for Toy {
 
     fn snapshot(&self) -> Result<Snapshot, ApplyError> {
         let state = self.state.lock().clone();
-        Ok(Snapshot { applied: state.applied, chunks: Box::new(state.commands.into_iter().map(Ok)) })
+        let (all, part_read) = (state.commands.len() as u64, PartRead::default());
+        let part = part_read.clone();
+        let chunks = (1..).zip(state.commands).map(move |(read, command)| {
+            part.set(read, all);
+            Ok(command)
+        });
+        Ok(Snapshot { applied: state.applied, chunks: Box::new(chunks), part_read })
     }
 
     fn install(&self, snapshot: Snapshot) -> Result<(), ApplyError> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, member};
+use photondb_proto::NodeId;
+
+use crate::cluster::{Cluster, GROUP, member};
 use crate::network::Link;
 
 #[test]
@@ -79,6 +81,26 @@ fn past_the_purge_by_a_snapshot() {
         assert!(!cluster.disk_names(away).iter().any(|name| name.starts_with("spool-")));
         cluster.assert_healthy();
     }
+}
+
+#[test]
+fn a_snapshot_is_listed_by_its_sender_for_as_long_as_it_takes() {
+    let (mut cluster, leader, away) = purged_past(7);
+    let slow = Link { delay: Duration::from_millis(2), ..Link::default() };
+    cluster.network.set(leader.into(), away.into(), slow);
+    assert!(cluster.transfers(leader).is_empty());
+    assert!(cluster.start(away) && cluster.join(away));
+    let is_half_done =
+        |cluster: &Cluster| cluster.transfers(leader).iter().any(|one| (0.4..0.9).contains(&one.part_read.get()));
+    cluster.run_until(Duration::from_secs(10), is_half_done).expect("it comes by its middle");
+    let listed = cluster.transfers(leader);
+    let [transfer] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((transfer.group, transfer.to, transfer.node), (GROUP, member(away), NodeId(away.into())));
+    assert!(cluster.transfers(away).is_empty(), "the one who gets it does not list it too");
+    cluster.converge(&[leader, away]);
+    let is_over = |cluster: &Cluster| cluster.transfers(leader).is_empty();
+    cluster.run_until(Duration::from_secs(1), is_over).expect("it is not listed when it is over");
+    cluster.assert_healthy();
 }
 
 #[test]

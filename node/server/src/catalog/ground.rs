@@ -9,7 +9,7 @@ use photondb_cluster_state::plan::Burdens;
 use photondb_cluster_state::{ClusterState, Command, Response, StateError, Table as StoredTable};
 use photondb_controller::ControllerError;
 use photondb_proto::v1::report::call::Ask;
-use photondb_proto::{MemberId, NodeId, TableId};
+use photondb_proto::{MemberId, NodeId, TableId, v1};
 use photondb_query::catalog::Readiness;
 use photondb_replica::status::MemberStatus;
 use photondb_replica::{TableReplicas, TableRoutes};
@@ -24,6 +24,7 @@ use super::{LOOK_EVERY, Overview, ServerFacts};
 use crate::node::activity::{TableCounts, Totals};
 use crate::node::{Cluster, Foundation};
 use crate::report::{Heard, Reporter};
+use crate::rpc::control::{nodes, shards};
 
 /// How long DDL waits until this node serves what it made.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(30);
@@ -220,6 +221,16 @@ impl Ground {
     pub fn overview_of_all(&self, state: &ClusterState) -> Overview {
         let told = fiber::wait(self.cluster.replicas.statuses_by_node(state));
         Overview(told.into_values().flatten().map(|status| (status.member, status)).collect())
+    }
+
+    /// How each node does.
+    pub async fn node_statuses(&self, state: &ClusterState) -> Vec<v1::NodeStatus> {
+        nodes::statuses(&self.cluster, state).await
+    }
+
+    /// How each shard does.
+    pub fn shard_statuses(&self, state: &ClusterState) -> Vec<v1::ShardStatus> {
+        fiber::wait(shards::statuses(&self.cluster, state))
     }
 
     /// Waits until a table is as ready as asked for.

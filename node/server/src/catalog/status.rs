@@ -14,6 +14,9 @@ use super::documents::{database, server};
 /// RethinkDB's word for a replica that has everything.
 const READY: &str = "ready";
 
+/// RethinkDB's word for a replica that is being filled.
+const BACKFILLING: &str = "backfilling";
+
 /// What is known of a table's members, here and on the nodes that answer.
 pub(crate) struct Overview(pub BTreeMap<MemberId, MemberStatus>);
 
@@ -65,8 +68,10 @@ impl Overview {
         }
         match self.0.get(&member.id) {
             None => "disconnected",
-            Some(_) if member.role == Role::Joining => "backfilling",
+            Some(_) if member.role == Role::Joining => BACKFILLING,
             Some(status) if !status.ready && self.leader(shard).is_none() => "waiting_for_primary",
+            // One that does not vote has its role from the first; that nothing has come yet says that it is being filled.
+            Some(status) if member.role == Role::Nonvoting && !status.ready && status.last.is_none() => BACKFILLING,
             Some(_) if self.is_ready(shard, member) => READY,
             Some(_) => "transitioning",
         }
@@ -140,4 +145,41 @@ fn parts(table: &Table) -> Vec<Vec<&Shard>> {
         parts.extend(shard.cuts.iter().map(|_| vec![shard]));
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_consensus::{LogPosition, Term};
+
+    use super::*;
+    use crate::catalog::samples::{TABLE, cluster, whole};
+
+    /// The states of a table's members: the first, which leads if it `leads`, and one without a vote that is as it says.
+    fn states(leads: bool, of_second: impl FnOnce(&mut MemberStatus)) -> [&'static str; 2] {
+        let state = cluster(whole(&[1]));
+        let mut shard = state.table(TABLE).expect("is there").shards[0].clone();
+        let first = shard.members[0];
+        let second = Member { id: MemberId(first.id.0 + 1), node: NodeId(2), role: Role::Nonvoting };
+        shard.members.push(second);
+        shard.placement.nonvoting.insert(second.node);
+        let last = Some(LogPosition { term: Term(1), index: 3 });
+        let status = |member: Member, leads| {
+            let ready = leads;
+            MemberStatus { shard: shard.id, member: member.id, leads, ready, last, ..MemberStatus::default() }
+        };
+        let mut said = status(second, false);
+        of_second(&mut said);
+        let overview = Overview([status(first, leads), said].map(|status| (status.member, status)).into());
+        [first, second].map(|member| overview.state_of(&state, &shard, &member))
+    }
+
+    #[test]
+    fn a_replica_without_a_vote_is_backfilling_until_something_has_come() {
+        assert_eq!(states(true, |second| second.last = None), [READY, BACKFILLING]);
+        assert_eq!(states(true, |second| second.ready = true), [READY, READY]);
+        // It has what was, and does not hear of a leader yet.
+        assert_eq!(states(true, |_| {}), [READY, "transitioning"]);
+        // Nobody is there who could fill it.
+        assert_eq!(states(false, |second| second.last = None), ["waiting_for_primary"; 2]);
+    }
 }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use photondb_proto::v1::report::{EndCall, Ended, IndexBuild, Jobs, JobsCall, Query};
+use photondb_consensus::Transfer;
+use photondb_proto::ShardId;
+use photondb_proto::v1::report::{Backfill, EndCall, Ended, IndexBuild, Jobs, JobsCall, Query};
 use photondb_reql::term::print;
 use photondb_runtime::task;
 use uuid::Uuid;
@@ -27,6 +30,7 @@ impl Reporter {
         }
         if call.user.is_none() && call.query.is_empty() {
             jobs.index_builds = self.index_builds();
+            jobs.backfills = self.backfills();
             jobs.compacting = self.foundation.compacting.load(Ordering::Relaxed);
         }
         jobs
@@ -56,7 +60,7 @@ impl Reporter {
             client_address: facts.peer.ip().to_canonical().to_string(),
             client_port: facts.peer.port().into(),
             text,
-            lasts_micros: u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX),
+            lasts_micros: micros(lasts),
         }
     }
 
@@ -75,6 +79,26 @@ impl Reporter {
         }
         builds
     }
+
+    /// Each snapshot of a table's shard that a member here sends. The node that gets one does not list it too.
+    fn backfills(&self) -> Vec<Backfill> {
+        let (state, now) = (self.state(), self.foundation.clock.now());
+        let backfill = |transfer: Transfer| {
+            // A group has its shard's number; that of the cluster state is no shard's.
+            let (table, _) = state.shard(ShardId(transfer.group.0))?;
+            Some(Backfill {
+                table: id_bytes(table.id.0),
+                to_node: id_bytes(transfer.node.0),
+                part_sent: transfer.part_read.get(),
+                lasts_micros: micros(now.since(transfer.since)),
+            })
+        };
+        self.foundation.groups.transfers().into_iter().filter_map(backfill).collect()
+    }
+}
+
+fn micros(lasts: Duration) -> u64 {
+    u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn is_of(query: &Listed, user: Option<&str>) -> bool {

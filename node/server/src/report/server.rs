@@ -4,6 +4,7 @@ use photondb_proto::v1::report::{Contact, Server};
 
 use super::{Reporter, id_bytes};
 use crate::client::reql::SERVER_VERSION;
+use crate::command::VERSION;
 
 impl Reporter {
     pub(super) fn server(&self) -> Server {
@@ -20,6 +21,7 @@ impl Reporter {
             // The name that RethinkDB's tools look for: they refuse to dump and restore at anything else.
             version: format!("rethinkdb {SERVER_VERSION}"),
             contacts: self.contacts(),
+            program_version: VERSION.to_owned(),
         }
     }
 

@@ -1,8 +1,8 @@
-//! What a node says of itself and of its cluster, for photonctl.
+//! What a node says of itself and of its cluster, for photonctl. How nodes and shards do, system tables ask here too.
 
-mod nodes;
+pub(crate) mod nodes;
 mod query;
-mod shards;
+pub(crate) mod shards;
 
 use std::sync::{Arc, OnceLock, Weak};
 

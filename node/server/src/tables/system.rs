@@ -15,6 +15,7 @@ mod logs;
 mod permissions;
 mod photon_issues;
 mod photon_nodes;
+mod photon_ranges;
 mod photon_tables;
 mod server_config;
 mod server_status;
@@ -98,6 +99,8 @@ enum News {
     OfTheState,
     /// Nobody tells: it looks now and then.
     FromTimeToTime,
+    /// Both: what is agreed upon is seen at once, and what servers add to it soon.
+    OfTheStateAndFromTimeToTime,
     /// Logs grow; what was forgotten of them is not shown as deleted.
     OfTheLog,
 }
@@ -151,6 +154,7 @@ const TABLES: &[Entry] = &[
     entry("permissions", "c8083c3a-17a1-5451-bf91-47caa60650be", &permissions::PermissionRows),
     hidden("photon_issues", "a9558086-186f-5f67-8eef-8f6612df1e4f", &photon_issues::PhotonIssues),
     hidden("photon_nodes", "ca3aac78-2f91-5aec-8684-257020fa97af", &photon_nodes::PhotonNodes),
+    hidden("photon_ranges", "d682693c-6591-5de6-bd7a-5e0e80f0e626", &photon_ranges::PhotonRanges),
     hidden("photon_tables", "eea90935-26f4-5817-a104-e337fbf1096f", &photon_tables::PhotonTables),
     entry("server_config", "528a6285-67b5-5a84-a90d-051a3f44db1c", &server_config::ServerConfig),
     entry("server_status", "63c45d34-1c3a-58f8-8815-d08d028931c4", &server_status::ServerStatus),
@@ -309,7 +313,9 @@ impl Table for SystemTable {
         self.source.catch_up()?;
         Ok(match self.source.entry.contents.news() {
             News::OfTheLog => Box::new(LogFeed::open(self.source.clone())),
-            News::OfTheState | News::FromTimeToTime => Box::new(SystemFeed::open(self.source.clone())?),
+            News::OfTheState | News::FromTimeToTime | News::OfTheStateAndFromTimeToTime => {
+                Box::new(SystemFeed::open(self.source.clone())?)
+            }
         })
     }
 

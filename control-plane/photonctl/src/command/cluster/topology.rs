@@ -6,8 +6,7 @@ use photondb_proto::convert::ConvertError;
 use photondb_proto::v1::{self, NodeService};
 use serde_json::{Value, json};
 
-use crate::command::service::{liveness, node_of, service};
-use crate::command::shard::{leader, role_name};
+use crate::command::service::node_of;
 use crate::output::{Format, printable};
 
 /// The tag that says nothing: every node has it unless it was told otherwise.
@@ -21,7 +20,7 @@ struct Held<'a> {
 
 impl Held<'_> {
     fn leads(&self) -> bool {
-        leader(self.shard).is_some_and(|leader| leader.member_id == self.member.member_id)
+        self.shard.leader().is_some_and(|leader| leader.member_id == self.member.member_id)
     }
 }
 
@@ -70,9 +69,9 @@ fn place(node: &v1::Node) -> String {
 
 fn node_text(status: &v1::NodeStatus, held: &BTreeMap<&str, Vec<Held<'_>>>) -> Result<String, ConvertError> {
     let node = node_of(status)?;
-    let mut said = vec![liveness(status)];
+    let mut said = vec![status.liveness().word()];
     if status.service() != NodeService::Full {
-        said.push(service(status));
+        said.push(status.service().word());
     }
     if status.leads_cluster {
         said.push("leads the cluster state");
@@ -82,7 +81,7 @@ fn node_text(status: &v1::NodeStatus, held: &BTreeMap<&str, Vec<Held<'_>>>) -> R
     let mut text = format!("    {}: {}\n", printable(&node.name), said.join(", "));
     for held in held.get(node.node_id.as_str()).into_iter().flatten() {
         let (database, table) = (printable(&held.shard.database), printable(&held.shard.table));
-        let role = if held.leads() { "leader" } else { role_name(held.member.role()) };
+        let role = if held.leads() { "leader" } else { held.member.role().word() };
         text.push_str(&format!("      shard {} of {database}.{table}: {role}\n", held.shard.shard_id));
     }
     Ok(text)
@@ -95,7 +94,7 @@ fn node_json(status: &v1::NodeStatus, held: &BTreeMap<&str, Vec<Held<'_>>>) -> R
             "shard": held.shard.shard_id,
             "database": held.shard.database,
             "table": held.shard.table,
-            "role": role_name(held.member.role()),
+            "role": held.member.role().word(),
             "leads": held.leads(),
         })
     };
@@ -103,8 +102,8 @@ fn node_json(status: &v1::NodeStatus, held: &BTreeMap<&str, Vec<Held<'_>>>) -> R
         "id": node.checked_id()?.to_string(),
         "name": node.name,
         "tags": node.tags,
-        "state": liveness(status),
-        "service": service(status),
+        "state": status.liveness().word(),
+        "service": status.service().word(),
         "leads_cluster": status.leads_cluster,
         "votes_on_cluster": status.votes,
         "replicas": held.get(node.node_id.as_str()).into_iter().flatten().map(replica).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use photondb_consensus::Term;
+use photondb_consensus::{Term, Transfer};
 
 use super::Cluster;
 
@@ -92,6 +92,11 @@ impl Cluster {
                 assert!(life.fatal.lock().is_empty(), "node {node}: {:?}", life.fatal.lock());
             }
         }
+    }
+
+    /// The snapshots that the node sends now.
+    pub fn transfers(&self, node: u64) -> Vec<Transfer> {
+        self.groups(node).transfers()
     }
 
     pub fn snapshots_sent(&self) -> u64 {

@@ -13,6 +13,7 @@ use tonic::{Response, Status};
 
 use super::{ControlService, check, cluster_id, count};
 use crate::limits::CONFIRM_TIME_MAX;
+use crate::node::Cluster;
 
 impl ControlService {
     pub(super) async fn list_nodes(
@@ -24,50 +25,10 @@ impl ControlService {
         // What was changed at another node is told here. Without a majority of the state's voters, what is known is.
         let newest = task::timeout(CONFIRM_TIME_MAX, controller.confirm()).await;
         let state = newest.ok().and_then(Result::ok).unwrap_or_else(|| controller.state());
-        let told = self.cluster.replicas.statuses_by_node(&state).await;
-        let mut replicas: BTreeMap<NodeId, u64> = BTreeMap::new();
-        for member in state.tables().flat_map(|table| &table.shards).flat_map(|shard| &shard.members) {
-            *replicas.entry(member.node).or_default() += 1;
-        }
-        let (voters, leader) = (controller.group().membership().all_voters(), controller.group().leader());
-        let open = |node: NodeId, but: NodeId| node != but && state.node(node).is_some_and(|node| node.is_open());
-        let can_be_led_elsewhere = |led: ShardId, by: NodeId| {
-            let members = state.shard(led).into_iter().flat_map(|(_, shard)| &shard.members);
-            members.into_iter().any(|member| member.role == Role::Voter && open(member.node, by))
-        };
-        let burdens = controller.burdens();
-        let status = |node: &Arc<Node>| {
-            let burden = burdens.get(&node.id);
-            let replicas = replicas.get(&node.id).copied().unwrap_or(0);
-            let leading = |statuses: &[MemberStatus]| count(statuses.iter().filter(|status| status.leads).count());
-            // Who holds nothing leads nothing.
-            let told = told.get(&node.id).map(Vec::as_slice).or((replicas == 0).then_some(&[]));
-            let leads_cluster = leader.is_some_and(|(_, leader)| leader == node.id);
-            let others = || state.nodes().any(|other| voters.contains(&other.meta) && open(other.id, node.id));
-            let to_hand_over = |statuses: &[MemberStatus]| {
-                let of_tables =
-                    statuses.iter().filter(|status| status.leads && can_be_led_elsewhere(status.shard, node.id));
-                count(of_tables.count()) + u64::from(leads_cluster && others())
-            };
-            v1::NodeStatus {
-                node: Some(super::node(node)),
-                liveness: liveness(node.liveness).into(),
-                service: service(node.service).into(),
-                replicas,
-                leading: told.map(leading),
-                to_hand_over: told.map(to_hand_over),
-                votes: voters.contains(&node.meta),
-                leads_cluster,
-                stored_bytes: burden.map(|burden| burden.bytes),
-                documents_per_sec: burden.map(|burden| burden.work),
-            }
-        };
-        let mut nodes: Vec<&Arc<Node>> = state.nodes().collect();
-        nodes.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(Response::new(v1::ListNodesResponse {
             version: CONTROL_VERSION,
             cluster_id: cluster_id(&state),
-            nodes: nodes.into_iter().map(status).collect(),
+            nodes: statuses(&self.cluster, &state).await,
             asked: self.foundation.node_id.to_string(),
         }))
     }
@@ -109,6 +70,52 @@ impl ControlService {
         }
         Ok(Response::new(v1::SetNodeServiceResponse { version: CONTROL_VERSION, node_id: id.to_string() }))
     }
+}
+
+/// How each node does, by name: what photonctl and `photon_nodes` show.
+pub(crate) async fn statuses(cluster: &Cluster, state: &ClusterState) -> Vec<v1::NodeStatus> {
+    let told = cluster.replicas.statuses_by_node(state).await;
+    let mut replicas: BTreeMap<NodeId, u64> = BTreeMap::new();
+    for member in state.tables().flat_map(|table| &table.shards).flat_map(|shard| &shard.members) {
+        *replicas.entry(member.node).or_default() += 1;
+    }
+    let group = cluster.controller.group();
+    let (voters, leader) = (group.membership().all_voters(), group.leader());
+    let open = |node: NodeId, but: NodeId| node != but && state.node(node).is_some_and(|node| node.is_open());
+    let can_be_led_elsewhere = |led: ShardId, by: NodeId| {
+        let members = state.shard(led).into_iter().flat_map(|(_, shard)| &shard.members);
+        members.into_iter().any(|member| member.role == Role::Voter && open(member.node, by))
+    };
+    let burdens = cluster.controller.burdens();
+    let status = |node: &Arc<Node>| {
+        let burden = burdens.get(&node.id);
+        let replicas = replicas.get(&node.id).copied().unwrap_or(0);
+        let leading = |statuses: &[MemberStatus]| count(statuses.iter().filter(|status| status.leads).count());
+        // Who holds nothing leads nothing.
+        let told = told.get(&node.id).map(Vec::as_slice).or((replicas == 0).then_some(&[]));
+        let leads_cluster = leader.is_some_and(|(_, leader)| leader == node.id);
+        let others = || state.nodes().any(|other| voters.contains(&other.meta) && open(other.id, node.id));
+        let to_hand_over = |statuses: &[MemberStatus]| {
+            let of_tables =
+                statuses.iter().filter(|status| status.leads && can_be_led_elsewhere(status.shard, node.id));
+            count(of_tables.count()) + u64::from(leads_cluster && others())
+        };
+        v1::NodeStatus {
+            node: Some(super::node(node)),
+            liveness: liveness(node.liveness).into(),
+            service: service(node.service).into(),
+            replicas,
+            leading: told.map(leading),
+            to_hand_over: told.map(to_hand_over),
+            votes: voters.contains(&node.meta),
+            leads_cluster,
+            stored_bytes: burden.map(|burden| burden.bytes),
+            documents_per_sec: burden.map(|burden| burden.work),
+        }
+    };
+    let mut nodes: Vec<&Arc<Node>> = state.nodes().collect();
+    nodes.sort_by(|left, right| left.name.cmp(&right.name));
+    nodes.into_iter().map(status).collect()
 }
 
 /// What makes the places of one node another's, where that has none yet.

@@ -16,6 +16,7 @@ use tonic::{Response, Status};
 
 use super::nodes::{named, refused};
 use super::{ControlService, check, position_and_documents};
+use crate::node::Cluster;
 
 impl ControlService {
     pub(super) async fn list_shards(
@@ -24,18 +25,12 @@ impl ControlService {
     ) -> Result<Response<v1::ListShardsResponse>, Status> {
         check(request.version)?;
         let state = self.cluster.controller.state();
-        let told = self.cluster.replicas.statuses_by_node(&state).await;
-        let told: BTreeMap<MemberId, MemberStatus> =
-            told.into_values().flatten().map(|status| (status.member, status)).collect();
-        let mut shards = Vec::new();
-        for database in state.databases() {
-            for table in state.tables_of(database.id) {
-                for shard in &table.shards {
-                    let documents = if request.uncounted { None } else { self.documents(shard.id) };
-                    shards.push(v1::ShardStatus { documents, ..status(&state, &database.name, table, shard, &told) });
-                    // Counting may read from disk: here a deadline that has passed ends the request.
-                    task::yield_now().await;
-                }
+        let mut shards = statuses(&self.cluster, &state).await;
+        if !request.uncounted {
+            for shard in &mut shards {
+                shard.documents = self.documents(ShardId(shard.shard_id));
+                // Counting may read from disk: here a deadline that has passed ends the request.
+                task::yield_now().await;
             }
         }
         Ok(Response::new(v1::ListShardsResponse { version: CONTROL_VERSION, shards }))
@@ -160,6 +155,17 @@ impl ControlService {
         self.cluster.controller.propose(Command::JoinShards { table: table.id, shards }).await.map_err(refused)?;
         answer(left)
     }
+}
+
+/// How each shard does, by database and table: what photonctl and `photon_ranges` show. Nobody's documents are counted.
+pub(crate) async fn statuses(cluster: &Cluster, state: &ClusterState) -> Vec<v1::ShardStatus> {
+    let told = cluster.replicas.statuses_by_node(state).await;
+    let told: BTreeMap<MemberId, MemberStatus> =
+        told.into_values().flatten().map(|status| (status.member, status)).collect();
+    let tables =
+        state.databases().flat_map(|database| state.tables_of(database.id).map(move |table| (database, table)));
+    let shards = tables.flat_map(|(database, table)| table.shards.iter().map(move |shard| (database, table, shard)));
+    shards.map(|(database, table, shard)| status(state, &database.name, table, shard, &told)).collect()
 }
 
 /// The shard that has the keys of this one, or is to get them.

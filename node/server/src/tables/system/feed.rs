@@ -57,6 +57,15 @@ impl Subscription for SystemFeed {
                         }
                     })
                 }
+                News::OfTheStateAndFromTimeToTime => {
+                    let states = &mut self.states;
+                    fiber::wait(async {
+                        tokio::select! {
+                            changed = states.changed() => changed,
+                            () = task::sleep(SYSTEM_FEED_LOOK_PERIOD) => Ok(()),
+                        }
+                    })
+                }
                 News::FromTimeToTime | News::OfTheLog => {
                     fiber::wait(task::sleep(SYSTEM_FEED_LOOK_PERIOD));
                     Ok(())

@@ -43,7 +43,12 @@ pub(super) fn time(micros: i64) -> Datum {
 
 /// How a table is named in documents.
 pub(super) fn table(viewer: &Viewer<'_>, table: &Table) -> Datum {
-    match viewer.format {
+    table_as(viewer.format, table)
+}
+
+/// The same, for who knows only the format.
+pub(super) fn table_as(format: IdentifierFormat, table: &Table) -> Datum {
+    match format {
         IdentifierFormat::Name => Datum::from(table.name.as_str()),
         IdentifierFormat::Uuid => Datum::from(table.id.to_string()),
     }

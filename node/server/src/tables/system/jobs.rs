@@ -3,13 +3,16 @@
 //!
 //! Whoever is not `admin` sees, and ends, only queries of their own.
 
+mod backfill;
+
 use std::collections::BTreeMap;
 
-use photondb_cluster_state::ADMIN;
+use photondb_cluster_state::{ADMIN, ClusterState};
 use photondb_proto::v1::report::answer::Told;
 use photondb_proto::v1::report::call::Ask;
 use photondb_proto::v1::report::{EndCall, Jobs as Report, JobsCall, Query};
 use photondb_proto::{NodeId, TableId};
+use photondb_query::catalog::IdentifierFormat;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::fiber;
@@ -125,12 +128,13 @@ fn rows(viewer: &Viewer<'_>, heard: Vec<Heard>) -> Vec<Datum> {
         Some(Told::Jobs(jobs)) => Some((heard.node, jobs)),
         _ => None,
     });
-    let (mut rows, mut builds) = (Vec::new(), BTreeMap::new());
-    for (node, Report { queries, index_builds, compacting }) in told {
+    let (mut rows, mut builds, mut backfills) = (Vec::new(), BTreeMap::new(), Vec::new());
+    for (node, Report { queries, index_builds, compacting, backfills: sent }) in told {
+        backfills.extend(sent.into_iter().map(|sent| (node, sent)));
         rows.extend(queries.into_iter().filter_map(|query| query_row(viewer, node, query)));
         if compacting {
             let id = Uuid::new_v5(&DISK_COMPACTION_BASE, node.to_string().as_bytes());
-            rows.push(row(viewer, DISK_COMPACTION, id, &[node], None, Object::new()));
+            rows.push(row(&viewer.state, viewer.format, DISK_COMPACTION, id, &[node], None, Object::new()));
         }
         for build in index_builds {
             let Some(table) = id_of(&build.table).map(TableId) else { continue };
@@ -138,6 +142,7 @@ fn rows(viewer: &Viewer<'_>, heard: Vec<Heard>) -> Vec<Datum> {
         }
     }
     rows.extend(builds.into_iter().filter_map(|((table, index), by)| index_row(viewer, table, &index, &by)));
+    rows.extend(backfill::rows(&viewer.state, viewer.format, backfills));
     rows
 }
 
@@ -149,7 +154,8 @@ fn query_row(viewer: &Viewer<'_>, node: NodeId, query: Query) -> Option<Datum> {
         ("query", Datum::from(query.text)),
         ("user", Datum::from(query.user)),
     ]);
-    Some(row(viewer, QUERY, id, &[node], Some(query.lasts_micros as f64 / 1e6), info))
+    let lasts = Some(query.lasts_micros as f64 / 1e6);
+    Some(row(&viewer.state, viewer.format, QUERY, id, &[node], lasts, info))
 }
 
 /// One for all servers that build it: how far they are on the average.
@@ -164,11 +170,19 @@ fn index_row(viewer: &Viewer<'_>, table: TableId, index: &str, by: &[(NodeId, f6
         ("progress", Datum::Number(progress)),
         ("table", fields::table(viewer, table)),
     ]);
-    Some(row(viewer, INDEX_CONSTRUCTION, id, &servers, None, info))
+    Some(row(&viewer.state, viewer.format, INDEX_CONSTRUCTION, id, &servers, None, info))
 }
 
-fn row(viewer: &Viewer<'_>, kind: &str, id: Uuid, servers: &[NodeId], lasts: Option<f64>, info: Object) -> Datum {
-    let servers = servers.iter().map(|node| catalog::server(&viewer.state, *node, viewer.format));
+fn row(
+    state: &ClusterState,
+    format: IdentifierFormat,
+    kind: &str,
+    id: Uuid,
+    servers: &[NodeId],
+    lasts: Option<f64>,
+    info: Object,
+) -> Datum {
+    let servers = servers.iter().map(|node| catalog::server(state, *node, format));
     Datum::Object(Object::from([
         ("duration_sec", lasts.map_or(Datum::Null, Datum::Number)),
         ("id", Datum::from(vec![Datum::from(kind), Datum::from(id.to_string())])),

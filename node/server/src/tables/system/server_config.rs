@@ -1,14 +1,19 @@
-//! `server_config`: `{id, name, tags, cache_size_mb}` of each server.
+//! `server_config`: `{id, name, tags, cache_size_mb}` of each server. Where nobody has set its cache, a server says itself what it takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use photondb_cluster_state::{Command, Node, Service};
 use photondb_proto::NodeId;
+use photondb_proto::v1::report::ServerCall;
+use photondb_proto::v1::report::answer::Told;
+use photondb_proto::v1::report::call::Ask;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
+use photondb_runtime::fiber;
 
-use super::{Contents, Viewer, fields};
+use super::{Contents, News, Viewer, fields};
 use crate::config::is_name;
+use crate::report::Heard;
 
 /// The table.
 pub(super) struct ServerConfig;
@@ -19,7 +24,24 @@ impl Contents for ServerConfig {
     }
 
     fn rows(&self, viewer: &Viewer<'_>) -> Result<Vec<Datum>> {
-        Ok(viewer.state.nodes().filter(|node| node.service != Service::Gone).map(|node| row(viewer, node)).collect())
+        let heard = own_caches(viewer, |_| true);
+        let shown = viewer.state.nodes().filter(|node| node.service != Service::Gone);
+        Ok(shown.map(|node| row(node, heard.get(&node.id).copied())).collect())
+    }
+
+    fn row(&self, viewer: &Viewer<'_>, key: &Datum) -> Result<Option<Datum>> {
+        let id: Option<NodeId> = match key {
+            Datum::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        let node = id.and_then(|id| viewer.state.node(id)).filter(|node| node.service != Service::Gone);
+        // A text may be the id and be written otherwise than the key is.
+        let found = node.map(|node| row(node, own_caches(viewer, |id| id == node.id).get(&node.id).copied()));
+        super::row_in(found.into_iter().collect(), key)
+    }
+
+    fn news(&self) -> News {
+        News::OfTheStateAndFromTimeToTime
     }
 
     fn write(&self, viewer: &Viewer<'_>, key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
@@ -78,13 +100,21 @@ fn tags(found: &Datum) -> std::result::Result<BTreeSet<String>, String> {
     items.iter().map(|tag| named(&tag, "server tag")).collect()
 }
 
-fn row(viewer: &Viewer<'_>, node: &Node) -> Datum {
-    let tags: Vec<Datum> = node.shown_tags().into_iter().map(Datum::from).collect();
-    let cache = match node.cache_size_mb {
-        Some(size) => Datum::from(size),
-        None if node.id == viewer.ground.node() => Datum::from(viewer.ground.facts().cache_size_mb),
-        None => Datum::from("auto"),
+/// What servers have for a cache, in MiB, as they say: of those that were `asked` for, that nobody has set one for, and that answer.
+fn own_caches(viewer: &Viewer<'_>, asked: impl Fn(NodeId) -> bool) -> BTreeMap<NodeId, u64> {
+    let decides = |id: NodeId| viewer.state.node(id).is_some_and(|node| node.cache_size_mb.is_none());
+    let ask = |id: NodeId| (asked(id) && decides(id)).then_some(Ask::Server(ServerCall {}));
+    let cache = |heard: Heard| match heard.told {
+        Some(Told::Server(server)) => Some((heard.node, server.cache_mib)),
+        _ => None,
     };
+    fiber::wait(viewer.ground.reporter().ask_each(ask)).into_iter().filter_map(cache).collect()
+}
+
+/// `own_cache` counts where none is set; nothing: the server does not say.
+fn row(node: &Node, own_cache: Option<u64>) -> Datum {
+    let tags: Vec<Datum> = node.shown_tags().into_iter().map(Datum::from).collect();
+    let cache = node.cache_size_mb.or(own_cache).map_or(Datum::from("auto"), Datum::from);
     Datum::Object(Object::from([
         ("cache_size_mb", cache),
         ("id", Datum::from(node.id.to_string())),
@@ -96,6 +126,7 @@ fn row(viewer: &Viewer<'_>, node: &Node) -> Datum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::samples::{cluster, whole};
 
     #[test]
     fn tags_are_names() {
@@ -114,5 +145,20 @@ mod tests {
             assert_eq!(array(vec![Datum::from("a"), wrong]), Err(said.to_owned()));
         }
         assert_eq!(tags(&Datum::from("a")), Err("Expected an array, got \"a\"".to_owned()));
+    }
+
+    #[test]
+    fn a_cache_is_what_was_set_or_what_the_server_takes_whoever_it_is() {
+        let state = cluster(whole(&[1]));
+        let cache = |node: &Node, own: Option<u64>| {
+            let row = row(node, own);
+            row.field("cache_size_mb").expect("is there")
+        };
+        let set = |node: &Node| Node { cache_size_mb: Some(100), ..node.clone() };
+        for node in state.nodes() {
+            assert_eq!(cache(node, Some(512)), Datum::from(512));
+            assert_eq!(cache(node, None), Datum::from("auto"), "it does not answer");
+            assert_eq!((cache(&set(node), Some(512)), cache(&set(node), None)), (Datum::from(100), Datum::from(100)));
+        }
     }
 }

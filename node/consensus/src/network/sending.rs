@@ -10,7 +10,7 @@ use crate::limits::UNRECEIVED_BYTES_MAX;
 use crate::replicated::SnapshotChunks;
 
 /// A snapshot on its way to one member, over one exchange or several.
-pub(super) struct Transfer {
+pub(super) struct Sending {
     /// Its name among all that the receiver may have parts of.
     pub(super) number: u64,
     /// `None` while it is read elsewhere.
@@ -35,9 +35,9 @@ struct Kept {
     crc_before: u32,
 }
 
-impl Transfer {
-    pub(super) fn new(number: u64, chunks: SnapshotChunks) -> Transfer {
-        Transfer {
+impl Sending {
+    pub(super) fn new(number: u64, chunks: SnapshotChunks) -> Sending {
+        Sending {
             number,
             unread: Some(chunks),
             kept: VecDeque::new(),
@@ -91,7 +91,7 @@ impl Transfer {
         Some((kept.chunk.clone(), kept.crc_before))
     }
 
-    /// The rest, to be read elsewhere and given back with [`Transfer::take_in`].
+    /// The rest, to be read elsewhere and given back with [`Sending::take_in`].
     pub(super) fn unread(&mut self) -> Option<SnapshotChunks> {
         self.unread.take()
     }
@@ -127,56 +127,56 @@ impl Transfer {
 mod tests {
     use super::*;
 
-    fn read(transfer: &mut Transfer) -> bool {
-        let mut rest = transfer.unread().expect("nobody reads");
+    fn read(sending: &mut Sending) -> bool {
+        let mut rest = sending.unread().expect("nobody reads");
         let chunk = rest.next();
-        transfer.take_in(rest, chunk).expect("is there")
+        sending.take_in(rest, chunk).expect("is there")
     }
 
-    fn transfer(chunks: u8) -> Transfer {
-        Transfer::new(7, Box::new((0..chunks).map(|number| Ok(Bytes::from(vec![number; 1000])))))
+    fn sending(chunks: u8) -> Sending {
+        Sending::new(7, Box::new((0..chunks).map(|number| Ok(Bytes::from(vec![number; 1000])))))
     }
 
-    fn carried(transfer: &mut Transfer) -> Vec<u8> {
-        std::iter::from_fn(|| transfer.next_kept()).map(|(chunk, _)| chunk[0]).collect()
+    fn carried(sending: &mut Sending) -> Vec<u8> {
+        std::iter::from_fn(|| sending.next_kept()).map(|(chunk, _)| chunk[0]).collect()
     }
 
     #[test]
     fn what_was_not_received_is_sent_again_from_there() {
-        let mut transfer = transfer(5);
-        assert!(transfer.begin(0) && transfer.can_go_on());
-        while read(&mut transfer) {}
-        assert_eq!(carried(&mut transfer), [0, 1, 2, 3, 4]);
-        transfer.receive(2);
-        assert!(transfer.begin(3), "it had one more than it could say");
-        assert_eq!(transfer.received(), 3);
-        let (chunk, crc) = transfer.next_kept().expect("two are left");
+        let mut sending = sending(5);
+        assert!(sending.begin(0) && sending.can_go_on());
+        while read(&mut sending) {}
+        assert_eq!(carried(&mut sending), [0, 1, 2, 3, 4]);
+        sending.receive(2);
+        assert!(sending.begin(3), "it had one more than it could say");
+        assert_eq!(sending.received(), 3);
+        let (chunk, crc) = sending.next_kept().expect("two are left");
         let before = (0..3u8).fold(0, |crc, number| continued_crc(crc, &[number; 1000]));
         assert_eq!((chunk[0], crc), (3, before));
-        assert_eq!(carried(&mut transfer), [4]);
-        assert!(!transfer.begin(2), "what it said it had is not there any more");
-        assert!(!transfer.begin(6), "nobody can have more than was read");
+        assert_eq!(carried(&mut sending), [4]);
+        assert!(!sending.begin(2), "what it said it had is not there any more");
+        assert!(!sending.begin(6), "nobody can have more than was read");
     }
 
     #[test]
     fn nothing_is_kept_for_who_says_nothing() {
         let large = || Ok(Bytes::from(vec![1; UNRECEIVED_BYTES_MAX]));
-        let mut transfer = Transfer::new(7, Box::new((0..3).map(move |_| large())));
+        let mut sending = Sending::new(7, Box::new((0..3).map(move |_| large())));
         for _ in 0..3 {
-            assert!(read(&mut transfer) && transfer.next_kept().is_some() && transfer.next_kept().is_none());
-            assert!(transfer.kept.len() <= 1 && !transfer.is_far_ahead());
+            assert!(read(&mut sending) && sending.next_kept().is_some() && sending.next_kept().is_none());
+            assert!(sending.kept.len() <= 1 && !sending.is_far_ahead());
         }
-        assert!(!transfer.can_go_on());
-        transfer.receive(3);
-        assert!(!transfer.can_go_on(), "it is too late to say so");
+        assert!(!sending.can_go_on());
+        sending.receive(3);
+        assert!(!sending.can_go_on(), "it is too late to say so");
     }
 
     #[test]
     fn who_says_how_far_he_is_is_waited_for() {
         let large = || Ok(Bytes::from(vec![1; UNRECEIVED_BYTES_MAX]));
-        let mut transfer = Transfer::new(7, Box::new((0..3).map(move |_| large())));
-        assert!(transfer.begin(0) && read(&mut transfer) && transfer.is_far_ahead());
-        transfer.receive(1);
-        assert!(!transfer.is_far_ahead());
+        let mut sending = Sending::new(7, Box::new((0..3).map(move |_| large())));
+        assert!(sending.begin(0) && read(&mut sending) && sending.is_far_ahead());
+        sending.receive(1);
+        assert!(!sending.is_far_ahead());
     }
 }
