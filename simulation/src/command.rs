@@ -57,6 +57,8 @@ pub struct Length {
     pub machines: Option<usize>,
     /// Whether somebody changes how tables lie; `None`: the seed draws it.
     pub administered: Option<bool>,
+    /// Whether nodes have zones and tags; `None`: the seed draws it.
+    pub arranged: Option<bool>,
     /// What they are brought to again and again, in place of the faults that the seed draws.
     pub aim: Option<Aim>,
     /// Points that they have besides those of the seed.
@@ -81,6 +83,7 @@ impl Length {
     pub fn plan(&self, seed: u64) -> ClusterPlan {
         let mut plan = ClusterPlan::draw(seed, self.workload.as_deref(), self.machines, self.duration);
         plan.administered = self.administered.unwrap_or(plan.administered);
+        plan.arrange(self.arranged.unwrap_or(plan.arranged));
         if let Some(aim) = self.aim {
             aim.take(&mut plan);
         }
@@ -104,6 +107,9 @@ impl Length {
         }
         if let Some(administered) = self.administered {
             arguments.extend(["--administered".to_owned(), administered.to_string()]);
+        }
+        if let Some(arranged) = self.arranged {
+            arguments.extend(["--arranged".to_owned(), arranged.to_string()]);
         }
         if let Some(aim) = self.aim {
             arguments.extend(["--aim".to_owned(), aim.name().to_owned()]);

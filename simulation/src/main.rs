@@ -120,6 +120,9 @@ struct Shape {
     /// Whether somebody changes how tables lie (`true`, `false`); the seed draws it when it is not given.
     #[arg(long)]
     administered: Option<bool>,
+    /// Whether nodes have zones and tags, and who changes how tables lie uses them (`true`, `false`); the seed draws it when it is not given.
+    #[arg(long)]
+    arranged: Option<bool>,
     /// What the run is brought to again and again, in place of the faults that the seed draws; see `cluster/aim.rs`.
     #[arg(long)]
     aim: Option<String>,
@@ -192,6 +195,7 @@ impl Shape {
             workload: self.workload.clone(),
             machines: self.machines,
             administered: self.administered,
+            arranged: self.arranged,
             aim,
             points_too,
             faults,
@@ -301,6 +305,9 @@ fn start_log(level: &str) -> anyhow::Result<()> {
 fn print_plan(plan: &ClusterPlan) {
     let (seed, machines) = (plan.seed, plan.machines.len());
     say(format_args!("seed {seed}: {} on {machines} machines, {:?}", plan.workload, plan.transport));
+    for (place, machine) in plan.machines.iter().enumerate().filter(|(_, machine)| !machine.tags.is_empty()) {
+        say(format_args!("  n{}: {}", place + 1, machine.tags.join(", ")));
+    }
     for point in &plan.points {
         say(format_args!("  often: {} ({})", point.what, point.name));
     }

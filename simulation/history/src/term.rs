@@ -194,6 +194,31 @@ pub fn reconfigure(table: Term, shards: u64, replicas: u64) -> Term {
     call_with(number::RECONFIGURE, [table], json!({ "shards": shards, "replicas": replicas }))
 }
 
+/// `table.reconfigure({shards, replicas: {tag: count}, primary_replica_tag, nonvoting_replica_tags})`
+pub fn reconfigure_by_tags(
+    table: Term,
+    shards: u64,
+    counts: &[(&str, u64)],
+    primary: &str,
+    nonvoting: &[&str],
+) -> Term {
+    let replicas: serde_json::Map<String, Value> =
+        counts.iter().map(|(tag, count)| ((*tag).to_owned(), json!(count))).collect();
+    let nonvoting = make_array(nonvoting.iter().map(|tag| json!(tag)).collect::<Vec<_>>());
+    let options = json!({
+        "shards": shards,
+        "replicas": replicas,
+        "primary_replica_tag": primary,
+        "nonvoting_replica_tags": nonvoting,
+    });
+    call_with(number::RECONFIGURE, [table], options)
+}
+
+/// `table.reconfigure({emergency_repair: "unsafe_rollback"})`
+pub fn repair(table: Term) -> Term {
+    call_with(number::RECONFIGURE, [table], json!({ "emergency_repair": "unsafe_rollback" }))
+}
+
 /// `table.rebalance()`
 pub fn rebalance(table: Term) -> Term {
     call(number::REBALANCE, [table])

@@ -9,6 +9,7 @@ use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
 use super::harm::{self, Harms};
+use super::tags;
 use crate::buggify::{self, Point};
 use crate::disk::Honesty;
 use crate::hosts;
@@ -31,6 +32,8 @@ pub struct ClusterPlan {
     pub clients: u64,
     /// Whether there is another one, who changes how tables lie.
     pub administered: bool,
+    /// Whether nodes have zones and tags, of which whoever administers makes use.
+    pub arranged: bool,
     /// How long a client thinks between two requests.
     pub think_ms: RangeInclusive<u64>,
     /// How long a message takes, in milliseconds.
@@ -85,6 +88,8 @@ pub enum Transport {
 /// A machine.
 #[derive(Clone, Debug)]
 pub struct MachinePlan {
+    /// The tags of its node.
+    pub tags: Vec<String>,
     /// Its clocks.
     pub skew: Skew,
     /// How long calls to its disk take.
@@ -124,6 +129,7 @@ impl ClusterPlan {
             clients: random.within(2..=8),
             // Of a stream of its own: with and without, everything else is the same.
             administered: Random::new(seed ^ 0x00ad_0157).once_in(3),
+            arranged: false,
             think_ms: 0..=random.pick(&[0, 5, 40, 200]),
             latency_ms: 0..=random.pick(&[1, 5, 50]),
             transport: Transport::draw(&mut random),
@@ -137,11 +143,21 @@ impl ClusterPlan {
         if plan.transport == Transport::Connections && !hosts::CARRIES_GRPC {
             plan.transport = Transport::Messages(Manners::of_connections(&plan.latency_ms));
         }
+        // As above.
+        plan.arrange(Random::new(seed ^ 0x00ad_015a).once_in(2));
         plan
     }
 }
 
 impl ClusterPlan {
+    /// Nodes have zones and tags, or none has.
+    pub fn arrange(&mut self, arranged: bool) {
+        let tags = if arranged { tags::draw(self.seed, self.machines.len()) } else { Vec::new() };
+        let mut tags = tags.into_iter();
+        self.machines.iter_mut().for_each(|machine| machine.tags = tags.next().unwrap_or_default());
+        self.arranged = arranged;
+    }
+
     /// The run has these points too.
     pub fn add_points(&mut self, points: &[&'static Point]) {
         let added = points.iter().filter(|point| point.fits(self.workload) && !self.points.contains(point));
@@ -195,7 +211,8 @@ impl MachinePlan {
             slow_one_of: random.pick(&[0, 50]),
             slow_factor: 20,
         };
-        MachinePlan { skew, disk, torn_sectors: random.once_in(3), honesty: Honesty::Honest, storage }
+        let tags = Vec::new();
+        MachinePlan { tags, skew, disk, torn_sectors: random.once_in(3), honesty: Honesty::Honest, storage }
     }
 }
 

@@ -110,6 +110,7 @@ impl Hunt {
             workload: self.length.workload.clone().or(hint.workload.map(str::to_owned)),
             machines: self.length.machines.or(hint.machines),
             administered: self.length.administered.or(hint.administered.then_some(true)),
+            arranged: self.length.arranged.or(hint.arranged.then_some(true)),
             aim: self.length.aim.or(hint.aim),
             points_too: self.length.points_too.iter().copied().chain(points).collect(),
             ..self.length.clone()

@@ -45,6 +45,11 @@ pub trait ClusterWorkload {
     /// as long as one may wait.
     fn finish<'a>(&'a self, client: &'a mut Client) -> LocalFuture<'a, Result<(), Failure>>;
 
+    /// How often it has changed by itself how its tables lie.
+    fn reconfigured(&self) -> u64 {
+        0
+    }
+
     /// Checks everything seen so far, and takes out what was found at once. `undecided` counts checks that gave up.
     fn check(&self, undecided: &mut u64) -> Vec<Violation>;
 }
