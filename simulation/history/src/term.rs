@@ -145,6 +145,11 @@ pub fn count(sequence: Term) -> Term {
     call(number::COUNT, [sequence])
 }
 
+/// `table.order_by({index}).limit(count)`
+pub fn first(table: Term, index: &str, count: u64) -> Term {
+    call(number::LIMIT, [call_with(number::ORDER_BY, [table], json!({ "index": index })), json!(count)])
+}
+
 /// `table.changes({include_initial, include_states, squash: false})`
 pub fn changes(sequence: Term, include_initial: bool) -> Term {
     let options = json!({ "include_initial": include_initial, "include_states": include_initial, "squash": false });

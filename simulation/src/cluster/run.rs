@@ -119,16 +119,15 @@ impl Run {
     fn new(plan: &ClusterPlan, print: bool) -> Run {
         let mut cluster = Cluster::new(plan, print);
         let mut random = Random::new(plan.seed ^ 0x000c_11e7);
-        let nodes = plan.machines.len();
-        let mut workload = workloads::all(plan.clients, nodes as u64, administrator::replicas_min(plan), &mut random)
-            .into_iter()
-            .find(|one| one.name() == plan.workload);
+        let (nodes, replicas_min) = (plan.machines.len() as u64, administrator::replicas_min(plan));
+        let workloads = workloads::all(plan.clients, nodes, replicas_min, plan.arranged, &mut random);
+        let workload = workloads.into_iter().find(|one| one.name() == plan.workload);
         let shared = Rc::new(Shared {
             phase: Cell::new(Phase::Setup),
             stopped: Cell::new(0),
             steps: Cell::new(0),
             changes: RefCell::default(),
-            workload: workload.take().expect("a plan names a workload that there is"),
+            workload: workload.expect("a plan names a workload that there is"),
             failed: Cell::new(None),
             set_back: Cell::new(None),
             probed: RefCell::default(),
