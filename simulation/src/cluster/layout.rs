@@ -292,7 +292,8 @@ pub(super) mod tests {
         assert_eq!(votes(&mut layout, &state, 2, &[1, 2]), Ok(()));
         let (mut state, member) = (table_of_three(3), on(&state, &[2]).first().copied().unwrap());
         let mut layout = known(&state);
-        run(&mut state, Command::MemberFailed { shard: shard(&state).id, member });
+        let failed = Command::MemberFailed { shard: shard(&state).id, member };
+        run(&mut state, failed);
         layout.learn(2, &state).unwrap();
         assert_eq!(votes(&mut layout, &state, 2, &[1, 3]), Ok(()));
     }

@@ -46,7 +46,9 @@ impl Mover {
 
     /// What is asked for next. `None`: there is nothing to choose from.
     fn choose(&mut self, state: &ClusterState) -> Option<(Command, Option<Move>)> {
-        let shards: Vec<&Shard> = state.tables().flat_map(|table| &table.shards).collect();
+        // One that is to be joined goes where its left neighbour is.
+        let is_free = |shard: &&Shard| shard.joining.is_none();
+        let shards: Vec<&Shard> = state.tables().flat_map(|table| &table.shards).filter(is_free).collect();
         if shards.is_empty() {
             return None;
         }
@@ -122,38 +124,44 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
-    use photondb_cluster_state::{Reached, apply};
+    use std::sync::Arc;
+
+    use photondb_cluster_state::Reached;
 
     use super::*;
     use crate::cluster::layout::tests::table_of_three;
+
+    fn take(state: &mut Arc<ClusterState>, command: &Command) {
+        *state = state.applied(command).unwrap_or_else(|error| panic!("{command:?}: {error}")).0;
+    }
+
+    fn shard(state: &ClusterState) -> &Shard {
+        &state.tables().next().unwrap().shards[0]
+    }
 
     #[test]
     fn it_asks_for_what_the_state_takes_and_knows_when_it_is_done() {
         let mut state = table_of_three(4);
         let mut mover = Mover { random: Random::new(3), next: Duration::ZERO, moves: Vec::new() };
         let asked = loop {
-            let (command, asked) = mover.choose(&state).expect("a fourth node is free");
-            apply(&mut state.clone(), &command).expect("nothing is in its way");
+            let (command, asked) = mover.choose(&state).unwrap();
+            take(&mut state.clone(), &command);
             if let Some(asked) = asked {
-                apply(&mut state, &command).expect("it was just taken");
+                take(&mut state, &command);
                 break asked;
             }
         };
-        assert_eq!(asked.to, NodeId(4));
+        assert_eq!(asked.to, NodeId(4), "the fourth is free");
         mover.moves.push(asked);
         assert_eq!(mover.take_done(&state), 0, "nobody is there yet");
-        assert!(state.tables().all(|table| table.shards[0].placement.contains(asked.to)));
-        let shard = state.tables().next().expect("it is there").shards[0].clone();
-        let (id, generation) = (shard.id, shard.generation);
-        let replaces = shard.member_on(asked.from).map(|member| member.id);
-        let add = Command::AddMember { shard: id, generation, node: asked.to, votes: true, replaces };
-        apply(&mut state, &add).expect("the shard rests");
+        let (id, generation) = (shard(&state).id, shard(&state).generation);
+        let replaces = shard(&state).member_on(asked.from).map(|member| member.id);
+        take(&mut state, &Command::AddMember { shard: id, generation, node: asked.to, votes: true, replaces });
         assert_eq!(mover.take_done(&state), 0, "it joins, and the other one leaves");
-        let shard = state.shard(id).expect("it is there").1.clone();
+        let (voters, generation, learners) =
+            (shard(&state).wanted_voters(), shard(&state).generation, Default::default());
         let at = Reached { term: 1, index: 9 };
-        let (voters, generation, learners) = (shard.wanted_voters(), shard.generation, Default::default());
-        let reached = Command::MembersReached { shard: id, generation, at, voters, learners };
-        apply(&mut state, &reached).expect("it is as it was planned");
+        take(&mut state, &Command::MembersReached { shard: id, generation, at, voters, learners });
         assert_eq!((mover.take_done(&state), mover.moves.len()), (1, 0));
     }
 }
