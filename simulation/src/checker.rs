@@ -12,4 +12,4 @@ pub mod unique_inserts;
 #[cfg(test)]
 mod tests;
 
-pub use photondb_history::{Violation, counter, feed_replays_table, linearizable};
+pub use photondb_history::{Violation, counter, feed_replays_first, feed_replays_table, linearizable};

@@ -3,6 +3,7 @@
 
 mod administrator;
 mod afflict;
+mod afterwards;
 pub mod aim;
 pub mod at_leader;
 mod digest;
@@ -11,6 +12,8 @@ pub mod ending;
 pub mod event;
 pub mod fault;
 pub mod harm;
+mod layout;
+mod mover;
 pub mod observe;
 pub mod plan;
 pub mod probes;
@@ -18,6 +21,7 @@ pub mod rare;
 pub mod run;
 pub mod scenario;
 mod steward;
+mod tags;
 pub mod ward;
 mod wires;
 
@@ -45,6 +49,8 @@ use crate::trace::Trace;
 use afflict::Afflictions;
 use fault::{Fault, Place, Timed};
 use harm::Harm;
+use layout::Layout;
+use mover::Mover;
 use observe::Observer;
 use plan::{ClusterPlan, Transport};
 use rare::Rare;
@@ -96,6 +102,13 @@ pub struct Cluster {
     steward: Option<Steward>,
     /// It has begun to.
     steward_works: bool,
+    /// `None`: nobody moves replicas.
+    mover: Option<Mover>,
+    /// What those two have had accepted, by its kind.
+    changes: BTreeMap<String, u64>,
+    layout: Layout,
+    /// What is tried last takes back what Raft promises.
+    is_unwatched: bool,
 }
 
 /// Whether a machine's process runs.
@@ -192,6 +205,10 @@ impl Cluster {
             afflictions: Afflictions::new(plan.machines.len()),
             steward: Steward::of(plan),
             steward_works: false,
+            mover: Mover::of(plan),
+            changes: BTreeMap::new(),
+            layout: Layout::default(),
+            is_unwatched: false,
         }
     }
 
@@ -240,6 +257,7 @@ impl Cluster {
         }
         self.look_at_processes();
         self.let_steward_act();
+        self.let_mover_act();
         self.dice.stir(self.now() < self.stirred_until);
         self.dice.wake(!self.is_healed && !self.spares);
         let done = self.hosts.step(&mut self.order).unwrap_or_else(|said| {
@@ -280,6 +298,11 @@ impl Cluster {
         self.struck.clone()
     }
 
+    /// What was accepted of what was asked for of nodes and of single shards, by its kind.
+    pub fn changes(&self) -> &BTreeMap<String, u64> {
+        &self.changes
+    }
+
     /// How often each point of the product that the run has has struck.
     pub fn points(&self) -> BTreeMap<String, u64> {
         self.dice.struck()
@@ -305,9 +328,17 @@ impl Cluster {
                 Err(violation) => self.judge.take(Err(violation)),
             }
         }
+        if self.judge.is_content() && !self.is_unwatched {
+            self.judge.take(self.raft.end());
+        }
+    }
+
+    /// From here on nobody looks at what Raft promises: a group that has lost its majority for good goes on in another one.
+    fn unwatch(&mut self) {
         if self.judge.is_content() {
             self.judge.take(self.raft.end());
         }
+        self.is_unwatched = true;
     }
 
     /// Looks at what the members of Raft groups have come to.
@@ -331,7 +362,8 @@ impl Cluster {
             self.take(&snapshot);
         }
         for at in 0..self.machines.len() {
-            let Some(observer) = self.observers[at].as_ref().filter(|_| self.power[at] == Power::On) else { continue };
+            let watched = |_: &&Observer| self.power[at] == Power::On && !self.is_unwatched;
+            let Some(observer) = self.observers[at].as_ref().filter(watched) else { continue };
             for lease in observer.leases(self.machines[at].plan().skew.moment(self.now())) {
                 self.judge.take(self.raft.lease(snapshot.at, &lease));
             }
@@ -344,6 +376,10 @@ impl Cluster {
             self.rare.look(seen);
         }
         self.watch(&snapshot.changed);
+        self.look_at_layout(&snapshot.changed);
+        if self.is_unwatched {
+            return;
+        }
         self.judge.take(self.raft.step(snapshot));
         for seen in snapshot.changed.iter().filter(|seen| seen.role == Role::Leader) {
             // A leader that has applied an entry has answered for it.

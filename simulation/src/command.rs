@@ -59,6 +59,8 @@ pub struct Length {
     pub administered: Option<bool>,
     /// Whether silent nodes are given up soon; `None`: the seed draws it.
     pub impatient: Option<bool>,
+    /// Whether nodes have zones and tags; `None`: the seed draws it.
+    pub arranged: Option<bool>,
     /// What they are brought to again and again, in place of the faults that the seed draws.
     pub aim: Option<Aim>,
     /// Points that they have besides those of the seed.
@@ -84,6 +86,7 @@ impl Length {
         let mut plan = ClusterPlan::draw(seed, self.workload.as_deref(), self.machines, self.duration);
         plan.administered = self.administered.unwrap_or(plan.administered);
         plan.set_impatient(self.impatient.unwrap_or(plan.impatient));
+        plan.arrange(self.arranged.unwrap_or(plan.arranged));
         if let Some(aim) = self.aim {
             aim.take(&mut plan);
         }
@@ -110,6 +113,9 @@ impl Length {
         }
         if let Some(impatient) = self.impatient {
             arguments.extend(["--impatient".to_owned(), impatient.to_string()]);
+        }
+        if let Some(arranged) = self.arranged {
+            arguments.extend(["--arranged".to_owned(), arranged.to_string()]);
         }
         if let Some(aim) = self.aim {
             arguments.extend(["--aim".to_owned(), aim.name().to_owned()]);

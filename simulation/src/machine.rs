@@ -268,6 +268,9 @@ impl Machine {
         for (name, value) in [("server-name", self.inner.name.as_str()), ("no-http-admin", "true"), ("cores", "1")] {
             given.add(name, value).expect("it is an option");
         }
+        for tag in &self.inner.plan.tags {
+            given.add("server-tag", tag).expect("it is an option");
+        }
         let mut config = Config::resolve(&given).expect("the values are right");
         for (listen, port) in [(&mut config.driver, DRIVER_PORT), (&mut config.cluster, CLUSTER_PORT)] {
             listen.bind = Bind::Addresses(vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]);

@@ -123,6 +123,9 @@ struct Shape {
     /// Whether nodes are given up that are silent for some seconds (`true`, `false`); the seed draws it when it is not given.
     #[arg(long)]
     impatient: Option<bool>,
+    /// Whether nodes have zones and tags, and who changes how tables lie uses them (`true`, `false`); the seed draws it when it is not given.
+    #[arg(long)]
+    arranged: Option<bool>,
     /// What the run is brought to again and again, in place of the faults that the seed draws; see `cluster/aim.rs`.
     #[arg(long)]
     aim: Option<String>,
@@ -196,6 +199,7 @@ impl Shape {
             machines: self.machines,
             administered: self.administered,
             impatient: self.impatient,
+            arranged: self.arranged,
             aim,
             points_too,
             faults,
@@ -307,6 +311,9 @@ fn print_plan(plan: &ClusterPlan) {
     say(format_args!("seed {seed}: {} on {machines} machines, {:?}", plan.workload, plan.transport));
     if plan.impatient {
         say("  nodes that are silent are given up soon");
+    }
+    for (place, machine) in plan.machines.iter().enumerate().filter(|(_, machine)| !machine.tags.is_empty()) {
+        say(format_args!("  n{}: {}", place + 1, machine.tags.join(", ")));
     }
     for point in &plan.points {
         say(format_args!("  often: {} ({})", point.what, point.name));

@@ -30,10 +30,16 @@ pub struct Hint {
     pub points: &'static [&'static str],
     /// Whether somebody changes how tables lie.
     pub administered: bool,
+    /// Whether nodes have zones and tags.
+    pub arranged: bool,
 }
 
 const fn mutant(name: &'static str, workload: Option<&'static str>, what: &'static str) -> Mutant {
-    Mutant { name, what, hint: Hint { workload, machines: None, aim: None, points: &[], administered: false } }
+    Mutant {
+        name,
+        what,
+        hint: Hint { workload, machines: None, aim: None, points: &[], administered: false, arranged: false },
+    }
 }
 
 impl Mutant {
@@ -47,6 +53,10 @@ impl Mutant {
 
     const fn administered(self) -> Mutant {
         Mutant { hint: Hint { administered: true, ..self.hint }, ..self }
+    }
+
+    const fn arranged(self) -> Mutant {
+        Mutant { hint: Hint { arranged: true, ..self.hint }, ..self }
     }
 
     const fn with(self, points: &'static [&'static str]) -> Mutant {
@@ -145,7 +155,20 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("epoch-not-checked", Some("register"), "a write is applied that was evaluated before a split or a freeze")
         .administered(),
     mutant("leaving-member-dropped", Some("reconfigure"), "a member is dropped before its group is without it"),
+    mutant("voter-leaves-first", Some("reconfigure"), "a voter goes before the one votes that takes its place")
+        .administered(),
+    mutant("nonvoting-votes", Some("register"), "a replica that is never to vote does").administered().arranged(),
+    mutant("drained-leads-on", Some("register"), "a node that is to lead nothing leads on").administered(),
+    mutant("repair-begins-empty", Some("register"), "a shard is begun anew without what a replica has of it")
+        .arranged(),
     // The control plane.
+    mutant("taken-in-unregistered", Some("register"), "a node is told its number before it is registered"),
+    mutant("zone-ignored", Some("register"), "a table is placed as if all nodes were in one zone").arranged(),
+    mutant("lost-not-substituted", None, "nobody takes the place of a node that is lost or is to leave")
+        .on(5)
+        .administered(),
+    mutant("gone-before-empty", None, "a node goes that is to leave, with what it holds").on(5).administered(),
+    mutant("gone-while-it-votes", None, "a node goes that still votes on the cluster state").on(5).administered(),
     mutant("older-directory-taken", None, "a directory that was set back goes on as the node it was")
         .aimed(Aim::DisksSetBack),
     mutant("call-carried-out-twice", Some("churn"), "a command that comes twice is proposed twice")

@@ -45,6 +45,9 @@ pub struct RunRecord {
     pub took_us: u64,
     /// Operations of clients, by how they ended.
     pub operations: BTreeMap<String, u64>,
+    /// Changes that administrators asked for and that were accepted, by kind.
+    #[serde(default)]
+    pub changes: BTreeMap<String, u64>,
     /// Faults, by kind.
     pub faults: BTreeMap<String, u64>,
     /// Points of the product that the run had, and how often each struck.
@@ -109,6 +112,7 @@ impl Sweep {
             summary.undecided += run.undecided;
             let counts = [
                 (&run.operations, &mut summary.operations),
+                (&run.changes, &mut summary.changes),
                 (&run.faults, &mut summary.faults),
                 (&run.points, &mut summary.points),
                 (&run.probes, &mut summary.probes),
@@ -147,6 +151,8 @@ pub struct Summary {
     pub took_us: u64,
     /// Operations of clients, by how they ended.
     pub operations: BTreeMap<String, u64>,
+    /// Changes that administrators asked for and that were accepted, by kind.
+    pub changes: BTreeMap<String, u64>,
     /// Faults, by kind.
     pub faults: BTreeMap<String, u64>,
     /// Points of the product that some run had, and how often each struck.
@@ -198,9 +204,11 @@ impl fmt::Display for Summary {
         };
         writeln!(formatter, "{} seeds, {hours:.2} virtual hours, {rate:.2} seeds a second{of}", self.runs)?;
         writeln!(formatter, "{} faults survived", self.faults.values().sum::<u64>())?;
+        writeln!(formatter, "{} changes of how tables lie accepted", self.changes.values().sum::<u64>())?;
         writeln!(formatter, "{:.1} virtual seconds a second of processor time", self.speed())?;
         let tables = [
             ("operations", &self.operations),
+            ("changes accepted", &self.changes),
             ("faults", &self.faults),
             ("rare behaviour", &self.points),
             ("rare paths", &self.probes),
@@ -250,6 +258,7 @@ mod tests {
             virtual_us: 20_000_000,
             took_us: 1_000_000 * seed,
             probes: BTreeMap::from([(probe.to_owned(), 2)]),
+            changes: BTreeMap::from([("node drained".to_owned(), 2)]),
             faults: BTreeMap::from([("crash".to_owned(), seed)]),
             ..RunRecord::default()
         }
@@ -270,6 +279,7 @@ mod tests {
         assert!(summary.is_good());
         assert_eq!((summary.runs_per_second(), summary.speed()), (1.0, 10.0));
         assert!(summary.to_string().contains("never taken: rot"));
+        assert!(summary.to_string().contains("6 changes of how tables lie accepted"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use photondb_cluster_state::plan::{Burdens, plan};
 use photondb_cluster_state::{ClusterState, Command};
 use photondb_consensus::Term;
 use photondb_runtime::task;
-use photondb_storage::fault::buggify;
+use photondb_storage::fault::{buggify, fault_point};
 
 pub(crate) use liveness::Heard;
 pub(crate) use members::successor;
@@ -60,12 +60,13 @@ async fn step(inner: &Inner, term: Term) {
     }
     let now = inner.parts.clock.now();
     let seen = inner.heard.lock().judge(&state, inner.me.node, now, inner.parts.options.lost_after);
-    let votes = |command: &Command| match command {
+    let waits = |command: &Command| match command {
         // It goes when the state's own group is without its vote too.
-        Command::NodeGone { id } => members::votes(inner, &state, *id),
+        Command::NodeGone { id } => members::votes(inner, &state, *id) && !fault_point!("gone-while-it-votes"),
+        Command::Substitute { .. } => fault_point!("lost-not-substituted"),
         _ => false,
     };
-    for command in seen.into_iter().chain(planned(inner, &state).into_iter().filter(|command| !votes(command))) {
+    for command in seen.into_iter().chain(planned(inner, &state).into_iter().filter(|command| !waits(command))) {
         if !propose(inner, term, command).await || buggify!("controller/planned-one-by-one") {
             return;
         }
@@ -89,7 +90,13 @@ async fn propose(inner: &Inner, term: Term, command: Command) -> bool {
     }
     tracing::debug!(?command, "planned");
     match inner.propose_here(term, command.encode().into()).await {
-        Ok(_) => true,
+        Ok(_) => {
+            let (replaces, ends) =
+                (matches!(command, Command::Substitute { .. }), matches!(command, Command::NodeGone { .. }));
+            photondb_storage::probe!("place of a node that is lost or leaves given to another", replaces);
+            photondb_storage::probe!("node has left the cluster", ends);
+            true
+        }
         Err(error) => {
             photondb_storage::probe!("what was planned could not be proposed");
             tracing::warn!(%error, ?command, "what was planned could not be proposed");

@@ -9,7 +9,7 @@ use photondb_consensus::{LogPosition, Replicated};
 use photondb_proto::{MemberId, NodeId, v1};
 use photondb_runtime::peers::{Exchange, Peer, SendFuture, Serve};
 use photondb_runtime::task;
-use photondb_storage::fault::buggify;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::StreamId;
 use prost::Message;
 
@@ -154,8 +154,14 @@ impl Inner {
             let asked = ClusterId(id_of(&join.cluster).unwrap_or_default());
             return Ok(self.refusal(StateError::OtherCluster { is: cluster, asked }));
         }
+        if fault_point!("taken-in-unregistered")
+            && let Ok((_, Response::Member(member))) = self.replicated.state().applied(&register)
+        {
+            return Ok(Answer::Joined(v1::Joined { cluster: id_bytes(cluster.0), member: member.0 }));
+        }
         match self.propose(&register).await {
             Ok(Response::Member(member)) => {
+                photondb_storage::probe!("node registered by another");
                 Ok(Answer::Joined(v1::Joined { cluster: id_bytes(cluster.0), member: member.0 }))
             }
             Ok(_) => Err("a registration without a member".to_owned()),

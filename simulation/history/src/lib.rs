@@ -5,12 +5,14 @@
 pub mod answer;
 pub mod counter;
 pub mod feed;
+pub mod feed_replays_first;
 pub mod feed_replays_table;
 pub mod imagined;
 pub mod ledger;
 pub mod linearizable;
 pub mod random;
 pub mod register;
+pub mod shown;
 pub mod term;
 
 use std::fmt;

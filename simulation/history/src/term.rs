@@ -145,6 +145,11 @@ pub fn count(sequence: Term) -> Term {
     call(number::COUNT, [sequence])
 }
 
+/// `table.order_by({index}).limit(count)`
+pub fn first(table: Term, index: &str, count: u64) -> Term {
+    call(number::LIMIT, [call_with(number::ORDER_BY, [table], json!({ "index": index })), json!(count)])
+}
+
 /// `table.changes({include_initial, include_states, squash: false})`
 pub fn changes(sequence: Term, include_initial: bool) -> Term {
     let options = json!({ "include_initial": include_initial, "include_states": include_initial, "squash": false });
@@ -192,6 +197,31 @@ pub fn index_wait(table: Term, name: &str) -> Term {
 /// `table.reconfigure({shards, replicas})`
 pub fn reconfigure(table: Term, shards: u64, replicas: u64) -> Term {
     call_with(number::RECONFIGURE, [table], json!({ "shards": shards, "replicas": replicas }))
+}
+
+/// `table.reconfigure({shards, replicas: {tag: count}, primary_replica_tag, nonvoting_replica_tags})`
+pub fn reconfigure_by_tags(
+    table: Term,
+    shards: u64,
+    counts: &[(&str, u64)],
+    primary: &str,
+    nonvoting: &[&str],
+) -> Term {
+    let replicas: serde_json::Map<String, Value> =
+        counts.iter().map(|(tag, count)| ((*tag).to_owned(), json!(count))).collect();
+    let nonvoting = make_array(nonvoting.iter().map(|tag| json!(tag)).collect::<Vec<_>>());
+    let options = json!({
+        "shards": shards,
+        "replicas": replicas,
+        "primary_replica_tag": primary,
+        "nonvoting_replica_tags": nonvoting,
+    });
+    call_with(number::RECONFIGURE, [table], options)
+}
+
+/// `table.reconfigure({emergency_repair: "unsafe_rollback"})`
+pub fn repair(table: Term) -> Term {
+    call_with(number::RECONFIGURE, [table], json!({ "emergency_repair": "unsafe_rollback" }))
 }
 
 /// `table.rebalance()`

@@ -162,12 +162,7 @@ impl Cluster {
 
     /// What is known of the cluster by whoever knows most.
     pub(super) fn newest_state(&self) -> Option<Arc<ClusterState>> {
-        let known = self.living().filter_map(|(_, living)| {
-            living.engine.tree_set(CLUSTER_STATE_SET)?;
-            let replicated = ReplicatedState::open(living.engine.clone()).ok()?;
-            let applied = replicated.applied().position().ok()??;
-            Some((applied.index, replicated.state()))
-        });
+        let known = self.living().filter_map(|(_, living)| known_state(living));
         known.max_by_key(|(applied, _)| *applied).map(|(_, state)| state)
     }
 
@@ -245,6 +240,14 @@ impl Cluster {
         }
         Ok(compared)
     }
+}
+
+/// What a process knows of the cluster, and how many changes of it that is.
+pub(super) fn known_state(living: &Living) -> Option<(u64, Arc<ClusterState>)> {
+    living.engine.tree_set(CLUSTER_STATE_SET)?;
+    let replicated = ReplicatedState::open(living.engine.clone()).ok()?;
+    let applied = replicated.applied().position().ok()??;
+    Some((applied.index, replicated.state()))
 }
 
 /// A key of the range that no workload uses: they count from zero.

@@ -9,6 +9,7 @@ use photondb_storage::{Compression, EngineOptions, Tolerance};
 
 use super::fault::{self, Kinds, Timed};
 use super::harm::{self, Harms};
+use super::tags;
 use crate::buggify::{self, Point};
 use crate::disk::Honesty;
 use crate::hosts;
@@ -34,6 +35,8 @@ pub struct ClusterPlan {
     /// Whether nodes are given up that are silent for some seconds, so that others take their places while faults last. Elsewhere nobody is
     /// missed for that long.
     pub impatient: bool,
+    /// Whether nodes have zones and tags, of which whoever administers makes use.
+    pub arranged: bool,
     /// How long a client thinks between two requests.
     pub think_ms: RangeInclusive<u64>,
     /// How long a message takes, in milliseconds.
@@ -94,6 +97,8 @@ pub enum Transport {
 /// A machine.
 #[derive(Clone, Debug)]
 pub struct MachinePlan {
+    /// The tags of its node.
+    pub tags: Vec<String>,
     /// Its clocks.
     pub skew: Skew,
     /// How long calls to its disk take.
@@ -136,6 +141,7 @@ impl ClusterPlan {
             // Of a stream of its own: with and without, everything else is the same.
             administered: Random::new(seed ^ 0x00ad_0157).once_in(3),
             impatient: false,
+            arranged: false,
             think_ms: 0..=random.pick(&[0, 5, 40, 200]),
             latency_ms: 0..=random.pick(&[1, 5, 50]),
             transport: Transport::draw(&mut random),
@@ -151,6 +157,8 @@ impl ClusterPlan {
         if plan.transport == Transport::Connections && !hosts::CARRIES_GRPC {
             plan.transport = Transport::Messages(Manners::of_connections(&plan.latency_ms));
         }
+        // As above.
+        plan.arrange(Random::new(seed ^ 0x00ad_015a).once_in(2));
         plan
     }
 }
@@ -162,6 +170,14 @@ impl ClusterPlan {
         for machine in &mut self.machines {
             machine.lost_after = impatient.then_some(LOST_AFTER);
         }
+    }
+
+    /// Nodes have zones and tags, or none has.
+    pub fn arrange(&mut self, arranged: bool) {
+        let tags = if arranged { tags::draw(self.seed, self.machines.len()) } else { Vec::new() };
+        let mut tags = tags.into_iter();
+        self.machines.iter_mut().for_each(|machine| machine.tags = tags.next().unwrap_or_default());
+        self.arranged = arranged;
     }
 
     /// The run has these points too.
@@ -218,7 +234,7 @@ impl MachinePlan {
             slow_factor: 20,
         };
         let torn_sectors = random.once_in(3);
-        MachinePlan { skew, disk, torn_sectors, honesty: Honesty::Honest, storage, lost_after: None }
+        MachinePlan { tags: Vec::new(), skew, disk, torn_sectors, honesty: Honesty::Honest, storage, lost_after: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 113] = [
+pub const PRODUCT: [Probe; 118] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log lowered"),
@@ -32,7 +32,7 @@ pub const PRODUCT: [Probe; 113] = [
     Probe::must("leader gives way to a higher term"),
     Probe::must("leader hands over"),
     Probe::may("write that changes nothing confirmed by a quorum"),
-    Probe::may("leadership given away because the node is drained or leaves"),
+    Probe::must("leadership given away because the node is drained or leaves"),
     Probe::may("leadership given away because the disk is full"),
     Probe::may("leadership given away because the node stops"),
     Probe::may("cluster state led by another because the disk is full"),
@@ -53,7 +53,7 @@ pub const PRODUCT: [Probe; 113] = [
     Probe::must("message for a member that is bound by its last life"),
     Probe::must("message for a member that is not there yet"),
     Probe::must("message for a member that was erased"),
-    Probe::may("node found silent"),
+    Probe::must("node found silent"),
     Probe::may("one of the two superblocks is torn"),
     Probe::must("proposal refused before it entered the log"),
     Probe::must("read asked of another member, for want of an answer"),
@@ -109,12 +109,17 @@ pub const PRODUCT: [Probe; 113] = [
     Probe::may("shard of which nothing was left begins empty"),
     Probe::may("shard that goes on in another group had applied a cut that was not reported"),
     Probe::may("shard that goes on in another group had not applied a cut"),
-    Probe::may("shard frozen"),
+    Probe::must("shard frozen"),
     Probe::may("feed of a shard that was joined and forgotten"),
     Probe::may("feed of two shards that were joined"),
     Probe::may("positions of a shard leap at a join"),
-    Probe::may("shard joined"),
+    Probe::must("shard joined"),
     Probe::may("shard joined whose indexes are to be built on"),
     Probe::may("shard thawed"),
     Probe::may("shard that goes on in another group had not applied a join"),
+    Probe::must("node registered by another"),
+    Probe::must("node has left the cluster"),
+    Probe::must("place of a node that is lost or leaves given to another"),
+    Probe::must("table placed in several zones"),
+    Probe::must("replica placed that never votes"),
 ];

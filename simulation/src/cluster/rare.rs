@@ -18,6 +18,7 @@ pub(super) const OLDER_REFUSED: &str = "older disk refused";
 pub(super) const WIPED_BACK: &str = "node with a wiped disk back as a new one";
 pub(super) const ROT_REPAIRED: &str = "member with rot in the middle of its log replaced and refilled";
 pub(super) const PAGE_REPAIRED: &str = "member with a damaged page replaced and refilled";
+pub(super) const MOVED: &str = "replica moved to a chosen node has left the other one";
 pub(super) const TORN_REPAIRED: &str = "torn tail of a log cut";
 
 /// Two replicas, or two lives of one, were compared at one position.
@@ -29,7 +30,7 @@ pub fn all() -> Vec<Probe> {
 }
 
 /// What is told from members.
-const SEEN: [Probe; 14] = [
+const SEEN: [Probe; 15] = [
     Probe::must(COMPARED),
     Probe::must(ELECTED),
     Probe::must(TRUNCATED),
@@ -44,6 +45,7 @@ const SEEN: [Probe; 14] = [
     Probe::must(ROT_REPAIRED),
     Probe::may(PAGE_REPAIRED),
     Probe::must(TORN_REPAIRED),
+    Probe::must(MOVED),
 ];
 
 /// Counts them.

@@ -1,6 +1,7 @@
 //! One run: the cluster forms, clients load it while things go wrong, everything is healed, and what is left is looked at.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -13,6 +14,8 @@ use photondb_runtime::network::{ByteStream, LocalFuture, Net};
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::administrator::Manner;
+use super::afterwards::{Afterwards, Errands};
 use super::ending::{self, Probed};
 use super::plan::{ClusterPlan, IMPATIENT_HEARTBEAT_TIMEOUT_SECS};
 use super::{Cluster, address, administrator};
@@ -60,8 +63,10 @@ enum Phase {
     Probing,
     /// The first client looks at what is left.
     Finish,
-    /// All is done.
+    /// Clients have done what they came for; one of them may be asked for more.
     Done,
+    /// Nobody is asked for anything any more.
+    Over,
 }
 
 /// What clients and the run's driver tell each other.
@@ -70,8 +75,8 @@ struct Shared {
     /// Clients that have stopped.
     stopped: Cell<u64>,
     steps: Cell<u64>,
-    /// Changes of how tables lie that were accepted.
-    reconfigured: Cell<u64>,
+    /// Changes of how tables lie that were accepted, by their kind.
+    changes: RefCell<BTreeMap<String, u64>>,
     workload: Box<dyn ClusterWorkload>,
     failed: Cell<Option<String>>,
     /// Why the setup did not succeed the last time.
@@ -80,6 +85,8 @@ struct Shared {
     probed: RefCell<Option<(Vec<Probed>, Duration)>>,
     /// A shard that did not accept.
     refusing: Cell<Option<String>>,
+    /// What is asked for when that is done.
+    errands: Errands,
 }
 
 /// Carries out `plan`. `print` shows every event. A panic anywhere is a violation.
@@ -114,20 +121,20 @@ impl Run {
     fn new(plan: &ClusterPlan, print: bool) -> Run {
         let mut cluster = Cluster::new(plan, print);
         let mut random = Random::new(plan.seed ^ 0x000c_11e7);
-        let nodes = plan.machines.len();
-        let mut workload = workloads::all(plan.clients, nodes as u64, administrator::replicas_min(plan), &mut random)
-            .into_iter()
-            .find(|one| one.name() == plan.workload);
+        let (nodes, replicas_min) = (plan.machines.len() as u64, administrator::replicas_min(plan));
+        let workloads = workloads::all(plan.clients, nodes, replicas_min, plan.arranged, &mut random);
+        let workload = workloads.into_iter().find(|one| one.name() == plan.workload);
         let shared = Rc::new(Shared {
             phase: Cell::new(Phase::Setup),
             stopped: Cell::new(0),
             steps: Cell::new(0),
-            reconfigured: Cell::new(0),
-            workload: workload.take().expect("a plan names a workload that there is"),
+            changes: RefCell::default(),
+            workload: workload.expect("a plan names a workload that there is"),
             failed: Cell::new(None),
             set_back: Cell::new(None),
             probed: RefCell::default(),
             refusing: Cell::new(None),
+            errands: Errands::default(),
         });
         for id in 0..plan.clients {
             let outside = Rc::new(Drivers(cluster.drivers().to_vec()));
@@ -138,6 +145,7 @@ impl Run {
                 clients: plan.clients + u64::from(plan.administered),
                 first: id == 0,
                 impatient: plan.impatient,
+                runs_errands: plan.arranged,
             };
             cluster.add_client(conduct.go(client, random.fork()));
         }
@@ -146,8 +154,7 @@ impl Run {
             let mut random = Random::new(plan.seed ^ 0x00ad_0158);
             let outside = Rc::new(Drivers(cluster.drivers().to_vec()));
             let client = Client::new(ClientId(plan.clients), outside, Login::default(), random.fork());
-            let replicas_min = administrator::replicas_min(plan);
-            cluster.add_client(conduct_administrator(shared.clone(), client, random, replicas_min));
+            cluster.add_client(conduct_administrator(shared.clone(), client, random, Manner::of(plan)));
         }
         Run { plan: plan.clone(), cluster, shared }
     }
@@ -179,7 +186,10 @@ impl Run {
         for violation in self.shared.workload.check(&mut undecided) {
             self.cluster.judge().take(Err(violation));
         }
+        self.go_on_to(|afterwards| afterwards.spread());
         self.converge();
+        self.go_on_to(|afterwards| afterwards.lose_and_repair());
+        self.shared.phase.set(Phase::Over);
         self.cluster.close();
         self.record(undecided)
     }
@@ -192,6 +202,13 @@ impl Run {
         let rest = SETUP_MAX.saturating_sub(self.cluster.now());
         self.step_until(Phase::Load, rest, "the cluster forms and serves a table");
         self.cluster.spare(false);
+    }
+
+    /// Tries what only runs with zones do, unless the run has failed.
+    fn go_on_to(&mut self, what: impl FnOnce(&mut Afterwards<'_>)) {
+        if self.plan.arranged && self.goes_on() {
+            what(&mut Afterwards::new(&self.plan, &mut self.cluster, &self.shared.errands));
+        }
     }
 
     fn goes_on(&self) -> bool {
@@ -241,14 +258,15 @@ impl Run {
         let mut look = self.cluster.now();
         while self.goes_on() {
             if self.cluster.now() >= look {
-                let mut left = self.cluster.unrestored();
-                left.extend(self.cluster.unsettled());
-                if left.is_empty() {
-                    return;
-                }
+                let left = [
+                    ("what disks have lost is replaced", self.cluster.unrestored()),
+                    ("what is wanted of nodes comes to pass", self.cluster.unsettled()),
+                    ("a node that runs belongs to the cluster", self.cluster.outsiders()),
+                ];
+                let Some((property, left)) = left.into_iter().find(|(_, left)| !left.is_empty()) else { return };
                 if self.cluster.now() >= until {
                     let evidence = format!("not within {RESTORE_MAX:?}: {}", left.join("; "));
-                    return self.cluster.judge().accuse("what disks have lost is replaced", evidence);
+                    return self.cluster.judge().accuse(property, evidence);
                 }
                 look += RESTORE_LOOK;
             }
@@ -258,16 +276,22 @@ impl Run {
 
     fn record(self, undecided: u64) -> RunRecord {
         let trace = self.cluster.trace();
+        let mut changes = self.shared.changes.take();
+        changes.extend(self.cluster.changes().clone());
+        let by_workload = self.shared.workload.reconfigured();
+        if by_workload > 0 {
+            *changes.entry(administrator::RESIZED.to_owned()).or_default() += by_workload;
+        }
         RunRecord {
             trace_hash: format!("{:016x}", trace.hash()),
             events: trace.events(),
             virtual_us: u64::try_from(self.cluster.now().as_micros()).unwrap_or(u64::MAX),
             operations: [
                 ("steps".to_owned(), self.shared.steps.get()),
-                ("reconfigurations accepted".to_owned(), self.shared.reconfigured.get()),
                 ("calls that change a disk".to_owned(), self.cluster.disk_calls()),
             ]
             .into(),
+            changes,
             faults: self.cluster.struck(),
             points: self.cluster.points(),
             probes: self.cluster.reached(),
@@ -279,13 +303,14 @@ impl Run {
 }
 
 /// How the administrator goes through the run.
-async fn conduct_administrator(shared: Rc<Shared>, mut client: Client, mut random: Random, replicas_min: u64) {
+async fn conduct_administrator(shared: Rc<Shared>, mut client: Client, mut random: Random, manner: Manner) {
     while shared.phase.get() < Phase::Load {
         sleep(ROUND_TRIP).await;
     }
     while shared.phase.get() == Phase::Load {
-        let accepted = administrator::administer(&mut client, &mut random, replicas_min).await;
-        shared.reconfigured.set(shared.reconfigured.get() + u64::from(accepted));
+        if let Some(kind) = administrator::administer(&mut client, &mut random, manner).await {
+            *shared.changes.borrow_mut().entry(kind.to_owned()).or_default() += 1;
+        }
     }
     shared.stopped.set(shared.stopped.get() + 1);
 }
@@ -300,6 +325,8 @@ struct Conduct {
     first: bool,
     /// Nodes are to be missed soon.
     impatient: bool,
+    /// Whether there is more that the first one may be asked for.
+    runs_errands: bool,
 }
 
 impl Conduct {
@@ -345,6 +372,10 @@ impl Conduct {
             shared.failed.set(Some(format!("{failure:?}")));
         }
         shared.phase.set(Phase::Done);
+        while self.runs_errands && shared.phase.get() < Phase::Over {
+            shared.errands.run(&mut client).await;
+            sleep(ROUND_TRIP).await;
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Scenario {
     pub seconds: u64,
     /// Whether somebody changes how tables lie.
     pub administered: bool,
+    /// Whether nodes have zones and tags.
+    pub arranged: bool,
     /// Which points of the product strike, by name; `None`: those that the seed draws.
     pub points: Option<&'static [&'static str]>,
     /// What was wrong.
@@ -38,6 +40,7 @@ pub const ALL: &[Scenario] = &[
         machines: Some(3),
         seconds: 2,
         administered: false,
+        arranged: false,
         points: Some(&["controller/proposed-at-second-try"]),
         story: "Between the founding of a cluster and the registration of who founds it, another node asked to be taken in. The \
             first node that is registered gets the founder's member of the state's group, so that two nodes ran the same \
@@ -51,6 +54,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A node had just applied that there is a table, and had not started its member yet. The table was ready at the other \
             nodes, so the query waited for nothing, found no member here and said that the table does not exist. A query now \
@@ -63,6 +67,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "One node of three was gone for good and another one started again. It asked the others one after the other, five \
             seconds for each that does not answer, and counted only its pauses as patience: nobody served for twelve seconds. \
@@ -75,6 +80,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A member met a damaged page while it re-applied its log. The core that ended of it said so in words of its own, so \
             the member was tried again for ever instead of being replaced. Held too by \
@@ -87,6 +93,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "An entry had no room for a write and took the next one, of the same document. Then: a leader that lets another lead \
             refuses proposals before it says so, and a write was evaluated 32 times in one moment and given up. Held too by \
@@ -99,6 +106,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A machine lost its power. Idle connections to it were found dead by the request that needed them, whose answer was \
             then lost or late, one connection after the other. Then: a node whose log may lack streams was given a new member \
@@ -112,6 +120,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A node was given another member of the cluster state's group without a restart: its disk had forgotten the state, \
             its memory had not, and the log was applied on top of it. Held too by \
@@ -124,6 +133,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A disk was full, and had space again. The log's thread was at rest, and what was refused did not wake it: writes were \
             refused until the next checkpoint, half a minute later. Held too by \
@@ -136,6 +146,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         administered: false,
+        arranged: false,
         points: None,
         story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group \
             entered the joint membership, which needs a majority of those two to commit anything, and took no write for \
@@ -151,6 +162,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         administered: false,
+        arranged: false,
         points: None,
         story: "A document was inserted, and acknowledged, by a new leader. Its deletion reached the old one, which did not know of its \
             successor, saw no document, and answered that there was nothing to delete: a write without an effect was not confirmed \
@@ -163,6 +175,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         administered: false,
+        arranged: false,
         points: None,
         story: "A checkpoint beside those of the page writer, as one after a snapshot is installed, found no space. Writes were refused \
             because of it, and the page writer did not know that there was something to try again: they were refused until the \
@@ -176,6 +189,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "The simulator's: two of three disks were wiped while only the third voted on the cluster state, which bears that; then a \
             table was made on all three, before the two were missed. The ward spares disks while one that is lost is not missed.",
@@ -187,6 +201,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         administered: false,
+        arranged: false,
         points: None,
         story: "The simulator's: a node that had lost its disk, and was not missed yet, was given a member of a new table, which did not \
             count as lost when another of its disks went.",
@@ -198,6 +213,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         administered: false,
+        arranged: false,
         points: None,
         story: "The simulator's: a node was started while its disk was five hundred times slower, and what that had cost was waited for \
             after the disk was well again: nobody answered for twenty seconds.",
@@ -209,6 +225,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         administered: false,
+        arranged: false,
         points: None,
         story: "The simulator's: a follower applied an entry that others had committed, then its own log, out of space, refused it and the \
             core ended: its log is shorter than what it has applied, which the checker took for a loss.",
@@ -220,6 +237,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 6,
         administered: false,
+        arranged: false,
         points: None,
         story: "The simulator's: the disk of who was founding a cluster was wiped when its vote was not known to the ward. Nobody had \
             been taken in: there was no cluster any more.",
@@ -231,6 +249,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: true,
+        arranged: false,
         points: None,
         story: "The log of a member was damaged, behind the cut of a shard that its node had borne already. The member that took its place \
             was sent the log, applied the same cut, and kept for ever what nobody was to bear. The next cut of the shard waited for \
@@ -243,6 +262,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 10,
         administered: true,
+        arranged: false,
         points: None,
         story: "A leader proposed a change of schema while the table was being dropped, and the other members had gone. It could never be \
             decided, and the node waited for it before it obeyed anything else: it kept what it was to drop, and started nothing, for ever. \
@@ -256,6 +276,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A round of compaction found nothing to move, and waited for two checkpoints with something to write. Nothing was \
             written any more, so that checkpoints were due for ever: the page writer made them without a pause, a core of the machine \
@@ -269,6 +290,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 10,
         administered: true,
+        arranged: false,
         points: None,
         story: "The simulator's: who leads the cluster state gave that away every three seconds, for ever, so that a wiped node was \
             not missed, and the first table waited for its replica. What strikes often rests now when there is no table after 45 \
@@ -281,6 +303,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 10,
         administered: true,
+        arranged: false,
         points: None,
         story: "The simulator's: a read of a whole index waited for a leader, so that its rows were asked for by fewer at a time, and \
             of one shard in two batches. A document moved from behind the one to before it in between. Each batch has a snapshot of \
@@ -293,6 +316,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 10,
         administered: true,
+        arranged: false,
         points: None,
         story: "Of seven nodes one was drained, then another left: of six five vote. Who led and was to vote no more let the drained \
             one lead, which let it lead again, as another that votes: twice a second, for ever, and nobody changed who votes. Held \
@@ -305,6 +329,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "The simulator's: two of three nodes were drained, the third lost its disk, and before that was noticed a table was \
             made, whose only replica went there. Where disks are lost three nodes stay open now.",
@@ -316,6 +341,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 10,
         administered: true,
+        arranged: false,
         points: None,
         story: "The simulator's: an entry of the cluster state that never came to a majority gave a member to a node, whose disk was lost. \
             Another node's member got its number later, and was taken for lost.",
@@ -327,6 +353,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 10,
         administered: true,
+        arranged: false,
         points: None,
         story: "A follower applied entries that others had committed while its own log was still being synced; openraft's measure of what is \
             committed waits for that, so that status documents, and the checkers, had more applied than committed.",
@@ -338,6 +365,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "The simulator's: a disk was set back whose node's last life was known to one other, which then slept. The third lagged, and the \
             two took each other for what there is, as they must when everybody has restarted. Disks are set back now only where those who do \
@@ -350,6 +378,7 @@ pub const ALL: &[Scenario] = &[
         machines: None,
         seconds: 10,
         administered: true,
+        arranged: false,
         points: None,
         story: "The disk of a node was full, and the node away: shards were joined without it. It came back, had the join in its log, and a change \
             to two voters was begun, of which it was one. Then it came to the join and could not apply it, and the change could not be \
@@ -366,6 +395,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "openraft had installed a snapshot, purged the log behind it, and waited for a vote to be synced before it told what is \
             applied: more looked purged than applied, in the checkers and in status documents. Held too by \
@@ -378,6 +408,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A table was made on a node whose disk had been wiped and that nobody missed yet, then a second of its nodes was wiped. \
             That is more than a table bears, and the ward, which knew only members that had begun, let it happen. 20110 and 20373 \
@@ -390,6 +421,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A call to a disk that was to fail was not made before everything was healed, and failed then: a shard took its first \
             write too late.",
@@ -401,6 +433,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "As `members-are-changed-while-half-of-the-new-ones-are-dead`: two replicas were wanted of three, and one of the two had \
             just lost its disk.",
@@ -412,6 +445,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "Two of five nodes were given votes on the cluster state while they were down, and had the first entry of its log. The \
             founder's disk was wiped, the other two started again and asked whether their directories are the newest. Those with \
@@ -425,6 +459,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         machines: None,
         seconds: 15,
         administered: false,
+        arranged: false,
         points: None,
         story: "A voter took an entry, answered for it, and was erased with its table before it was looked at again; the leader, which had \
             not heard of the drop, took the entry for committed, and the checker knew of one log that has it. Members that have gone \
@@ -545,6 +580,7 @@ impl Scenario {
             administered: Some(self.administered),
             // None of them failed for want of patience.
             impatient: Some(false),
+            arranged: Some(self.arranged),
             points: self.points.map(|names| names.iter().filter_map(|name| buggify::named(name)).collect()),
             ..Length::default()
         }

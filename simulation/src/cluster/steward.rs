@@ -1,17 +1,19 @@
 //! Somebody who takes nodes out of service, lets them serve again, and takes one out of the cluster for good, as `photonctl node drain`,
 //! `undrain` and `decommission` do, whatever else happens.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use photondb_cluster_state::plan::{Burdens, plan};
 use photondb_cluster_state::{ClusterState, Command, Service};
 use photondb_proto::{GroupId, MemberId, NodeId};
 
-use super::Cluster;
 use super::fault::{Fault, Place, Timed};
 use super::harm::Harm;
 use super::observe::Living;
 use super::plan::ClusterPlan;
+use super::{Cluster, Power};
 use crate::random::Random;
 
 /// How long it rests between two changes, in milliseconds.
@@ -84,7 +86,7 @@ impl Cluster {
         }
         if self.tell(id, service) {
             self.trace.event(format_args!("n{} is to be in service: {service:?}", place + 1));
-            *self.struck.entry(kind.to_owned()).or_default() += 1;
+            *self.changes.entry(kind.to_owned()).or_default() += 1;
             if let Some(steward) = self.steward.as_mut().filter(|_| takes_out) {
                 steward.may_take_out = false;
             }
@@ -99,13 +101,17 @@ impl Cluster {
         state.nodes().find(|node| !node.is_lost() && lives(node.id)).map(|node| node.id)
     }
 
-    /// Proposes that a node be in that service, if the leader of the state would take it. Whether it was proposed: what becomes of it is seen
-    /// in the state.
+    /// Proposes that a node be in that service. Whether that changes anything, and was proposed.
     fn tell(&self, id: NodeId, service: Service) -> bool {
         let Some(state) = self.newest_state() else { return false };
         let command = Command::SetService { id, service };
         let changes = state.node(id).is_some_and(|node| node.service != service && node.service != Service::Leaving);
-        if !changes || state.applied(&command).is_err() {
+        changes && self.propose(&state, &command)
+    }
+
+    /// Proposes a change of the state, if the leader would take it. Whether it was proposed: what becomes of it is seen in the state.
+    pub(super) fn propose(&self, state: &Arc<ClusterState>, command: &Command) -> bool {
+        if state.applied(command).is_err() {
             return false;
         }
         let led = |(_, living): (Place, &Living)| {
@@ -149,6 +155,22 @@ impl Cluster {
             }
         }
         left
+    }
+}
+
+impl Cluster {
+    /// Processes that nobody has taken in, or that the cluster state takes for away. Those whose disks have lost something unseen may end of it,
+    /// and are started again.
+    pub fn outsiders(&self) -> Vec<String> {
+        let Some(state) = self.newest_state() else { return vec!["no node has the cluster state".to_owned()] };
+        let living: BTreeMap<Place, &Living> = self.living().collect();
+        let on = (0..self.machines.len()).filter(|at| self.power[*at] == Power::On && !self.afflictions.is_rotten(*at));
+        let belongs = |at: &Place| {
+            let Some(identity) = living.get(at).map(|living| living.engine.identity()) else { return false };
+            let node = identity.node.and_then(|id| state.node(NodeId(id)));
+            node.is_some_and(|node| node.boots == identity.boot && (node.is_up() || node.service == Service::Gone))
+        };
+        on.filter(|at| !belongs(at)).map(|at| format!("n{} runs, and is not there", at + 1)).collect()
     }
 }
 

@@ -112,6 +112,7 @@ impl Hunt {
             administered: self.length.administered.or(hint.administered.then_some(true)),
             // Which seeds show a bug is written down of runs that are not.
             impatient: self.length.impatient.or(Some(false)),
+            arranged: self.length.arranged.or(hint.arranged.then_some(true)),
             aim: self.length.aim.or(hint.aim),
             points_too: self.length.points_too.iter().copied().chain(points).collect(),
             ..self.length.clone()

@@ -45,6 +45,11 @@ pub trait ClusterWorkload {
     /// as long as one may wait.
     fn finish<'a>(&'a self, client: &'a mut Client) -> LocalFuture<'a, Result<(), Failure>>;
 
+    /// How often it has changed by itself how its tables lie.
+    fn reconfigured(&self) -> u64 {
+        0
+    }
+
     /// Checks everything seen so far, and takes out what was found at once. `undecided` counts checks that gave up.
     fn check(&self, undecided: &mut u64) -> Vec<Violation>;
 }
@@ -73,8 +78,14 @@ impl Found {
     }
 }
 
-/// All of them, made for `clients` clients with draws from `random`.
-pub fn all(clients: u64, nodes: u64, replicas_min: u64, random: &mut Random) -> Vec<Box<dyn ClusterWorkload>> {
+/// All of them, made for `clients` clients with draws from `random`. With `arranged` nodes have zones, and some do more than they always did.
+pub fn all(
+    clients: u64,
+    nodes: u64,
+    replicas_min: u64,
+    arranged: bool,
+    random: &mut Random,
+) -> Vec<Box<dyn ClusterWorkload>> {
     vec![
         Box::new(register::Register::new(random.within(1..=5))),
         Box::new(list_append::ListAppend::new(random.within(1..=2))),
@@ -82,7 +93,7 @@ pub fn all(clients: u64, nodes: u64, replicas_min: u64, random: &mut Random) -> 
         Box::new(bank::Bank::new(random.within(2..=6))),
         Box::new(unique_inserts::UniqueInserts::new(random.within(4..=40))),
         Box::new(index_moves::IndexMoves::new(random.within(5..=60))),
-        Box::new(feed_replay::FeedReplay::new(random.within(2..=12), clients.div_ceil(4))),
+        Box::new(feed_replay::FeedReplay::new(random.within(2..=12), clients.div_ceil(4), arranged)),
         Box::new(churn::Churn::default()),
         Box::new(reconfigure::Reconfigure::new(nodes, replicas_min.min(nodes), clients)),
         Box::new(random_reql::RandomReql::default()),

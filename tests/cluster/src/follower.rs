@@ -1,4 +1,4 @@
-//! A client that follows a table by its changefeed, and applies what it says.
+//! A client that follows a table, or the first documents of one, by a changefeed, and applies what it says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,8 +6,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use photondb_history::feed::{FeedEvent, token_of};
+use photondb_history::feed_replays_first::FirstReplay;
 use photondb_history::feed_replays_table::{Documents, Replay, key};
-use photondb_history::term;
+use photondb_history::shown::Shown;
+use photondb_history::term::{self, Term};
 use serde_json::json;
 
 use crate::connection::Connection;
@@ -17,9 +19,10 @@ const QUIET_TIME: Duration = Duration::from_secs(2);
 
 /// A feed that is followed from its initial content on.
 pub struct Follower {
-    table: String,
+    /// What is followed, as a query.
+    followed: Term,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Replay, String>>,
+    thread: JoinHandle<Result<Shown, String>>,
 }
 
 /// Elements that a follower who goes on by tokens reads before it leaves, at most.
@@ -82,12 +85,21 @@ impl Roaming {
 impl Follower {
     /// Follows a table, asked of the node with this driver port.
     pub fn start(port: u16, table: &str) -> Follower {
+        Follower::follow(port, term::table(table), Shown::Table(Replay::default()))
+    }
+
+    /// Follows the first documents of a table in the order of an index, asked of the node with this driver port.
+    pub fn start_first(port: u16, table: &str, index: &str, count: usize) -> Follower {
+        let first = term::first(term::table(table), index, count as u64);
+        Follower::follow(port, first, Shown::First(FirstReplay::new(count)))
+    }
+
+    fn follow(port: u16, followed: Term, mut shown: Shown) -> Follower {
         let mut connection = Connection::try_open(port).expect("the node answers");
-        let feed = json!([1, term::changes(term::table(table), true)]).to_string();
+        let feed = json!([1, term::changes(followed.clone(), true)]).to_string();
         let stop = Arc::new(AtomicBool::new(false));
         let asked_to_stop = stop.clone();
         let thread = std::thread::spawn(move || {
-            let mut replay = Replay::default();
             let token = connection.send(&feed).map_err(|error| error.to_string())?;
             while !asked_to_stop.load(Ordering::Acquire) {
                 let received = connection.receive_within(Duration::from_millis(100));
@@ -96,13 +108,13 @@ impl Follower {
                     return Err(format!("the feed ended: {answer}"));
                 }
                 for row in answer["r"].as_array().into_iter().flatten() {
-                    replay.take(&FeedEvent::of(row.clone())).map_err(|violation| violation.to_string())?;
+                    shown.take(&FeedEvent::of(row.clone())).map_err(|violation| violation.to_string())?;
                 }
                 connection.send_as(token, "[2]").map_err(|error| error.to_string())?;
             }
-            Ok(replay)
+            Ok(shown)
         });
-        Follower { table: table.to_owned(), stop, thread }
+        Follower { followed, stop, thread }
     }
 
     /// Follows a table by resume tokens: at the nodes with these driver ports in turn, leaving each after some elements.
@@ -125,29 +137,30 @@ impl Follower {
             }
             match roaming.went_on {
                 0..=2 => Err(format!("it went on {} times only", roaming.went_on)),
-                _ => Ok(roaming.replay),
+                _ => Ok(Shown::Table(roaming.replay)),
             }
         });
-        Follower { table: table.to_owned(), stop, thread }
+        Follower { followed: term::table(table), stop, thread }
     }
 
-    /// Waits a moment for what is under way, when nobody writes any more, and compares with the table. Panics unless they are
+    /// Waits a moment for what is under way, when nobody writes any more, and compares with a read of the same. Panics unless they are
     /// equal; says how much there was.
     pub fn finish(self, other: &mut Connection) -> String {
         let begun = Instant::now();
         while begun.elapsed() < QUIET_TIME && !self.thread.is_finished() {
             std::thread::sleep(Duration::from_millis(50));
         }
-        let rows = other.rows(&term::table(&self.table).to_string());
+        let followed = self.followed.to_string();
+        let rows = other.rows(&followed);
         let documents: Documents = rows.into_iter().filter_map(|row| Some((key(&row).ok()?, row))).collect();
         self.stop.store(true, Ordering::Release);
-        let replay = match self.thread.join() {
-            Ok(replay) => replay.unwrap_or_else(|reason| panic!("the feed of `{}`: {reason}", self.table)),
+        let shown = match self.thread.join() {
+            Ok(shown) => shown.unwrap_or_else(|reason| panic!("the feed of {followed}: {reason}")),
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        if let Err(violation) = replay.check_end(&documents) {
-            panic!("the feed of `{}`: {violation}", self.table);
+        if let Err(violation) = shown.check_end(&documents) {
+            panic!("the feed of {followed}: {violation}");
         }
-        format!("{} events of `{}`", replay.events(), self.table)
+        format!("{} events of {followed}", shown.events())
     }
 }

@@ -10,7 +10,7 @@ use photondb_proto::{IndexId, MemberId, NodeId};
 use photondb_runtime::task;
 use photondb_shard::Command;
 use photondb_shard::schema::IndexState;
-use photondb_storage::fault::buggify;
+use photondb_storage::fault::{buggify, fault_point};
 
 use super::Replicas;
 use super::grown::Growth;
@@ -119,7 +119,8 @@ impl Replicas {
             self.give_way(replica, &state, shard).await?;
             self.split_when_grown(replica, &state, (table, shard), &mut seen.growth).await?;
         }
-        if state.node(self.node).is_some_and(|node| node.service != Service::Full) {
+        let is_to_lead = state.node(self.node).is_none_or(|node| node.service == Service::Full);
+        if !is_to_lead && !fault_point!("drained-leads-on") {
             busy |= self.lead_no_more(replica, &state).await?;
         }
         if buggify!("replica/leadership-given-away") {

@@ -7,7 +7,7 @@ use photondb_cluster_state::plan::{GroupMembers, Order, next_order};
 use photondb_cluster_state::{ClusterState, Command, Reached, Shard as StoredShard};
 use photondb_consensus::{LogPosition, Members, Term};
 use photondb_proto::MemberId;
-use photondb_storage::fault::buggify;
+use photondb_storage::fault::{buggify, fault_point};
 
 use super::Replicas;
 use crate::error::ReplicaError;
@@ -28,7 +28,8 @@ impl Replicas {
         let Some(controller) = self.controller() else { return Ok(false) };
         let members = replica.group.membership();
         let view = self.seen_by_leader(replica, &members);
-        let Some(order) = next_order(shard, &view) else { return Ok(shard.is_changing()) };
+        let order = mistaken(shard, &view).or_else(|| next_order(shard, &view));
+        let Some(order) = order else { return Ok(shard.is_changing()) };
         if buggify!("replica/members-changed-late") {
             return Ok(true);
         }
@@ -141,4 +142,20 @@ impl Replicas {
         let matched = replica.group.matched().get(&member).copied().flatten();
         matched.is_some_and(|matched| matched.index + CAUGHT_UP_ENTRIES >= last)
     }
+}
+
+/// What two deliberate bugs would do next: a voter goes before another has come that takes its place, or who is never to vote does.
+fn mistaken(shard: &StoredShard, group: &GroupMembers) -> Option<Order> {
+    let (goes_early, all_vote) = (fault_point!("voter-leaves-first"), fault_point!("nonvoting-votes"));
+    if !goes_early && !all_vote {
+        return None;
+    }
+    let mut voters = group.voters.clone();
+    if goes_early {
+        voters.retain(|voter| shard.member(*voter).is_none_or(|member| !member.role.leaves()));
+    }
+    if all_vote {
+        voters.extend(shard.wanted_learners().intersection(&group.caught_up));
+    }
+    (!group.joint && !voters.is_empty() && voters != group.voters).then_some(Order::ChangeVoters(voters))
 }

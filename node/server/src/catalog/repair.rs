@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use photondb_cluster_state::plan::{Rescues, Survivor, rescue};
-use photondb_cluster_state::{ClusterState, Command, Reached, Shard, StateError, Table};
+use photondb_cluster_state::{ClusterState, Command, Reached, Shard, ShardRepair, StateError, Table};
 use photondb_proto::{MemberId, NodeId, ShardId, TableId};
 use photondb_query::catalog::EmergencyRepair;
 use photondb_replica::status::MemberStatus;
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::{fiber, task};
+use photondb_storage::fault::fault_point;
 
 use super::{Failure, Ground};
 use crate::limits::SHARDS_LOOK_PERIOD;
@@ -61,6 +62,10 @@ pub(super) fn plan(ground: &Ground, state: &ClusterState, table: &Table, mode: E
             "{homeless} shards of table `{}` have no available replicas, and no server is there on which they could begin anew.",
             table.name
         )));
+    }
+    if fault_point!("repair-begins-empty") {
+        let empty = shards.into_iter().map(|repair| ShardRepair { from: None, ..repair });
+        return Ok(Command::RepairTable { table: table.id, shards: empty.collect() });
     }
     Ok(Command::RepairTable { table: table.id, shards })
 }

@@ -13,7 +13,7 @@ use photondb_replica::{ReplicaError, Replicas, Router, RouterParts, ServiceParts
 use photondb_runtime::peers::Service;
 use photondb_runtime::random::Random;
 use photondb_runtime::task::{Handle, sleep, timeout};
-use photondb_storage::fault::buggify;
+use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::{StreamId, StreamState, Wal};
 use tokio::sync::watch;
 
@@ -165,7 +165,12 @@ async fn obey(
     let given_up = replicas.given_up();
     loop {
         let state = states.borrow_and_update().clone();
-        if let Some(gone) = state.node(foundation.node_id).filter(|node| node.service == NodeService::Gone) {
+        let ends = |service| match service {
+            NodeService::Gone => true,
+            NodeService::Leaving => fault_point!("gone-before-empty"),
+            NodeService::Full | NodeService::Drained => false,
+        };
+        if let Some(gone) = state.node(foundation.node_id).filter(|node| ends(node.service)) {
             let name = &gone.name;
             (foundation.left)(format!(
                 "server `{name}` was decommissioned and holds nothing any more; its directory can be deleted"

@@ -1,17 +1,20 @@
 //! Writers, and followers who replay a changefeed of the table; one that breaks is opened anew. Every other follower asks for resume
-//! tokens, goes away now and then by himself, and goes on where the last token says, at whichever node he comes to.
+//! tokens, goes away now and then by himself, and goes on where the last token says, at whichever node he comes to. In some runs one
+//! of several follows the first documents in the order of an index alone.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use photondb_history::shown::Shown;
 use photondb_runtime::network::LocalFuture;
 use photondb_runtime::task;
 use serde_json::{Value, json};
 
-use super::insisting::{insist, insist_on_table};
+use super::insisting::{insist, insist_on_table, insist_to_create};
 use super::limits::{FEED_SETTLES, LISTEN};
 use super::{ClusterWorkload, Found};
 use crate::checker::Violation;
+use crate::checker::feed_replays_first::FirstReplay;
 use crate::checker::feed_replays_table::{Documents, Replay, key};
 use crate::client::{Client, ClientId, Failure, Feed, FeedEvent};
 use crate::random::Random;
@@ -19,28 +22,44 @@ use crate::term::{self, Term};
 
 const TABLE: &str = "feed_replay";
 
+/// The field by which documents are ordered, and the index on it.
+const VERSION: &str = "v";
+
+/// How many of the first documents are followed.
+const FIRST: usize = 3;
+
 /// The workload.
 pub struct FeedReplay {
     keys: u64,
     /// Clients below this number follow, the others write.
     followers_max: u64,
+    /// The first of several followers follows the first documents.
+    is_ordered: bool,
     next_version: Cell<u64>,
     /// Open feeds that nobody is reading from at the moment.
     feeds: RefCell<BTreeMap<ClientId, Feed>>,
     /// What each open feed has shown.
-    replays: RefCell<BTreeMap<ClientId, Replay>>,
+    replays: RefCell<BTreeMap<ClientId, Shown>>,
     /// The last token of each follower that asks for them, and what the feed had shown by then.
     kept: RefCell<BTreeMap<ClientId, (Replay, String)>>,
     opened: Cell<u64>,
     found: Found,
 }
 
+/// The documents of a table that come first by their versions, of which no two are equal.
+fn first(table: &Documents) -> Documents {
+    let mut documents: Vec<(&String, &Value)> = table.iter().collect();
+    documents.sort_by_key(|(_, document)| document[VERSION].as_u64());
+    documents.into_iter().take(FIRST).map(|(key, document)| (key.clone(), document.clone())).collect()
+}
+
 impl FeedReplay {
-    /// On so many documents, with so many of the clients following.
-    pub fn new(keys: u64, followers: u64) -> FeedReplay {
+    /// On so many documents, with so many of the clients following, the first of several of them the first documents, if it `is_ordered`.
+    pub fn new(keys: u64, followers: u64, is_ordered: bool) -> FeedReplay {
         FeedReplay {
             keys,
             followers_max: followers,
+            is_ordered: is_ordered && followers > 1,
             next_version: Cell::new(1),
             feeds: RefCell::default(),
             replays: RefCell::default(),
@@ -73,6 +92,9 @@ impl FeedReplay {
     async fn open(&self, client: &mut Client) -> Option<Feed> {
         let kept = self.kept.borrow().get(&client.id).cloned();
         let query = match (&kept, goes_on(client.id)) {
+            (_, false) if self.follows_first(client.id) => {
+                term::changes(term::first(term::table(TABLE), VERSION, FIRST as u64), true)
+            }
             (_, false) => term::changes(term::table(TABLE), true),
             (kept, true) => {
                 let token = kept.as_ref().map(|(_, token)| token.as_str());
@@ -87,7 +109,11 @@ impl FeedReplay {
                     replay = shown;
                     replay.go_on();
                 }
-                self.replays.borrow_mut().insert(client.id, replay);
+                let shown = match self.follows_first(client.id) {
+                    true => Shown::First(FirstReplay::new(FIRST)),
+                    false => Shown::Table(replay),
+                };
+                self.replays.borrow_mut().insert(client.id, shown);
                 Some(feed)
             }
             Err(failure) => {
@@ -120,9 +146,10 @@ impl FeedReplay {
                     if !self.replay(client.id, &event) {
                         return;
                     }
-                    if let Some(token) = feed.token() {
-                        let shown = self.replays.borrow().get(&client.id).cloned().unwrap_or_default();
-                        self.kept.borrow_mut().insert(client.id, (shown, token.to_owned()));
+                    if let Some(token) = feed.token()
+                        && let Some(Shown::Table(replay)) = self.replays.borrow().get(&client.id)
+                    {
+                        self.kept.borrow_mut().insert(client.id, (replay.clone(), token.to_owned()));
                     }
                 }
                 Ok(None) => break,
@@ -142,7 +169,8 @@ impl FeedReplay {
     /// Whether the event follows what the client's feed has shown; if not, the feed is given up.
     fn replay(&self, of: ClientId, event: &FeedEvent) -> bool {
         let mut replays = self.replays.borrow_mut();
-        let result = replays.entry(of).or_default().take(event);
+        let Some(shown) = replays.get_mut(&of) else { return false };
+        let result = shown.take(event);
         let follows = result.is_ok();
         if !follows {
             replays.remove(&of);
@@ -151,9 +179,17 @@ impl FeedReplay {
         follows
     }
 
+    fn follows_first(&self, follower: ClientId) -> bool {
+        self.is_ordered && follower.0 == 0
+    }
+
     /// Compares every open feed with the table.
     fn ends(&self, table: &Documents) -> Vec<Result<(), Violation>> {
-        self.replays.borrow().values().map(|replay| replay.check_end(table)).collect()
+        let ends = |shown: &Shown| match shown {
+            Shown::Table(_) => shown.check_end(table),
+            Shown::First(_) => shown.check_end(&first(table)),
+        };
+        self.replays.borrow().values().map(ends).collect()
     }
 }
 
@@ -172,7 +208,14 @@ impl ClusterWorkload for FeedReplay {
     }
 
     fn setup<'a>(&'a self, client: &'a mut Client) -> LocalFuture<'a, Result<(), Failure>> {
-        Box::pin(insist_on_table(client, TABLE))
+        Box::pin(async move {
+            insist_on_table(client, TABLE).await?;
+            if self.is_ordered {
+                insist_to_create(client, &term::index_create(term::table(TABLE), VERSION)).await?;
+                insist(client, &term::index_wait(term::table(TABLE), VERSION)).await?;
+            }
+            Ok(())
+        })
     }
 
     fn step<'a>(&'a self, client: &'a mut Client, random: &'a mut Random) -> LocalFuture<'a, ()> {

@@ -48,11 +48,6 @@ impl Reconfigure {
         }
     }
 
-    /// Reconfigurations that were accepted.
-    pub fn reconfigured(&self) -> u64 {
-        self.reconfigured.get()
-    }
-
     async fn write(&self, client: &mut Client) -> Result<(), Failure> {
         let key = self.next_key.replace(self.next_key.get() + 1);
         self.asked.borrow_mut().insert(key);
@@ -135,6 +130,10 @@ impl ClusterWorkload for Reconfigure {
             self.compare(rows);
             Ok(())
         })
+    }
+
+    fn reconfigured(&self) -> u64 {
+        self.reconfigured.get()
     }
 
     fn check(&self, _: &mut u64) -> Vec<Violation> {

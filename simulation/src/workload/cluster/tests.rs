@@ -18,7 +18,7 @@ const WORKLOADS: [(&str, Make); 10] = [
     ("bank", || Rc::new(bank::Bank::new(4))),
     ("unique_inserts", || Rc::new(unique_inserts::UniqueInserts::new(10))),
     ("index_moves", || Rc::new(index_moves::IndexMoves::new(20))),
-    ("feed_replay", || Rc::new(feed_replay::FeedReplay::new(5, 2))),
+    ("feed_replay", || Rc::new(feed_replay::FeedReplay::new(5, 2, false))),
     ("churn", || Rc::new(churn::Churn::default())),
     ("reconfigure", || Rc::new(reconfigure::Reconfigure::new(3, 1, CLIENTS))),
     ("random_reql", || Rc::new(random_reql::RandomReql::default())),
@@ -78,7 +78,7 @@ fn every_defect_is_noticed_by_the_workloads_that_look_for_it() {
 fn clients_get_work_done() {
     let bank = Rc::new(bank::Bank::new(3));
     let reconfigure = Rc::new(reconfigure::Reconfigure::new(3, 1, CLIENTS));
-    let feeds = Rc::new(feed_replay::FeedReplay::new(4, 2));
+    let feeds = Rc::new(feed_replay::FeedReplay::new(4, 2, false));
     let reql = Rc::new(random_reql::RandomReql::default());
     let all: [Rc<dyn ClusterWorkload>; 4] = [bank.clone(), reconfigure.clone(), feeds.clone(), reql.clone()];
     for workload in all {
