@@ -93,6 +93,7 @@ pub fn place(
 ) -> Result<Vec<Placement>, PlaceError> {
     let loads = Loads::of(state, burdens, table.map(|table| table.id));
     let mut given = BTreeMap::new();
+    let led = leads(state, table.map(|table| table.id));
     let mut primaries = BTreeMap::new();
     let mut placements = Vec::with_capacity(wish.shards);
     for number in 0..wish.shards {
@@ -123,19 +124,19 @@ pub fn place(
                 picked.push((node, tagged));
             }
         }
-        placements.push(shape(wish, present, &picked, &mut primaries, &loads)?);
+        placements.push(shape(wish, present, &picked, &mut primaries, (&led, &loads))?);
     }
     Ok(placements)
 }
 
-/// Puts the primary first: the present one, unless others have fewer, and else one of those with fewest on whose node least is done. It
-/// votes whatever its tag says.
+/// Puts the primary first: the present one, unless others have fewer of this table; else one of those with fewest of all other tables, and
+/// of several one on whose node least is done. It votes whatever its tag says.
 fn shape(
     wish: &Wish,
     present: Option<&Placement>,
     picked: &[(NodeId, &Tagged)],
     primaries: &mut BTreeMap<NodeId, usize>,
-    loads: &Loads,
+    (led, loads): (&BTreeMap<NodeId, usize>, &Loads),
 ) -> Result<Placement, PlaceError> {
     let has = |primaries: &BTreeMap<NodeId, usize>, node: &NodeId| primaries.get(node).copied().unwrap_or(0);
     let suitable = picked.iter().filter(|(_, tagged)| tagged.tag == wish.primary);
@@ -143,7 +144,7 @@ fn shape(
         .map(|(node, _)| *node)
         .min_by_key(|node| {
             let is_present = present.and_then(|present| present.voters.first()) == Some(node);
-            (has(primaries, node), !is_present, loads.work(*node), *node)
+            (has(primaries, node), !is_present, has(led, node), loads.work(*node), *node)
         })
         .ok_or_else(|| PlaceError::NoPrimary { tag: wish.primary.clone() })?;
     *primaries.entry(primary).or_insert(0) += 1;
@@ -160,12 +161,7 @@ fn shape(
 /// if there is another.
 pub fn part_placement(state: &ClusterState, shard: &Shard, burdens: &Burdens) -> Placement {
     let loads = Loads::of(state, burdens, None);
-    let mut leads: BTreeMap<NodeId, usize> = BTreeMap::new();
-    for shard in state.tables().flat_map(|table| &table.shards) {
-        for placement in std::iter::once(&shard.placement).chain(shard.cuts.iter().map(|cut| &cut.placement)) {
-            placement.voters.first().into_iter().for_each(|node| *leads.entry(*node).or_default() += 1);
-        }
-    }
+    let leads = leads(state, None);
     let mut placement = shard.placement.clone();
     let may_lead = |node: &NodeId| state.node(*node).is_some_and(|node| node.is_open());
     let others = placement.voters.iter().enumerate().skip(1).filter(|(_, node)| may_lead(node));
@@ -173,6 +169,17 @@ pub fn part_placement(state: &ClusterState, shard: &Shard, burdens: &Burdens) ->
     let next = others.min_by_key(|(_, node)| rank(node)).map_or(0, |(at, _)| at);
     placement.voters[..=next].rotate_right(1);
     placement
+}
+
+/// How many shards each node is to lead, without those of one table.
+fn leads(state: &ClusterState, without: Option<TableId>) -> BTreeMap<NodeId, usize> {
+    let mut leads = BTreeMap::new();
+    for shard in state.tables().filter(|table| Some(table.id) != without).flat_map(|table| &table.shards) {
+        for placement in std::iter::once(&shard.placement).chain(shard.cuts.iter().map(|cut| &cut.placement)) {
+            placement.voters.first().into_iter().for_each(|node| *leads.entry(*node).or_default() += 1);
+        }
+    }
+    leads
 }
 
 #[cfg(test)]
@@ -294,6 +301,27 @@ mod tests {
         assert_eq!(placed[0].nodes().collect::<BTreeSet<_>>(), [1, 2, 4].map(NodeId).into());
         let four = place(&state, &wish(1, &[("default", 4, true)], "default"), None, &Burdens::new());
         assert_eq!(four, Err(PlaceError::TooFew { tag: "default".into(), wanted: 4, there: 3 }));
+    }
+
+    #[test]
+    fn tables_are_led_by_different_nodes() {
+        let mut state = cluster(&[&[], &[], &[]]);
+        let mut led = BTreeSet::new();
+        for number in 1..=3 {
+            let placed = place(&state, &wish(1, &[("default", 3, true)], "default"), None, &Burdens::new()).unwrap();
+            led.insert(placed[0].voters[0]);
+            let Command::CreateTable { database, primary_key, durability, write_acks, compression, .. } =
+                create(&state, Vec::new())
+            else {
+                unreachable!("that is what it makes")
+            };
+            let shards = vec![NewShard { range: KeyRange::all(), placement: placed[0].clone() }];
+            let (id, name) = (TableId(number), format!("t{number}"));
+            let create =
+                Command::CreateTable { id, database, name, primary_key, durability, write_acks, shards, compression };
+            crate::apply(&mut state, &create).unwrap();
+        }
+        assert_eq!(led.len(), 3);
     }
 
     #[test]
