@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use photondb_cluster_state::{ClusterState, Compression as TableCompression, Role, Shard as StoredShard, Table};
 use photondb_consensus::Groups;
 use photondb_controller::Controller;
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 
 pub use grown::SplitPolicy;
 
+use crate::burden::Meter;
 use crate::error::ReplicaError;
 use crate::limits::SCHEMA_WAIT;
 use crate::replica::{Replica, TableReplicas};
@@ -41,7 +43,7 @@ use crate::status::ReplicaAnswers;
 pub struct Replicas {
     pub(crate) node: NodeId,
     pub(crate) engine: Engine,
-    groups: Groups,
+    pub(crate) groups: Groups,
     executor: task::Handle,
     tables: ArcSwap<BTreeMap<TableId, Arc<TableReplicas>>>,
     /// The newest state that was to be obeyed.
@@ -52,6 +54,7 @@ pub struct Replicas {
     /// state is to be told, or keeps what is not to be borne.
     given_up: Arc<Notify>,
     split_policy: OnceLock<SplitPolicy>,
+    pub(crate) meter: Mutex<Meter>,
 }
 
 /// What one pass could not do; the rest was done.
@@ -62,8 +65,8 @@ impl Replicas {
     /// No replica yet.
     pub fn new(node: NodeId, engine: Engine, groups: Groups, executor: task::Handle) -> Arc<Replicas> {
         let (tables, state, controller) = (ArcSwap::default(), ArcSwap::default(), OnceLock::new());
-        let (given_up, split_policy) = (Arc::default(), OnceLock::new());
-        Arc::new(Replicas { node, engine, groups, executor, tables, state, controller, given_up, split_policy })
+        let (given_up, split_policy, meter) = (Arc::default(), OnceLock::new(), Mutex::default());
+        Arc::new(Replicas { node, engine, groups, executor, tables, state, controller, given_up, split_policy, meter })
     }
 
     /// From here on members report to the cluster state, and speak to those of other nodes. Without it, every shard must have

@@ -110,6 +110,12 @@ fn values_that_do_not_fit_are_refused() {
         ("cache-size", "1.5G"),
         ("cache-size", "5 parsecs"),
         ("cache-size", "99999999999T"),
+        ("shard-size-max", "0"),
+        ("shard-size-max", "63KiB"),
+        ("shard-writes-max", "0"),
+        ("shard-writes-max", "many"),
+        ("shard-reads-max", "0"),
+        ("shard-reads-max", "-1"),
         ("cores", "0"),
         ("log-format", "xml"),
         ("tls-min-protocol", "TLSv1.1"),
@@ -135,6 +141,25 @@ fn a_cache_size_is_mebibytes_or_has_a_unit() {
     assert_eq!(mebibytes("65536 KB"), 64);
     assert_eq!(mebibytes("8388608b"), 8);
     assert!(mebibytes("auto") >= 8);
+}
+
+#[test]
+fn shards_are_split_by_limits_of_which_each_may_be_off() {
+    let split = |flags: &[(&str, &str)]| {
+        let split = load(flags, &[]).unwrap().split;
+        (split.bytes_max, split.writes_max, split.reads_max)
+    };
+    assert_eq!(split(&[]), (Some(8 << 30), Some(10_000), Some(100_000)));
+    assert_eq!(
+        split(&[("shard-size-max", "64k"), ("shard-writes-max", "1")]),
+        (Some(64 << 10), Some(1), Some(100_000))
+    );
+    assert_eq!(split(&[("shard-reads-max", "2")]), (Some(8 << 30), Some(10_000), Some(2)));
+    let off = [("shard-size-max", "off"), ("shard-writes-max", "off"), ("shard-reads-max", "off")];
+    assert_eq!(split(&off), (None, None, None));
+    let environment = [("PHOTONDB_SHARD_READS_MAX", "3")];
+    assert_eq!(load(&[], &environment).unwrap().split.reads_max, Some(3));
+    assert_eq!(load(&[("shard-reads-max", "off")], &environment).unwrap().split.reads_max, None);
 }
 
 #[test]
