@@ -11,7 +11,7 @@ use openraft::Config;
 use openraft::vote::RaftVote;
 use parking_lot::Mutex;
 use photondb_proto::{GroupId, MemberId, NodeId};
-use photondb_runtime::clock::Clock;
+use photondb_runtime::clock::{Clock, Moment};
 use photondb_runtime::peers::{NoPeers, Peers, Serve};
 use photondb_runtime::random::Random;
 use photondb_runtime::system::{SystemClock, SystemRandom};
@@ -187,6 +187,11 @@ impl Groups {
     /// Where work runs that waits for the disk, so that no group waits with it.
     pub fn blocking(&self) -> Blocking {
         self.shared.blocking
+    }
+
+    /// The moment by the clock that leases are counted on.
+    pub fn now(&self) -> Moment {
+        self.shared.clock.now()
     }
 
     /// The group, if it runs here.

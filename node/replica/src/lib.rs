@@ -6,6 +6,7 @@
 //! - [`Router`] knows the way to shards that this node does not lead; [`ShardService`] answers the routers of others.
 //! - [`Replicas`] obeys the cluster state: it starts, changes and drops what this node is told to hold.
 
+mod burden;
 pub mod error;
 pub mod feed;
 mod forward;

@@ -41,17 +41,17 @@ pub const SPACE_LASTS_AFTER: Duration = Duration::from_secs(10);
 /// How often the leader of a shard looks how large it has become, and how busy it is.
 pub const GROWTH_LOOK_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long a shard must have been written to too much before it is cut.
+/// How long too much of a shard must have been read or written before it is cut.
 pub const BUSY_FOR: Duration = Duration::from_secs(60);
 
 /// Documents whose size tells that of all in a shard.
 pub const SIZE_SAMPLES: usize = 32;
 
-/// Keys that were written lately and are remembered.
-pub const RECENT_KEYS: usize = 128;
-
-/// Of what was written lately so large a part must be on each side of a cut, one in so many.
+/// Of what was read or written lately so large a part must be on each side of a cut, one in so many.
 pub const BUSY_SIDE_SHARE: usize = 4;
+
+/// What a node does is told as it was on the average of about so long.
+pub const BURDEN_AVERAGED_OVER: Duration = Duration::from_secs(30);
 
 /// Shards are not cut by themselves on nodes that have replicas of so many: each costs something when it is idle, too.
 pub const GROUPS_PER_NODE_MAX: usize = 64;

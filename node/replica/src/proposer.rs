@@ -20,7 +20,6 @@
 mod hook;
 mod under_way;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -37,9 +36,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::{ReplicaError, unconfirmed};
-use crate::limits::{
-    ENTRIES_IN_FLIGHT_MAX, ENTRY_EFFECTS_BYTES_MAX, PENDING_BYTES_MAX, RECENT_KEYS, WRITES_UNDER_WAY_MAX,
-};
+use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_EFFECTS_BYTES_MAX, PENDING_BYTES_MAX, WRITES_UNDER_WAY_MAX};
 use crate::pressure;
 use hook::HookCache;
 use under_way::UnderWay;
@@ -70,10 +67,6 @@ struct Inner {
     under_way: usize,
     /// R3: an entry was not applied, and others are not answered yet.
     broken: bool,
-    /// Documents that were written.
-    written: u64,
-    /// Keys of some that were written last: one of each entry.
-    recent: VecDeque<Bytes>,
 }
 
 /// What a key will have.
@@ -170,23 +163,11 @@ impl Proposer {
                 in_flight: 0,
                 under_way: 0,
                 broken: false,
-                written: 0,
-                recent: VecDeque::new(),
             }),
             settled: Notify::new(),
             hook: HookCache::default(),
             me: me.clone(),
         })
-    }
-
-    /// How many documents it has had written.
-    pub(crate) fn written(&self) -> u64 {
-        self.inner.lock().written
-    }
-
-    /// Keys of some that were written last.
-    pub(crate) fn recent_keys(&self) -> Vec<Bytes> {
-        self.inner.lock().recent.iter().cloned().collect()
     }
 
     /// Leadership began or ended. Called by consensus, with everything of earlier terms applied when it began.
@@ -225,7 +206,7 @@ impl Proposer {
         // writer expects, and `submit` does not take it.
         let documents = keys.iter().zip(in_flight).map(|(key, in_flight)| match in_flight {
             Some(document) => Ok(document),
-            None => Ok(self.shard.get(key)?),
+            None => Ok(self.shard.document(key)?),
         });
         Ok((ticket, documents.collect::<Result<_, ReplicaError>>()?))
     }
@@ -361,7 +342,6 @@ impl Proposer {
         let mut inner = self.inner.lock();
         inner.in_flight -= 1;
         if matches!(answer, Answer::Applied) {
-            inner.note_written(&batch.effects);
             for effect in &batch.effects {
                 if inner.overlay.get(effect.key()).is_some_and(|newest| newest.serial == batch.serial) {
                     inner.overlay.remove(effect.key());
@@ -414,7 +394,7 @@ impl Proposer {
     fn current(&self, inner: &Inner, key: &Bytes) -> Result<Option<Bytes>, ReplicaError> {
         match inner.newest(key).filter(|_| !fault_point!("overlay-ignored")) {
             Some(document) => Ok(document),
-            None => Ok(self.shard.get(key)?),
+            None => Ok(self.shard.document(key)?),
         }
     }
 }
@@ -473,15 +453,6 @@ impl Inner {
         self.overlay.insert(effect.key().clone(), InFlight { document, serial: self.pending.serial });
         self.pending.bytes += effect.size();
         self.pending.effects.push(effect);
-    }
-
-    fn note_written(&mut self, effects: &[Effect]) {
-        self.written += effects.len() as u64;
-        let Some(some) = effects.get(self.written as usize % effects.len().max(1)) else { return };
-        if self.recent.len() == RECENT_KEYS {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(some.key().clone());
     }
 }
 

@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use photondb_cluster_state::{ClusterState, Compression as TableCompression, Role, Shard as StoredShard, Table};
 use photondb_consensus::Groups;
 use photondb_controller::Controller;
@@ -36,6 +37,7 @@ use tokio::sync::Notify;
 pub use grown::SplitPolicy;
 pub use uncut::Full;
 
+use crate::burden::Meter;
 use crate::error::ReplicaError;
 use crate::limits::SCHEMA_WAIT;
 use crate::replica::{Replica, TableReplicas};
@@ -45,7 +47,7 @@ use crate::status::ReplicaAnswers;
 pub struct Replicas {
     pub(crate) node: NodeId,
     pub(crate) engine: Engine,
-    groups: Groups,
+    pub(crate) groups: Groups,
     executor: task::Handle,
     tables: ArcSwap<BTreeMap<TableId, Arc<TableReplicas>>>,
     /// The newest state that was to be obeyed.
@@ -58,6 +60,7 @@ pub struct Replicas {
     split_policy: OnceLock<SplitPolicy>,
     /// The node is about to stop: another is to lead what is led here.
     stopping: AtomicBool,
+    pub(crate) meter: Mutex<Meter>,
 }
 
 /// What one pass could not do; the rest was done.
@@ -68,7 +71,8 @@ impl Replicas {
     /// No replica yet.
     pub fn new(node: NodeId, engine: Engine, groups: Groups, executor: task::Handle) -> Arc<Replicas> {
         let (tables, state, controller) = (ArcSwap::default(), ArcSwap::default(), OnceLock::new());
-        let (given_up, split_policy, stopping) = (Arc::default(), OnceLock::new(), AtomicBool::new(false));
+        let (given_up, split_policy) = (Arc::default(), OnceLock::new());
+        let (stopping, meter) = (AtomicBool::new(false), Mutex::default());
         Arc::new(Replicas {
             node,
             engine,
@@ -80,6 +84,7 @@ impl Replicas {
             given_up,
             split_policy,
             stopping,
+            meter,
         })
     }
 

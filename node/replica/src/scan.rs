@@ -8,7 +8,7 @@
 mod alike;
 mod elsewhere;
 #[cfg(test)]
-mod fed;
+pub(crate) mod fed;
 mod merge;
 mod moved;
 mod part;

@@ -149,6 +149,10 @@ pub const SHARD_BYTES_MAX_MIN: u64 = 64 << 10;
 /// Documents of one shard that may be written in a second, for long, until it is cut in two by itself, unless something else is chosen.
 pub const SHARD_WRITES_MAX: u64 = 10_000;
 
+/// The same of documents that are read by key: less than half of what one core answers, so that a shard is cut before it keeps a core of
+/// its node busy.
+pub const SHARD_READS_MAX: u64 = 100_000;
+
 /// How long whoever asks for the nodes waits for the newest cluster state, before what this node knows has to do.
 pub const CONFIRM_TIME_MAX: Duration = Duration::from_secs(1);
 

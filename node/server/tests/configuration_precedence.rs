@@ -111,6 +111,12 @@ fn values_that_do_not_fit_are_refused() {
         ("cache-size", "1.5G"),
         ("cache-size", "5 parsecs"),
         ("cache-size", "99999999999T"),
+        ("shard-size-max", "0"),
+        ("shard-size-max", "63KiB"),
+        ("shard-writes-max", "0"),
+        ("shard-writes-max", "many"),
+        ("shard-reads-max", "0"),
+        ("shard-reads-max", "-1"),
         ("cores", "0"),
         ("node-lost-after", "0"),
         ("node-lost-after", "-5"),
@@ -156,6 +162,25 @@ fn a_node_is_given_up_after_ten_minutes_unless_something_else_is_said() {
     assert_eq!(load(&flags, &environment).unwrap().node_lost_after, seconds(1));
     let refused = load(&[("node-lost-after", "10m")], &[]).unwrap_err();
     assert_eq!(refused, "option `node-lost-after`: `10m` is not `off`, or a number of seconds, 1 or more");
+}
+
+#[test]
+fn shards_are_split_by_limits_of_which_each_may_be_off() {
+    let split = |flags: &[(&str, &str)]| {
+        let split = load(flags, &[]).unwrap().split;
+        (split.bytes_max, split.writes_max, split.reads_max)
+    };
+    assert_eq!(split(&[]), (Some(8 << 30), Some(10_000), Some(100_000)));
+    assert_eq!(
+        split(&[("shard-size-max", "64k"), ("shard-writes-max", "1")]),
+        (Some(64 << 10), Some(1), Some(100_000))
+    );
+    assert_eq!(split(&[("shard-reads-max", "2")]), (Some(8 << 30), Some(10_000), Some(2)));
+    let off = [("shard-size-max", "off"), ("shard-writes-max", "off"), ("shard-reads-max", "off")];
+    assert_eq!(split(&off), (None, None, None));
+    let environment = [("PHOTONDB_SHARD_READS_MAX", "3")];
+    assert_eq!(load(&[], &environment).unwrap().split.reads_max, Some(3));
+    assert_eq!(load(&[("shard-reads-max", "off")], &environment).unwrap().split.reads_max, None);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod secondary;
 pub mod shard;
 pub mod snapshot;
+pub mod traffic;
 pub mod verify;
 
 pub use change_log::{Cursor, LoggedChanges};
@@ -27,3 +28,4 @@ pub use publish::{ChangeBatch, DocumentChange, Listener};
 pub use read::{IndexRow, Reader};
 pub use schema::{Index, IndexState, Schema};
 pub use shard::{Entry, EntryNumber, Freeze, Frozen, Position, Shard, Unborn, Ward};
+pub use traffic::Traffic;

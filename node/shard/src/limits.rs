@@ -59,3 +59,14 @@ pub const SAMPLE_BYTES_MAX: u64 = 4 << 20;
 
 /// A sample goes through documents in strides of so many of its places: prime, so that it comes by each place unless it is a multiple.
 pub const SAMPLE_STRIDE: usize = 13;
+
+/// Of reads by key the key of one in so many is remembered: so seldom that it costs nothing. Prime, so that what is read in turns, or in
+/// batches of a power of two, is not always seen at the same place.
+pub const READS_PER_SAMPLE: u64 = 61;
+
+/// Keys that were read lately and are remembered, and as many that were written.
+pub const RECENT_KEYS: usize = 128;
+
+/// Documents that are looked at one after the other cost about as much as one that is read by its key, all that belongs to its query
+/// included, when they are so many.
+pub const ROWS_PER_READ: u64 = 16;

@@ -19,6 +19,7 @@ use crate::primary;
 use crate::schema::{Index, IndexState, Schema};
 use crate::secondary;
 use crate::shard::{Position, State, View, trees};
+use crate::traffic::Traffic;
 pub use geo::{GeoRows, GeoScan};
 pub(crate) use index_cursor::IndexCursor;
 
@@ -33,6 +34,7 @@ pub struct Reader {
     range: Option<KeyRange>,
     epoch: Epoch,
     frozen: bool,
+    traffic: Arc<Traffic>,
 }
 
 /// Some of a shard's documents.
@@ -89,9 +91,14 @@ pub struct Documents {
 }
 
 impl Reader {
-    pub(crate) fn new(snapshot: Snapshot, view: &View, position: Position) -> Reader {
-        let (schema, range) = (view.schema.clone(), view.range.clone());
-        Reader { snapshot, schema, position, range, epoch: view.epoch, frozen: view.frozen.is_some() }
+    pub(crate) fn new(snapshot: Snapshot, view: &View, position: Position, traffic: &Arc<Traffic>) -> Reader {
+        let (schema, range, traffic) = (view.schema.clone(), view.range.clone(), traffic.clone());
+        Reader { snapshot, schema, position, range, epoch: view.epoch, frozen: view.frozen.is_some(), traffic }
+    }
+
+    /// Where whoever looks at ranges and indexes by it notes that.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Errors: [`ShardError::Moved`] when not all keys of the range that the shard was asked for are the shard's, or it is frozen.
@@ -128,9 +135,15 @@ impl Reader {
         &self.schema
     }
 
-    /// The encoded document with this encoded key. Errors: [`ShardError::Moved`] when the key is another shard's, or the shard is
-    /// frozen.
+    /// The encoded document with this encoded key, for somebody who asks for it by that. Errors: [`ShardError::Moved`] when the key is
+    /// another shard's, or the shard is frozen.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
+        self.traffic.note_get(key);
+        self.document(key)
+    }
+
+    /// The same, not counted as a read.
+    pub(crate) fn document(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
         if self.frozen && !fault_point!("frozen-still-read")
             || self.range.as_ref().is_some_and(|range| !range.contains(key))
         {
@@ -283,7 +296,7 @@ impl Reader {
 
     /// The encoded document that an entry of an index names.
     pub fn indexed_document(&self, primary_key: &[u8]) -> Result<Bytes, ShardError> {
-        self.get(primary_key)?.ok_or(ShardError::Format {
+        self.document(primary_key)?.ok_or(ShardError::Format {
             what: "an index entry",
             offset: 0,
             reason: "names a document that is not there",

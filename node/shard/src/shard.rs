@@ -29,6 +29,7 @@ use crate::limits::INDEXES_MAX;
 use crate::publish::{ChangeBatch, DocumentChange, Listener, Publisher};
 use crate::read::{KeyBounds, Reader};
 use crate::schema::{self, Built, Index, IndexState, Schema};
+use crate::traffic::Traffic;
 use crate::{change_log, primary, secondary};
 pub use adopt::Ward;
 pub use freeze::Frozen;
@@ -118,6 +119,7 @@ pub struct Shard {
     /// Its member has ended; what it holds is dropped, or another member's. Changed in the turn of who writes.
     closed: AtomicBool,
     publisher: Publisher,
+    traffic: Arc<Traffic>,
 }
 
 /// The schema in force and the fence that a proposer puts on what it evaluates under it.
@@ -184,7 +186,8 @@ impl Shard {
         let view = ArcSwap::from_pointee(state.view());
         let narrowing = AtomicBool::new(false);
         let closed = AtomicBool::new(false);
-        Ok(Shard { set, state: Mutex::new(state), view, narrowing, closed, publisher: Publisher::default() })
+        let (publisher, traffic) = (Publisher::default(), Arc::default());
+        Ok(Shard { set, state: Mutex::new(state), view, narrowing, closed, publisher, traffic })
     }
 
     /// The bytes of consensus stored with the last entry applied; empty when there is none.
@@ -215,9 +218,15 @@ impl Shard {
         self.view.load_full()
     }
 
-    /// The encoded document with this encoded key, as of the last commit. Errors: [`ShardError::Moved`] when the key is another
-    /// shard's, or the shard is frozen.
+    /// The encoded document with this encoded key, as of the last commit, for somebody who asks for it. Errors: [`ShardError::Moved`]
+    /// when the key is another shard's, or the shard is frozen.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
+        self.traffic.note_get(key);
+        self.document(key)
+    }
+
+    /// The same, for who writes: not counted as a read.
+    pub fn document(&self, key: &[u8]) -> Result<Option<Bytes>, ShardError> {
         let epoch = self.view.load().epoch;
         let found = self.set.get(trees::PRIMARY, key)?;
         if self.narrowing.load(Ordering::Acquire) {
@@ -227,7 +236,7 @@ impl Shard {
         let view = self.view.load();
         if view.epoch != epoch {
             // The key may have come in between, with a join.
-            return self.read()?.get(key);
+            return self.read()?.document(key);
         }
         match view.has(key) || fault_point!("range-not-checked") {
             true => found.as_ref().map(primary::document).transpose(),
@@ -241,13 +250,13 @@ impl Shard {
         let (view, snapshot) = (self.view.load_full(), self.set.snapshot());
         let head = State::head_of(&snapshot.meta())?;
         if (head.epoch, head.version) == (view.epoch, view.version) {
-            return Ok(Reader::new(snapshot, &view, head.told()));
+            return Ok(Reader::new(snapshot, &view, head.told(), &self.traffic));
         }
         // A commit that changed them is about to be made known.
         let _turn = self.state.lock();
         let (view, snapshot) = (self.view.load_full(), self.set.snapshot());
         let head = State::head_of(&snapshot.meta())?;
-        Ok(Reader::new(snapshot, &view, head.told()))
+        Ok(Reader::new(snapshot, &view, head.told(), &self.traffic))
     }
 
     /// Listens to every change applied after this call.
@@ -305,6 +314,7 @@ impl Shard {
             self.view.store(Arc::new(state.view()));
             self.narrowing.store(false, Ordering::Release);
         }
+        published.iter().for_each(|batch| self.traffic.note_written(&batch.changes));
         if !self.publisher.is_idle() {
             for batch in &published {
                 self.publisher.publish(batch);
@@ -328,7 +338,7 @@ impl Shard {
             Built::UpTo(mark) => KeyBounds::after(mark.clone()),
             _ => KeyBounds::all(),
         };
-        let reader = Reader::new(self.set.snapshot(), &state.view(), state.told());
+        let reader = Reader::new(self.set.snapshot(), &state.view(), state.told(), &self.traffic);
         let found = reader.documents(&ahead, Direction::Forward, documents, |_| false)?;
         let mut transaction = self.set.begin();
         let cx = Cx::pure();
@@ -356,6 +366,11 @@ impl Shard {
         }
         let waiting = |index: &&Arc<Index>| index.built == Built::Whole && index.state == IndexState::Building;
         view.schema.indexes.values().filter(waiting).map(|index| index.id).collect()
+    }
+
+    /// What it has had to do here.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// The trees' handle, for snapshots of the whole shard.

@@ -159,6 +159,11 @@ pub const POINTS: [Point; 114] = [
     Point { name: "replica/scan-gives-way", what: "others have their turn in a scan", one_of: 8 },
     Point { name: "replica/scan-row-by-row", what: "a scan reads one row and goes on behind it", one_of: 4 },
     Point { name: "replica/schema-kept-late", what: "a shard does not get its indexes yet", one_of: 4 },
+    Point {
+        name: "replica/shard-found-busy",
+        what: "a shard is cut in two where it is read, as if it were read much",
+        one_of: 60,
+    },
     Point { name: "replica/shard-found-large", what: "a small shard is cut in two by itself", one_of: 60 },
     Point { name: "replica/write-gives-way", what: "others have their turn between reading and writing", one_of: 6 },
     Point { name: "replica/wrong-leader-named", what: "somebody else is taken for the leader", one_of: 8 },

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 118] = [
+pub const PRODUCT: [Probe; 119] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log lowered"),
@@ -38,6 +38,7 @@ pub const PRODUCT: [Probe; 118] = [
     Probe::may("cluster state led by another because the disk is full"),
     Probe::may("grown shard cut in two"),
     Probe::may("grown shard not cut in two because there are too many"),
+    Probe::may("shard cut in two because it is read much"),
     Probe::may("schema left to the leader's own pace"),
     Probe::may("change of members not begun while the new voters are silent"),
     Probe::may("leader that lost its vote hands over"),

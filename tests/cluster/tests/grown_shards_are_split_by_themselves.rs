@@ -1,4 +1,4 @@
-//! A table that nobody looks after gets more shards as it grows, led by other nodes, while it is written and listened to.
+//! A table that nobody looks after gets more shards as it grows, or is read, led by other nodes, while it is written and listened to.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use photondb_test_cluster::secret::{PATIENCE, Secret};
-use photondb_test_cluster::terms::{changes, count, insert, table};
-use photondb_test_cluster::{Connection, Node};
+use photondb_test_cluster::terms::{changes, count, get, insert, table};
+use photondb_test_cluster::{Connection, Node, full};
 use serde_json::Value;
 
 /// What one document takes, about, in bytes.
@@ -21,15 +21,36 @@ fn document(id: u64) -> String {
     format!(r#"{{"id":{id},"text":"{}"}}"#, "x".repeat(DOCUMENT_BYTES))
 }
 
-fn three(secret: &Secret) -> Vec<Node> {
+/// Three nodes with an option.
+fn three(secret: &Secret, variable: &str, value: &str) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     for _ in 0..3 {
         let others: Vec<&Node> = nodes.iter().collect();
-        let mut node = secret.node(&others).with_variable("PHOTONDB_SHARD_SIZE_MAX", SIZE_MAX);
+        let mut node = secret.node(&others).with_variable(variable, value);
         node.restart();
         nodes.push(node);
     }
     nodes
+}
+
+/// Makes a table of one shard with a replica on each node.
+fn make_table(admin: &mut Connection) {
+    let begun = Instant::now();
+    // Right after a node has come the planner may not know it yet.
+    while admin.run(r#"[1,[60,[[14,["test"]],"t"],{"replicas":3,"shards":1}]]"#).unwrap()["t"] != 1 {
+        assert!(begun.elapsed() < PATIENCE, "the table cannot be made");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    admin.value(&format!("[177,[{}]]", table("t")));
+}
+
+/// Ends them, and looks whether all is well with them.
+fn end(nodes: &mut [Node]) {
+    for node in nodes {
+        node.assert_well();
+        assert_eq!(node.terminate().code(), Some(0), "{}", node.log());
+        node.check();
+    }
 }
 
 /// The documents of each shard, and the servers that lead them.
@@ -44,15 +65,9 @@ fn shards(connection: &mut Connection) -> (Vec<u64>, BTreeSet<String>) {
 #[test]
 fn and_others_lead_the_halves() {
     let secret = Secret::new("0123456789abcdef0123456789abcdef");
-    let mut nodes = three(&secret);
+    let mut nodes = three(&secret, "PHOTONDB_SHARD_SIZE_MAX", SIZE_MAX);
     let mut admin = nodes[0].connect();
-    let begun = Instant::now();
-    // Right after a node has come the planner may not know it yet.
-    while admin.run(r#"[1,[60,[[14,["test"]],"t"],{"replicas":3,"shards":1}]]"#).unwrap()["t"] != 1 {
-        assert!(begun.elapsed() < PATIENCE, "the table cannot be made");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    admin.value(&format!("[177,[{}]]", table("t")));
+    make_table(&mut admin);
     let mut feed = nodes[1].connect();
     let token = feed.send(&format!("[1,{}]", changes("t"))).unwrap();
     nodes[1].connect().value(&count(&table("t")));
@@ -89,9 +104,41 @@ fn and_others_lead_the_halves() {
     for node in &nodes {
         assert_eq!(node.connect().value(&count(&table("t"))), written);
     }
-    for node in &mut nodes {
-        node.assert_well();
-        assert_eq!(node.terminate().code(), Some(0), "{}", node.log());
-        node.check();
+    end(&mut nodes);
+}
+
+/// It has to be read for a minute. What is read of it, and by whom, is tried on virtual time (`node/replica/tests`).
+#[test]
+fn and_so_they_do_where_much_is_read_and_nothing_written() {
+    if !full() {
+        println!("takes more than a minute: only under PHOTONDB_TESTS=full");
+        return;
     }
+    let secret = Secret::new("fedcba9876543210fedcba9876543210");
+    let mut nodes = three(&secret, "PHOTONDB_SHARD_READS_MAX", "50");
+    let mut admin = nodes[0].connect();
+    make_table(&mut admin);
+    let documents: Vec<String> = (0..100).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+    assert_eq!(admin.value(&insert("t", &documents))["inserted"], 100);
+
+    let mut readers: Vec<Connection> = nodes.iter().map(Node::connect).collect();
+    let begun = Instant::now();
+    loop {
+        for id in 0..100 {
+            let reader = &mut readers[id % nodes.len()];
+            assert_eq!(reader.value(&get("t", id as u64))["id"], id);
+        }
+        let (documents, leaders) = shards(&mut admin);
+        if documents.len() > 1 && leaders.len() > 1 {
+            println!("{:?}: {documents:?} documents, led by {leaders:?}", begun.elapsed());
+            break;
+        }
+        assert!(begun.elapsed() < 3 * PATIENCE, "{documents:?} documents led by {leaders:?}\n{}", nodes[0].log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(60), "a minute of reading comes first");
+    for node in &nodes {
+        assert_eq!(node.connect().value(&count(&table("t"))), 100);
+    }
+    end(&mut nodes);
 }

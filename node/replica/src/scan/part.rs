@@ -80,6 +80,9 @@ impl Look {
         glance: impl FnMut(&[u8]) -> bool,
     ) -> Result<Documents, ReplicaError> {
         let found = reader.documents(&part.bounds, self.direction, want, glance)?;
+        // Of those that were seen enough of, the last one is known.
+        let some = found.rows.first().map(|(key, _)| key).or(found.last.as_ref());
+        reader.traffic().note_range(found.examined, some.map(|key| &key[..]));
         if let Some(last) = &found.last {
             part.go_on_after(last.clone(), self.direction);
         }
@@ -97,14 +100,16 @@ impl Look {
         want: usize,
         geo: &mut GeoScan,
     ) -> Result<IndexRows, ReplicaError> {
-        match &self.cells {
+        let found = match &self.cells {
             Some(cells) => {
                 let mut found = self.by_cells(index, cells, reader, part, want, geo)?;
                 found.rows.retain(|row| keys.contains(&row.primary_key));
-                Ok(found)
+                found
             }
-            None => self.by_values(index, reader, keys, part, want),
-        }
+            None => self.by_values(index, reader, keys, part, want)?,
+        };
+        reader.traffic().note_found(found.rows.len());
+        Ok(found)
     }
 
     fn by_values(

@@ -196,6 +196,13 @@ pub const OPTIONS: &[ServeOption] = &[
         "So is one of which more documents are written in each second, for a minute, where another node can lead the other half [default: 10000]",
     ),
     option(
+        "shard-reads-max",
+        None,
+        Some("off|NUMBER"),
+        RESOURCES,
+        "So is one of which more documents are read by key in each second, under the same conditions [default: 100000]",
+    ),
+    option(
         "node-lost-after",
         None,
         Some("off|SECONDS"),

@@ -14,7 +14,7 @@ use super::{Bind, ClusterSecret, ConfigError, Given, InitialPassword, LogFormat,
 use crate::fetch::Reach;
 use crate::limits::{
     CACHE_BYTES_MIN, CLUSTER_SECRET_BYTES_MAX, CLUSTER_SECRET_BYTES_MIN, SERVER_NAME_BYTES_MAX, SHARD_BYTES_MAX,
-    SHARD_BYTES_MAX_MIN, SHARD_WRITES_MAX, WORKER_THREADS_MAX,
+    SHARD_BYTES_MAX_MIN, SHARD_READS_MAX, SHARD_WRITES_MAX, WORKER_THREADS_MAX,
 };
 use crate::scripts::ScriptProgram;
 
@@ -156,14 +156,21 @@ pub(super) fn split_policy(given: &Given) -> Result<SplitPolicy, ConfigError> {
             )
         })?),
     };
-    let writes_max = match given.last("shard-writes-max") {
-        None => Some(SHARD_WRITES_MAX),
-        Some("off") => None,
-        Some(value) => Some(value.parse().ok().filter(|writes| *writes > 0).ok_or_else(|| {
-            invalid("shard-writes-max", value, "`off`, or a number of documents written in each second, 1 or more")
-        })?),
-    };
-    Ok(SplitPolicy { bytes_max, writes_max })
+    let writes_max = in_each_second(given, "shard-writes-max", SHARD_WRITES_MAX)?;
+    let reads_max = in_each_second(given, "shard-reads-max", SHARD_READS_MAX)?;
+    Ok(SplitPolicy { bytes_max, writes_max, reads_max })
+}
+
+/// How many documents in a second are too many for one shard. `None`: any number may be.
+fn in_each_second(given: &Given, option: &str, built_in: u64) -> Result<Option<u64>, ConfigError> {
+    match given.last(option) {
+        None => Ok(Some(built_in)),
+        Some("off") => Ok(None),
+        Some(value) => match value.parse() {
+            Ok(documents) if documents > 0 => Ok(Some(documents)),
+            _ => Err(invalid(option, value, "`off`, or a number of documents in each second, 1 or more")),
+        },
+    }
 }
 
 pub(super) fn node_lost_after(given: &Given) -> Result<Option<Duration>, ConfigError> {

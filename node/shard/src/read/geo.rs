@@ -103,7 +103,7 @@ impl Reader {
         {
             return Ok((known.document.clone(), value.clone()));
         }
-        let document = self.get(&entry.primary_key)?.ok_or_else(|| lost("names a document that is not there"))?;
+        let document = self.indexed_document(&entry.primary_key)?;
         *bytes += document.len();
         if let Some(known) = scan.documents.get_mut(&entry.primary_key)
             && known.document == document

@@ -102,7 +102,7 @@ mod tests {
         let shard = shard();
         let before = shard.view();
         let counted = |view: &View| {
-            let reader = Reader::new(shard.tree_set().snapshot(), view, Position(1));
+            let reader = Reader::new(shard.tree_set().snapshot(), view, Position(1), shard.traffic());
             reader.count_index("a", &KeyBounds::all()).expect("reads")
         };
         for _ in 0..3 {
