@@ -4,13 +4,15 @@ use std::any::Any;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use photondb_reql::BacktraceId;
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Cx, RowValue, Value};
 
 use crate::catalog::Permission;
 use crate::keys;
 use crate::selection::TableRef;
+use crate::table::Order;
 use crate::terms;
 
 /// One document of a table.
@@ -18,8 +20,11 @@ use crate::terms;
 pub(crate) struct RowRef {
     /// The table it is a row of, or for the first row of an order, that order.
     pub table: TableRef,
+    /// `Null` for the first row of an order, which is found when it is read: [`RowRef::key_of_document`] reads it.
     pub key: Datum,
     pub origin: Origin,
+    /// Where an error about its absence points to.
+    place: BacktraceId,
     document: OnceCell<Datum>,
 }
 
@@ -30,7 +35,7 @@ pub(crate) enum Origin {
     Key,
     /// By its place (`nth`).
     Place,
-    /// As the first in the order of the slice (`min`, `max`).
+    /// As the first in the order of the slice (`min`, `max` by an index).
     Extreme,
 }
 
@@ -41,37 +46,58 @@ impl RowRef {
         if !table.info().system {
             keys::check_primary(&key)?;
         }
-        Ok(RowRef { table: table.clone(), key, origin: Origin::Key, document: OnceCell::new() })
+        Ok(RowRef::unread(table, key, Origin::Key, BacktraceId::NONE))
     }
 
     /// A document that was read already.
     pub fn found(table: &TableRef, document: Datum) -> RowRef {
-        RowRef::of(table, document, Origin::Place)
-    }
-
-    /// The first document in the order of `slice`.
-    pub fn extreme(slice: &TableRef, document: Datum) -> RowRef {
-        RowRef::of(slice, document, Origin::Extreme)
-    }
-
-    fn of(table: &TableRef, document: Datum, origin: Origin) -> RowRef {
         let key = document.field(&table.info().primary_key).unwrap_or(Datum::Null);
-        RowRef { table: table.clone(), key, origin, document: OnceCell::from(document) }
+        let row = RowRef::unread(table, key, Origin::Place, BacktraceId::NONE);
+        RowRef { document: OnceCell::from(document), ..row }
+    }
+
+    /// The first document in the order of `slice`, which the term at `place` asks for.
+    pub fn extreme(slice: &TableRef, place: BacktraceId) -> RowRef {
+        RowRef::unread(slice, Datum::Null, Origin::Extreme, place)
+    }
+
+    fn unread(table: &TableRef, key: Datum, origin: Origin, place: BacktraceId) -> RowRef {
+        RowRef { table: table.clone(), key, origin, place, document: OnceCell::new() }
     }
 
     pub fn into_value(self) -> Value {
         Value::Row(Rc::new(self))
     }
 
-    /// The document; `Null` when there is none.
+    /// The key of the document, for whoever writes to it. Errors: as [`RowRef::document`] where only reading tells it.
+    pub fn key_of_document(&self) -> Result<Datum> {
+        match self.origin {
+            Origin::Key | Origin::Place => Ok(self.key.clone()),
+            Origin::Extreme => self.document()?.field(&self.table.info().primary_key),
+        }
+    }
+
+    /// The document; `Null` when there is none of that key. Errors: an order of nothing has no first row; permission.
     pub fn document(&self) -> Result<Datum> {
         if let Some(document) = self.document.get() {
             return Ok(document.clone());
         }
         self.table.surroundings.require_on(Permission::Read, self.table.info())?;
-        let found = self.table.get(&self.key)?;
-        let document = found.unwrap_or(Datum::Null);
+        let document = match self.origin {
+            Origin::Key | Origin::Place => self.table.get(&self.key)?.unwrap_or(Datum::Null),
+            Origin::Extreme => self.first()?,
+        };
         Ok(self.document.get_or_init(|| document).clone())
+    }
+
+    fn first(&self) -> Result<Datum> {
+        let found = self.table.open_rows()?.next_rows(1)?.into_iter().next();
+        found.map(|row| row.document).ok_or_else(|| {
+            let descending = self.table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
+            let name = if descending { "max" } else { "min" };
+            // Not for want of something: `default` does not stand in for it.
+            Error::logic(format!("`{name}` found no entries in the specified index.")).at(self.place)
+        })
     }
 }
 

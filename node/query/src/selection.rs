@@ -13,9 +13,9 @@ use std::any::Any;
 use std::rc::Rc;
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::{Error, Result};
+use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::value::Db;
-use photondb_reql::eval::{Args, Cx, Stream, TableValue, Value};
+use photondb_reql::eval::{Args, Cx, Filed, Stream, TableValue, Value};
 use photondb_reql::transform::Transform;
 use photondb_reql::{BacktraceId, Str, TermKind};
 
@@ -29,7 +29,7 @@ use crate::catalog::Permission;
 use crate::plan;
 use crate::row::RowRef;
 use crate::surroundings::Surroundings;
-use crate::table::{Access, DatumRange, IndexInfo, Keys, Order, ReadMode, Table, TableInfo};
+use crate::table::{Access, DatumRange, IndexInfo, Keys, Order, ReadMode, Row, Table, TableInfo};
 use crate::terms;
 
 /// A table or a part of it.
@@ -115,13 +115,15 @@ impl TableRef {
         }
     }
 
-    /// An index that can be read in order. Errors: no such index, or a geospatial one.
+    /// An index that can be read in order. Errors: no such index, or a geospatial one; in RethinkDB the shard raises them, which
+    /// does not know the query, so they point to the whole of it.
     pub fn ordinary_index(&self, name: &str) -> Result<IndexInfo> {
-        let index = self.index(name)?;
+        let index = self.index(name).at(BacktraceId::NONE)?;
         if index.geo {
             return Err(Error::logic(format!(
                 "Index `{name}` is a geospatial index.  Only get_nearest and get_intersecting can use a geospatial index."
-            )));
+            ))
+            .at(BacktraceId::NONE));
         }
         Ok(index)
     }
@@ -157,6 +159,14 @@ impl TableRef {
         }
         let access = self.access().expect("only a geometry has no access");
         Ok(RowStream::new(self.table.scan(&access, self.mode)?, self))
+    }
+
+    /// The value by which the index that the part is read by has a row.
+    fn value_of(&self, row: &Row) -> Result<Datum> {
+        match &row.index_value {
+            Some(value) => Ok(value.clone()),
+            None => row.document.field(&self.info().primary_key),
+        }
     }
 
     /// The document with this primary key.
@@ -207,16 +217,17 @@ impl TableValue for TableRef {
         match args.kind() {
             TermKind::Count if args.len() == 1 => self.count(),
             TermKind::OrderBy if args.optarg_node("index").is_some() => Some(self.order_by(args)),
-            TermKind::Distinct if args.optarg_node("index").is_some() => Some(self.distinct(args)),
-            TermKind::Group if args.optarg_node("index").is_some() => Some(self.group(args)),
-            // Without anything to compare by, a table is compared by its primary key.
-            TermKind::Min | TermKind::Max if args.optarg_node("index").is_some() || args.len() == 1 => {
-                let comparable = args.optarg_node("index").is_some() || self.as_slice().is_some();
-                comparable.then(|| self.extreme(args))
-            }
+            TermKind::Distinct => self.distinct(args),
+            TermKind::Group if args.optarg_node("index").is_some() && self.is_whole() => Some(self.group(args)),
+            // Without anything to compare by, the documents of a whole table are compared by its primary key.
+            TermKind::Min | TermKind::Max if args.len() == 1 && self.is_whole() => Some(self.extreme(args)),
             kind if terms::on_table(kind) => Some(terms::eval_on(Value::Table(self), args)),
             _ => None,
         }
+    }
+
+    fn read_filed(&self, cx: &Cx, each: &mut dyn FnMut(Vec<Filed>) -> Result<()>) -> Result<()> {
+        self.each_filed(cx, each)
     }
 
     fn row(self: Rc<Self>, document: Datum) -> Value {

@@ -36,10 +36,53 @@ fn a_reader_reads_and_does_nothing_else() {
     assert_eq!(reader.run(r#"[60,["x"]]"#), denied("config"));
 }
 
+/// Who may not set the hook may not pass it by.
+#[test]
+fn a_writer_passes_no_write_hook_by() {
+    let writes = [
+        r#"[56,[[15,["t"]],{"id":2}]$O]"#,
+        r#"[53,[[16,[[15,["t"]],1]],{"b":1}]$O]"#,
+        r#"[53,[[15,["t"]],{"b":2}]$O]"#,
+        r#"[53,[[147,[[15,["t"]]]],{"b":3}]$O]"#,
+        r#"[55,[[78,[[15,["t"]],1]],{"id":1}]$O]"#,
+        r#"[53,[[78,[[15,["t"]]]],{"b":1}]$O]"#,
+        r#"[54,[[39,[[15,["t"]],{"b":9}]]$O]"#,
+        r#"[54,[[45,[[15,["t"]],0]]$O]"#,
+    ];
+    let writer = user(Grants { read: Some(true), write: Some(true), ..Grants::default() });
+    for term in writes {
+        let by_hook = writer.run(&term.replace("$O", r#",{"ignore_write_hook":true}"#));
+        assert_eq!(by_hook, denied("config"), "{term}");
+    }
+    let all = Grants { read: Some(true), write: Some(true), config: Some(true), ..Grants::default() };
+    for (user, option) in [(writer, ",{\"ignore_write_hook\":false}"), (user(all), ",{\"ignore_write_hook\":true}")] {
+        for term in writes {
+            let answer = user.run(&term.replace("$O", option));
+            assert!(answer.contains(r#""errors":0"#), "{term}: {answer}");
+        }
+    }
+    // It is asked before anything is read or written, and after what is wrong with the query itself.
+    let nobody = user(Grants::default());
+    let option = r#"{"ignore_write_hook":true}"#;
+    assert_eq!(nobody.run(&format!(r#"[54,[[15,["t"]]],{option}]"#)), denied("config"));
+    assert_eq!(nobody.run(&format!(r#"[53,[[148,[[15,["t"]]]],{{}}],{option}]"#)), denied("config"));
+    assert_eq!(nobody.run(&format!(r#"[56,[[15,["t"]],[15,["t"]]],{option}]"#)), denied("config"));
+    let refused = nobody.run(r#"[56,[[15,["t"]],{}],{"ignore_write_hook":true,"durability":"x"}]"#);
+    assert!(refused.starts_with("!QueryLogic: Durability option `x` unrecognized"), "{refused}");
+}
+
 #[test]
 fn who_may_not_read_sees_nothing() {
     let blind = user(Grants { write: Some(true), ..Grants::default() });
-    for term in [r#"[15,["t"]]"#, r#"[16,[[15,["t"]],1]]"#, r#"[43,[[15,["t"]]]]"#, r#"[152,[[15,["t"]]]]"#] {
+    for term in [
+        r#"[15,["t"]]"#,
+        r#"[16,[[15,["t"]],1]]"#,
+        r#"[43,[[15,["t"]]]]"#,
+        r#"[152,[[15,["t"]]]]"#,
+        r#"[147,[[15,["t"]]]]"#,
+        r#"[42,[[15,["t"]]]]"#,
+        r#"[43,[[144,[[15,["t"]]],{"index":"id"}]]]"#,
+    ] {
         assert_eq!(blind.run(term), denied("read"), "{term}");
     }
     assert_eq!(blind.run(r#"[170,[[56,[[15,["t"]],{"id":2}]],"inserted"]]"#), "1");

@@ -83,6 +83,40 @@ fn steps_are_told_in_the_order_of_the_rows() {
              map(function (var1) { return r.table(\"u\").get(var1(\"a\")); }) [coordinator]\n  for each row:\n    \
              read test.u: primary key point by `id` var1(\"a\") [shard]\n",
         ),
+        ("[147,[$T]]", "read test.t: full scan by `id`, ascending, 4 rows [shard]\nmin: reduces row by row [shard]\n"),
+        (
+            "[147,[[182,[$T,1,3]]]]",
+            "read test.t: primary key range by `id` [1, 3), 2 rows [shard]\nmin: reduces row by row [shard]\n",
+        ),
+        (
+            r#"[43,[[144,[$T,"id"],{"index":"a"}]]]"#,
+            "read test.t: whole index by `a`, ascending, 4 rows [shard]\ngroup(\"id\", index: \"a\") [coordinator]\n\
+             count: reduces row by row [coordinator]\n",
+        ),
+        (
+            r#"[144,[$T],{"index":"id"}]"#,
+            "read test.t: full scan by `id`, 4 rows [shard]\ngroup(\"id\") [coordinator]\n",
+        ),
+        (
+            "[42,[$T]]",
+            "read test.t: full scan by `id`, ascending, 4 rows [shard]\n\
+             distinct: drops what is like the one before [coordinator]\n",
+        ),
+        (
+            r#"[42,[$T],{"index":"a"}]"#,
+            "read test.t: whole index by `a`, ascending, 4 rows [shard]\n\
+             distinct(index: \"a\"): drops what is like the one before [coordinator]\n",
+        ),
+        (
+            r#"[42,[[182,[$T,2,3],{"index":"a"}]],{"index":"id"}]"#,
+            "read test.t: index range by `a` [2, 3), 2 rows [shard]\n\
+             distinct(index: \"id\"): gives the key of each row [coordinator]\n",
+        ),
+        (
+            r#"[42,[[182,[$T,2,3],{"index":"a"}]]]"#,
+            "read test.t: index range by `a` [2, 3), 2 rows [shard]\n\
+             distinct: keeps each value once, in memory [coordinator]\n",
+        ),
         ("[24,[1,2]]", "compute(r.add(1, 2)) [coordinator]\n"),
     ] {
         assert_eq!(text(&session, query), expected, "{query}");

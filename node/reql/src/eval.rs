@@ -36,7 +36,7 @@ pub use script::{Script, Scripted};
 pub use sequence::{Batch, FeedKind, Glance, Sequence, Source, Stream, left_by};
 pub use stored::{compile_function, encode_function, function_term};
 pub use trace::Trace;
-pub use value::{Db, RowValue, TableValue, Value};
+pub use value::{Db, Filed, RowValue, TableValue, Value};
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ fn eval_untraced(node: &Node, scope: &Scope, cx: &Cx) -> Result<Value> {
                 cx.step();
                 let value = terms::eval(call, scope, cx).map_err(|error| error.at(call.id))?;
                 cx.settle(mark, &value);
-                note_origin(call, None, cx);
+                note_origin(call, None, &value, cx);
                 break value;
             }
             node => {
@@ -89,18 +89,19 @@ fn eval_untraced(node: &Node, scope: &Scope, cx: &Cx) -> Result<Value> {
         let first = cx.origin();
         value = terms::apply(call, value, scope, cx).map_err(|error| error.at(call.id))?;
         cx.settle(mark, &value);
-        note_origin(call, Some(first), cx);
+        note_origin(call, Some(first), &value, cx);
     }
     Ok(value)
 }
 
-/// The value of `call` was evaluated; its first argument came about at `first`, if that was known before.
-fn note_origin(call: &CallNode, first: Option<BacktraceId>, cx: &Cx) {
+/// `call` was evaluated to `value`; its first argument came about at `first`, if that was known before.
+fn note_origin(call: &CallNode, first: Option<BacktraceId>, value: &Value, cx: &Cx) {
     use TermKind::{And, Avg, Branch, Count, Default, Funcall, Max, Min, Or, Reduce, Sum};
     match call.kind {
         // What one of these lets through came about where it did.
         And | Branch | Default | Funcall | Or => {}
-        // In RethinkDB a stream's end result belongs to the stream.
+        // In RethinkDB a stream's end result belongs to the stream; the first row of an index is none.
+        Max | Min if matches!(value, Value::Row(_)) => cx.set_origin(call.id),
         Avg | Count | Max | Min | Reduce | Sum => {
             let first = first.or_else(|| call.args.first().map(Node::id));
             cx.set_origin(first.unwrap_or(call.id));
@@ -154,7 +155,7 @@ fn eval_traced(node: &Node, scope: &Scope, cx: &Cx, trace: &Trace) -> Result<Val
         trace.end_to(if result.is_ok() { level + chain.len() } else { level });
         let result = result?;
         cx.settle(mark, &result);
-        note_origin(call, first, cx);
+        note_origin(call, first, &result, cx);
         value = Some(result);
     }
     Ok(value.expect("the innermost node gave a value"))

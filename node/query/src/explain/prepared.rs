@@ -57,7 +57,7 @@ fn prepares(call: &CallNode) -> bool {
         K::Map => call.args.len() == 2,
         K::Bracket => matches!(call.args.get(1), Some(Node::Constant(Datum::String(_), _))),
         K::OrderBy => has_index,
-        K::Group => !has_index,
+        K::Group => true,
         _ => false,
     }
 }
@@ -104,26 +104,27 @@ pub(super) fn takes_unread(kind: TermKind) -> bool {
     terms::on_table(kind) && !matches!(kind, K::Update | K::Replace | K::Delete | K::Changes)
 }
 
-/// The order in which a term reads a table that names an index for that.
+/// The order in which a term reads a table that it does not read through as it is.
 pub(super) fn by_index(table: &TableRef, call: &CallNode) -> Option<TableRef> {
-    let order = match call.kind {
-        TermKind::Min | TermKind::Distinct | TermKind::Group => Order::Ascending,
-        TermKind::Max => Order::Descending,
-        _ => return None,
-    };
-    let slice = table.as_slice()?;
-    let has_index = call.optargs.iter().any(|(name, _)| name == "index");
-    let index = match index_of(call) {
-        Some(name) => name.clone(),
-        None if !has_index && matches!(call.kind, TermKind::Min | TermKind::Max) && call.args.len() == 1 => {
-            slice.index.clone().unwrap_or_else(|| table.info().primary_key.clone())
-        }
-        _ => return None,
-    };
-    if slice.index.as_ref().is_some_and(|of| *of != index) {
+    let named = index_of(call);
+    if named.is_none() && call.optargs.iter().any(|(name, _)| name == "index") {
         return None;
     }
-    Some(table.with(Part::Slice(Slice { index: Some(index), range: slice.range.clone(), order })))
+    let primary_key = &table.info().primary_key;
+    let index = named.unwrap_or(primary_key);
+    let in_order = |order| {
+        let slice = Slice { index: Some(index.clone()), range: None, order };
+        table.is_whole().then(|| table.with(Part::Slice(slice)))
+    };
+    match call.kind {
+        TermKind::Min if call.args.len() == 1 => in_order(Order::Ascending),
+        TermKind::Max if call.args.len() == 1 => in_order(Order::Descending),
+        TermKind::Group if index != primary_key => in_order(Order::Ascending),
+        // Of each row its primary key, in whatever order.
+        TermKind::Distinct if named == Some(primary_key) => None,
+        TermKind::Distinct => table.in_order_of(index),
+        _ => None,
+    }
 }
 
 /// Whether a filter looks at documents where they lie.

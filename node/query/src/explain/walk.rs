@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
         }
         let Value::Sequence(sequence) = (match value {
             Value::Table(table) => match table.as_any().downcast_ref::<TableRef>() {
-                Some(table) => return self.table(table, behind, steps),
+                Some(table) => return self.table(table, behind, depth, steps),
                 None => return Ok(0),
             },
             value => value,
@@ -153,7 +153,13 @@ impl<'a> Walk<'a> {
     }
 
     /// A table or a part of it, nothing done to it yet.
-    fn table(&self, table: &TableRef, behind: Option<&Arc<CallNode>>, steps: &mut Vec<Step>) -> Result<usize> {
+    fn table(
+        &self,
+        table: &TableRef,
+        behind: Option<&Arc<CallNode>>,
+        depth: usize,
+        steps: &mut Vec<Step>,
+    ) -> Result<usize> {
         let Some(call) = behind else {
             self.push(access::read(table, &[], self.cx)?, steps);
             return Ok(0);
@@ -179,8 +185,8 @@ impl<'a> Walk<'a> {
                 return Ok(1);
             }
         }
-        let ordered = by_index(table, call).unwrap_or_else(|| table.clone());
-        let mut step = access::read(&ordered, &[], self.cx)?;
+        let ordered = by_index(table, call);
+        let mut step = access::read(ordered.as_ref().unwrap_or(table), &[], self.cx)?;
         if call.kind == TermKind::Changes {
             step.name = "listen".to_owned();
         }
@@ -192,7 +198,15 @@ impl<'a> Walk<'a> {
         }
         self.reduces_in_place.set(step.glances && reduces_in_place(&[], call));
         self.push(step, steps);
-        Ok(0)
+        let note = match call.kind {
+            TermKind::Distinct if ordered.is_some() => "drops what is like the one before",
+            TermKind::Distinct if index_of(call) == Some(&table.info().primary_key) => "gives the key of each row",
+            _ => return Ok(0),
+        };
+        let mut step = self.call(call, depth);
+        step.note = Some(note.to_owned());
+        self.push(step, steps);
+        Ok(1)
     }
 
     fn sequence(
@@ -254,7 +268,9 @@ impl<'a> Walk<'a> {
                 return step;
             }
             Transform::Group(by) => {
-                let shown: Vec<String> = by.functions.iter().map(|function| self.texts.function(function)).collect();
+                let parts = by.functions.iter().map(|function| self.texts.function(function));
+                let index = by.index.iter().map(|name| format!("index: {}", wording::datum(&name.clone().into())));
+                let shown: Vec<String> = parts.chain(index).collect();
                 ("group", Some(shown.join(", ")), by.functions.iter().collect())
             }
         };

@@ -1,70 +1,74 @@
-//! `distinct` with an index: the values of the index, each once, without reading documents into memory.
+//! `distinct` of what is read in the order that it needs: each value once, without gathering any.
 
 use std::rc::Rc;
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Batch, Cx, Sequence, Stream, Value};
+use photondb_reql::eval::{Args, Batch, Cx, Func, Glance, Sequence, Stream, Value};
+use photondb_reql::transform::Transform;
 
 use super::{Part, RowStream, Slice, TableRef};
-use crate::index_function::IndexFunction;
 use crate::limits::SCAN_BATCH_ROWS;
 use crate::table::Order;
 
 impl TableRef {
-    /// `distinct({index})`.
-    pub(super) fn distinct(self: Rc<Self>, args: &Args<'_>) -> Result<Value> {
-        let Some(slice) = self.as_slice() else {
-            return Err(Error::logic("Can only perform an indexed distinct on a TABLE."));
-        };
+    /// `distinct({index})`; `None`: it is a part of the table that is read in another order.
+    pub(super) fn distinct(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>> {
+        self.as_slice()?;
+        self.distinct_in_order(args).transpose()
+    }
+
+    fn distinct_in_order(self: Rc<Self>, args: &Args<'_>) -> Result<Option<Value>> {
         let Some(index) = args.optarg_string("index")? else {
-            return Err(Error::logic("Can only perform an indexed distinct on a TABLE."));
+            // No two documents have one primary key, so each is distinct.
+            let documents = |table| Sequence::stream(Box::new(Documents { table, rows: None }));
+            return Ok(self.in_order_of(&self.info().primary_key).map(documents).map(Value::Sequence));
         };
-        let same = slice.index.as_ref().is_none_or(|of| *of == index);
-        if !same {
-            return self.distinct_of_other_index(&index, args.cx());
+        if index == self.info().primary_key {
+            let key = Func::GetField(index.into(), args.call().id);
+            return Sequence::table(self).then(Transform::Map(key)).into_value(args.cx()).map(Some);
         }
+        match self.in_order_of(&index) {
+            Some(table) => {
+                let values = DistinctValues { table, rows: None, last: None };
+                Ok(Some(Value::Sequence(Sequence::stream(Box::new(values)))))
+            }
+            None => Err(Error::logic("Can only perform an indexed distinct on a TABLE.")),
+        }
+    }
+
+    /// The same range, read in the order of `index`, or against it if it is so already; `None`: another index says which rows
+    /// it has.
+    pub(crate) fn in_order_of(&self, index: &photondb_reql::Str) -> Option<TableRef> {
+        let slice = self.as_slice().filter(|slice| slice.index.as_ref().is_none_or(|of| of == index))?;
         let order = if slice.order == Order::Any { Order::Ascending } else { slice.order };
-        let ordered = self.with(Part::Slice(Slice { index: Some(index), range: slice.range.clone(), order }));
-        Ok(Value::Sequence(Sequence::stream(Box::new(DistinctValues { table: ordered, rows: None, last: None }))))
-    }
-
-    /// The slice is of one index, the values wanted are of another: they are computed for each document.
-    fn distinct_of_other_index(&self, index: &photondb_reql::Str, cx: &Cx) -> Result<Value> {
-        let function = IndexFunction::of(self, index)?;
-        let mut values = std::collections::BTreeSet::new();
-        let mut rows = self.open_rows()?;
-        loop {
-            let batch = rows.next_rows(SCAN_BATCH_ROWS)?;
-            if batch.is_empty() {
-                break;
-            }
-            cx.steps_of(batch.len());
-            for row in batch {
-                for value in function.values(&row.document, cx) {
-                    let size = value.footprint();
-                    if values.insert(value) {
-                        cx.hold(size)?;
-                    }
-                }
-            }
-            cx.check_array_length(values.len())?;
-        }
-        let values: Vec<Datum> = values.into_iter().collect();
-        Ok(Value::Sequence(Sequence::stream(Box::new(Fixed(values)))))
+        Some(self.with(Part::Slice(Slice { index: Some(index.clone()), range: slice.range.clone(), order })))
     }
 }
 
-/// Values that are there already, as a stream.
-pub(super) struct Fixed(pub Vec<Datum>);
+/// The documents in an order. They are no selection any more.
+struct Documents {
+    table: TableRef,
+    rows: Option<RowStream>,
+}
 
-impl Stream for Fixed {
-    fn next_batch(&mut self, want: usize, _cx: &Cx) -> Result<Batch> {
-        let count = self.0.len().min(want.max(1));
-        Ok(self.0.drain(..count).collect())
+impl Documents {
+    fn rows(&mut self) -> Result<&mut RowStream> {
+        opened(&mut self.rows, &self.table)
     }
 }
 
+impl Stream for Documents {
+    fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        self.rows()?.next_batch(want, cx)
+    }
+
+    fn glance_batch(&mut self, want: usize, cx: &Cx, glance: &mut Glance<'_>) -> Result<Option<Batch>> {
+        self.rows()?.glance_batch(want, cx, glance)
+    }
+}
+
+/// The values of an index in its order.
 struct DistinctValues {
     table: TableRef,
     rows: Option<RowStream>,
@@ -73,30 +77,29 @@ struct DistinctValues {
 
 impl Stream for DistinctValues {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
-        if self.rows.is_none() {
-            self.rows = Some(self.table.open_rows()?);
-        }
         let mut values = Batch::new();
-        while let Some(rows) = &mut self.rows {
-            let batch = rows.next_rows(want.clamp(1, SCAN_BATCH_ROWS))?;
+        while values.is_empty() {
+            let batch = opened(&mut self.rows, &self.table)?.next_rows(want.clamp(1, SCAN_BATCH_ROWS))?;
             cx.steps_of(batch.len());
             if batch.is_empty() {
                 break;
             }
             for row in batch {
-                let value = match row.index_value {
-                    Some(value) => value,
-                    None => row.document.field(&self.table.info().primary_key)?,
-                };
+                let value = self.table.value_of(&row)?;
                 if self.last.as_ref() != Some(&value) {
                     self.last = Some(value.clone());
                     values.push(value);
                 }
             }
-            if !values.is_empty() {
-                break;
-            }
         }
         Ok(values)
     }
+}
+
+/// The reading, which begins when the first row is wanted.
+fn opened<'r>(rows: &'r mut Option<RowStream>, table: &TableRef) -> Result<&'r mut RowStream> {
+    if rows.is_none() {
+        *rows = Some(table.open_rows()?);
+    }
+    Ok(rows.as_mut().expect("was opened"))
 }

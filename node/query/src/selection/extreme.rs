@@ -1,45 +1,25 @@
-//! `min` and `max` with an index: the first row in that order.
+//! `min` and `max` with an index: the first row in that order, read when somebody wants to see it.
 
 use std::rc::Rc;
 
 use photondb_reql::TermKind;
-use photondb_reql::error::{Error, Result};
+use photondb_reql::error::Result;
 use photondb_reql::eval::{Args, Value};
 
-use super::{Part, Slice, TableRef, bounds};
+use super::{Part, Slice, TableRef};
 use crate::row::RowRef;
 use crate::table::Order;
 
 impl TableRef {
-    /// `min({index})`, `max({index})`.
+    /// `min({index})`, `max({index})` of a whole table; without an index by the primary key. With no row there is no error
+    /// before somebody reads it: a feed of it begins with nothing.
     pub(super) fn extreme(self: Rc<Self>, args: &Args<'_>) -> Result<Value> {
-        let (name, order) = match args.kind() {
-            TermKind::Min => ("MIN", Order::Ascending),
-            _ => ("MAX", Order::Descending),
+        let order = match args.kind() {
+            TermKind::Max => Order::Descending,
+            _ => Order::Ascending,
         };
-        if args.len() > 1 {
-            return Err(Error::logic(format!("Cannot specify both a function and an index for {name}.")));
-        }
-        let Some(slice) = self.as_slice() else {
-            return Err(Error::logic(format!(
-                "Indexed {} can only be performed on a TABLE or TABLE_SLICE.",
-                name.to_lowercase()
-            )));
-        };
-        let named = args.optarg_string("index")?;
-        let index = named.or_else(|| slice.index.clone()).unwrap_or_else(|| self.info().primary_key.clone());
-        // An order that is there already is turned to what is asked for.
-        let slice = Slice { order: Order::Any, ..slice.clone() };
-        let ordered = self.with(Part::Slice(bounds::sorted(&slice, &index, order, self.id)?));
-        let first = ordered.open_rows()?.next_rows(1)?.into_iter().next();
-        match first {
-            Some(row) => Ok(RowRef::extreme(&ordered, row.document).into_value()),
-            None => Err(Error::non_existence(format!(
-                "Cannot take the {} of an empty stream.  (If you passed `{}` a field name, it may be that no elements \
-                 of the stream had that field.)",
-                name.to_lowercase(),
-                name.to_lowercase()
-            ))),
-        }
+        let index = args.optarg_string("index")?.unwrap_or_else(|| self.info().primary_key.clone());
+        let ordered = self.with(Part::Slice(Slice { index: Some(index), range: None, order }));
+        Ok(RowRef::extreme(&ordered, args.call().id).into_value())
     }
 }

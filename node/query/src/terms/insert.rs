@@ -19,6 +19,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let table = args.convert(0, mismatch::as_table)?;
     let options = Options::read(args)?;
+    options.permit(&table)?;
     let conflict = conflict(args)?;
     let mut inserts = Inserts {
         table: &table,

@@ -3,9 +3,11 @@
 mod non_atomic;
 mod options;
 
+use std::rc::Rc;
+
 use photondb_reql::datum::Datum;
-use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Cx, Func, Node, Shortcut, Stream, Value, stored};
+use photondb_reql::error::{Error, Result, ResultExt};
+use photondb_reql::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Value, stored};
 use photondb_reql::{BacktraceId, Term, TermKind};
 
 pub(super) use options::{Options, soft_durability};
@@ -13,6 +15,7 @@ pub(super) use options::{Options, soft_durability};
 use crate::catalog::Permission;
 use crate::limits::WRITE_BATCH_DOCUMENTS;
 use crate::mismatch;
+use crate::row::RowRef;
 use crate::selection::TableRef;
 use crate::table::{Transition, Write, WriteResult};
 use crate::write::stats::Stats;
@@ -22,23 +25,31 @@ use non_atomic::NonAtomic;
 pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
     let options = Options::read(args)?;
     let change = change(args)?;
-    let target = target(args)?;
+    let Target { table, rows } = target(args)?;
+    options.permit(&table)?;
     let cx = args.cx();
-    let table = target.table.clone();
-    table.surroundings.require_on(Permission::Write, table.info())?;
+    let may_write = || table.surroundings.require_on(Permission::Write, table.info());
     let mut stats = Stats::new(options.return_changes, cx);
-    match target.rows {
-        Rows::One(key) => write(&table, vec![key], &change, &options, &mut stats, cx)?,
-        Rows::Many(mut documents) => loop {
-            let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
-            if batch.is_empty() {
-                break;
+    match rows {
+        Rows::One(row) => {
+            let key = row.key_of_document().at(args.id(0))?;
+            may_write()?;
+            write(&table, vec![key], &change, &options, &mut stats, cx)?;
+        }
+        Rows::Many(documents) => {
+            let mut documents = documents.open(cx).at(args.id(0))?;
+            may_write()?;
+            loop {
+                let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
+                if batch.is_empty() {
+                    break;
+                }
+                for documents in batch.chunks(WRITE_BATCH_DOCUMENTS) {
+                    let keys = documents.iter().map(|document| document.field(&table.info().primary_key));
+                    write(&table, keys.collect::<Result<_>>()?, &change, &options, &mut stats, cx)?;
+                }
             }
-            for documents in batch.chunks(WRITE_BATCH_DOCUMENTS) {
-                let keys = documents.iter().map(|document| document.field(&table.info().primary_key));
-                write(&table, keys.collect::<Result<_>>()?, &change, &options, &mut stats, cx)?;
-            }
-        },
+        }
     }
     Ok(Value::Datum(stats.into_datum()))
 }
@@ -117,30 +128,26 @@ struct Target {
     rows: Rows,
 }
 
+/// Not read yet.
 enum Rows {
-    One(Datum),
-    Many(Box<dyn Stream>),
+    One(Rc<RowRef>),
+    Many(Sequence),
 }
 
 fn target(args: &Args<'_>) -> Result<Target> {
-    args.convert(0, |value, cx| {
+    args.convert(0, |value, _| {
         if let Some(row) = mismatch::as_row(&value) {
-            return Ok(Target { table: row.table.clone(), rows: Rows::One(row.key.clone()) });
+            return Ok(Target { table: row.table.clone(), rows: Rows::One(row) });
         }
-        match value {
-            Value::Table(table) => match table.as_any().downcast_ref::<TableRef>() {
-                Some(table) => Ok(Target { table: table.clone(), rows: Rows::Many(table.open_stream(cx)?) }),
-                None => Err(mismatch::expected("SELECTION", &Value::Table(table))),
-            },
-            Value::Sequence(sequence) => {
-                let table =
-                    sequence.table.as_ref().and_then(|table| table.as_any().downcast_ref::<TableRef>()).cloned();
-                match table {
-                    Some(table) => Ok(Target { table, rows: Rows::Many(sequence.open(cx)?) }),
-                    None => Err(mismatch::expected("SELECTION", &Value::Sequence(sequence))),
-                }
-            }
-            other => Err(mismatch::expected("SELECTION", &other)),
+        let sequence = match value {
+            Value::Table(table) => Sequence::table(table),
+            Value::Sequence(sequence) => sequence,
+            other => return Err(mismatch::expected("SELECTION", &other)),
+        };
+        let table = sequence.table.as_ref().and_then(|table| table.as_any().downcast_ref::<TableRef>()).cloned();
+        match table {
+            Some(table) => Ok(Target { table, rows: Rows::Many(sequence) }),
+            None => Err(mismatch::expected("SELECTION", &Value::Sequence(sequence))),
         }
     })
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use photondb_query::fetch::{Fetch, FetchError, Request, Response};
 use photondb_query::script::{Realm, Scripts};
 use photondb_query::{Answer, Environment, MemoryBudget, start};
-use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::eval::Cx;
 use photondb_reql::term::{Message, parse};
+use photondb_reql::{BacktraceId, Str};
 use photondb_runtime::clock::{ManualClock, WallTime};
 use photondb_runtime::fiber::{self, StackSize};
 use photondb_runtime::random::SeededRandom;
@@ -91,6 +91,17 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Where in the query the error arose that it ends with, as JSON.
+    #[allow(dead_code, reason = "not every suite asks for it")]
+    pub fn frames(&self, term: &str) -> String {
+        let Ok(Message::Start(query)) = parse(format!("[1,{term}]").as_bytes()) else { panic!("{term} is no START") };
+        let (registry, environment) = (query.registry.clone(), self.environment.clone());
+        let Err(error) = block(move || start(&query, &environment).map(|_| ())) else { panic!("{term} answers") };
+        let mut frames = Vec::new();
+        registry.write_json(error.backtrace.unwrap_or(BacktraceId::NONE), &mut frames);
+        String::from_utf8(frames).expect("JSON is UTF-8")
     }
 
     /// What the query answers, its rows not read yet.

@@ -40,6 +40,15 @@ pub struct Db {
     pub name: Str,
 }
 
+/// A document, and the value by which an index has it.
+#[derive(Clone, Debug)]
+pub struct Filed {
+    /// The document. One that a `multi` index has several times comes once for each.
+    pub document: Datum,
+    /// The value.
+    pub value: Datum,
+}
+
 /// A table or a part of it, as the evaluator sees it. Implemented by `photondb-query`.
 pub trait TableValue {
     /// RethinkDB's name of the type: `TABLE`, `TABLE_SLICE` or `SELECTION<STREAM>`.
@@ -54,6 +63,12 @@ pub trait TableValue {
     /// `None`: the term is evaluated on the sequence of documents, or refused where it needs another type. The table is
     /// `args`' first argument, already known: reading it again costs nothing.
     fn term(self: Rc<Self>, args: &Args<'_>) -> Option<Result<Value>>;
+
+    /// Reads every document together with the value by which the index that it is read by has it, in batches: what `group` by
+    /// that index needs ([`crate::transform::GroupBy::index`]).
+    fn read_filed(&self, _cx: &Cx, _each: &mut dyn FnMut(Vec<Filed>) -> Result<()>) -> Result<()> {
+        Err(Error::internal("a table that knows no indexes was grouped by one"))
+    }
 
     /// One of its documents as something that can be written to (`nth` of a selection).
     fn row(self: Rc<Self>, document: Datum) -> Value {

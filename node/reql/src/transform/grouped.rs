@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::datum::Datum;
 use crate::datum::node::Node;
+use crate::datum::{Datum, Str};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::sequence::Reading;
-use crate::eval::{Batch, Cx, Func, InPlace, Sequence, Value};
+use crate::eval::{Batch, Cx, Filed, Func, InPlace, Sequence, Source, Value};
 use crate::term::BacktraceId;
 use crate::transform::in_place::{Chain, InOrder, Keys, Outcome};
 use crate::transform::{Accumulator, Aggregate, Running, Transform};
@@ -19,6 +19,9 @@ use crate::transform::{Accumulator, Aggregate, Running, Transform};
 pub struct GroupBy {
     /// The parts of a group's key. A single one is the key itself, several make an array.
     pub functions: Vec<Func>,
+    /// The secondary index in whose order the table is read: the value by which it has a document is the last part of the key.
+    /// No transform stands before the group then, for behind one that value is known no longer.
+    pub index: Option<Str>,
     /// A part that is an array stands for each of its elements.
     pub multi: bool,
     /// Where the `group` stands in the query.
@@ -26,12 +29,14 @@ pub struct GroupBy {
 }
 
 impl GroupBy {
-    /// The groups that an element belongs to, each as often as it does.
-    fn keys(&self, element: &Datum, cx: &Cx) -> Result<SmallVec<[Datum; 1]>> {
-        if let ([function], false) = (self.functions.as_slice(), self.multi) {
+    /// The groups that an element belongs to, each as often as it does; `filed` is the value by which an index has it.
+    fn keys(&self, element: &Datum, filed: Option<Datum>, cx: &Cx) -> Result<SmallVec<[Datum; 1]>> {
+        if let ([function], false, None) = (self.functions.as_slice(), self.multi, &filed) {
             return Ok(smallvec![part(function, element, cx)?]);
         }
-        let parts = self.functions.iter().map(|function| part(function, element, cx)).collect::<Result<Vec<_>>>()?;
+        let mut parts =
+            self.functions.iter().map(|function| part(function, element, cx)).collect::<Result<Vec<_>>>()?;
+        parts.extend(filed);
         if !self.multi {
             return Ok(smallvec![key(parts)]);
         }
@@ -64,7 +69,7 @@ impl GroupBy {
     /// The function that gives each element its one key, in the form that needs no datum.
     fn single(&self) -> Option<InPlace<'_>> {
         match self.functions.as_slice() {
-            [function] if !self.multi => function.in_place(),
+            [function] if !self.multi && self.index.is_none() => function.in_place(),
             _ => None,
         }
     }
@@ -114,11 +119,20 @@ struct Groups<'a> {
 impl<'a> Groups<'a> {
     /// Divides a batch among the groups.
     fn push(&mut self, batch: Batch, cx: &Cx) -> Result<()> {
+        self.divide(batch.into_iter().map(|element| (element, None)), cx)
+    }
+
+    /// The same with the values by which an index has the elements.
+    fn push_filed(&mut self, batch: Vec<Filed>, cx: &Cx) -> Result<()> {
+        self.divide(batch.into_iter().map(|filed| (filed.document, Some(filed.value))), cx)
+    }
+
+    fn divide(&mut self, batch: impl Iterator<Item = (Datum, Option<Datum>)>, cx: &Cx) -> Result<()> {
         let mut parted: BTreeMap<Datum, Vec<Datum>> = BTreeMap::new();
         // An element that belongs to many groups is there once for each, and so are their keys.
         let mut copies = 0usize;
-        for element in batch {
-            let mut keys = self.by.keys(&element, cx)?;
+        for (element, filed) in batch {
+            let mut keys = self.by.keys(&element, filed, cx)?;
             let last = keys.pop();
             for key in keys {
                 let bytes = size_of::<Datum>() + key.footprint();
@@ -210,8 +224,15 @@ pub fn run(mut sequence: Sequence, aggregate: &Aggregate, cx: &Cx) -> Result<Vec
 
     let before = sequence.transforms.clone();
     let places = BTreeMap::new();
-    let groups =
+    let mut groups =
         Groups { by: &by, after: &after, aggregate, places, keys: Keys::default(), groups: Vec::new(), collected: 0 };
+    if by.index.is_some() {
+        let (Source::Table(table), true) = (&sequence.source, before.is_empty()) else {
+            return Err(Error::internal("what is grouped by an index is not read by it"));
+        };
+        table.read_filed(cx, &mut |batch| groups.push_filed(batch, cx))?;
+        return groups.finish();
+    }
     let groups = RefCell::new(groups);
     let in_place = match (Chain::of(&before), by.single()) {
         (Some(chain), Some(key)) if after.is_empty() => Some((chain, key)),

@@ -194,7 +194,9 @@ mod tests {
 
     fn chains(by: &dyn Fn(&str) -> Func, first: &str, second: &str) -> Vec<Vec<Transform>> {
         let filter = |body| Transform::Filter { predicate: by(body), default: None };
-        let group = |body| Transform::Group(GroupBy { functions: vec![by(body)], multi: false, id: BacktraceId::NONE });
+        let group = |body| {
+            Transform::Group(GroupBy { functions: vec![by(body)], index: None, multi: false, id: BacktraceId::NONE })
+        };
         vec![
             vec![],
             vec![filter(first)],
@@ -259,8 +261,12 @@ mod tests {
                 .map(|text| json::parse(text.as_bytes()).expect("JSON"))
                 .collect();
         let filter = Transform::Filter { predicate: function(r#"[18,[[170,[[10,[1]],"x"]],5]]"#), default: None };
-        let group =
-            GroupBy { functions: vec![function(r#"[170,[[10,[1]],"g"]]"#)], multi: false, id: BacktraceId::NONE };
+        let group = GroupBy {
+            functions: vec![function(r#"[170,[[10,[1]],"g"]]"#)],
+            index: None,
+            multi: false,
+            id: BacktraceId::NONE,
+        };
         for transforms in [vec![filter.clone()], vec![filter, Transform::Group(group)]] {
             let sum = Aggregate::Sum(Some(function(r#"[170,[[10,[1]],"n"]]"#)));
             let found = run(transforms, &sum, &documents);

@@ -130,8 +130,10 @@ fn extremes(laws: &mut Laws) {
     for index in ["k", "id", "n"] {
         for (term, direction) in [(147, 73), (148, 74)] {
             let value = |row: &str| format!("[92,[[170,[{row},\"{index}\"]],null]]");
-            let by_index = format!("[{term},[{}],{{\"index\":\"{index}\"}}]", laws.table);
-            let first = format!("[45,[[41,[{},[{direction},[\"{index}\"]]]],0]]", coerced(&laws.with_key(index)));
+            let rows = laws.with_key(index);
+            // Of an empty index it is an error that `default` does not replace.
+            let by_index = format!("[65,[[86,[{rows}]],null,[{term},[{}],{{\"index\":\"{index}\"}}]]]", laws.table);
+            let first = format!("[45,[[41,[{},[{direction},[\"{index}\"]]]],0]]", coerced(&rows));
             laws.same_value(&value(&by_index), &value(&first));
         }
     }
@@ -146,6 +148,9 @@ fn distinct(laws: &mut Laws) {
         );
         laws.counted(&format!("[42,[{}],{{\"index\":\"{index}\"}}]", laws.table));
     }
+    let whole = format!("[42,[{}]]", laws.table);
+    laws.same(&coerced(&whole), &coerced(&format!("[41,[{}],{{\"index\":\"id\"}}]", laws.table)));
+    laws.counted(&whole);
 }
 
 fn groups(laws: &mut Laws) {
@@ -156,6 +161,9 @@ fn groups(laws: &mut Laws) {
         laws.same(&by_index, &by_function);
         let sum = format!("[145,[{by_function},\"reduction\"]]");
         laws.same_value(&sum, &format!("[43,[{whole}]]"));
+        let by_index = format!("[150,[[43,[[144,[{}],{{\"index\":\"{index}\",\"multi\":true}}]]]]]", laws.table);
+        let by_function = format!("[150,[[43,[[144,[{whole},{}],{{\"multi\":true}}]]]]]", function(&by));
+        laws.same(&by_index, &by_function);
     }
 }
 

@@ -4,6 +4,8 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::Args;
 
+use crate::catalog::Permission;
+use crate::selection::TableRef;
 use crate::table::WriteOptions;
 use crate::write::stats::ReturnChanges;
 
@@ -36,6 +38,14 @@ impl Options {
         let soft = soft_durability(args)?;
         let ignore_write_hook = args.optarg_bool("ignore_write_hook")?.unwrap_or(false);
         Ok(Options { write: WriteOptions { soft, ignore_write_hook }, return_changes })
+    }
+
+    /// Refuses a table to whom these options let do more with it than write: only who may set the hook may pass it by.
+    pub fn permit(&self, table: &TableRef) -> Result<()> {
+        if self.write.ignore_write_hook {
+            table.surroundings.require_on(Permission::Config, table.info())?;
+        }
+        Ok(())
     }
 }
 

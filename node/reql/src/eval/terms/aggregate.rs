@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::sequence::Reading;
+use crate::eval::signature::expected_kind;
 use crate::eval::terms::random::Reservoir;
 use crate::eval::terms::sequence::predicate;
 use crate::eval::{Args, Func, Sequence, Shortcut, Value};
@@ -41,15 +42,15 @@ pub fn count(args: &Args<'_>) -> Result<Value> {
 pub fn of_numbers(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let first = args.value(0)?;
+    let index = args.optarg("index")?;
     let by = if args.len() > 1 { Some(args.function(1, Shortcut::GetField)?) } else { None };
-    if args.optarg_node("index").is_some() {
+    if index.is_some() {
         let name = args.kind().name().to_ascii_lowercase();
         return Err(match by {
             Some(_) => Error::logic(format!("Cannot provide both a function and an index to {name}.")),
-            None if matches!(args.kind(), TermKind::Sum | TermKind::Avg) => {
-                Error::logic(format!("Cannot call {name} on an index."))
-            }
-            None => crate::eval::signature::expected_kind("TABLE", &first).at(args.id(0)),
+            // A whole table does `min` and `max` by itself.
+            None if first.kind_name() == "TABLE" => Error::logic(format!("Cannot call {name} on an index.")),
+            None => expected_kind("TABLE", &first).at(args.id(0)),
         });
     }
     let sequence = args.value_as_finite_sequence(0, first)?;
@@ -68,22 +69,22 @@ pub fn reduce(args: &Args<'_>) -> Result<Value> {
     Aggregate::Reduce(args.function(1, Shortcut::None)?).run(sequence, args.cx())
 }
 
-/// `group` without an index.
+/// `group` of anything but a whole table by an index.
 pub fn group(args: &Args<'_>) -> Result<Value> {
     let functions =
         (1..args.len()).map(|index| args.function(index, Shortcut::GetField)).collect::<Result<Vec<_>>>()?;
-    if args.optarg_node("index").is_some() {
-        return Err(crate::eval::signature::expected_kind("TABLE", &args.value(0)?).at(args.id(0)));
+    if args.optarg_string("index")?.is_some() {
+        return Err(expected_kind("TABLE", &args.value(0)?).at(args.id(0)));
     }
     let sequence = args.sequence(0)?;
     if functions.is_empty() {
         return Err(Error::logic("Cannot group by nothing."));
     }
-    let multi = args.optarg_node("multi").is_some() && args.optarg_bool("multi")? == Some(true);
+    let multi = args.optarg_bool("multi")?.unwrap_or(false);
     if sequence.is_grouped() {
         return Err(Error::logic("Cannot call `group` on the output of `group` (did you mean to `ungroup`?)."));
     }
-    let by = GroupBy { functions, multi, id: args.call().id };
+    let by = GroupBy { functions, index: None, multi, id: args.call().id };
     sequence.then(Transform::Group(by)).into_value(args.cx())
 }
 
@@ -133,10 +134,10 @@ pub fn contains(args: &Args<'_>) -> Result<Value> {
     Ok(Value::from(found))
 }
 
-/// `distinct`: every value once, in order.
+/// `distinct` of what is not read in the order that it asks for: every value once, in order.
 pub fn distinct(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
-    if args.optarg_node("index").is_some() {
+    if args.optarg("index")?.is_some() {
         return Err(Error::logic("Can only perform an indexed distinct on a TABLE."));
     }
     let mut seen = BTreeSet::new();
@@ -202,6 +203,24 @@ mod tests {
             ("[86,[[2,[]]]]", "true"),
             ("[86,[[173,[]]]]", "false"),
             ("[42,[[2,[2,1,2]]]]", "[1,2]"),
+        ]);
+    }
+
+    #[test]
+    fn only_tables_have_indexes() {
+        let no_table = "QueryLogic: Expected type TABLE but found DATUM:\n[\n\t1\n]";
+        let distinct = "QueryLogic: Can only perform an indexed distinct on a TABLE.";
+        check(&[
+            (r#"[145,[[2,[1]]],{"index":"a"}]"#, no_table),
+            (r#"[146,[[2,[1]]],{"index":"a"}]"#, no_table),
+            (r#"[147,[[2,[1]]],{"index":"a"}]"#, no_table),
+            (r#"[144,[[2,[1]],"a"],{"index":"a"}]"#, no_table),
+            (r#"[42,[[2,[1]]],{"index":"a"}]"#, distinct),
+            (r#"[148,[[2,[1]],"a"],{"index":"a"}]"#, "QueryLogic: Cannot provide both a function and an index to max."),
+            // The option is looked at first.
+            (r#"[145,[[2,[1]],[12,["second"]]],{"index":[12,["first"]]}]"#, "User: first"),
+            (r#"[42,[[2,[1]]],{"index":[12,["first"]]}]"#, "User: first"),
+            (r#"[144,[[2,[1]]],{"index":1}]"#, "QueryLogic: Expected type STRING but found NUMBER."),
         ]);
     }
 
