@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use photondb_cluster_state::plan::Burden;
 use photondb_cluster_state::{ADMIN, Address, ClusterId, ClusterState, Command, META_FOUNDER, Service as NodeService};
 use photondb_consensus::ConsensusError;
 use photondb_controller::{Begin, Contacts, Controller, ControllerError, Discovery, Options, Parts, Registration};
@@ -86,7 +85,9 @@ impl Cluster {
             let replicas = Replicas::new(own.node_id, own.engine.clone(), own.groups.clone(), own.raft.clone());
             replicas.connect(controller.clone());
             replicas.split_by(split);
-            controller.tell_burden(|| Some(Burden::default()));
+            // The replicas hold the controller.
+            let bearing = Arc::downgrade(&replicas);
+            controller.tell_burden(move || bearing.upgrade().map(|replicas| replicas.burden()));
             let states = controller.watch();
             let router = Router::new(RouterParts {
                 node: own.node_id,
