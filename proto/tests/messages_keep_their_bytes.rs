@@ -87,21 +87,21 @@ fn entries_between_members_have_the_bytes_of_their_first_version() {
     assert_eq!(piece.encode_to_vec(), [0x0a, 1, 9, 0x15, 1, 0, 0, 0, 0x18, 1]);
 }
 
-/// A node tells the leader what it bears, and hears what all do; one of the version before says and hears nothing of that.
+/// A node tells the leader what it bears, and that it is about to stop, and hears what all do; one of the version before says and hears nothing of that.
 #[test]
 fn heartbeats_have_the_bytes_of_their_first_version() {
     use v1::control_answer::What as Answer;
-    let old = v1::HeartbeatCall { boots: 3, full: true, burden: None };
+    let old = v1::HeartbeatCall { boots: 3, full: true, burden: None, stopping: false };
     assert_eq!(old.encode_to_vec(), [0x08, 3, 0x10, 1]);
     let burden = v1::Burden { bytes: 300, work: 5 };
-    let call = v1::HeartbeatCall { boots: 3, full: false, burden: Some(burden) };
+    let call = v1::HeartbeatCall { boots: 3, full: false, burden: Some(burden), stopping: false };
     let said = [0x08, 0xac, 0x02, 0x10, 5];
     let mut expected = vec![0x08, 3, 0x1a, 5];
     expected.extend(said);
     assert_eq!(call.encode_to_vec(), expected);
     // It bears nothing, and that is known.
-    let idle = v1::HeartbeatCall { boots: 3, full: false, burden: Some(v1::Burden::default()) };
-    assert_eq!(idle.encode_to_vec(), [0x08, 3, 0x1a, 0]);
+    let idle = v1::HeartbeatCall { boots: 3, full: false, burden: Some(v1::Burden::default()), stopping: true };
+    assert_eq!(idle.encode_to_vec(), [0x08, 3, 0x1a, 0, 0x20, 1]);
     let nodes = vec![v1::NodeBurden { node: vec![9], burden: Some(burden), age_ms: 7 }];
     let answer = v1::ControlAnswer { what: Some(Answer::Burdens(v1::Burdens { nodes })) };
     let mut expected = vec![0x42, 14, 0x0a, 12, 0x0a, 1, 9, 0x12, 5];

@@ -6,7 +6,7 @@
 mod made;
 
 use made::{create_table, register};
-use photondb_cluster_state::plan::plan;
+use photondb_cluster_state::plan::{Burdens, plan};
 use photondb_cluster_state::*;
 use photondb_proto::{DatabaseId, Epoch, KeyRange, NodeId, ShardId, TableId};
 
@@ -73,8 +73,13 @@ fn cut(at: &str, mut shard: Reshaped) -> Reshaped {
     shard
 }
 
-const SOFT: TableSettings =
-    TableSettings { durability: Some(Durability::Soft), write_acks: None, flush_interval_ms: None, compression: None };
+const SOFT: TableSettings = TableSettings {
+    durability: Some(Durability::Soft),
+    write_acks: None,
+    flush_interval_ms: None,
+    compression: None,
+    change_log_bytes: None,
+};
 
 fn reshape(shards: Vec<Reshaped>) -> Command {
     Command::Reshape { table: TABLE, named: None, settings: SOFT, shards }
@@ -192,7 +197,7 @@ fn wishes_of_before_are_taken_back_and_a_join_that_was_begun_goes_on() {
     assert_eq!((shard(&apart, b).joining, shard(&apart, b).cuts.len()), (None, 1));
     assert_eq!(shard(&apart, c).joining, Some(Stage::Wanted));
 
-    let begin = plan(&state).remove(0);
+    let begin = plan(&state, &Burdens::new()).remove(0);
     assert!(matches!(begin, Command::BeginJoin { shard, .. } if shard == b), "{begin:?}");
     run(&mut state, begin);
     let joining = |shard| StateError::ShardJoining { shard };
@@ -240,7 +245,7 @@ fn replicas_that_do_not_vote_are_wanted_from_the_command_that_makes_the_table() 
     assert_eq!(made.members.iter().map(|member| member.node).collect::<Vec<_>>(), [2, 1].map(NodeId));
     assert_eq!(made.founders.len(), 2, "who never votes is none (K8)");
     reach(&mut state, made.id);
-    let added = plan(&state);
+    let added = plan(&state, &Burdens::new());
     assert!(
         matches!(added[..], [Command::AddMember { node: NodeId(3), votes: false, replaces: None, .. }]),
         "{added:?}"

@@ -28,7 +28,7 @@ fn cluster(nodes: u128, shards: &[&[u128]]) -> ClusterState {
         let cut = rest.cut(&[number as u8 + 1]).unwrap();
         let is_last = number + 1 == shards.len();
         let [range, right] = if is_last { [rest.clone(), rest] } else { cut };
-        new.push(NewShard { range, nodes: nodes.iter().copied().map(NodeId).collect() });
+        new.push(NewShard::voting(range, nodes.iter().copied().map(NodeId).collect()));
         rest = right;
     }
     if !new.is_empty() {

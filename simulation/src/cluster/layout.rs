@@ -217,7 +217,7 @@ pub(super) mod tests {
             primary_key: "id".into(),
             durability: Durability::Hard,
             write_acks: WriteAcks::Majority,
-            shards: vec![NewShard { range: KeyRange::all(), nodes: [1, 2, 3].map(NodeId).into() }],
+            shards: vec![NewShard::voting(KeyRange::all(), [1, 2, 3].map(NodeId).into())],
             compression: Compression::None,
         };
         run(&mut state, create);

@@ -1,7 +1,5 @@
 //! A shard that has grown too much, and is not split by itself because there are too many, is an issue until it is small again.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 use std::time::{Duration, Instant};
 
 use photondb_test_cluster::terms::{insert, table};

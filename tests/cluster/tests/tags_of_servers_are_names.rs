@@ -1,7 +1,5 @@
 //! Tags in `server_config` are names, and a server may have none.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 use photondb_test_cluster::Node;
 use photondb_test_cluster::terms::table_create;
 use serde_json::{Value, json};

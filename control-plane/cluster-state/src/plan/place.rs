@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use photondb_proto::NodeId;
+use photondb_proto::{NodeId, TableId};
 
 use super::burden::Burdens;
 use super::loads::Loads;

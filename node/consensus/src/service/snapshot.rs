@@ -35,7 +35,7 @@ pub(super) async fn take(
         return Err(WireError::Contradiction("snapshots come from leaders alone").into());
     }
     let (last_log_id, last_membership) = format::decode_applied(&what.applied).map_err(WireError::from)?;
-    let applied = Bytes::from(what.applied.clone());
+    let applied = what.applied.clone();
     let name = Name { group: address.group, to: address.to, transfer: what.transfer, applied };
     let (receiving, part) = shared.interrupted.begin(&name).await;
     // One more waits: the senders stop where they are.

@@ -54,7 +54,7 @@ mod tests {
     fn create(state: &mut ClusterState, id: u128, shards: usize, nodes: &[NodeId]) {
         let start = |number: usize| if number == 0 { Vec::new() } else { vec![number as u8] };
         let range = |number| KeyRange::new(start(number), (number + 1 < shards).then(|| start(number + 1)));
-        let new = |number| NewShard { range: range(number).expect("has keys"), nodes: nodes.to_vec() };
+        let new = |number| NewShard::voting(range(number).expect("has keys"), nodes.to_vec());
         let create = Command::CreateTable {
             id: TableId(id),
             database: state.database_named("test").expect("is there at birth").id,

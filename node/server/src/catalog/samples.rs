@@ -38,5 +38,5 @@ pub(crate) fn cluster(shards: Vec<NewShard>) -> Arc<ClusterState> {
 /// One shard of all keys, whose first replicas are on these nodes.
 pub(crate) fn whole(nodes: &[u128]) -> Vec<NewShard> {
     let nodes = nodes.iter().copied().map(NodeId).collect();
-    vec![NewShard { range: photondb_proto::KeyRange::all(), nodes }]
+    vec![NewShard::voting(photondb_proto::KeyRange::all(), nodes)]
 }

@@ -92,10 +92,8 @@ mod tests {
     fn state() -> Arc<ClusterState> {
         let key = PrimaryKey::bound(&Datum::from("m")).expect("a short text is a key");
         let cuts = [Vec::new(), key.clone(), [key, vec![0]].concat()];
-        let shard = |number: usize| NewShard {
-            range: KeyRange::new(cuts[number].clone(), cuts.get(number + 1).cloned()).expect("cuts ascend"),
-            nodes: vec![NodeId(1), NodeId(2)],
-        };
+        let range = |number: usize| KeyRange::new(cuts[number].clone(), cuts.get(number + 1).cloned());
+        let shard = |number| NewShard::voting(range(number).expect("cuts ascend"), vec![NodeId(1), NodeId(2)]);
         cluster((0..cuts.len()).map(shard).collect())
     }
 
