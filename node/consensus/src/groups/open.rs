@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use openraft::Raft;
 use photondb_proto::{GroupId, MemberId, NodeId};
 
@@ -20,7 +21,19 @@ use crate::supervise;
 use crate::types::position;
 
 impl Shared {
-    pub(super) async fn open(
+    /// Boxed here, because whoever waits for a future that is not has it compiled into his own crate, and with this one all of openraft.
+    pub(super) fn open(
+        &self,
+        group: GroupId,
+        member: MemberId,
+        machine: Arc<dyn Replicated>,
+        founders: BTreeMap<MemberId, NodeId>,
+        is_new: bool,
+    ) -> BoxFuture<'_, Result<Group, ConsensusError>> {
+        Box::pin(self.open_member(group, member, machine, founders, is_new))
+    }
+
+    async fn open_member(
         &self,
         group: GroupId,
         member: MemberId,
