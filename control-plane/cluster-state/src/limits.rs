@@ -19,7 +19,7 @@ pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
 pub const INDEXES_PER_TABLE_MAX: usize = 512;
 
 /// Bytes of changes that each shard of a table keeps for feeds that go on, unless the user has chosen.
-pub const CHANGE_LOG_BYTES_DEFAULT: u64 = 64 << 20;
+pub const CHANGE_LOG_BYTES_DEFAULT: u64 = 16 << 20;
 
 /// The least that a user may choose: a feed that keeps up must find what it misses while the shard's leader changes.
 pub const CHANGE_LOG_BYTES_MIN: u64 = 1 << 20;

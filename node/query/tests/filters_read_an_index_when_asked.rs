@@ -74,7 +74,7 @@ const VALUES: &[&str] = &[
     r#"{"$reql_type$":"TIME","epoch_time":2,"timezone":"+00:00"}"#,
     r#"{"$reql_type$":"BINARY","data":"YQ=="}"#,
     r#"{"$reql_type$":"BINARY","data":"Yg=="}"#,
-    r#"{"$reql_type$":"GEOMETRY","type":"Point","coordinates":[1,2]}"#,
+    r#"{"$reql_type$":"GEOMETRY","type":"Point","coordinates":[2,[1,2]]}"#,
 ];
 
 /// Numbers and a few others: what most tables have in a field.

@@ -46,8 +46,8 @@ fn a_writer_passes_no_write_hook_by() {
         r#"[53,[[147,[[15,["t"]]]],{"b":3}]$O]"#,
         r#"[55,[[78,[[15,["t"]],1]],{"id":1}]$O]"#,
         r#"[53,[[78,[[15,["t"]]]],{"b":1}]$O]"#,
-        r#"[54,[[39,[[15,["t"]],{"b":9}]]$O]"#,
-        r#"[54,[[45,[[15,["t"]],0]]$O]"#,
+        r#"[54,[[39,[[15,["t"]],{"b":9}]]]$O]"#,
+        r#"[54,[[45,[[15,["t"]],0]]]$O]"#,
     ];
     let writer = user(Grants { read: Some(true), write: Some(true), ..Grants::default() });
     for term in writes {

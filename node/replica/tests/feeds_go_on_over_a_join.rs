@@ -229,7 +229,13 @@ fn a_feed_goes_on_exactly_between_the_end_of_the_one_and_the_join() {
                 let mut again = open(SPREAD).subscribe_from(&way.sources()).expect("goes on");
                 assert_eq!(again.sources().len(), 4);
                 Followed(followed.0.clone()).follow(&mut *again, &IDS, 2);
-                assert_eq!((again.joins(), again.sources().len()), (feed.joins(), 2));
+                // Of two joins none comes before the other.
+                let joins = |feed: &dyn Subscription| {
+                    let mut joins = feed.joins();
+                    joins.sort_by_key(|join| join.of);
+                    joins
+                };
+                assert_eq!((joins(&*again), again.sources().len()), (joins(&*feed), 2));
             }
         }
     });

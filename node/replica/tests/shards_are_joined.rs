@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use photondb_cluster_state::{Command, Role, Shard, Stage};
-use photondb_proto::{KeyRange, MemberId};
+use photondb_cluster_state::{Command, Placement, Role, Shard, Stage};
+use photondb_proto::{KeyRange, MemberId, NodeId};
 use photondb_storage::TreeSetId;
 use whole::ranges::{create, key, shards, wish, write};
 use whole::world::{in_a_world, until};
@@ -192,6 +192,28 @@ fn a_join_goes_on_when_a_member_of_the_left_shard_has_failed() {
             || members().len() == 3 && members().iter().all(|member| member.id != failed && member.role == Role::Voter);
         until("another is there instead", 3 * SOON, replaced).await;
         joined(&cluster, (0..100).step_by(10).chain([55])).await;
+    });
+}
+
+/// One that is to take part in both groups when the join begins, and does not yet.
+#[test]
+fn a_replica_that_never_votes_and_has_just_been_added_comes_along() {
+    in_a_world(async {
+        let cluster = Cluster::of(4).await;
+        create(&cluster, &STARTS[..1], &[1, 2, 3]).await;
+        for id in (0..100).step_by(10) {
+            write(&cluster, id).await;
+        }
+        let placement = Placement { voters: [1, 2, 3].map(NodeId).into(), nonvoting: [NodeId(4)].into() };
+        wish(&cluster).await;
+        let left = shards(cluster.any())[0].id;
+        cluster.any().node.controller.propose(Command::PlaceShard { shard: left, placement }).await.unwrap();
+        write(&cluster, 55).await;
+        joined(&cluster, (0..100).step_by(10).chain([55])).await;
+        let members = || shards(cluster.any())[0].members.clone();
+        until("all four have it", SOON, || members().len() == 4).await;
+        joined(&cluster, (0..100).step_by(10).chain([55])).await;
+        write(&cluster, 56).await;
     });
 }
 

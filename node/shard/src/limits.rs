@@ -7,7 +7,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 pub const COMMAND_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of changes kept in the change log of a shard that was told nothing else; the oldest are trimmed past it.
-pub const CHANGE_LOG_BYTES_DEFAULT: u64 = 64 << 20;
+pub const CHANGE_LOG_BYTES_DEFAULT: u64 = 16 << 20;
 
 /// Bytes of changes that are kept when a limit of the change log is lowered, or as many as it is lowered to: they are read for it
 /// while nothing else is applied.

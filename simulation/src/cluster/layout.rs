@@ -41,6 +41,8 @@ pub(super) struct Layout {
 struct Kept {
     /// The fewest voters that were ever wanted.
     least_wanted: usize,
+    /// How many voted when nothing was on its way the last time. One that comes for another is not counted twice meanwhile.
+    at_rest: usize,
     members: BTreeSet<MemberId>,
     /// Who began the group that it has instead of its first one.
     rescued_by: Option<MemberId>,
@@ -59,7 +61,7 @@ struct Committed {
 impl Kept {
     fn new(wanted: usize) -> Kept {
         let (members, committed) = (BTreeSet::new(), Committed::default());
-        Kept { least_wanted: wanted, members, rescued_by: None, is_joined: false, committed }
+        Kept { least_wanted: wanted, at_rest: wanted, members, rescued_by: None, is_joined: false, committed }
     }
 }
 
@@ -92,6 +94,9 @@ impl Layout {
         let kept = self.shards.entry(GroupId::from(shard.id)).or_insert_with(|| Kept::new(wanted));
         kept.least_wanted = kept.least_wanted.min(wanted);
         kept.is_joined |= shard.is_joined();
+        if shard.rests() {
+            kept.at_rest = shard.members.iter().filter(|member| member.role == Role::Voter).count();
+        }
         kept.members = shard.members.iter().map(|member| member.id).collect();
         let rescued_by = shard.rescue.map(|rescue| rescue.founder);
         if kept.rescued_by != rescued_by {
@@ -139,7 +144,7 @@ impl Layout {
         };
         // Nobody is kept for the sake of one that was given up.
         let counts = |member: &&MemberId| now.contains(*member) || kept.members.contains(*member) && !is_lost(member);
-        let needed = before.iter().filter(counts).count().min(kept.least_wanted);
+        let needed = before.iter().filter(counts).count().min(kept.least_wanted).min(kept.at_rest);
         if now.len() >= needed {
             return Ok(());
         }

@@ -26,6 +26,9 @@ fn shrunk() -> Node {
     let mut node = Node::start();
     let mut connection = node.connect();
     connection.value(&table_create("t"));
+    // What is kept for feeds is as large as what is left.
+    let keep_little = r#"[53,[[15,[[14,["rethinkdb"]],"photon_tables"]],{"change_log_bytes":1048576}]]"#;
+    assert_eq!(connection.value(keep_little)["replaced"], 1);
     for from in (0..DOCUMENTS).step_by(200) {
         let documents: Vec<String> = (from..from + 200).map(document).collect();
         assert_eq!(connection.value(&insert("t", &documents))["inserted"], 200);

@@ -53,7 +53,7 @@ fn a_token_is_good_for_as_long_as_its_table_says() {
     for name in ["small", "usual"] {
         connection.value(&table_create(name));
     }
-    assert_eq!(connection.rows(&row("usual"))[0]["change_log_bytes"], 64 << 20);
+    assert_eq!(connection.rows(&row("usual"))[0]["change_log_bytes"], 16 << 20);
     assert_eq!(connection.value(&choose("small", r#"{"change_log_bytes":1048576}"#))["replaced"], 1);
     assert_eq!(connection.rows(&row("small"))[0]["change_log_bytes"], 1 << 20);
 
@@ -83,5 +83,5 @@ fn what_no_log_may_be_is_refused_by_name() {
         let said = answer["first_error"].as_str().unwrap();
         assert!(said.contains("In `change_log_bytes`: Expected a whole number from 1048576 (1 MiB) to"), "{said}");
     }
-    assert_eq!(connection.rows(&row("t"))[0]["change_log_bytes"], 64 << 20);
+    assert_eq!(connection.rows(&row("t"))[0]["change_log_bytes"], 16 << 20);
 }

@@ -308,7 +308,7 @@ fn what_version_1_wrote_is_read() {
     // Version 7 said nothing of how much of changes is kept: so much.
     let end_of_table = "0000000000010000000000000001";
     let end_of_table_7 = end_of_table.to_owned() + "00000000";
-    let version_7 = before.replace(&(end_of_table_7.clone() + "0000000400000000"), &end_of_table_7);
+    let version_7 = before.replace(&(end_of_table_7.clone() + "0000000100000000"), &end_of_table_7);
     assert_eq!(version_7.len() + 16, before.len(), "{before}");
     assert_eq!(ClusterState::decode(&bytes(&("07".to_owned() + &version_7[2..]))), Ok(state.clone()));
     // Version 6 joined no shards: neither did it say how far that is, nor which were.

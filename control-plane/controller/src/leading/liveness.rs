@@ -10,8 +10,10 @@ use photondb_runtime::clock::Moment;
 /// Whom this node heard as the leader, and when.
 #[derive(Default)]
 pub(crate) struct Heard {
-    /// Since when each opening of a node is known to be one that should be heard.
+    /// Since when each opening of a node is known to be one that should be heard: since it was registered, or since it is up again.
     expected: BTreeMap<NodeId, (u64, Moment)>,
+    /// Who was up at the last look.
+    up: BTreeSet<NodeId>,
     last: BTreeMap<NodeId, (u64, Moment)>,
     /// Whether the disks have space, as their nodes said last.
     space: BTreeMap<NodeId, bool>,
@@ -23,6 +25,7 @@ impl Heard {
     /// This node leads from now on: who was not heard before has time to be heard.
     pub fn begin(&mut self) {
         self.expected.clear();
+        self.up.clear();
         self.last.clear();
         self.space.clear();
         self.stopping.clear();
@@ -69,11 +72,13 @@ impl Heard {
         self.expected.retain(|node, _| state.node(*node).is_some());
         self.space.retain(|node, _| state.node(*node).is_some());
         self.stopping.retain(|node| state.node(*node).is_some());
+        let up = state.nodes().filter(|node| node.is_up()).map(|node| node.id).collect();
         let down_after = Duration::from_secs(state.heartbeat_timeout_secs());
         let mut commands = Vec::new();
         for node in state.nodes() {
             let expected = self.expected.entry(node.id).or_insert((node.boots, now));
-            if expected.0 != node.boots {
+            let is_back = node.is_up() && !self.up.contains(&node.id);
+            if expected.0 != node.boots || is_back {
                 *expected = (node.boots, now);
             }
             if node.service == Service::Gone {
@@ -102,13 +107,14 @@ impl Heard {
                 commands.push(Command::SetLiveness { id: node.id, boots: node.boots, liveness });
             }
         }
+        self.up = up;
         commands
     }
 
     /// For how long `node` has not been heard; for ever, if nobody expects it yet.
     pub fn silent(&self, node: &Node, now: Moment) -> Duration {
-        let expected = || self.expected.get(&node.id).map(|(_, at)| *at);
-        self.heard(node).or_else(expected).map_or(Duration::MAX, |at| now.since(at))
+        let expected = self.expected.get(&node.id).map(|(_, at)| *at);
+        self.heard(node).max(expected).map_or(Duration::MAX, |at| now.since(at))
     }
 
     fn heard(&self, node: &Node) -> Option<Moment> {
@@ -190,6 +196,29 @@ mod tests {
         assert_eq!(heard.silent(gone, at(4)), Duration::MAX);
         assert_eq!(heard.judge(&state, NodeId(1), at(4), None), []);
         assert_eq!(heard.silent(gone, at(6)), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_node_that_is_registered_again_has_time_to_be_heard() {
+        use Liveness::{Lost, Up};
+        let (mut heard, mut state) = (Heard::default(), state());
+        heard.begin();
+        look(&mut heard, &mut state, 50);
+        heard.hear(NodeId(2), 4, at(300));
+        assert_eq!(look(&mut heard, &mut state, 300), [Up, Up, Lost]);
+        let again = Command::RegisterNode {
+            id: NodeId(3),
+            name: "n3".to_owned(),
+            tags: Default::default(),
+            addresses: vec![],
+            boots: 4,
+            incarnation: Incarnation(1),
+        };
+        apply(&mut state, &again).unwrap();
+        heard.hear(NodeId(2), 4, at(301));
+        assert_eq!(look(&mut heard, &mut state, 301), [Up, Up, Up]);
+        heard.hear(NodeId(2), 4, at(302));
+        assert_eq!(look(&mut heard, &mut state, 302), [Up, Up, Up], "it was just registered");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! place are they read again, and changes which that snapshot includes are then left out.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use photondb_proto::KeyRange;
 use photondb_reql::datum::Datum;
@@ -50,6 +51,15 @@ struct State {
 #[derive(Default)]
 struct ReadFrom(Vec<(KeyRange, u64)>);
 
+/// What a scan has found. Its batches come from one snapshot after another: a document that moved on in the order meanwhile comes again.
+#[derive(Default)]
+struct Found {
+    items: Vec<Item>,
+    documents: BTreeMap<Datum, Datum>,
+    /// Bytes of all of it.
+    bytes: usize,
+}
+
 /// One element.
 #[derive(Clone, Debug)]
 struct Item {
@@ -84,6 +94,25 @@ impl Item {
     }
 }
 
+impl Found {
+    /// One more element. A document that is at several places is the same at each; if it differs, the ones before are not there any more.
+    fn add(&mut self, item: Item, document: Datum) {
+        if self.documents.get(&item.key).is_some_and(|before| *before != document) {
+            self.forget(&item.key);
+        }
+        self.bytes = self.bytes.saturating_add(item.footprint()).saturating_add(document.footprint());
+        self.documents.insert(item.key.clone(), document);
+        self.items.push(item);
+    }
+
+    /// The document is no element any more.
+    fn forget(&mut self, key: &Datum) {
+        if self.documents.remove(key).is_some() {
+            self.items.retain(|item| item.key != *key);
+        }
+    }
+}
+
 impl ReadFrom {
     fn of(lanes: &[Progress]) -> ReadFrom {
         ReadFrom(lanes.iter().filter_map(|lane| Some((lane.keys.clone(), lane.snapshots?.first))).collect())
@@ -110,26 +139,27 @@ impl State {
             self.table.ordinary_index(index)?;
         }
         let mut rows = self.table.table.scan(&access, super::current(self.table.mode))?;
-        let mut bytes = 0usize;
-        while self.items.len() < self.limit {
-            let batch = rows.next_batch((self.limit - self.items.len()).clamp(1, SCAN_BATCH_ROWS))?;
+        let mut found = Found::default();
+        while found.items.len() < self.limit {
+            let batch = rows.next_batch((self.limit - found.items.len()).clamp(1, SCAN_BATCH_ROWS))?;
             if batch.is_empty() {
                 break;
             }
             for row in batch {
-                if self.items.len() == self.limit {
+                if found.items.len() == self.limit {
                     break;
                 }
                 let key = row.document.field(&self.table.info().primary_key)?;
                 if let Some(shown) = self.members.show(&row.document, cx)? {
                     let place = row.index_value.unwrap_or_else(|| key.clone());
-                    let item = Item { place, key, shown };
-                    bytes = bytes.saturating_add(item.footprint());
-                    self.items.push(item);
+                    found.add(Item { place, key, shown }, row.document);
+                } else {
+                    found.forget(&key);
                 }
             }
-            cx.hold_instead(&mut self.held, bytes)?;
+            cx.hold_instead(&mut self.held, found.bytes)?;
         }
+        self.items = found.items;
         self.read = ReadFrom::of(rows.progress());
         Ok(())
     }
@@ -294,6 +324,23 @@ mod tests {
         assert_eq!(found[0].1.old, Some(Datum::from(1)));
         assert_eq!(found[0].1.new, Some(Datum::from(3)));
         assert_eq!((found[0].1.old_offset, found[0].1.new_offset), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn a_document_that_is_found_again_elsewhere_is_no_more_where_it_was() {
+        let mut found = Found::default();
+        let item = |key: i32, place: i32| Item { place: place.into(), key: key.into(), shown: place.into() };
+        let mut add = |key, place, document: i32| found.add(item(key, place), Datum::from(document));
+        add(1, 10, 100);
+        add(2, 20, 200);
+        add(3, 30, 300);
+        // At a second place of a multi index, and then at another one than it was.
+        add(2, 40, 200);
+        add(1, 50, 101);
+        let places = |found: &Found| found.items.iter().map(|item| item.place.clone()).collect::<Vec<_>>();
+        assert_eq!(places(&found), [20, 30, 40, 50].map(Datum::from));
+        found.forget(&Datum::from(2));
+        assert_eq!(places(&found), [30, 50].map(Datum::from));
     }
 
     #[test]

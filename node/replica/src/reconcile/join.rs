@@ -19,6 +19,7 @@ use super::Replicas;
 use crate::error::ReplicaError;
 use crate::limits::{ADOPTION_WAIT, JOINED_KEPT_FOR, JOINED_KEPT_FOR_BUGGIFIED};
 use crate::replica::Replica;
+use crate::status::MemberStatus;
 
 /// What a leader has seen of a join.
 #[derive(Debug, Default)]
@@ -73,11 +74,12 @@ impl Replicas {
         Ok(true)
     }
 
-    /// Whether every member of either shard says that it is settled.
+    /// Whether every member of either shard says that it is settled. One that has nothing of the log yet does not take part in the group: what
+    /// is frozen would wait for it for ever.
     async fn are_settled(&self, state: &ClusterState, left: &StoredShard, right: &StoredShard) -> bool {
         let told = self.told(state, [left, right].into_iter()).await;
         let is_settled =
-            |member: &Member| told.values().flatten().any(|status| status.member == member.id && status.settled);
+            |member: &Member| told.values().flatten().any(|status| status.member == member.id && is_settled_in(status));
         left.members.iter().chain(&right.members).all(is_settled)
     }
 
@@ -242,6 +244,10 @@ impl Replicas {
             changed => changed,
         }
     }
+}
+
+fn is_settled_in(status: &MemberStatus) -> bool {
+    status.settled && status.last.is_some()
 }
 
 fn is_frozen(shard: &StoredShard) -> bool {

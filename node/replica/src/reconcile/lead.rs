@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use photondb_cluster_state::{ClusterState, Service, Shard as StoredShard, Table};
+use photondb_cluster_state::{ClusterState, Member, Service, Shard as StoredShard, Table};
 use photondb_consensus::Term;
 use photondb_proto::{IndexId, MemberId, NodeId};
 use photondb_runtime::task;
@@ -92,6 +92,13 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
     }
 }
 
+/// Whether a member that the state has is not in the group yet.
+fn lacks_members(replica: &Replica, shard: &StoredShard) -> bool {
+    let members = replica.group.membership();
+    let is_there = |member: &Member| members.nodes.contains_key(&member.id);
+    !shard.members.iter().filter(|member| !member.role.is_broken()).all(is_there)
+}
+
 impl Replicas {
     /// One look, as the leader in `term`. Whether something is on its way that nobody will tell of.
     async fn lead(
@@ -144,8 +151,10 @@ impl Replicas {
             self.keep_schema(replica, table).await?;
             busy |= self.say_what_is_ready(replica, state, shard).await?;
         }
-        // Nothing is changed about the members of what is being joined, also when one of them has failed.
-        busy |= match table.is_bound(shard) {
+        // Nothing is changed about the members of what is being joined, also when one of them has failed. But one that was to come when it
+        // began comes before anything is frozen.
+        let lacks_some = replica.shard.frozen().is_none() && lacks_members(replica, shard);
+        busy |= match table.is_bound(shard) && !lacks_some {
             true => self.go_on_joining(replica, term, state, (table, shard), join).await?,
             false => self.keep_members(replica, term, shard).await?,
         };
