@@ -231,7 +231,7 @@ fn a_feed_goes_on_exactly_between_the_end_of_the_one_and_the_join() {
                 Followed(followed.0.clone()).follow(&mut *again, &IDS, 2);
                 // Of two joins none comes before the other.
                 let joins = |feed: &dyn Subscription| {
-                    let mut joins = feed.joins();
+                    let mut joins = feed.joins().to_vec();
                     joins.sort_by_key(|join| join.of);
                     joins
                 };
