@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
+use futures_util::future::join_all;
+use photondb_cluster_state::{ClusterState, Service};
+use photondb_proto::NodeId;
 use photondb_runtime::task;
 use photondb_storage::fault::buggify;
 
@@ -25,15 +28,50 @@ pub(crate) async fn beat(controller: Weak<Inner>) {
 }
 
 async fn tell(inner: &Arc<Inner>) {
-    let Some((_, leader)) = inner.group.get().and_then(|group| group.leader()) else { return };
-    if leader == inner.me.node {
+    let Some(group) = inner.group.get() else { return };
+    let leader = group.leader().map(|(_, leader)| leader);
+    if leader == Some(inner.me.node) {
         let now = inner.parts.clock.now();
-        inner.heard.lock().hear(leader, inner.me.boots, now);
+        inner.heard.lock().hear(inner.me.node, inner.me.boots, now);
         if let Some(burden) = inner.own_burden() {
-            inner.told.lock().note(leader, burden, now);
+            inner.told.lock().note(inner.me.node, burden, now);
         }
-    } else if let Err(error) = inner.call_heartbeat(leader).await {
-        // The leader draws its conclusions from silence alone.
-        tracing::debug!(%error, %leader, "the leader of the cluster state did not hear this node");
+        return;
+    }
+    let audience = audience(leader, &inner.replicated.state(), inner.me.node);
+    let beats = audience.into_iter().map(async |node| (node, inner.call_heartbeat(node).await));
+    for (node, heard) in join_all(beats).await {
+        if let Err(error) = heard {
+            // The leader draws its conclusions from silence alone.
+            tracing::debug!(%error, %node, "another node did not hear this one");
+        }
+    }
+}
+
+/// Who is told: the leader. A node that was given up while it was away is no member of the state's group any more: nobody tells it who leads, and
+/// the leader takes it in again when it hears it. So who knows of no leader tells everybody.
+fn audience(leader: Option<NodeId>, state: &ClusterState, me: NodeId) -> Vec<NodeId> {
+    let others = state.nodes().filter(|node| node.id != me && node.service != Service::Gone).map(|node| node.id);
+    leader.map_or_else(|| others.collect(), |leader| vec![leader])
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_cluster_state::{Command, Incarnation, apply};
+
+    use super::*;
+
+    #[test]
+    fn who_knows_of_no_leader_tells_everybody_that_it_lives() {
+        let mut state = ClusterState::at_birth();
+        for id in (1..=4).map(NodeId) {
+            let (name, tags, addresses) = (format!("n{id}"), Default::default(), Vec::new());
+            let register = Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation: Incarnation(1) };
+            apply(&mut state, &register).unwrap();
+        }
+        apply(&mut state, &Command::SetService { id: NodeId(4), service: Service::Leaving }).unwrap();
+        apply(&mut state, &Command::NodeGone { id: NodeId(4) }).unwrap();
+        assert_eq!(audience(Some(NodeId(3)), &state, NodeId(1)), [NodeId(3)]);
+        assert_eq!(audience(None, &state, NodeId(1)), [NodeId(2), NodeId(3)]);
     }
 }
