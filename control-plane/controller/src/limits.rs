@@ -69,3 +69,6 @@ const _: () = assert!(STATE_BYTES_MAX < photondb_storage::limits::VALUE_BYTES_MA
 
 /// What is late because a simulator wants it to be is late by this.
 pub const BUGGIFIED_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a node that is registered waits for the cluster state to come to it, before it says once more that it is there.
+pub const REGISTERED_WAIT: Duration = Duration::from_secs(5);

@@ -13,6 +13,7 @@ use photondb_cluster_state::{Address, ClusterId, ClusterState, Command, META_FOU
 use photondb_consensus::{ConsensusError, Group, Replicated, members_on_disk};
 use photondb_proto::{GroupId, MemberId, NodeId, v1};
 use photondb_runtime::peers::Peer;
+use photondb_runtime::task;
 use photondb_storage::Opening;
 use photondb_storage::fault::{buggify, fault_point};
 use photondb_storage::wal::StreamId;
@@ -22,7 +23,7 @@ use crate::contacts::{Contacts, Seen};
 use crate::controller::{Attempt, Controller, Inner};
 use crate::error::ControllerError;
 use crate::leading;
-use crate::limits::{BOOTSTRAP_WAIT, JOIN_RETRY_PERIOD, START_CALL_MAX, VOUCH_PATIENCE};
+use crate::limits::{BOOTSTRAP_WAIT, JOIN_RETRY_PERIOD, REGISTERED_WAIT, START_CALL_MAX, VOUCH_PATIENCE};
 use crate::messages::Answer;
 use crate::offline::state_on_disk;
 use crate::parts::Begin;
@@ -288,10 +289,9 @@ impl Inner {
         Ok(self.parts.groups.join(GroupId::META, member, machine).await?)
     }
 
-    /// Registers the node, however long it takes until somebody can.
-    async fn register(self: &Arc<Self>, contacts: &Contacts) -> Result<(), ControllerError> {
+    /// Tells the cluster of this process, however long it takes until somebody can.
+    async fn ask_to_be_registered(self: &Arc<Self>, contacts: &Contacts, cluster: u128) -> Result<(), ControllerError> {
         let register = self.me.command(self.incarnation).encode().into();
-        let cluster = self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0);
         loop {
             match self.try_propose(&register).await {
                 Attempt::Done(Response::Member(_)) if buggify!("controller/registered-twice") => {}
@@ -305,11 +305,26 @@ impl Inner {
             }
             self.wait_until("it is registered").await;
         }
+        Ok(())
+    }
+
+    /// Registers the node, and waits until that is here.
+    async fn register(self: &Arc<Self>, contacts: &Contacts) -> Result<(), ControllerError> {
+        let cluster = self.parts.engine.identity().cluster.unwrap_or(self.me.cluster.0);
         // The registration may have been made elsewhere; what it followed is here when it is.
         let mut states = self.replicated.watch();
         let (node, boots) = (self.me.node, self.me.boots);
         let is_here = |state: &Arc<ClusterState>| state.node(node).is_some_and(|known| known.boots == boots);
-        states.wait_for(is_here).await.map_err(|_| ControllerError::NotStarted)?;
+        loop {
+            self.ask_to_be_registered(contacts, cluster).await?;
+            // A node that is given up before the state has come to it gets no more of it until it is heard of again.
+            let comes = async { states.wait_for(is_here).await.map(drop) };
+            match task::timeout(REGISTERED_WAIT, comes).await {
+                Ok(Ok(())) => break,
+                Ok(Err(_)) => return Err(ControllerError::NotStarted),
+                Err(_) => {}
+            }
+        }
         self.parts.engine.settle_opening();
         match self.replicated.state().cluster() {
             Some(is) if is.0 != cluster => Err(StateError::OtherCluster { is, asked: ClusterId(cluster) }.into()),
