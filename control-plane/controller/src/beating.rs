@@ -38,21 +38,32 @@ async fn tell(inner: &Arc<Inner>) {
         }
         return;
     }
-    let audience = audience(leader, &inner.replicated.state(), inner.me.node);
-    let beats = audience.into_iter().map(async |node| (node, inner.call_heartbeat(node).await));
-    for (node, heard) in join_all(beats).await {
-        if let Err(error) = heard {
+    if let Some(leader) = leader
+        && tell_one(inner, leader).await
+    {
+        return;
+    }
+    // A node that was given up while it was away is no member of the state's group any more: nobody tells it who leads, and the leader
+    // takes it in again when it hears it.
+    let state = inner.replicated.state();
+    let others = others(&state, inner.me.node).filter(|node| Some(*node) != leader);
+    join_all(others.map(|node| tell_one(inner, node))).await;
+}
+
+/// Whether the leader was told.
+async fn tell_one(inner: &Arc<Inner>, node: NodeId) -> bool {
+    match inner.call_heartbeat(node).await {
+        Ok(leads) => leads,
+        Err(error) => {
             // The leader draws its conclusions from silence alone.
             tracing::debug!(%error, %node, "another node did not hear this one");
+            false
         }
     }
 }
 
-/// Who is told: the leader. A node that was given up while it was away is no member of the state's group any more: nobody tells it who leads, and
-/// the leader takes it in again when it hears it. So who knows of no leader tells everybody.
-fn audience(leader: Option<NodeId>, state: &ClusterState, me: NodeId) -> Vec<NodeId> {
-    let others = state.nodes().filter(|node| node.id != me && node.service != Service::Gone).map(|node| node.id);
-    leader.map_or_else(|| others.collect(), |leader| vec![leader])
+fn others(state: &ClusterState, me: NodeId) -> impl Iterator<Item = NodeId> {
+    state.nodes().filter(move |node| node.id != me && node.service != Service::Gone).map(|node| node.id)
 }
 
 #[cfg(test)]
@@ -62,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_knows_of_no_leader_tells_everybody_that_it_lives() {
+    fn who_cannot_tell_the_leader_that_it_lives_tells_everybody() {
         let mut state = ClusterState::at_birth();
         for id in (1..=4).map(NodeId) {
             let (name, tags, addresses) = (format!("n{id}"), Default::default(), Vec::new());
@@ -71,7 +82,6 @@ mod tests {
         }
         apply(&mut state, &Command::SetService { id: NodeId(4), service: Service::Leaving }).unwrap();
         apply(&mut state, &Command::NodeGone { id: NodeId(4) }).unwrap();
-        assert_eq!(audience(Some(NodeId(3)), &state, NodeId(1)), [NodeId(3)]);
-        assert_eq!(audience(None, &state, NodeId(1)), [NodeId(2), NodeId(3)]);
+        assert_eq!(others(&state, NodeId(1)).collect::<Vec<_>>(), [NodeId(2), NodeId(3)]);
     }
 }

@@ -82,16 +82,18 @@ impl Inner {
         }
     }
 
-    /// Tells the leader that this node lives, and learns what the others bear.
-    pub(crate) async fn call_heartbeat(&self, leader: NodeId) -> Result<(), PeerError> {
+    /// Tells a node that this one lives, and learns from the leader what the others bear. Gives whether that was the leader.
+    pub(crate) async fn call_heartbeat(&self, node: NodeId) -> Result<bool, PeerError> {
         let (boots, full, stopping) = (self.me.boots, !self.parts.engine.has_space(), self.is_stopping());
         let burden = self.own_burden().map(burden_message);
         let call = Call::Heartbeat(v1::HeartbeatCall { boots, full, stopping, burden });
-        // A leader of an older version answers something else.
-        if let Answer::Burdens(heard) = self.call(leader, 0, Lane::Urgent, call).await? {
-            self.told.lock().learn(&heard, self.parts.clock.now());
+        match self.call(node, 0, Lane::Urgent, call).await? {
+            Answer::NotLeading(_) => return Ok(false),
+            Answer::Burdens(heard) => self.told.lock().learn(&heard, self.parts.clock.now()),
+            // A leader of an older version answers something else.
+            _ => {}
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) async fn ask_replicas(&self, node: NodeId, body: Bytes, time_max: Duration) -> Result<Bytes, PeerError> {

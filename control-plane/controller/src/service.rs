@@ -81,11 +81,20 @@ impl Inner {
         heard.note_space(from, !beat.full);
         heard.note_stopping(from, beat.stopping);
         drop(heard);
-        // Who does not say it may be of a version that could not read what others do.
-        let Some(burden) = beat.burden else { return Answer::Position(v1::Position::default()) };
+        let burden = beat.burden.map(|burden| Burden { bytes: burden.bytes, work: burden.work });
         let mut told = self.told.lock();
-        told.note(from, Burden { bytes: burden.bytes, work: burden.work }, now);
-        Answer::Burdens(told.message(now))
+        if let Some(burden) = burden {
+            told.note(from, burden, now);
+        }
+        let group = self.group.get();
+        if group.and_then(|group| group.led()).is_none() {
+            return not_leading(group.and_then(|group| group.leader()).map(|(_, node)| node));
+        }
+        match burden {
+            Some(_) => Answer::Burdens(told.message(now)),
+            // Who does not say it may be of a version that could not read what others do.
+            None => Answer::Position(v1::Position::default()),
+        }
     }
 
     async fn take_command(&self, from: NodeId, call: &v1::ControlCall, command: Bytes) -> Result<Answer, String> {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use photondb_cluster_state::{Command, Placement, Role, Shard, Stage};
+use photondb_cluster_state::{Command, NewCut, Placement, Role, Shard, Stage};
 use photondb_proto::{KeyRange, MemberId, NodeId};
 use photondb_storage::TreeSetId;
 use whole::ranges::{create, key, shards, wish, write};
@@ -205,15 +205,53 @@ fn a_replica_that_never_votes_and_has_just_been_added_comes_along() {
             write(&cluster, id).await;
         }
         let placement = Placement { voters: [1, 2, 3].map(NodeId).into(), nonvoting: [NodeId(4)].into() };
-        wish(&cluster).await;
         let left = shards(cluster.any())[0].id;
         cluster.any().node.controller.propose(Command::PlaceShard { shard: left, placement }).await.unwrap();
+        wish(&cluster).await;
         write(&cluster, 55).await;
         joined(&cluster, (0..100).step_by(10).chain([55])).await;
         let members = || shards(cluster.any())[0].members.clone();
         until("all four have it", SOON, || members().len() == 4).await;
         joined(&cluster, (0..100).step_by(10).chain([55])).await;
         write(&cluster, 56).await;
+    });
+}
+
+/// A member that comes late applies every cut that is in the log, also that of a shard which is another one's by now.
+#[test]
+fn what_was_cut_off_long_ago_keeps_nobody_from_being_joined() {
+    in_a_world(async {
+        let cluster = Cluster::of(4).await;
+        create(&cluster, &[], &[1, 2, 3]).await;
+        for id in (0..100).step_by(10) {
+            write(&cluster, id).await;
+        }
+        let propose = async |command: Command| cluster.any().node.controller.propose(command).await.unwrap();
+        let rest = |count: usize| {
+            let state = cluster.any().node.state();
+            let table = state.table(TABLE).unwrap();
+            let is_at_rest = |shard: &Shard| shard.rests() && shard.reached.is_some();
+            table.shards.len() == count && table.joined.is_empty() && table.shards.iter().all(is_at_rest)
+        };
+        until("the one shard is there", SOON, || rest(1)).await;
+        let placement = |nonvoting: &[u128]| Placement {
+            voters: [1, 2, 3].map(NodeId).into(),
+            nonvoting: nonvoting.iter().copied().map(NodeId).collect(),
+        };
+        let whole = shards(cluster.any())[0].clone();
+        let cuts = STARTS.map(|start| NewCut { at: key(start).to_vec(), placement: placement(&[]) }).into();
+        propose(Command::CutShard { shard: whole.id, generation: whole.generation, cuts }).await;
+        until("three shards are there", SOON, || rest(3)).await;
+        let last = shards(cluster.any())[2].clone();
+        propose(Command::JoinShards { table: TABLE, shards: vec![(last.id, last.generation)] }).await;
+        until("the last one is the second one's", 3 * SOON, || rest(2)).await;
+        for shard in shards(cluster.any()) {
+            propose(Command::PlaceShard { shard: shard.id, placement: placement(&[4]) }).await;
+        }
+        let is_filled = || rest(2) && shards(cluster.any()).iter().all(|shard| shard.members.len() == 4);
+        until("another replica is there", SOON, is_filled).await;
+        wish(&cluster).await;
+        joined(&cluster, (0..100).step_by(10)).await;
     });
 }
 

@@ -381,18 +381,24 @@ impl Node {
     /// No new connections; other nodes lead what this one led, where they can; running queries finish, up to a few seconds; then a last
     /// checkpoint and a clean end of the log. Blocks.
     pub fn stop(self) -> Result<(), StorageError> {
-        let runtime = Builder::new_current_thread().enable_time().build();
-        runtime
-            .map_err(|source| StorageError::io("start a runtime for", "the stop of the node", source))?
-            .block_on(self.close())
+        block_on_stop(self.close())
+    }
+
+    /// As [`Node::stop`], and nobody is to lead first: the other nodes end too.
+    pub fn stop_with_the_others(self) -> Result<(), StorageError> {
+        block_on_stop(self.end(false))
     }
 
     /// As [`Node::stop`].
-    pub async fn close(mut self) -> Result<(), StorageError> {
+    pub async fn close(self) -> Result<(), StorageError> {
+        self.end(true).await
+    }
+
+    async fn end(mut self, hands_over: bool) -> Result<(), StorageError> {
         self.status.set_ready(false);
         self.accepting = None;
         // While sessions go on: what they ask for meanwhile is forwarded to whoever leads then.
-        if let Some(cluster) = self.cluster.clone() {
+        if let Some(cluster) = self.cluster.clone().filter(|_| hands_over) {
             cluster.hand_over(&self.foundation).await;
         }
         // Receivers are gone only when every session is.
@@ -437,6 +443,11 @@ impl Node {
             tracing::warn!("the Raft thread had ended before its groups were stopped");
         }
     }
+}
+
+fn block_on_stop(ending: impl Future<Output = Result<(), StorageError>>) -> Result<(), StorageError> {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    runtime.map_err(|source| StorageError::io("start a runtime for", "the stop of the node", source))?.block_on(ending)
 }
 
 /// Keeps samples of what was done, to tell rates from, for as long as the node runs.

@@ -134,15 +134,15 @@ fn whole_from(shard: &Shard) -> u64 {
 }
 
 #[test]
-fn a_shard_that_was_told_nothing_keeps_64_mib() {
+fn a_shard_that_was_told_nothing_keeps_16_mib() {
     let mut written = Written(empty_shard(), 0);
     for version in 0..20 {
         written.write(vec![put(1, version, 2 << 20)]);
     }
     let from = whole_from(&written.0);
     // The first change has nothing before it; the others take 4 MiB, and a few bytes.
-    assert_eq!(from, 20 - 15 + 1);
-    assert_eq!(changes(&written.0, at(from, 0), usize::MAX).expect("is whole").len(), 15);
+    assert_eq!(from, 20 - 3 + 1);
+    assert_eq!(changes(&written.0, at(from, 0), usize::MAX).expect("is whole").len(), 3);
 }
 
 #[test]

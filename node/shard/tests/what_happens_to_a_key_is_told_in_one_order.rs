@@ -55,7 +55,7 @@ impl World {
         assert_eq!(fed.apply(&Command::Split(split)), Outcome::Applied);
         *range = left;
         let set = self.engine.create_tree_set(TreeSetId(child.0)).expect("a new tree set");
-        let unborn = fed.shard.unborn()[0];
+        let unborn = &fed.shard.unborn()[0];
         assert_eq!(unborn.position, fed.shard.position(), "consensus goes on behind the entry, whatever is told of it");
         assert!(fed.shard.bear(child, &self.engine, set.id(), Bytes::from_static(b"born")).expect("is born"));
         let shard = Shard::open(set).expect("opens");

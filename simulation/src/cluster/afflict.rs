@@ -32,6 +32,9 @@ const PAGES: &str = "pages";
 /// Bytes of the header of a page.
 const PAGE_HEADER_BYTES: usize = 40;
 
+/// What a segment of the log begins with.
+const LOG_HEADER_BYTES: u64 = 4096;
+
 /// Machines by what has befallen them.
 pub(super) struct Afflictions {
     machines: Vec<Affliction>,
@@ -262,8 +265,10 @@ impl Cluster {
     fn let_log_rot(&mut self, at: Place, draw: u64) -> bool {
         let Some(observer) = self.observers[at].as_ref().filter(|_| self.power[at] == Power::On) else { return false };
         let syncs = observer.living().engine.wal().metrics().syncs;
-        let Some(segment) = segments(self.machines[at].disk()).pop() else { return false };
-        let written = used(self.machines[at].disk(), &segment);
+        // Later ones were made ahead of need: when they are written to, this one has grown.
+        let disk = self.machines[at].disk();
+        let mut written_to = segments(disk).into_iter().map(|segment| (used(disk, &segment), segment));
+        let Some((written, segment)) = written_to.rfind(|(bytes, _)| *bytes > LOG_HEADER_BYTES) else { return false };
         self.afflictions.rotting.push(Rotting { at, segment, written, syncs, draw });
         true
     }

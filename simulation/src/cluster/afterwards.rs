@@ -143,6 +143,10 @@ impl<'a> Afterwards<'a> {
         if !self.random.once_in(LOSES_ONE_OF) || !self.cluster.bears_a_loss() {
             return;
         }
+        // Those that are drained take nothing.
+        if self.cluster.newest_state().is_none_or(|state| open(&state).count() < 2) {
+            return;
+        }
         let table = || term::table(TABLE);
         let documents: Vec<Value> = (0..DOCUMENTS).map(|id| json!({ "id": id })).collect();
         let steps = [
@@ -184,9 +188,9 @@ impl<'a> Afterwards<'a> {
         while self.cluster.judge().is_content() {
             match self.errands.answered.take() {
                 Some(Ok(answer)) => return Some(answer),
-                Some(Err(said)) => self.cluster.judge().accuse(ANSWERED, format!("{asked}: {said}")),
+                Some(Err(said)) => self.refuse(format!("{asked}: {said}")),
                 None if self.cluster.now() >= until => {
-                    self.cluster.judge().accuse(ANSWERED, format!("{asked} is not answered within {ERRAND_MAX:?}"));
+                    self.refuse(format!("{asked} is not answered within {ERRAND_MAX:?}"));
                 }
                 None => {
                     self.cluster.step();
@@ -194,6 +198,15 @@ impl<'a> Afterwards<'a> {
             }
         }
         None
+    }
+
+    /// That was no answer. What is on its way may have been waited for.
+    fn refuse(&mut self, evidence: String) {
+        let state = self.cluster.newest_state();
+        let tables = state.iter().flat_map(|state| state.tables());
+        let astir: Vec<&Shard> =
+            tables.flat_map(|table| &table.shards).filter(|shard| !lies_as_wanted(shard)).collect();
+        self.cluster.judge().accuse(ANSWERED, format!("{evidence}; on their way: {astir:?}"));
     }
 
     fn pass(&mut self, time: Duration) {

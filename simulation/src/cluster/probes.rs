@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 119] = [
+pub const PRODUCT: [Probe; 120] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log lowered"),
@@ -104,6 +104,7 @@ pub const PRODUCT: [Probe; 119] = [
     Probe::may("member came to a join without what is joined"),
     Probe::may("joined shard is not needed any more"),
     Probe::may("what was cut off here has been borne before"),
+    Probe::may("what was cut off here has been joined elsewhere"),
     Probe::may("write of a key that was cut off from its shard"),
     Probe::may("feed ended because the shard was given another group"),
     Probe::may("shard goes on with what one of its replicas had"),

@@ -25,6 +25,8 @@ pub struct Scenario {
     pub administered: bool,
     /// Whether nodes have zones and tags.
     pub arranged: bool,
+    /// Whether nodes that are silent are given up soon.
+    pub impatient: bool,
     /// Which points of the product strike, by name; `None`: those that the seed draws.
     pub points: Option<&'static [&'static str]>,
     /// What was wrong.
@@ -41,6 +43,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 2,
         administered: false,
         arranged: false,
+        impatient: false,
         points: Some(&["controller/proposed-at-second-try"]),
         story: "Between the founding of a cluster and the registration of who founds it, another node asked to be taken in. The \
             first node that is registered gets the founder's member of the state's group, so that two nodes ran the same \
@@ -55,6 +58,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A node had just applied that there is a table, and had not started its member yet. The table was ready at the other \
             nodes, so the query waited for nothing, found no member here and said that the table does not exist. A query now \
@@ -68,6 +72,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "One node of three was gone for good and another one started again. It asked the others one after the other, five \
             seconds for each that does not answer, and counted only its pauses as patience: nobody served for twelve seconds. \
@@ -81,6 +86,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A member met a damaged page while it re-applied its log. The core that ended of it said so in words of its own, so \
             the member was tried again for ever instead of being replaced. Held too by \
@@ -94,6 +100,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "An entry had no room for a write and took the next one, of the same document. Then: a leader that lets another lead \
             refuses proposals before it says so, and a write was evaluated 32 times in one moment and given up. Held too by \
@@ -107,6 +114,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A machine lost its power. Idle connections to it were found dead by the request that needed them, whose answer was \
             then lost or late, one connection after the other. Then: a node whose log may lack streams was given a new member \
@@ -121,6 +129,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A node was given another member of the cluster state's group without a restart: its disk had forgotten the state, \
             its memory had not, and the log was applied on top of it. Held too by \
@@ -134,6 +143,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A disk was full, and had space again. The log's thread was at rest, and what was refused did not wake it: writes were \
             refused until the next checkpoint, half a minute later. Held too by \
@@ -147,6 +157,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 6,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "Two replicas were wanted of three, and one of the two was on a disk that had just been wiped. The group \
             entered the joint membership, which needs a majority of those two to commit anything, and took no write for \
@@ -163,6 +174,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 6,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A document was inserted, and acknowledged, by a new leader. Its deletion reached the old one, which did not know of its \
             successor, saw no document, and answered that there was nothing to delete: a write without an effect was not confirmed \
@@ -176,6 +188,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 6,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A checkpoint beside those of the page writer, as one after a snapshot is installed, found no space. Writes were refused \
             because of it, and the page writer did not know that there was something to try again: they were refused until the \
@@ -190,6 +203,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: two of three disks were wiped while only the third voted on the cluster state, which bears that; then a \
             table was made on all three, before the two were missed. The ward spares disks while one that is lost is not missed.",
@@ -202,6 +216,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 6,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: a node that had lost its disk, and was not missed yet, was given a member of a new table, which did not \
             count as lost when another of its disks went.",
@@ -214,6 +229,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 6,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: a node was started while its disk was five hundred times slower, and what that had cost was waited for \
             after the disk was well again: nobody answered for twenty seconds.",
@@ -226,6 +242,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 6,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: a follower applied an entry that others had committed, then its own log, out of space, refused it and the \
             core ended: its log is shorter than what it has applied, which the checker took for a loss.",
@@ -238,6 +255,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 6,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: the disk of who was founding a cluster was wiped when its vote was not known to the ward. Nobody had \
             been taken in: there was no cluster any more.",
@@ -250,6 +268,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The log of a member was damaged, behind the cut of a shard that its node had borne already. The member that took its place \
             was sent the log, applied the same cut, and kept for ever what nobody was to bear. The next cut of the shard waited for \
@@ -263,6 +282,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A leader proposed a change of schema while the table was being dropped, and the other members had gone. It could never be \
             decided, and the node waited for it before it obeyed anything else: it kept what it was to drop, and started nothing, for ever. \
@@ -277,6 +297,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A round of compaction found nothing to move, and waited for two checkpoints with something to write. Nothing was \
             written any more, so that checkpoints were due for ever: the page writer made them without a pause, a core of the machine \
@@ -291,6 +312,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: who leads the cluster state gave that away every three seconds, for ever, so that a wiped node was \
             not missed, and the first table waited for its replica. What strikes often rests now when there is no table after 45 \
@@ -304,6 +326,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: a read of a whole index waited for a leader, so that its rows were asked for by fewer at a time, and \
             of one shard in two batches. A document moved from behind the one to before it in between. Each batch has a snapshot of \
@@ -317,6 +340,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "Of seven nodes one was drained, then another left: of six five vote. Who led and was to vote no more let the drained \
             one lead, which let it lead again, as another that votes: twice a second, for ever, and nobody changed who votes. Held \
@@ -330,6 +354,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: two of three nodes were drained, the third lost its disk, and before that was noticed a table was \
             made, whose only replica went there. Where disks are lost three nodes stay open now.",
@@ -342,6 +367,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: an entry of the cluster state that never came to a majority gave a member to a node, whose disk was lost. \
             Another node's member got its number later, and was taken for lost.",
@@ -354,6 +380,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A follower applied entries that others had committed while its own log was still being synced; openraft's measure of what is \
             committed waits for that, so that status documents, and the checkers, had more applied than committed.",
@@ -366,6 +393,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The simulator's: a disk was set back whose node's last life was known to one other, which then slept. The third lagged, and the \
             two took each other for what there is, as they must when everybody has restarted. Disks are set back now only where those who do \
@@ -379,10 +407,63 @@ pub const ALL: &[Scenario] = &[
         seconds: 10,
         administered: true,
         arranged: false,
+        impatient: false,
         points: None,
         story: "The disk of a node was full, and the node away: shards were joined without it. It came back, had the join in its log, and a change \
             to two voters was begun, of which it was one. Then it came to the join and could not apply it, and the change could not be \
             decided any more. Now a majority of those who are to vote must have applied the join first.",
+    },
+    Scenario {
+        name: "a-node-given-up-hears-of-no-leader",
+        seed: 3118995006,
+        workload: "index_moves",
+        machines: None,
+        seconds: 15,
+        administered: true,
+        arranged: false,
+        impatient: true,
+        points: None,
+        story: "A node was given up while it was away, and its member taken out of the cluster state's group. When it came back nobody \
+            told it who leads, so it told nobody that it lives, and who is not heard is not taken in again. Now it tells everybody.",
+    },
+    Scenario {
+        name: "a-node-given-up-takes-a-former-leader-for-the-leader",
+        seed: 2971466777,
+        workload: "counter",
+        machines: None,
+        seconds: 15,
+        administered: false,
+        arranged: false,
+        impatient: true,
+        points: None,
+        story: "As a-node-given-up-hears-of-no-leader, but the last leader that it had heard of still ran, and led no more: it told \
+            that one for ever that it lives. Who does not lead says so now.",
+    },
+    Scenario {
+        name: "a-node-given-up-before-its-registration-came-to-it",
+        seed: 3118995051,
+        workload: "reconfigure",
+        machines: None,
+        seconds: 15,
+        administered: false,
+        arranged: true,
+        impatient: true,
+        points: None,
+        story: "A node was registered and given another member of the state's group, and was given up before the state had come to it. \
+            Nobody sent it the rest, for which it waited. It now registers once more.",
+    },
+    Scenario {
+        name: "a-limit-feed-shows-a-document-twice",
+        seed: 3118994882,
+        workload: "feed_replay",
+        machines: None,
+        seconds: 15,
+        administered: true,
+        arranged: true,
+        impatient: true,
+        points: None,
+        story: "The first look of an ordered limit took several reads, and a document that moved between two of them was in both: the feed \
+            held it twice. What was found already is counted once.",
     },
 ];
 
@@ -396,6 +477,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "openraft had installed a snapshot, purged the log behind it, and waited for a vote to be synced before it told what is \
             applied: more looked purged than applied, in the checkers and in status documents. Held too by \
@@ -409,6 +491,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A table was made on a node whose disk had been wiped and that nobody missed yet, then a second of its nodes was wiped. \
             That is more than a table bears, and the ward, which knew only members that had begun, let it happen. 20110 and 20373 \
@@ -422,6 +505,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A call to a disk that was to fail was not made before everything was healed, and failed then: a shard took its first \
             write too late.",
@@ -434,6 +518,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "As `members-are-changed-while-half-of-the-new-ones-are-dead`: two replicas were wanted of three, and one of the two had \
             just lost its disk.",
@@ -446,6 +531,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "Two of five nodes were given votes on the cluster state while they were down, and had the first entry of its log. The \
             founder's disk was wiped, the other two started again and asked whether their directories are the newest. Those with \
@@ -460,6 +546,7 @@ pub const ON_MADSIM: &[Scenario] = &[
         seconds: 15,
         administered: false,
         arranged: false,
+        impatient: false,
         points: None,
         story: "A voter took an entry, answered for it, and was erased with its table before it was looked at again; the leader, which had \
             not heard of the drop, took the entry for committed, and the checker knew of one log that has it. Members that have gone \
@@ -578,8 +665,7 @@ impl Scenario {
             workload: Some(self.workload.to_owned()),
             machines: self.machines,
             administered: Some(self.administered),
-            // None of them failed for want of patience.
-            impatient: Some(false),
+            impatient: Some(self.impatient),
             arranged: Some(self.arranged),
             points: self.points.map(|names| names.iter().filter_map(|name| buggify::named(name)).collect()),
             ..Length::default()

@@ -29,6 +29,18 @@ fn backfills(cluster: &Cluster, node: usize) -> Vec<Value> {
     rows.into_iter().filter(|row| row["type"] == "backfill").collect()
 }
 
+/// One that no compression makes much smaller, by xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
+fn text(seed: u64) -> String {
+    let mut state = seed + 1;
+    let mut draw = || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        char::from(b'0' + (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 58) as u8)
+    };
+    (0..DOCUMENT_BYTES).map(|_| draw()).filter(|drawn| *drawn != '\\').collect()
+}
+
 fn checkpoints(cluster: &Cluster, node: usize) -> u64 {
     let rows = cluster.connect(node).rows(&system("_debug_stats"));
     rows[0]["stats"]["storage"]["checkpoints_total"].as_u64().unwrap()
@@ -41,8 +53,7 @@ fn a_snapshot_on_its_way_is_one_job_for_every_server_that_is_asked() {
     cluster.make_table(0, "t", 1, 1);
     let number = cluster.leaders(0, "t")[0];
     let source = format!("n{number}");
-    let text = "x".repeat(DOCUMENT_BYTES);
-    let document = |id: usize| format!(r#"{{"id":{id},"text":"{text}"}}"#);
+    let document = |id: usize| format!(r#"{{"id":{id},"text":"{}"}}"#, text(id as u64));
     for begin in (0..DOCUMENTS).step_by(10) {
         let some: Vec<String> = (begin..begin + 10).map(document).collect();
         assert_eq!(admin.value(&insert("t", &some))["inserted"], 10);
@@ -53,7 +64,8 @@ fn a_snapshot_on_its_way_is_one_job_for_every_server_that_is_asked() {
         assert!(begun.elapsed() < CHECKPOINT_TIME_MAX, "there is no checkpoint");
         std::thread::sleep(Duration::from_millis(500));
     }
-    std::thread::sleep(Duration::from_secs(1));
+    // And what it holds is let go of.
+    std::thread::sleep(Duration::from_secs(3));
     assert_eq!(backfills(&cluster, 0), Vec::<Value>::new());
 
     for other in (0..3).filter(|other| *other != number) {

@@ -12,8 +12,8 @@ use photondb_runtime::clock::Moment;
 pub(crate) struct Heard {
     /// Since when each opening of a node is known to be one that should be heard: since it was registered, or since it is up again.
     expected: BTreeMap<NodeId, (u64, Moment)>,
-    /// Who was up at the last look.
-    up: BTreeSet<NodeId>,
+    /// Who was not up after the last look.
+    away: BTreeSet<NodeId>,
     last: BTreeMap<NodeId, (u64, Moment)>,
     /// Whether the disks have space, as their nodes said last.
     space: BTreeMap<NodeId, bool>,
@@ -25,7 +25,7 @@ impl Heard {
     /// This node leads from now on: who was not heard before has time to be heard.
     pub fn begin(&mut self) {
         self.expected.clear();
-        self.up.clear();
+        self.away.clear();
         self.last.clear();
         self.space.clear();
         self.stopping.clear();
@@ -72,12 +72,12 @@ impl Heard {
         self.expected.retain(|node, _| state.node(*node).is_some());
         self.space.retain(|node, _| state.node(*node).is_some());
         self.stopping.retain(|node| state.node(*node).is_some());
-        let up = state.nodes().filter(|node| node.is_up()).map(|node| node.id).collect();
+        self.away.retain(|node| state.node(*node).is_some());
         let down_after = Duration::from_secs(state.heartbeat_timeout_secs());
         let mut commands = Vec::new();
         for node in state.nodes() {
             let expected = self.expected.entry(node.id).or_insert((node.boots, now));
-            let is_back = node.is_up() && !self.up.contains(&node.id);
+            let is_back = node.is_up() && self.away.remove(&node.id);
             if expected.0 != node.boots || is_back {
                 *expected = (node.boots, now);
             }
@@ -100,6 +100,11 @@ impl Heard {
                 Some(lost_after) if silent >= down_after.saturating_add(lost_after) => Liveness::Lost,
                 _ => node.liveness.max(Liveness::Down),
             };
+            if liveness != Liveness::Up {
+                self.away.insert(node.id);
+            } else {
+                self.away.remove(&node.id);
+            }
             if liveness != node.liveness {
                 photondb_storage::probe!("node found silent", liveness != Liveness::Up);
                 photondb_storage::probe!("silent node heard again", liveness == Liveness::Up);
@@ -107,7 +112,6 @@ impl Heard {
                 commands.push(Command::SetLiveness { id: node.id, boots: node.boots, liveness });
             }
         }
-        self.up = up;
         commands
     }
 

@@ -7,7 +7,7 @@ use openraft::AsyncRuntime;
 use photondb_proto::MemberId;
 
 use super::Group;
-use crate::limits::{ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD};
+use crate::limits::{ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT};
 use crate::observation::Role;
 use crate::runtime::Runtime;
 
@@ -37,10 +37,10 @@ impl Group {
     }
 
     /// Lets whom `choose` names lead, if this member leads; asks again while that is nobody yet, and when this member is elected again.
-    /// Returns when another leads, or when `choose` says that nobody can; gives whether this member leads no more. The caller limits how
-    /// long that may take.
+    /// Returns when another leads, or when `choose` says that nobody can, or when whom this member let lead does not, as one that died just
+    /// then; gives whether this member leads no more. The caller limits how long that may take.
     pub async fn hand_over<F: Future<Output = Successor>>(&self, mut choose: impl FnMut() -> F) -> bool {
-        let mut handed = false;
+        let mut handed = None;
         loop {
             if self.is_stopping() {
                 return true;
@@ -48,7 +48,7 @@ impl Group {
             if self.led().is_some() {
                 match choose().await {
                     Successor::Is(to) => {
-                        handed = true;
+                        handed = Some(self.inner.leadership.now());
                         if let Err(error) = self.transfer_leadership(to).await {
                             tracing::debug!(group = %self.id(), %to, %error, "another could not be let lead yet");
                         }
@@ -56,7 +56,12 @@ impl Group {
                     Successor::NotYet => {}
                     Successor::Nobody => return false,
                 }
-            } else if self.is_led_elsewhere() || !handed && self.observe().role != Role::Leader {
+            } else if self.is_led_elsewhere() {
+                return true;
+            } else if handed.map_or_else(
+                || self.observe().role != Role::Leader,
+                |at| self.inner.leadership.now().since(at) >= HANDED_OVER_WAIT,
+            ) {
                 return true;
             }
             // Between a handing over and what the next leader says nobody is known to lead; and who was just elected leads in a moment.

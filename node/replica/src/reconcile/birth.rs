@@ -66,9 +66,15 @@ impl Replicas {
         Ok(Some(IsNew(is_new)))
     }
 
-    /// Asks for a pass of reconciling when a member keeps what was borne before: applying a cut once more asks for none.
+    /// Asks for a pass of reconciling when a member keeps what nobody here will bear: applying a cut asks for none.
     pub(super) fn look_at_unborn(&self, replica: &Replica) {
-        if replica.shard.unborn().iter().any(|unborn| self.has_state(unborn.shard)) {
+        let unborn = replica.shard.unborn();
+        if unborn.is_empty() {
+            return;
+        }
+        let state = self.state();
+        let Some((table, _)) = state.shard(replica.id) else { return };
+        if unborn.iter().any(|unborn| self.is_unwanted(replica, table, unborn)) {
             self.given_up.notify_one();
         }
     }
@@ -77,25 +83,33 @@ impl Replicas {
         self.engine.tree_set(TreeSetId(shard.0)).is_some_and(|set| !set.meta().is_empty())
     }
 
-    /// What was cut off from a member here, and is no shard's that has a founder here, or of one that has its state: a member that takes
-    /// the place of the one that bore it applies the same cut.
+    /// Drops what was cut off from a member here and is not wanted.
     pub(super) fn forget_unwanted(&self, replica: &Replica, table: &Table) -> Result<(), ReplicaError> {
         for unborn in replica.shard.unborn() {
-            let shard = table.with_members().find(|shard| shard.id == unborn.shard);
-            // Without a shard of that number the state is older than the cut.
-            let wanted = |shard: &StoredShard| {
-                if self.has_state(shard.id) {
-                    photondb_storage::probe!("what was cut off here has been borne before");
-                    return false;
-                }
-                let here = shard.founders.iter().filter(|founder| founder.node == self.node);
-                here.filter_map(|founder| shard.member(founder.id)).any(|member| !member.role.is_broken())
-            };
-            if shard.is_some_and(|shard| !wanted(shard)) {
+            if self.is_unwanted(replica, table, &unborn) {
                 replica.shard.forget_unborn(unborn.shard)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether it is no shard's that has a founder here, or of one that has its state, or is no more: a member that takes the place of the
+    /// one that bore it applies the same cut, whenever that was.
+    fn is_unwanted(&self, replica: &Replica, table: &Table, unborn: &Unborn) -> bool {
+        let Some(shard) = table.with_members().find(|shard| shard.id == unborn.shard) else {
+            // The state is older than the cut, or the shard was joined to another one since then, and has been retired.
+            let parent = table.with_members().find(|shard| shard.id == replica.id);
+            let is_cut = parent.is_some_and(|parent| !parent.range.contains(&unborn.start));
+            let is_back = replica.range().contains(&unborn.start);
+            photondb_storage::probe!("what was cut off here has been joined elsewhere", is_cut || is_back);
+            return is_cut || is_back;
+        };
+        if self.has_state(shard.id) {
+            photondb_storage::probe!("what was cut off here has been borne before");
+            return true;
+        }
+        let here = shard.founders.iter().filter(|founder| founder.node == self.node);
+        !here.filter_map(|founder| shard.member(founder.id)).any(|member| !member.role.is_broken())
     }
 }
 

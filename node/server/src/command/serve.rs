@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tokio::sync::Notify;
 
-use super::signals::Signals;
+use super::signals::{END_OF_INPUT, Signals};
 use crate::config::options::OPTIONS;
 use crate::config::{Config, ConfigError, Given};
 use crate::node::{Node, StartError};
@@ -86,19 +86,19 @@ pub(super) fn run(arguments: &ArgMatches, until: Until) -> Result<(), ServeError
     // Nothing was acknowledged, and what its threads are at the next start takes up again.
     let Some(node) = node else { std::process::exit(0) };
     print!("{}", node.banner());
-    let is_told = runtime.block_on(async {
+    let told = runtime.block_on(async {
         tokio::select! {
             first = signals.next() => {
                 tracing::info!("{first} received: no new connections; running queries may finish");
-                true
+                Some(first)
             }
-            () = left.notified() => false,
+            () = left.notified() => None,
         }
     });
     std::thread::Builder::new()
         .name("second-signal".to_owned())
         .spawn(move || {
-            if !is_told {
+            if told.is_none() {
                 let first = runtime.block_on(signals.next());
                 tracing::info!("{first} received: the node is stopping already");
             }
@@ -107,7 +107,9 @@ pub(super) fn run(arguments: &ArgMatches, until: Until) -> Result<(), ServeError
             std::process::exit(1);
         })
         .map_err(ServeError::Signals)?;
-    node.stop().map_err(ServeError::Stop)?;
+    // Whoever started it, and others with it, is gone.
+    let stopped = if told == Some(END_OF_INPUT) { node.stop_with_the_others() } else { node.stop() };
+    stopped.map_err(ServeError::Stop)?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -5,6 +5,9 @@ use std::io::{self, Read};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+/// The name of the end of standard input.
+pub(super) const END_OF_INPUT: &str = "end of input";
+
 /// Signals, and the end of standard input where that counts.
 pub(super) struct Signals {
     terminate: Signal,
@@ -52,7 +55,7 @@ impl Signals {
             () = ended => {
                 // Once.
                 self.input = None;
-                "end of input"
+                END_OF_INPUT
             }
         }
     }

@@ -25,10 +25,12 @@ use crate::secondary;
 pub(super) const TREES_SPARE: usize = 64;
 
 /// A shard that was cut off and has no tree set of its own yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unborn {
     /// Which.
     pub shard: ShardId,
+    /// Its first key.
+    pub start: Vec<u8>,
     /// The entry that cut it off, and with which its log begins.
     pub position: EntryNumber,
     /// The term of that entry.
@@ -101,8 +103,9 @@ impl Shard {
     pub fn unborn(&self) -> Vec<Unborn> {
         let state = self.state.lock();
         let unborn = |child: &Child| {
-            let position = State::applied_of(&child.state).expect("it was encoded here, or decoded with this state");
-            Unborn { shard: child.shard, position, term: child.term }
+            let begins = State::decode(&child.state).expect("it was encoded here, or decoded with this state");
+            let start = begins.range.as_ref().map_or_else(Vec::new, |range| range.start().to_vec());
+            Unborn { shard: child.shard, start, position: begins.applied, term: child.term }
         };
         state.children.iter().map(unborn).collect()
     }
