@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use openraft::AsyncRuntime;
 use photondb_proto::MemberId;
+use photondb_runtime::clock::Moment;
 
 use super::Group;
 use crate::limits::{ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT};
@@ -56,16 +57,19 @@ impl Group {
                     Successor::NotYet => {}
                     Successor::Nobody => return false,
                 }
-            } else if self.is_led_elsewhere() {
-                return true;
-            } else if handed.map_or_else(
-                || self.observe().role != Role::Leader,
-                |at| self.inner.leadership.now().since(at) >= HANDED_OVER_WAIT,
-            ) {
+            } else if self.is_led_elsewhere() || self.is_done_with(handed) {
                 return true;
             }
             // Between a handing over and what the next leader says nobody is known to lead; and who was just elected leads in a moment.
             Runtime::sleep(HANDED_OVER_LOOK_PERIOD).await;
+        }
+    }
+
+    /// Whether nothing more comes of what was handed over then, if anything was; nobody is known to lead.
+    fn is_done_with(&self, handed: Option<Moment>) -> bool {
+        match handed {
+            Some(at) => self.inner.leadership.now().since(at) >= HANDED_OVER_WAIT,
+            None => self.observe().role != Role::Leader,
         }
     }
 
