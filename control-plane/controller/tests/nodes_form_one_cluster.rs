@@ -408,6 +408,30 @@ fn who_votes_no_more_goes_on_leading_while_the_disks_of_those_who_do_are_full() 
 }
 
 #[test]
+fn a_node_that_was_away_when_it_went_hears_of_it() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(4));
+        let mut nodes = three(&world, &disks).await;
+        nodes.push(world.join(4, &disks[3], 3).await);
+        world.network.isolate(4, 1..=4);
+        let leave = Command::SetService { id: NodeId(4), service: NodeService::Leaving };
+        nodes[0].controller.propose(leave).await.unwrap();
+        let has_gone = |node: &Node| node.state().node(NodeId(4)).is_some_and(|node| node.service == NodeService::Gone);
+        let is_out = || {
+            let member = nodes[0].state().node(NodeId(4)).unwrap().meta;
+            has_gone(&nodes[0]) && !nodes[0].controller.group().membership().nodes.contains_key(&member)
+        };
+        until("it is no member any more", SOON, is_out).await;
+        assert!(!has_gone(&nodes[3]));
+        world.network.heal();
+        until("it hears of that", SOON, || has_gone(&nodes[3])).await;
+        // From then on nobody hears it, as it ends.
+        world.network.isolate(4, 1..=4);
+        until("it is no member again", SOON, is_out).await;
+    });
+}
+
+#[test]
 fn a_change_whose_answer_is_lost_is_unknown_and_never_made_twice() {
     in_a_world(async {
         let (world, disks) = (World::new(), disks(3));

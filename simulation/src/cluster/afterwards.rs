@@ -110,7 +110,8 @@ impl<'a> Afterwards<'a> {
 
     /// Every table is placed anew, and then the replicas of each of its shards are in as many zones as can be.
     pub fn spread(&mut self) {
-        let Some(state) = self.cluster.newest_state() else { return };
+        // What is being joined is not to be cut again: there may be too little in it.
+        let Some(state) = self.rest() else { return };
         let there = zones(open(&state));
         let replicas = REPLICAS.min(open(&state).count() as u64);
         for table in state.tables() {

@@ -121,6 +121,11 @@ impl Heard {
         self.heard(node).max(expected).map_or(Duration::MAX, |at| now.since(at))
     }
 
+    /// Whether `node` has said that it lives within that time.
+    pub fn has_heard(&self, node: &Node, now: Moment, within: Duration) -> bool {
+        self.heard(node).is_some_and(|at| now.since(at) < within)
+    }
+
     fn heard(&self, node: &Node) -> Option<Moment> {
         self.last.get(&node.id).filter(|(boots, _)| *boots == node.boots).map(|(_, at)| *at)
     }

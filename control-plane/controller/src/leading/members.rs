@@ -42,7 +42,7 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
         photondb_storage::probe!("joint change of the cluster state's group taken over");
         return group.change_voters(wanted, members.position).await.map(|_| ());
     }
-    for node in state.nodes().filter(|node| !node.is_lost()) {
+    for node in state.nodes().filter(|node| !node.is_lost() || is_heard_after_its_end(inner, state, node)) {
         if !members.nodes.contains_key(&node.meta) {
             tracing::info!(node = %node.name, member = %node.meta, "a node begins to watch the cluster state");
             return group.add_learner(node.meta, node.id).await;
@@ -167,6 +167,12 @@ fn has_yet_to_hear(inner: &Inner, state: &ClusterState, member: MemberId) -> boo
     let timeout = Duration::from_secs(state.heartbeat_timeout_secs());
     let mut gone = state.nodes().filter(|node| node.service == Service::Gone && node.meta == member);
     gone.any(|node| heard.silent(node, now) < timeout)
+}
+
+/// Whether it has gone, and says that it lives: it was away when it went, and has to hear of that.
+fn is_heard_after_its_end(inner: &Inner, state: &ClusterState, node: &Node) -> bool {
+    let timeout = Duration::from_secs(state.heartbeat_timeout_secs());
+    node.service == Service::Gone && inner.heard.lock().has_heard(node, inner.parts.clock.now(), timeout)
 }
 
 /// Whether a member lacks so little that it may vote.
