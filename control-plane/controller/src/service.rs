@@ -168,6 +168,13 @@ impl Inner {
         {
             return Ok(Answer::Joined(v1::Joined { cluster: id_bytes(cluster.0), member: member.0 }));
         }
+        // Who waits for a name asks several times a second, for as long as it takes: what would be refused is no entry of the log. A
+        // refusal by a state that lags behind means another try.
+        if let Err(refused @ (StateError::NodeNameTaken { .. } | StateError::NodeNameHeld { .. })) =
+            self.replicated.state().applied(&register)
+        {
+            return Ok(self.refusal(refused));
+        }
         match self.propose(&register).await {
             Ok(Response::Member(member)) => {
                 photondb_storage::probe!("node registered by another");

@@ -173,7 +173,10 @@ fn a_machine_in_the_place_of_another_waits_elsewhere_until_that_one_is_lost() {
             tokio::task::spawn_local(async move { starting.start(Begin::Join(vec!["1:1".into()].into())).await });
         let liveness = || nodes[0].state().node(NodeId(3)).unwrap().liveness;
         until("the one before is down", SOON, || liveness() == Liveness::Down).await;
+        let last = || nodes[0].controller.group().observe().last;
+        let before = last();
         tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(last(), before, "what is refused again and again is no entry of the log");
         assert!(!started.is_finished(), "it waits, and does not give up");
         assert!(nodes[0].state().node(NodeId(6)).is_none(), "it may be somebody else");
         let started = tokio::time::timeout(Duration::from_secs(120), started).await.expect("it is let in some day");
