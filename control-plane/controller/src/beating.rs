@@ -1,12 +1,14 @@
 //! Each node tells the leader of the cluster state that it lives, and what it bears.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use photondb_cluster_state::{ClusterState, Service};
 use photondb_proto::NodeId;
 use photondb_runtime::task;
 use photondb_storage::fault::buggify;
+use tokio::sync::watch;
 
 use crate::controller::Inner;
 use crate::limits::{HEARTBEAT_PERIOD, STOPPING_HEARTBEAT_PERIOD};
@@ -16,14 +18,24 @@ pub(crate) async fn beat(controller: Weak<Inner>) {
     loop {
         let mut stopping = {
             let Some(inner) = controller.upgrade() else { return };
-            if !buggify!("controller/beat-skipped") {
-                tell(&inner).await;
+            let mut stopping = inner.stopping.subscribe();
+            if !buggify!("controller/beat-skipped") && !tell_unless_it_stops(&inner, &mut stopping).await {
+                continue;
             }
-            inner.stopping.subscribe()
+            stopping
         };
-        // Who is about to stop says so at once, and soon to whoever leads next: it should not be let lead meanwhile.
-        let period = if *stopping.borrow_and_update() { STOPPING_HEARTBEAT_PERIOD } else { HEARTBEAT_PERIOD };
+        // Who is about to stop says so soon to whoever leads next, too: it should not be let lead meanwhile.
+        let period = if *stopping.borrow() { STOPPING_HEARTBEAT_PERIOD } else { HEARTBEAT_PERIOD };
         let _ = task::timeout(period, stopping.changed()).await;
+    }
+}
+
+/// Whether it was told to the end. Who hears meanwhile that it is about to stop says so at once, and does not wait for an answer to what it
+/// said before.
+async fn tell_unless_it_stops(inner: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) -> bool {
+    match select(pin!(tell(inner)), pin!(stopping.changed())).await {
+        Either::Left(_) => true,
+        Either::Right(_) => false,
     }
 }
 
@@ -73,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_cannot_tell_the_leader_that_it_lives_tells_everybody() {
+    fn everybody_is_all_others_that_have_not_gone() {
         let mut state = ClusterState::at_birth();
         for id in (1..=4).map(NodeId) {
             let (name, tags, addresses) = (format!("n{id}"), Default::default(), Vec::new());

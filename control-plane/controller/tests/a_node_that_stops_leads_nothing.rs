@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use photondb_cluster_state::Command;
 use photondb_proto::DatabaseId;
+use photondb_runtime::peers::Service;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use tokio::time::{sleep, timeout};
 use world::{Node, World, in_a_world, until};
@@ -75,6 +76,25 @@ fn two_that_stop_at_once_let_the_third_lead() {
             sleep(Duration::from_secs(1)).await;
             assert!(leads(&nodes[2]));
         }
+    });
+}
+
+#[test]
+fn who_stops_says_so_at_once_though_it_waits_for_an_answer_to_what_it_said_before() {
+    in_a_world(async {
+        let world = World::new();
+        let nodes = three(&world).await;
+        let term = nodes[0].controller.group().observe().term;
+        world.network.swallow(2, 1, Service::Control);
+        // By then the second waits, and would do so for seconds.
+        sleep(Duration::from_millis(1500)).await;
+        world.network.heal();
+        assert_eq!(timeout(AT_ONCE, nodes[1].controller.lead_nothing()).await, Ok(true));
+        sleep(Duration::from_millis(50)).await;
+        // Of equals it would let the second lead.
+        assert_eq!(timeout(AT_ONCE, nodes[0].controller.lead_nothing()).await, Ok(true));
+        until("the third leads", AT_ONCE, || leads(&nodes[2])).await;
+        assert_eq!(nodes[2].controller.group().observe().term.0, term.0 + 1, "it was handed over, once");
     });
 }
 

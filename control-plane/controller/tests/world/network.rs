@@ -21,6 +21,8 @@ struct Inner {
     services: BTreeMap<(u128, u8), Arc<dyn Serve>>,
     /// One-way: from, to.
     cut: BTreeSet<(u128, u128)>,
+    /// One-way: from, to. What is asked there of this part of a node is never answered, nor does it come to be.
+    swallowed: BTreeSet<(u128, u128, u8)>,
     /// Answers of this part of a node are lost.
     losing: Option<Service>,
     /// Every call arrives twice.
@@ -55,7 +57,14 @@ impl Network {
     }
 
     pub fn heal(&self) {
-        self.inner.lock().unwrap().cut.clear();
+        let mut inner = self.inner.lock().unwrap();
+        inner.cut.clear();
+        inner.swallowed.clear();
+    }
+
+    /// From now on until it is healed, who asks the one node as the other waits for as long as it waits for anything.
+    pub fn swallow(&self, from: u128, to: u128, service: Service) {
+        self.inner.lock().unwrap().swallowed.insert((from, to, service as u8));
     }
 
     pub fn lose_answers(&self, of: Option<Service>) {
@@ -116,11 +125,15 @@ impl Peers for Wire {
                 let Some(serve) = network.find(from, to.0, service) else {
                     return Err(PeerError::NotSent(format!("no way to node {}", to.0)));
                 };
-                let (doubling, losing) = {
+                let (doubling, losing, is_swallowed) = {
                     let mut inner = network.inner.lock().unwrap();
                     inner.carried += 1;
-                    (inner.doubling, inner.losing == Some(service))
+                    let is_swallowed = inner.swallowed.contains(&(from, to.0, service as u8));
+                    (inner.doubling, inner.losing == Some(service), is_swallowed)
                 };
+                if is_swallowed {
+                    return std::future::pending().await;
+                }
                 if doubling {
                     let _ = serve.request(Peer(from), body.clone()).await;
                 }
