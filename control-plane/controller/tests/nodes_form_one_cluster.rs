@@ -410,6 +410,91 @@ fn who_votes_no_more_goes_on_leading_while_the_disks_of_those_who_do_are_full() 
     });
 }
 
+/// Has the log grow until the disks of these nodes are full.
+async fn fill(full: &[(&Node, &SimulatedDisk)], by: &Node) {
+    for (_, disk) in full {
+        disk.set_capacity(disk.used_bytes());
+    }
+    // Each is an entry of the log, and refused, so that the state stays small.
+    let long = Command::CreateDatabase { id: DatabaseId(999), name: "x".repeat(8 << 10) };
+    while full.iter().any(|(node, _)| node.engine.has_space()) {
+        let _ = by.controller.propose(long.clone()).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn who_is_to_lead_nothing_leads_on_while_the_disks_of_all_others_are_full() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        let nodes = three(&world, &disks).await;
+        fill(&[(&nodes[1], &disks[1]), (&nodes[2], &disks[2])], &nodes[0]).await;
+        // Until they have said so.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let first = nodes[0].controller.group();
+        let term = first.led().expect("nobody took it from who founded the cluster");
+        let drain = Command::SetService { id: NodeId(1), service: NodeService::Drained };
+        nodes[0].controller.propose(drain).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(first.led(), Some(term), "nobody else can change anything");
+        nodes[0].controller.propose(create(1)).await.unwrap();
+        disks[2].set_capacity(u64::MAX);
+        until("the one leads whose disk has space again", SOON, || nodes[2].controller.group().led().is_some()).await;
+    });
+}
+
+#[test]
+fn who_leaves_lets_one_lead_that_has_space_though_it_votes_no_more() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(3));
+        // By their ids the last to come leads after the first.
+        let mut nodes = vec![world.found(1, &disks[0]).await];
+        for (id, disk) in [3, 2].into_iter().zip(&disks[1..]) {
+            nodes.push(world.join(id, disk, 1).await);
+        }
+        until("three vote", SOON, || nodes.iter().all(|node| voters(node).len() == 3)).await;
+        fill(&[(&nodes[0], &disks[0])], &nodes[0]).await;
+        let leads = |node: &Node| node.controller.group().led().is_some();
+        until("another leads", SOON, || nodes[1..].iter().any(leads)).await;
+        let (leader, other) = if leads(&nodes[1]) { (&nodes[1], &nodes[2]) } else { (&nodes[2], &nodes[1]) };
+        // Of two nodes one votes: the first, whose disk is full.
+        let leave = Command::SetService { id: NodeId(leader.id), service: NodeService::Leaving };
+        leader.controller.propose(leave).await.unwrap();
+        until("the other one leads", SOON, || leads(other)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let term = other.controller.group().led().expect("it leads still");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(other.controller.group().led(), Some(term), "nobody took it from that one");
+        disks[0].set_capacity(u64::MAX);
+        until("the first alone votes", SOON, || voters(other) == [1].into()).await;
+    });
+}
+
+#[test]
+fn a_node_that_was_given_up_is_back_though_the_leader_that_it_knew_leads_no_more() {
+    in_a_world(async {
+        let (world, disks) = (World::new(), disks(4));
+        let mut nodes = three(&world, &disks).await;
+        nodes.push(world.join(4, &disks[3], 3).await);
+        world.network.isolate(4, 1..=4);
+        let fourth = |node: &Node| node.state().node(NodeId(4)).unwrap().clone();
+        until("it is lost", Duration::from_secs(120), || fourth(&nodes[1]).is_lost()).await;
+        let member = fourth(&nodes[1]).meta;
+        let is_out = || !nodes[1].controller.group().membership().nodes.contains_key(&member);
+        until("it is no member any more", SOON, is_out).await;
+        let (first, second) = (nodes[0].controller.group(), nodes[1].controller.group());
+        assert!(first.led().is_some(), "nobody took it from who founded the cluster");
+        first.transfer_leadership(second.member()).await.unwrap();
+        nodes[1].controller.propose(create(80)).await.unwrap();
+        world.network.heal();
+        // Nobody tells it who leads: it belongs to the group no more.
+        until("it is up", SOON, || fourth(&nodes[1]).is_up()).await;
+        let knows = |node: &Node| node.state().database(DatabaseId(80)).is_some() && fourth(node).is_up();
+        until("it has what it missed", SOON, || knows(&nodes[3])).await;
+        assert!(!is_out());
+    });
+}
+
 #[test]
 fn a_node_that_was_away_when_it_went_hears_of_it() {
     in_a_world(async {

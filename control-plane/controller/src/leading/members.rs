@@ -33,8 +33,7 @@ pub(super) async fn keep(inner: &Inner, state: &ClusterState) -> Result<(), Cons
     {
         return group.transfer_leadership(*other).await;
     }
-    let heirs = heirs(&wanted, &voting);
-    if let Some(to) = who_serves(inner, state, group, &heirs) {
+    if let Some(to) = who_serves(inner, state, group, (&wanted, &voting)) {
         tracing::info!(%to, "this node is to lead nothing: another leads the cluster state from now on");
         return group.transfer_leadership(to).await;
     }
@@ -80,10 +79,32 @@ pub(super) fn votes(inner: &Inner, state: &ClusterState, node: NodeId) -> bool {
     [in_force, committed].iter().any(|members| members.all_voters().contains(&node.meta))
 }
 
-/// Another voter, when this node is to lead nothing.
-fn who_serves(inner: &Inner, state: &ClusterState, group: &Group, heirs: &BTreeSet<MemberId>) -> Option<MemberId> {
-    let serves = state.node(inner.me.node).is_none_or(|node| node.service == Service::Full);
-    if serves { None } else { successors(state, group, &inner.heard.lock(), heirs).next().map(|node| node.meta) }
+/// Another voter, when this node is to lead nothing: an heir whose disk has space. One whose disk is full would let somebody lead whose disk
+/// is not, and that one may let this node lead again, which is to change who votes. So while all heirs are full this node leads on, and
+/// changes it. A node that loses its vote itself cannot, nor is it let lead again: in its place any voter leads whose disk has space. Where
+/// this node has no space either, an heir leads that has none.
+fn who_serves(
+    inner: &Inner,
+    state: &ClusterState,
+    group: &Group,
+    (wanted, voting): (&BTreeSet<MemberId>, &BTreeSet<MemberId>),
+) -> Option<MemberId> {
+    if state.node(inner.me.node).is_none_or(|node| node.service == Service::Full) {
+        return None;
+    }
+    let (heard, heirs) = (inner.heard.lock(), heirs(wanted, voting));
+    let first = |of: &BTreeSet<MemberId>, has_space: bool| {
+        let mut said = successors(state, group, &heard, of);
+        said.find(|node| heard.has_space(node.id) == Some(has_space)).map(|node| node.meta)
+    };
+    first(&heirs, true).or_else(|| {
+        if !none_has_space(&heard, successors(state, group, &heard, &heirs)) {
+            return None;
+        }
+        let goes = !wanted.contains(&group.member());
+        let full = || first(&heirs, false).filter(|_| !inner.parts.engine.has_space());
+        first(voting, true).filter(|_| goes).or_else(full)
+    })
 }
 
 /// One look of a leader that is about to stop: it was elected since, or nobody could lead in its place when it was asked.
@@ -141,6 +162,11 @@ fn who_has_space(inner: &Inner, state: &ClusterState, group: &Group) -> Option<M
     with_space(&staying).or_else(|| with_space(&voting))
 }
 
+/// Whether none of these nodes has space. Who has said nothing yet may have some, and says so within a heartbeat. Of nobody it is true.
+fn none_has_space<'a>(heard: &Heard, mut nodes: impl Iterator<Item = &'a Arc<Node>>) -> bool {
+    nodes.all(|node| heard.has_space(node.id) == Some(false))
+}
+
 /// Those `of` the voters who have everything and answer, on nodes that may lead and are not about to stop.
 fn successors<'a>(
     state: &'a ClusterState,
@@ -191,19 +217,20 @@ async fn hand_over(
     (wanted, voting): (&BTreeSet<MemberId>, &BTreeSet<MemberId>),
 ) -> Result<(), ConsensusError> {
     let staying = staying(wanted, voting);
-    let (to, are_full) = {
+    let (to, nobody_can) = {
         let heard = inner.heard.lock();
-        let said = || successors(state, group, &heard, &staying).map(|node| (node.meta, heard.has_space(node.id)));
-        let to = said().find(|(_, has_space)| *has_space == Some(true)).map(|(member, _)| member);
+        let has_space = |node: &&Arc<Node>| heard.has_space(node.id) == Some(true);
+        let to = successors(state, group, &heard, &staying).find(has_space);
+        // Be it that there is none at all.
+        let nobody_can = none_has_space(&heard, successors(state, group, &heard, &staying));
         // Rather one that is to lead nothing than this one, which is to have no vote.
-        let drained = || ready(state, group, &staying).find(|node| heard.has_space(node.id) == Some(true));
-        let are_full = said().all(|(_, has_space)| has_space == Some(false));
-        (to.or_else(|| drained().filter(|_| are_full).map(|node| node.meta)), are_full)
+        let drained = || ready(state, group, &staying).find(has_space).filter(|_| nobody_can);
+        (to.or_else(drained).map(|node| node.meta), nobody_can)
     };
     match to {
         Some(to) => group.transfer_leadership(to).await,
         // Nobody who could lead votes yet and stays: those who come do, beside those who go, and then one of them takes over.
-        None if are_full && !wanted.is_subset(voting) => {
+        None if nobody_can && !wanted.is_subset(voting) => {
             let all = wanted.union(voting).copied().collect();
             group.change_voters(all, group.membership().position).await.map(|_| ())
         }
