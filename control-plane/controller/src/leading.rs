@@ -91,6 +91,7 @@ async fn propose(inner: &Inner, term: Term, command: Command) -> bool {
     tracing::debug!(?command, "planned");
     match inner.propose_here(term, command.encode().into()).await {
         Ok(_) => {
+            inner.heard.lock().note_applied(&command);
             let (replaces, ends) =
                 (matches!(command, Command::Substitute { .. }), matches!(command, Command::NodeGone { .. }));
             photondb_storage::probe!("place of a node that is lost or leaves given to another", replaces);

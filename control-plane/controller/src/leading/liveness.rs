@@ -12,7 +12,7 @@ use photondb_runtime::clock::Moment;
 pub(crate) struct Heard {
     /// Since when each opening of a node is known to be one that should be heard: since it was registered, or since it is up again.
     expected: BTreeMap<NodeId, (u64, Moment)>,
-    /// Who was not up after the last look.
+    /// Who was not up after the last look, in the state: what was only to be said of a node may not have come to it.
     away: BTreeSet<NodeId>,
     last: BTreeMap<NodeId, (u64, Moment)>,
     /// Whether the disks have space, as their nodes said last.
@@ -100,10 +100,10 @@ impl Heard {
                 Some(lost_after) if silent >= down_after.saturating_add(lost_after) => Liveness::Lost,
                 _ => node.liveness.max(Liveness::Down),
             };
-            if liveness != Liveness::Up {
-                self.away.insert(node.id);
-            } else {
+            if node.is_up() || liveness == Liveness::Up {
                 self.away.remove(&node.id);
+            } else {
+                self.away.insert(node.id);
             }
             if liveness != node.liveness {
                 photondb_storage::probe!("node found silent", liveness != Liveness::Up);
@@ -113,6 +113,13 @@ impl Heard {
             }
         }
         commands
+    }
+
+    /// What was given by [`judge`](Self::judge) has been applied. Who is up at the next look all the same is back since.
+    pub fn note_applied(&mut self, command: &Command) {
+        if let Command::SetLiveness { id, liveness: Liveness::Down | Liveness::Lost, .. } = command {
+            self.away.insert(*id);
+        }
     }
 
     /// For how long `node` has not been heard; for ever, if nobody expects it yet.
@@ -156,6 +163,7 @@ mod tests {
     fn look(heard: &mut Heard, state: &mut ClusterState, seconds: u64) -> Vec<Liveness> {
         for command in heard.judge(state, NodeId(1), at(seconds), Some(Duration::from_secs(100))) {
             apply(state, &command).unwrap();
+            heard.note_applied(&command);
         }
         state.nodes().map(|node| node.liveness).collect()
     }
@@ -228,6 +236,25 @@ mod tests {
         assert_eq!(look(&mut heard, &mut state, 301), [Up, Up, Up]);
         heard.hear(NodeId(2), 4, at(302));
         assert_eq!(look(&mut heard, &mut state, 302), [Up, Up, Up], "it was just registered");
+    }
+
+    #[test]
+    fn what_could_not_be_proposed_is_given_again() {
+        let (mut heard, mut state) = (Heard::default(), state());
+        heard.begin();
+        look(&mut heard, &mut state, 50);
+        heard.hear(NodeId(2), 4, at(60));
+        let is = |liveness| Command::SetLiveness { id: NodeId(3), boots: 4, liveness };
+        let mut given = |state: &ClusterState, seconds| heard.judge(state, NodeId(1), at(seconds), None);
+        assert_eq!(
+            [60, 61].map(|seconds| given(&state, seconds)),
+            [vec![is(Liveness::Down)], vec![is(Liveness::Down)]]
+        );
+        // The same of one that is heard again.
+        apply(&mut state, &is(Liveness::Down)).unwrap();
+        heard.hear(NodeId(3), 4, at(62));
+        let mut given = |state: &ClusterState, seconds| heard.judge(state, NodeId(1), at(seconds), None);
+        assert_eq!([62, 63].map(|seconds| given(&state, seconds)), [vec![is(Liveness::Up)], vec![is(Liveness::Up)]]);
     }
 
     #[test]
