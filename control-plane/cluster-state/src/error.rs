@@ -133,7 +133,8 @@ pub enum StateError {
     /// with another disk and another address, or somebody else.
     #[error(
         "server name `{name}` is that of a server that is down, and that had another address; if this one takes its place, it is let in \
-         when the other is given up as lost, or has left (photonctl node decommission {name}); otherwise give this one another name"
+         when the other is given up as lost, or has left (photonctl node decommission {name}, where enough others are there for its \
+         replicas); otherwise give this one another name, and have it take the places of the other with photonctl node replace {name}"
     )]
     NodeNameHeld {
         /// The name.

@@ -288,7 +288,9 @@ fn a_machine_in_the_place_of_another_gets_its_name_wherever_it_is_once_that_one_
     run(&mut state, heard(Liveness::Down));
     let held = StateError::NodeNameHeld { name: "n1".into() };
     refused(&mut state, at(8, "new"), held.clone());
-    assert!(held.to_string().contains("photonctl node decommission n1"), "it says what to do: {held}");
+    for way in ["photonctl node decommission n1, where enough others are there", "photonctl node replace n1"] {
+        assert!(held.to_string().contains(way), "it says what to do: {held}");
+    }
     let mut wiped = state.clone();
     run(&mut wiped, at(8, "old"));
     assert_eq!(wiped.node_named("n1").map(|node| node.id), Some(NodeId(8)));
@@ -471,6 +473,27 @@ fn spread() -> (ClusterState, Shard) {
     );
     let shard = state.table(id).unwrap().shards[0].clone();
     (state, shard)
+}
+
+#[test]
+fn where_nobody_is_to_spare_a_machine_takes_the_place_of_a_node_that_is_down_under_another_name() {
+    let (mut state, shard) = spread();
+    for number in 4..=5 {
+        run(&mut state, Command::SetService { id: NodeId(number), service: Service::Leaving });
+        run(&mut state, Command::NodeGone { id: NodeId(number) });
+    }
+    let (down, new) = (NodeId(3), NodeId(6));
+    run(&mut state, Command::SetLiveness { id: down, boots: 1, liveness: Liveness::Down });
+    refused(&mut state, register(new, "n3", 1), StateError::NodeNameHeld { name: "n3".into() });
+    let leaves = Command::SetService { id: down, service: Service::Leaving };
+    let nowhere = StateError::NowhereToGo { name: "n3".into(), table: "spread".into(), replicas: 3, others: 2 };
+    refused(&mut state, leaves.clone(), nowhere);
+    run(&mut state, register(new, "n6", 1));
+    // As `photonctl node replace` does it.
+    run(&mut state, Command::Substitute { shard: shard.id, lost: down, by: new });
+    run(&mut state, leaves);
+    let placement = &state.shard(shard.id).unwrap().1.placement;
+    assert!(placement.contains(new) && !placement.contains(down), "{placement:?}");
 }
 
 fn repair(shard: &Shard, from: Option<MemberId>, voters: &[u128]) -> ShardRepair {
