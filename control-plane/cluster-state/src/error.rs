@@ -134,7 +134,7 @@ pub enum StateError {
     #[error(
         "server name `{name}` is that of a server that is down, and that had another address; if this one takes its place, it is let in \
          when the other is given up as lost, or has left (photonctl node decommission {name}, where enough others are there for its \
-         replicas); otherwise give this one another name, and have it take the places of the other with photonctl node replace {name}"
+         replicas); otherwise give this one another name, and have it take the places of the other with photonctl node replace {name} OTHER"
     )]
     NodeNameHeld {
         /// The name.
@@ -204,7 +204,7 @@ pub enum StateError {
         max: u64,
     },
     /// A number outside of what it may be.
-    #[error("`{what}` must be at least 1, got {found}")]
+    #[error("`{what}` cannot be {found}")]
     OutOfRange {
         /// Which.
         what: String,

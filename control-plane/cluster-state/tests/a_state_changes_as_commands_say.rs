@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
-use photondb_cluster_state::limits::INDEXES_PER_TABLE_MAX;
+use photondb_cluster_state::limits::{CHANGE_LOG_BYTES_MAX, CHANGE_LOG_BYTES_MIN, INDEXES_PER_TABLE_MAX};
 use photondb_cluster_state::*;
 use photondb_proto::{DatabaseId, Epoch, KeyRange, MemberId, NodeId, SchemaVersion, ShardId, TableId};
 
@@ -185,6 +185,26 @@ fn a_table_has_so_many_indexes_at_most() {
     refused(&mut state, create_index("more"), too_many);
     run(&mut state, Command::DropIndex { table: TABLE, name: "i7".into() });
     run(&mut state, create_index("more"));
+}
+
+#[test]
+fn a_table_keeps_neither_too_little_nor_too_much_of_its_changes() {
+    let mut state = founded();
+    let settings = |bytes| TableSettings {
+        durability: Some(Durability::Soft),
+        change_log_bytes: Some(bytes),
+        ..TableSettings::default()
+    };
+    for found in [0, CHANGE_LOG_BYTES_MIN - 1, CHANGE_LOG_BYTES_MAX + 1, u64::MAX] {
+        let error = StateError::OutOfRange { what: "change_log_bytes".into(), found };
+        refused(&mut state, Command::SetTableConfig { id: TABLE, settings: settings(found) }, error.clone());
+        let reshape = Command::Reshape { table: TABLE, named: None, settings: settings(found), shards: Vec::new() };
+        refused(&mut state, reshape, error);
+    }
+    for bytes in [CHANGE_LOG_BYTES_MIN, CHANGE_LOG_BYTES_MAX] {
+        run(&mut state, Command::SetTableConfig { id: TABLE, settings: settings(bytes) });
+        assert_eq!(state.table(TABLE).map(|table| table.change_log_bytes), Some(bytes));
+    }
 }
 
 #[test]

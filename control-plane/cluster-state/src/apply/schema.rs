@@ -1,6 +1,7 @@
 //! Databases, tables, indexes, hooks.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use photondb_proto::{DatabaseId, IndexId, SchemaVersion, TableId};
@@ -8,11 +9,16 @@ use photondb_proto::{DatabaseId, IndexId, SchemaVersion, TableId};
 use super::shards;
 use crate::command::{NewShard, Response, TableSettings};
 use crate::error::{NameKind, StateError};
-use crate::limits::{CHANGE_LOG_BYTES_DEFAULT, DEFINITION_BYTES_MAX, INDEXES_PER_TABLE_MAX};
+use crate::limits::{
+    CHANGE_LOG_BYTES_DEFAULT, CHANGE_LOG_BYTES_MAX, CHANGE_LOG_BYTES_MIN, DEFINITION_BYTES_MAX, INDEXES_PER_TABLE_MAX,
+};
 use crate::names;
 use crate::schema::{Compression, Database, Durability, Index, Table, WriteAcks};
 use crate::state::ClusterState;
 use crate::users::Scope;
+
+/// What a user may choose.
+const CHANGE_LOG_BYTES: RangeInclusive<u64> = CHANGE_LOG_BYTES_MIN..=CHANGE_LOG_BYTES_MAX;
 
 /// What a new table is to be.
 pub(super) struct NewTable<'a> {
@@ -164,6 +170,9 @@ pub(super) fn set_table_config(
     id: TableId,
     settings: &TableSettings,
 ) -> Result<Response, StateError> {
+    if let Some(found) = settings.change_log_bytes.filter(|bytes| !CHANGE_LOG_BYTES.contains(bytes)) {
+        return Err(StateError::OutOfRange { what: "change_log_bytes".to_owned(), found });
+    }
     let table = table_mut(state, id)?;
     if let Some(durability) = settings.durability {
         table.durability = durability;

@@ -67,7 +67,7 @@ pub struct TableSettings {
     pub flush_interval_ms: Option<Option<u64>>,
     /// See [`Compression`]. What is written already stays as it is until it changes.
     pub compression: Option<Compression>,
-    /// How many bytes of changes each shard keeps for feeds that go on.
+    /// How many bytes of changes each shard keeps for feeds that go on; within its bounds (`limits`).
     pub change_log_bytes: Option<u64>,
 }
 
