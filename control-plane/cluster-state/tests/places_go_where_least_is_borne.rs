@@ -94,6 +94,23 @@ fn who_has_not_said_what_it_bears_is_taken_to_bear_what_its_replicas_do_elsewher
 }
 
 #[test]
+fn what_is_to_be_cut_off_counts_where_it_is_wanted() {
+    for (nodes, wanted, least) in [([1, 2], 1, 2), ([2, 1], 1, 2), ([1, 2], 2, 1)] {
+        let mut state = cluster(2, &[&nodes[..1], &nodes[1..]]);
+        let shard = state.table(TABLE).unwrap().shards[0].clone();
+        let (id, generation, at) = (shard.id, shard.generation, Reached { term: 1, index: 1 });
+        let (voters, learners) = (shard.wanted_voters(), Default::default());
+        apply(&mut state, &Command::MembersReached { shard: id, generation, at, voters, learners }).unwrap();
+        assert_eq!(next(&state, &Burdens::new()), 1, "both bear as much");
+        let generation = state.shard(id).unwrap().1.generation;
+        let placement = Placement { voters: vec![NodeId(wanted)], nonvoting: BTreeSet::new() };
+        let cuts = vec![NewCut { at: vec![0], placement }];
+        apply(&mut state, &Command::CutShard { shard: id, generation, cuts }).unwrap();
+        assert_eq!(next(&state, &Burdens::new()), least, "cut from {}, wanted on {wanted}", nodes[0]);
+    }
+}
+
+#[test]
 fn what_a_table_has_stays_where_it_is_though_most_is_borne_there() {
     let state = cluster(5, &[&[2, 1, 3], &[3, 2, 1]]);
     let table = state.table(TABLE).unwrap();

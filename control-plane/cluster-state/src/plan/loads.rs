@@ -15,7 +15,7 @@ use photondb_proto::{NodeId, TableId};
 
 use super::burden::{Burden, Burdens};
 use crate::limits::{BYTES_COMPARED_MIN, WORK_COMPARED_MIN};
-use crate::shard::{Role, Shard};
+use crate::shard::{Member, Role};
 use crate::state::ClusterState;
 
 /// Parts of what a node has on the mean, in which shares are counted.
@@ -51,10 +51,14 @@ impl Loads {
         let nodes = state.nodes().map(|node| load(node.id)).collect();
         let mut loads = Loads { nodes, whole: Load::default(), count: 0, replica };
         for shard in state.tables().filter(|table| Some(table.id) != without).flat_map(|table| &table.shards) {
-            for node in shard.placement.nodes() {
-                match holds(shard, node) {
-                    true => loads.nodes.entry(node).or_default().replicas += 1,
-                    false => loads.give(node),
+            // What is to be cut off is on the nodes of the whole already, and soon a shard of its own.
+            let cuts = shard.cuts.iter().map(|cut| (&cut.placement, &cut.members));
+            for (placement, members) in std::iter::once((&shard.placement, &shard.members)).chain(cuts) {
+                for node in placement.nodes() {
+                    match hold(members, node) {
+                        true => loads.nodes.entry(node).or_default().replicas += 1,
+                        false => loads.give(node),
+                    }
                 }
             }
         }
@@ -109,8 +113,8 @@ fn held(state: &ClusterState) -> BTreeMap<NodeId, u64> {
     held
 }
 
-fn holds(shard: &Shard, node: NodeId) -> bool {
-    shard.members.iter().any(|member| member.node == node && is_filled(member.role))
+fn hold(members: &[Member], node: NodeId) -> bool {
+    members.iter().any(|member| member.node == node && is_filled(member.role))
 }
 
 fn is_filled(role: Role) -> bool {
