@@ -189,7 +189,8 @@ pub enum Command {
         next_member: u64,
     },
     /// Other places for the replicas of a table. The planner takes the members there, a step at a time. Its shards are not
-    /// wanted to be joined any more.
+    /// wanted to be joined any more. Tests alone propose it today, for `Reshape` says more; it stands in logs, and must be read and
+    /// applied as ever.
     Place {
         /// Which table.
         table: TableId,
