@@ -153,7 +153,7 @@ enum NodeVerb {
     /// Has a node lead nothing and get no new replicas, so that it can be stopped for a while. Ends when it starts again, or with
     /// `undrain`.
     Drain {
-        /// Its name or id; without it the node at the address.
+        /// Its name or id; without it the node at the address, of which there must be one then.
         node: Option<String>,
         /// How long to wait until others lead what it led, in seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -161,7 +161,7 @@ enum NodeVerb {
     },
     /// Takes `drain`, or a `decommission` that is not done yet, back.
     Undrain {
-        /// Its name or id; without it the node at the address.
+        /// Its name or id; without it the node at the address, of which there must be one then.
         node: Option<String>,
     },
     /// Moves everything off a node, for good. It must be asked of another one. A node that is down loses its places at once.
@@ -194,7 +194,7 @@ enum ClusterVerb {
     Topology,
     /// Whether all nodes are up, and everything is led. Exit code 6 when something is not well.
     Health,
-    /// Has the node found a cluster. It must have been started with `--join`; more than half of the nodes named there have to answer,
+    /// Has the node at the address found a cluster, of which there must be one. It must have been started with `--join`; more than half of the nodes named there have to answer,
     /// itself among them, and none may be in a cluster. Repeated with the same id it succeeds again; with another one it is refused.
     Init {
         /// The id of the new cluster, a UUID that nobody else uses: made once, as with `uuidgen`, and kept for repetitions.
@@ -214,6 +214,23 @@ impl Arguments {
         match self.watch {
             Some(_) if !self.noun.only_looks() => Err(Failure::Usage("`--watch` goes with commands that only look")),
             seconds => Ok(seconds.map(Duration::from_secs)),
+        }
+    }
+
+    /// Refuses what is done to the node at the address where there are several: it would be done to whichever is there.
+    fn check_addresses(&self) -> Result<(), Failure> {
+        let is_nobody = |node: &Option<String>| node.as_deref().is_none_or(str::is_empty);
+        match &self.noun {
+            _ if self.address.len() == 1 => Ok(()),
+            Noun::Node(NodeVerb::Drain { node, .. } | NodeVerb::Undrain { node }) if is_nobody(node) => {
+                Err(Failure::Usage(
+                    "of several addresses it is not known which one is asked: name the node, or give one address",
+                ))
+            }
+            Noun::Cluster(ClusterVerb::Init { .. }) => Err(Failure::Usage(
+                "of several addresses it is not known which one is asked: give the one of the node that is to found the cluster",
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -256,6 +273,7 @@ pub fn run(arguments: &Arguments) -> Result<String, Failure> {
     if let Noun::Completions { shell } = &arguments.noun {
         return Ok(completions(*shell));
     }
+    arguments.check_addresses()?;
     let client = arguments.client()?;
     match &arguments.noun {
         Noun::Node(verb) => run_node(verb, &client, format),
@@ -360,6 +378,21 @@ mod tests {
         assert_eq!(addresses("node info --address a --address b:1,[::1]:2"), ["a:29015", "b:1", "[::1]:2"]);
         let wrong = Arguments::try_parse_from(["photonctl", "--address", "a,,b", "node", "info"]);
         assert!(wrong.is_err(), "nothing is no address");
+    }
+
+    #[test]
+    fn what_is_done_to_the_node_at_the_address_is_refused_where_there_are_several() {
+        let check = |addresses: &str, line: &str| {
+            let arguments = ["photonctl", "--address", addresses].into_iter().chain(line.split_whitespace());
+            Arguments::parse_from(arguments).check_addresses().map_err(|failure| failure.exit_code())
+        };
+        let init = "cluster init --cluster-id 00000000-0000-4000-8000-000000000007";
+        for line in ["node drain", "node undrain", init] {
+            assert_eq!((check("a,b", line), check("a", line)), (Err(2), Ok(())), "{line}");
+        }
+        for line in ["node drain n1", "node undrain n1", "node status", "node info", "node decommission n1"] {
+            assert_eq!(check("a,b", line), Ok(()), "{line}");
+        }
     }
 
     #[test]

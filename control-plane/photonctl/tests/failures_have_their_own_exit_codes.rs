@@ -551,6 +551,10 @@ fn wrong_usage_is_two() {
     check("h:1", &["node", "forget"], 2, "forget");
     check("h:1", &["--output", "xml", "node", "info"], 2, "xml");
     check("h:1", &["--watch", "node", "drain"], 2, "`--watch` goes with commands that only look");
+    check("h:1,h:2", &["node", "drain"], 2, "name the node, or give one address");
+    check("h:1,h:2", &["node", "undrain", ""], 2, "name the node, or give one address");
+    let init = ["cluster", "init", "--cluster-id", "00000000-0000-4000-8000-000000000007"];
+    check("h:1,h:2", &init, 2, "give the one of the node that is to found the cluster");
     check("h:1", &["query", "run", "r.tabel('t')"], 2, "did you mean `table`?");
     check("h:1", &["user", "create", "ann"], 2, "--new-password-stdin");
     check("h:1", &["table", "reconfigure", "t"], 2, "--shards");
