@@ -196,11 +196,6 @@ impl Client {
         Failure::Unfinished { what, limit }
     }
 
-    /// The failure of a table that is not ready in time after a change that was made.
-    pub fn underway(&self, table: String, limit: Duration) -> Failure {
-        Failure::Underway { table, limit }
-    }
-
     /// The failure of an answer that cannot be.
     pub fn malformed(&self, source: ConvertError) -> Failure {
         Failure::Malformed { address: self.address().clone(), source }

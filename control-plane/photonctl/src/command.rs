@@ -194,8 +194,9 @@ enum ClusterVerb {
     Topology,
     /// Whether all nodes are up, and everything is led. Exit code 6 when something is not well.
     Health,
-    /// Has the node at the address found a cluster, of which there must be one. It must have been started with `--join`; more than half of the nodes named there have to answer,
-    /// itself among them, and none may be in a cluster. Repeated with the same id it succeeds again; with another one it is refused.
+    /// Has the node at the address found a cluster; several addresses are refused. It must have been started with `--join`; more than half
+    /// of the nodes named there have to answer, itself among them, and none may be in a cluster. Repeated with the same id it succeeds again;
+    /// with another one it is refused.
     Init {
         /// The id of the new cluster, a UUID that nobody else uses: made once, as with `uuidgen`, and kept for repetitions.
         #[arg(long, value_name = "UUID")]

@@ -46,7 +46,7 @@ pub enum Failure {
         failures: Vec<Failure>,
     },
     /// A connection, or its answer, takes too long.
-    #[error("no answer from {address} within {} s; is photondb well there? (--address, --timeout)", limit.as_secs())]
+    #[error("no answer from {address} within {} s; is photondb well there? (--address, --timeout)", seconds(limit))]
     Late {
         /// From where.
         address: Address,
@@ -162,23 +162,22 @@ pub enum Failure {
         message: String,
     },
     /// What was begun is not done yet; it goes on.
-    #[error("not done within {} s: {what}; it goes on, ask again to wait for it (--wait)", limit.as_secs())]
+    #[error("not done within {} s: {what}; it goes on, ask again to wait for it (--wait)", seconds(limit))]
     Unfinished {
         /// What is left.
         what: String,
         /// How long it was waited for.
         limit: Duration,
     },
-    /// A change of a table has been made, and is not carried out yet; asking again would choose anew.
-    #[error(
-        "table `{table}` is not ready within {} s: its change goes on, and `photonctl table wait {table}` waits for it (--wait)",
-        limit.as_secs()
-    )]
+    /// A change of a table has been made, and it is not known to be carried out yet; asking again would choose anew.
+    #[error("{}, and `photonctl table wait {table}` waits for it (--wait)", GoesOn(table, failure))]
     Underway {
         /// Which table.
         table: String,
-        /// How long it was waited for.
-        limit: Duration,
+        /// The answer to the change, which is printed all the same.
+        text: String,
+        /// Why it is not known.
+        failure: Box<Failure>,
     },
     /// The node at the address cannot tell the end of it.
     #[error("server `{name}` is the one at {address}; ask another one, which will be there afterwards (--address)")]
@@ -225,13 +224,17 @@ impl Failure {
     /// What the program ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Failure::NobodyThere { failures } if failures.iter().all(|failure| failure.exit_code() == TIMED_OUT) => {
+                TIMED_OUT
+            }
             Failure::Unreachable { .. }
             | Failure::NobodyThere { .. }
             | Failure::BrokenOff { .. }
             | Failure::Transport { .. }
             | Failure::DriverPort { .. } => CANNOT_CONNECT,
             Failure::Tls(_) => USAGE,
-            Failure::Late { .. } | Failure::Unfinished { .. } | Failure::Underway { .. } => TIMED_OUT,
+            Failure::Late { .. } | Failure::Unfinished { .. } => TIMED_OUT,
+            Failure::Underway { failure, .. } => failure.exit_code(),
             Failure::Refused { status, .. } if is_denied(status.code()) => DENIED,
             Failure::Query { is_denied: true, .. } => DENIED,
             Failure::Unhealthy { .. } => UNHEALTHY,
@@ -269,7 +272,7 @@ impl Failure {
     /// What is printed all the same.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Failure::Unhealthy { text } => Some(text),
+            Failure::Unhealthy { text } | Failure::Underway { text, .. } => Some(text),
             _ => None,
         }
     }
@@ -310,6 +313,27 @@ impl fmt::Display for Reason<'_> {
             _ => f.write_str(&printable(&cause.to_string())),
         }
     }
+}
+
+/// What has become of a change of a table that was made.
+struct GoesOn<'a>(&'a str, &'a Failure);
+
+impl fmt::Display for GoesOn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GoesOn(table, failure) = self;
+        match failure {
+            Failure::Late { limit, .. } => {
+                write!(f, "table `{table}` is not ready within {} s: its change goes on", seconds(limit))
+            }
+            other => write!(f, "{other}; the change of table `{table}` was accepted before that and goes on"),
+        }
+    }
+}
+
+/// As long as it is, to a thousandth.
+fn seconds(limit: &Duration) -> String {
+    let text = format!("{:.3}", limit.as_secs_f64());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// What to do about it.
@@ -368,6 +392,41 @@ mod tests {
         for (status, code) in cases {
             assert_eq!(of(status.clone()).exit_code(), code, "{status}");
         }
+    }
+
+    #[test]
+    fn nobody_there_is_five_when_all_were_waited_for_in_vain() {
+        let nobody = |failures: Vec<Failure>| Failure::NobodyThere { failures }.exit_code();
+        let (late, broken) = (|| of(Status::deadline_exceeded("late")), || of(Status::internal("protocol error")));
+        assert_eq!(nobody(vec![late(), late()]), 5);
+        assert_eq!(nobody(vec![late(), broken()]), 3);
+        assert_eq!(nobody(vec![broken(), broken()]), 3);
+    }
+
+    #[test]
+    fn a_time_is_said_with_its_fraction() {
+        for (millis, expected) in
+            [(500, "within 0.5 s"), (1_000, "within 1 s"), (10_000, "within 10 s"), (333, "within 0.333 s")]
+        {
+            let address = "h".parse().expect("an address");
+            let said = Failure::Late { address, limit: Duration::from_millis(millis) }.to_string();
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn whatever_goes_wrong_behind_a_change_that_was_made_it_is_said_that_it_was() {
+        let underway = |failure| {
+            let failure = Failure::Underway { table: "d.t".into(), text: "places".into(), failure: Box::new(failure) };
+            assert_eq!(failure.text(), Some("places"));
+            (failure.exit_code(), failure.to_string())
+        };
+        let goes_on = "goes on, and `photonctl table wait d.t` waits for it (--wait)";
+        let (code, said) = underway(of(Status::deadline_exceeded("late")));
+        assert_eq!((code, said), (5, format!("table `d.t` is not ready within 2 s: its change {goes_on}")));
+        let (code, said) = underway(of(Status::unavailable("the node is stopping")));
+        assert!(code == 3 && said.contains("the node is stopping") && said.contains("was accepted"), "{said}");
+        assert!(said.ends_with(goes_on), "{said}");
     }
 
     #[test]

@@ -206,9 +206,12 @@ impl Control for Played {
                 });
                 return Ok(Response::new(Box::pin(parts)));
             }
-            // `reconfigure` and `rebalance`, and `wait`, which of the table `ready` alone is done.
+            // `reconfigure` and `rebalance`, and `wait`, which of the table `ready` alone is done; `dropped` is gone by then.
             other if other.starts_with("[1,[176,") || other.starts_with("[1,[179,") => {
                 whole(r#"{"t":1,"r":[{"reconfigured":1,"config_changes":[]}]}"#)
+            }
+            other if other.starts_with("[1,[177,") && other.contains("dropped\"]]") => {
+                whole(r#"{"t":18,"e":4100000,"r":["Table `test.dropped` does not exist."],"b":[]}"#)
             }
             other if other.starts_with("[1,[177,") => match other.contains("ready\"]]") {
                 true => whole(r#"{"t":1,"r":[{"ready":1}]}"#),
@@ -415,10 +418,13 @@ fn a_change_of_a_table_is_waited_for_if_that_is_wanted() {
         let (code, printed, _) = ask(&(line.replace("NAME", "ready") + " --wait 5"));
         assert!(code == Some(0) && printed.contains(done), "{line}: {printed}");
         let (code, printed, said) = ask(&(line.replace("NAME", "t") + " --wait 1"));
-        assert_eq!((code, printed.as_str()), (Some(5), ""), "{line}: {said}");
+        assert!(code == Some(5) && printed.contains(begun), "what was chosen is printed: {line}: {printed}{said}");
         let expected =
             "table `test.t` is not ready within 1 s: its change goes on, and `photonctl table wait test.t` waits";
         assert!(said.contains(expected), "{line}: {said}");
+        let (code, printed, said) = ask(&(line.replace("NAME", "dropped") + " --wait 5"));
+        assert!(code == Some(1) && printed.contains(begun), "{line}: {printed}{said}");
+        assert!(said.contains("does not exist.; the change of table `test.dropped` was accepted"), "{line}: {said}");
     }
 }
 

@@ -225,14 +225,17 @@ pub fn run(verb: &TableVerb, client: &Client, format: Format) -> Result<String, 
         }
         TableVerb::Reconfigure { table, dry_run, wait, .. } => {
             let answer = client.value(&reconfigure(verb, table))?;
-            let progress = status::Progress::of(*dry_run, wait_until_ready(client, table, *wait)?);
-            Ok(format.write(&answer, || status::reconfigured(table, &answer, progress)))
+            wait_until_ready(client, table, *wait, |is_ready| {
+                let progress = status::Progress::of(*dry_run, is_ready);
+                format.write(&answer, || status::reconfigured(table, &answer, progress))
+            })
         }
         TableVerb::Rebalance { table, wait } => {
             let answer = client.value(&call(TermKind::Rebalance, [table.term()]))?;
-            let is_ready = wait_until_ready(client, table, *wait)?;
-            let said = if is_ready { "has been" } else { "is being" };
-            Ok(format.write(&answer, || format!("Table `{table}` {said} rebalanced\n")))
+            wait_until_ready(client, table, *wait, |is_ready| {
+                let said = if is_ready { "has been" } else { "is being" };
+                format.write(&answer, || format!("Table `{table}` {said} rebalanced\n"))
+            })
         }
         TableVerb::Wait { table, readiness, wait } => {
             let what = || format!("table `{table}` is not ready");
@@ -252,13 +255,21 @@ fn ready(table: &TableName, readiness: Readiness) -> Value {
     call_with(TermKind::Wait, vec![table.term()], options)
 }
 
-/// Waits until a change of a table is done, if it is to be waited for. Whether it was.
-fn wait_until_ready(client: &Client, table: &TableName, wait: Option<u64>) -> Result<bool, Failure> {
-    let Some(wait) = wait else { return Ok(false) };
+/// The answer to a change of a table that was made, by whether that is done, which is waited for if it is to be. Whatever goes wrong
+/// meanwhile, the change was accepted.
+fn wait_until_ready(
+    client: &Client,
+    table: &TableName,
+    wait: Option<u64>,
+    answer: impl Fn(bool) -> String,
+) -> Result<String, Failure> {
+    let Some(wait) = wait else { return Ok(answer(false)) };
     match client.value_within(&ready(table, Readiness::AllReplicasReady), seconds(wait)) {
-        Ok(_) => Ok(true),
-        Err(Failure::Late { limit, .. }) => Err(client.underway(table.to_string(), limit)),
-        Err(other) => Err(other),
+        Ok(_) => Ok(answer(true)),
+        Err(failure) => {
+            let (table, text) = (table.to_string(), answer(false));
+            Err(Failure::Underway { table, text, failure: Box::new(failure) })
+        }
     }
 }
 
