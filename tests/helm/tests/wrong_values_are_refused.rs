@@ -30,6 +30,7 @@ fn each_is_named() {
         ("cacheSize: 4", "/cacheSize"),
         ("nodeLostAfter: 0", "/nodeLostAfter"),
         ("nodeLostAfter: 10m", "/nodeLostAfter"),
+        ("nodeLostAfter: \"1000000000000000000\"", "/nodeLostAfter"),
         ("nodeLostAfter: true", "/nodeLostAfter"),
         ("logFormat: xml", "/logFormat"),
         ("extraArgs: --cores=2", "/extraArgs"),
