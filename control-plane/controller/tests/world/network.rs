@@ -23,6 +23,8 @@ struct Inner {
     cut: BTreeSet<(u128, u128)>,
     /// Answers of this part of a node are lost.
     losing: Option<Service>,
+    /// Nodes that take calls and never answer, as if they stood still.
+    silent: BTreeSet<u128>,
     /// Every call arrives twice.
     doubling: bool,
     /// Calls carried so far.
@@ -56,6 +58,11 @@ impl Network {
 
     pub fn heal(&self) {
         self.inner.lock().unwrap().cut.clear();
+    }
+
+    /// From here on the node answers no call.
+    pub fn silence(&self, node: u128) {
+        self.inner.lock().unwrap().silent.insert(node);
     }
 
     pub fn lose_answers(&self, of: Option<Service>) {
@@ -116,11 +123,14 @@ impl Peers for Wire {
                 let Some(serve) = network.find(from, to.0, service) else {
                     return Err(PeerError::NotSent(format!("no way to node {}", to.0)));
                 };
-                let (doubling, losing) = {
+                let (doubling, losing, is_silent) = {
                     let mut inner = network.inner.lock().unwrap();
                     inner.carried += 1;
-                    (inner.doubling, inner.losing == Some(service))
+                    (inner.doubling, inner.losing == Some(service), inner.silent.contains(&to.0))
                 };
+                if is_silent {
+                    return std::future::pending().await;
+                }
                 if doubling {
                     let _ = serve.request(Peer(from), body.clone()).await;
                 }
