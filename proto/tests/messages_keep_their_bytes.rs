@@ -87,6 +87,33 @@ fn entries_between_members_have_the_bytes_of_their_first_version() {
     assert_eq!(piece.encode_to_vec(), [0x0a, 1, 9, 0x15, 1, 0, 0, 0, 0x18, 1]);
 }
 
+/// A snapshot goes on over another exchange under its number; one of the version before has none, and is told nothing.
+#[test]
+fn interrupted_snapshots_have_the_bytes_of_their_first_version() {
+    use v1::raft_answer::Answer;
+    let vote = Some(v1::RaftVote { term: 5, member: 7, committed: true });
+    let old = v1::RaftSnapshot { vote, applied: vec![1, 2].into(), transfer: 0 };
+    let mut expected = vec![0x0a, 6, 0x08, 5, 0x10, 7, 0x18, 1, 0x12, 2, 1, 2];
+    assert_eq!(old.encode_to_vec(), expected);
+    let numbered = v1::RaftSnapshot { transfer: 0x0102_0304_0506_0708, ..old };
+    expected.extend([0x19, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(numbered.encode_to_vec(), expected);
+    let received = |chunks| v1::RaftAnswer { answer: Some(Answer::Received(v1::RaftReceived { chunks })) };
+    assert_eq!(received(300).encode_to_vec(), [0x32, 3, 0x08, 0xac, 0x02]);
+    // It has nothing, and says so.
+    assert_eq!(received(0).encode_to_vec(), [0x32, 0]);
+}
+
+/// How members are.
+#[test]
+fn the_state_of_a_replica_has_the_bytes_of_its_first_version() {
+    let stopping =
+        v1::ReplicaState { shard: 300, member: 2, full: true, stopping: true, ..v1::ReplicaState::default() };
+    assert_eq!(stopping.encode_to_vec(), [0x08, 0xac, 0x02, 0x10, 2, 0x60, 1, 0xa0, 0x01, 1]);
+    let idle = v1::ReplicaState { shard: 1, member: 2, ..v1::ReplicaState::default() };
+    assert_eq!(idle.encode_to_vec(), [0x08, 1, 0x10, 2]);
+}
+
 /// A node tells the leader what it bears, and that it is about to stop, and hears what all do; one of the version before says and hears nothing of that.
 #[test]
 fn heartbeats_have_the_bytes_of_their_first_version() {

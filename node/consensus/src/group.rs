@@ -199,7 +199,11 @@ impl Group {
 
     pub(crate) fn take_part(&self) {
         self.inner.held.store(false, Ordering::Release);
-        self.inner.raft.runtime_config().elect(!self.is_retiring());
+        self.inner.raft.runtime_config().elect(true);
+        // Looked at last: it may have been retired meanwhile.
+        if self.is_retiring() {
+            self.inner.raft.runtime_config().elect(false);
+        }
     }
 
     pub(crate) fn set_leader(&self, leader: Option<(MemberId, NodeId)>) {

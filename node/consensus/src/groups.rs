@@ -110,6 +110,7 @@ impl Groups {
         if let Err(error) = spool::sweep(&**wal.disk()) {
             tracing::warn!(%error, "what an earlier start left of snapshots could not be removed");
         }
+        let interrupted = Arc::new(Interrupted::new(options.blocking));
         let shared = Shared {
             wal,
             executor,
@@ -122,7 +123,7 @@ impl Groups {
             blocking: options.blocking,
             options,
             receiving: Semaphore::new(SNAPSHOTS_RECEIVED_MAX),
-            interrupted: Arc::default(),
+            interrupted,
             transfers: Arc::default(),
             spools: AtomicU64::new(0),
             groups: Mutex::default(),

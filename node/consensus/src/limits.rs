@@ -104,6 +104,11 @@ pub const SNAPSHOTS_RECEIVED_MAX: usize = 2;
 /// How long the sender of a snapshot waits for the receiver to take one more piece, and the receiver for one to come.
 pub const PIECE_WAIT: Duration = Duration::from_secs(10);
 
+/// How often a receiver whose turn has not come says again what it has, so that its sender waits on.
+pub const TURN_WORD_PERIOD: Duration = Duration::from_secs(3);
+
+const _: () = assert!(TURN_WORD_PERIOD.as_millis() * 2 < PIECE_WAIT.as_millis(), "one word may be late");
+
 /// Bytes of a snapshot that its sender keeps because the receiver has not said that it has them, unless one chunk alone is larger.
 pub const UNRECEIVED_BYTES_MAX: usize = 8 << 20;
 
@@ -113,7 +118,7 @@ pub const RESUMES_MAX: u32 = 10;
 /// How long is waited before that.
 pub const RESUME_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long the receiver keeps what it has of a snapshot whose exchange broke: longer than its sender tries.
+/// How long the receiver keeps what it has of a snapshot whose exchange broke, counted anew for each that goes on.
 pub const INTERRUPTED_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Parts of snapshots that a node keeps so; of one more, the oldest goes.

@@ -15,6 +15,7 @@ mod node;
 mod claims {
     mod a_group_goes_on_with_one_of_its_members;
     mod a_lagging_member_catches_up;
+    mod a_node_gets_several_snapshots_at_once;
     mod a_partitioned_leader_answers_nothing;
     mod a_returning_member_does_not_raise_the_term;
     mod leadership_is_handed_over;

@@ -151,7 +151,7 @@ impl Replicas {
     }
 
     /// How the members of some shards are that another node holds.
-    pub(crate) async fn ask(&self, node: NodeId, shards: Vec<ShardId>) -> Result<Vec<MemberStatus>, PeerError> {
+    async fn ask(&self, node: NodeId, shards: Vec<ShardId>) -> Result<Vec<MemberStatus>, PeerError> {
         match self.controller() {
             Some(controller) => ask(controller, node, shards).await,
             None => Err(PeerError::NotSent("this node speaks to no other".to_owned())),

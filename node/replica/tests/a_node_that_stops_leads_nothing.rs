@@ -7,7 +7,8 @@ mod whole;
 
 use std::time::Duration;
 
-use photondb_proto::GroupId;
+use photondb_cluster_state::{Command, Service};
+use photondb_proto::{GroupId, NodeId};
 use tokio::time::{sleep, timeout};
 use whole::world::{in_a_world, until};
 use whole::{Cluster, SOON, Whole};
@@ -113,4 +114,47 @@ fn it_needs_no_majority_of_the_cluster_state() {
         until("another leads", AT_ONCE, || leading(&cluster) == Some(2)).await;
         cluster.write(1).await;
     });
+}
+
+#[test]
+fn it_does_not_wait_for_who_says_nothing_where_another_can_lead() {
+    // Whoever would come first.
+    for silent in [2, 3] {
+        in_a_world(async {
+            let cluster = Cluster::of(3).await;
+            cluster.create(&[1, 2, 3]).await;
+            cluster.write(0).await;
+            cluster.settled(&[1, 2, 3], 1).await;
+            until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+            cluster.world.network.silence(silent);
+            assert_eq!(timeout(AT_ONCE, node(&cluster, 1).replicas.lead_nothing()).await, Ok(0));
+            until("the other leads", AT_ONCE, || leading(&cluster) == Some(5 - silent)).await;
+        });
+    }
+}
+
+#[test]
+fn who_is_drained_meanwhile_does_not_let_it_lead() {
+    // Whoever's turn it would be.
+    for stopping in [2, 3] {
+        in_a_world(async {
+            let cluster = Cluster::of(3).await;
+            cluster.create(&[1, 2, 3]).await;
+            cluster.write(0).await;
+            cluster.settled(&[1, 2, 3], 1).await;
+            until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+            let term = node(&cluster, 1).replica().unwrap().group().observe().term;
+            assert_eq!(node(&cluster, stopping).replicas.lead_nothing().await, 0);
+            let drain = Command::SetService { id: NodeId(1), service: Service::Drained };
+            cluster.any().node.controller.propose(drain).await.unwrap();
+            until("the third leads", SOON, || leading(&cluster) == Some(5 - stopping)).await;
+            for id in 1..30 {
+                cluster.write(id).await;
+                sleep(Duration::from_millis(100)).await;
+                assert_eq!(leading(&cluster), Some(5 - stopping));
+            }
+            let later = node(&cluster, 5 - stopping).replica().unwrap().group().observe().term;
+            assert_eq!(later.0, term.0 + 1, "it was handed over, once");
+        });
+    }
 }

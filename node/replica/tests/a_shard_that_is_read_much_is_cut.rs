@@ -7,15 +7,14 @@ mod whole;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use photondb_cluster_state::Shard;
+use photondb_cluster_state::{Command, Placement, Shard};
 use photondb_proto::NodeId;
 use photondb_replica::SplitPolicy;
-use photondb_reql::datum::Datum;
-use photondb_reql::key::PrimaryKey;
+use photondb_replica::limits::GROUPS_PER_NODE_MAX;
 use tokio::time::Instant;
+use whole::ranges::{self, key, shards};
 use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, TABLE, Whole};
+use whole::{Cluster, SOON, Whole};
 
 /// Documents of the table.
 const DOCUMENTS: u64 = 40;
@@ -26,14 +25,6 @@ const READS_MAX: u64 = 10;
 
 /// Longer than it takes until a shard is cut.
 const LONG: Duration = Duration::from_secs(120);
-
-fn key(id: u64) -> Bytes {
-    PrimaryKey::new(&Datum::Number(id as f64)).unwrap().bytes()
-}
-
-fn shards(cluster: &Cluster) -> Vec<Shard> {
-    cluster.any().node.state().table(TABLE).unwrap().shards.clone()
-}
 
 /// Three nodes with a table that has replicas on those of them.
 async fn three(replicas: &[u128]) -> Cluster {
@@ -51,7 +42,7 @@ async fn three(replicas: &[u128]) -> Cluster {
 async fn read(cluster: &Cluster, which: impl Fn(u64) -> u64) {
     let begun = Instant::now();
     for number in 0.. {
-        let shards = shards(cluster);
+        let shards = shards(cluster.any());
         let [shard] = &shards[..] else { return };
         if begun.elapsed() > LONG || !shard.cuts.is_empty() {
             return;
@@ -88,9 +79,9 @@ fn another_node_leads_the_half_that_is_cut_off() {
             );
         }
 
-        until("two shards", SOON, || shards(&cluster).len() == 2).await;
+        until("two shards", SOON, || shards(cluster.any()).len() == 2).await;
         let primary = |shard: &Shard| -> NodeId { shard.placement.voters[0] };
-        let shards = shards(&cluster);
+        let shards = shards(cluster.any());
         assert_ne!(primary(&shards[0]), primary(&shards[1]));
         let middle = shards[1].range.start();
         assert!(middle > &key(DOCUMENTS / 4)[..] && middle < &key(DOCUMENTS * 3 / 4)[..], "{middle:?}");
@@ -102,7 +93,7 @@ fn but_not_where_one_half_would_have_all_reads() {
     in_a_world(async {
         let cluster = three(&[1, 2, 3]).await;
         read(&cluster, |_| DOCUMENTS / 2).await;
-        let shards = shards(&cluster);
+        let shards = shards(cluster.any());
         assert!(shards.len() == 1 && shards[0].cuts.is_empty(), "{shards:?}");
     });
 }
@@ -112,7 +103,32 @@ fn nor_where_one_node_would_lead_both_halves() {
     in_a_world(async {
         let cluster = three(&[2]).await;
         read(&cluster, |number| number * 7 % DOCUMENTS).await;
-        let shards = shards(&cluster);
+        let shards = shards(cluster.any());
         assert!(shards.len() == 1 && shards[0].cuts.is_empty(), "{shards:?}");
+    });
+}
+
+#[test]
+fn what_keeps_one_whole_is_told_for_as_long_as_it_rests() {
+    in_a_world(async {
+        let mut cluster = Cluster::of(3).await;
+        let policy = SplitPolicy { bytes_max: Some(1), ..SplitPolicy::default() };
+        cluster.live().for_each(|whole| whole.replicas.split_by(policy));
+        let starts: Vec<u64> = (1..GROUPS_PER_NODE_MAX as u64).map(|number| number * DOCUMENTS).collect();
+        ranges::create(&cluster, &starts, &[1]).await;
+        for id in 0..DOCUMENTS {
+            ranges::write(&cluster, id).await;
+        }
+        let large = shards(cluster.any())[0].id;
+        let replica = cluster.any().replicas.shard(large).unwrap();
+        until("its node has too many", SOON, || replica.uncut().is_some()).await;
+
+        // It never gets there.
+        cluster.crash(3).await;
+        let voters = vec![NodeId(3)];
+        let placement = Placement { voters, nonvoting: Default::default() };
+        cluster.any().node.controller.propose(Command::PlaceShard { shard: large, placement }).await.unwrap();
+        until("it is not to be cut any more", Duration::from_secs(5), || replica.uncut().is_none()).await;
+        assert!(replica.group().led().is_some(), "who does not lead knows nothing of it");
     });
 }

@@ -25,6 +25,8 @@ struct Inner {
     swallowed: BTreeSet<(u128, u128, u8)>,
     /// Answers of this part of a node are lost.
     losing: Option<Service>,
+    /// Nodes that take calls and never answer, as if they stood still.
+    silent: BTreeSet<u128>,
     /// Every call arrives twice.
     doubling: bool,
     /// Calls carried so far.
@@ -65,6 +67,11 @@ impl Network {
     /// From now on until it is healed, who asks the one node as the other waits for as long as it waits for anything.
     pub fn swallow(&self, from: u128, to: u128, service: Service) {
         self.inner.lock().unwrap().swallowed.insert((from, to, service as u8));
+    }
+
+    /// From here on the node answers no call.
+    pub fn silence(&self, node: u128) {
+        self.inner.lock().unwrap().silent.insert(node);
     }
 
     pub fn lose_answers(&self, of: Option<Service>) {
@@ -125,13 +132,13 @@ impl Peers for Wire {
                 let Some(serve) = network.find(from, to.0, service) else {
                     return Err(PeerError::NotSent(format!("no way to node {}", to.0)));
                 };
-                let (doubling, losing, is_swallowed) = {
+                let (doubling, losing, is_unanswered) = {
                     let mut inner = network.inner.lock().unwrap();
                     inner.carried += 1;
                     let is_swallowed = inner.swallowed.contains(&(from, to.0, service as u8));
-                    (inner.doubling, inner.losing == Some(service), is_swallowed)
+                    (inner.doubling, inner.losing == Some(service), is_swallowed || inner.silent.contains(&to.0))
                 };
-                if is_swallowed {
+                if is_unanswered {
                     return std::future::pending().await;
                 }
                 if doubling {

@@ -81,7 +81,11 @@ impl Sending {
 
     /// Whether nothing more is to be read before the receiver has said more.
     pub(super) fn is_far_ahead(&self) -> bool {
-        self.is_told && self.kept.iter().map(|kept| kept.chunk.len()).sum::<usize>() >= UNRECEIVED_BYTES_MAX
+        self.is_told && self.kept_bytes() >= UNRECEIVED_BYTES_MAX
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.kept.iter().map(|kept| kept.chunk.len()).sum()
     }
 
     /// The next chunk that was read already and that this exchange has not carried, and the checksum of what is before it.
@@ -107,7 +111,7 @@ impl Sending {
         let crc_before = self.crc;
         self.crc = continued_crc(self.crc, &chunk);
         // What nobody acknowledges is not kept: a receiver of the version before takes it once.
-        if !self.is_told && self.kept.iter().map(|kept| kept.chunk.len()).sum::<usize>() >= UNRECEIVED_BYTES_MAX {
+        if !self.is_told && self.kept_bytes() >= UNRECEIVED_BYTES_MAX {
             self.received += self.kept.len() as u64;
             self.kept.clear();
             self.sent = 0;

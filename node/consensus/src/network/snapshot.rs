@@ -163,9 +163,13 @@ impl Channel {
         }
     }
 
+    /// What nobody understands is no better the next time.
     fn read_answer(&self, answer: Answer) -> Result<SnapshotResponse<Types>, Ended> {
-        let Answer::Installed(installed) = answer else { return Ok(self.other(answer)?) };
-        Ok(SnapshotResponse::new(self.read(wire::read_vote(installed.vote))?))
+        let vote = match answer {
+            Answer::Installed(installed) => self.read(wire::read_vote(installed.vote)),
+            other => self.other(other),
+        };
+        vote.map(SnapshotResponse::<Types>::new).map_err(|error| Ended::ForGood(error.into()))
     }
 
     fn heard(&self, heard: Option<Result<Bytes, PeerError>>) -> Result<Answer, Ended> {
@@ -262,11 +266,11 @@ impl Channel {
     }
 }
 
-/// A chunk in pieces of at most [`PIECE_BYTES_MAX`]; an empty chunk is one empty piece.
 fn piece_bytes() -> usize {
     if buggify!("consensus/snapshot-in-small-pieces") { PIECE_BYTES_MAX / 128 } else { PIECE_BYTES_MAX }
 }
 
+/// A chunk in pieces of at most so many bytes; an empty chunk is one empty piece.
 fn pieces(mut chunk: Bytes, bytes_max: usize, crc: &mut u32) -> Vec<v1::RaftPiece> {
     let mut pieces = Vec::with_capacity(chunk.len() / bytes_max + 1);
     loop {
@@ -282,7 +286,39 @@ fn pieces(mut chunk: Bytes, bytes_max: usize, crc: &mut u32) -> Vec<v1::RaftPiec
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use photondb_proto::{GroupId, MemberId, NodeId};
+    use photondb_runtime::clock::ManualClock;
+    use photondb_runtime::peers::NoPeers;
+    use photondb_runtime::task::Blocking;
+
     use super::*;
+    use crate::leadership::Leadership;
+    use crate::limits::LEASE;
+
+    fn channel() -> Channel {
+        let leadership = Leadership::new(MemberId(1), Arc::new(ManualClock::default()), LEASE);
+        Channel {
+            address: Address { group: GroupId(1), from: MemberId(1), to: MemberId(2) },
+            node: NodeId(2),
+            peers: Arc::new(NoPeers),
+            leadership: Arc::new(leadership),
+            blocking: Blocking::Here,
+            transfers: Arc::default(),
+            beats: false,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nobody_understands_is_not_asked_for_again() {
+        let installed = |vote| Answer::Installed(v1::RaftInstalled { vote });
+        let read = |answer| channel().read_answer(answer);
+        assert!(matches!(read(Answer::Elected(v1::RaftElected::default())), Err(Ended::ForGood(_))));
+        assert!(matches!(read(installed(None)), Err(Ended::ForGood(_))));
+        let vote = v1::RaftVote { term: 3, member: 2, committed: false };
+        assert!(read(installed(Some(vote))).is_ok());
+    }
 
     #[test]
     fn a_chunk_is_cut_into_pieces_that_say_where_it_ends() {

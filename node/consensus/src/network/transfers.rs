@@ -37,19 +37,19 @@ struct Listed {
 
 /// Keeps a transfer listed.
 #[must_use = "what nobody keeps is not listed"]
-pub(crate) struct Entry {
+pub(crate) struct Listing {
     of: Arc<Transfers>,
     number: u64,
 }
 
 impl Transfers {
-    /// Lists one until the entry is dropped.
-    pub(crate) fn list(self: &Arc<Self>, transfer: Transfer) -> Entry {
+    /// Lists one until the listing is dropped.
+    pub(crate) fn list(self: &Arc<Self>, transfer: Transfer) -> Listing {
         let mut listed = self.0.lock();
         listed.begun += 1;
         let number = listed.begun;
         listed.under_way.insert(number, transfer);
-        Entry { of: Arc::clone(self), number }
+        Listing { of: Arc::clone(self), number }
     }
 
     /// All that are under way, the oldest first.
@@ -58,7 +58,7 @@ impl Transfers {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Listing {
     fn drop(&mut self) {
         self.of.0.lock().under_way.remove(&self.number);
     }

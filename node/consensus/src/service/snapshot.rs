@@ -10,6 +10,8 @@ use photondb_runtime::peers::Exchange;
 use photondb_storage::fault::buggify;
 use photondb_storage::spool::Spool;
 use prost::Message;
+use tokio::sync::SemaphorePermit;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::interrupted::{Name, Part, Receiving};
 use super::{Refusal, encode};
@@ -17,7 +19,7 @@ use crate::error::ApplyError;
 use crate::format;
 use crate::group::Group;
 use crate::groups::Shared;
-use crate::limits::{CHUNK_BYTES_MAX, INTERRUPTED_KEPT_FOR, PIECE_WAIT};
+use crate::limits::{CHUNK_BYTES_MAX, INTERRUPTED_KEPT_FOR, PIECE_WAIT, TURN_WORD_PERIOD};
 use crate::network::continued_crc;
 use crate::replicated::{Applied, Snapshot};
 use crate::types::{SnapshotMeta, Types};
@@ -38,8 +40,13 @@ pub(super) async fn take(
     let applied = what.applied.clone();
     let name = Name { group: address.group, to: address.to, transfer: what.transfer, applied };
     let (receiving, part) = shared.interrupted.begin(&name).await;
-    // One more waits: the senders stop where they are.
-    let Ok(_turn) = shared.receiving.acquire().await else { return Ok(()) };
+    let chunks = part.as_ref().map_or(0, |part| part.chunks);
+    let Some(_turn) = turn(shared, &exchange, &receiving, &name, chunks).await else {
+        if let Some(part) = part {
+            keep(shared, receiving, part).await;
+        }
+        return Ok(());
+    };
     let part = match part {
         Some(part) => part,
         None => Part { spool: shared.spool().map_err(Refusal::ended)?, chunks: 0, crc: 0 },
@@ -48,9 +55,7 @@ pub(super) async fn take(
         Came::Whole(spool) => spool,
         Came::Partly(part) => {
             photondb_storage::probe!("snapshot broken off on its way");
-            if name.is_gone_on_with() {
-                keep(shared, receiving, part);
-            }
+            keep(shared, receiving, part).await;
             return Ok(());
         }
     };
@@ -63,6 +68,29 @@ pub(super) async fn take(
     // The sender has gone: it will ask again, and find the log where it is.
     let _ = exchange.send.send(encode(answer)).await;
     Ok(())
+}
+
+/// A turn to receive, once there is one. The sender stops where it is meanwhile, and is told again and again what is here, so that it waits.
+/// `None`: it has gone, or goes on over another exchange.
+async fn turn<'a>(
+    shared: &'a Shared,
+    exchange: &Exchange,
+    receiving: &Receiving,
+    name: &Name,
+    chunks: u64,
+) -> Option<SemaphorePermit<'a>> {
+    let telling = async {
+        // One that has not taken the last word needs no other.
+        while !matches!(exchange.send.try_send(received(chunks)), Err(TrySendError::Closed(_))) {
+            tokio::time::sleep(TURN_WORD_PERIOD).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = receiving.broken_off.notified() => None,
+        turn = shared.receiving.acquire() => turn.ok(),
+        () = telling, if name.is_gone_on_with() => None,
+    }
 }
 
 /// What came over one exchange, with what was here before.
@@ -81,7 +109,9 @@ async fn receive(
     mut part: Part,
 ) -> Result<Came, Refusal> {
     let (mut crc, mut chunk) = (part.crc, BytesMut::new());
-    say(exchange, name, &part).await;
+    if !say(exchange, receiving, name, &part).await {
+        return Ok(Came::Partly(part));
+    }
     loop {
         let came = async {
             tokio::select! {
@@ -111,7 +141,9 @@ async fn receive(
         if piece.chunk_ends {
             let (spool, chunk) = (part.spool, std::mem::take(&mut chunk).freeze());
             part = Part { spool: append(shared, spool, chunk).await?, chunks: part.chunks + 1, crc };
-            say(exchange, name, &part).await;
+            if !say(exchange, receiving, name, &part).await {
+                return Ok(Came::Partly(part));
+            }
         }
     }
 }
@@ -121,20 +153,31 @@ async fn append(shared: &Shared, mut spool: Spool, chunk: Bytes) -> Result<Spool
     shared.blocking.run(written).await.map_err(Refusal::ended)?.map_err(Refusal::ended)
 }
 
-/// Tells the sender what is here, if it wants to know. When it does not take that, it has gone.
-async fn say(exchange: &Exchange, name: &Name, part: &Part) {
-    if name.is_gone_on_with() {
-        let answer = Answer::Received(v1::RaftReceived { chunks: part.chunks });
-        let _ = exchange.send.send(encode(answer)).await;
+/// Tells the sender what is here, if it wants to know. Whether it is there still, and goes on over this exchange.
+async fn say(exchange: &Exchange, receiving: &Receiving, name: &Name, part: &Part) -> bool {
+    if !name.is_gone_on_with() {
+        return true;
     }
+    let said = async {
+        tokio::select! {
+            biased;
+            () = receiving.broken_off.notified() => false,
+            sent = exchange.send.send(received(part.chunks)) => sent.is_ok(),
+        }
+    };
+    tokio::time::timeout(PIECE_WAIT, said).await.unwrap_or(false)
 }
 
-/// Until its sender goes on, or has had the time to.
-fn keep(shared: &Shared, receiving: Receiving, part: Part) {
-    let serial = receiving.keep(part);
+fn received(chunks: u64) -> Bytes {
+    encode(Answer::Received(v1::RaftReceived { chunks }))
+}
+
+/// Until its sender goes on, or has had some time to.
+async fn keep(shared: &Shared, receiving: Receiving, part: Part) {
+    let Some(serial) = receiving.keep(part).await else { return };
     let interrupted = Arc::clone(&shared.interrupted);
     shared.spawn(async move {
         tokio::time::sleep(INTERRUPTED_KEPT_FOR).await;
-        interrupted.forget(serial);
+        interrupted.forget(serial).await;
     });
 }

@@ -43,7 +43,7 @@ fn the_log_is_kept_for_a_member_that_was_heard_of() {
 }
 
 /// A cluster whose leader has purged what the node `away`, which is down, has not got.
-fn purged_past(seed: u64) -> (Cluster, u64, u64) {
+pub(super) fn purged_past(seed: u64) -> (Cluster, u64, u64) {
     let mut cluster = Cluster::of_three(seed);
     let (first, _) = cluster.leader();
     let (away, leader) = (1 + first % 3, 1 + (first + 1) % 3);

@@ -98,8 +98,7 @@ impl Replicas {
     fn is_unwanted(&self, replica: &Replica, table: &Table, unborn: &Unborn) -> bool {
         let Some(shard) = table.with_members().find(|shard| shard.id == unborn.shard) else {
             // The state is older than the cut, or the shard was joined to another one since then, and has been retired.
-            let parent = table.with_members().find(|shard| shard.id == replica.id);
-            let is_cut = parent.is_some_and(|parent| !parent.range.contains(&unborn.start));
+            let is_cut = knows_cut(table, replica.id, &unborn.start);
             let is_back = replica.range().contains(&unborn.start);
             photondb_storage::probe!("what was cut off here has been joined elsewhere", is_cut || is_back);
             return is_cut || is_back;
@@ -113,6 +112,14 @@ impl Replicas {
     }
 }
 
+/// Whether the state is of a time after `start` was cut off from the shard, and not before. Keys that the shard is to get are those of its
+/// right neighbour, though its members may have got them by now and have them cut off again.
+fn knows_cut(table: &Table, shard: ShardId, start: &[u8]) -> bool {
+    let comes = table.right_of(shard).is_some_and(|right| right.stays_frozen() && right.range.contains(start));
+    let shard = table.with_members().find(|other| other.id == shard);
+    !comes && shard.is_some_and(|shard| !shard.range.contains(start))
+}
+
 /// Whether a member of the shard is to run on the node.
 fn is_here(table: &Table, shard: photondb_proto::ShardId, node: photondb_proto::NodeId) -> bool {
     let found = table.with_members().find(|other| other.id == shard).and_then(|shard| shard.member_on(node));
@@ -122,4 +129,56 @@ fn is_here(table: &Table, shard: photondb_proto::ShardId, node: photondb_proto::
 /// Positions of a shard are counted from one, those of a log from zero.
 fn position(unborn: &Unborn) -> LogPosition {
     LogPosition { term: Term(unborn.term), index: unborn.position.0 - 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use photondb_cluster_state::{
+        ClusterState, Command, Compression, Durability, NewShard, Reached, Stage, WriteAcks, apply,
+    };
+    use photondb_proto::{KeyRange, NodeId, TableId};
+
+    use super::*;
+
+    /// A table in two shards, cut at `m`.
+    fn table() -> Table {
+        let (mut state, node) = (ClusterState::at_birth(), NodeId(1));
+        let register = Command::RegisterNode {
+            id: node,
+            name: "n".to_owned(),
+            tags: BTreeSet::new(),
+            addresses: Vec::new(),
+            boots: 1,
+            incarnation: Default::default(),
+        };
+        apply(&mut state, &register).expect("the node is new");
+        let shards = KeyRange::all().cut(b"m").expect("within").map(|range| NewShard::voting(range, vec![node]));
+        let create = Command::CreateTable {
+            id: TableId(1),
+            database: state.database_named("test").expect("is there at birth").id,
+            name: "t".to_owned(),
+            primary_key: "id".to_owned(),
+            durability: Durability::Hard,
+            write_acks: WriteAcks::Majority,
+            shards: shards.into(),
+            compression: Compression::Lz4,
+        };
+        apply(&mut state, &create).expect("the name is free");
+        Table::clone(state.table(TableId(1)).expect("is there"))
+    }
+
+    #[test]
+    fn what_may_be_cut_off_after_a_join_that_the_state_does_not_have_yet_is_not_known_to_be_gone() {
+        let mut table = table();
+        let [left, right] = [table.shards[0].id, table.shards[1].id];
+        assert!(!knows_cut(&table, left, b"c"), "it has that");
+        assert!(knows_cut(&table, left, b"p"));
+        table.shards[1].joining = Some(Stage::Wanted);
+        assert!(knows_cut(&table, left, b"p"), "nothing has been joined by then");
+        table.shards[1].joining = Some(Stage::Frozen { at: Reached { term: 1, index: 1 } });
+        assert!(!knows_cut(&table, left, b"p"));
+        assert!(knows_cut(&table, right, b"c"), "that comes to nobody");
+    }
 }

@@ -30,7 +30,7 @@ impl Replicas {
             controller.propose(StateCommand::ShardCut { shard: shard.id, child: cut.shard }).await?;
             return Ok(());
         }
-        if !replica.is_prepared(&cut.at) || !self.others_are_prepared(replica, state, shard, cut).await {
+        if !replica.is_prepared(&cut.at) || !self.others_are_prepared(replica, state, cut).await {
             return Ok(());
         }
         let (epoch, range, at) = (view.epoch, shard.range.clone(), Bytes::copy_from_slice(&cut.at));
@@ -41,21 +41,14 @@ impl Replicas {
 
     /// Whether no other voter says that it is not prepared. One that says nothing is not waited for: it builds its
     /// indexes anew if it must.
-    async fn others_are_prepared(
-        &self,
-        replica: &Arc<Replica>,
-        state: &ClusterState,
-        shard: &StoredShard,
-        cut: &Cut,
-    ) -> bool {
+    async fn others_are_prepared(&self, replica: &Arc<Replica>, state: &ClusterState, cut: &Cut) -> bool {
         let members = replica.group.membership();
         let others = members.all_voters().into_iter().filter(|voter: &MemberId| *voter != replica.member);
         for voter in others {
             let Some(node) = members.nodes.get(&voter).copied().filter(|node| state.node(*node).is_some()) else {
                 continue;
             };
-            let told = self.ask(node, vec![shard.id]).await.unwrap_or_default();
-            let told = told.into_iter().find(|told| told.member == voter);
+            let told = self.status_at(node, replica, voter).await;
             if told.is_some_and(|told| told.prepared != Some(cut.shard)) {
                 return false;
             }

@@ -200,7 +200,7 @@ impl Replicas {
 }
 
 /// Whether the shard rests.
-fn may_be_cut(table: &Table, shard: &StoredShard) -> bool {
+pub(super) fn may_be_cut(table: &Table, shard: &StoredShard) -> bool {
     // A leader that has just been put elsewhere is on its way.
     let is_placed = shard.members.iter().all(|member| shard.placement.contains(member.node));
     shard.rests() && is_placed && !table.is_joining(shard)

@@ -6,13 +6,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use photondb_consensus::{Members, Successor};
 use photondb_proto::{MemberId, NodeId};
+use photondb_runtime::task;
 
 use super::Replicas;
 use crate::error::ReplicaError;
+use crate::limits::LOOK_PERIOD_BUSY;
 use crate::replica::Replica;
+use crate::status::MemberStatus;
 
 impl Replicas {
     /// The node is about to stop: its members lead nothing any more that another can lead at once, whoever else would have them lead.
@@ -25,7 +30,7 @@ impl Replicas {
         let handing = members.into_iter().map(|replica| async move {
             replica.group.retire();
             let led = replica.group.led().is_some();
-            let handed = replica.group.hand_over(|| self.successor(&replica)).await;
+            let handed = replica.group.hand_over(|| self.next_successor(&replica)).await;
             photondb_storage::probe!("leadership given away because the node stops", led && handed);
             handed
         });
@@ -62,29 +67,50 @@ impl Replicas {
         None
     }
 
+    /// The same as [`successor`](Self::successor), for who asks at once again while it is nobody yet: other nodes are not to be asked as often.
+    async fn next_successor(&self, replica: &Arc<Replica>) -> Successor {
+        let successor = self.successor(replica).await;
+        if successor == Successor::NotYet {
+            task::sleep(LOOK_PERIOD_BUSY).await;
+        }
+        successor
+    }
+
     /// Who is to lead in place of this node's member, which is about to stop: of those who can at once and whose nodes go on, one where it
-    /// may lead, then one whose disk has space, then in the order of the places.
+    /// may lead, then one whose disk has space, then in the order of the places. Nodes that take longer to answer than a moment are waited
+    /// for only while that is nobody.
     async fn successor(&self, replica: &Arc<Replica>) -> Successor {
         let (state, members) = (self.state(), replica.group.membership());
         let others = members.all_voters().into_iter().filter(|voter| *voter != replica.member);
         let heard: Vec<_> = others.filter(|voter| replica.group.has_heard(*voter)).collect();
         let placement = state.shard(replica.id).map(|(_, shard)| &shard.placement.voters);
         let place = |node: NodeId| placement.and_then(|nodes| nodes.iter().position(|placed| *placed == node));
-        let (mut able, mut stopping) = (Vec::new(), 0);
-        for voter in &heard {
-            let Some(node) = members.nodes.get(voter).copied() else { continue };
-            let Some(told) = self.status_at(node, replica, *voter).await else { continue };
-            if told.stopping {
-                stopping += 1;
-            } else if self.may_take_over(replica, *voter) {
-                let is_open = state.node(node).is_some_and(|node| node.is_open());
-                able.push((!is_open, told.full, place(node).unwrap_or(usize::MAX), *voter));
+        let rank = |(node, told): &(NodeId, MemberStatus)| {
+            let is_able = !told.stopping && self.may_take_over(replica, told.member);
+            let is_open = state.node(*node).is_some_and(|node| node.is_open());
+            is_able.then(|| (!is_open, told.full, place(*node).unwrap_or(usize::MAX), told.member))
+        };
+        let nodes = heard.iter().filter_map(|voter| Some((*voter, *members.nodes.get(voter)?)));
+        let mut asking: FuturesUnordered<_> = nodes
+            .map(|(voter, node)| async move { Some((node, self.status_at(node, replica, voter).await?)) })
+            .collect();
+        let mut said = Vec::new();
+        loop {
+            let all_have_answered = match task::timeout(LOOK_PERIOD_BUSY, asking.next()).await {
+                Ok(Some(told)) => {
+                    said.extend(told);
+                    continue;
+                }
+                Ok(None) => true,
+                Err(_) => false,
+            };
+            if let Some((.., to)) = said.iter().filter_map(&rank).min() {
+                return Successor::Is(to);
             }
-        }
-        match able.into_iter().min() {
-            Some((.., to)) => Successor::Is(to),
-            None if stopping == heard.len() => Successor::Nobody,
-            None => Successor::NotYet,
+            if all_have_answered {
+                let stopping = said.iter().filter(|(_, told)| told.stopping).count();
+                return if stopping == heard.len() { Successor::Nobody } else { Successor::NotYet };
+            }
         }
     }
 }

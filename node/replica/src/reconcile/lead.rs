@@ -13,7 +13,7 @@ use photondb_shard::schema::IndexState;
 use photondb_storage::fault::{buggify, fault_point};
 
 use super::Replicas;
-use super::grown::Growth;
+use super::grown::{Growth, may_be_cut};
 use super::join::JoinSeen;
 use crate::error::ReplicaError;
 use crate::limits::{LOOK_PERIOD, LOOK_PERIOD_BUSY, PREFER_AFTER};
@@ -64,6 +64,7 @@ pub(super) async fn watch(replicas: Weak<Replicas>, replica: Weak<Replica>) {
             if led_for.0 != led {
                 led_for = (led, Duration::ZERO);
                 seen = Seen::default();
+                replica.duty.note_uncut(None);
             }
             let busy = match led {
                 None => Ok(false),
@@ -114,6 +115,10 @@ impl Replicas {
         }
         let state = self.state();
         let Some((table, shard)) = state.shard(replica.id) else { return Ok(false) };
+        if !may_be_cut(table, shard) {
+            // What kept it whole may do so no more when it is looked at again.
+            replica.duty.note_uncut(None);
+        }
         // All the rest may need space too.
         if !self.engine.has_space() && self.lead_where_space_is(replica, &state).await? {
             return Ok(true);
@@ -149,7 +154,7 @@ impl Replicas {
         // What is frozen keeps what it has.
         if replica.shard.frozen().is_none() {
             self.keep_schema(replica, table).await?;
-            busy |= self.say_what_is_ready(replica, state, shard).await?;
+            busy |= self.say_what_is_ready(replica, state).await?;
         }
         // Nothing is changed about the members of what is being joined, also when one of them has failed. But one that was to come when it
         // began comes before anything is frozen.
@@ -162,18 +167,13 @@ impl Replicas {
     }
 
     /// An index is ready when every voter has built it. Whether one is not.
-    async fn say_what_is_ready(
-        &self,
-        replica: &Arc<Replica>,
-        state: &ClusterState,
-        shard: &StoredShard,
-    ) -> Result<bool, ReplicaError> {
+    async fn say_what_is_ready(&self, replica: &Arc<Replica>, state: &ClusterState) -> Result<bool, ReplicaError> {
         let built: Vec<IndexId> = replica.shard.built_not_ready();
         if !built.is_empty() && buggify!("replica/index-ready-late") {
             return Ok(true);
         }
         if !built.is_empty() {
-            let elsewhere = self.built_by_others(replica, state, shard).await;
+            let elsewhere = self.built_by_others(replica, state).await;
             for id in built.iter().filter(|id| elsewhere.as_ref().is_none_or(|built| built.contains(id))) {
                 replica.change(&Command::IndexReady { id: *id }).await?;
             }
@@ -184,19 +184,13 @@ impl Replicas {
     }
 
     /// What all other voters have built; `None`: there are no others.
-    async fn built_by_others(
-        &self,
-        replica: &Arc<Replica>,
-        state: &ClusterState,
-        shard: &StoredShard,
-    ) -> Option<BTreeSet<IndexId>> {
+    async fn built_by_others(&self, replica: &Arc<Replica>, state: &ClusterState) -> Option<BTreeSet<IndexId>> {
         let voters: BTreeSet<MemberId> = replica.group.membership().all_voters();
         let mut everywhere: Option<BTreeSet<IndexId>> = None;
         for voter in voters.into_iter().filter(|voter| *voter != replica.member) {
             let node = replica.group.membership().nodes.get(&voter).copied();
             let Some(node) = node.filter(|node| state.node(*node).is_some()) else { return Some(BTreeSet::new()) };
-            let told = self.ask(node, vec![shard.id]).await.unwrap_or_default();
-            let built = told.into_iter().find(|told| told.member == voter).map(|told| told.built).unwrap_or_default();
+            let built = self.status_at(node, replica, voter).await.map(|told| told.built).unwrap_or_default();
             everywhere = Some(match everywhere {
                 Some(known) => known.intersection(&built).copied().collect(),
                 None => built,
