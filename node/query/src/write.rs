@@ -35,10 +35,7 @@ pub fn apply(transition: &Transition, old: &Datum, rules: Rules<'_>, key: &Datum
     let wanted = match transition {
         Transition::Insert { document, conflict } => insert(document, conflict, old, rules, key, cx)?,
         Transition::Update(_) if old.is_null() => Datum::Null,
-        Transition::Update(function) => match function.apply(old.clone(), cx)? {
-            Datum::Null => old.clone(),
-            changes => merge::merge(old, &changes)?,
-        },
+        Transition::Update(function) => updated(old, &function.apply(old.clone(), cx)?)?,
         Transition::Replace(function) => function.apply(old.clone(), cx)?,
         Transition::Delete => Datum::Null,
     };
@@ -48,6 +45,14 @@ pub fn apply(transition: &Transition, old: &Datum, rules: Rules<'_>, key: &Datum
     };
     document::check_replacement(old, &new, rules.primary_key, key)?;
     Ok(new)
+}
+
+/// What `update` makes of a document: with `Null` there is nothing to change.
+pub(crate) fn updated(old: &Datum, changes: &Datum) -> Result<Datum> {
+    match changes {
+        Datum::Null => Ok(old.clone()),
+        changes => merge::merge(old, changes),
+    }
 }
 
 fn insert(document: &Datum, conflict: &Conflict, old: &Datum, rules: Rules<'_>, key: &Datum, cx: &Cx) -> Result<Datum> {

@@ -16,6 +16,7 @@ use photondb_query::catalog::UserPermissions;
 use photondb_reql::TermKind;
 use photondb_reql::datum::{Datum, json};
 use session::Session;
+use table::ROWS_GIVEN;
 
 const T: &str = r#"[15,["t"]]"#;
 
@@ -59,7 +60,7 @@ fn steps_are_told_in_the_order_of_the_rows() {
         ),
         (
             r#"[147,[$T],{"index":"a"}]"#,
-            "read test.t: whole index by `a`, ascending, 4 rows [shard]\nmin(index: \"a\"): reduces row by row [coordinator]\n",
+            "read test.t: first row by `a`, ascending, 1 row [shard]\nmin(index: \"a\"): takes the first row [coordinator]\n",
         ),
         (
             r#"[145,[[33,[[39,[$T,{"a":2}]],"a"]],"a"]]"#,
@@ -83,7 +84,22 @@ fn steps_are_told_in_the_order_of_the_rows() {
              map(function (var1) { return r.table(\"u\").get(var1(\"a\")); }) [coordinator]\n  for each row:\n    \
              read test.u: primary key point by `id` var1(\"a\") [shard]\n",
         ),
-        ("[147,[$T]]", "read test.t: full scan by `id`, ascending, 4 rows [shard]\nmin: reduces row by row [shard]\n"),
+        (
+            "[147,[$T]]",
+            "read test.t: first row by `id`, ascending, 1 row [shard]\nmin: takes the first row [coordinator]\n",
+        ),
+        (
+            "[148,[$T]]",
+            "read test.t: first row by `id`, descending, 1 row [shard]\nmax: takes the first row [coordinator]\n",
+        ),
+        (
+            r#"[147,[[15,["u"]]]]"#,
+            "read test.u: first row by `id`, ascending, 0 rows [shard]\nmin: takes the first row [coordinator]\n",
+        ),
+        (
+            r#"[147,[$T,"a"]]"#,
+            "read test.t: full scan by `id`, 4 rows [shard]\nmin(\"a\"): reduces row by row [shard]\n",
+        ),
         (
             "[147,[[182,[$T,1,3]]]]",
             "read test.t: primary key range by `id` [1, 3), 2 rows [shard]\nmin: reduces row by row [shard]\n",
@@ -154,6 +170,28 @@ fn nothing_is_written_for_a_plan() {
 }
 
 #[test]
+fn nothing_is_read_for_a_plan() {
+    let session = filled();
+    for query in [
+        "$T",
+        "[147,[$T]]",
+        r#"[41,[$T],{"index":"a"}]"#,
+        r#"[38,[[39,[[144,[$T,"a"]],{"a":2}]],[69,[[2,[1]],[10,[1]]]]]]"#,
+        // What would be done for each group, once all of them are read.
+        r#"[41,[[144,[$T],{"index":"a"}]],{"index":"id"}]"#,
+        r#"[182,[[144,[$T,"a"]],1,3]]"#,
+        r#"[78,[[144,[$T,"a"]],1]]"#,
+        r#"[16,[[144,[$T,"a"]],1]]"#,
+        r#"[71,[[144,[$T,"a"]],2]]"#,
+        r#"[87,[[39,[[144,[$T,"a"]],{"a":2}]],[69,[[2,[1]],true]]]]"#,
+    ] {
+        let before = ROWS_GIVEN.get();
+        explained(&session, query, "true");
+        assert_eq!(ROWS_GIVEN.get(), before, "{query}");
+    }
+}
+
+#[test]
 fn analyze_runs_the_query_and_counts() {
     let session = filled();
     let numbers = |query: &str| {
@@ -166,6 +204,8 @@ fn analyze_runs_the_query_and_counts() {
     assert_eq!(numbers(r#"[39,[$T,{"a":2}]]"#), (4.0, 2.0));
     assert_eq!(numbers("[43,[$T]]"), (0.0, 1.0));
     assert_eq!(numbers("[16,[$T,1]]"), (1.0, 1.0));
+    assert_eq!(numbers("[147,[$T]]"), (1.0, 1.0));
+    assert_eq!(numbers(r#"[148,[$T],{"index":"a"}]"#), (1.0, 1.0));
     assert_eq!(numbers(r#"[78,[$T,2],{"index":"a"}]"#), (2.0, 2.0));
     assert_eq!(numbers(r#"[50,[$T,"a",$T]]"#), (8.0, 4.0));
     assert_eq!(numbers("[24,[1,2]]"), (0.0, 1.0));

@@ -183,3 +183,35 @@ fn rows_that_wait_for_their_reader_are_counted() {
     drop(cursor);
     assert_eq!(memory.taken(), 0);
 }
+
+/// What a feed of the first elements must remember to read them is let go of before anything has changed.
+#[test]
+fn a_feed_of_the_first_elements_holds_what_it_shows_of_them() {
+    let catalog = Rc::new(MemoryCatalog::default());
+    let session = |memory_max| Session::with_memory(&catalog, "admin", memory_max);
+    let writer = session(usize::MAX);
+    let text = "x".repeat(1_000);
+    let documents: Vec<String> = (1_000..1_200).map(|id| format!(r#"{{"id":{id},"text":"{text}"}}"#)).collect();
+    writer.run(&format!(r#"[56,[[15,["t"]],[2,[{}]]]]"#, documents.join(",")));
+    let feed = r#"[152,[[71,[[33,[[41,[[15,["t"]]],{"index":"id"}],"id"]],200]]]]"#;
+    let open = |memory_max| match session(memory_max).open(feed) {
+        Ok(Answer::Sequence(cursor)) => Some(cursor),
+        Ok(_) => panic!("no stream"),
+        Err(error) => {
+            assert_eq!(error, over(memory_max));
+            None
+        }
+    };
+    let (mut too_little, mut enough) = (1, 1 << 20);
+    while enough - too_little > 1 {
+        let middle = (too_little + enough) / 2;
+        if open(middle).is_some() { enough = middle } else { too_little = middle }
+    }
+    assert!(enough < 200 * text.len(), "{enough} bytes for 200 elements, of which the keys are shown");
+    let mut cursor = open(enough).expect("it is enough");
+    writer.run(r#"[56,[[15,["t"]],{"id":5}]]"#);
+    let read = move || cursor.next_batch().expect("a change").rows;
+    let rows = fiber::block_on(StackSize::for_depth(64), read).expect("does not panic");
+    let rows: Vec<String> = rows.iter().map(|row| row.to_json().expect("has JSON")).collect();
+    assert_eq!(rows, [r#"{"new_val":{"id":5},"old_val":{"id":1199}}"#], "there is room for a change");
+}

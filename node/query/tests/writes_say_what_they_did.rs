@@ -128,6 +128,36 @@ fn what_depends_on_more_than_the_document_needs_the_flag() {
 }
 
 #[test]
+fn an_update_that_has_nothing_to_change_changes_nothing_where_it_is_not_atomic_too() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (r#"[170,[[56,[$T,[2,[{"id":1,"a":1},{"id":2}]]]],"inserted"]]"#, "2"),
+            // `branch(random() < 2, null, {a: 5})`, as a value and in a function.
+            (
+                r#"[53,[$T,[65,[[19,[[151,[]],2]],null,{"a":5}]]],{"non_atomic":true}]"#,
+                r#"{"deleted":0,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":2}"#,
+            ),
+            (
+                r#"[53,[$T,[69,[[2,[1]],[65,[[19,[[151,[]],2]],null,[10,[1]]]]]]],{"non_atomic":true}]"#,
+                r#"{"deleted":0,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":2}"#,
+            ),
+            (
+                r#"[53,[[16,[$T,1]],[65,[[19,[[151,[]],2]],null,{"a":5}]]],{"non_atomic":true}]"#,
+                r#"{"deleted":0,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":1}"#,
+            ),
+            (r#"[16,[$T,1]]"#, r#"{"a":1,"id":1}"#),
+            // `replace` says what is to be there, which is nothing.
+            (
+                r#"[55,[[16,[$T,1]],[65,[[19,[[151,[]],2]],null,{"id":1}]]],{"non_atomic":true}]"#,
+                r#"{"deleted":1,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":0}"#,
+            ),
+            (r#"[43,[$T]]"#, "1"),
+        ],
+    );
+}
+
+#[test]
 fn a_write_hook_sees_and_changes_every_write() {
     check(
         &Session::of(&Rc::default(), "admin"),

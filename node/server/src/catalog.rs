@@ -282,7 +282,7 @@ impl Catalog for NodeCatalog {
         }
         let before = status_of(&self.ground, &state, &stored, Default::default());
         let done = reshape::carry_out(&self.ground, id, &wanted, plan).map_err(Failure::into_error)?;
-        let (state, stored) = reshape::accepted(self.stored(table))?;
+        let (state, stored) = done.carried_out(self.stored(table))?;
         let after = status_of(&self.ground, &state, &stored, Default::default());
         Ok(Reconfigured { config: (config_in(&done.before), self.config_of(id)), status: Some((before, after)) })
     }
@@ -313,8 +313,9 @@ impl Catalog for NodeCatalog {
             Resize::rebalance(stored, opened.shards())
         };
         let before = status_of(&self.ground, &state, &stored, Default::default());
-        reshape::carry_out(&self.ground, stored.id, &Wanted::default(), plan).map_err(Failure::into_error)?;
-        let (state, stored) = reshape::accepted(self.stored(table))?;
+        let done =
+            reshape::carry_out(&self.ground, stored.id, &Wanted::default(), plan).map_err(Failure::into_error)?;
+        let (state, stored) = done.carried_out(self.stored(table))?;
         let after = status_of(&self.ground, &state, &stored, Default::default());
         Ok(Rebalanced { status: (before, after) })
     }

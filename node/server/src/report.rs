@@ -4,6 +4,7 @@
 //! - R2. Asking all takes [`REPORT_TIME_MAX`] at most: who has not answered by then has not answered.
 
 mod activity;
+mod caches;
 mod health;
 mod jobs;
 mod log;
@@ -26,6 +27,7 @@ use prost::Message;
 use crate::catalog::ServerFacts;
 use crate::limits::REPORT_TIME_MAX;
 use crate::node::{Cluster, Foundation};
+use caches::Caches;
 use meetings::Meetings;
 
 pub(crate) use meetings::watch;
@@ -37,6 +39,7 @@ pub(crate) struct Reporter {
     cluster: Arc<Cluster>,
     facts: Arc<ServerFacts>,
     meetings: Meetings,
+    caches: Caches,
 }
 
 /// What one node has told.
@@ -50,7 +53,7 @@ pub(crate) struct Heard {
 impl Reporter {
     /// Of a node that is in its cluster.
     pub fn new(foundation: Arc<Foundation>, cluster: Arc<Cluster>, facts: Arc<ServerFacts>) -> Reporter {
-        Reporter { foundation, cluster, facts, meetings: Meetings::default() }
+        Reporter { foundation, cluster, facts, meetings: Meetings::default(), caches: Caches::default() }
     }
 
     fn state(&self) -> Arc<ClusterState> {

@@ -192,7 +192,7 @@ pub(crate) fn trim(transaction: &mut Transaction, mut log: Extent, keep_bytes: u
         }
         drop(cursor);
         photondb_storage::probe!("change log trimmed");
-        let Some(last) = oldest.last() else { return Ok(Extent { bytes: 0, ..log }) };
+        let last = oldest.last().ok_or_else(less_than_counted)?;
         log.floor = log.floor.max(place(last)?.0.0);
         for key in oldest {
             transaction.delete(trees::CHANGE_LOG, &key)?;
@@ -222,7 +222,7 @@ pub(crate) fn lower(transaction: &mut Transaction, log: Extent, keep_bytes: u64)
     }
     drop(cursor);
     photondb_storage::probe!("change log lowered");
-    let Some(gone) = gone else { return Ok(Extent { bytes, ..log }) };
+    let gone = gone.ok_or_else(less_than_counted)?;
     let floor = log.floor.max(place(&gone)?.0.0);
     let Some(first) = first else { return empty(transaction, floor) };
     transaction.split_tree(trees::CHANGE_LOG, &first, trees::CHANGE_LOG_PASSING)?;
@@ -230,6 +230,11 @@ pub(crate) fn lower(transaction: &mut Transaction, log: Extent, keep_bytes: u64)
     transaction.split_tree(trees::CHANGE_LOG_PASSING, &[], trees::CHANGE_LOG)?;
     transaction.drop_tree(trees::CHANGE_LOG_PASSING)?;
     Ok(Extent { bytes, floor })
+}
+
+/// S7: the state counts what the log holds.
+fn less_than_counted() -> ShardError {
+    ShardError::Format { what: "the change log", offset: 0, reason: "it holds less than the shard's state says" }
 }
 
 /// What an entry of the log says.
@@ -297,6 +302,8 @@ fn key(position: u64, number: u32) -> [u8; 12] {
 
 #[cfg(test)]
 mod tests {
+    use photondb_storage::{Engine, EngineOptions, TreeSetId};
+
     use super::*;
 
     #[test]
@@ -317,5 +324,20 @@ mod tests {
         let joined = decode(&Bytes::from_static(b"\x03\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0")).expect("decodes");
         assert_eq!(joined, Logged::Joined(ShardId(7), Position(9)));
         assert!(decode(&Bytes::from_static(b"\x04")).is_err());
+    }
+
+    #[test]
+    fn a_log_that_holds_less_than_the_state_says_is_damaged() {
+        let set = Engine::in_memory(EngineOptions::default()).create_tree_set(TreeSetId(1)).expect("a new tree set");
+        let mut transaction = set.begin();
+        transaction.create_tree(trees::CHANGE_LOG).expect("a new tree");
+        let change = DocumentChange { key: Bytes::from_static(b"k"), old: None, new: Some(Bytes::from_static(b"n")) };
+        let log = append(&mut transaction, Extent::default(), 1 << 20, 1, 0, &change).expect("is appended");
+        assert_eq!(lower(&mut transaction, log, log.bytes).expect("has nothing to do"), log);
+        let wrong = Extent { bytes: 3 * log.bytes, ..log };
+        for cut in [lower, trim] {
+            let error = cut(&mut transaction, wrong, log.bytes).map(|kept| kept.bytes);
+            assert!(matches!(error, Err(ShardError::Format { what: "the change log", .. })), "{error:?}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! What a shard knows of its table: indexes with their state, the write hook, and how much its change log may hold. Kept in a tree of its own, because it
-//! changes seldom and the shard's small state is written with every entry.
+//! What a shard knows of its table: indexes with their state, the write hook, and how much its change log may hold. Kept in a
+//! tree of its own, because it changes seldom and the shard's small state is written with every entry.
 //!
 //! ```text
 //! key 0x01, index id u64 big-endian:

@@ -3,8 +3,9 @@
 //! The elements are kept here. A change is applied to them; only when an element leaves and nothing is known to take its
 //! place are they read again, and changes which that snapshot includes are then left out.
 
+mod found;
+
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use photondb_proto::KeyRange;
 use photondb_reql::datum::Datum;
@@ -21,6 +22,7 @@ use crate::catalog::Permission;
 use crate::limits::SCAN_BATCH_ROWS;
 use crate::selection::TableRef;
 use crate::table::{Change, Order, Progress, Subscription};
+use found::Found;
 
 /// A feed that is open.
 pub(crate) struct LimitFeed {
@@ -50,15 +52,6 @@ struct State {
 /// applied once more. All that happened to one key is ordered by index, whosever it was.
 #[derive(Default)]
 struct ReadFrom(Vec<(KeyRange, u64)>);
-
-/// What a scan has found. Its batches come from one snapshot after another: a document that moved on in the order meanwhile comes again.
-#[derive(Default)]
-struct Found {
-    items: Vec<Item>,
-    documents: BTreeMap<Datum, Datum>,
-    /// Bytes of all of it.
-    bytes: usize,
-}
 
 /// One element.
 #[derive(Clone, Debug)]
@@ -91,25 +84,6 @@ impl LimitFeed {
 impl Item {
     fn footprint(&self) -> usize {
         [&self.place, &self.key, &self.shown].map(Datum::footprint).into_iter().fold(0, usize::saturating_add)
-    }
-}
-
-impl Found {
-    /// One more element. A document that is at several places is the same at each; if it differs, the ones before are not there any more.
-    fn add(&mut self, item: Item, document: Datum) {
-        if self.documents.get(&item.key).is_some_and(|before| *before != document) {
-            self.forget(&item.key);
-        }
-        self.bytes = self.bytes.saturating_add(item.footprint()).saturating_add(document.footprint());
-        self.documents.insert(item.key.clone(), document);
-        self.items.push(item);
-    }
-
-    /// The document is no element any more.
-    fn forget(&mut self, key: &Datum) {
-        if self.documents.remove(key).is_some() {
-            self.items.retain(|item| item.key != *key);
-        }
     }
 }
 
@@ -152,7 +126,7 @@ impl State {
                 let key = row.document.field(&self.table.info().primary_key)?;
                 if let Some(shown) = self.members.show(&row.document, cx)? {
                     let place = row.index_value.unwrap_or_else(|| key.clone());
-                    found.add(Item { place, key, shown }, row.document);
+                    found.add(Item { place, key, shown }, &row.document);
                 } else {
                     found.forget(&key);
                 }
@@ -161,7 +135,14 @@ impl State {
         }
         self.items = found.items;
         self.read = ReadFrom::of(rows.progress());
-        Ok(())
+        self.count(cx)
+    }
+
+    /// Counts what is kept, in place of what was counted.
+    fn count(&mut self, cx: &Cx) -> Result<()> {
+        let kept = self.told.iter().flatten().chain(&self.items);
+        let bytes = kept.map(Item::footprint).fold(0, usize::saturating_add);
+        cx.hold_instead(&mut self.held, bytes)
     }
 
     /// Applies a change and says what became of the elements.
@@ -195,10 +176,7 @@ impl State {
         } else {
             push(&before, &self.items, queue, cx);
         }
-        let kept = self.told.iter().flatten().chain(&self.items);
-        let bytes = kept.map(Item::footprint).fold(0, usize::saturating_add);
-        cx.hold_instead(&mut self.held, bytes)?;
-        Ok(())
+        self.count(cx)
     }
 
     /// Puts what has changed since into the queue, once everything before was given.
@@ -324,23 +302,6 @@ mod tests {
         assert_eq!(found[0].1.old, Some(Datum::from(1)));
         assert_eq!(found[0].1.new, Some(Datum::from(3)));
         assert_eq!((found[0].1.old_offset, found[0].1.new_offset), (Some(0), Some(1)));
-    }
-
-    #[test]
-    fn a_document_that_is_found_again_elsewhere_is_no_more_where_it_was() {
-        let mut found = Found::default();
-        let item = |key: i32, place: i32| Item { place: place.into(), key: key.into(), shown: place.into() };
-        let mut add = |key, place, document: i32| found.add(item(key, place), Datum::from(document));
-        add(1, 10, 100);
-        add(2, 20, 200);
-        add(3, 30, 300);
-        // At a second place of a multi index, and then at another one than it was.
-        add(2, 40, 200);
-        add(1, 50, 101);
-        let places = |found: &Found| found.items.iter().map(|item| item.place.clone()).collect::<Vec<_>>();
-        assert_eq!(places(&found), [20, 30, 40, 50].map(Datum::from));
-        found.forget(&Datum::from(2));
-        assert_eq!(places(&found), [30, 50].map(Datum::from));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::plan::{self, Plan};
 use crate::selection::{Part, TableRef};
 use crate::table::{DatumRange, Order};
 
+const SYSTEM_TABLE: &str = "system table";
+
 /// Reading `table`, to which `transforms` will be done. Errors: those of opening it.
 pub(super) fn read(table: &TableRef, transforms: &[Transform], cx: &Cx) -> Result<Step> {
     table.surroundings.require_on(Permission::Read, table.info())?;
@@ -32,6 +34,14 @@ pub(super) fn read(table: &TableRef, transforms: &[Transform], cx: &Cx) -> Resul
     Ok(step)
 }
 
+/// Of what `step` reads no more than the first row is wanted. A system table is listed whole for it.
+pub(super) fn only_first(step: &mut Step) {
+    if let Some(access) = step.access.as_mut().filter(|access| access.path != SYSTEM_TABLE) {
+        access.path = "first row";
+        access.rows = access.rows.map(|rows| rows.min(1));
+    }
+}
+
 /// A part of a table as the query names it.
 pub(super) fn access(table: &TableRef) -> Result<Access> {
     let secondary = table.reading_index();
@@ -47,7 +57,7 @@ pub(super) fn access(table: &TableRef) -> Result<Access> {
             let range = slice.range.as_ref();
             let point = range.is_some_and(is_point);
             let path = match (&secondary, range) {
-                _ if table.info().system => "system table",
+                _ if table.info().system => SYSTEM_TABLE,
                 (None, _) if point => "primary key point",
                 (None, Some(_)) => "primary key range",
                 (None, None) => "full scan",
@@ -93,7 +103,7 @@ pub(super) fn one(table: &TableRef, key: &Datum) -> Result<Step> {
     table.surroundings.require_on(Permission::Read, table.info())?;
     let mut step = Step::new("read", Place::Shard);
     step.access = Some(Access {
-        path: if table.info().system { "system table" } else { "primary key point" },
+        path: if table.info().system { SYSTEM_TABLE } else { "primary key point" },
         keys: Some(wording::datum(key)),
         ..unread(table)
     });

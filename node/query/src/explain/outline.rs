@@ -151,7 +151,7 @@ impl Access {
             line.push_str(&format!(", {order}"));
         }
         if let Some(rows) = self.rows {
-            line.push_str(&format!(", {rows} rows"));
+            line.push_str(&format!(", {rows} {}", if rows == 1 { "row" } else { "rows" }));
         }
         if let Some(reason) = &self.no_index {
             line.push_str(&format!(", no index used: {reason}"));

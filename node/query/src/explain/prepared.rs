@@ -30,8 +30,10 @@ pub(super) fn prepared(source: &Node, calls: &[&Arc<CallNode>]) -> usize {
         return 0;
     }
     let mut prepared = table + 1;
+    let mut grouped = false;
     for call in &calls[prepared..] {
-        if !has_free_arguments(call) {
+        // What is done for each group has the groups read first, unless it is one more step of the stream.
+        if !has_free_arguments(call) || (grouped && call.grouping != Grouping::Stream) {
             break;
         }
         if call.kind == TermKind::Get {
@@ -40,6 +42,7 @@ pub(super) fn prepared(source: &Node, calls: &[&Arc<CallNode>]) -> usize {
         if !prepares(call) {
             break;
         }
+        grouped |= call.kind == TermKind::Group;
         prepared += 1;
     }
     prepared

@@ -187,6 +187,10 @@ impl<'a> Walk<'a> {
         }
         let ordered = by_index(table, call);
         let mut step = access::read(ordered.as_ref().unwrap_or(table), &[], self.cx)?;
+        let takes_first = ordered.is_some() && matches!(call.kind, TermKind::Min | TermKind::Max);
+        if takes_first {
+            access::only_first(&mut step);
+        }
         if call.kind == TermKind::Changes {
             step.name = "listen".to_owned();
         }
@@ -196,9 +200,10 @@ impl<'a> Walk<'a> {
         {
             access.no_index = Some("not before the variables are known that the filter sees".to_owned());
         }
-        self.reduces_in_place.set(step.glances && reduces_in_place(&[], call));
+        self.reduces_in_place.set(step.glances && !takes_first && reduces_in_place(&[], call));
         self.push(step, steps);
         let note = match call.kind {
+            _ if takes_first => "takes the first row",
             TermKind::Distinct if ordered.is_some() => "drops what is like the one before",
             TermKind::Distinct if index_of(call) == Some(&table.info().primary_key) => "gives the key of each row",
             _ => return Ok(0),

@@ -30,6 +30,18 @@ pub(crate) struct Reshaping {
     command: Command,
 }
 
+impl Reshaping {
+    /// Whether there is anything to propose.
+    fn changes(&self) -> bool {
+        self.before != self.after
+    }
+
+    /// What was looked at once this was carried out: as [`accepted`], if it was proposed.
+    pub fn carried_out<T>(&self, looked_at: QueryResult<T>) -> QueryResult<T> {
+        if self.changes() { accepted(looked_at) } else { looked_at }
+    }
+}
+
 /// Changes the state so; the planner and the shards' leaders do the rest. What is planned for a state that changes meanwhile is planned
 /// again.
 ///
@@ -41,7 +53,7 @@ pub(crate) fn carry_out(
     plan: impl Fn(&ClusterState, &Arc<Table>) -> Result<Resize, Unplanned>,
 ) -> Result<Reshaping, Failure> {
     reshape(ground, id, wanted, plan, |reshaping| {
-        if reshaping.before != reshaping.after {
+        if reshaping.changes() {
             ground.propose_raw(reshaping.command.clone()).map_err(hindrance)?;
         }
         Ok(())
@@ -61,7 +73,10 @@ pub(crate) fn try_out(
 /// What is not known any more of a change that was accepted is no sign that there was none.
 pub(crate) fn accepted<T>(looked_at: QueryResult<T>) -> QueryResult<T> {
     looked_at.map_err(|error| {
-        Error::op_indeterminate(format!("The change was accepted, but not what became of it: {}", error.message))
+        Error::op_indeterminate(format!(
+            "The change was accepted, but it is not known what became of it: {}",
+            error.message
+        ))
     })
 }
 
@@ -142,6 +157,7 @@ mod tests {
     use photondb_proto::ShardId;
     use photondb_reql::error::ErrorKind;
 
+    use super::super::samples::{TABLE, cluster, whole};
     use super::*;
 
     /// What comes of attempts that are hindered until so much time has passed, and how many there were.
@@ -208,6 +224,17 @@ mod tests {
     fn what_is_not_known_of_a_change_that_was_accepted_is_told_apart_from_a_refusal() {
         let unknown = accepted::<()>(Err(Error::op_failed("nobody leads"))).expect_err("is an error still");
         assert_eq!(unknown.kind, ErrorKind::OpIndeterminate);
-        assert!(unknown.message.contains("was accepted") && unknown.message.contains("nobody leads"));
+        let text = "The change was accepted, but it is not known what became of it: nobody leads";
+        assert_eq!(unknown.message, text);
+        let before = cluster(whole(&[1]));
+        let command = Command::DropTable { id: TABLE };
+        let after = before.applied(&command).expect("is there").0;
+        let look = |after: &Arc<ClusterState>| {
+            let reshaping = Reshaping { before: before.clone(), after: after.clone(), command: command.clone() };
+            reshaping.carried_out::<()>(Err(Error::op_failed("nobody leads"))).expect_err("is an error still")
+        };
+        assert_eq!(look(&after).message, text);
+        let nothing_proposed = look(&before);
+        assert_eq!((nothing_proposed.kind, &*nothing_proposed.message), (ErrorKind::OpFailed, "nobody leads"));
     }
 }

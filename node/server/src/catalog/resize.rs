@@ -171,18 +171,11 @@ fn generated(range: &KeyRange, parts: usize) -> Vec<Vec<u8>> {
 mod tests {
     use std::sync::Arc;
 
-    use photondb_cluster_state::{
-        ClusterState, Command, Compression, Durability, Incarnation, Reached, Stage, TableSettings, WriteAcks,
-    };
-    use photondb_proto::{NodeId, TableId};
+    use photondb_cluster_state::{ClusterState, Command, Reached, Stage, TableSettings};
+    use photondb_proto::NodeId;
 
+    use super::super::samples::{self, TABLE, run};
     use super::*;
-
-    const TABLE: TableId = TableId(1);
-
-    fn run(state: &mut Arc<ClusterState>, command: Command) {
-        *state = state.applied(&command).unwrap_or_else(|error| panic!("{command:?}: {error}")).0;
-    }
 
     fn placement() -> Placement {
         Placement { voters: vec![NodeId(1)], nonvoting: Default::default() }
@@ -190,21 +183,7 @@ mod tests {
 
     /// A table of so many shards on one node, all of which have reported.
     fn cluster(shards: usize) -> Arc<ClusterState> {
-        let mut state = Arc::new(ClusterState::at_birth());
-        let (id, name, incarnation) = (NodeId(1), "n".to_owned(), Incarnation(1));
-        let (tags, addresses) = (Default::default(), Vec::new());
-        run(&mut state, Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation });
-        let create = Command::CreateTable {
-            id: TABLE,
-            database: state.database_named("test").expect("is there from the beginning").id,
-            name: "t".into(),
-            primary_key: "id".into(),
-            durability: Durability::Hard,
-            write_acks: WriteAcks::Majority,
-            shards: cuts::new_shards(&vec![placement(); shards]),
-            compression: Compression::Lz4,
-        };
-        run(&mut state, create);
+        let mut state = samples::cluster(cuts::new_shards(&vec![placement(); shards]));
         for shard in table(&state).shards {
             let (voters, at) = (shard.wanted_voters(), Reached { term: 1, index: 1 });
             let (shard, generation, learners) = (shard.id, shard.generation, Default::default());

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tokio::sync::Notify;
 
-use super::signals::{END_OF_INPUT, Signals};
+use super::signals::{Signals, Told};
 use crate::config::options::OPTIONS;
 use crate::config::{Config, ConfigError, Given};
 use crate::node::{Node, StartError};
@@ -108,7 +108,7 @@ pub(super) fn run(arguments: &ArgMatches, until: Until) -> Result<(), ServeError
         })
         .map_err(ServeError::Signals)?;
     // Whoever started it, and others with it, is gone.
-    let stopped = if told == Some(END_OF_INPUT) { node.stop_with_the_others() } else { node.stop() };
+    let stopped = if told == Some(Told::EndOfInput) { node.stop_with_the_others() } else { node.stop() };
     stopped.map_err(ServeError::Stop)?;
     tracing::info!("stopped");
     Ok(())

@@ -1,12 +1,29 @@
 //! What tells a program to end.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// The name of the end of standard input.
-pub(super) const END_OF_INPUT: &str = "end of input";
+/// What has told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    Terminate,
+    Interrupt,
+    /// Whoever holds the other end of standard input is gone, or wants this process to go.
+    EndOfInput,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Told::Terminate => "SIGTERM",
+            Told::Interrupt => "SIGINT",
+            Told::EndOfInput => "end of input",
+        })
+    }
+}
 
 /// Signals, and the end of standard input where that counts.
 pub(super) struct Signals {
@@ -26,7 +43,7 @@ impl Signals {
         })
     }
 
-    /// The end of standard input too: whoever holds its other end is gone, or wants this process to go.
+    /// The end of standard input too.
     pub fn and_end_of_input(mut self) -> io::Result<Signals> {
         let (ended, input) = watch::channel(false);
         std::thread::Builder::new().name("standard-input".to_owned()).spawn(move || {
@@ -39,8 +56,8 @@ impl Signals {
         Ok(self)
     }
 
-    /// The name of the next one.
-    pub async fn next(&mut self) -> &'static str {
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> Told {
         let input = &mut self.input;
         let ended = async {
             match input {
@@ -50,12 +67,12 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Told::Terminate,
+            _ = self.interrupt.recv() => Told::Interrupt,
             () = ended => {
                 // Once.
                 self.input = None;
-                END_OF_INPUT
+                Told::EndOfInput
             }
         }
     }

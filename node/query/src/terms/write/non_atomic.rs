@@ -6,13 +6,14 @@
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Cx, Func, Shortcut, Value, merge, stored};
+use photondb_reql::eval::{Args, Cx, Func, Shortcut, Value, stored};
 use photondb_reql::{BacktraceId, Term, TermKind};
 
 use crate::catalog::Permission;
 use crate::limits::NON_ATOMIC_ATTEMPTS;
 use crate::selection::TableRef;
 use crate::table::{Transition, Write, WriteOptions, WriteResult};
+use crate::write::updated;
 
 /// What the conditional write says when its document has changed; nobody sees it but this module.
 const CHANGED: &str = "\u{1}the document has changed";
@@ -64,7 +65,7 @@ impl<'a> NonAtomic<'a> {
         if !self.update {
             return Ok(result);
         }
-        merge::merge(old, &result)
+        updated(old, &result)
     }
 }
 

@@ -87,19 +87,21 @@ pub fn order_by(args: &Args<'_>) -> Result<Value> {
     let comparisons = comparisons(args)?;
     let first = args.value(0)?;
     if args.optarg_node("index").is_some() {
+        if !matches!(first, Value::Table(_) | Value::Sequence(_) | Value::Datum(Datum::Array(_))) {
+            return Err(expected_kind("SEQUENCE", &first).at(args.id(0)));
+        }
+        // It may fail, and is asked for whether there is something to order or not.
+        args.optarg("index")?;
         // Nothing at all is in every order already.
         if let Value::Datum(Datum::Array(elements)) = &first
             && elements.is_empty()
         {
             return Ok(first);
         }
-        if let Value::Table(_) | Value::Sequence(_) | Value::Datum(Datum::Array(_)) = first {
-            return Err(Error::logic(
-                "Indexed order_by can only be performed on a TABLE or TABLE_SLICE. Make sure order_by comes before any \
-                 transformations (such as map) or filters.",
-            ));
-        }
-        return Err(expected_kind("SEQUENCE", &first).at(args.id(0)));
+        return Err(Error::logic(
+            "Indexed order_by can only be performed on a TABLE or TABLE_SLICE. Make sure order_by comes before any \
+             transformations (such as map) or filters.",
+        ));
     }
     let sequence = args.value_as_finite_sequence(0, first)?;
     if comparisons.is_empty() {
@@ -139,6 +141,19 @@ mod tests {
                 r#"[41,[[2,[{"x":2},{"x":1}]],[154,[[2,["x"]]]]]]"#,
                 "QueryLogic: r.args is not supported in an order_by or union command yet.",
             ),
+        ]);
+    }
+
+    #[test]
+    fn an_index_is_asked_for_before_the_elements_are() {
+        let not_a_table = "QueryLogic: Indexed order_by can only be performed on a TABLE or TABLE_SLICE. Make sure order_by comes before \
+                           any transformations (such as map) or filters.";
+        check(&[
+            (r#"[41,[[2,[]]],{"index":"a"}]"#, "[]"),
+            (r#"[41,[[2,[1]]],{"index":"a"}]"#, not_a_table),
+            (r#"[41,[[2,[]]],{"index":[12,["x"]]}]"#, "User: x"),
+            (r#"[41,[[2,[1]]],{"index":[74,[[12,["x"]]]]}]"#, "User: x"),
+            (r#"[41,[1],{"index":[12,["x"]]}]"#, "QueryLogic: Expected type SEQUENCE but found NUMBER:\n1"),
         ]);
     }
 }

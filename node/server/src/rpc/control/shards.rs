@@ -68,8 +68,9 @@ impl ControlService {
         let command = Command::Substitute { shard: stored.id, lost: from.id, by: to.id };
         self.cluster.controller.propose(command).await.map_err(refused)?;
         // It may be wanted elsewhere since then, and then nobody need wait for the move.
-        let newest = self.cluster.controller.confirm().await.map_err(refused)?;
-        let (_, stored) = shard(&newest, request.shard_id)?;
+        let unknown = |why| accepted("the move", why);
+        let newest = self.cluster.controller.confirm().await.map_err(|error| unknown(refused(error)))?;
+        let (_, stored) = shard(&newest, request.shard_id).map_err(unknown)?;
         if !stored.placement.contains(to.id) || stored.placement.contains(from.id) {
             return Err(Status::aborted("the shard was placed elsewhere meanwhile; try again"));
         }
@@ -125,8 +126,9 @@ impl ControlService {
         let (id, generation) = (stored.id, stored.generation);
         let cuts = vec![NewCut { at: at.clone(), placement: stored.placement.clone() }];
         self.cluster.controller.propose(Command::CutShard { shard: id, generation, cuts }).await.map_err(refused)?;
-        let state = self.cluster.controller.confirm().await.map_err(refused)?;
-        let (table, stored) = shard(&state, id.0)?;
+        let unknown = |why| accepted("the cut", why);
+        let state = self.cluster.controller.confirm().await.map_err(|error| unknown(refused(error)))?;
+        let (table, stored) = shard(&state, id.0).map_err(unknown)?;
         let new = cut_off(table, stored, &at);
         let new = new.ok_or_else(|| Status::aborted("the shard was changed meanwhile; try again"))?;
         Ok(Response::new(v1::SplitShardResponse { version: CONTROL_VERSION, new_shard_id: new.0 }))
@@ -180,6 +182,11 @@ fn joined_to(state: &ClusterState, id: ShardId) -> Option<ShardId> {
 fn shard(state: &ClusterState, id: u64) -> Result<(&Arc<Table>, &Shard), Status> {
     let missing = || Status::not_found(format!("there is no shard {id} (photonctl shard list)"));
     state.shard(ShardId(id)).filter(|(_, shard)| !shard.is_joined()).ok_or_else(missing)
+}
+
+/// What is not known any more of a change that was accepted is no sign that there was none.
+fn accepted(what: &str, why: Status) -> Status {
+    Status::aborted(format!("{what} was accepted, but it is not known what became of it: {}", why.message()))
 }
 
 /// The shard that was, or is to be, cut off from this one at a key.
@@ -270,47 +277,18 @@ fn role(role: Role) -> v1::MemberRole {
 
 #[cfg(test)]
 mod tests {
-    use photondb_cluster_state::{Compression, Durability, Incarnation, NewShard, WriteAcks};
-    use photondb_proto::{KeyRange, TableId};
+    use tonic::Code;
 
     use super::*;
-
-    /// A table of as many shards as there are names of keys and one, on one node.
-    fn table(cuts: &[&str]) -> Arc<ClusterState> {
-        let mut state = Arc::new(ClusterState::at_birth());
-        let (id, name, incarnation) = (NodeId(1), "n".to_owned(), Incarnation(1));
-        let (tags, addresses) = (Default::default(), Vec::new());
-        run(&mut state, Command::RegisterNode { id, name, tags, addresses, boots: 1, incarnation });
-        let starts = [""].iter().chain(cuts);
-        let ends = cuts.iter().map(|cut| Some(cut.as_bytes().to_vec())).chain([None]);
-        let shard = |(start, end): (&&str, Option<Vec<u8>>)| {
-            NewShard::voting(KeyRange::new(start.as_bytes().to_vec(), end).expect("ascends"), vec![NodeId(1)])
-        };
-        let create = Command::CreateTable {
-            id: TableId(1),
-            database: state.database_named("test").expect("is there from the beginning").id,
-            name: "t".into(),
-            primary_key: "id".into(),
-            durability: Durability::Hard,
-            write_acks: WriteAcks::Majority,
-            shards: starts.zip(ends).map(shard).collect(),
-            compression: Compression::Lz4,
-        };
-        run(&mut state, create);
-        state
-    }
-
-    fn run(state: &mut Arc<ClusterState>, command: Command) {
-        *state = state.applied(&command).unwrap_or_else(|error| panic!("{command:?}: {error}")).0;
-    }
+    use crate::catalog::samples::{TABLE, cluster, cut_at, run};
 
     #[test]
     fn a_replica_of_a_shard_that_is_to_be_joined_is_not_moved_alone() {
-        let mut state = table(&["h", "p", "t"]);
-        let shards = state.table(TableId(1)).expect("was made").shards.clone();
+        let mut state = cluster(cut_at(&["h", "p", "t"]));
+        let shards = state.table(TABLE).expect("was made").shards.clone();
         let wished = shards[1..3].iter().map(|shard| (shard.id, shard.generation)).collect();
-        run(&mut state, Command::JoinShards { table: TableId(1), shards: wished });
-        let table = state.table(TableId(1)).expect("was made");
+        run(&mut state, Command::JoinShards { table: TABLE, shards: wished });
+        let table = state.table(TABLE).expect("was made");
         let refused: Vec<Option<String>> = table
             .shards
             .iter()
@@ -326,6 +304,16 @@ mod tests {
             let why = why.as_ref().expect("nothing would come of it");
             assert!(why.contains(&first) && why.contains("to be joined"), "{why}");
         }
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_move_that_was_accepted_is_told_apart_from_a_refusal() {
+        let gone = shard(&cluster(cut_at(&[])), 99).expect_err("is not there");
+        assert_eq!(gone.code(), Code::NotFound);
+        let unknown = accepted("the move", gone);
+        assert_eq!(unknown.code(), Code::Aborted);
+        let said = "the move was accepted, but it is not known what became of it: there is no shard 99";
+        assert!(unknown.message().starts_with(said), "{unknown}");
     }
 
     #[test]

@@ -54,13 +54,21 @@ impl Chosen {
         Ok(Chosen { compression, change_log_bytes: change_log_bytes as u64 })
     }
 
-    fn settings(self) -> TableSettings {
+    /// What differs from what was `read`: nobody's change of the other field since then is taken back with it.
+    fn changes(self, read: Chosen) -> TableSettings {
+        let Chosen { compression, change_log_bytes } = self;
         TableSettings {
-            compression: Some(self.compression),
-            change_log_bytes: Some(self.change_log_bytes),
+            compression: (compression != read.compression).then_some(compression),
+            change_log_bytes: (change_log_bytes != read.change_log_bytes).then_some(change_log_bytes),
             ..TableSettings::default()
         }
     }
+}
+
+/// Whether a table has of them what can be changed here.
+fn has(table: &Table, settings: TableSettings) -> bool {
+    settings.compression.is_none_or(|wanted| wanted == table.compression)
+        && settings.change_log_bytes.is_none_or(|wanted| wanted == table.change_log_bytes)
 }
 
 fn row(viewer: &Viewer<'_>, table: &Table, chosen: Chosen) -> Datum {
@@ -101,9 +109,11 @@ impl Contents for PhotonTables {
         if shown != *new {
             return Err(wrong("Only `change_log_bytes` and `compression` can be changed here."));
         }
-        if chosen != Chosen::of(table) {
-            viewer.ground.propose(Command::SetTableConfig { id, settings: chosen.settings() })?;
-            viewer.ground.settle(|state| state.table(id).is_none_or(|table| Chosen::of(table) == chosen))?;
+        let read = Chosen::wanted(old.as_object()?).map_err(|what| wrong(&what))?;
+        let settings = chosen.changes(read);
+        if settings != TableSettings::default() {
+            viewer.ground.propose(Command::SetTableConfig { id, settings })?;
+            viewer.ground.settle(|state| state.table(id).is_none_or(|table| has(table, settings)))?;
         }
         Ok(shown)
     }
@@ -111,7 +121,31 @@ impl Contents for PhotonTables {
 
 #[cfg(test)]
 mod tests {
+    use photondb_cluster_state::ClusterState;
+
     use super::*;
+    use crate::catalog::samples::{TABLE, cluster, run, whole};
+
+    #[test]
+    fn who_changes_one_field_takes_nobody_elses_change_of_the_other_back() {
+        let mut state = cluster(whole(&[1]));
+        let stored = |state: &ClusterState| Table::clone(state.table(TABLE).expect("is there"));
+        let seen = Chosen::of(&stored(&state));
+        let bytes = 2 * CHANGE_LOG_BYTES_MIN;
+        assert!(seen.compression == Compression::Lz4 && seen.change_log_bytes != bytes);
+        let smaller = Chosen { compression: Compression::Zstd, ..seen }.changes(seen);
+        let longer = Chosen { change_log_bytes: bytes, ..seen }.changes(seen);
+        assert_eq!(seen.changes(seen), TableSettings::default());
+        // Both have seen the table before either had changed it.
+        for settings in [smaller, longer] {
+            assert!(!has(&stored(&state), settings));
+            run(&mut state, Command::SetTableConfig { id: TABLE, settings });
+            assert!(has(&stored(&state), settings));
+        }
+        let both = Chosen { compression: Compression::Zstd, change_log_bytes: bytes };
+        assert_eq!(Chosen::of(&stored(&state)), both);
+        assert!(has(&stored(&state), smaller), "who waits for it does not wait for what the other one had before");
+    }
 
     fn wanted(change_log_bytes: Datum) -> std::result::Result<Chosen, String> {
         Chosen::wanted(&Object::from([

@@ -1,19 +1,16 @@
-//! `server_config`: `{id, name, tags, cache_size_mb}` of each server. Where nobody has set its cache, a server says itself what it takes.
+//! `server_config`: `{id, name, tags, cache_size_mb}` of each server. Where nobody has set its cache, a server says itself what it
+//! takes, once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use photondb_cluster_state::{Command, Node, Service};
 use photondb_proto::NodeId;
-use photondb_proto::v1::report::ServerCall;
-use photondb_proto::v1::report::answer::Told;
-use photondb_proto::v1::report::call::Ask;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 use photondb_runtime::fiber;
 
 use super::{Contents, News, Viewer, fields};
 use crate::config::is_name;
-use crate::report::Heard;
 
 /// The table.
 pub(super) struct ServerConfig;
@@ -67,14 +64,11 @@ impl Contents for ServerConfig {
         }
         let name = named(&new.field("name")?, "server name").map_err(|what| wrong(&format!("In `name`: {what}")))?;
         let tags = tags(&new.field("tags")?).map_err(|what| wrong(&format!("In `tags`: {what}")))?;
-        let cache_size_mb = match new.field("cache_size_mb")? {
-            Datum::String(auto) if auto == "auto" => None,
-            same if Some(&same) == old.as_object()?.get("cache_size_mb").as_ref() => {
-                viewer.state.node(id).and_then(|node| node.cache_size_mb)
-            }
-            Datum::Number(size) if size >= 0.0 && size.fract() == 0.0 => Some(size as u64),
-            other => return Err(wrong(&format!("In `cache_size_mb`: Expected a whole number; got {}", other.print()))),
-        };
+        let set = viewer.state.node(id).and_then(|node| node.cache_size_mb);
+        let own = viewer.ground.reporter().own_cache_told_last(id);
+        let cache_size_mb =
+            chosen_cache(&new.field("cache_size_mb")?, old.as_object()?.get("cache_size_mb").as_ref(), set, own)
+                .map_err(|what| wrong(&format!("In `cache_size_mb`: {what}")))?;
         viewer.ground.propose(Command::SetNodeConfig {
             id,
             name: Some(name),
@@ -100,18 +94,32 @@ fn tags(found: &Datum) -> std::result::Result<BTreeSet<String>, String> {
     items.iter().map(|tag| named(&tag, "server tag")).collect()
 }
 
-/// What servers have for a cache, in MiB, as they say: of those that were `asked` for, that nobody has set one for, and that answer.
-fn own_caches(viewer: &Viewer<'_>, asked: impl Fn(NodeId) -> bool) -> BTreeMap<NodeId, u64> {
-    let decides = |id: NodeId| viewer.state.node(id).is_some_and(|node| node.cache_size_mb.is_none());
-    let ask = |id: NodeId| (asked(id) && decides(id)).then_some(Ask::Server(ServerCall {}));
-    let cache = |heard: Heard| match heard.told {
-        Some(Told::Server(server)) => Some((heard.node, server.cache_mib)),
-        _ => None,
-    };
-    fiber::wait(viewer.ground.reporter().ask_each(ask)).into_iter().filter_map(cache).collect()
+/// What a row says of the cache of a server whose row was `old`: `None` leaves it to the server. `set`: what is set now. `own`: what
+/// the server told last that it takes; who gives that back, having read it, has not chosen it.
+fn chosen_cache(
+    wanted: &Datum,
+    old: Option<&Datum>,
+    set: Option<u64>,
+    own: Option<u64>,
+) -> std::result::Result<Option<u64>, String> {
+    match wanted {
+        Datum::String(auto) if auto == "auto" => Ok(None),
+        same if Some(same) == old => Ok(set),
+        Datum::Number(size) if *size >= 0.0 && size.fract() == 0.0 => {
+            let size = *size as u64;
+            Ok(Some(size).filter(|size| set.is_some() || own != Some(*size)))
+        }
+        other => Err(format!("Expected a whole number; got {}", other.print())),
+    }
 }
 
-/// `own_cache` counts where none is set; nothing: the server does not say.
+/// What servers have for a cache, in MiB, as they say: of those that were `asked` for, and that nobody has set one for.
+fn own_caches(viewer: &Viewer<'_>, asked: impl Fn(NodeId) -> bool) -> BTreeMap<NodeId, u64> {
+    let decides = |node: &Node| asked(node.id) && node.service != Service::Gone && node.cache_size_mb.is_none();
+    fiber::wait(viewer.ground.reporter().own_caches(&viewer.state, decides))
+}
+
+/// `own_cache` counts where none is set; nothing: the server has not said.
 fn row(node: &Node, own_cache: Option<u64>) -> Datum {
     let tags: Vec<Datum> = node.shown_tags().into_iter().map(Datum::from).collect();
     let cache = node.cache_size_mb.or(own_cache).map_or(Datum::from("auto"), Datum::from);
@@ -148,6 +156,25 @@ mod tests {
     }
 
     #[test]
+    fn who_gives_back_what_the_server_takes_leaves_it_to_the_server() {
+        let auto = Datum::from("auto");
+        for (wanted, old, set, own, chosen) in [
+            (Datum::from(512), Datum::from(512), None, Some(512), Ok(None)),
+            // It was read before, and this server has not heard it since the other one began anew.
+            (Datum::from(512), auto.clone(), None, Some(512), Ok(None)),
+            (Datum::from(512), auto.clone(), None, None, Ok(Some(512))),
+            (Datum::from(256), Datum::from(512), None, Some(512), Ok(Some(256))),
+            (Datum::from(512), Datum::from(100), Some(100), Some(512), Ok(Some(512))),
+            (Datum::from(100), Datum::from(100), Some(100), None, Ok(Some(100))),
+            (auto.clone(), Datum::from(100), Some(100), Some(512), Ok(None)),
+            (auto.clone(), auto.clone(), None, None, Ok(None)),
+            (Datum::Number(0.5), auto, None, None, Err("Expected a whole number; got 0.5".to_owned())),
+        ] {
+            assert_eq!(chosen_cache(&wanted, Some(&old), set, own), chosen, "{} after {}", wanted.print(), old.print());
+        }
+    }
+
+    #[test]
     fn a_cache_is_what_was_set_or_what_the_server_takes_whoever_it_is() {
         let state = cluster(whole(&[1]));
         let cache = |node: &Node, own: Option<u64>| {
@@ -157,7 +184,7 @@ mod tests {
         let set = |node: &Node| Node { cache_size_mb: Some(100), ..node.clone() };
         for node in state.nodes() {
             assert_eq!(cache(node, Some(512)), Datum::from(512));
-            assert_eq!(cache(node, None), Datum::from("auto"), "it does not answer");
+            assert_eq!(cache(node, None), Datum::from("auto"), "it has not told");
             assert_eq!((cache(&set(node), Some(512)), cache(&set(node), None)), (Datum::from(100), Datum::from(100)));
         }
     }

@@ -67,8 +67,7 @@ fn translate(expression: &str) -> Result<String> {
                 repeatable = true;
             }
             '*' | '+' | '?' | '{' => match repetition(translation.rest) {
-                Some(_) if !repeatable => {
-                    let length = if next == '{' { counted(translation.rest).unwrap_or(1) } else { 1 };
+                Some(length) if !repeatable => {
                     return Err(fault(expression, &translation.rest[..length], "no argument for repetition operator"));
                 }
                 Some(length) => {
@@ -289,7 +288,10 @@ mod tests {
             ("ba{2}{3}c", "Error in regexp `ba{2}{3}c` (portion `{2}{3}`): bad repetition operator: {2}{3}"),
             ("a{2}?+", "Error in regexp `a{2}?+` (portion `{2}?+`): bad repetition operator: {2}?+"),
             ("a*{1,}?", "Error in regexp `a*{1,}?` (portion `*{1,}?`): bad repetition operator: *{1,}?"),
+            ("*?", "Error in regexp `*?` (portion `*?`): no argument for repetition operator: *?"),
+            ("a|+?b", "Error in regexp `a|+?b` (portion `+?`): no argument for repetition operator: +?"),
             ("{2}", "Error in regexp `{2}` (portion `{2}`): no argument for repetition operator: {2}"),
+            ("({2}?)", "Error in regexp `({2}?)` (portion `{2}?`): no argument for repetition operator: {2}?"),
             (r"\8", r"Error in regexp `\8` (portion `\8`): invalid escape sequence: \8"),
             (r"(a)\1", r"Error in regexp `(a)\1` (portion `\1`): invalid escape sequence: \1"),
             ("\\", "Error in regexp `\\` (portion ``): trailing \\ at end of regexp"),
