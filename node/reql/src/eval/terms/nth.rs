@@ -33,6 +33,7 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
         }
         return Ok(Value::Grouped(groups));
     }
+    sequence.check_finite().map_err(|error| error.at(args.id(0)))?;
     let table = sequence.table.clone();
     let found = match u64::try_from(index) {
         Ok(position) => {
@@ -73,6 +74,8 @@ fn out_of_bounds(index: i32) -> Error {
 mod tests {
     use crate::eval::terms::checked::check;
 
+    const INFINITE: &str = "QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.";
+
     #[test]
     fn from_either_end() {
         check(&[
@@ -80,10 +83,13 @@ mod tests {
             ("[45,[[2,[5,6,7]],-1]]", "7"),
             ("[45,[[2,[5]],1]]", "NonExistence: Index out of bounds: 1"),
             ("[45,[[2,[5]],-2]]", "NonExistence: Index out of bounds: -2"),
-            ("[45,[[173,[]],1000]]", "1000"),
+            ("[45,[[173,[2000]],1000]]", "1000"),
             ("[45,[[173,[9]],-1]]", "8"),
             ("[45,[[173,[9]],-2]]", "QueryLogic: Cannot use an index < -1 (-2) on a stream."),
             ("[170,[[2,[5,6]],0]]", "5"),
+            ("[45,[[173,[]],5]]", INFINITE),
+            ("[170,[[173,[]],5]]", INFINITE),
+            ("[45,[[71,[[173,[]],9]],5]]", INFINITE),
             ("[45,[1,0]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
         ]);
     }
