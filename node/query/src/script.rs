@@ -55,12 +55,31 @@ impl ScriptError {
                 Error::logic(format!("JavaScript query `{source}` timed out after {seconds}.{millis:03} seconds."))
             }
             ScriptError::Crashed => {
-                Error::logic(format!("Javascript query `{source}` caused a crash in a worker process."))
+                Error::internal(format!("Javascript query `{source}` caused a crash in a worker process."))
             }
             ScriptError::Memory(error) => error,
             ScriptError::TooLong { bytes } => Error::resource(format!(
                 "The arguments of a JavaScript function take {bytes} bytes, which is too much."
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use photondb_reql::error::ErrorKind;
+    use photondb_reql::{BacktraceId, Str};
+
+    use super::*;
+
+    #[test]
+    fn a_crash_is_nothing_that_the_query_did() {
+        let script = Script { source: Str::from("f()"), timeout_ms: 1_500, id: BacktraceId::NONE };
+        let crashed = ScriptError::Crashed.of(&script);
+        assert_eq!(crashed.kind, ErrorKind::Internal);
+        assert_eq!(crashed.message, "Javascript query `f()` caused a crash in a worker process.");
+        let late = ScriptError::TimedOut.of(&script);
+        assert_eq!(late.kind, ErrorKind::QueryLogic);
+        assert_eq!(late.message, "JavaScript query `f()` timed out after 1.500 seconds.");
     }
 }

@@ -36,6 +36,16 @@ fn a_reader_reads_and_does_nothing_else() {
     assert_eq!(reader.run(r#"[60,["x"]]"#), denied("config"));
 }
 
+/// That nobody may is said before who may not.
+#[test]
+fn nobody_changes_what_admin_may() {
+    let reader = user(Grants { read: Some(true), ..Grants::default() });
+    assert_eq!(
+        reader.run(r#"[188,["admin",{"read":false}]]"#),
+        "!OpFailed: The permissions of the user `admin` can't be modified."
+    );
+}
+
 /// Who may not set the hook may not pass it by.
 #[test]
 fn a_writer_passes_no_write_hook_by() {

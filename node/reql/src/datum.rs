@@ -99,6 +99,18 @@ impl Datum {
         }
     }
 
+    /// The same of plain JSON, which may hold a `literal`: that has its meaning in `merge` and `update`.
+    pub fn from_raw_fields(fields: Object) -> Result<Datum> {
+        if fields.node().ptype() != Some(b"LITERAL") {
+            return Datum::from_fields(fields);
+        }
+        let illegal = fields.keys().find(|name| !matches!(name.as_str(), PTYPE_FIELD | "value"));
+        match illegal {
+            Some(name) => Err(Error::logic(format!("Invalid literal term with illegal key `{name}`."))),
+            None => Ok(Datum::Object(fields)),
+        }
+    }
+
     /// RethinkDB's name of the type: `NUMBER`, `PTYPE<TIME>`, ...
     pub fn type_name(&self) -> String {
         match self.node() {

@@ -18,6 +18,12 @@ pub const INDEX_VALUE_BYTES_MAX: usize = 250;
 /// Characters of a pretty-printed datum inside an error message that RethinkDB shortens.
 pub const PRINTED_DATUM_BYTES_MAX: usize = 300;
 
+/// Bytes of a text inside the message that it is no JSON.
+pub const SHOWN_TEXT_BYTES_MAX: usize = 40;
+
+/// Bytes of a text inside the message that it is no UTF-8.
+pub const SHOWN_BYTES_MAX: usize = 20;
+
 /// A message from a client must be shorter than this.
 pub const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
 

@@ -170,8 +170,19 @@ fn json(datum: &Datum) -> Result<Json> {
     Ok(serde_json::from_str(&datum.to_json()?).unwrap())
 }
 
+/// Every row, as a client takes them: batch after batch, of what a `limit` ends, too.
 fn rows(sequence: Sequence, cx: &Cx) -> Result<Vec<Json>> {
-    sequence.read_unlimited(cx)?.iter().map(json).collect()
+    let mut stream = sequence.open(cx)?;
+    let mut rows = Vec::new();
+    loop {
+        let batch = stream.next_batch(100, cx)?;
+        if batch.is_empty() {
+            return Ok(rows);
+        }
+        for row in &batch {
+            rows.push(json(row)?);
+        }
+    }
 }
 
 /// What a query is to this test.

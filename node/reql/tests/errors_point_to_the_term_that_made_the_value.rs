@@ -47,6 +47,14 @@ fn what_a_stream_ends_in_belongs_to_the_stream() {
 }
 
 #[test]
+fn a_part_of_what_never_ends_is_held_against_the_whole() {
+    check("[43,[[173,[]]]]", "[0]");
+    check("[43,[[71,[[173,[]],10]]]]", "[0,0]");
+    check("[43,[[71,[[70,[[173,[]],1]],10]]]]", "[0,0,0]");
+    check("[45,[[30,[[173,[]],1,9]],5]]", "[0,0]");
+}
+
+#[test]
 fn what_is_no_sequence_is_held_against_the_function_or_the_term() {
     check("[40,[[2,[1]],[69,[[2,[1]],[10,[1]]]]]]", "[1]");
     check("[24,[[154,[1]]]]", "[0]");

@@ -27,10 +27,11 @@ pub(super) fn eval(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<V
     let user = args.string(args.len() - 2)?;
     let permissions = args.datum(args.len() - 1)?;
     let catalog = &surroundings.environment.catalog;
-    require_permissions_table(surroundings)?;
+    // Everybody is told this, also who may not grant.
     if user == "admin" {
         return Err(Error::op_failed("The permissions of the user `admin` can't be modified."));
     }
+    require_permissions_table(surroundings)?;
     catalog.permissions(&user)?;
     let change = PermissionChange::read(&permissions, &scope)?;
     let (old, new) = catalog.grant(&user, &scope, &change)?;

@@ -6,9 +6,10 @@
 mod iso8601;
 mod zone;
 
-pub use iso8601::{date_from_days, days_from_date, from_iso8601, to_iso8601};
-pub use zone::{sanitize_zone, zone_seconds};
+pub use iso8601::{date_from_days, days_from_date, from_iso8601};
+pub use zone::{sanitize_zone, zone_offset};
 
+use super::number::check_finite;
 use super::{Datum, Object, PTYPE_FIELD, Str};
 use crate::error::{Error, Result};
 
@@ -18,8 +19,7 @@ const ZONE_FIELD: &str = "timezone";
 /// A time at `epoch` seconds, shown in a zone such as `+02:00`, `Z`, `-0800`.
 pub fn from_epoch(epoch: f64, zone: &str) -> Result<Datum> {
     let zone = sanitize_zone(zone)?;
-    Datum::number(epoch)?;
-    Ok(build(round_to_millis(epoch), &zone))
+    Ok(build(round_to_millis(epoch)?, &zone))
 }
 
 fn build(epoch: f64, zone: &str) -> Datum {
@@ -48,23 +48,35 @@ pub fn require(datum: &Datum) -> Result<(f64, Str)> {
     parts(datum).ok_or_else(|| Error::logic(format!("Not a TIME pseudotype: `{}`.", datum.print_truncated())))
 }
 
-/// To the nearest millisecond, halves away from zero.
-pub fn round_to_millis(seconds: f64) -> f64 {
-    let scaled = (seconds * 1000.0).round() / 1000.0;
-    if scaled.is_finite() { scaled } else { seconds }
+/// To the nearest millisecond, halves away from zero. Errors: its milliseconds are more than any number.
+pub fn round_to_millis(seconds: f64) -> Result<f64> {
+    check_finite((seconds * 1000.0).round() / 1000.0)
 }
 
-/// The time object with its instant rounded and its zone in the long form, or RethinkDB's complaint.
+/// The time object with its instant rounded and its zone in the long form, or RethinkDB's complaint, which shows the fields
+/// that come before the fault as they were put right.
 pub fn validate(fields: Object) -> Result<Object> {
-    let (mut epoch, mut zone) = (None, None);
+    let mut clean = fields.clone();
+    let (mut has_epoch, mut has_zone) = (false, false);
     let mut complaint = None;
     for (name, value) in fields.iter() {
         match (name.as_str(), &value) {
             (PTYPE_FIELD, _) => {}
-            (EPOCH_FIELD, Datum::Number(seconds)) => epoch = Some(*seconds),
+            (EPOCH_FIELD, Datum::Number(seconds)) => {
+                has_epoch = true;
+                let rounded = round_to_millis(*seconds)?;
+                if rounded.to_bits() != seconds.to_bits() {
+                    clean = clean.with(Str::from_static(EPOCH_FIELD), Datum::Number(rounded));
+                }
+            }
             (EPOCH_FIELD, other) => complaint = Some(wrong_field(EPOCH_FIELD, "number", other)),
             (ZONE_FIELD, Datum::String(text)) => match sanitize_zone(text) {
-                Ok(clean) => zone = Some(clean),
+                Ok(zone) => {
+                    has_zone = true;
+                    if zone != text.as_str() {
+                        clean = clean.with(Str::from_static(ZONE_FIELD), zone);
+                    }
+                }
                 Err(_) => complaint = Some(format!("invalid timezone string `{}`", value.print_truncated())),
             },
             (ZONE_FIELD, other) => complaint = Some(wrong_field(ZONE_FIELD, "string", other)),
@@ -75,24 +87,13 @@ pub fn validate(fields: Object) -> Result<Object> {
         }
     }
     let missing = |name: &str| format!("no field `{name}`");
-    let complaint = match (complaint, epoch, zone) {
-        (Some(complaint), ..) => complaint,
-        (None, None, _) => missing(EPOCH_FIELD),
-        (None, _, None) => missing(ZONE_FIELD),
-        (None, Some(epoch), Some(zone)) => {
-            let rounded = round_to_millis(epoch);
-            let unchanged = rounded.to_bits() == epoch.to_bits()
-                && matches!(fields.get(ZONE_FIELD), Some(Datum::String(text)) if text == zone.as_str());
-            if unchanged {
-                return Ok(fields);
-            }
-            return match build(rounded, &zone) {
-                Datum::Object(clean) => Ok(clean),
-                _ => Ok(fields),
-            };
-        }
+    let complaint = match complaint {
+        Some(complaint) => complaint,
+        None if !has_epoch => missing(EPOCH_FIELD),
+        None if !has_zone => missing(ZONE_FIELD),
+        None => return Ok(clean),
     };
-    let whole = Datum::Object(fields);
+    let whole = Datum::Object(clean);
     Err(Error::logic(format!("Invalid time object constructed ({complaint}):\n{}", whole.print_truncated())))
 }
 
@@ -130,5 +131,18 @@ mod tests {
             message(object(Datum::from(1), Datum::from("+25:00")))
                 .starts_with("Invalid time object constructed (invalid timezone string `\"+25:00\"`):")
         );
+        assert_eq!(message(object(Datum::Number(1e307), Datum::from("Z"))), "Non-finite number: inf");
+    }
+
+    #[test]
+    fn complaints_show_what_was_put_right() {
+        let fields = Object::from([(PTYPE_FIELD, Datum::from("TIME")), (EPOCH_FIELD, Datum::Number(1.23456))]);
+        assert_eq!(
+            validate(fields.clone()).unwrap_err().message,
+            "Invalid time object constructed (no field `timezone`):\n{\n\t\"$reql_type$\":\t\"TIME\",\n\t\"epoch_time\":\t1.235\n}"
+        );
+        // What comes behind the fault was not looked at.
+        let fields = fields.with("a", 1);
+        assert!(validate(fields).unwrap_err().message.ends_with("\t\"epoch_time\":\t1.23456\n}"));
     }
 }

@@ -324,6 +324,10 @@ impl json::Progress for &Cx {
         self.steps_of(values);
         self.hold(bytes)
     }
+
+    fn array(&mut self, length: usize) -> Result<()> {
+        self.check_array_length(length)
+    }
 }
 
 /// About how many bytes of memory these take.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::eval::context::Cx;
 use crate::eval::terms::union;
 use crate::eval::value::{TableValue, Value};
+use crate::term::BacktraceId;
 use crate::transform::{Aggregate, Running, Transform, grouped};
 
 /// Some elements in order. From [`Stream::next_batch`], an empty batch is the end.
@@ -73,6 +74,8 @@ pub struct Sequence {
     pub transforms: Vec<Transform>,
     /// The table whose whole documents the elements are, when they are: a selection, which can be written to.
     pub table: Option<Rc<dyn TableValue>>,
+    /// The term whose result the first `limit`, `skip` or `slice` takes a part of, if one does.
+    pub cut: Option<BacktraceId>,
 }
 
 /// Where elements come from.
@@ -101,22 +104,34 @@ impl Source {
 impl Sequence {
     /// The elements of an array.
     pub fn array(array: Array) -> Sequence {
-        Sequence { source: Source::Array(array), transforms: Vec::new(), table: None }
+        Sequence::of(Source::Array(array), None)
     }
 
     /// The documents of a table.
     pub fn table(table: Rc<dyn TableValue>) -> Sequence {
-        Sequence { source: Source::Table(table.clone()), transforms: Vec::new(), table: Some(table) }
+        Sequence::of(Source::Table(table.clone()), Some(table))
     }
 
     /// Whatever `stream` gives.
     pub fn stream(stream: Box<dyn Stream>) -> Sequence {
-        Sequence { source: Source::Stream(stream), transforms: Vec::new(), table: None }
+        Sequence::of(Source::Stream(stream), None)
     }
 
     /// Some documents of a table, in memory: `SELECTION<ARRAY>`; without a table a plain array.
     pub fn selected(array: Array, table: Option<Rc<dyn TableValue>>) -> Sequence {
-        Sequence { source: Source::Array(array), transforms: Vec::new(), table }
+        Sequence::of(Source::Array(array), table)
+    }
+
+    /// What a source gives; with a table, whole documents of it.
+    pub fn of(source: Source, table: Option<Rc<dyn TableValue>>) -> Sequence {
+        Sequence { source, transforms: Vec::new(), table, cut: None }
+    }
+
+    /// The same, the result of the term `id`, of which a part is taken next.
+    #[must_use]
+    pub fn to_be_cut(mut self, id: BacktraceId) -> Sequence {
+        self.cut = self.cut.or(Some(id));
+        self
     }
 
     /// The same with one more transform. It stays a selection only when the transform keeps documents whole.
@@ -175,20 +190,31 @@ impl Sequence {
         endless && !self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(_)))
     }
 
-    /// Refuses what never ends, for whoever must read to the end.
+    /// Whether what has no end is read by whoever reads all of it. RethinkDB tells the source that everything is wanted, and
+    /// the source does not know that a `limit` stands in between; only where nothing is wanted it is not asked.
+    fn reads_what_never_ends(&self) -> bool {
+        let endless = match &self.source {
+            Source::Stream(stream) => stream.infinite(),
+            Source::Union(sides) => sides.iter().any(Sequence::reads_what_never_ends),
+            Source::Array(_) | Source::Table(_) => false,
+        };
+        endless && !self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(0)))
+    }
+
+    /// Refuses what never ends, and a part of it, for whoever reads to the end.
     pub fn check_finite(&self) -> Result<()> {
-        if self.feed().is_some() {
-            return Err(Error::logic(
-                "Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed).",
-            ));
-        }
-        if self.infinite() {
-            return Err(Error::logic(
-                "Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an \
-                 array.",
-            ));
-        }
-        Ok(())
+        let message = if self.feed().is_some() {
+            "Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed)."
+        } else if self.reads_what_never_ends() {
+            "Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array."
+        } else {
+            return Ok(());
+        };
+        let error = Error::logic(message);
+        Err(match self.cut {
+            Some(id) => error.at(id),
+            None => error,
+        })
     }
 
     /// Starts reading. A grouped sequence has no order in which to read it.
@@ -225,6 +251,10 @@ impl Sequence {
     /// Calls `each` with every batch until there is none, or until it answers that it has seen enough.
     pub fn for_each_batch(self, cx: &Cx, mut each: impl FnMut(Batch) -> Result<Reading>) -> Result<()> {
         self.check_finite()?;
+        self.pull(cx, &mut each)
+    }
+
+    fn pull(self, cx: &Cx, each: &mut dyn FnMut(Batch) -> Result<Reading>) -> Result<()> {
         let mut stream = self.open(cx)?;
         loop {
             let batch = stream.next_batch(ELEMENTS_AT_ONCE, cx)?;
@@ -236,13 +266,26 @@ impl Sequence {
 
     /// Every element, in an array. Errors: the array limit.
     pub fn read_array(self, cx: &Cx) -> Result<Array> {
+        self.check_finite()?;
+        self.gather(cx)
+    }
+
+    /// The same as an answer: who takes batch after batch may take them of what a `limit` ends.
+    pub fn read_answer(self, cx: &Cx) -> Result<Array> {
+        if self.feed().is_some() || self.infinite() {
+            self.check_finite()?;
+        }
+        self.gather(cx)
+    }
+
+    fn gather(self, cx: &Cx) -> Result<Array> {
         if self.transforms.is_empty()
             && let Source::Array(array) = self.source
         {
             return Ok(array);
         }
         let mut all = Vec::new();
-        self.for_each_batch(cx, |mut batch| {
+        self.pull(cx, &mut |mut batch| {
             cx.hold_all(&batch)?;
             if all.is_empty() {
                 all = batch;

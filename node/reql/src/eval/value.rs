@@ -119,7 +119,7 @@ impl Value {
     pub fn into_answer(self, cx: &Cx) -> Result<Datum> {
         match self {
             Value::Sequence(sequence) if sequence.is_grouped() => grouped_data(sequence.read_groups(cx)?, cx),
-            Value::Sequence(sequence) => sequence.read_array(cx).map(Datum::from),
+            Value::Sequence(sequence) => sequence.read_answer(cx).map(Datum::from),
             Value::Table(table) => Sequence::table(table).read_array(cx).map(Datum::from),
             Value::Grouped(groups) => grouped_data(groups, cx),
             Value::Datum(datum) => Ok(datum),

@@ -374,7 +374,8 @@ impl Parser<'_> {
         if !self.scanner.take(b',') {
             return Err(Fault::Term(Error::compile("Expected 3 items in array, but found 2.")));
         }
-        let datum = match value_watched(&mut self.scanner, NESTING_MAX, raw_fields, &mut Pauses(self.pause)) {
+        let datum = match value_watched(&mut self.scanner, NESTING_MAX, Datum::from_raw_fields, &mut Pauses(self.pause))
+        {
             Ok(datum) => datum,
             Err(ParseError::Json(_)) => return Err(Fault::Json),
             Err(ParseError::Datum(error)) => return Err(Fault::Term(Error::compile(error.message))),
@@ -547,11 +548,6 @@ fn into_constant(term: Term) -> Option<Datum> {
 fn constant_object(fields: Vec<(Str, Term)>) -> Object {
     let constants = fields.into_iter().filter_map(|(name, term)| into_constant(term).map(|datum| (name, datum)));
     Object::from(constants.collect::<Vec<_>>())
-}
-
-/// Plain JSON may hold a `literal`, which has its meaning in `merge` and `update`.
-fn raw_fields(fields: Object) -> Result<Datum> {
-    if fields.node().ptype() == Some(b"LITERAL") { Ok(Datum::Object(fields)) } else { Datum::from_fields(fields) }
 }
 
 /// See [`Parser::integer`].

@@ -187,7 +187,15 @@ fn auth(auth: &Datum) -> Result<Auth> {
         Datum::String(text) => Ok(text.as_str().to_owned()),
         other => Err(Error::logic(format!("Expected `auth.{name}` to be a STRING, but found {}.", other.type_name()))),
     };
-    let scheme = fields.get("type").map_or(Ok("basic".to_owned()), |scheme| text("type", &scheme))?;
+    let scheme = match fields.get("type") {
+        Some(Datum::String(scheme)) => scheme.as_str().to_owned(),
+        // The type that RethinkDB names is that of the whole option.
+        Some(_) => {
+            let found = auth.type_name();
+            return Err(Error::logic(format!("Expected `auth.type` to be a STRING, but found {found}.")));
+        }
+        None => "basic".to_owned(),
+    };
     let item = |name: &str| match fields.get(name) {
         Some(value) => text(name, &value),
         None => Err(Error::logic(format!("`auth.{name}` not found in the auth object."))),
@@ -262,7 +270,9 @@ fn body(data: &Datum, method: Method, header: &mut Vec<HeaderLine>) -> Result<Op
         }
         (_, other) => {
             is("application/json");
-            other.to_json()?
+            // In lines, as in messages, which would show what has no JSON, too.
+            other.to_json()?;
+            other.print()
         }
     };
     Ok(Some(Bytes::from(text)))
@@ -325,4 +335,32 @@ fn check_line(text: &str) -> Result<()> {
         return Err(Error::logic("A `header` item contains newline characters."));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_about_auth() {
+        let message = |fields: &[(&'static str, Datum)]| {
+            auth(&Datum::Object(fields.iter().cloned().collect())).err().unwrap().message
+        };
+        assert_eq!(message(&[("type", Datum::from(1))]), "Expected `auth.type` to be a STRING, but found OBJECT.");
+        assert_eq!(message(&[("user", Datum::from(1))]), "Expected `auth.user` to be a STRING, but found NUMBER.");
+        assert_eq!(message(&[("user", Datum::from("u"))]), "`auth.pass` not found in the auth object.");
+    }
+
+    #[test]
+    fn a_body_is_json_in_lines() {
+        let data = Datum::Object(Object::from([("a", Datum::from(vec![Datum::from(1), Datum::Null]))]));
+        let mut header = Vec::new();
+        let put = body(&data, Method::Put, &mut header).unwrap().unwrap();
+        assert_eq!(put, "{\n\t\"a\":\t[\n\t\t1,\n\t\tnull\n\t]\n}");
+        assert_eq!((header[0].name.as_str(), header[0].value.as_deref()), ("Content-Type", Some("application/json")));
+        let text = body(&Datum::from("x"), Method::Patch, &mut Vec::new()).unwrap().unwrap();
+        assert_eq!(text, "x");
+        let error = body(&Datum::from(vec![Datum::MaxVal]), Method::Delete, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.message, "Cannot convert `r.maxval` to JSON.");
+    }
 }

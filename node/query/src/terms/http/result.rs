@@ -140,6 +140,8 @@ fn hold(body: &[u8], cx: &Cx) -> std::result::Result<(), Unreadable> {
 
 #[cfg(test)]
 mod tests {
+    use photondb_reql::eval::{Limits, NoWorld};
+
     use super::*;
 
     fn read(format: Format, content_type: &str, body: &str) -> String {
@@ -167,6 +169,14 @@ mod tests {
         assert_eq!(read(Format::Text, "application/json", "[1]"), "\"[1]\"");
         assert_eq!(read(Format::Binary, "application/json", "x"), r#"{"$reql_type$":"BINARY","data":"eA=="}"#);
         assert_eq!(read(Format::Json, "text/plain", r#"{"$reql_type$":"X"}"#), "! Unknown $reql_type$ `PTYPE<X>`.");
+    }
+
+    #[test]
+    fn arrays_are_as_long_as_the_query_allows() {
+        let cx = Cx::new(NoWorld, Limits { array: 2, ..Limits::default() });
+        assert!(body_in(Format::Json, "", b"[[1,2],[3]]", &cx).is_ok());
+        let Err(Unreadable::Memory(error)) = body_in(Format::Json, "", b"[[1,2,3]]", &cx) else { panic!("too long") };
+        assert_eq!(error, Error::array_too_large(2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::super::{Array, Datum, Object, Str};
 use super::scan::{JsonError, Kind, Scanner, Syntax};
 use crate::error::{Error, Result};
-use crate::limits::NESTING_MAX;
+use crate::limits::{NESTING_MAX, SHOWN_TEXT_BYTES_MAX};
 
 /// Why a text did not become a datum.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,11 @@ enum Open {
 pub trait Progress {
     /// So many values more were made, which take about `bytes` of memory.
     fn look(&mut self, values: usize, bytes: usize) -> Result<()>;
+
+    /// An array of so many elements is done.
+    fn array(&mut self, _length: usize) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Nobody looks.
@@ -93,17 +98,21 @@ fn parse_with(text: &[u8], finish: Finish, progress: &mut impl Progress) -> std:
 
 /// `r.json(text)` with RethinkDB's messages. A text may hold what `literal` makes.
 pub fn parse_text(text: &str, progress: &mut impl Progress) -> Result<Datum> {
-    let finish: Finish = |fields| match fields.node().ptype() {
-        Some(b"LITERAL") => Ok(Datum::Object(fields)),
-        _ => Datum::from_fields(fields),
-    };
-    parse_with(text.as_bytes(), finish, progress).map_err(|error| match error {
-        ParseError::Json(error) => {
-            let shown: String = text.chars().take_while(|c| *c != '\0').collect();
-            Error::logic(format!("Failed to parse \"{shown}\" as JSON: {error}"))
-        }
+    if text.contains('\0') {
+        return Err(Error::logic("Encountered unescaped null byte in JSON string."));
+    }
+    parse_with(text.as_bytes(), Datum::from_raw_fields, progress).map_err(|error| match error {
+        ParseError::Json(error) => Error::logic(format!("Failed to parse \"{}\" as JSON: {error}", shown(text))),
         ParseError::Datum(error) => error,
     })
+}
+
+/// A text as the message about it shows it, in 40 bytes; RethinkDB cuts it there in the midst of a character, too.
+fn shown(text: &str) -> String {
+    if text.len() <= SHOWN_TEXT_BYTES_MAX {
+        return text.to_owned();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(SHOWN_TEXT_BYTES_MAX - 3)])
 }
 
 /// The next value of a text.
@@ -164,6 +173,7 @@ pub fn value_watched<P: Progress>(
                     if !scanner.take(b']') {
                         return Ok(scanner.fail(Syntax::ArrayEnd)?);
                     }
+                    watch.progress.array(items.len())?;
                     done = Datum::Array(Array::from(items));
                 }
                 Some(Open::Object(mut fields, key)) => {

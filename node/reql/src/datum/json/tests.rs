@@ -70,6 +70,14 @@ fn faults_in_rethinkdbs_words() {
     assert_eq!(message("NaN"), "Failed to parse \"NaN\" as JSON: Invalid value.");
     assert_eq!(message(""), "Failed to parse \"\" as JSON: The document is empty.");
     assert_eq!(message("{\"a\":1,\"b\":2,\"a\":3}"), "Duplicate key \"a\" in JSON.");
+    let long = "x".repeat(40);
+    assert_eq!(message(&long), format!("Failed to parse \"{long}\" as JSON: Invalid value."));
+    assert_eq!(message(&format!("{long}x")), format!("Failed to parse \"{}...\" as JSON: Invalid value.", &long[3..]));
+    let split = format!("{}{}", "x".repeat(36), "é".repeat(4));
+    assert_eq!(message(&split), format!("Failed to parse \"{}...\" as JSON: Invalid value.", &split[..36]));
+    assert_eq!(message("[1,\0"), "Encountered unescaped null byte in JSON string.");
+    assert_eq!(message("{\"$reql_type$\":\"LITERAL\",\"x\":1}"), "Invalid literal term with illegal key `x`.");
+    assert!(parse_text("{\"$reql_type$\":\"LITERAL\",\"value\":1}", &mut Unwatched).is_ok());
     assert_eq!(message("{\"$reql_type$\":\"NOPE\"}"), "Unknown $reql_type$ `PTYPE<NOPE>`.");
 }
 

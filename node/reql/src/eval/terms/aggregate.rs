@@ -159,7 +159,7 @@ pub fn distinct(args: &Args<'_>) -> Result<Value> {
 pub fn sample(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     // In this order in RethinkDB, too.
-    let count = args.small_integer(1)?;
+    let count = args.integer(1)?;
     let first = args.value(0)?;
     let Ok(size) = usize::try_from(count) else {
         return Err(Error::logic(format!("Number of items to sample must be non-negative, got `{count}`.")));
@@ -171,6 +171,7 @@ pub fn sample(args: &Args<'_>) -> Result<Value> {
         for element in batch {
             reservoir.offer(element, cx)?;
         }
+        cx.check_array_length(reservoir.kept())?;
         Ok(Reading::On)
     })?;
     Sequence::selected(Array::from(reservoir.finish(cx)), table).into_value(cx)
@@ -178,7 +179,7 @@ pub fn sample(args: &Args<'_>) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use crate::eval::terms::checked::check;
+    use crate::eval::terms::checked::{OVER_TWO, check, check_within};
 
     #[test]
     fn of_all_elements() {
@@ -204,6 +205,22 @@ mod tests {
             ("[86,[[173,[]]]]", "false"),
             ("[42,[[2,[2,1,2]]]]", "[1,2]"),
         ]);
+    }
+
+    #[test]
+    fn a_sample_is_an_array() {
+        check_within(
+            2,
+            &[
+                ("[43,[[81,[[173,[5]],2]]]]", "2"),
+                ("[81,[[173,[5]],3]]", OVER_TWO),
+                ("[43,[[81,[[173,[2]],4294967296]]]]", "2"),
+            ],
+        );
+        check(&[(
+            "[81,[[173,[5]],-3000000000]]",
+            "QueryLogic: Number of items to sample must be non-negative, got `-3000000000`.",
+        )]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub fn check_length(length: usize, limits: &Limits) -> Result<()> {
 
 fn sub_two(left: &Datum, right: &Datum) -> Result<Datum> {
     match (time::parts(left), time::parts(right)) {
-        (Some((left, _)), Some((right, _))) => Datum::number(time::round_to_millis(left - right)),
+        (Some((left, _)), Some((right, _))) => time::round_to_millis(left - right).map(Datum::Number),
         (Some(_), None) => shift(left, -right.as_number()?),
         (None, _) => Datum::number(left.as_number()? - right.as_number()?),
     }

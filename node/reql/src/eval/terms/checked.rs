@@ -29,22 +29,31 @@ impl World for Still {
     }
 }
 
+/// The error of three elements where there may be two.
+pub const OVER_TWO: &str = "ResourceLimit: Array over size limit `2`.  To raise the number of allowed elements, modify the `array_limit` option to `.run` (not available in the Data Explorer), or use an index.";
+
 /// Checks the answers to queries: JSON, or `Kind: message` of an error.
 #[track_caller]
 pub fn check(cases: &[(&str, &str)]) {
+    check_within(context::Limits::default().array, cases);
+}
+
+/// The same of queries whose arrays may have so many elements.
+#[track_caller]
+pub fn check_within(array: usize, cases: &[(&str, &str)]) {
     for (query, expected) in cases {
-        let answer = run(query).unwrap_or_else(|error| format!("{:?}: {}", error.kind, error.message));
+        let answer = run(query, array).unwrap_or_else(|error| format!("{:?}: {}", error.kind, error.message));
         assert_eq!(&answer, expected, "{query}");
     }
 }
 
-fn run(query: &str) -> Result<String> {
+fn run(query: &str, array: usize) -> Result<String> {
     let message = format!("[1,{query},{{}}]");
     let start = match parse(message.as_bytes()) {
         Ok(Message::Start(start)) => start,
         Ok(other) => panic!("{query} is no query but {other:?}"),
         Err(refusal) => return Err(refusal.error),
     };
-    let cx = Cx::new(Still { state: Cell::new(42) }, context::Limits::default());
+    let cx = Cx::new(Still { state: Cell::new(42) }, context::Limits { array, ..context::Limits::default() });
     eval(&compile(&start.term)?.root, &Scope::empty(), &cx)?.into_answer(&cx)?.to_json()
 }

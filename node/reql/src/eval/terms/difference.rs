@@ -19,8 +19,7 @@ pub fn difference(args: &Args<'_>) -> Result<Value> {
         false => Excluded::Unread(args.call().clone(), args.scope().clone()),
     };
     let difference = Difference { stream: sequence.open(cx)?, excluded };
-    let source = Source::Stream(Box::new(difference));
-    let sequence = Sequence { source, transforms: Vec::new(), table };
+    let sequence = Sequence::of(Source::Stream(Box::new(difference)), table);
     if from_array { Ok(Datum::from(sequence.read_array(cx)?).into()) } else { Ok(Value::Sequence(sequence)) }
 }
 

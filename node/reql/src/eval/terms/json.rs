@@ -16,7 +16,7 @@ pub fn print(args: &Args<'_>) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use crate::eval::terms::checked::check;
+    use crate::eval::terms::checked::{OVER_TWO, check, check_within};
 
     #[test]
     fn both_ways() {
@@ -26,6 +26,18 @@ mod tests {
             ("[172,[1000.0]]", r#""1000""#),
             (r#"[172,[[155,["foo"]]]]"#, r#""{\"$reql_type$\":\"BINARY\",\"data\":\"Zm9v\"}""#),
         ]);
+    }
+
+    #[test]
+    fn arrays_are_limited() {
+        check_within(
+            2,
+            &[
+                (r#"[98,["[[1,2],{\"a\":[3,4]}]"]]"#, r#"[[1,2],{"a":[3,4]}]"#),
+                (r#"[98,["[1,2,3]"]]"#, OVER_TWO),
+                (r#"[98,["{\"a\":[[],[],[]]}"]]"#, OVER_TWO),
+            ],
+        );
     }
 
     #[test]

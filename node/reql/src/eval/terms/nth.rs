@@ -33,6 +33,10 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
         }
         return Ok(Value::Grouped(groups));
     }
+    if index < -1 {
+        return Err(Error::logic(format!("Cannot use an index < -1 ({index}) on a stream.")));
+    }
+    sequence.check_finite().map_err(|error| error.at(args.id(0)))?;
     let table = sequence.table.clone();
     let found = match u64::try_from(index) {
         Ok(position) => {
@@ -41,7 +45,8 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
             let want = usize::try_from(position).unwrap_or(usize::MAX).saturating_add(1).min(SKIPPED_AT_ONCE_MAX);
             stream.next_batch(want, cx)?.pop()
         }
-        Err(_) if index == -1 => {
+        // The last one.
+        Err(_) => {
             let mut last = None;
             sequence.for_each_batch(cx, |mut batch| {
                 last = batch.pop();
@@ -49,7 +54,6 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
             })?;
             last
         }
-        Err(_) => return Err(Error::logic(format!("Cannot use an index < -1 ({index}) on a stream."))),
     };
     let Some(found) = found else { return Err(out_of_bounds(index)) };
     Ok(match table {
@@ -73,6 +77,8 @@ fn out_of_bounds(index: i32) -> Error {
 mod tests {
     use crate::eval::terms::checked::check;
 
+    const INFINITE: &str = "QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.";
+
     #[test]
     fn from_either_end() {
         check(&[
@@ -80,10 +86,14 @@ mod tests {
             ("[45,[[2,[5,6,7]],-1]]", "7"),
             ("[45,[[2,[5]],1]]", "NonExistence: Index out of bounds: 1"),
             ("[45,[[2,[5]],-2]]", "NonExistence: Index out of bounds: -2"),
-            ("[45,[[173,[]],1000]]", "1000"),
+            ("[45,[[173,[2000]],1000]]", "1000"),
             ("[45,[[173,[9]],-1]]", "8"),
             ("[45,[[173,[9]],-2]]", "QueryLogic: Cannot use an index < -1 (-2) on a stream."),
             ("[170,[[2,[5,6]],0]]", "5"),
+            ("[45,[[173,[]],-2]]", "QueryLogic: Cannot use an index < -1 (-2) on a stream."),
+            ("[45,[[173,[]],5]]", INFINITE),
+            ("[170,[[173,[]],5]]", INFINITE),
+            ("[45,[[71,[[173,[]],9]],5]]", INFINITE),
             ("[45,[1,0]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
         ]);
     }

@@ -7,12 +7,14 @@ use crate::eval::{Args, Value};
 /// `keys`.
 pub fn keys(args: &Args<'_>) -> Result<Value> {
     let fields = plain_object(args, "keys")?;
+    args.cx().check_array_length(fields.len())?;
     Ok(Datum::from(fields.keys().map(Datum::from).collect::<Array>()).into())
 }
 
 /// `values`, in the order of the keys.
 pub fn values(args: &Args<'_>) -> Result<Value> {
     let fields = plain_object(args, "values")?;
+    args.cx().check_array_length(fields.len())?;
     Ok(Datum::from(fields.values().collect::<Array>()).into())
 }
 
@@ -52,7 +54,7 @@ pub fn duplicate_key(what: &str, name: &str, earlier: &Datum, later: &Datum) -> 
 
 #[cfg(test)]
 mod tests {
-    use crate::eval::terms::checked::check;
+    use crate::eval::terms::checked::{OVER_TWO, check, check_within};
 
     #[test]
     fn keys_values_object() {
@@ -62,6 +64,18 @@ mod tests {
             (r#"[143,["a",1,"b",[2,[]]]]"#, r#"{"a":1,"b":[]}"#),
             ("[143,[]]", "{}"),
         ]);
+    }
+
+    #[test]
+    fn arrays_of_them_are_limited() {
+        check_within(
+            2,
+            &[
+                (r#"[94,[{"a":1,"b":2}]]"#, r#"["a","b"]"#),
+                (r#"[94,[{"a":1,"b":2,"c":3}]]"#, OVER_TWO),
+                (r#"[186,[{"a":1,"b":2,"c":3}]]"#, OVER_TWO),
+            ],
+        );
     }
 
     #[test]

@@ -97,6 +97,11 @@ impl Reservoir {
         Reservoir { kept: Vec::new(), size, seen: 0 }
     }
 
+    /// How many elements it has.
+    pub fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Offers the next element. Errors: the query holds too much.
     pub fn offer(&mut self, element: Datum, cx: &Cx) -> Result<()> {
         self.seen += 1;

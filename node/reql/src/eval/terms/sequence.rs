@@ -83,7 +83,7 @@ pub fn limit(args: &Args<'_>) -> Result<Value> {
     let Ok(count) = u64::try_from(limit) else {
         return Err(Error::logic(format!("LIMIT takes a non-negative argument (got {limit})")));
     };
-    sequence.then(Transform::Limit(count)).into_value(args.cx())
+    sequence.to_be_cut(args.id(0)).then(Transform::Limit(count)).into_value(args.cx())
 }
 
 /// `skip`: a slice to the end.
@@ -111,6 +111,7 @@ fn sliced(args: &Args<'_>, value: Value, slice: &Slice) -> Result<Value> {
         _ => return Err(Error::logic("Cannot slice non-sequences.").at(args.id(0))),
     };
     let (start, count) = slice.of_stream()?;
+    let sequence = sequence.to_be_cut(args.id(0));
     let sequence = if start == 0 { sequence } else { sequence.then(Transform::Skip(start)) };
     match count {
         Some(count) => sequence.then(Transform::Limit(count)),
@@ -200,6 +201,25 @@ mod tests {
             ("[30,[[173,[9]],2,4]]", "[2,3]"),
             (r#"[30,[[173,[9]],2,4],{"left_bound":"open","right_bound":"closed"}]"#, "[3,4]"),
             ("[173,[3,1]]", "[]"),
+        ]);
+    }
+
+    #[test]
+    fn a_limit_ends_nothing_for_who_reads_to_the_end() {
+        let infinite = "QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.";
+        let add = "[69,[[2,[1,2]],[24,[[10,[1]],[10,[2]]]]]]";
+        check(&[
+            ("[43,[[71,[[173,[]],10]]]]", infinite),
+            ("[43,[[30,[[173,[]],2,4]]]]", infinite),
+            ("[145,[[71,[[173,[]],10]]]]", infinite),
+            (r#"[51,[[71,[[173,[]],10]],"array"]]"#, infinite),
+            (&format!("[187,[[71,[[173,[]],3]],0,{add}]]"), infinite),
+            ("[43,[[44,[[71,[[173,[]],3]],[2,[1]]]]]]", infinite),
+            // Of these the endless one is not asked, or not for everything.
+            ("[43,[[71,[[173,[]],0]]]]", "0"),
+            ("[86,[[71,[[173,[]],10]]]]", "false"),
+            (&format!("[43,[[38,[[71,[[173,[]],3]],[173,[]],{add}]]]]"), "3"),
+            (&format!("[43,[[38,[[173,[]],[173,[]],{add}]]]]"), infinite),
         ]);
     }
 

@@ -28,6 +28,7 @@ pub fn find(args: &Args<'_>) -> Result<Value> {
     let groups: Vec<Datum> = groups
         .map(|fields| if fields.is_empty() { Datum::Null } else { fields.into_iter().collect::<Object>().into() })
         .collect();
+    args.cx().check_array_length(groups.len())?;
     whole.push(("groups", groups.into()));
     Ok(Datum::from(whole.into_iter().collect::<Object>()).into())
 }
@@ -77,7 +78,7 @@ pub fn format(args: &Args<'_>) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use crate::eval::terms::checked::check;
+    use crate::eval::terms::checked::{OVER_TWO, check, check_within};
 
     #[test]
     fn match_split_case_format() {
@@ -98,6 +99,14 @@ mod tests {
             (r#"[197,["{b}",{"b":[155,["abc"]]}]]"#, r#""abc""#),
             (r#"[197,["{}{:}",{"":1,":":2}]]"#, r#""12""#),
         ]);
+    }
+
+    #[test]
+    fn groups_are_limited() {
+        check_within(
+            2,
+            &[(r#"[43,[[170,[[97,["ab","(a)(b)"]],"groups"]]]]"#, "2"), (r#"[97,["abc","(a)(b)(c)"]]"#, OVER_TWO)],
+        );
     }
 
     #[test]

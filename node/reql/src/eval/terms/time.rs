@@ -1,5 +1,5 @@
-//! The terms of times. Parsing, printing and the object itself live in [`crate::datum::time`], the calendar of a time in
-//! [`calendar`].
+//! The terms of times. Parsing and the object itself live in [`crate::datum::time`], the calendar of a time and its printing
+//! in [`calendar`].
 
 mod calendar;
 
@@ -42,7 +42,7 @@ pub fn time(args: &Args<'_>) -> Result<Value> {
     let midnight = calendar::midnight(year, month, day)?;
     let zone = time::sanitize_zone(&zone)?;
     let local = Instant::at(midnight).plus_micros(calendar::clock_micros(hours, minutes)).plus_seconds(seconds);
-    Ok(time::from_epoch(local.minus_zone(&zone).seconds(), &zone)?.into())
+    Ok(time::from_epoch(local.minus_zone(&zone)?.seconds(), &zone)?.into())
 }
 
 /// `iso8601`: the time a text stands for; `default_timezone` for those that name no zone.
@@ -57,9 +57,10 @@ pub fn from_iso8601(args: &Args<'_>) -> Result<Value> {
 pub fn to_iso8601(args: &Args<'_>) -> Result<Value> {
     let moment = moment(args, 0)?;
     let instant = Instant::of(&moment)?;
+    let zone = zone(&moment)?;
+    let local = instant.local(&zone)?;
     instant.check_year()?;
-    instant.local(&zone(&moment)?).check_year()?;
-    Ok(Datum::from(time::to_iso8601(&moment)?).into())
+    Ok(Datum::from(local.print(&zone)?).into())
 }
 
 /// `epoch_time`: a time in UTC.
@@ -104,16 +105,16 @@ pub fn date(args: &Args<'_>) -> Result<Value> {
     let moment = moment(args, 0)?;
     let instant = Instant::of(&moment)?;
     let zone = zone(&moment)?;
-    let midnight = instant.local(&zone).start_of_day()?;
-    Ok(time::from_epoch(midnight.minus_zone(&zone).seconds(), &zone)?.into())
+    let midnight = instant.local(&zone)?.start_of_day()?;
+    Ok(time::from_epoch(midnight.minus_zone(&zone)?.seconds(), &zone)?.into())
 }
 
 /// `time_of_day`: the seconds since midnight, in the time's zone.
 pub fn time_of_day(args: &Args<'_>) -> Result<Value> {
     let moment = moment(args, 0)?;
-    let local = Instant::of(&moment)?.local(&zone(&moment)?);
+    let local = Instant::of(&moment)?.local(&zone(&moment)?)?;
     let since = local.seconds_since(local.start_of_day()?);
-    Ok(Datum::Number(time::round_to_millis(since)).into())
+    Ok(Datum::Number(time::round_to_millis(since)?).into())
 }
 
 /// `year`, `month`, `day`, `day_of_week`, `day_of_year`, `hours`, `minutes`, `seconds`.
@@ -130,10 +131,10 @@ pub fn part(args: &Args<'_>) -> Result<Value> {
         other => return Err(Error::internal(format!("`{}` is no part of a time.", other.name()))),
     };
     let moment = moment(args, 0)?;
-    let local = Instant::of(&moment)?.local(&zone(&moment)?);
+    let local = Instant::of(&moment)?.local(&zone(&moment)?)?;
     let mut value = local.part(part)? as f64;
     if part == Part::Seconds {
-        value += time::round_to_millis(epoch(&moment)?.fract());
+        value += time::round_to_millis(epoch(&moment)?.fract())?;
     }
     Ok(Datum::Number(value).into())
 }
@@ -187,6 +188,14 @@ mod tests {
             (r#"[102,[[99,["2013-07-30T20:56:05-07:00"]]]]"#, "1375242965"),
             (r#"[100,[[99,["2013-07-30T20:56:05"],{"default_timezone":"-07"}]]]"#, r#""2013-07-30T20:56:05-07:00""#),
             ("[100,[[101,[1375147296.6812]]]]", r#""2013-07-30T01:21:36.681+00:00""#),
+            ("[100,[[101,[896571240]]]]", r#""1998-05-30T23:34:00+00:00""#),
+            (r#"[100,[[104,[[101,[-0.5]],"+02"]]]]"#, r#""1970-01-01T01:59:59.500+02:00""#),
+            // Cut to milliseconds, and not rounded.
+            ("[100,[[101,[1.001]]]]", r#""1970-01-01T00:00:01.000+00:00""#),
+            (r#"[100,[[99,["2004-04-06T04:58:24.524Z"]]]]"#, r#""2004-04-06T04:58:24.523+00:00""#),
+            // A time may be where the calendar does not go.
+            (r#"[127,[[104,[[101,[0]],"+20:00"]]]]"#, r#""+20:00""#),
+            (r#"[127,[[99,["2013"],{"default_timezone":"-7"}]]]"#, r#""-07:00""#),
             (r#"[127,[[104,[[101,[0]],"-0130"]]]]"#, r#""-01:30""#),
             (r#"[100,[[106,[[104,[[101,[1436428422.339]],"-08:00"]]]]]]"#, r#""2015-07-08T00:00:00-08:00""#),
             ("[126,[[101,[1375147296.6812]]]]", "4896.681"),
@@ -206,17 +215,35 @@ mod tests {
 
     #[test]
     fn faults() {
+        let offset = "QueryLogic: Error in time logic: Offset out of range: 20:00:00.";
+        let no_zone = "QueryLogic: ISO 8601 string has no time zone, and no default time zone was provided.";
         check(&[
             ("[100,[null]]", "QueryLogic: Not a TIME pseudotype: `null`."),
-            (
-                r#"[99,["2013"]]"#,
-                "QueryLogic: ISO 8601 string has no time zone, and no default time zone was provided.",
-            ),
+            (r#"[99,["2013"]]"#, no_zone),
             (
                 r#"[99,["2013-07-30T20:56:05"],{"default_timezone":"xx"}]"#,
                 "QueryLogic: Invalid ISO 8601 timezone: `xx+00`.",
             ),
             (r#"[136,[2013,1,1,"+25:00"]]"#, "QueryLogic: Hours out of range in `+25:00`."),
+            (r#"[136,[2013,1,1,"+20:00"]]"#, offset),
+            (r#"[136,[2013,1,1,"+99"]]"#, "QueryLogic: Error in time logic: Offset out of range: 99:00:00."),
+            (r#"[99,["2013-01-01T00+20:00"]]"#, offset),
+            (r#"[99,["2013"],{"default_timezone":"+20"}]"#, offset),
+            (r#"[99,["2013"],{"default_timezone":"UTC"}]"#, no_zone),
+            (r#"[100,[[104,[[101,[0]],"+20:00"]]]]"#, offset),
+            (r#"[106,[[104,[[101,[0]],"+20:00"]]]]"#, offset),
+            (r#"[126,[[104,[[101,[0]],"+20:00"]]]]"#, offset),
+            (r#"[128,[[104,[[101,[0]],"+20:00"]]]]"#, offset),
+            (r#"[135,[[104,[[101,[0]],"+20:00"]]]]"#, offset),
+            (
+                r#"[104,[[101,[0]],"+99"]]"#,
+                "QueryLogic: Invalid time object constructed (invalid timezone string `\"+99:00\"`):\n{\n\t\"$reql_type$\":\t\"TIME\",\n\t\"epoch_time\":\t0,\n\t\"timezone\":\t\"+99:00\"\n}",
+            ),
+            (
+                r#"[128,[{"$reql_type$":"TIME","epoch_time":0,"timezone":"+99"}]]"#,
+                "QueryLogic: Hours out of range in `+99:00`.",
+            ),
+            ("[101,[1e307]]", "QueryLogic: Non-finite number: inf"),
             (r#"[136,[2000,13,0,"Z"]]"#, "QueryLogic: Error in time logic: Day of month value is out of range 1..31."),
             (r#"[136,[10000,13,29,"Z"]]"#, "QueryLogic: Error in time logic: Month number is out of range 1..12."),
             (r#"[136,[10000,1,29,"Z"]]"#, "QueryLogic: Error in time logic: Year is out of valid range: 1400..9999."),

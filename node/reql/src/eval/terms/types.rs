@@ -116,6 +116,7 @@ fn from_datum(args: &Args<'_>, datum: Datum, target: &str) -> Result<Value> {
         (Datum::String(text), "BINARY") => from_text(text.as_bytes()),
         (_, "STRING") => Datum::from(to_text(&datum)?),
         (Datum::Object(fields), "ARRAY") => {
+            args.cx().check_array_length(fields.len())?;
             let pairs = fields.iter().map(|(name, value)| Datum::from(vec![Datum::from(name), value]));
             Datum::from(pairs.collect::<Vec<_>>())
         }
@@ -161,7 +162,7 @@ fn from_pairs(pairs: Sequence, cx: &Cx) -> Result<Datum> {
 
 #[cfg(test)]
 mod tests {
-    use crate::eval::terms::checked::check;
+    use crate::eval::terms::checked::{OVER_TWO, check, check_within};
 
     #[test]
     fn coercions() {
@@ -181,6 +182,17 @@ mod tests {
             (r#"[51,[5,"datum"]]"#, "5"),
             (r#"[51,[[38,[[2,[1]],[69,[[2,[1]],[10,[1]]]]]],"string"]]"#, r#""[1]""#),
         ]);
+    }
+
+    #[test]
+    fn arrays_of_fields_are_limited() {
+        check_within(
+            2,
+            &[
+                (r#"[51,[{"a":1,"b":2},"array"]]"#, r#"[["a",1],["b",2]]"#),
+                (r#"[51,[{"a":1,"b":2,"c":3},"array"]]"#, OVER_TWO),
+            ],
+        );
     }
 
     #[test]

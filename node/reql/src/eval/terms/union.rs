@@ -19,7 +19,7 @@ pub fn union(args: &Args<'_>) -> Result<Value> {
         return cx.world().union_feeds(sequences, cx).map(Value::Sequence);
     }
     let union = match interleaving {
-        Interleaving::Any => Sequence { source: Source::Union(sequences), transforms: Vec::new(), table: None },
+        Interleaving::Any => Sequence::of(Source::Union(sequences), None),
         Interleaving::Successive => Sequence::stream(chained(sequences, cx)?),
         Interleaving::Ordered(comparisons) => {
             let streams = sequences.into_iter().map(|sequence| sequence.open(cx));

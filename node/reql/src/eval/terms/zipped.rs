@@ -8,6 +8,8 @@ use crate::eval::{Arguments, Batch, Cx, FeedKind, Func, Sequence, Stream, Value}
 pub struct Zipped {
     sides: Vec<Side>,
     function: Func,
+    /// None of them ends.
+    infinite: bool,
 }
 
 struct Side {
@@ -19,11 +21,13 @@ impl Zipped {
     /// The result of `map`: an array when all sequences are.
     pub fn open(sequences: Vec<Sequence>, function: Func, cx: &Cx) -> Result<Value> {
         let array = sequences.iter().all(Sequence::is_eager);
+        // What it reads of each, it reads batch by batch: a `limit` ends one, and it with that one.
+        let infinite = sequences.iter().all(Sequence::infinite);
         let mut sides = Vec::with_capacity(sequences.len());
         for sequence in sequences {
             sides.push(Side { stream: sequence.open(cx)?, ready: Vec::new().into_iter() });
         }
-        let zipped = Sequence::stream(Box::new(Zipped { sides, function }));
+        let zipped = Sequence::stream(Box::new(Zipped { sides, function, infinite }));
         if array { Ok(Datum::from(zipped.read_array(cx)?).into()) } else { Ok(Value::Sequence(zipped)) }
     }
 
@@ -57,6 +61,6 @@ impl Stream for Zipped {
     }
 
     fn infinite(&self) -> bool {
-        self.sides.iter().all(|side| side.stream.infinite())
+        self.infinite
     }
 }

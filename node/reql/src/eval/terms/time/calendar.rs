@@ -3,7 +3,7 @@
 
 use super::epoch;
 use crate::datum::Datum;
-use crate::datum::time::{date_from_days, days_from_date, zone_seconds};
+use crate::datum::time::{date_from_days, days_from_date, sanitize_zone, zone_offset};
 use crate::error::{Error, Result};
 
 const MICROS_PER_SECOND: i128 = 1_000_000;
@@ -70,14 +70,28 @@ impl Instant {
         Instant(self.0 + micros)
     }
 
-    /// What the clock shows in a zone at this moment.
-    pub fn local(self, zone: &str) -> Instant {
-        Instant(self.0 + i128::from(zone_seconds(zone)) * MICROS_PER_SECOND)
+    /// What the clock shows in a zone at this moment. Errors: the calendar knows no such zone.
+    pub fn local(self, zone: &str) -> Result<Instant> {
+        // The hours of `+99:00`, which is what `+99` becomes, are only looked at here.
+        let offset = zone_offset(zone).or_else(|error| sanitize_zone(zone).and(Err(error)))?;
+        Ok(Instant(self.0 + i128::from(offset) * MICROS_PER_SECOND))
     }
 
-    /// The moment at which the clock shows this in a zone.
-    pub fn minus_zone(self, zone: &str) -> Instant {
-        Instant(self.0 - i128::from(zone_seconds(zone)) * MICROS_PER_SECOND)
+    /// The moment at which the clock shows this in a zone. Errors: the calendar knows no such zone.
+    pub fn minus_zone(self, zone: &str) -> Result<Instant> {
+        Ok(Instant(self.0 - i128::from(zone_offset(zone)?) * MICROS_PER_SECOND))
+    }
+
+    /// A reading of a clock in ISO 8601, with the zone behind it and milliseconds when it is at no whole second. Like
+    /// RethinkDB this cuts them off and does not round: 1.001 is a little less than what it stands for, and shows `.000`.
+    pub fn print(self, zone: &str) -> Result<String> {
+        let (year, month, day) = self.date()?;
+        let (hour, minute, second) = (self.part(Part::Hours)?, self.part(Part::Minutes)?, self.part(Part::Seconds)?);
+        let fraction = match self.0.rem_euclid(MICROS_PER_SECOND) {
+            0 => String::new(),
+            micros => format!(".{:03}", micros / 1_000),
+        };
+        Ok(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"))
     }
 
     /// Seconds since 1970-01-01.

@@ -1,14 +1,17 @@
 //! Binary data as a string, if it is UTF-8, or RethinkDB's word for where it is not.
 
 use crate::error::{Error, Result};
+use crate::limits::SHOWN_BYTES_MAX;
 
 /// The bytes as text.
 pub fn from_bytes(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| {
         let start = error.valid_up_to();
         let (reason, position) = explain(&bytes[start..]);
-        // The message shows what was read before the fault.
-        let read = String::from_utf8_lossy(&bytes[..start]);
+        // The message shows the beginning of what was read before the fault, as C shows a string.
+        let read = std::str::from_utf8(&bytes[..start]).unwrap_or_default();
+        let read = &read[..read.floor_char_boundary(SHOWN_BYTES_MAX)];
+        let read = read.split('\0').next().unwrap_or_default();
         let position = start + position;
         Error::logic(format!("String `{read}` (truncated) is not a UTF-8 string; {reason} at position {position}."))
     })
@@ -50,6 +53,11 @@ mod tests {
                 "String `ab` (truncated) is not a UTF-8 string; Expected continuation byte, saw end of string at \
                 position 3.",
             ),
+            (
+                b"abcdefghijklmnopqrstuvwxyz\xff",
+                "String `abcdefghijklmnopqrst` (truncated) is not a UTF-8 string; Invalid initial byte seen at position 26.",
+            ),
+            (b"a\0b\xff", "String `a` (truncated) is not a UTF-8 string; Invalid initial byte seen at position 3."),
             (b"\xc0\xa2", "String `` (truncated) is not a UTF-8 string; Overlong encoding seen at position 1."),
         ] {
             assert_eq!(from_bytes(bytes).unwrap_err().message, message);
