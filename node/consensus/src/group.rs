@@ -19,6 +19,7 @@ use futures_util::future::{Either, select};
 use openraft::errors::{ClientWriteError, ForwardToLeader};
 use openraft::impls::OneshotResponder;
 use openraft::raft::ClientWriteResult;
+use parking_lot::Mutex;
 use photondb_proto::{GroupId, MemberId, NodeId};
 use photondb_storage::fault::buggify;
 use tokio::runtime::Handle;
@@ -28,8 +29,10 @@ use crate::error::{ConsensusError, ProposeError};
 use crate::leadership::Leadership;
 use crate::limits::COMMAND_BYTES_MAX;
 use crate::log_store::LogStore;
+use crate::network::Network;
 use crate::position::Term;
 use crate::replicated::Replicated;
+use crate::runtime::{Instant, now};
 use crate::state_machine::StateMachine;
 use crate::types::{Command, Types};
 
@@ -53,6 +56,7 @@ pub(crate) struct GroupParts {
     pub(crate) machine: Arc<dyn Replicated>,
     /// Closes when the apply task has ended.
     pub(crate) applying: watch::Receiver<()>,
+    pub(crate) network: Network,
     pub(crate) executor: Handle,
 }
 
@@ -64,6 +68,8 @@ struct Inner {
     stopping: AtomicBool,
     /// Promises of the member's last life may still be in force (C10).
     held: AtomicBool,
+    /// When a leader's word came last while it might not be heard.
+    unheard: Mutex<Option<Instant>>,
     /// It is about to be stopped.
     retiring: AtomicBool,
 }
@@ -79,7 +85,8 @@ impl Deref for Inner {
 impl Group {
     pub(crate) fn new(parts: GroupParts) -> Group {
         let (stopping, held, retiring) = (AtomicBool::new(false), AtomicBool::new(true), AtomicBool::new(false));
-        Group { inner: Arc::new(Inner { parts, leader: watch::Sender::new(None), stopping, held, retiring }) }
+        let (leader, unheard) = (watch::Sender::new(None), Mutex::default());
+        Group { inner: Arc::new(Inner { parts, leader, stopping, held, unheard, retiring }) }
     }
 
     /// The group.
@@ -195,6 +202,15 @@ impl Group {
     /// Whether it takes no part yet.
     pub(crate) fn is_held(&self) -> bool {
         self.inner.held.load(Ordering::Acquire)
+    }
+
+    /// A leader tells that it lives, and this member may not answer yet: it need not stand for election as soon as it may.
+    pub(crate) fn note_leader_unheard(&self) {
+        *self.inner.unheard.lock() = Some(now());
+    }
+
+    pub(crate) fn leader_unheard(&self) -> Option<Instant> {
+        *self.inner.unheard.lock()
     }
 
     pub(crate) fn take_part(&self) {

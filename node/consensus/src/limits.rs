@@ -71,6 +71,15 @@ pub const TRANSFER_WAIT: Duration = Duration::from_secs(2);
 /// How often a member that hands over for good looks whether another leads.
 pub const HANDED_OVER_LOOK_PERIOD: Duration = Duration::from_millis(10);
 
+/// How long a member that is to stop waits for others that are about to take part, if too few do without it: they wait for
+/// [`ELECTION_TIMEOUT_MAX`] after their start, by their own clocks (C10).
+pub const OTHERS_WAIT: Duration = Duration::from_secs(2);
+
+const _: () = assert!(ELECTION_TIMEOUT_MAX.as_millis() * 2 < OTHERS_WAIT.as_millis());
+
+/// How often it asks them.
+pub const OTHERS_LOOK_PERIOD: Duration = Duration::from_millis(50);
+
 /// How long it looks for one that it has let lead: by then it does, or another was elected, or there are too few to elect one.
 pub const HANDED_OVER_WAIT: Duration = Duration::from_millis(1500);
 

@@ -26,6 +26,7 @@ use openraft::raft::{
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
 use photondb_proto::v1;
+use photondb_proto::v1::raft_absent::Why;
 use photondb_proto::v1::raft_answer::Answer;
 use photondb_proto::v1::raft_request::Ask;
 use photondb_proto::{GroupId, MemberId, NodeId};
@@ -49,6 +50,7 @@ pub(crate) use transfers::Transfers;
 type Appended = Result<openraft::raft::StreamAppendResult<Types>, RPCError<Types>>;
 
 /// Makes the channels from one member to the others of its group.
+#[derive(Clone)]
 pub(crate) struct Network {
     pub(crate) group: GroupId,
     pub(crate) member: MemberId,
@@ -70,7 +72,31 @@ pub(crate) struct Channel {
     beats: bool,
 }
 
+/// Whether another member takes part, as far as can be learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It answers.
+    Here,
+    /// Its node runs, and it is about to.
+    NotYet,
+    /// It does not, or nobody says anything.
+    Unknown,
+}
+
 impl Network {
+    /// Asks a member whether it takes part, for `limit` at most.
+    pub(crate) async fn presence(&self, of: MemberId, node: NodeId, limit: Duration) -> Presence {
+        let channel = self.channel(of, node, false);
+        let Ok(answer) = channel.request(Ask::Presence(v1::RaftPresence {}), limit).await else {
+            return Presence::Unknown;
+        };
+        match v1::RaftAnswer::decode(answer).map(|answer| answer.answer) {
+            Ok(Some(Answer::Present(v1::RaftPresent {}))) => Presence::Here,
+            Ok(Some(Answer::Absent(absent))) if absent.why() == Why::NotYet => Presence::NotYet,
+            _ => Presence::Unknown,
+        }
+    }
+
     fn channel(&self, to: MemberId, node: NodeId, beats: bool) -> Channel {
         Channel {
             address: Address { group: self.group, from: self.member, to },
@@ -103,11 +129,14 @@ impl Channel {
 
     /// Asks on the urgent lane and gives the answer of the member, within `limit`.
     async fn ask(&self, ask: Ask, action: RPCTypes, limit: Duration) -> Result<Answer, RPCError<Types>> {
+        let answer = self.request(ask, limit).await.map_err(|error| self.failed(error, action))?;
+        self.answer(answer)
+    }
+
+    async fn request(&self, ask: Ask, limit: Duration) -> Result<Bytes, PeerError> {
         let body = v1::RaftRequest { address: Some(self.address.write()), ask: Some(ask) };
         let body = Bytes::from(body.encode_to_vec());
-        let asked = self.peers.request(self.peer(), Service::Consensus, Lane::Urgent, body, limit);
-        let answer = asked.await.map_err(|error| self.failed(error, action))?;
-        self.answer(answer)
+        self.peers.request(self.peer(), Service::Consensus, Lane::Urgent, body, limit).await
     }
 
     fn answer(&self, bytes: Bytes) -> Result<Answer, RPCError<Types>> {

@@ -89,7 +89,12 @@ async fn carry_out(shared: &Shared, body: Bytes) -> Result<Answer, Refusal> {
     let address = Address::read(request.address)?;
     let group = match receiver(shared, address) {
         Ok(group) => group,
-        Err(why) => return Ok(absent(why)),
+        Err(why) => {
+            if matches!((why, &request.ask), (Why::NotYet, Some(Ask::Beat(_)))) {
+                shared.find(address.group).iter().for_each(Group::note_leader_unheard);
+            }
+            return Ok(absent(why));
+        }
     };
     let raft = group.raft();
     Ok(match request.ask.ok_or(WireError::Lacks("question"))? {
@@ -121,6 +126,7 @@ async fn carry_out(shared: &Shared, body: Bytes) -> Result<Answer, Refusal> {
             let response = raft.handle_transfer_leader(request).await.map_err(Refusal::ended)?;
             Answer::Transferred(wire::transferred(&response))
         }
+        Ask::Presence(v1::RaftPresence {}) => Answer::Present(v1::RaftPresent {}),
     })
 }
 

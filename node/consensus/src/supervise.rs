@@ -136,9 +136,13 @@ async fn stand_again_and_again(group: &Group) -> Result<(), openraft::errors::Fa
             Runtime::sleep(promise).await;
             continue;
         }
-        // Two that stand at the same time may take each other's votes.
+        // A leader that it could not answer yet is one. Two that stand at the same time may take each other's votes.
         let due = match stood {
-            0 => heard.unwrap_or_else(now) + promise + Duration::from_millis(draw(CAMPAIGN_SPREAD)),
+            0 => {
+                heard.max(group.leader_unheard()).unwrap_or_else(now)
+                    + promise
+                    + Duration::from_millis(draw(CAMPAIGN_SPREAD))
+            }
             again => now() + Duration::from_millis(draw(CAMPAIGN_RETRY)) * again.min(CAMPAIGN_RETRIES_GROW),
         };
         let patience = if group.is_retiring() { RETIRING_PATIENCE } else { Duration::ZERO };

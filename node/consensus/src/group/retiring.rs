@@ -1,14 +1,20 @@
 //! Ending a member that others can do without: it lets another lead before it goes, and does not come back meanwhile.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
+use futures_util::future::join_all;
 use openraft::AsyncRuntime;
 use photondb_proto::MemberId;
 use photondb_runtime::clock::Moment;
 
 use super::Group;
-use crate::limits::{ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT};
+use crate::limits::{
+    ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT, OTHERS_LOOK_PERIOD, OTHERS_WAIT,
+    SUCCESSOR_SILENCE_MAX,
+};
+use crate::network::Presence;
 use crate::observation::Role;
 use crate::runtime::Runtime;
 
@@ -37,10 +43,19 @@ impl Group {
         self.inner.retiring.load(Ordering::Acquire)
     }
 
-    /// Lets whom `choose` names lead, if this member leads; asks again while that is nobody yet, and when this member is elected again.
+    /// Waits for others that were started a moment ago, while the group would have no majority without this member; then lets whom
+    /// `choose` names lead, if this member leads; asks again while that is nobody yet, and when this member is elected again.
     /// Returns when another leads, or when `choose` says that nobody can, or when whom this member let lead does not, as one that died just
     /// then; gives whether this member leads no more. The caller limits how long that may take.
     pub async fn hand_over<F: Future<Output = Successor>>(&self, mut choose: impl FnMut() -> F) -> bool {
+        let missed = async {
+            while self.is_missed().await {
+                Runtime::sleep(OTHERS_LOOK_PERIOD).await;
+            }
+        };
+        // Who is slower than that may be for ever.
+        let spared = self.inner.within(OTHERS_WAIT, missed).await;
+        photondb_storage::probe!("member that is about to stop waited in vain for others", spared.is_none());
         let mut handed = None;
         loop {
             if self.is_stopping() {
@@ -63,6 +78,25 @@ impl Group {
             // Between a handing over and what the next leader says nobody is known to lead; and who was just elected leads in a moment.
             Runtime::sleep(HANDED_OVER_LOOK_PERIOD).await;
         }
+    }
+
+    /// Whether the group would have no majority without this member, and will have one in a moment: some who vote are about to take part,
+    /// as after a start (C10).
+    async fn is_missed(&self) -> bool {
+        let members = self.membership();
+        let others = members.all_voters().into_iter().filter(|voter| *voter != self.member());
+        let asked =
+            others.filter_map(|voter| Some((voter, *members.nodes.get(&voter)?))).map(|(voter, node)| async move {
+                (voter, self.inner.network.presence(voter, node, SUCCESSOR_SILENCE_MAX).await)
+            });
+        let said: BTreeMap<MemberId, Presence> = join_all(asked).await.into_iter().collect();
+        let are = |voter: &&MemberId, presence| said.get(voter) == Some(&presence);
+        let mut sets = members.voters.iter();
+        let has_majority =
+            sets.all(|set| set.iter().filter(|voter| are(voter, Presence::Here)).count() * 2 > set.len());
+        let is_missed = !has_majority && said.values().any(|presence| *presence == Presence::NotYet);
+        photondb_storage::probe!("member that is about to stop waits for one that was started", is_missed);
+        is_missed
     }
 
     /// Whether nothing more comes of what was handed over then, if anything was; nobody is known to lead.

@@ -79,12 +79,13 @@ impl Shared {
             blocking: self.blocking,
             transfers: Arc::clone(&self.transfers),
         };
-        let raft = Raft::build(member, Arc::clone(&self.config), network, log.clone(), state_machine)
+        let raft = Raft::build(member, Arc::clone(&self.config), network.clone(), log.clone(), state_machine)
             .await
             .map_err(|error| ended(error.to_string()))?;
         raft.run();
         let executor = self.executor.clone();
-        let opened = Group::new(GroupParts { group, member, raft, log, leadership, machine, applying, executor });
+        let parts = GroupParts { group, member, raft, log, leadership, machine, applying, network, executor };
+        let opened = Group::new(parts);
         supervise::spawn(opened.clone(), fatal);
         let wait = self.options.election_timeout_max;
         supervise::let_take_part(&opened, pristine || is_new, wait).await.map_err(|error| ended(error.to_string()))?;

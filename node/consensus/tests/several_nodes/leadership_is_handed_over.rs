@@ -140,3 +140,70 @@ fn who_is_about_to_stop_is_elected_when_nobody_else_can_be() {
         assert!(later > term);
     }
 }
+
+#[test]
+fn who_is_about_to_stop_waits_for_one_that_was_started_a_moment_ago() {
+    for seed in 0..5 {
+        for leads in [true, false] {
+            let mut cluster = Cluster::of_three(seed);
+            let (leader, term) = cluster.leader();
+            let (started, other) = (1 + leader % 3, 1 + (leader + 1) % 3);
+            let (stopped, leader) = if leads { (leader, other) } else { (other, leader) };
+            cluster.propose_many(if leads { stopped } else { leader }, "a", 20);
+            cluster.crash(started);
+            cluster.restart(started);
+            let old = cluster.group(stopped);
+            old.retire();
+            let handing = old.hand_over(|| async { Successor::Is(member(leader)) });
+            assert_eq!(cluster.within(Duration::from_secs(2), handing), Some(true));
+            cluster.stop(stopped);
+            // Without a majority nobody would apply the first entry of the term before the other takes part.
+            let took = cluster
+                .run_until(Duration::from_secs(2), |cluster| cluster.leaders().iter().any(|(node, _)| *node == leader));
+            assert!(
+                took.is_some_and(|took| took < Duration::from_millis(300)),
+                "seed {seed}, leads: {leads}: {took:?}"
+            );
+            let (found, later) = cluster.leader();
+            assert_eq!((found, later.0 - term.0), (leader, u64::from(leads)), "seed {seed}, leads: {leads}");
+            let begun = cluster.group(leader);
+            let proposed = cluster.within(Duration::from_millis(300), begun.propose(later, "b".into()));
+            assert!(proposed.is_some_and(|outcome| outcome.is_ok()), "seed {seed}, leads: {leads}");
+            cluster.assert_healthy();
+        }
+    }
+}
+
+#[test]
+fn who_is_about_to_stop_waits_for_nobody_who_is_down() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, _) = cluster.leader();
+        let (down, other) = (1 + leader % 3, 1 + (leader + 1) % 3);
+        cluster.propose_many(leader, "a", 20);
+        cluster.crash(down);
+        let old = cluster.group(leader);
+        old.retire();
+        let handing = old.hand_over(|| async { Successor::Is(member(other)) });
+        assert_eq!(cluster.within(Duration::from_millis(700), handing), Some(true), "seed {seed}");
+    }
+}
+
+#[test]
+fn who_lets_one_lead_that_dies_just_then_does_not_wait_for_it_for_ever() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::of_three(seed);
+        let (leader, _) = cluster.leader();
+        let (other, third) = (1 + leader % 3, 1 + (leader + 1) % 3);
+        cluster.propose_many(leader, "a", 20);
+        cluster.run(Duration::from_millis(400));
+        cluster.crash(third);
+        cluster.crash(other);
+        let old = cluster.group(leader);
+        old.retire();
+        // The two could be said to be heard still.
+        let handing = old.hand_over(|| async { Successor::Is(member(other)) });
+        assert_eq!(cluster.within(Duration::from_secs(4), handing), Some(true), "seed {seed}");
+        assert!(cluster.leaders().is_empty());
+    }
+}
