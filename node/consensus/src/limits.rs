@@ -72,10 +72,13 @@ pub const TRANSFER_WAIT: Duration = Duration::from_secs(2);
 pub const HANDED_OVER_LOOK_PERIOD: Duration = Duration::from_millis(10);
 
 /// How long a member that is to stop waits for others that are about to take part, if too few do without it: they wait for
-/// [`ELECTION_TIMEOUT_MAX`] after their start, by their own clocks (C10).
-pub const OTHERS_WAIT: Duration = Duration::from_secs(2);
+/// [`ELECTION_TIMEOUT_MAX`] after their start, by their own clocks (C10), and then catch up.
+pub const OTHERS_WAIT: Duration = Duration::from_secs(3);
 
 const _: () = assert!(ELECTION_TIMEOUT_MAX.as_millis() * 2 < OTHERS_WAIT.as_millis());
+
+/// One that lacks so many entries at most takes part as well as others.
+pub const OTHERS_LACK_MAX: u64 = 256;
 
 /// How often it asks them.
 pub const OTHERS_LOOK_PERIOD: Duration = Duration::from_millis(50);

@@ -75,8 +75,8 @@ pub(crate) struct Channel {
 /// Whether another member takes part, as far as can be learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// It answers.
-    Here,
+    /// It answers; the index of the last entry of its log, 0: it has none.
+    Here(u64),
     /// Its node runs, and it is about to.
     NotYet,
     /// It does not, or nobody says anything.
@@ -91,7 +91,7 @@ impl Network {
             return Presence::Unknown;
         };
         match v1::RaftAnswer::decode(answer).map(|answer| answer.answer) {
-            Ok(Some(Answer::Present(v1::RaftPresent {}))) => Presence::Here,
+            Ok(Some(Answer::Present(v1::RaftPresent { last }))) => Presence::Here(last.map_or(0, |last| last.index)),
             Ok(Some(Answer::Absent(absent))) if absent.why() == Why::NotYet => Presence::NotYet,
             _ => Presence::Unknown,
         }

@@ -28,6 +28,7 @@ use crate::group::Group;
 use crate::groups::Shared;
 use crate::limits::BUGGIFIED_PAUSE;
 use crate::runtime::Runtime;
+use crate::types::log_id;
 use crate::wire::{self, Address, WireError};
 
 /// Answers what other nodes send to the groups of this one.
@@ -126,7 +127,10 @@ async fn carry_out(shared: &Shared, body: Bytes) -> Result<Answer, Refusal> {
             let response = raft.handle_transfer_leader(request).await.map_err(Refusal::ended)?;
             Answer::Transferred(wire::transferred(&response))
         }
-        Ask::Presence(v1::RaftPresence {}) => Answer::Present(v1::RaftPresent {}),
+        Ask::Presence(v1::RaftPresence {}) => {
+            let last = group.observe().last;
+            Answer::Present(v1::RaftPresent { last: last.map(|last| wire::place(&log_id(last))) })
+        }
     })
 }
 

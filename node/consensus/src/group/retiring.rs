@@ -11,7 +11,7 @@ use photondb_runtime::clock::Moment;
 
 use super::Group;
 use crate::limits::{
-    ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT, OTHERS_LOOK_PERIOD, OTHERS_WAIT,
+    ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT, OTHERS_LACK_MAX, OTHERS_LOOK_PERIOD, OTHERS_WAIT,
     SUCCESSOR_SILENCE_MAX,
 };
 use crate::network::Presence;
@@ -81,20 +81,21 @@ impl Group {
     }
 
     /// Whether the group would have no majority without this member, and will have one in a moment: some who vote are about to take part,
-    /// as after a start (C10).
+    /// as after a start (C10), or to have what this one has.
     async fn is_missed(&self) -> bool {
-        let members = self.membership();
-        let others = members.all_voters().into_iter().filter(|voter| *voter != self.member());
-        let asked =
-            others.filter_map(|voter| Some((voter, *members.nodes.get(&voter)?))).map(|(voter, node)| async move {
-                (voter, self.inner.network.presence(voter, node, SUCCESSOR_SILENCE_MAX).await)
-            });
-        let said: BTreeMap<MemberId, Presence> = join_all(asked).await.into_iter().collect();
-        let are = |voter: &&MemberId, presence| said.get(voter) == Some(&presence);
-        let mut sets = members.voters.iter();
-        let has_majority =
-            sets.all(|set| set.iter().filter(|voter| are(voter, Presence::Here)).count() * 2 > set.len());
-        let is_missed = !has_majority && said.values().any(|presence| *presence == Presence::NotYet);
+        let seen = self.observe();
+        let others = seen.members.all_voters().into_iter().filter(|voter| *voter != self.member());
+        let asked = others.filter_map(|voter| Some((voter, *seen.members.nodes.get(&voter)?)));
+        let asking = asked.map(|(voter, node)| async move {
+            (voter, self.inner.network.presence(voter, node, SUCCESSOR_SILENCE_MAX).await)
+        });
+        let said: BTreeMap<MemberId, Presence> = join_all(asking).await.into_iter().collect();
+        let enough = seen.last.map_or(0, |last| last.index).saturating_sub(OTHERS_LACK_MAX);
+        let is_ready = |voter: &MemberId| matches!(said.get(voter), Some(Presence::Here(last)) if *last >= enough);
+        let mut sets = seen.members.voters.iter();
+        let has_majority = sets.all(|set| set.iter().filter(|voter| is_ready(voter)).count() * 2 > set.len());
+        let is_missed =
+            !has_majority && said.iter().any(|(voter, said)| *said != Presence::Unknown && !is_ready(voter));
         photondb_storage::probe!("member that is about to stop waits for one that was started", is_missed);
         is_missed
     }
