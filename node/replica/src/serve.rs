@@ -99,6 +99,11 @@ impl ShardService {
         };
         ShardService { inner: Arc::new(inner) }
     }
+
+    /// How many requests are being carried out. Feeds do not count.
+    pub fn requests_under_way(&self) -> usize {
+        self.inner.requests.load(Ordering::Relaxed)
+    }
 }
 
 impl Serve for ShardService {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use photondb_consensus::{Groups, GroupsParts};
 use photondb_proto::NodeId;
 use photondb_query::{Environment, MemoryBudget};
+use photondb_replica::ShardService;
 use photondb_reql::Str;
 use photondb_runtime::clock::Clock;
 use photondb_runtime::network::Listener;
@@ -43,7 +44,8 @@ use crate::discovery;
 use crate::fetch::{self, Client};
 use crate::http;
 use crate::limits::{
-    ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
+    ACTIVITY_SAMPLE_PERIOD, ANSWER_TIME_MAX, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE,
+    STOP_GROUP_TIME_MAX,
 };
 use crate::outside::{OnLeft, Outside};
 use crate::peers::GrpcPeers;
@@ -70,6 +72,8 @@ pub struct Node {
     http: Option<Executor>,
     rpc: Option<Executor>,
     cluster: Option<Arc<Cluster>>,
+    /// What other nodes ask of its shards.
+    shards: Option<Arc<ShardService>>,
     foundation: Arc<Foundation>,
     tls: Tls,
     /// Reads certificates again.
@@ -166,7 +170,7 @@ impl Node {
         control.set(ControlService::new(foundation, cluster.clone(), status, workers, in_memory));
         if let Some(workers) = &node.workers {
             let _ = facts.connections.set(workers.connections());
-            cluster.answer_for_shards(&node.foundation, workers.handles());
+            node.shards = Some(cluster.answer_for_shards(&node.foundation, workers.handles()));
             let reports = ReportService::new(&reporter, workers.handles());
             node.foundation.services.set(Service::Reports, Arc::new(reports));
         }
@@ -260,6 +264,7 @@ impl Node {
             http,
             rpc: Some(rpc),
             cluster: None,
+            shards: None,
             foundation,
             tls,
             certificates,
@@ -409,6 +414,12 @@ impl Node {
             if connections.count() > 0 {
                 tracing::warn!(connections = connections.count(), "sessions did not finish in time and are cut off");
             }
+        }
+        // What others sent before they heard that another leads: those entries are committed by now, or were taken back.
+        if let Some(shards) = self.shards.take() {
+            wait_until(|| shards.requests_under_way() == 0, ANSWER_TIME_MAX).await;
+            // The last answer is on its way.
+            sleep(storage_threads::LOOK_AGAIN).await;
         }
         self.workers = None;
         self.rpc = None;

@@ -112,11 +112,12 @@ impl Cluster {
     }
 
     /// Others may ask for what this node holds of the tables; `workers` do what they ask for.
-    pub(super) fn answer_for_shards(&self, foundation: &Foundation, workers: Vec<Handle>) {
+    pub(super) fn answer_for_shards(&self, foundation: &Foundation, workers: Vec<Handle>) -> Arc<ShardService> {
         let boot = foundation.engine.identity().boot;
         let (replicas, clock) = (self.replicas.clone(), foundation.clock.clone());
-        let service = ShardService::new(ServiceParts { boot, replicas, workers, clock });
-        foundation.services.set(Service::Shards, Arc::new(service));
+        let service = Arc::new(ShardService::new(ServiceParts { boot, replicas, workers, clock }));
+        foundation.services.set(Service::Shards, service.clone());
+        service
     }
 
     /// Lets other nodes lead what this one leads, as far as they can, so that nobody has to miss a leader first. At once where there are
