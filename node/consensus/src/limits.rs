@@ -77,10 +77,7 @@ pub const OTHERS_WAIT: Duration = Duration::from_secs(3);
 
 const _: () = assert!(ELECTION_TIMEOUT_MAX.as_millis() * 2 < OTHERS_WAIT.as_millis());
 
-/// One that lacks so many entries at most takes part as well as others.
-pub const OTHERS_LACK_MAX: u64 = 256;
-
-/// How often it asks them.
+/// How often it asks them; who lacks nothing of what it had so long before takes part as well as others.
 pub const OTHERS_LOOK_PERIOD: Duration = Duration::from_millis(50);
 
 /// How long it looks for one that it has let lead: by then it does, or another was elected, or there are too few to elect one.

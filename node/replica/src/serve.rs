@@ -14,7 +14,7 @@ mod world;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,6 +61,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     windows: Windows,
     requests: Arc<AtomicUsize>,
+    came: AtomicU64,
     feeds: Arc<AtomicUsize>,
 }
 
@@ -95,14 +96,16 @@ impl ShardService {
             clock,
             windows: Windows::default(),
             requests: Arc::default(),
+            came: AtomicU64::default(),
             feeds: Arc::default(),
         };
         ShardService { inner: Arc::new(inner) }
     }
 
-    /// How many requests are being carried out. Feeds do not count.
-    pub fn requests_under_way(&self) -> usize {
-        self.inner.requests.load(Ordering::Relaxed)
+    /// How many requests have come so far, if none of them is being carried out at the moment. Feeds do not count.
+    pub fn requests_if_idle(&self) -> Option<u64> {
+        let is_idle = self.inner.requests.load(Ordering::Acquire) == 0;
+        is_idle.then(|| self.inner.came.load(Ordering::Acquire))
     }
 }
 
@@ -112,6 +115,7 @@ impl Serve for ShardService {
         Box::pin(async move {
             let under_way = Slot::take(&inner.requests, REQUESTS_UNDER_WAY_MAX)
                 .ok_or_else(|| "too many requests are being carried out".to_owned())?;
+            inner.came.fetch_add(1, Ordering::Release);
             match inner.accept(NodeId(from.0), body) {
                 Ok(Accepted { ask: Ask::Subscribe(_), .. }) => Err("a subscription is an exchange".to_owned()),
                 Ok(accepted) => {

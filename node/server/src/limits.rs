@@ -90,6 +90,9 @@ pub const RPC_QUERY_PART_BYTES_MAX: usize = 64 * 1024;
 /// How long a node that stops, and leads nothing any more, goes on with what other nodes have asked it for.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// When nothing has come from them for so long, they know who leads instead.
+pub const ANSWERS_REST: Duration = Duration::from_millis(50);
+
 /// How long running queries may go on after a signal to stop.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 

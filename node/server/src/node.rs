@@ -44,8 +44,8 @@ use crate::discovery;
 use crate::fetch::{self, Client};
 use crate::http;
 use crate::limits::{
-    ACTIVITY_SAMPLE_PERIOD, ANSWER_TIME_MAX, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE,
-    STOP_GROUP_TIME_MAX,
+    ACTIVITY_SAMPLE_PERIOD, ANSWER_TIME_MAX, ANSWERS_REST, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX,
+    LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
 };
 use crate::outside::{OnLeft, Outside};
 use crate::peers::GrpcPeers;
@@ -415,11 +415,9 @@ impl Node {
                 tracing::warn!(connections = connections.count(), "sessions did not finish in time and are cut off");
             }
         }
-        // What others sent before they heard that another leads: those entries are committed by now, or were taken back.
+        // What others sent before they heard that another leads is committed by now, or was taken back: they are told.
         if let Some(shards) = self.shards.take() {
-            wait_until(|| shards.requests_under_way() == 0, ANSWER_TIME_MAX).await;
-            // The last answer is on its way.
-            sleep(storage_threads::LOOK_AGAIN).await;
+            rest(|| shards.requests_if_idle()).await;
         }
         self.workers = None;
         self.rpc = None;
@@ -475,6 +473,19 @@ async fn wait_until(holds: impl Fn() -> bool, limit: Duration) {
     while !holds() && waited < limit {
         sleep(storage_threads::LOOK_AGAIN).await;
         waited += storage_threads::LOOK_AGAIN;
+    }
+}
+
+/// Waits until there has been nothing to do for [`ANSWERS_REST`], and nothing new came, for [`ANSWER_TIME_MAX`] at most. `came`: how much
+/// came, if nothing is under way.
+async fn rest(came: impl Fn() -> Option<u64>) {
+    let (mut waited, mut rests, mut seen) = (Duration::ZERO, Duration::ZERO, None);
+    while rests < ANSWERS_REST && waited < ANSWER_TIME_MAX {
+        sleep(storage_threads::LOOK_AGAIN).await;
+        waited += storage_threads::LOOK_AGAIN;
+        let now = came();
+        rests = if now.is_some() && now == seen { rests + storage_threads::LOOK_AGAIN } else { Duration::ZERO };
+        seen = now;
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::probe::Probe;
 
 /// All of them, in the order of their names.
-pub const PRODUCT: [Probe; 120] = [
+pub const PRODUCT: [Probe; 122] = [
     Probe::may("call of the control plane came twice"),
     Probe::may("chain broken with entries in flight"),
     Probe::may("change log lowered"),
@@ -35,6 +35,8 @@ pub const PRODUCT: [Probe; 120] = [
     Probe::must("leadership given away because the node is drained or leaves"),
     Probe::may("leadership given away because the disk is full"),
     Probe::may("leadership given away because the node stops"),
+    Probe::may("member that is about to stop waited in vain for others"),
+    Probe::may("member that is about to stop waits for one that was started"),
     Probe::may("cluster state led by another because the disk is full"),
     Probe::may("grown shard cut in two"),
     Probe::may("grown shard not cut in two because there are too many"),

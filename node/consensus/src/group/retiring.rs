@@ -11,7 +11,7 @@ use photondb_runtime::clock::Moment;
 
 use super::Group;
 use crate::limits::{
-    ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT, OTHERS_LACK_MAX, OTHERS_LOOK_PERIOD, OTHERS_WAIT,
+    ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT, OTHERS_LOOK_PERIOD, OTHERS_WAIT,
     SUCCESSOR_SILENCE_MAX,
 };
 use crate::network::Presence;
@@ -49,7 +49,10 @@ impl Group {
     /// then; gives whether this member leads no more. The caller limits how long that may take.
     pub async fn hand_over<F: Future<Output = Successor>>(&self, mut choose: impl FnMut() -> F) -> bool {
         let missed = async {
-            while self.is_missed().await {
+            let last = || self.observe().last.map_or(0, |last| last.index);
+            let mut before = last();
+            while self.is_missed(before).await {
+                before = last();
                 Runtime::sleep(OTHERS_LOOK_PERIOD).await;
             }
         };
@@ -81,8 +84,8 @@ impl Group {
     }
 
     /// Whether the group would have no majority without this member, and will have one in a moment: some who vote are about to take part,
-    /// as after a start (C10), or to have what this one has.
-    async fn is_missed(&self) -> bool {
+    /// as after a start (C10), or have no log up to index `enough` yet.
+    async fn is_missed(&self, enough: u64) -> bool {
         let seen = self.observe();
         let others = seen.members.all_voters().into_iter().filter(|voter| *voter != self.member());
         let asked = others.filter_map(|voter| Some((voter, *seen.members.nodes.get(&voter)?)));
@@ -90,7 +93,6 @@ impl Group {
             (voter, self.inner.network.presence(voter, node, SUCCESSOR_SILENCE_MAX).await)
         });
         let said: BTreeMap<MemberId, Presence> = join_all(asking).await.into_iter().collect();
-        let enough = seen.last.map_or(0, |last| last.index).saturating_sub(OTHERS_LACK_MAX);
         let is_ready = |voter: &MemberId| matches!(said.get(voter), Some(Presence::Here(last)) if *last >= enough);
         let mut sets = seen.members.voters.iter();
         let has_majority = sets.all(|set| set.iter().filter(|voter| is_ready(voter)).count() * 2 > set.len());
