@@ -77,6 +77,9 @@ pub const OTHERS_WAIT: Duration = Duration::from_secs(3);
 
 const _: () = assert!(ELECTION_TIMEOUT_MAX.as_millis() * 2 < OTHERS_WAIT.as_millis());
 
+/// How long one of them may take to say whether it does.
+pub const PRESENCE_WAIT: Duration = Duration::from_millis(150);
+
 /// How often it asks them; who lacks nothing of what it had so long before takes part as well as others.
 pub const OTHERS_LOOK_PERIOD: Duration = Duration::from_millis(50);
 

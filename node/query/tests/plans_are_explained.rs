@@ -205,7 +205,7 @@ fn analyze_runs_the_query_and_counts() {
     assert_eq!(numbers("[43,[$T]]"), (0.0, 1.0));
     assert_eq!(numbers("[16,[$T,1]]"), (1.0, 1.0));
     assert_eq!(numbers("[147,[$T]]"), (1.0, 1.0));
-    assert_eq!(numbers(r#"[148,[$T],{"index":"a"}]"#), (1.0, 1.0));
+    assert_eq!(numbers(r#"[147,[$T],{"index":"a"}]"#), (1.0, 1.0));
     assert_eq!(numbers(r#"[78,[$T,2],{"index":"a"}]"#), (2.0, 2.0));
     assert_eq!(numbers(r#"[50,[$T,"a",$T]]"#), (8.0, 4.0));
     assert_eq!(numbers("[24,[1,2]]"), (0.0, 1.0));

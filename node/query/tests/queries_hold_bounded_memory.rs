@@ -128,7 +128,7 @@ fn a_write_that_shows_too_many_changes_shows_the_first() {
 fn holding_a_text() -> String {
     let sum = "[69,[[2,[1,2]],[24,[[10,[1]],[10,[1]]]]]]";
     let text = format!("[187,[{},{:?},{sum}]]", range(11), "x".repeat(1_000));
-    format!("[187,[[173,[]],{text},[69,[[2,[3,4]],[10,[3]]]]],{{\"emit\":[69,[[2,[5,6,7]],[2,[1]]]]}}]")
+    format!("[187,[[173,[1000000]],{text},[69,[[2,[3,4]],[10,[3]]]]],{{\"emit\":[69,[[2,[5,6,7]],[2,[1]]]]}}]")
 }
 
 /// Begins to read the rows of a query.

@@ -97,14 +97,13 @@ fn who_serves(
         let mut said = successors(state, group, &heard, of);
         said.find(|node| heard.has_space(node.id) == Some(has_space)).map(|node| node.meta)
     };
-    first(&heirs, true).or_else(|| {
-        if !none_has_space(&heard, successors(state, group, &heard, &heirs)) {
-            return None;
-        }
-        let goes = !wanted.contains(&group.member());
-        let full = || first(&heirs, false).filter(|_| !inner.parts.engine.has_space());
-        first(voting, true).filter(|_| goes).or_else(full)
-    })
+    if let Some(heir) = successors(state, group, &heard, &heirs).find(|node| heard.has_space(node.id) != Some(false)) {
+        // Who has said nothing yet does so within a heartbeat.
+        return heard.has_space(heir.id).map(|_| heir.meta);
+    }
+    let goes = !wanted.contains(&group.member());
+    let full = || first(&heirs, false).filter(|_| !inner.parts.engine.has_space());
+    first(voting, true).filter(|_| goes).or_else(full)
 }
 
 /// One look of a leader that is about to stop: it was elected since, or nobody could lead in its place when it was asked.

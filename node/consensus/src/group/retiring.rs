@@ -11,8 +11,7 @@ use photondb_runtime::clock::Moment;
 
 use super::Group;
 use crate::limits::{
-    ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT, OTHERS_LOOK_PERIOD, OTHERS_WAIT,
-    SUCCESSOR_SILENCE_MAX,
+    ELECTION_TIMEOUT_MAX, HANDED_OVER_LOOK_PERIOD, HANDED_OVER_WAIT, OTHERS_LOOK_PERIOD, OTHERS_WAIT, PRESENCE_WAIT,
 };
 use crate::network::Presence;
 use crate::observation::Role;
@@ -89,9 +88,8 @@ impl Group {
         let seen = self.observe();
         let others = seen.members.all_voters().into_iter().filter(|voter| *voter != self.member());
         let asked = others.filter_map(|voter| Some((voter, *seen.members.nodes.get(&voter)?)));
-        let asking = asked.map(|(voter, node)| async move {
-            (voter, self.inner.network.presence(voter, node, SUCCESSOR_SILENCE_MAX).await)
-        });
+        let asking = asked
+            .map(|(voter, node)| async move { (voter, self.inner.network.presence(voter, node, PRESENCE_WAIT).await) });
         let said: BTreeMap<MemberId, Presence> = join_all(asking).await.into_iter().collect();
         let is_ready = |voter: &MemberId| matches!(said.get(voter), Some(Presence::Here(last)) if *last >= enough);
         let mut sets = seen.members.voters.iter();
