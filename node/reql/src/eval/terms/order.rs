@@ -153,7 +153,7 @@ mod tests {
             (r#"[41,[[2,[1]]],{"index":"a"}]"#, not_a_table),
             (r#"[41,[[2,[]]],{"index":[12,["x"]]}]"#, "User: x"),
             (r#"[41,[[2,[1]]],{"index":[74,[[12,["x"]]]]}]"#, "User: x"),
-            (r#"[41,[1],{"index":[12,["x"]]}]"#, "QueryLogic: Expected type SEQUENCE but found NUMBER:\n1"),
+            (r#"[41,[1],{"index":[12,["x"]]}]"#, "QueryLogic: Expected type SEQUENCE but found DATUM:\n1"),
         ]);
     }
 }
