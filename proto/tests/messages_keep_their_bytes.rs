@@ -104,6 +104,19 @@ fn interrupted_snapshots_have_the_bytes_of_their_first_version() {
     assert_eq!(received(0).encode_to_vec(), [0x32, 0]);
 }
 
+/// Who is about to stop asks others whether they take part; one that has nothing in its log says so.
+#[test]
+fn presence_has_the_bytes_of_its_first_version() {
+    use v1::raft_answer::Answer;
+    use v1::raft_request::Ask;
+    let asked = v1::RaftRequest { ask: Some(Ask::Presence(v1::RaftPresence {})), ..v1::RaftRequest::default() };
+    assert_eq!(asked.encode_to_vec(), [0x32, 0]);
+    let present = |last| v1::RaftAnswer { answer: Some(Answer::Present(v1::RaftPresent { last })) };
+    let last = v1::RaftPosition { term: 4, index: 300 };
+    assert_eq!(present(Some(last)).encode_to_vec(), [0x3a, 7, 0x0a, 5, 0x08, 4, 0x10, 0xac, 0x02]);
+    assert_eq!(present(None).encode_to_vec(), [0x3a, 0]);
+}
+
 /// How members are.
 #[test]
 fn the_state_of_a_replica_has_the_bytes_of_its_first_version() {

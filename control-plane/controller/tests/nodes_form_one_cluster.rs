@@ -470,13 +470,19 @@ fn who_leaves_lets_one_lead_that_has_space_though_it_votes_no_more() {
     });
 }
 
+/// The fourth was heard once.
+async fn three_and_one_cut_off(world: &World, disks: &[SimulatedDisk]) -> Vec<Node> {
+    let mut nodes = three(world, disks).await;
+    nodes.push(world.join(4, &disks[3], 3).await);
+    world.network.isolate(4, 1..=4);
+    nodes
+}
+
 #[test]
 fn a_node_that_was_given_up_is_back_though_the_leader_that_it_knew_leads_no_more() {
     in_a_world(async {
         let (world, disks) = (World::new(), disks(4));
-        let mut nodes = three(&world, &disks).await;
-        nodes.push(world.join(4, &disks[3], 3).await);
-        world.network.isolate(4, 1..=4);
+        let nodes = three_and_one_cut_off(&world, &disks).await;
         let fourth = |node: &Node| node.state().node(NodeId(4)).unwrap().clone();
         until("it is lost", Duration::from_secs(120), || fourth(&nodes[1]).is_lost()).await;
         let member = fourth(&nodes[1]).meta;
@@ -499,9 +505,7 @@ fn a_node_that_was_given_up_is_back_though_the_leader_that_it_knew_leads_no_more
 fn a_node_that_was_away_when_it_went_hears_of_it() {
     in_a_world(async {
         let (world, disks) = (World::new(), disks(4));
-        let mut nodes = three(&world, &disks).await;
-        nodes.push(world.join(4, &disks[3], 3).await);
-        world.network.isolate(4, 1..=4);
+        let nodes = three_and_one_cut_off(&world, &disks).await;
         let leave = Command::SetService { id: NodeId(4), service: NodeService::Leaving };
         nodes[0].controller.propose(leave).await.unwrap();
         let has_gone = |node: &Node| node.state().node(NodeId(4)).is_some_and(|node| node.service == NodeService::Gone);

@@ -71,6 +71,11 @@ pub const TRANSFER_WAIT: Duration = Duration::from_secs(2);
 /// How often a member that hands over for good looks whether another leads.
 pub const HANDED_OVER_LOOK_PERIOD: Duration = Duration::from_millis(10);
 
+/// How long it looks for one that it has let lead: by then it does, or another was elected, or there are too few to elect one.
+pub const HANDED_OVER_WAIT: Duration = Duration::from_millis(1500);
+
+const _: () = assert!(ELECTION_TIMEOUT_MAX.as_millis() * 2 < HANDED_OVER_WAIT.as_millis());
+
 /// How long a member that is to stop waits for others that are about to take part, if too few do without it: they wait for
 /// [`ELECTION_TIMEOUT_MAX`] after their start, by their own clocks (C10), and then catch up.
 pub const OTHERS_WAIT: Duration = Duration::from_secs(3);
@@ -82,11 +87,6 @@ pub const PRESENCE_WAIT: Duration = Duration::from_millis(150);
 
 /// How often it asks them; who lacks nothing of what it had so long before takes part as well as others.
 pub const OTHERS_LOOK_PERIOD: Duration = Duration::from_millis(50);
-
-/// How long it looks for one that it has let lead: by then it does, or another was elected, or there are too few to elect one.
-pub const HANDED_OVER_WAIT: Duration = Duration::from_millis(1500);
-
-const _: () = assert!(ELECTION_TIMEOUT_MAX.as_millis() * 2 < HANDED_OVER_WAIT.as_millis());
 
 /// A member that is about to be stopped stands for election so much later than others: whoever of them can be elected has stood by then.
 pub const RETIRING_PATIENCE: Duration = ELECTION_TIMEOUT_MAX;

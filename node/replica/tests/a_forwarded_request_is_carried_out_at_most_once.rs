@@ -5,8 +5,10 @@ mod cluster;
 #[path = "parts/mesh.rs"]
 mod mesh;
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use bytes::Bytes;
 use cluster::{Cluster, SPREAD, cx, datum, function, on_fiber, state_of};
@@ -127,35 +129,60 @@ fn a_request_to_another_life_of_a_node_does_nothing() {
     });
 }
 
+/// A request to the second node's shard, from a life of some node.
+fn sync(boot: u64, serial: u64) -> Bytes {
+    let request = Request {
+        epoch: 1,
+        version: 1,
+        sender_boot: boot,
+        receiver_boot: 1,
+        serial,
+        time_ms: 1_000,
+        table: Bytes::copy_from_slice(&SPREAD.0.to_be_bytes()),
+        shard: 2,
+        range: Some(photondb_proto::v1::shard::Range { start: Bytes::new(), end: None }),
+        ask: Some(photondb_proto::v1::shard::request::Ask::Sync(photondb_proto::v1::shard::Sync::default())),
+    };
+    Bytes::from(request.encode_to_vec())
+}
+
+#[test]
+fn what_others_ask_for_is_counted_and_until_it_is_answered_the_node_is_not_idle() {
+    let cluster = two_nodes();
+    let service = Arc::new(cluster.nodes[1].service(1));
+    assert_eq!(service.requests_if_idle(), Some(0));
+    cluster.nodes[1].raft.handle().block_on(async move {
+        let mut asked = service.request(Peer(9), sync(7, 1));
+        assert_eq!(service.requests_if_idle(), Some(0), "nothing has begun");
+        let began = poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await;
+        assert!(began.is_pending(), "it is carried out on another thread");
+        assert_eq!(service.requests_if_idle(), None);
+        asked.await.expect("is answered");
+        assert_eq!(service.requests_if_idle(), Some(1));
+        // What is refused was asked for as well, and is over at once.
+        service.request(Peer(9), Bytes::from_static(b"\xff\xff")).await.expect_err("it is refused");
+        assert_eq!(service.requests_if_idle(), Some(2));
+        // Who asked may go away.
+        let mut given_up = service.request(Peer(9), sync(7, 2));
+        let _ = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context))).await;
+        drop(given_up);
+        assert_eq!(service.requests_if_idle(), Some(3));
+    });
+}
+
 #[test]
 fn a_sender_that_has_come_back_silences_its_earlier_life() {
     let cluster = two_nodes();
     let service = Arc::new(cluster.nodes[1].service(1));
-    let table = Bytes::copy_from_slice(&SPREAD.0.to_be_bytes());
-    let request = move |boot: u64, serial: u64| {
-        let request = Request {
-            epoch: 1,
-            version: 1,
-            sender_boot: boot,
-            receiver_boot: 1,
-            serial,
-            time_ms: 1_000,
-            table: table.clone(),
-            shard: 2,
-            range: Some(photondb_proto::v1::shard::Range { start: Bytes::new(), end: None }),
-            ask: Some(photondb_proto::v1::shard::request::Ask::Sync(photondb_proto::v1::shard::Sync::default())),
-        };
-        Bytes::from(request.encode_to_vec())
-    };
     cluster.nodes[1].raft.handle().block_on(async move {
         let told = |body: Bytes| {
             let answer = service.request(Peer(9), body);
             async move { answer.await.map(|answer| Answer::decode(answer).expect("an answer").told.expect("says it")) }
         };
-        assert!(matches!(told(request(7, 1)).await, Ok(Told::Synced(_))));
-        assert!(matches!(told(request(7, 1)).await, Ok(Told::Repeated(_))));
-        assert!(matches!(told(request(8, 1)).await, Ok(Told::Synced(_))));
-        assert!(told(request(7, 2)).await.is_err(), "it is refused");
+        assert!(matches!(told(sync(7, 1)).await, Ok(Told::Synced(_))));
+        assert!(matches!(told(sync(7, 1)).await, Ok(Told::Repeated(_))));
+        assert!(matches!(told(sync(8, 1)).await, Ok(Told::Synced(_))));
+        assert!(told(sync(7, 2)).await.is_err(), "it is refused");
         assert!(told(Bytes::from_static(b"\xff\xff")).await.is_err(), "it is refused");
     });
 }

@@ -29,14 +29,20 @@ fn node(cluster: &Cluster, id: u128) -> &Whole {
     cluster.nodes[id as usize - 1].as_ref().unwrap()
 }
 
+/// Three nodes with a replica each, the first of which is preferred and leads; there is a document.
+async fn led_by_the_first() -> Cluster {
+    let cluster = Cluster::of(3).await;
+    cluster.create(&[1, 2, 3]).await;
+    cluster.write(0).await;
+    cluster.settled(&[1, 2, 3], 1).await;
+    until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+    cluster
+}
+
 #[test]
 fn another_leads_at_once_and_it_does_not_come_back_before_its_next_start() {
     in_a_world(async {
-        let mut cluster = Cluster::of(3).await;
-        cluster.create(&[1, 2, 3]).await;
-        cluster.write(0).await;
-        cluster.settled(&[1, 2, 3], 1).await;
-        until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+        let mut cluster = led_by_the_first().await;
         let term = node(&cluster, 1).replica().unwrap().group().observe().term;
         assert_eq!(timeout(AT_ONCE, node(&cluster, 1).replicas.lead_nothing()).await, Ok(0));
         until("another leads", AT_ONCE, || leading(&cluster).is_some_and(|leader| leader != 1)).await;
@@ -58,11 +64,7 @@ fn another_leads_at_once_and_it_does_not_come_back_before_its_next_start() {
 #[test]
 fn it_goes_on_leading_what_nobody_else_can_lead() {
     in_a_world(async {
-        let mut cluster = Cluster::of(3).await;
-        cluster.create(&[1, 2, 3]).await;
-        cluster.write(0).await;
-        cluster.settled(&[1, 2, 3], 1).await;
-        until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+        let mut cluster = led_by_the_first().await;
         cluster.crash(2).await;
         cluster.crash(3).await;
         sleep(MISSED).await;
@@ -78,11 +80,7 @@ fn it_goes_on_leading_what_nobody_else_can_lead() {
 #[test]
 fn two_that_stop_at_once_let_the_third_lead() {
     in_a_world(async {
-        let cluster = Cluster::of(3).await;
-        cluster.create(&[1, 2, 3]).await;
-        cluster.write(0).await;
-        cluster.settled(&[1, 2, 3], 1).await;
-        until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+        let cluster = led_by_the_first().await;
         let (first, second) = (node(&cluster, 1).replicas.clone(), node(&cluster, 2).replicas.clone());
         let (first, second) = tokio::join!(first.lead_nothing(), second.lead_nothing());
         assert_eq!((first, second), (0, 0));
@@ -121,11 +119,7 @@ fn it_does_not_wait_for_who_says_nothing_where_another_can_lead() {
     // Whoever would come first.
     for silent in [2, 3] {
         in_a_world(async {
-            let cluster = Cluster::of(3).await;
-            cluster.create(&[1, 2, 3]).await;
-            cluster.write(0).await;
-            cluster.settled(&[1, 2, 3], 1).await;
-            until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+            let cluster = led_by_the_first().await;
             cluster.world.network.silence(silent);
             assert_eq!(timeout(AT_ONCE, node(&cluster, 1).replicas.lead_nothing()).await, Ok(0));
             until("the other leads", AT_ONCE, || leading(&cluster) == Some(5 - silent)).await;
@@ -138,11 +132,7 @@ fn who_is_drained_meanwhile_does_not_let_it_lead() {
     // Whoever's turn it would be.
     for stopping in [2, 3] {
         in_a_world(async {
-            let cluster = Cluster::of(3).await;
-            cluster.create(&[1, 2, 3]).await;
-            cluster.write(0).await;
-            cluster.settled(&[1, 2, 3], 1).await;
-            until("who is preferred leads", SOON, || leading(&cluster) == Some(1)).await;
+            let cluster = led_by_the_first().await;
             let term = node(&cluster, 1).replica().unwrap().group().observe().term;
             assert_eq!(node(&cluster, stopping).replicas.lead_nothing().await, 0);
             let drain = Command::SetService { id: NodeId(1), service: Service::Drained };

@@ -9,6 +9,7 @@ mod cluster;
 mod error;
 mod status;
 mod storage_threads;
+mod waiting;
 
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -44,8 +45,7 @@ use crate::discovery;
 use crate::fetch::{self, Client};
 use crate::http;
 use crate::limits::{
-    ACTIVITY_SAMPLE_PERIOD, ANSWER_TIME_MAX, ANSWERS_REST, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX,
-    LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
+    ACTIVITY_SAMPLE_PERIOD, DIRTY_BYTES_MAX, DIRTY_SHARE, DRAIN_TIME_MAX, LOG_CACHE_SHARE, STOP_GROUP_TIME_MAX,
 };
 use crate::outside::{OnLeft, Outside};
 use crate::peers::GrpcPeers;
@@ -56,6 +56,7 @@ use crate::scripts::ScriptProcesses;
 use crate::services::Services;
 use crate::tls::{PortTls, Secured, SecuredSystem, Tls, start_rotation};
 use accounts::{ClusterUsers, CurrentState};
+use waiting::{rest, wait_until};
 
 pub use cluster::Cluster;
 pub use error::StartError;
@@ -465,27 +466,6 @@ async fn sample(foundation: Arc<Foundation>, facts: Arc<ServerFacts>) {
         let now = foundation.clock.now();
         facts.activity.sample(facts.activity.totals(now, &facts.running, &foundation.engine));
         sleep(ACTIVITY_SAMPLE_PERIOD).await;
-    }
-}
-
-async fn wait_until(holds: impl Fn() -> bool, limit: Duration) {
-    let mut waited = Duration::ZERO;
-    while !holds() && waited < limit {
-        sleep(storage_threads::LOOK_AGAIN).await;
-        waited += storage_threads::LOOK_AGAIN;
-    }
-}
-
-/// Waits until there has been nothing to do for [`ANSWERS_REST`], and nothing new came, for [`ANSWER_TIME_MAX`] at most. `came`: how much
-/// came, if nothing is under way.
-async fn rest(came: impl Fn() -> Option<u64>) {
-    let (mut waited, mut rests, mut seen) = (Duration::ZERO, Duration::ZERO, None);
-    while rests < ANSWERS_REST && waited < ANSWER_TIME_MAX {
-        sleep(storage_threads::LOOK_AGAIN).await;
-        waited += storage_threads::LOOK_AGAIN;
-        let now = came();
-        rests = if now.is_some() && now == seen { rests + storage_threads::LOOK_AGAIN } else { Duration::ZERO };
-        seen = now;
     }
 }
 

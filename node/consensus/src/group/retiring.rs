@@ -42,7 +42,7 @@ impl Group {
         self.inner.retiring.load(Ordering::Acquire)
     }
 
-    /// Waits for others that were started a moment ago, while the group would have no majority without this member; then lets whom
+    /// Waits for others that were started a moment ago, while the group would have no majority without this voter; then lets whom
     /// `choose` names lead, if this member leads; asks again while that is nobody yet, and when this member is elected again.
     /// Returns when another leads, or when `choose` says that nobody can, or when whom this member let lead does not, as one that died just
     /// then; gives whether this member leads no more. The caller limits how long that may take.
@@ -86,6 +86,10 @@ impl Group {
     /// as after a start (C10), or have no log up to index `enough` yet.
     async fn is_missed(&self, enough: u64) -> bool {
         let seen = self.observe();
+        if !seen.members.all_voters().contains(&self.member()) {
+            // A majority is what it was.
+            return false;
+        }
         let others = seen.members.all_voters().into_iter().filter(|voter| *voter != self.member());
         let asked = others.filter_map(|voter| Some((voter, *seen.members.nodes.get(&voter)?)));
         let asking = asked

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, member};
 use photondb_consensus::{ConsensusError, Successor};
+use photondb_proto::NodeId;
 
 #[test]
 fn the_other_leads_and_the_old_one_has_no_lease_any_more() {
@@ -190,6 +191,27 @@ fn who_is_about_to_stop_waits_for_nobody_who_is_down() {
         old.retire();
         let handing = old.hand_over(|| async { Successor::Is(member(other)) });
         assert_eq!(cluster.within(Duration::from_millis(700), handing), Some(true), "seed {seed}");
+    }
+}
+
+#[test]
+fn who_has_no_vote_is_missed_by_nobody() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::new(4, seed);
+        cluster.found(&[1, 2, 3]);
+        let (leader, _) = cluster.leader();
+        assert!(cluster.join(4));
+        let group = cluster.group(leader);
+        cluster.wait(group.add_learner(member(4), NodeId(4))).unwrap();
+        cluster.converge(&[leader, 4]);
+        // For an election timeout two of three take no part, with the learner or without it.
+        for voter in (1..=3).filter(|voter| *voter != leader) {
+            cluster.restart(voter);
+        }
+        let learner = cluster.group(4);
+        learner.retire();
+        let handing = learner.hand_over(|| async { Successor::Nobody });
+        assert_eq!(cluster.within(Duration::from_millis(200), handing), Some(true), "seed {seed}");
     }
 }
 

@@ -107,9 +107,6 @@ pub(super) fn start_log_writer(threads: &dyn Threads, engine: &Engine, fatal: On
     Ok(thread)
 }
 
-/// Waits between two looks at a condition while a node stops.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
