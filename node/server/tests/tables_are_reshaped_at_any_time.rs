@@ -80,7 +80,7 @@ fn a_write_to_the_configuration_that_is_refused_changes_neither_name_nor_setting
     let written = admin.run(&update(&before, &changes)).unwrap();
     assert_eq!(written["errors"], 1, "{written}");
     assert!(
-        written["first_error"].as_str().unwrap().contains("Cannot rename table `test.t` to `test.taken`"),
+        written["first_error"].as_str().unwrap().contains("Can't rename table `test.t` to `test.taken`"),
         "{written}"
     );
     assert_eq!(admin.run(&config()).unwrap(), before);

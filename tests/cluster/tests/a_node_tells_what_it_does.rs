@@ -235,7 +235,7 @@ fn a_row_of_table_config_makes_a_table_and_moves_it() {
             format!("{wrong}In `shards`: You must specify at least one replica for each shard."),
         ),
         (json!({"name": "u", "db": "test", "durability": "none"}), format!("{wrong}In `durability`: Expected \"soft\" or \"hard\", got: \"none\"")),
-        (json!({"id": "mine", "name": "u", "db": "test"}), "If you want to create a new table by inserting into `rethinkdb.table_config`, you must use an auto-generated primary key.".to_owned()),
+        (json!({"id": "mine", "name": "u", "db": "test"}), "There is no existing table with the given ID. To create a new table by inserting into `rethinkdb.table_config`, you must let the database generate the primary key automatically.".to_owned()),
     ] {
         let refused = client.value(&format!("[56,[{configs},{row}]]"));
         assert_eq!((&refused["errors"], &refused["first_error"]), (&1.into(), &message.clone().into()), "{row}: {refused}");

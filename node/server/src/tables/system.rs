@@ -28,7 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use photondb_cluster_state::{ClusterState, Permission, Scope};
-use photondb_proto::KeyRange;
+use photondb_proto::{DatabaseId, KeyRange};
 use photondb_query::catalog::{IdentifierFormat, SYSTEM_DATABASE, TableOptions};
 use photondb_query::table::{
     Access, IndexInfo, Keys, Order, Position, Progress, ReadMode, Row, Rows, ShardNumber, Subscription, Table,
@@ -72,12 +72,9 @@ trait Contents {
         News::OfTheState
     }
 
-    /// Makes `new` of `old`; `Null` is none, and both may be. Gives the document as it is shown afterwards. Errors of
-    /// kind `Permission` end the query, others are of this document alone.
-    fn write(&self, viewer: &Viewer<'_>, _key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
-        if old.is_null() && new.is_null() {
-            return Ok(Datum::Null);
-        }
+    /// Makes `new` of `old`; `Null` is none, and both may be, also the same. Gives the document as it is shown afterwards.
+    /// Errors of kind `Permission` end the query, others are of this document alone.
+    fn write(&self, viewer: &Viewer<'_>, _key: &Datum, _old: &Datum, _new: &Datum) -> Result<Datum> {
         Err(Error::op_failed(format!("It's illegal to write to the `{SYSTEM_DATABASE}.{}` table.", viewer.table)))
     }
 }
@@ -121,6 +118,12 @@ impl Viewer<'_> {
             return Ok(());
         }
         Err(Error::permission(format!("User `{}` does not have the required `config` permission.", self.user)))
+    }
+
+    /// Refuses a database of which the user may not configure everything.
+    fn require_config_of_all(&self, database: DatabaseId) -> Result<()> {
+        self.require_config(Scope::Database(database))?;
+        self.state.tables_of(database).try_for_each(|table| self.require_config(Scope::Table(database, table.id)))
     }
 }
 
@@ -289,13 +292,8 @@ impl Table for SystemTable {
         self.source.catch_up()?;
         for write in writes {
             let old = self.source.row(&write.key)?.unwrap_or(Datum::Null);
-            let done =
-                write::apply(&write.transition, &old, self.info.rules(options), &write.key, cx).and_then(|new| {
-                    if new == old && !old.is_null() {
-                        return Ok(new);
-                    }
-                    self.source.entry.contents.write(&self.source.viewer(), &write.key, &old, &new)
-                });
+            let done = write::apply(&write.transition, &old, self.info.rules(options), &write.key, cx)
+                .and_then(|new| self.source.entry.contents.write(&self.source.viewer(), &write.key, &old, &new));
             results.push(match done {
                 Ok(new) => WriteResult::Done { old, new },
                 Err(error) if error.kind == ErrorKind::Permission => return Err(error),
@@ -306,7 +304,7 @@ impl Table for SystemTable {
     }
 
     fn sync(&self) -> Result<()> {
-        Ok(())
+        Err(Error::op_failed("Artificial tables don't support `sync()`."))
     }
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {

@@ -24,29 +24,33 @@ impl Contents for ClusterConfig {
 
     fn write(&self, viewer: &Viewer<'_>, _key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
         match (old, new) {
-            (Datum::Null, Datum::Null) => Ok(Datum::Null),
-            (Datum::Null, _) => {
-                Err(Error::op_failed("It's illegal to insert new rows into the `rethinkdb.cluster_config` table."))
-            }
             (_, Datum::Null) => {
                 Err(Error::op_failed("It's illegal to delete rows from the `rethinkdb.cluster_config` table."))
             }
-            (_, new) => {
-                let wrong = |what: &str| fields::wrong_format(viewer.table, what);
-                let document = new.as_object()?;
-                let unknown = fields::unknown(document, &["id", TIMEOUT]);
-                if !unknown.is_empty() {
-                    return Err(wrong(&format!("Unexpected key(s): {}", unknown.join(", "))));
+            (Datum::Null, _) => {
+                Err(Error::op_failed("It's illegal to insert new rows into the `rethinkdb.cluster_config` table."))
+            }
+            (old, new) => {
+                let seconds = seconds(new.as_object()?).map_err(Error::op_failed)?;
+                if new != old {
+                    viewer.ground.propose(Command::SetHeartbeatTimeout { seconds })?;
                 }
-                let seconds = new.field(TIMEOUT)?.as_number()?;
-                if seconds < 2.0 {
-                    return Err(wrong("The heartbeat timeout must be at least two seconds"));
-                }
-                // Whole seconds are kept; a fraction is rounded up so that nobody is declared dead early.
-                let seconds = seconds.ceil().min(f64::from(u32::MAX)) as u64;
-                viewer.ground.propose(Command::SetHeartbeatTimeout { seconds })?;
                 Ok(new.clone())
             }
         }
     }
+}
+
+/// What a row says. Errors say what is wrong with it.
+fn seconds(row: &Object) -> std::result::Result<u64, String> {
+    let seconds = match fields::required(row, TIMEOUT)? {
+        Datum::Number(seconds) if seconds < 2.0 => {
+            return Err("The heartbeat timeout must be at least two seconds".to_owned());
+        }
+        Datum::Number(seconds) => seconds,
+        other => return Err(format!("Expected a number; got {}", other.print())),
+    };
+    fields::no_others(row, &["id", TIMEOUT])?;
+    // Whole seconds are kept; a fraction is rounded up so that nobody is declared dead early.
+    Ok(seconds.ceil().min(f64::from(u32::MAX)) as u64)
 }

@@ -3,7 +3,7 @@
 use photondb_cluster_state::{Command, Scope, StateError};
 use photondb_proto::DatabaseId;
 use photondb_query::catalog::SYSTEM_DATABASE;
-use photondb_reql::datum::Datum;
+use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 
 use super::{Contents, Viewer, fields};
@@ -11,6 +11,23 @@ use crate::catalog;
 
 /// The table.
 pub(super) struct DbConfig;
+
+/// What a row says.
+struct Row {
+    id: DatabaseId,
+    name: String,
+}
+
+impl Row {
+    /// Reads it. Errors say what is wrong with it.
+    fn read(key: &Datum, row: &Object) -> std::result::Result<Row, String> {
+        let name = fields::named(&fields::required(row, "name")?, "db name", fields::is_name)
+            .map_err(|what| format!("In `name`: {what}"))?;
+        let id = fields::uuid(key).map_err(|what| format!("In `id`: {what}"))?;
+        fields::no_others(row, &["id", "name"])?;
+        Ok(Row { id, name })
+    }
+}
 
 impl Contents for DbConfig {
     fn is_agreed(&self) -> bool {
@@ -27,33 +44,21 @@ impl Contents for DbConfig {
         if old.is_null() && new.is_null() {
             return Ok(Datum::Null);
         }
-        let wrong = |what: &str| fields::wrong_format(viewer.table, what);
-        let id: DatabaseId = match key {
-            Datum::String(text) => text.parse().map_err(|_| wrong(&format!("Expected a UUID; got {}", key.print())))?,
-            _ => return Err(wrong(&format!("Expected a UUID; got {}", key.print()))),
-        };
+        let wrong = |what: String| fields::wrong_format(viewer.table, &what);
         if new.is_null() {
-            viewer.require_config(Scope::Database(id))?;
+            let id: DatabaseId = fields::uuid(key).map_err(wrong)?;
+            viewer.require_config_of_all(id)?;
             viewer.ground.propose(Command::DropDatabase { id })?;
             viewer.ground.settle(|state| state.database(id).is_none())?;
             return Ok(Datum::Null);
         }
-        let document = new.as_object()?;
-        let unknown = fields::unknown(document, &["id", "name"]);
-        if !unknown.is_empty() {
-            return Err(wrong(&format!("Unexpected key(s): {}", unknown.join(", "))));
-        }
-        let name = match document.get("name") {
-            Some(Datum::String(name)) => name,
-            Some(other) => return Err(wrong(&format!("In `name`: Expected a string; got {}", other.print()))),
-            None => return Err(wrong("Expected a field named `name`.")),
-        };
+        let Row { id, name } = Row::read(key, new.as_object()?).map_err(wrong)?;
         if old.is_null() {
             viewer.require_config(Scope::Global)?;
             if name == SYSTEM_DATABASE || viewer.state.database_named(&name).is_some() {
                 return Err(Error::op_failed(format!("Database `{name}` already exists.")));
             }
-            viewer.ground.propose(Command::CreateDatabase { id, name: name.to_string() })?;
+            viewer.ground.propose(Command::CreateDatabase { id, name })?;
             return Ok(new.clone());
         }
         viewer.require_config(Scope::Database(id))?;
@@ -66,7 +71,10 @@ impl Contents for DbConfig {
         if name == SYSTEM_DATABASE {
             return Err(taken());
         }
-        match viewer.ground.propose_raw(Command::RenameDatabase { id, name: name.to_string() }) {
+        if new == old {
+            return Ok(new.clone());
+        }
+        match viewer.ground.propose_raw(Command::RenameDatabase { id, name: name.clone() }) {
             Ok(_) => Ok(new.clone()),
             Err(catalog::Failure::Refused(StateError::DatabaseExists { .. })) => Err(taken()),
             Err(failure) => Err(failure.into_error()),

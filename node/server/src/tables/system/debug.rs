@@ -20,7 +20,10 @@ impl Contents for Scratch {
         Ok(viewer.ground.facts().scratch.borrow().values().cloned().collect())
     }
 
-    fn write(&self, viewer: &Viewer<'_>, key: &Datum, _old: &Datum, new: &Datum) -> Result<Datum> {
+    fn write(&self, viewer: &Viewer<'_>, key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
+        if new == old {
+            return Ok(new.clone());
+        }
         viewer.ground.facts().scratch.send_modify(|documents| {
             let mut changed: BTreeMap<Datum, Datum> = (**documents).clone();
             if new.is_null() {

@@ -18,8 +18,53 @@ pub(super) fn only(fields: &Object, known: &[&str]) -> Result<()> {
 }
 
 /// The fields that are not among `known`.
-pub(super) fn unknown(fields: &Object, known: &[&str]) -> Vec<String> {
+fn unknown(fields: &Object, known: &[&str]) -> Vec<String> {
     fields.keys().filter(|name| !known.contains(&name.as_str())).map(|name| name.to_string()).collect()
+}
+
+/// The same for a configuration table, which says it without quotes: `Unexpected key(s): a b`.
+pub(super) fn no_others(fields: &Object, known: &[&str]) -> std::result::Result<(), String> {
+    match unknown(fields, known) {
+        unknown if unknown.is_empty() => Ok(()),
+        unknown => Err(format!("Unexpected key(s): {}", unknown.join(" "))),
+    }
+}
+
+/// A field that has to be there.
+pub(super) fn required(fields: &Object, name: &str) -> std::result::Result<Datum, String> {
+    fields.get(name).ok_or_else(|| format!("Expected a field named `{name}`."))
+}
+
+/// A name, in RethinkDB's words if it is none; `what` is to be called so.
+pub(super) fn named(found: &Datum, what: &str, is_valid: fn(&str) -> bool) -> std::result::Result<String, String> {
+    match found {
+        Datum::String(name) if is_valid(name) => Ok(name.to_string()),
+        Datum::String(_) => Err(format!("{} is not a valid {what}; Use A-Z, a-z, 0-9, _ and - only", found.print())),
+        other => Err(format!("Expected a {what}; got {}", other.print())),
+    }
+}
+
+/// Whether a database or a table may be called so. How long a name may be the cluster state says.
+pub(super) fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+/// A text.
+pub(super) fn text(found: &Datum) -> std::result::Result<String, String> {
+    match found {
+        Datum::String(text) => Ok(text.to_string()),
+        other => Err(format!("Expected a string; got {}", other.print())),
+    }
+}
+
+/// The text of a UUID.
+pub(super) fn uuid<T: std::str::FromStr>(found: &Datum) -> std::result::Result<T, String> {
+    let read = match found {
+        Datum::String(text) => text.parse::<T>().ok(),
+        _ => None,
+    };
+    read.ok_or_else(|| format!("Expected a UUID; got {}", found.print()))
 }
 
 /// The error for a document of a configuration table that has the wrong form.

@@ -39,17 +39,12 @@ impl Contents for PermissionRows {
         if old.is_null() && !new.is_null() && fields::looks_generated(key) {
             return Err(Error::op_failed("You must specify a primary key."));
         }
-        let (user, scope) = match parse_key(&viewer.state, key) {
-            Ok(parsed) => parsed,
-            // A key that names nothing has no row; only who writes one is told why it cannot be.
-            Err(_) if new.is_null() && old.is_null() => return Ok(Datum::Null),
-            Err(error) => return Err(error),
-        };
+        let (user, scope) = parse_key(&viewer.state, key)?;
         if user == ADMIN {
             return Err(Error::op_failed("The permissions of the user `admin` can't be modified."));
         }
-        if old.is_null() && new.is_null() {
-            return Ok(Datum::Null);
+        if new == old {
+            return Ok(new.clone());
         }
         let shown = catalog::shown_scope(scope);
         let wanted = if new.is_null() { PermissionChange::default() } else { read(viewer, &user, &shown, new)? };
@@ -123,11 +118,17 @@ fn parse_key(state: &ClusterState, key: &Datum) -> Result<(String, Scope)> {
     let Datum::String(user) = &items[0] else {
         return Err(Error::op_failed(format!("Expected a string as the username, got {}.", items[0].print())));
     };
-    if state.user(user).is_none() {
+    let user = user.to_string();
+    // What is no key at all is told before who is nobody.
+    let scope = parse_scope(state, &items)?;
+    if state.user(&user).is_none() {
         return Err(Error::op_failed(format!("No user named `{user}`.")));
     }
-    let user = user.to_string();
-    let Some(database) = items.get(1) else { return Ok((user, Scope::Global)) };
+    Ok((user, scope))
+}
+
+fn parse_scope(state: &ClusterState, items: &[Datum]) -> Result<Scope> {
+    let Some(database) = items.get(1) else { return Ok(Scope::Global) };
     let database = match database {
         Datum::String(text) => text.parse::<DatabaseId>().ok(),
         _ => None,
@@ -137,7 +138,7 @@ fn parse_key(state: &ClusterState, key: &Datum) -> Result<(String, Scope)> {
     if state.database(database).is_none() && !system {
         return Err(Error::op_failed(format!("No database with UUID `{database}` exists.")));
     }
-    let Some(table) = items.get(2) else { return Ok((user, Scope::Database(database))) };
+    let Some(table) = items.get(2) else { return Ok(Scope::Database(database)) };
     let table = match table {
         Datum::String(text) => text.parse::<TableId>().ok(),
         _ => None,
@@ -151,23 +152,40 @@ fn parse_key(state: &ClusterState, key: &Datum) -> Result<(String, Scope)> {
     if !known {
         return Err(Error::op_failed(format!("No table with UUID `{table}` exists.")));
     }
-    Ok((user, Scope::Table(database, table)))
+    Ok(Scope::Table(database, table))
 }
 
 fn read(viewer: &Viewer<'_>, user: &str, scope: &PermissionScope, new: &Datum) -> Result<PermissionChange> {
     let document: &Object = new.as_object()?;
     let expected = row(viewer, user, scope, &Grants::default());
-    for name in ["database", "table", "user"] {
+    let mut known = vec!["id", "permissions"];
+    for name in ["user", "database", "table"] {
+        // The key says no such thing: the field is one too many.
+        let Some(expected) = expected.as_object()?.get(name) else { continue };
+        known.push(name);
         if let Some(given) = document.get(name)
-            && Some(given) != expected.as_object()?.get(name)
+            && given != expected
         {
-            return Err(Error::op_failed(format!("The key `{name}` does not match the primary key.")));
+            return Err(Error::op_failed(mismatch(viewer, name, &given)));
         }
     }
     let Some(permissions) = document.get("permissions") else {
         return Err(Error::op_failed("Expected a field `permissions`."));
     };
     let change = PermissionChange::read(&permissions, scope)?;
-    fields::only(document, &["id", "user", "database", "table", "permissions"])?;
+    fields::only(document, &known)?;
     Ok(change)
+}
+
+/// What is wrong with a field that does not say what the key says.
+fn mismatch(viewer: &Viewer<'_>, name: &str, given: &Datum) -> String {
+    let read = match (name, viewer.format) {
+        ("user", _) => given.as_string().map(|_| ()).map_err(|error| error.message),
+        (_, IdentifierFormat::Name) => fields::named(given, &format!("{name} name"), fields::is_name).map(|_| ()),
+        (_, IdentifierFormat::Uuid) => fields::uuid::<DatabaseId>(given).map(|_| ()),
+    };
+    match read {
+        Ok(()) => format!("The key `{name}` does not match the primary key."),
+        Err(what) => what,
+    }
 }

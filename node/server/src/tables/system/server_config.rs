@@ -12,6 +12,9 @@ use photondb_runtime::fiber;
 use super::{Contents, News, Viewer, fields};
 use crate::config::is_name;
 
+/// More mebibytes than this are more bytes than RethinkDB can count.
+const CACHE_MB_MAX: f64 = (i64::MAX >> 20) as f64;
+
 /// The table.
 pub(super) struct ServerConfig;
 
@@ -53,22 +56,25 @@ impl Contents for ServerConfig {
             }
             _ => {}
         }
-        let wrong = |what: &str| fields::wrong_format(viewer.table, what);
+        let wrong = |what: String| fields::wrong_format(viewer.table, &what);
         let id: NodeId = match key {
             Datum::String(text) => text.parse().map_err(|_| Error::internal("a server's key is no UUID"))?,
             _ => return Err(Error::internal("a server's key is no UUID")),
         };
-        let unknown = fields::unknown(new.as_object()?, &["id", "name", "tags", "cache_size_mb"]);
-        if !unknown.is_empty() {
-            return Err(wrong(&format!("Unexpected key(s): {}", unknown.join(", "))));
+        if new == old {
+            return Ok(new.clone());
         }
-        let name = named(&new.field("name")?, "server name").map_err(|what| wrong(&format!("In `name`: {what}")))?;
-        let tags = tags(&new.field("tags")?).map_err(|what| wrong(&format!("In `tags`: {what}")))?;
+        let row = new.as_object()?;
+        let wanted = |field: &str| fields::required(row, field).map_err(wrong);
+        let name = fields::named(&wanted("name")?, "server name", is_name)
+            .map_err(|what| wrong(format!("In `name`: {what}")))?;
+        let tags = tags(&wanted("tags")?).map_err(|what| wrong(format!("In `tags`: {what}")))?;
         let set = viewer.state.node(id).and_then(|node| node.cache_size_mb);
         let own = viewer.ground.reporter().own_cache_told_last(id);
         let cache_size_mb =
-            chosen_cache(&new.field("cache_size_mb")?, old.as_object()?.get("cache_size_mb").as_ref(), set, own)
-                .map_err(|what| wrong(&format!("In `cache_size_mb`: {what}")))?;
+            chosen_cache(&wanted("cache_size_mb")?, old.as_object()?.get("cache_size_mb").as_ref(), set, own)
+                .map_err(|what| wrong(format!("In `cache_size_mb`: {what}")))?;
+        fields::no_others(row, &["id", "name", "tags", "cache_size_mb"]).map_err(wrong)?;
         viewer.ground.propose(Command::SetNodeConfig {
             id,
             name: Some(name),
@@ -79,19 +85,10 @@ impl Contents for ServerConfig {
     }
 }
 
-/// A name, in RethinkDB's words if it is none; `what` is to be called so.
-fn named(found: &Datum, what: &str) -> std::result::Result<String, String> {
-    match found {
-        Datum::String(name) if is_name(name) => Ok(name.to_string()),
-        Datum::String(_) => Err(format!("{} is not a valid {what}; Use A-Z, a-z, 0-9, _ and - only", found.print())),
-        other => Err(format!("Expected a {what}; got {}", other.print())),
-    }
-}
-
 /// One that stands there twice counts once, as in RethinkDB.
 fn tags(found: &Datum) -> std::result::Result<BTreeSet<String>, String> {
     let Datum::Array(items) = found else { return Err(format!("Expected an array, got {}", found.print())) };
-    items.iter().map(|tag| named(&tag, "server tag")).collect()
+    items.iter().map(|tag| fields::named(&tag, "server tag", is_name)).collect()
 }
 
 /// What a row says of the cache of a server whose row was `old`: `None` leaves it to the server. `set`: what is set now. `own`: what
@@ -105,11 +102,15 @@ fn chosen_cache(
     match wanted {
         Datum::String(auto) if auto == "auto" => Ok(None),
         same if Some(same) == old => Ok(set),
-        Datum::Number(size) if *size >= 0.0 && size.fract() == 0.0 => {
+        Datum::Number(size) if *size > CACHE_MB_MAX => Err("Value is too big.".to_owned()),
+        Datum::Number(size) if *size < 0.0 => Err("Cache size cannot be negative.".to_owned()),
+        // RethinkDB takes parts of one.
+        Datum::Number(size) if size.fract() != 0.0 => Err(format!("Expected a whole number; got {}", wanted.print())),
+        Datum::Number(size) => {
             let size = *size as u64;
             Ok(Some(size).filter(|size| set.is_some() || own != Some(*size)))
         }
-        other => Err(format!("Expected a whole number; got {}", other.print())),
+        other => Err(format!("Expected a number or 'auto', got {}", other.print())),
     }
 }
 
@@ -168,7 +169,10 @@ mod tests {
             (Datum::from(100), Datum::from(100), Some(100), None, Ok(Some(100))),
             (auto.clone(), Datum::from(100), Some(100), Some(512), Ok(None)),
             (auto.clone(), auto.clone(), None, None, Ok(None)),
-            (Datum::Number(0.5), auto, None, None, Err("Expected a whole number; got 0.5".to_owned())),
+            (Datum::Number(0.5), auto.clone(), None, None, Err("Expected a whole number; got 0.5".to_owned())),
+            (Datum::from(-1), auto.clone(), None, None, Err("Cache size cannot be negative.".to_owned())),
+            (Datum::Number(1e30), auto.clone(), None, None, Err("Value is too big.".to_owned())),
+            (Datum::from("x"), auto, None, None, Err("Expected a number or 'auto', got \"x\"".to_owned())),
         ] {
             assert_eq!(chosen_cache(&wanted, Some(&old), set, own), chosen, "{} after {}", wanted.print(), old.print());
         }

@@ -4,10 +4,12 @@
 mod create;
 mod shards;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use photondb_cluster_state::{ClusterState, Command, Durability, Scope, StateError, Table, TableSettings, WriteAcks};
-use photondb_proto::TableId;
+use photondb_proto::{DatabaseId, TableId};
+use photondb_query::catalog::IdentifierFormat;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 
@@ -18,6 +20,9 @@ use crate::tables::UserTable;
 
 const FIELDS: &[&str] =
     &["id", "name", "db", "primary_key", "shards", "indexes", "write_hook", "write_acks", "durability"];
+
+const WRITE_HOOK: &str =
+    "The `write_hook` field is read-only and can't be used to create or drop a write hook function.";
 
 /// The table.
 pub(super) struct TableConfig;
@@ -50,39 +55,39 @@ impl Contents for TableConfig {
             viewer.ground.settle(|state| state.table(id).is_none())?;
             return Ok(Datum::Null);
         }
+        if new == old {
+            return Ok(new.clone());
+        }
         let row = new.as_object()?;
-        let unknown = fields::unknown(row, FIELDS);
-        if !unknown.is_empty() {
-            return Err(wrong(viewer, &format!("Unexpected key(s): {}", unknown.join(", "))));
-        }
-        let required = |field: &str| row.get(field).ok_or_else(|| missing(viewer, field));
-        let write_acks = write_acks(viewer, &required("write_acks")?)?;
-        let durability = durability(viewer, &required("durability")?)?;
+        let wanted = |field: &str| fields::required(row, field).map_err(|what| wrong(viewer, &what));
+        let same = |field: &str| -> Result<bool> { Ok(row.get(field) == old.as_object()?.get(field)) };
+        // What is wrong is told in this order.
         let name = name(viewer, row)?;
-        let same = |field: &str| -> Result<bool> { Ok(new.as_object()?.get(field) == old.as_object()?.get(field)) };
-        if !same("primary_key")? {
-            return Err(Error::op_failed("It's illegal to change a table's primary key"));
-        }
-        if !same("indexes")? {
-            return Err(wrong(viewer, "The `indexes` field is read-only and can't be used to create or drop indexes."));
-        }
-        if !same("write_hook")? {
-            return Err(wrong(
-                viewer,
-                "The `write_hook` field is read-only and can't be used to create or drop a write hook function.",
-            ));
-        }
         let database = match same("db")? {
             true => table.database,
-            false => create::database(viewer, row)?,
+            false => database(viewer, row)?,
         };
+        if !indexes(viewer, &wanted("indexes")?)?.into_iter().eq(table.indexes.keys().cloned()) {
+            return Err(wrong(viewer, "The `indexes` field is read-only and can't be used to create or drop indexes."));
+        }
+        let primary_key = primary_key(viewer, &wanted("primary_key")?)?;
+        let placements = match same("shards")? {
+            true => None,
+            false => Some(shards::read(viewer, &wanted("shards")?)?),
+        };
+        let write_acks = write_acks(viewer, &wanted("write_acks")?)?;
+        let durability = durability(viewer, &wanted("durability")?)?;
+        wanted("write_hook")?;
+        if !same("write_hook")? {
+            return Err(wrong(viewer, WRITE_HOOK));
+        }
+        fields::no_others(row, FIELDS).map_err(|what| wrong(viewer, &what))?;
         if database != table.database {
             viewer.require_config(Scope::Database(database))?;
         }
-        let placements = match same("shards")? {
-            true => None,
-            false => Some(shards::read(viewer, &required("shards")?)?),
-        };
+        if primary_key != table.primary_key {
+            return Err(Error::op_failed("It's illegal to change a table's primary key"));
+        }
         let plan = |state: &ClusterState, table: &Arc<Table>| match &placements {
             None => Ok(catalog::Resize::default()),
             Some(placements) => {
@@ -105,7 +110,7 @@ impl Contents for TableConfig {
                 let named = |id| viewer.state.database(id).map_or("", |database| database.name.as_str());
                 let (from, to) = (named(table.database), named(database));
                 return Err(Error::op_failed(format!(
-                    "Cannot rename table `{from}.{}` to `{to}.{name}` because table `{to}.{name}` already exists.",
+                    "Can't rename table `{from}.{}` to `{to}.{name}` because table `{to}.{name}` already exists.",
                     table.name
                 )));
             }
@@ -139,17 +144,46 @@ fn durability(viewer: &Viewer<'_>, wanted: &Datum) -> Result<Durability> {
 }
 
 fn name(viewer: &Viewer<'_>, row: &Object) -> Result<String> {
-    match row.get("name") {
-        None => Err(missing(viewer, "name")),
-        Some(Datum::String(name)) => Ok(name.to_string()),
-        Some(other) => Err(wrong(viewer, &format!("In `name`: Expected a string; got {}", other.print()))),
+    let name = fields::required(row, "name").map_err(|what| wrong(viewer, &what))?;
+    fields::named(&name, "table name", fields::is_name).map_err(|what| wrong(viewer, &format!("In `name`: {what}")))
+}
+
+/// The database that a row names.
+fn database(viewer: &Viewer<'_>, row: &Object) -> Result<DatabaseId> {
+    let found = fields::required(row, "db").and_then(|named| match viewer.format {
+        IdentifierFormat::Name => {
+            let name = fields::named(&named, "database name", fields::is_name)?;
+            let found = viewer.state.database_named(&name).map(|database| database.id);
+            found.ok_or_else(|| format!("Database `{name}` does not exist."))
+        }
+        IdentifierFormat::Uuid => {
+            let id: DatabaseId = fields::uuid(&named)?;
+            let found = viewer.state.database(id).map(|database| database.id);
+            found.ok_or_else(|| format!("There is no database with UUID `{id}`."))
+        }
+    });
+    found.map_err(|what| wrong(viewer, &what))
+}
+
+/// The names that stand in the field `indexes`.
+fn indexes(viewer: &Viewer<'_>, wanted: &Datum) -> Result<BTreeSet<String>> {
+    let wrong = |what: String| wrong(viewer, &format!("In `indexes`: {what}"));
+    let Datum::Array(listed) = wanted else {
+        return Err(wrong(format!("Expected an array, got {}", wanted.print())));
+    };
+    let mut names = BTreeSet::new();
+    for named in listed.iter() {
+        if !names.insert(fields::text(&named).map_err(wrong)?) {
+            return Err(wrong(format!("{} was specified more than once.", named.print())));
+        }
     }
+    Ok(names)
+}
+
+fn primary_key(viewer: &Viewer<'_>, wanted: &Datum) -> Result<String> {
+    fields::text(wanted).map_err(|what| wrong(viewer, &format!("In `primary_key`: {what}")))
 }
 
 fn wrong(viewer: &Viewer<'_>, what: &str) -> Error {
     fields::wrong_format(viewer.table, what)
-}
-
-fn missing(viewer: &Viewer<'_>, field: &str) -> Error {
-    fields::wrong_format(viewer.table, &format!("Expected a field named `{field}`."))
 }

@@ -22,29 +22,30 @@ impl Contents for Users {
     }
 
     fn write(&self, viewer: &Viewer<'_>, key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
-        if old.is_null() && new.is_null() {
-            return Ok(Datum::Null);
-        }
         let Datum::String(name) = key else {
             return Err(Error::op_failed(format!("Expected a username as the primary key, got {}.", key.print())));
         };
-        if old.is_null() && fields::looks_generated(key) {
+        if old.is_null() && !new.is_null() && fields::looks_generated(key) {
             return Err(Error::op_failed(format!("Expected a username as the primary key, got {}.", key.print())));
         }
         if new.is_null() {
             if name == ADMIN {
                 return Err(Error::op_failed("The user `admin` can't be deleted."));
             }
+            // There may be none.
             viewer.ground.propose(Command::DropUser { name: name.to_string() })?;
             return Ok(Datum::Null);
+        }
+        if new == old {
+            return Ok(new.clone());
         }
         let document = new.as_object()?;
         let Some(password) = document.get("password") else {
             return Err(Error::op_failed("Expected a field named `password`."));
         };
+        fields::only(document, &["id", "password"])?;
         let had_password = old.as_object().ok().and_then(|old| old.get("password")) == Some(Datum::Bool(true));
         let wanted = wanted(&password, had_password)?;
-        fields::only(document, &["id", "password"])?;
         let credentials = match wanted {
             Wanted::AsItIs => return Ok(shown(name, had_password)),
             Wanted::None => None,
@@ -80,16 +81,21 @@ fn wanted(password: &Datum, had_password: bool) -> Result<Wanted> {
             "Expected an object or string to set the password, or `false` to keep it unset, got true.",
         )),
         Datum::Object(object) => {
-            let iterations = match object.get("iterations") {
-                None => return Err(Error::op_failed("Expected a field named `iterations`.")),
-                Some(iterations) => iterations.as_integer()?,
+            let given = fields::required(object, "iterations").map_err(Error::op_failed)?;
+            let iterations = match &given {
+                Datum::Number(_) => u32::try_from(given.as_integer()?).ok().filter(|iterations| *iterations > 0),
+                _ => None,
             };
-            let iterations = u32::try_from(iterations).ok().filter(|iterations| *iterations > 0).ok_or_else(|| {
-                Error::op_failed(format!("Expected a positive number for `iterations`, got {iterations}."))
+            let iterations = iterations.ok_or_else(|| {
+                let given = given.print();
+                Error::op_failed(format!("Expected iterations to be a number greater than zero, got {given}."))
             })?;
-            let password = match object.get("password") {
-                None => return Err(Error::op_failed("Expected a field named `password`.")),
-                Some(password) => password.as_string()?.to_string(),
+            let password = match fields::required(object, "password").map_err(Error::op_failed)? {
+                Datum::String(password) => password.to_string(),
+                other => {
+                    let given = other.print();
+                    return Err(Error::op_failed(format!("Expected `password` to be a string, got {given}.")));
+                }
             };
             fields::only(object, &["iterations", "password"])?;
             Ok(Wanted::Password { password, iterations })
