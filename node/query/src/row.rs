@@ -49,6 +49,11 @@ impl RowRef {
         Ok(RowRef::unread(table, key, Origin::Key, BacktraceId::NONE))
     }
 
+    /// The same, read already.
+    pub fn known(table: &TableRef, key: Datum, document: Datum) -> RowRef {
+        RowRef { document: OnceCell::from(document), ..RowRef::unread(table, key, Origin::Key, BacktraceId::NONE) }
+    }
+
     /// A document that was read already.
     pub fn found(table: &TableRef, document: Datum) -> RowRef {
         let key = document.field(&table.info().primary_key).unwrap_or(Datum::Null);

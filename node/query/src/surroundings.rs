@@ -90,10 +90,15 @@ impl Surroundings {
         }
     }
 
+    /// Whether the user may do everything.
+    pub fn is_admin(&self) -> bool {
+        &*self.environment.user == "admin"
+    }
+
     /// Refuses what the user may not do.
     pub fn require(&self, permission: Permission, scope: PermissionOf<'_>) -> Result<()> {
         let catalog = &self.environment.catalog;
-        if &*self.environment.user == "admin" {
+        if self.is_admin() {
             return Ok(());
         }
         if self.permissions.get().is_none() {
@@ -113,6 +118,14 @@ impl Surroundings {
     /// As [`Surroundings::require`], for a table.
     pub fn require_on(&self, permission: Permission, table: &TableInfo) -> Result<()> {
         self.require(permission, PermissionOf::Table(&table.db_id, &table.id))
+    }
+
+    /// Refuses writes to a table. Of a system table it is asked first whether the user may see it.
+    pub fn require_write(&self, table: &TableInfo) -> Result<()> {
+        if table.system {
+            self.require_on(Permission::Read, table)?;
+        }
+        self.require_on(Permission::Write, table)
     }
 
     /// Does something that reads a shard.

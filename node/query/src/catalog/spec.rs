@@ -2,6 +2,7 @@
 
 use photondb_reql::Str;
 use photondb_reql::datum::Datum;
+use photondb_reql::error::{Error, Result};
 
 /// How a table is spread: what `table_create` and `reconfigure` ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,43 @@ pub enum Replicas {
         /// The tags whose replicas do not vote.
         nonvoting: Vec<Str>,
     },
+}
+
+impl Layout {
+    /// RethinkDB's limit.
+    const SHARDS_MAX: u32 = 64;
+
+    /// Refuses one that no servers could fulfil.
+    pub fn check(&self) -> Result<()> {
+        let total = match &self.replicas {
+            Replicas::Default => 1,
+            Replicas::Count(count) => *count,
+            Replicas::Tagged { counts, .. } => counts.iter().fold(0, |total, (_, count)| count.saturating_add(total)),
+        };
+        if total == 0 {
+            return Err(Error::op_failed(
+                "You must set `replicas` to at least one. `replicas` includes the primary replica; if there are zero \
+                 replicas, there is nowhere to put the data.",
+            ));
+        }
+        if self.shards > Layout::SHARDS_MAX {
+            return Err(Error::op_failed(format!("Maximum number of shards is {}.", Layout::SHARDS_MAX)));
+        }
+        let Replicas::Tagged { counts, primary, nonvoting } = &self.replicas else { return Ok(()) };
+        if !counts.iter().any(|(tag, count)| tag == primary && *count > 0) {
+            return Err(Error::op_failed(format!(
+                "Can't use server tag `{primary}` for primary replicas because you specified no replicas in server tag \
+                 `{primary}`."
+            )));
+        }
+        match nonvoting.iter().find(|tag| !counts.iter().any(|(known, _)| known == *tag)) {
+            None => Ok(()),
+            Some(unknown) => Err(Error::op_failed(format!(
+                "You specified that the replicas in server tag `{unknown}` should be non-voting, but you didn't specify \
+                 a number of replicas in server tag `{unknown}`."
+            ))),
+        }
+    }
 }
 
 impl Default for Layout {

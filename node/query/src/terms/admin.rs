@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use photondb_reql::BacktraceId;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::value::Db;
 use photondb_reql::eval::{Args, Value};
+use photondb_reql::{BacktraceId, Str};
 
 use super::{databases, layout};
 use crate::catalog::{
-    EmergencyRepair, IdentifierFormat, Permission, Readiness, Reconfigured, SYSTEM_DATABASE, TableOptions,
+    EmergencyRepair, IdentifierFormat, Permission, Readiness, Reconfigured, SYSTEM_DATABASE, Scope, TableOptions,
 };
 use crate::mismatch;
 use crate::row::RowRef;
@@ -24,15 +24,17 @@ pub(super) fn config(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result
     match args.value(0)? {
         Value::Db(db) => {
             if db.name == SYSTEM_DATABASE {
-                let message = format!("Database `{SYSTEM_DATABASE}` is special; you can't configure it.");
-                return Err(Error::op_failed(message));
+                return Err(special("you can't configure it"));
             }
-            system_row(surroundings, "db_config", Datum::String(db.id))
+            surroundings.require(Permission::Config, Scope::Database(&db.id))?;
+            let missing = || Error::op_failed(format!("Database `{}` does not exist.", db.name));
+            system_row(surroundings, "db_config", &db.id)?.ok_or_else(missing)
         }
         value => {
             let table = mismatch::as_table(value, args.cx()).map_err(|error| error.at(args.id(0)))?;
-            not_special(table.info(), "configure the tables in it")?;
-            system_row(surroundings, "table_config", Datum::String(table.info().id.clone()))
+            not_special(table.info(), CONFIGURE)?;
+            surroundings.require_on(Permission::Config, table.info())?;
+            table_row(surroundings, "table_config", table.info())
         }
     }
 }
@@ -40,31 +42,66 @@ pub(super) fn config(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result
 /// `status()`: the row of `table_status`.
 pub(super) fn status(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(0, mismatch::as_table)?;
-    not_special(table.info(), "get the status of the tables in it")?;
-    system_row(&table.surroundings, "table_status", Datum::String(table.info().id.clone()))
+    not_special(table.info(), "the system tables in it don't have meaningful status information")?;
+    table_row(&table.surroundings, "table_status", table.info())
 }
 
-fn not_special(table: &TableInfo, what: &str) -> Result<()> {
-    if table.system {
-        return Err(Error::op_failed(format!("Database `{}` is special; you can't {what}.", table.db_name)));
-    }
-    Ok(())
+const CONFIGURE: &str = "you can't configure the tables in it";
+
+fn special(why: &str) -> Error {
+    Error::op_failed(format!("Database `{SYSTEM_DATABASE}` is special; {why}."))
 }
 
-fn system_row(surroundings: &Rc<Surroundings>, name: &str, key: Datum) -> Result<Value> {
+fn not_special(table: &TableInfo, why: &str) -> Result<()> {
+    if table.system { Err(special(why)) } else { Ok(()) }
+}
+
+fn table_row(surroundings: &Rc<Surroundings>, name: &str, of: &TableInfo) -> Result<Value> {
+    let missing = || Error::op_failed(format!("Table `{}.{}` does not exist.", of.db_name, of.name));
+    system_row(surroundings, name, &of.id)?.ok_or_else(missing)
+}
+
+/// A row of a system table, read for whoever may know what it says: who may not read the table, too.
+fn system_row(surroundings: &Rc<Surroundings>, name: &str, id: &Str) -> Result<Option<Value>> {
     let catalog = &surroundings.environment.catalog;
     let db = catalog.database(SYSTEM_DATABASE)?;
     let options =
         TableOptions { identifier_format: IdentifierFormat::Name, user: surroundings.environment.user.clone() };
     let table = catalog.table(&db, name, &options)?;
     let table = TableRef::whole(surroundings.clone(), db, table, ReadMode::Single, BacktraceId::NONE);
-    Ok(RowRef::by_key(&table, key)?.into_value())
+    let key = Datum::String(id.clone());
+    Ok(table.get(&key)?.map(|document| RowRef::known(&table, key, document).into_value()))
 }
 
 /// A table, or all tables of a database.
 enum Target {
     Table(Box<TableInfo>),
-    Database(Vec<TableInfo>),
+    Database(Db, Vec<TableInfo>),
+}
+
+impl Target {
+    /// Refuses what the user may not configure: of a database all of it.
+    fn require_config(&self, surroundings: &Surroundings) -> Result<()> {
+        if let Target::Database(db, _) = self {
+            surroundings.require(Permission::Config, Scope::Database(&db.id))?;
+        }
+        self.tables().iter().try_for_each(|table| surroundings.require_on(Permission::Config, table))
+    }
+
+    fn not_special(&self, why: &str) -> Result<()> {
+        match self {
+            Target::Table(table) => not_special(table, why),
+            Target::Database(db, _) if db.name == SYSTEM_DATABASE => Err(special(why)),
+            Target::Database(..) => Ok(()),
+        }
+    }
+
+    fn tables(&self) -> &[TableInfo] {
+        match self {
+            Target::Table(table) => std::slice::from_ref(&**table),
+            Target::Database(_, tables) => tables,
+        }
+    }
 }
 
 fn target(surroundings: &Rc<Surroundings>, args: &Args<'_>, term: &str) -> Result<Target> {
@@ -72,12 +109,23 @@ fn target(surroundings: &Rc<Surroundings>, args: &Args<'_>, term: &str) -> Resul
         return Err(Error::logic(format!("`{term}` can only be called on a table or database.")));
     }
     match args.value(0)? {
-        Value::Db(db) => Ok(Target::Database(tables_of(surroundings, &db)?)),
+        Value::Db(db) => {
+            let tables = tables_of(surroundings, &db)?;
+            Ok(Target::Database(db, tables))
+        }
         value => {
             let table = mismatch::as_table(value, args.cx()).map_err(|error| error.at(args.id(0)))?;
             Ok(Target::Table(Box::new(table.info().clone())))
         }
     }
+}
+
+/// Refuses a database of which the user may not configure everything.
+pub(super) fn require_config_of_all(surroundings: &Rc<Surroundings>, db: &Db) -> Result<()> {
+    if surroundings.is_admin() {
+        return Ok(());
+    }
+    Target::Database(db.clone(), tables_of(surroundings, db)?).require_config(surroundings)
 }
 
 fn tables_of(surroundings: &Rc<Surroundings>, db: &Db) -> Result<Vec<TableInfo>> {
@@ -108,14 +156,11 @@ pub(super) fn wait(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<V
         u64::try_from(datum.as_integer()?).map_err(|_| Error::logic(format!("Integer too small: {}", datum.print())))
     })?;
     let readiness = readiness.unwrap_or(Readiness::AllReplicas);
-    let tables = match target {
-        Target::Table(table) => vec![*table],
-        Target::Database(tables) => tables,
-    };
-    for table in tables.iter().filter(|table| !table.system) {
+    target.not_special("the system tables in it are always available and don't need to be waited on")?;
+    for table in target.tables() {
         surroundings.environment.catalog.wait(table, readiness, timeout)?;
     }
-    Ok(Value::Datum(Datum::Object(Object::from([("ready", tables.len())]))))
+    Ok(Value::Datum(Datum::Object(Object::from([("ready", target.tables().len())]))))
 }
 
 /// `reconfigure({shards, replicas, ..., dry_run, emergency_repair})`.
@@ -143,7 +188,7 @@ pub(super) fn reconfigure(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> R
                  table individually.",
             ));
         };
-        not_special(&table, "configure the tables in it")?;
+        not_special(&table, CONFIGURE)?;
         surroundings.require_on(Permission::Config, &table)?;
         let done = catalog.emergency_repair(&table, mode, dry_run)?;
         return Ok(Value::Datum(Datum::Object(Object::from([
@@ -152,20 +197,14 @@ pub(super) fn reconfigure(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> R
             ("status_changes", databases::changes(done.status)),
         ]))));
     }
-    for required in ["shards", "replicas"] {
-        if args.optarg_node(required).is_none() {
-            return Err(Error::logic(format!("Missing required argument `{required}`.")));
-        }
-    }
+    let missing = |name: &str| Error::logic(format!("Missing required argument `{name}`."));
+    layout::shards(args)?.ok_or_else(|| missing("shards"))?;
+    args.optarg_datum("replicas")?.ok_or_else(|| missing("replicas"))?;
     let layout = layout::read(args)?;
-    let tables = match target {
-        Target::Table(table) => vec![*table],
-        Target::Database(tables) => tables,
-    };
+    target.not_special(CONFIGURE)?;
+    target.require_config(surroundings)?;
     let mut answer = Object::new();
-    for table in &tables {
-        not_special(table, "configure the tables in it")?;
-        surroundings.require_on(Permission::Config, table)?;
+    for table in target.tables() {
         let done = catalog.reconfigure(table, &layout, dry_run)?;
         answer = stats::merge(&answer, &reconfigured(done, dry_run), args.cx().limits().array)?;
     }
@@ -183,14 +222,11 @@ fn reconfigured(done: Reconfigured, dry_run: bool) -> Object {
 
 /// `rebalance()`.
 pub(super) fn rebalance(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<Value> {
-    let tables = match target(surroundings, args, "rebalance")? {
-        Target::Table(table) => vec![*table],
-        Target::Database(tables) => tables,
-    };
+    let target = target(surroundings, args, "rebalance")?;
+    target.not_special("you can't rebalance the tables in it")?;
+    target.require_config(surroundings)?;
     let mut answer = Object::new();
-    for table in &tables {
-        not_special(table, "rebalance the tables in it")?;
-        surroundings.require_on(Permission::Config, table)?;
+    for table in target.tables() {
         let done = surroundings.environment.catalog.rebalance(table)?;
         let one = Object::from([("rebalanced", Datum::from(1)), ("status_changes", databases::changes([done.status]))]);
         answer = stats::merge(&answer, &one, args.cx().limits().array)?;

@@ -19,6 +19,9 @@ pub(super) fn db(surroundings: &Surroundings, args: &Args<'_>) -> Result<Value> 
 /// `db_create(name)`.
 pub(super) fn create(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<Value> {
     let name = names::argument(args, 0, "Database")?;
+    if name == SYSTEM_DATABASE {
+        return Err(Error::op_failed(format!("Database `{name}` already exists.")));
+    }
     surroundings.require(Permission::Config, Scope::Global)?;
     let config = surroundings.environment.catalog.create_database(&name)?;
     let answer = [("config_changes", changes([(Datum::Null, config)])), ("dbs_created", Datum::from(1))];
@@ -33,7 +36,7 @@ pub(super) fn drop(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<V
     }
     let catalog = &surroundings.environment.catalog;
     let db = catalog.database(&name)?;
-    surroundings.require(Permission::Config, Scope::Database(&db.id))?;
+    super::admin::require_config_of_all(surroundings, &db)?;
     let dropped = catalog.drop_database(&db)?;
     Ok(Value::Datum(Datum::Object(Object::from([
         ("config_changes", changes([(dropped.config, Datum::Null)])),

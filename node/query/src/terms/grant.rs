@@ -14,18 +14,17 @@ use crate::surroundings::Surroundings;
 
 /// `grant(user, permissions)` on nothing, a database or a table.
 pub(super) fn eval(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<Value> {
-    let scope = match args.len() {
-        2 => PermissionScope::Global,
-        _ => match args.value(0)? {
-            Value::Db(db) => PermissionScope::Database(db.id),
-            value => {
-                let table = mismatch::as_table(value, args.cx()).map_err(|error| error.at(args.id(0)))?;
-                PermissionScope::Table(table.info().db_id.clone(), table.info().id.clone())
-            }
-        },
-    };
+    let of = if args.len() == 2 { None } else { Some(args.value(0)?) };
     let user = args.string(args.len() - 2)?;
     let permissions = args.datum(args.len() - 1)?;
+    let scope = match of {
+        None => PermissionScope::Global,
+        Some(Value::Db(db)) => PermissionScope::Database(db.id),
+        Some(value) => {
+            let table = mismatch::as_table(value, args.cx()).map_err(|error| error.at(args.id(0)))?;
+            PermissionScope::Table(table.info().db_id.clone(), table.info().id.clone())
+        }
+    };
     let catalog = &surroundings.environment.catalog;
     // Everybody is told this, also who may not grant.
     if user == "admin" {
@@ -49,8 +48,7 @@ fn require_permissions_table(surroundings: &Rc<Surroundings>) -> Result<()> {
     let options =
         TableOptions { identifier_format: IdentifierFormat::Name, user: surroundings.environment.user.clone() };
     let table = catalog.table(&db, "permissions", &options)?;
-    surroundings.require_on(Permission::Read, table.info())?;
-    surroundings.require_on(Permission::Write, table.info())
+    surroundings.require_write(table.info())
 }
 
 impl PermissionChange {

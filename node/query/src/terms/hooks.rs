@@ -15,8 +15,8 @@ use crate::selection::TableRef;
 pub(super) fn set(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(0, mismatch::as_table)?;
     let hook = hook(args)?;
-    table.surroundings.require_on(Permission::Config, table.info())?;
     not_special(&table)?;
+    table.surroundings.require_on(Permission::Config, table.info())?;
     let removed = hook.is_none();
     let before = table.surroundings.environment.catalog.set_write_hook(table.info(), hook)?;
     let what = match (removed, before) {

@@ -1,5 +1,7 @@
 //! `index_create`, `index_drop`, `index_list`, `index_status`, `index_wait`, `index_rename`.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use photondb_reql::Str;
 use photondb_reql::datum::{Datum, Object, ObjectBuilder};
@@ -7,7 +9,7 @@ use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Shortcut, Value};
 
 use crate::catalog::{IndexSpec, Permission};
-use crate::definition;
+use crate::definition::{self, StoredIndex};
 use crate::mismatch;
 use crate::print;
 use crate::selection::TableRef;
@@ -20,67 +22,61 @@ pub(super) fn create(args: &Args<'_>) -> Result<Value> {
     if name == table.info().primary_key {
         return Err(Error::logic(format!("Index name conflict: `{name}` is the name of the primary key.")));
     }
-    let multi = args.optarg_bool("multi")?;
-    let geo = args.optarg_bool("geo")?;
-    let mut spec = IndexSpec {
-        name: name.clone(),
-        definition: Vec::new(),
-        multi: multi.unwrap_or(false),
-        geo: geo.unwrap_or(false),
+    let stored = match args.len() > 2 {
+        true => from_argument(args)?,
+        false => plain(definition::encode(&definition::of_field(&name)?, args.cx())?),
     };
-    if args.len() > 2 {
-        from_argument(args, &mut spec, multi.is_some(), geo.is_some())?;
-    } else {
-        spec.definition = definition::encode(&definition::of_field(&name)?, args.cx())?;
+    let multi = args.optarg_bool("multi")?.unwrap_or(stored.multi);
+    let geo = args.optarg_bool("geo")?.unwrap_or(stored.geo);
+    let spec = IndexSpec { name, definition: stored.definition, multi, geo };
+    if table.info().system {
+        let db = &table.info().db_name;
+        let why = "you can't create secondary indexes on the tables in it";
+        return Err(Error::op_failed(format!("Database `{db}` is special; {why}.")));
     }
-    writable(&table, "create secondary indexes on")?;
+    table.surroundings.require_on(Permission::Config, table.info())?;
     table.surroundings.environment.catalog.create_index(table.info(), &spec)?;
     Ok(counted("created"))
 }
 
-fn from_argument(args: &Args<'_>, spec: &mut IndexSpec, multi_given: bool, geo_given: bool) -> Result<()> {
+/// An index of one entry for each document, unless the options say otherwise.
+fn plain(definition: Vec<u8>) -> StoredIndex {
+    StoredIndex { definition, multi: false, geo: false }
+}
+
+fn from_argument(args: &Args<'_>) -> Result<StoredIndex> {
     // A field name in place of a function is refused here, unlike elsewhere.
     let id = args.id(2);
     let value = args.value(2)?;
     match &value {
-        Value::Datum(Datum::Binary(bytes)) => {
-            let stored = definition::StoredIndex::read(bytes).map_err(|error| error.at(id))?;
-            spec.definition = stored.definition;
-            if !multi_given {
-                spec.multi = stored.multi;
-            }
-            if !geo_given {
-                spec.geo = stored.geo;
-            }
-            Ok(())
-        }
+        Value::Datum(Datum::Binary(bytes)) => StoredIndex::read(bytes).map_err(|error| error.at(id)),
         Value::Function(_) => {
             let function = value.into_function(Shortcut::None, args.cx()).map_err(|error| error.at(id))?;
             if !function.traits().timeless() {
                 let message = "Could not prove function deterministic.  Index functions must be deterministic.";
                 return Err(Error::logic(message).at(definition::body_id(&function).unwrap_or(id)));
             }
-            spec.definition = definition::encode(&function, args.cx()).map_err(|error| error.at(id))?;
-            Ok(())
+            definition::encode(&function, args.cx()).map(plain).map_err(|error| error.at(id))
         }
         other => Err(mismatch::expected("FUNCTION", other).at(id)),
     }
 }
 
-fn writable(table: &TableRef, what: &str) -> Result<()> {
-    table.surroundings.require_on(Permission::Config, table.info())?;
-    if table.info().system {
-        let db = &table.info().db_name;
-        return Err(Error::op_failed(format!("Database `{db}` is special; you can't {what} the tables in it.")));
+/// Refuses a table whose index `name` cannot be dropped or renamed. No system table has one.
+fn require_config(table: &TableRef, name: &str) -> Result<()> {
+    let info = table.info();
+    if info.system {
+        let (db, table) = (&info.db_name, &info.name);
+        return Err(Error::op_failed(format!("Index `{name}` does not exist on table `{db}.{table}`.")));
     }
-    Ok(())
+    table.surroundings.require_on(Permission::Config, info)
 }
 
 /// `index_drop(name)`.
 pub(super) fn drop(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(0, mismatch::as_table)?;
     let name = args.string(1)?;
-    writable(&table, "drop secondary indexes on")?;
+    require_config(&table, &name)?;
     table.surroundings.environment.catalog.drop_index(table.info(), &name)?;
     Ok(counted("dropped"))
 }
@@ -97,7 +93,7 @@ pub(super) fn rename(args: &Args<'_>) -> Result<Value> {
         }
     }
     let overwrite = args.optarg_bool("overwrite")?.unwrap_or(false);
-    writable(&table, "rename secondary indexes on")?;
+    require_config(&table, &old)?;
     let renamed = u32::from(old != new);
     table.surroundings.environment.catalog.rename_index(table.info(), &old, &new, overwrite)?;
     Ok(Value::Datum(Datum::Object(Object::from([("renamed", renamed)]))))
@@ -106,7 +102,6 @@ pub(super) fn rename(args: &Args<'_>) -> Result<Value> {
 /// `index_list()`.
 pub(super) fn list(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(0, mismatch::as_table)?;
-    table.surroundings.require_on(Permission::Read, table.info())?;
     let names = sorted(table.table.indexes()?).into_iter().map(|index| Datum::String(index.name));
     Ok(Value::Datum(Datum::from(names.collect::<Vec<_>>())))
 }
@@ -115,7 +110,6 @@ pub(super) fn list(args: &Args<'_>) -> Result<Value> {
 pub(super) fn status(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(0, mismatch::as_table)?;
     let names = names(args)?;
-    table.surroundings.require_on(Permission::Read, table.info())?;
     Ok(Value::Datum(Datum::from(selected(&table, &names)?.iter().map(document).collect::<Vec<_>>())))
 }
 
@@ -123,7 +117,6 @@ pub(super) fn status(args: &Args<'_>) -> Result<Value> {
 pub(super) fn wait(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(0, mismatch::as_table)?;
     let names = names(args)?;
-    table.surroundings.require_on(Permission::Read, table.info())?;
     loop {
         let found = selected(&table, &names)?;
         if found.iter().all(|index| index.ready) {
@@ -133,7 +126,8 @@ pub(super) fn wait(args: &Args<'_>) -> Result<Value> {
     }
 }
 
-fn names(args: &Args<'_>) -> Result<Vec<Str>> {
+/// Once each, so that of several that are missing the first by name is told.
+fn names(args: &Args<'_>) -> Result<BTreeSet<Str>> {
     (1..args.len()).map(|position| args.string(position)).collect()
 }
 
@@ -142,7 +136,7 @@ fn sorted(mut indexes: Vec<IndexInfo>) -> Vec<IndexInfo> {
     indexes
 }
 
-fn selected(table: &TableRef, names: &[Str]) -> Result<Vec<IndexInfo>> {
+fn selected(table: &TableRef, names: &BTreeSet<Str>) -> Result<Vec<IndexInfo>> {
     let indexes = sorted(table.table.indexes()?);
     if let Some(missing) = names.iter().find(|name| !indexes.iter().any(|index| index.name == **name)) {
         return Err(table.info().no_such_index(missing));
@@ -152,7 +146,7 @@ fn selected(table: &TableRef, names: &[Str]) -> Result<Vec<IndexInfo>> {
 
 fn document(index: &IndexInfo) -> Datum {
     let mut fields = ObjectBuilder::new();
-    let stored = definition::StoredIndex { definition: index.definition.clone(), multi: index.multi, geo: index.geo };
+    let stored = StoredIndex { definition: index.definition.clone(), multi: index.multi, geo: index.geo };
     fields.insert("function", Datum::Binary(Bytes::from(stored.to_bytes())));
     fields.insert("geo", index.geo);
     fields.insert("index", index.name.clone());

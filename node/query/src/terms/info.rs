@@ -5,6 +5,7 @@ use photondb_reql::error::Result;
 use photondb_reql::eval::value::Db;
 use photondb_reql::eval::{Args, Value};
 
+use crate::catalog::Permission;
 use crate::mismatch;
 use crate::selection::{Part, Slice, TableRef};
 use crate::table::{Access, DatumRange, Keys, Order};
@@ -50,6 +51,10 @@ fn database(db: &Db) -> Datum {
 }
 
 fn table(of: &TableRef) -> Result<Datum> {
+    // How many documents there are is for who may read them.
+    if !of.info().system {
+        of.surroundings.require_on(Permission::Read, of.info())?;
+    }
     let counts = match of.table.count_by_shard(of.mode)? {
         Some(counts) => counts,
         None => vec![count(of)?],

@@ -5,7 +5,6 @@ use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Cx, Value};
 
 use super::write::Options;
-use crate::catalog::Permission;
 use crate::keys;
 use crate::limits::{WRITE_BATCH_BYTES, WRITE_BATCH_DOCUMENTS};
 use crate::mismatch;
@@ -174,7 +173,7 @@ impl Inserts<'_> {
 
     fn permit(&mut self) -> Result<()> {
         if !self.permitted {
-            self.table.surroundings.require_on(Permission::Write, self.table.info())?;
+            self.table.surroundings.require_write(self.table.info())?;
             self.permitted = true;
         }
         Ok(())

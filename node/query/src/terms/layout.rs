@@ -11,12 +11,17 @@ use crate::catalog::{Layout, Replicas};
 /// The tag that every server has unless it is told otherwise.
 const DEFAULT_TAG: &str = "default";
 
-/// Reads the layout; what is not given is as [`Layout::default`].
-pub(super) fn read(args: &Args<'_>) -> Result<Layout> {
-    let shards = args.optarg_as("shards", |datum| match datum.as_integer()? {
+/// The option `shards`.
+pub(super) fn shards(args: &Args<'_>) -> Result<Option<u32>> {
+    args.optarg_as("shards", |datum| match datum.as_integer()? {
         shards if shards > 0 => Ok(u32::try_from(shards).unwrap_or(u32::MAX)),
         _ => Err(Error::logic("Every table must have at least one shard.")),
-    })?;
+    })
+}
+
+/// Reads the layout; what is not given is as [`Layout::default`]. Whether it makes sense says [`Layout::check`].
+pub(super) fn read(args: &Args<'_>) -> Result<Layout> {
+    let shards = shards(args)?;
     let primary_given = args.optarg_datum("primary_replica_tag")?.is_some();
     let nonvoting_given = args.optarg_datum("nonvoting_replica_tags")?.is_some();
     let replicas = args.optarg_as("replicas", |datum| replicas(datum, primary_given, nonvoting_given))?;
@@ -24,14 +29,9 @@ pub(super) fn read(args: &Args<'_>) -> Result<Layout> {
     let primary = args.optarg_as("primary_replica_tag", tag)?;
     let replicas = match replicas {
         None if primary.is_none() && nonvoting.is_none() => Replicas::Default,
-        None => tagged(vec![(Str::from_static(DEFAULT_TAG), 1)], primary, nonvoting)?,
-        Some(Wanted::Count(count)) => {
-            if count == 0 {
-                return Err(no_replicas());
-            }
-            Replicas::Count(count)
-        }
-        Some(Wanted::Tagged(counts)) => tagged(counts, primary, nonvoting)?,
+        None => tagged(vec![(Str::from_static(DEFAULT_TAG), 1)], primary, nonvoting),
+        Some(Wanted::Count(count)) => Replicas::Count(count),
+        Some(Wanted::Tagged(counts)) => tagged(counts, primary, nonvoting),
     };
     Ok(Layout { shards: shards.unwrap_or(1), replicas })
 }
@@ -92,30 +92,7 @@ fn tag(datum: &Datum) -> Result<Str> {
     Ok(name.clone())
 }
 
-fn tagged(counts: Vec<(Str, u64)>, primary: Option<Str>, nonvoting: Option<Vec<Str>>) -> Result<Replicas> {
+fn tagged(counts: Vec<(Str, u64)>, primary: Option<Str>, nonvoting: Option<Vec<Str>>) -> Replicas {
     let primary = primary.unwrap_or_else(|| Str::from_static(DEFAULT_TAG));
-    let nonvoting = nonvoting.unwrap_or_default();
-    if counts.iter().map(|(_, count)| *count).sum::<u64>() == 0 {
-        return Err(no_replicas());
-    }
-    if !counts.iter().any(|(tag, count)| *tag == primary && *count > 0) {
-        return Err(Error::op_failed(format!(
-            "Can't use server tag `{primary}` for primary replicas because you specified no replicas in server tag \
-             `{primary}`."
-        )));
-    }
-    if let Some(unknown) = nonvoting.iter().find(|tag| !counts.iter().any(|(known, _)| known == *tag)) {
-        return Err(Error::op_failed(format!(
-            "You specified that the replicas in server tag `{unknown}` should be non-voting, but you didn't specify a \
-             number of replicas in server tag `{unknown}`."
-        )));
-    }
-    Ok(Replicas::Tagged { counts, primary, nonvoting })
-}
-
-fn no_replicas() -> Error {
-    Error::op_failed(
-        "You must set `replicas` to at least one. `replicas` includes the primary replica; if there are zero replicas, \
-         there is nowhere to put the data.",
-    )
+    Replicas::Tagged { counts, primary, nonvoting: nonvoting.unwrap_or_default() }
 }

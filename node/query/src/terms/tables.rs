@@ -55,10 +55,10 @@ pub(super) fn create(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result
     let soft = soft_durability(args)?;
     let compression = compression(args)?;
     let (db, name) = db_and_name(surroundings, args)?;
-    surroundings.require(Permission::Config, Scope::Database(&db.id))?;
     if db.name == SYSTEM_DATABASE {
         return Err(Error::op_failed(format!("Database `{}` is special; you can't create new tables in it.", db.name)));
     }
+    surroundings.require(Permission::Config, Scope::Database(&db.id))?;
     let spec = TableSpec { primary_key, soft, layout, compression };
     let config = surroundings.environment.catalog.create_table(&db, &name, &spec)?;
     let answer = [("config_changes", databases::changes([(Datum::Null, config)])), ("tables_created", Datum::from(1))];
@@ -98,8 +98,8 @@ pub(super) fn list(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<V
 
 fn db_and_name(surroundings: &Rc<Surroundings>, args: &Args<'_>) -> Result<(Db, Str)> {
     if args.len() == 1 {
-        let name = names::argument(args, 0, "Table")?;
-        return Ok((surroundings.default_db(args.cx())?, name));
+        let db = surroundings.default_db(args.cx())?;
+        return Ok((db, names::argument(args, 0, "Table")?));
     }
     let db = args.convert(0, mismatch::as_db)?;
     Ok((db, names::argument(args, 1, "Table")?))

@@ -12,7 +12,6 @@ use photondb_reql::{BacktraceId, Term, TermKind};
 
 pub(super) use options::{Options, soft_durability};
 
-use crate::catalog::Permission;
 use crate::limits::WRITE_BATCH_DOCUMENTS;
 use crate::mismatch;
 use crate::row::RowRef;
@@ -28,7 +27,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
     let Target { table, rows } = target(args)?;
     options.permit(&table)?;
     let cx = args.cx();
-    let may_write = || table.surroundings.require_on(Permission::Write, table.info());
+    let may_write = || table.surroundings.require_write(table.info());
     let mut stats = Stats::new(options.return_changes, cx);
     match rows {
         Rows::One(row) => {

@@ -13,9 +13,6 @@ use photondb_storage::fault::fault_point;
 /// of none.
 const REPLICAS_DEFAULT: usize = 3;
 
-/// RethinkDB's limit.
-const SHARDS_MAX: u32 = 64;
-
 /// A placement for each shard, among nodes that bear so much.
 pub(crate) fn place(
     state: &ClusterState,
@@ -23,9 +20,7 @@ pub(crate) fn place(
     table: Option<&Table>,
     burdens: &Burdens,
 ) -> Result<Vec<Placement>> {
-    if layout.shards > SHARDS_MAX {
-        return Err(Error::op_failed(format!("Maximum number of shards is {SHARDS_MAX}.")));
-    }
+    layout.check()?;
     let tagged = |tag: &str, count: u64, votes: bool| {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         Tagged { tag: tag.to_owned(), count, votes }
