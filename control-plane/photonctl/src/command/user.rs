@@ -43,6 +43,12 @@ pub enum UserVerb {
 pub fn run(verb: &UserVerb, client: &Client, format: Format) -> Result<String, Failure> {
     let user = |name: &str| call(TermKind::Get, [system_table("users"), name.into()]);
     let absent = |name: &str| client.absent(format!("there is no user `{name}` (photonctl user list)"));
+    // Of a user who is not there some servers say so, others that nothing was written.
+    let change = |name: &str, term: Value| match client.write(&term) {
+        Ok((_, 0)) => Err(absent(name)),
+        Err(Failure::Query { message, .. }) if message == format!("User `{name}` not found.") => Err(absent(name)),
+        written => written.map(|(answer, _)| answer),
+    };
     match verb {
         UserVerb::List => {
             let users = client.value(&system_table("users"))?;
@@ -53,16 +59,14 @@ pub fn run(verb: &UserVerb, client: &Client, format: Format) -> Result<String, F
             let (answer, _) = client.write(&call(TermKind::Insert, [system_table("users"), document]))?;
             Ok(format.write(&answer, || format!("User `{name}` has been made\n")))
         }
-        UserVerb::Drop { name } => match client.write(&call(TermKind::Delete, [user(name)]))? {
-            (_, 0) => Err(absent(name)),
-            (answer, _) => Ok(format.write(&answer, || format!("User `{name}` has been removed\n"))),
-        },
+        UserVerb::Drop { name } => {
+            let answer = change(name, call(TermKind::Delete, [user(name)]))?;
+            Ok(format.write(&answer, || format!("User `{name}` has been removed\n")))
+        }
         UserVerb::SetPassword { name, password } => {
-            let change = json!({ "password": stored(password.read()?) });
-            match client.write(&call(TermKind::Update, [user(name), change]))? {
-                (_, 0) => Err(absent(name)),
-                (answer, _) => Ok(format.write(&answer, || format!("User `{name}` has another password now\n"))),
-            }
+            let password = json!({ "password": stored(password.read()?) });
+            let answer = change(name, call(TermKind::Update, [user(name), password]))?;
+            Ok(format.write(&answer, || format!("User `{name}` has another password now\n")))
         }
         UserVerb::Permissions { name } => {
             let rows = match name {
