@@ -111,6 +111,9 @@ pub const BATCH_ROWS_ASKED_MAX: usize = 1_000_000;
 /// Bytes of a batch, whatever the query asks for; of one row that is larger.
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
 
+/// For fewer seconds than these a query may ask a batch to be gathered, as in RethinkDB: a day.
+pub const BATCH_SECONDS_ASKED_MAX: f64 = 86_400.0;
+
 /// How long a batch may be gathered, whatever the query asks for.
 pub const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
 

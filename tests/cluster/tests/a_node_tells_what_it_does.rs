@@ -195,11 +195,14 @@ fn batches_have_the_size_and_the_time_that_were_asked_for() {
     println!("{first} and {second} slow rows in {:?}", begun.elapsed());
     assert!(first >= 1 && second >= 1);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    let (kind, message) = {
-        let answer = client.run(&format!("[1,{FAR},{{\"max_batch_seconds\":\"long\"}}]")).unwrap();
-        (answer["t"].clone(), answer["r"][0].clone())
-    };
-    assert_eq!((kind, message), (18.into(), "Expected type NUMBER but found STRING.".into()));
+    for (seconds, message) in [
+        (r#""long""#, "Expected type NUMBER but found STRING."),
+        ("-1", "max_batch_seconds must be positive (got `-1`)."),
+        ("86400", "max_batch_seconds is too large (got `86400`, must be less than 86400)."),
+    ] {
+        let answer = client.run(&format!(r#"[1,{FAR},{{"max_batch_seconds":{seconds}}}]"#)).unwrap();
+        assert_eq!((&answer["t"], &answer["r"][0]), (&18.into(), &message.into()));
+    }
     node.wait_idle();
     node.assert_well();
 }

@@ -264,7 +264,7 @@ fn a_default_database_that_asks_for_itself() {
 fn batches_without_end() {
     let mut node = Node::start();
     let mut connection = node.connect();
-    let options = r#"{"max_batch_rows":1e15,"min_batch_rows":1e15,"max_batch_bytes":1e15,"max_batch_seconds":1e9}"#;
+    let options = r#"{"max_batch_rows":1e15,"min_batch_rows":1e15,"max_batch_bytes":1e15,"max_batch_seconds":86399}"#;
     let endless = format!("[1,[173,[]],{options}]");
     let answer = connection.run(&endless).unwrap();
     let rows = answer["r"].as_array().unwrap().len();

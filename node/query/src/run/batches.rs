@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use photondb_reql::datum::Datum;
+use photondb_reql::datum::number::print_exact;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Cx, Stream, footprint_of};
 use photondb_runtime::clock::Clock;
 
 use super::CursorBatch;
 use crate::limits::{
-    BATCH_BYTES, BATCH_BYTES_MAX, BATCH_ROWS_ASKED_MAX, BATCH_ROWS_MAX, BATCH_ROWS_MIN, BATCH_TIME, BATCH_TIME_MAX,
-    FIRST_BATCH_SCALEDOWN, FIRST_PIECE_ROWS, PIECE_BYTES_MAX, PIECE_GROWTH,
+    BATCH_BYTES, BATCH_BYTES_MAX, BATCH_ROWS_ASKED_MAX, BATCH_ROWS_MAX, BATCH_ROWS_MIN, BATCH_SECONDS_ASKED_MAX,
+    BATCH_TIME, BATCH_TIME_MAX, FIRST_BATCH_SCALEDOWN, FIRST_PIECE_ROWS, PIECE_BYTES_MAX, PIECE_GROWTH,
 };
 
 /// What the query said about batches.
@@ -61,12 +62,16 @@ impl BatchSizes {
     }
 }
 
+/// As RethinkDB takes them.
 fn seconds_of(datum: &Datum) -> Result<Duration> {
     let seconds = datum.as_number()?;
-    let refused = |_| Error::logic(format!("Illegal `max_batch_seconds` `{}`.  (Must be >= 0.)", datum.print()));
-    if seconds > Duration::MAX.as_secs_f64() / 2.0 {
-        return Ok(Duration::MAX);
+    let shown = print_exact(seconds);
+    if seconds >= BATCH_SECONDS_ASKED_MAX {
+        return Err(Error::logic(format!(
+            "max_batch_seconds is too large (got `{shown}`, must be less than {BATCH_SECONDS_ASKED_MAX})."
+        )));
     }
+    let refused = |_| Error::logic(format!("max_batch_seconds must be positive (got `{shown}`)."));
     Duration::try_from_secs_f64(seconds).map_err(refused)
 }
 
