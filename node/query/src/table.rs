@@ -364,6 +364,8 @@ pub struct WriteOptions {
     pub soft: bool,
     /// The write hook is not called (`ignore_write_hook`).
     pub ignore_write_hook: bool,
+    /// For a system table: the keys that `insert` made up.
+    pub generated: Vec<Datum>,
 }
 
 /// What became of one write.

@@ -238,7 +238,7 @@ fn every_operation_answers_the_same() {
             match numbers.below(6) {
                 0..=2 => {
                     let state = numbers.0;
-                    let options = WriteOptions { soft: false, ignore_write_hook: numbers.below(3) == 0 };
+                    let options = WriteOptions { ignore_write_hook: numbers.below(3) == 0, ..WriteOptions::default() };
                     let twice = [&spread, &together].map(|table| {
                         numbers.0 = state;
                         let writes = writes(&mut numbers);

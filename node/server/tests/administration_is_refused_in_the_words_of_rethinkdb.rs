@@ -271,6 +271,38 @@ fn rows_of_other_tables_are_read_field_by_field() {
     node.stop().unwrap();
 }
 
+#[test]
+fn a_key_is_made_up_or_given_as_the_table_wants_it() {
+    let node = start();
+    let mut admin = open(&node, "admin");
+    let own = "6f0a2d5e-0000-4000-8000-000000000001";
+    let made_up = "There is no existing table with the given ID. To create a new table by inserting into \
+                   `rethinkdb.table_config`, you must let the database generate the primary key automatically.";
+    check(
+        &mut admin,
+        &[
+            (insert("table_config", &json!({ "id": own, "name": "u", "db": "test" })), made_up),
+            (
+                insert("db_config", &json!({ "id": own, "name": "d" })),
+                "If you want to create a new table by inserting into `rethinkdb.db_config`, you must use an \
+                 auto-generated primary key.",
+            ),
+            (insert("permissions", &json!({ "permissions": {} })), "You must specify a primary key."),
+        ],
+    );
+    let refused = admin.run(&insert("users", &json!({ "password": false }))).unwrap();
+    let key = refused["generated_keys"][0].as_str().unwrap();
+    assert_eq!(refused["first_error"], format!("Expected a username as the primary key, got \"{key}\"."));
+    // A name may look like one that was made up.
+    assert_eq!(admin.run(&insert("users", &json!({ "id": own, "password": false }))).unwrap()["inserted"], 1);
+    for (table, row) in [("table_config", json!({ "name": "u", "db": "test" })), ("db_config", json!({ "name": "d" }))]
+    {
+        let made = admin.run(&insert(table, &row)).unwrap();
+        assert_eq!(made["inserted"], 1, "{made}");
+    }
+    node.stop().unwrap();
+}
+
 /// Also where there is nothing to write to, and where nothing would change.
 #[test]
 fn what_cannot_be_written_is_refused_whatever_there_is() {

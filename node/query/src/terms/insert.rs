@@ -9,7 +9,7 @@ use crate::keys;
 use crate::limits::{WRITE_BATCH_BYTES, WRITE_BATCH_DOCUMENTS};
 use crate::mismatch;
 use crate::selection::TableRef;
-use crate::table::{Conflict, Transition, Write, WriteResult};
+use crate::table::{Conflict, Transition, Write, WriteOptions, WriteResult};
 use crate::write::document;
 use crate::write::stats::Stats;
 
@@ -26,6 +26,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
         conflict,
         stats: Stats::new(options.return_changes, cx),
         pending: Vec::new(),
+        generated: Vec::new(),
         weight: 0,
         permitted: false,
     };
@@ -84,6 +85,8 @@ struct Inserts<'a> {
     conflict: Conflict,
     stats: Stats,
     pending: Vec<Pending>,
+    /// The keys that were made up for those that are pending, where the table asks for them.
+    generated: Vec<Datum>,
     weight: usize,
     permitted: bool,
 }
@@ -128,6 +131,9 @@ impl Inserts<'_> {
             Datum::Object(fields) if !fields.contains_key(primary_key) => {
                 let key = self.table.surroundings.uuid();
                 self.stats.generated(key.clone());
+                if self.table.info().system {
+                    self.generated.push(key.clone());
+                }
                 let fields: Object = fields.with(primary_key.clone(), key);
                 Datum::Object(fields)
             }
@@ -155,9 +161,10 @@ impl Inserts<'_> {
             self.stats.error(error);
         }
         let count = writes.len() + invalid.len();
+        let options = WriteOptions { generated: std::mem::take(&mut self.generated), ..self.options.write.clone() };
         let results = match writes.is_empty() {
             true => Vec::new(),
-            false => self.table.surroundings.writing(|| self.table.table.write(writes, &self.options.write, cx))?,
+            false => self.table.surroundings.writing(|| self.table.table.write(writes, &options, cx))?,
         };
         let (mut invalid, mut results) = (invalid.into_iter().peekable(), results.iter());
         for position in 0..count {

@@ -118,7 +118,7 @@ pub(crate) fn read_write(message: wire::Write) -> Result<Arrived, ReplicaError> 
     Ok(Arrived {
         writes,
         primary_key: Str::from(message.primary_key.as_str()),
-        options: WriteOptions { soft: false, ignore_write_hook: message.ignore_write_hook },
+        options: WriteOptions { ignore_write_hook: message.ignore_write_hook, ..WriteOptions::default() },
         now_micros: message.now_micros,
         limits: Limits {
             array: size(message.array_limit),

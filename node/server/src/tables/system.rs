@@ -109,6 +109,8 @@ struct Viewer<'a> {
     format: IdentifierFormat,
     user: &'a str,
     table: &'static str,
+    /// Whether the key of the document that is to be written was made up by `insert`.
+    key_is_generated: bool,
 }
 
 impl Viewer<'_> {
@@ -204,6 +206,7 @@ impl Source {
             format: self.options.identifier_format,
             user: &self.options.user,
             table: self.entry.name,
+            key_is_generated: false,
         }
     }
 
@@ -292,8 +295,10 @@ impl Table for SystemTable {
         self.source.catch_up()?;
         for write in writes {
             let old = self.source.row(&write.key)?.unwrap_or(Datum::Null);
+            let key_is_generated = options.generated.contains(&write.key);
+            let viewer = Viewer { key_is_generated, ..self.source.viewer() };
             let done = write::apply(&write.transition, &old, self.info.rules(options), &write.key, cx)
-                .and_then(|new| self.source.entry.contents.write(&self.source.viewer(), &write.key, &old, &new));
+                .and_then(|new| self.source.entry.contents.write(&viewer, &write.key, &old, &new));
             results.push(match done {
                 Ok(new) => WriteResult::Done { old, new },
                 Err(error) if error.kind == ErrorKind::Permission => return Err(error),

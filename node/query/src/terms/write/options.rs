@@ -37,7 +37,7 @@ impl Options {
         };
         let soft = soft_durability(args)?;
         let ignore_write_hook = args.optarg_bool("ignore_write_hook")?.unwrap_or(false);
-        Ok(Options { write: WriteOptions { soft, ignore_write_hook }, return_changes })
+        Ok(Options { write: WriteOptions { soft, ignore_write_hook, ..WriteOptions::default() }, return_changes })
     }
 
     /// Refuses a table to whom these options let do more with it than write: only who may set the hook may pass it by.

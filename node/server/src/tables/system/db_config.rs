@@ -54,6 +54,12 @@ impl Contents for DbConfig {
         }
         let Row { id, name } = Row::read(key, new.as_object()?).map_err(wrong)?;
         if old.is_null() {
+            if !viewer.key_is_generated {
+                return Err(Error::op_failed(
+                    "If you want to create a new table by inserting into `rethinkdb.db_config`, you must use an \
+                     auto-generated primary key.",
+                ));
+            }
             viewer.require_config(Scope::Global)?;
             if name == SYSTEM_DATABASE || viewer.state.database_named(&name).is_some() {
                 return Err(Error::op_failed(format!("Database `{name}` already exists.")));

@@ -72,11 +72,6 @@ pub(super) fn wrong_format(table: &str, what: &str) -> Error {
     Error::op_failed(format!("The change you're trying to make to `rethinkdb.{table}` has the wrong format. {what}"))
 }
 
-/// Whether the key is one that `insert` made up.
-pub(super) fn looks_generated(key: &Datum) -> bool {
-    matches!(key, Datum::String(text) if text.parse::<photondb_proto::TableId>().is_ok())
-}
-
 /// A time in UTC from microseconds since the epoch, to the millisecond.
 pub(super) fn time(micros: i64) -> Datum {
     Datum::Object(Object::from([

@@ -36,7 +36,7 @@ impl Contents for PermissionRows {
     }
 
     fn write(&self, viewer: &Viewer<'_>, key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
-        if old.is_null() && !new.is_null() && fields::looks_generated(key) {
+        if viewer.key_is_generated {
             return Err(Error::op_failed("You must specify a primary key."));
         }
         let (user, scope) = parse_key(&viewer.state, key)?;

@@ -22,12 +22,10 @@ impl Contents for Users {
     }
 
     fn write(&self, viewer: &Viewer<'_>, key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
-        let Datum::String(name) = key else {
-            return Err(Error::op_failed(format!("Expected a username as the primary key, got {}.", key.print())));
+        let name = match key {
+            Datum::String(name) if !viewer.key_is_generated => name,
+            _ => return Err(Error::op_failed(format!("Expected a username as the primary key, got {}.", key.print()))),
         };
-        if old.is_null() && !new.is_null() && fields::looks_generated(key) {
-            return Err(Error::op_failed(format!("Expected a username as the primary key, got {}.", key.print())));
-        }
         if new.is_null() {
             if name == ADMIN {
                 return Err(Error::op_failed("The user `admin` can't be deleted."));

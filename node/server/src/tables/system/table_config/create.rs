@@ -13,7 +13,7 @@ use crate::tables::system::{Viewer, fields, table_config::shards};
 pub(super) fn create(viewer: &Viewer<'_>, key: &Datum, new: &Datum) -> Result<Datum> {
     let row = new.as_object()?;
     let id: TableId = match key {
-        Datum::String(text) if fields::looks_generated(key) => {
+        Datum::String(text) if viewer.key_is_generated => {
             text.parse().map_err(|_| Error::internal("a generated key is a UUID"))?
         }
         _ => {
