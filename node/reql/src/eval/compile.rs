@@ -107,7 +107,8 @@ impl Compiler {
         }
         let Signature { grouping, traits, .. } = signature(kind);
         let mut traits = traits;
-        if kind == TermKind::Uuid && call.args.is_empty() {
+        // Whether `args` brings a name is not known yet.
+        if kind == TermKind::Uuid && !matches!(call.args.as_slice(), [name] if name.kind() != TermKind::Args) {
             traits.nondeterministic = true;
         }
         let mut args = Vec::with_capacity(call.args.len());
