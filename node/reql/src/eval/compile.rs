@@ -120,7 +120,9 @@ impl Compiler {
             args.push(first.node);
         }
         for (index, arg) in call.args.iter().enumerate().skip(args.len()) {
-            let literals = passes_literals(kind, index, literal_ok);
+            // What a pattern of `filter` may say, a function there may not give.
+            let given_by_function = kind == TermKind::Filter && arg.kind() == TermKind::Func;
+            let literals = passes_literals(kind, index, literal_ok) && !given_by_function;
             let compiled = match (kind, index, arg.kind()) {
                 // What `update` merges in is evaluated for each document, even where it does not look at it.
                 (TermKind::Update, 1, given) if !matches!(given, TermKind::Func | TermKind::Datum | TermKind::Var) => {
