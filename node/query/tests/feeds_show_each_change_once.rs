@@ -180,6 +180,16 @@ fn a_union_is_followed_with_what_is_done_to_it() {
 }
 
 #[test]
+fn a_feed_is_not_empty_once_there_is_something_to_show() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    assert_eq!(run(&session, r#"[86,[[152,[$T],{"include_initial":true}]]]"#), "false");
+    let refused =
+        "!QueryLogic: Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed).";
+    assert_eq!(run(&session, r#"[93,[[152,[$T],{"include_initial":true}],1]]"#), refused);
+}
+
+#[test]
 fn what_is_no_selection_has_no_changes() {
     let session = Session::of(&Rc::default(), "admin");
     for (term, expected) in [
