@@ -180,6 +180,16 @@ fn a_union_is_followed_with_what_is_done_to_it() {
 }
 
 #[test]
+fn a_feed_is_not_empty_once_there_is_something_to_show() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    assert_eq!(run(&session, r#"[86,[[152,[$T],{"include_initial":true}]]]"#), "false");
+    let refused =
+        "!QueryLogic: Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed).";
+    assert_eq!(run(&session, r#"[93,[[152,[$T],{"include_initial":true}],1]]"#), refused);
+}
+
+#[test]
 fn what_is_no_selection_has_no_changes() {
     let session = Session::of(&Rc::default(), "admin");
     for (term, expected) in [
@@ -404,8 +414,19 @@ fn what_comes_before_is_deterministic() {
     ] {
         assert_eq!(run(&session, &format!("[152,[{before}]]")), refused, "{before}");
     }
-    // The moment of the query is one moment, and what comes behind may do as it likes.
-    for query in ["[152,[[35,[$T,{\"a\":[103,[]]}]]]]", "[38,[[152,[$T]],[69,[[2,[1]],[151,[]]]]]]"] {
+    assert_eq!(session.frames(r#"[152,[[38,[[15,["t"]],[69,[[2,[1]],[151,[]]]]]]]]"#), "[0,1,1]");
+    // What cannot be followed at all is not asked for more.
+    for behind in ["[40,[$T,[69,[[2,[1]],[2,[[151,[]]]]]]]]", "[48,[$T,$T,[69,[[2,[1,2]],true]]]]"] {
+        let refused = "!QueryLogic: Cannot call `changes` after `concat_map`.";
+        assert_eq!(run(&session, &format!("[152,[{behind}]]")), refused, "{behind}");
+    }
+    // The moment of the query is one moment, geometry is the same for one server, and what comes behind may do as it likes.
+    for query in [
+        "[152,[[35,[$T,{\"a\":[103,[]]}]]]]",
+        "[152,[[39,[$T,[69,[[2,[1]],[163,[[170,[[10,[1]],\"p\"]],[160,[[2,[0,0]],[2,[0,1]]]]]]]]]]]]",
+        "[152,[[38,[$T,[69,[[2,[1]],[162,[[170,[[10,[1]],\"p\"]],[159,[0,0]]]]]]]]]]",
+        "[38,[[152,[$T]],[69,[[2,[1]],[151,[]]]]]]",
+    ] {
         assert!(!run(&session, &format!("[52,[{query}]]")).starts_with('!'), "{query}");
     }
 }

@@ -87,6 +87,22 @@ fn a_refusal_is_counted_and_its_text_is_the_first_error() {
 }
 
 #[test]
+fn what_never_ends_is_not_inserted() {
+    let feed =
+        "!QueryLogic: Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed).";
+    let range = "!QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.";
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (r#"[56,[$T,[152,[$T]]]]"#, feed),
+            (r#"[56,[$T,[38,[[173,[]],[69,[[2,[1]],{"id":[10,[1]]}]]]]]]"#, range),
+            (r#"[56,[$T,[71,[[38,[[173,[]],[69,[[2,[1]],{"id":[10,[1]]}]]]],2]]]]"#, range),
+            (r#"[43,[$T]]"#, "0"),
+        ],
+    );
+}
+
+#[test]
 fn changes_are_returned_in_order() {
     check(
         &Session::of(&Rc::default(), "admin"),

@@ -57,13 +57,14 @@ impl Transform {
         }
     }
 
-    /// What its functions and arguments may do, and where the first of them stands that does more than compute.
+    /// What its functions and arguments may do, and where the first of them stands that could do something else when done
+    /// again.
     pub fn traits(&self) -> (Traits, Option<BacktraceId>) {
         let of_functions = |functions: &[Option<&Func>]| {
             let functions = functions.iter().flatten();
             functions.fold((Traits::default(), None), |(all, place), function| {
                 let traits = function.traits();
-                (all.union(traits), place.or_else(|| if traits.deterministic() { None } else { function.id() }))
+                (all.union(traits), place.or_else(|| if traits.repeatable() { None } else { function.body_id() }))
             })
         };
         match self {

@@ -303,6 +303,14 @@ fn noreply_wait_is_answered_after_everything_before_it() {
 }
 
 #[test]
+fn what_is_wrong_with_a_query_is_not_told_where_nobody_waits_for_it() {
+    let server = Server::start();
+    let mut client = server.log_in();
+    client.send(1, "noreply nonsense");
+    client.ask(1, "fine", "fine");
+}
+
+#[test]
 fn a_panic_is_an_answer() {
     let server = Server::start();
     let mut client = server.log_in();

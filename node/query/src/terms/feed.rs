@@ -151,24 +151,28 @@ fn refuse_tokens(options: &FeedOptions, what: &str) -> Result<()> {
 /// What can be shown of one document by itself.
 fn allowed(transforms: &[Transform]) -> Result<()> {
     for transform in transforms {
-        // A document that has not changed must be seen as it was before.
-        let (traits, place) = transform.traits();
-        if !traits.deterministic() {
-            let error = Error::logic("Cannot call `changes` after a non-deterministic function.");
-            return Err(match place {
-                Some(place) => error.at(place),
-                None => error,
-            });
-        }
         match transform {
-            Transform::Map(_) | Transform::Filter { .. } | Transform::Members(_) => {}
+            Transform::Map(_) | Transform::Filter { .. } | Transform::Members(_) => repeatable(transform)?,
             Transform::ConcatMap(_) => return Err(Error::logic("Cannot call `changes` after `concat_map`.")),
             Transform::Zip => return Err(Error::logic("Cannot call `changes` after `zip`.")),
             Transform::Group(_) => return Err(Error::logic("Cannot call `changes` after `group`.")),
-            _ => return Err(eager()),
+            Transform::OffsetsOf(_) | Transform::Skip(_) | Transform::Limit(_) => return Err(eager()),
         }
     }
     Ok(())
+}
+
+/// A document that has not changed must be seen as it was before.
+fn repeatable(transform: &Transform) -> Result<()> {
+    let (traits, place) = transform.traits();
+    if traits.repeatable() {
+        return Ok(());
+    }
+    let error = Error::logic("Cannot call `changes` after a non-deterministic function.");
+    Err(match place {
+        Some(place) => error.at(place),
+        None => error,
+    })
 }
 
 fn eager() -> Error {

@@ -107,7 +107,8 @@ impl Compiler {
         }
         let Signature { grouping, traits, .. } = signature(kind);
         let mut traits = traits;
-        if kind == TermKind::Uuid && call.args.is_empty() {
+        // Whether `args` brings a name is not known yet.
+        if kind == TermKind::Uuid && !matches!(call.args.as_slice(), [name] if name.kind() != TermKind::Args) {
             traits.nondeterministic = true;
         }
         let mut args = Vec::with_capacity(call.args.len());
@@ -119,7 +120,9 @@ impl Compiler {
             args.push(first.node);
         }
         for (index, arg) in call.args.iter().enumerate().skip(args.len()) {
-            let literals = passes_literals(kind, index, literal_ok);
+            // What a pattern of `filter` may say, a function there may not give.
+            let given_by_function = kind == TermKind::Filter && arg.kind() == TermKind::Func;
+            let literals = passes_literals(kind, index, literal_ok) && !given_by_function;
             let compiled = match (kind, index, arg.kind()) {
                 // What `update` merges in is evaluated for each document, even where it does not look at it.
                 (TermKind::Update, 1, given) if !matches!(given, TermKind::Func | TermKind::Datum | TermKind::Var) => {

@@ -173,6 +173,14 @@ impl Func {
         }
     }
 
+    /// Where what it computes stands in the query: RethinkDB's place of a function.
+    pub fn body_id(&self) -> Option<BacktraceId> {
+        match self {
+            Func::Closure(closure) => Some(closure.function.body.id()),
+            other => other.id(),
+        }
+    }
+
     /// The same with a place for its errors, where it has none of its own.
     #[must_use]
     pub fn located(self, id: BacktraceId) -> Func {

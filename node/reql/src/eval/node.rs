@@ -60,7 +60,7 @@ pub struct Traits {
     /// Gives another answer when run again on the same input: `random`, `uuid()`, `sample`, `http`, `js`.
     pub nondeterministic: bool,
     /// Depends on the last bits of computed numbers: geometry. Always the same here, but RethinkDB, where it may differ from
-    /// one machine to the next, refuses it wherever chance is refused.
+    /// one machine to the next, refuses it wherever several must come to the same result.
     pub inexact: bool,
     /// Reads or writes a table, a database or the cluster.
     pub touches_world: bool,
@@ -83,10 +83,15 @@ impl Traits {
         }
     }
 
+    /// Whether a server that computes it again within the same query comes to the same result.
+    pub fn repeatable(self) -> bool {
+        !self.nondeterministic && !self.touches_world
+    }
+
     /// Whether the result depends on the arguments and the start of the query alone, so that a replica may compute it
     /// again once `now()` is fixed (encoding a function fixes it).
     pub fn deterministic(self) -> bool {
-        !self.nondeterministic && !self.inexact && !self.touches_world
+        self.repeatable() && !self.inexact
     }
 
     /// Whether the result depends on the arguments alone, for ever: what an index function must be.

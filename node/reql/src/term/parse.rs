@@ -14,7 +14,7 @@ use crate::datum::json::parse::{Progress, first_duplicate, value, value_watched}
 use crate::datum::json::scan::{Kind, Scanner};
 use crate::datum::json::{JsonError, ParseError};
 use crate::datum::{Array, Datum, Object, PTYPE_FIELD, Str};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{ARRAY_ELEMENTS_MAX, CHAIN_MAX, NESTING_MAX, PARSED_BYTES_BETWEEN_PAUSES};
 
 /// A message of a client.
@@ -54,6 +54,8 @@ impl Start {
 pub struct Refusal {
     pub error: Error,
     pub frames: Vec<Frame>,
+    /// The query says `noreply`: nobody waits to hear what is wrong with it.
+    pub unheard: bool,
 }
 
 /// Reads a message `[type, term, global options]`.
@@ -79,7 +81,8 @@ pub fn parse_with_pauses(body: &[u8], pause: &mut dyn FnMut()) -> std::result::R
             Ok(()) => fault.into_error(),
         };
         let frames = error.backtrace.map(|id| parser.registry.frames(id)).unwrap_or_default();
-        Box::new(Refusal { error, frames })
+        let unheard = error.kind != ErrorKind::Client && shape::says_noreply(body);
+        Box::new(Refusal { error, frames, unheard })
     })
 }
 

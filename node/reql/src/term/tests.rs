@@ -62,6 +62,26 @@ fn ids_lead_to_the_frames() {
 }
 
 #[test]
+fn nobody_waits_for_what_is_wrong_with_a_query_that_says_noreply() {
+    let unheard = |body: &str| parse(body.as_bytes()).expect_err(body).unheard;
+    assert!(unheard(r#"[1,[9999],{"noreply":true}]"#));
+    assert!(unheard(r#"[1,[73,[1]],{"durability":"soft","noreply":[ 1 , true ]}]"#));
+    assert!(unheard(r#"[1,1,{"noreply":true,"bogus":1}]"#));
+    // Only the constant counts, and whose message is no query is told so.
+    for body in [
+        "[1,[9999]]",
+        r#"[1,[9999],{"noreply":false}]"#,
+        r#"[1,[9999],{"noreply":[20,[1,1]]}]"#,
+        r#"[1,[9999],{"noreply":[1,true,1]}]"#,
+        r#"[1,[9999],{"db":{"noreply":true}}]"#,
+        r#"[9,1,{"noreply":true}]"#,
+        r#"[1,1,{"noreply":true}"#,
+    ] {
+        assert!(!unheard(body), "{body}");
+    }
+}
+
+#[test]
 fn global_options_point_nowhere() {
     let query = start(r#"[1,1,{"db":[14,["test"]],"noreply":true,"profile":1}]"#);
     assert!(query.flag("noreply") && !query.flag("profile") && !query.flag("absent"));

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::datum::Datum;
-use crate::error::Result;
-use crate::eval::terms::shape::Shape;
+use crate::error::{Error, Result};
+use crate::eval::terms::shape::{Shape, check_element};
 use crate::eval::{Args, Batch, CallNode, Cx, Scope, Traits, Value};
 use crate::term::TermKind;
 
@@ -33,7 +33,7 @@ impl Members {
 
     /// Whether elements that pass are still the documents they were.
     pub fn keeps_documents(&self) -> bool {
-        self.kind == TermKind::HasFields || self.is_filter_of_geometry()
+        self.is_filter()
     }
 
     /// Whether as many elements come out as went in.
@@ -70,8 +70,14 @@ impl Members {
         Ok(out)
     }
 
-    fn is_filter_of_geometry(&self) -> bool {
-        matches!(self.kind, TermKind::Intersects | TermKind::Includes)
+    /// Whether it is a filter, in RethinkDB too: elements pass or do not.
+    fn is_filter(&self) -> bool {
+        matches!(self.kind, TermKind::HasFields | TermKind::Intersects | TermKind::Includes)
+    }
+
+    /// Whether an element is left out when something is missing, in it or in what the other arguments look at.
+    fn leaves_out(&self) -> bool {
+        self.is_filter() || matches!(self.kind, TermKind::GetField | TermKind::Bracket)
     }
 
     fn one(&mut self, element: Datum, out: &mut Batch, cx: &Cx) -> Result<()> {
@@ -81,7 +87,9 @@ impl Members {
             None => {
                 let args = Args::with_first_of(&self.call, Value::Datum(Datum::Null), &self.scope, cx)?;
                 match Shape::read(self.kind, &args) {
-                    Err(error) if self.is_filter_of_geometry() && error.is_non_existence() => return Ok(()),
+                    Err(error) if self.leaves_out() && error.is_non_existence() => {
+                        return check_element(self.kind, &element).or_else(unless_missing);
+                    }
                     shape => shape?,
                 }
             }
@@ -90,28 +98,23 @@ impl Members {
         if !self.call.traits.nondeterministic {
             self.shape = Some(shape);
         }
-        match self.kind {
-            TermKind::HasFields => {
-                if result?.is_truthy() {
+        match result {
+            Ok(holds) if self.is_filter() => {
+                if holds.is_truthy() {
                     out.push(element);
                 }
             }
-            TermKind::GetField | TermKind::Bracket => match result {
-                Ok(field) => out.push(field),
-                // Elements without the field are left out.
-                Err(error) if error.is_non_existence() => {}
-                Err(error) => return Err(error),
-            },
-            // These are filters: what lacks something does not pass.
-            TermKind::Intersects | TermKind::Includes => match result {
-                Ok(holds) if holds.is_truthy() => out.push(element),
-                Err(error) if !error.is_non_existence() => return Err(error),
-                _ => {}
-            },
-            _ => out.push(result?),
+            Ok(made) => out.push(made),
+            Err(error) if self.leaves_out() => unless_missing(error)?,
+            Err(error) => return Err(error),
         }
         Ok(())
     }
+}
+
+/// The error, unless it says that something is missing.
+fn unless_missing(error: Error) -> Result<()> {
+    if error.is_non_existence() { Ok(()) } else { Err(error) }
 }
 
 impl fmt::Debug for Members {

@@ -55,6 +55,8 @@ pub trait Database: 'static {
 pub enum Message<Q> {
     /// Run this query. With `noreply`, nobody waits for its answer.
     Start { query: Q, noreply: bool },
+    /// A query with `noreply` that cannot be run: nobody waits to hear why.
+    Unheard,
     /// More of the result of this token.
     Continue,
     /// No more of the result of this token.

@@ -109,6 +109,7 @@ impl Database for ReqlDatabase {
                 let noreply = start.flag("noreply");
                 match prepare(*start) {
                     Ok(query) => Ok(Message::Start { query: Arc::new(query.counted(memory)), noreply }),
+                    Err(_) if noreply => Ok(Message::Unheard),
                     Err((error, start)) => {
                         let frames = error.backtrace.map(|id| start.registry.frames(id)).unwrap_or_default();
                         Err(error_body(&error, &frames))
@@ -119,6 +120,7 @@ impl Database for ReqlDatabase {
             Ok(WireMessage::Stop) => Ok(Message::Stop),
             Ok(WireMessage::NoreplyWait) => Ok(Message::NoreplyWait),
             Ok(WireMessage::ServerInfo) => Ok(Message::ServerInfo),
+            Err(refusal) if refusal.unheard => Ok(Message::Unheard),
             Err(refusal) => Err(error_body(&refusal.error, &refusal.frames)),
         }
     }

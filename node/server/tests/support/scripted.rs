@@ -110,6 +110,7 @@ impl Database for Scripted {
             Ok("stop") => Ok(Message::Stop),
             Ok("wait") => Ok(Message::NoreplyWait),
             Ok("info") => Ok(Message::ServerInfo),
+            Ok("noreply nonsense") => Ok(Message::Unheard),
             Ok(text) => match text.strip_prefix("noreply ") {
                 Some(query) => Ok(Message::Start { query: query.to_owned(), noreply: true }),
                 None => Ok(Message::Start { query: text.to_owned(), noreply: false }),

@@ -88,14 +88,10 @@ pub fn group(args: &Args<'_>) -> Result<Value> {
     sequence.then(Transform::Group(by)).into_value(args.cx())
 }
 
-/// `is_empty`.
+/// `is_empty`. Of a feed it waits for the first change.
 pub fn is_empty(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
-    let sequence = args.sequence(0)?;
-    if sequence.feed().is_some() {
-        sequence.check_finite()?;
-    }
-    let first = sequence.then(Transform::Limit(1)).open(cx)?.next_batch(1, cx)?;
+    let first = args.sequence(0)?.then(Transform::Limit(1)).open(cx)?.next_batch(1, cx)?;
     Ok(Value::from(first.is_empty()))
 }
 

@@ -31,7 +31,7 @@ fn geometry_of(value: Value, cx: &Cx) -> Result<Datum> {
 
 /// A place given as a point or as an array of two numbers; its range is not checked.
 pub fn place(datum: &Datum) -> Result<LonLat> {
-    if datum.ptype_name().is_some() {
+    if datum.is_ptype("GEOMETRY") {
         return geo::point_of(datum);
     }
     let parts = datum.as_array()?;

@@ -179,7 +179,14 @@ mod tests {
             (r#"[39,[[2,[{"a":1},{}]],{"a":1}],{"default":[12,[]]}]"#, "NonExistence: No attribute `a` in object."),
             (r#"[39,[[2,[{"a":1},{}]],{"a":1}],{"default":[12,["x"]]}]"#, "User: x"),
             (r#"[39,[[2,[1]],"a"]]"#, "[1]"),
+            (r#"[39,[[2,[1,null,{"a":1}]],{}]]"#, r#"[1,null,{"a":1}]"#),
+            (r#"[39,[[2,[1]],{"a":1}]]"#, "QueryLogic: Expected type OBJECT but found NUMBER."),
             ("[39,[1,true]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
+            (r#"[39,[[2,[{"a":{"b":1,"c":2}},{"a":{"b":1}}]],{"a":[137,[{"b":1}]]}]]"#, r#"[{"a":{"b":1}}]"#),
+            (
+                r#"[39,[[2,[{"a":1}]],[69,[[2,[1]],{"a":[137,[1]]}]]]]"#,
+                "QueryLogic: Stray literal keyword found: literal is only legal inside of the object passed to merge or update and cannot nest inside other literals.",
+            ),
         ]);
     }
 

@@ -80,11 +80,16 @@ impl Shape {
 
     /// Does the term to an element of a sequence, which must be an object.
     pub fn on_element(&self, element: &Datum, kind: TermKind, cx: &Cx) -> Result<Datum> {
-        if let Datum::Array(_) = element {
-            return Err(Error::logic(format!("Cannot perform {} on a sequence of sequences.", name(kind))));
-        }
-        check_object(kind, element)?;
+        check_element(kind, element)?;
         self.on_object(element, cx)
+    }
+}
+
+/// Refuses an element of a sequence that is no object.
+pub fn check_element(kind: TermKind, element: &Datum) -> Result<()> {
+    match element {
+        Datum::Array(_) => Err(Error::logic(format!("Cannot perform {} on a sequence of sequences.", name(kind)))),
+        _ => check_object(kind, element),
     }
 }
 
@@ -224,6 +229,14 @@ mod tests {
             (r#"[33,[[2,[[2,[]]]],"a"]]"#, "QueryLogic: Cannot perform pluck on a sequence of sequences."),
             (r#"[33,[{},1]]"#, "QueryLogic: Invalid path argument `1`."),
             (r#"[33,[[2,[]],1]]"#, "[]"),
+            // What lacks something does not pass a filter, and gives no field; neither does anything when an argument does.
+            (r#"[32,[[2,[null,{"a":1},{}]],"a"]]"#, r#"[{"a":1}]"#),
+            (r#"[96,[[2,[null,{"a":1,"b":2}]],"a"]]"#, r#"[{"a":1}]"#),
+            (r#"[32,[[2,[{"a":1}]],[31,[{},"z"]]]]"#, "[]"),
+            (r#"[31,[[2,[{"a":1}]],null]]"#, "[]"),
+            (r#"[31,[[2,[1]],null]]"#, "QueryLogic: Cannot perform get_field on a non-object non-sequence `1`."),
+            (r#"[33,[[2,[{"a":1}]],[31,[{},"z"]]]]"#, "NonExistence: No attribute `z` in object:\n{}"),
+            (r#"[33,[[2,[null]],"a"]]"#, "NonExistence: Cannot perform pluck on a non-object non-sequence `null`."),
             (
                 r#"[170,[{},true]]"#,
                 "QueryLogic: Expected NUMBER or STRING as second argument to `bracket` but found BOOL.",

@@ -43,6 +43,10 @@ fn fits(pattern: &Datum, value: &Datum) -> Result<bool> {
         return Ok(literal == *value);
     }
     let wanted = pattern.as_object()?;
+    // Whoever wants nothing takes anything: only a field that is looked for needs an object.
+    if wanted.is_empty() {
+        return Ok(true);
+    }
     let fields = value.as_object()?;
     for (name, wanted) in wanted.iter() {
         let Some(found) = fields.get(&name) else {

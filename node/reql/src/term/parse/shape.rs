@@ -36,6 +36,56 @@ pub(super) fn inspect(body: &[u8]) -> Result<()> {
     }
 }
 
+/// Whether a message of the right shape says `noreply`: as a constant, for nothing in it is evaluated.
+pub(super) fn says_noreply(body: &[u8]) -> bool {
+    noreply(body).unwrap_or(false)
+}
+
+fn noreply(body: &[u8]) -> std::result::Result<bool, JsonError> {
+    let mut scanner = Scanner::new(body);
+    scanner.take(b'[');
+    for _ in 0..2 {
+        scanner.skip(usize::MAX)?;
+        if !scanner.take(b',') {
+            return Ok(false);
+        }
+    }
+    if !scanner.take(b'{') || scanner.take(b'}') {
+        return Ok(false);
+    }
+    loop {
+        let name = scanner.key()?;
+        scanner.peek();
+        let start = scanner.offset();
+        scanner.skip(usize::MAX)?;
+        if &*name == "noreply" {
+            return is_true(scanner.since(start));
+        }
+        if !scanner.take(b',') {
+            return Ok(false);
+        }
+    }
+}
+
+/// Whether a token is `true`, or the term that stands for it.
+fn is_true(token: &[u8]) -> std::result::Result<bool, JsonError> {
+    if token == b"true" {
+        return Ok(true);
+    }
+    let mut term = Scanner::new(token);
+    if !term.take(b'[') {
+        return Ok(false);
+    }
+    let start = term.offset();
+    let value = term.number()?;
+    let is_datum = low_bits(term.since(start).trim_ascii(), value) == 1;
+    if !term.take(b',') {
+        return Ok(false);
+    }
+    term.word(b"true")?;
+    Ok(is_datum && term.take(b']'))
+}
+
 fn refuse(complaint: String) -> Error {
     Error::client(format!("Server could not parse query: {complaint}"))
 }

@@ -100,6 +100,7 @@ impl<D: Database> Queries<D> {
     fn act(&mut self, token: u64, bytes: usize, parsed: Parsed<D>, cx: &mut Context<'_>, output: &mut Output) {
         match parsed {
             Ok(Message::Start { query, noreply }) => self.start(token, query, noreply, Start { bytes }, cx, output),
+            Ok(Message::Unheard) => {}
             Ok(Message::Continue) => self.resume(token, cx, output),
             Ok(Message::Stop) => self.stop(token, output),
             Ok(Message::NoreplyWait) => self.wait_for_noreply(token, output),

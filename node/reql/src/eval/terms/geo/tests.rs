@@ -54,6 +54,8 @@ fn what_cannot_be_made() {
         ("[160,[[2,[0,0]],[2,[0,0]]]]", "QueryLogic: Invalid LineString.  Are there antipodal or duplicate vertices?"),
         ("[160,[[159,[0,0]],LINE]]", "QueryLogic: Expected geometry of type `Point` but found `LineString`."),
         ("[165,[true,1]]", "QueryLogic: Expected type ARRAY but found BOOL."),
+        ("[160,[[2,[0,0]],[101,[0]]]]", "QueryLogic: Expected type ARRAY but found PTYPE<TIME>."),
+        ("[165,[[155,[\"a\"]],1]]", "QueryLogic: Expected type ARRAY but found PTYPE<BINARY>."),
         (
             "[161,[[2,[0,0]],[2,[0,2]],[2,[0,1]],[2,[2,0]]]]",
             "QueryLogic: Invalid LinearRing.  Are there antipodal or duplicate vertices? Is it self-intersecting?",
