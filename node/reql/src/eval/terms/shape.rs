@@ -216,6 +216,15 @@ mod tests {
             (r#"[32,[ROWS,"a"]]"#, r#"[{"a":1,"b":{"c":1,"d":2}}]"#),
             (r#"[32,[{"a":null},"a"]]"#, "false"),
             (r#"[96,[ROWS,"a"]]"#, r#"[{"a":1}]"#),
+            // Half a time is none; nothing can be taken of everything.
+            (r#"[33,[{"a":[101,[0]]},{"a":"$reql_type$"}]]"#, "{}"),
+            (r#"[33,[{"a":[101,[0]]},{"a":"epoch_time"}]]"#, r#"{"a":{"epoch_time":0}}"#),
+            (
+                r#"[34,[{"a":[101,[0]]},{"a":"timezone"}]]"#,
+                r#"{"a":{"$reql_type$":"TIME","epoch_time":0,"timezone":"+00:00"}}"#,
+            ),
+            (r#"[34,[{"a":[101,[0]]},{"a":"$reql_type$"}]]"#, r#"{"a":{"epoch_time":0,"timezone":"+00:00"}}"#),
+            (r#"[33,[{"a":5,"b":[2,[1]],"c":5},{"a":{},"b":[2,[]],"c":"d"}]]"#, r#"{"a":{},"b":[{}]}"#),
             (r#"[31,[ROWS,"b"]]"#, r#"[{"c":1,"d":2}]"#),
             (r#"[170,[ROWS,"a"]]"#, "[1,null]"),
             (r#"[31,[{"a":1},"b"]]"#, "NonExistence: No attribute `b` in object:\n{\n\t\"a\":\t1\n}"),
