@@ -204,6 +204,7 @@ pub fn with_fields(args: &Args<'_>) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
+    use crate::eval::merge::stray_literal;
     use crate::eval::terms::checked::check;
 
     #[test]
@@ -248,11 +249,29 @@ mod tests {
     }
 
     #[test]
+    fn literals_are_stray_behind_terms_that_do_not_hand_on_where_they_are() {
+        for stray in [
+            r#"[65,[true,{"a":[137,[]]},{}]]"#,
+            r#"[92,[null,{"a":[137,[]]}]]"#,
+            r#"{"a":[92,[[137,[]],1]]}"#,
+            r#"[64,[[69,[[2,[1]],{"a":[137,[]]}]],1]]"#,
+            r#"[69,[[2,[1]],{"a":[65,[true,[137,[]],1]]}]]"#,
+            r#"{"a":[2,[1,[137,[]]]]}"#,
+        ] {
+            let expected = format!("QueryLogic: {}", stray_literal().message);
+            check(&[(&*format!(r#"[35,[{{"a":1}},{stray}]]"#), &*expected)]);
+        }
+    }
+
+    #[test]
     fn merge_goes_into_objects_and_stops_at_literals() {
         check(&[
             (r#"[35,[{"a":{"b":1,"c":1}},{"a":{"b":2}}]]"#, r#"{"a":{"b":2,"c":1}}"#),
             (r#"[35,[{"a":{"b":1,"c":1}},{"a":[137,[{"b":2}]]}]]"#, r#"{"a":{"b":2}}"#),
             (r#"[35,[{"a":1,"b":1},{"a":[137,[]]}]]"#, r#"{"b":1}"#),
+            (r#"[35,[{"a":{"b":1}},[154,[[2,[{"a":[137,[{"c":1}]]}]]]]]]"#, r#"{"a":{"c":1}}"#),
+            (r#"[35,[{"a":1},{"a":[2,[[137,[]],2]]}]]"#, r#"{"a":[2]}"#),
+            (r#"[35,[{"a":1},[64,[{"a":[137,[]]},1]]]]"#, "{}"),
             (r#"[35,[{"a":1},[69,[[2,[1]],{"b":[24,[[170,[[10,[1]],"a"]],1]]}]]]]"#, r#"{"a":1,"b":2}"#),
             (r#"[35,[[2,[{"a":1},{"a":2}]],{"b":0}]]"#, r#"[{"a":1,"b":0},{"a":2,"b":0}]"#),
             (
