@@ -43,6 +43,9 @@ fn an_insert_counts_each_document_once() {
                 r#"{"deleted":1,"errors":0,"inserted":0,"replaced":0,"skipped":0,"unchanged":0}"#,
             ),
             (r#"[43,[$T]]"#, "1"),
+            // One for each element that it is merged into.
+            (r#"[35,[[2,[{},{}]],{"n":[170,[[56,[$T,{"id":3}]],"inserted"]]}]]"#, r#"[{"n":1},{"n":0}]"#),
+            (r#"[170,[[54,[[16,[$T,3]]]],"deleted"]]"#, "1"),
             // A function that has nothing to change changes nothing.
             (
                 r#"[53,[$T,[69,[[2,[1]],null]]]]"#,

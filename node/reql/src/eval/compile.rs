@@ -83,7 +83,8 @@ impl Compiler {
                     (_, None) => break self.call(call, None, literal_ok)?,
                     (kind, Some(first)) => {
                         chain.push((call, literal_ok));
-                        literal_ok = passes_literals(kind, 0, literal_ok);
+                        let called = kind == TermKind::Funcall && first.kind() == TermKind::Func;
+                        literal_ok = passes_literals(kind, 0, literal_ok) && !called;
                         term = first;
                     }
                 },

@@ -30,14 +30,15 @@ pub fn literal(value: Option<Datum>) -> Datum {
 }
 
 /// Whether argument `argument` of a term (`usize::MAX`: an optional one, of `MAKE_OBJ` a field) may be a literal, given
-/// whether the term itself stands where one may. The bodies of functions stand where the function does.
+/// whether the term itself stands where one may. The bodies of functions stand where the function does, but for what `do`
+/// calls. As in RethinkDB it is the first argument alone where a term looks at whether that one is grouped: of an array one
+/// element, of `branch` no result.
 pub fn passes_literals(kind: TermKind, argument: usize, literal_ok: bool) -> bool {
     match kind {
         TermKind::Merge => argument > 0,
         TermKind::Update | TermKind::Filter => argument == 1,
-        TermKind::Branch | TermKind::Default => literal_ok,
-        TermKind::Funcall => literal_ok && argument == 0,
-        TermKind::MakeObj | TermKind::MakeArray | TermKind::Args => literal_ok,
+        TermKind::MakeObj | TermKind::Args => literal_ok,
+        TermKind::MakeArray | TermKind::Branch | TermKind::Funcall => literal_ok && argument == 0,
         _ => false,
     }
 }

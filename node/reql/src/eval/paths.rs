@@ -1,7 +1,7 @@
 //! Paths into objects: what `pluck`, `without`, `has_fields` and `with_fields` take. A path is a field name, an object of
 //! further paths, or an array of paths.
 
-use crate::datum::{Array, Datum, Object, ObjectBuilder, Str};
+use crate::datum::{Array, Datum, Object, ObjectBuilder, PTYPE_FIELD, Str};
 use crate::error::{Error, Result};
 
 /// Which parts of an object are meant.
@@ -59,29 +59,50 @@ impl Paths {
         }
     }
 
-    /// The object with nothing but these parts. Parts whose path leads through something that is no object are left out.
+    /// The object with nothing but these parts. It is a plain one. Parts whose path leads through something that is no object
+    /// are left out.
     pub fn project(&self, fields: &Object) -> Object {
         let mut out = ObjectBuilder::new();
         self.project_into(fields, &mut out);
         out.build()
     }
 
-    fn project_into(&self, fields: &Object, out: &mut ObjectBuilder) {
+    /// Whether that can be: the name of a pseudo-type without the rest of it cannot.
+    fn project_into(&self, fields: &Object, out: &mut ObjectBuilder) -> bool {
         match self {
             Paths::Field(name) => {
-                if let Some(value) = fields.get(name) {
-                    out.insert(name.clone(), value);
-                }
+                let Some(value) = fields.get(name) else { return true };
+                out.insert(name.clone(), value);
+                name.as_str() != PTYPE_FIELD
             }
-            Paths::Each(paths) => paths.iter().for_each(|paths| paths.project_into(fields, out)),
-            Paths::Inside(inside) => {
-                for (name, paths) in inside {
-                    let part = fields.get(name).and_then(|value| within(&value, |object| paths.project(object)));
-                    if let Some(part) = part {
-                        out.insert(name.clone(), part);
-                    }
-                }
-            }
+            Paths::Each(paths) => paths.iter().all(|paths| paths.project_into(fields, out)),
+            Paths::Inside(inside) => inside.iter().all(|(name, paths)| {
+                let Some(part) = fields.get(name).and_then(|value| paths.part_of(&value)) else { return true };
+                out.insert(name.clone(), part);
+                name.as_str() != PTYPE_FIELD
+            }),
+        }
+    }
+
+    /// These parts of a value, or of each in an array; `None`: they cannot be taken.
+    fn part_of(&self, value: &Datum) -> Option<Datum> {
+        let of_one = |value: &Datum| {
+            let mut out = ObjectBuilder::new();
+            let is_whole = match value {
+                Datum::Object(fields) => self.project_into(fields, &mut out),
+                _ => self.asks_nothing(),
+            };
+            is_whole.then(|| Datum::from(out.build()))
+        };
+        of_each(value, of_one)
+    }
+
+    /// Whether it takes nothing from whatever it is asked of, so that even what is no object has it.
+    fn asks_nothing(&self) -> bool {
+        match self {
+            Paths::Field(_) => false,
+            Paths::Each(paths) => paths.iter().all(Paths::asks_nothing),
+            Paths::Inside(inside) => inside.is_empty(),
         }
     }
 
@@ -100,13 +121,21 @@ impl Paths {
             Paths::Each(paths) => paths.iter().for_each(|paths| paths.remove_from(out)),
             Paths::Inside(inside) => {
                 for (name, paths) in inside {
-                    let rest = out.get(name).and_then(|value| within(value, |object| paths.unproject(object)));
+                    let rest = out.get(name).and_then(|value| paths.rest_of(value));
                     if let Some(rest) = rest {
                         out.insert(name.clone(), rest);
                     }
                 }
             }
         }
+    }
+
+    /// A value, or each in an array, without these parts; `None`: that is no value, as half a time.
+    fn rest_of(&self, value: &Datum) -> Option<Datum> {
+        of_each(value, |value| match value {
+            Datum::Object(fields) => Datum::from_fields(self.unproject(fields)).ok(),
+            _ => None,
+        })
     }
 
     /// Whether a value has all these parts, none of them null.
@@ -123,17 +152,10 @@ impl Paths {
     }
 }
 
-/// An object, or each object of an array, changed; `None` where there is anything else.
-fn within(value: &Datum, change: impl Fn(&Object) -> Object) -> Option<Datum> {
+/// A value, or each element of an array, changed; `None` where one cannot be.
+fn of_each(value: &Datum, change: impl Fn(&Datum) -> Option<Datum>) -> Option<Datum> {
     match value {
-        Datum::Object(fields) => Some(Datum::from(change(fields))),
-        Datum::Array(items) => {
-            let changed = items.iter().map(|item| match item {
-                Datum::Object(fields) => Some(Datum::from(change(&fields))),
-                _ => None,
-            });
-            changed.collect::<Option<Array>>().map(Datum::from)
-        }
-        _ => None,
+        Datum::Array(items) => items.iter().map(|item| change(&item)).collect::<Option<Array>>().map(Datum::from),
+        other => change(other),
     }
 }

@@ -1,5 +1,6 @@
 //! Terms of objects done to the elements of a sequence: `pluck`, `without`, `merge`, `has_fields`, `get_field`,
-//! `bracket`, `intersects` and `includes`. The term's other arguments are evaluated once, at the first element, unless chance has a part in them.
+//! `bracket`, `intersects` and `includes`. The term's other arguments are evaluated once, at the first element, unless chance has a part in them
+//! or they write.
 
 use std::fmt;
 use std::sync::Arc;
@@ -95,7 +96,7 @@ impl Members {
             }
         };
         let result = shape.on_element(&element, self.kind, cx);
-        if !self.call.traits.nondeterministic {
+        if !self.call.traits.nondeterministic && !self.call.traits.writes {
             self.shape = Some(shape);
         }
         match result {

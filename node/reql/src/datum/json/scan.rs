@@ -142,10 +142,10 @@ impl<'a> Scanner<'a> {
                 return self.fail(Syntax::Exponent);
             }
         }
-        if integer && whole <= 15 && !(negative && small == 0) {
-            // Below 10^15 every integer is a double.
+        if integer && whole <= 15 {
+            // Below 10^15 every integer is a double. An integer has no negative zero: that is `-0.0`.
             let value = small as f64;
-            return Ok(if negative { -value } else { value });
+            return Ok(if negative { 0.0 - value } else { value });
         }
         let token = &self.input[start..self.at];
         if token.len() > NUMBER_TOKEN_BYTES_MAX {
@@ -410,9 +410,10 @@ mod tests {
 
     #[test]
     fn numbers_keep_every_bit() {
-        for text in ["0", "-0", "7", "-12", "123456789012345", "1234567890123456789", "0.1", "5e-324", "1.5E+3"] {
+        for text in ["0", "-0.0", "7", "-12", "123456789012345", "1234567890123456789", "0.1", "5e-324", "1.5E+3"] {
             let value = Scanner::new(text.as_bytes()).number().unwrap();
             assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
         }
+        assert_eq!(Scanner::new(b"-0").number().unwrap().to_bits(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::datum::{Datum, ObjectBuilder};
+use crate::datum::{Datum, ObjectBuilder, Str};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::merge::{literal, stray_literal};
 use crate::eval::terms::map_groups;
@@ -15,35 +15,44 @@ pub fn is_empty_error(error: &Error) -> bool {
     error.kind == ErrorKind::QueryLogic && error.message == EMPTY_ERROR
 }
 
-/// `make_array`.
+/// `make_array`. With a grouped first element it makes one of each group.
 pub fn make_array(args: &Args<'_>) -> Result<Value> {
     args.cx().check_array_length(args.len())?;
-    let items = (0..args.len()).map(|index| args.datum(index)).collect::<Result<Vec<_>>>()?;
-    Ok(Datum::from(items).into())
+    if args.is_empty() {
+        return Ok(Datum::from(Vec::new()).into());
+    }
+    let first = args.value(0)?;
+    map_groups(args, first, |first| {
+        args.put_first(first);
+        let items = (0..args.len()).map(|index| args.datum(index)).collect::<Result<Vec<_>>>()?;
+        Ok(Datum::from(items).into())
+    })
 }
 
-/// `make_obj`.
+/// `make_obj`. The fields are evaluated in the order of their names, which decides which of two errors is seen.
 pub fn make_obj(args: &Args<'_>) -> Result<Value> {
-    let mut fields = ObjectBuilder::with_capacity(args.call().optargs.len());
-    for (name, node) in &args.call().optargs {
+    let mut parts: SmallVec<[&(Str, Node); 8]> = args.call().optargs.iter().collect();
+    parts.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    let mut fields = ObjectBuilder::with_capacity(parts.len());
+    for (name, node) in parts {
         let value = crate::eval::eval(node, args.scope(), args.cx())?;
         fields.insert(name.clone(), value.into_datum(args.cx()).map_err(|error| error.at(node.id()))?);
     }
     Datum::from_fields(fields.build()).map(Value::Datum)
 }
 
-/// `funcall`: `do`. A grouped first value is done group by group.
+/// `funcall`: `do`. What is to be called is evaluated before the values. A grouped first value is done group by group.
 pub fn funcall(args: &Args<'_>) -> Result<Value> {
+    let function = args.function(0, Shortcut::Constant)?;
     if args.len() < 2 {
-        return call(args, None);
+        return call(args, &function, None);
     }
     let first = args.value(1)?;
-    map_groups(args, first, |first| call(args, Some(first)))
+    map_groups(args, first, |first| call(args, &function, Some(first)))
 }
 
-fn call(args: &Args<'_>, mut first: Option<Value>) -> Result<Value> {
+fn call(args: &Args<'_>, function: &Func, mut first: Option<Value>) -> Result<Value> {
     let mut values: Arguments = SmallVec::with_capacity(args.len());
-    let function = args.function(0, Shortcut::Constant)?;
     for index in 1..args.len() {
         values.push(match first.take() {
             Some(value) => value.into_datum(args.cx()).map_err(|error| error.at(args.id(index)))?,
@@ -93,14 +102,35 @@ pub fn or(args: &Args<'_>) -> Result<Value> {
 }
 
 fn first_with_truth(args: &Args<'_>, wanted: bool) -> Result<Value> {
-    let mut last = Datum::Bool(!wanted);
-    for index in 0..args.len() {
-        last = args.datum(index)?;
-        if last.is_truthy() == wanted {
-            break;
-        }
+    if args.is_empty() {
+        return Ok(Value::from(!wanted));
     }
-    Ok(last.into())
+    let first = args.value(0)?;
+    map_groups(args, first, |first| {
+        args.put_first(first);
+        let mut last = Value::from(!wanted);
+        for index in 0..args.len() {
+            let value = args.value(index)?;
+            let at = |error: Error| error.at(args.id(index));
+            let (value, truth) = match value {
+                // A document stays one that can be written to.
+                Value::Row(row) => {
+                    let truth = row.read(args.cx()).map_err(at)?.is_truthy();
+                    (Value::Row(row), truth)
+                }
+                other => {
+                    let datum = other.into_datum(args.cx()).map_err(at)?;
+                    let truth = datum.is_truthy();
+                    (Value::Datum(datum), truth)
+                }
+            };
+            last = value;
+            if truth == wanted {
+                break;
+            }
+        }
+        Ok(last)
+    })
 }
 
 /// `not`.
@@ -113,7 +143,7 @@ pub fn default(args: &Args<'_>) -> Result<Value> {
     let (original, message) = match args.value(0) {
         Ok(Value::Datum(Datum::Null)) => (Ok(Value::Datum(Datum::Null)), Datum::Null),
         Ok(Value::Row(row)) => match row.read(args.cx())? {
-            Datum::Null => (Ok(Value::Datum(Datum::Null)), Datum::Null),
+            Datum::Null => (Ok(Value::Row(row)), Datum::Null),
             _ => return Ok(Value::Row(row)),
         },
         Ok(value) => return Ok(value),
@@ -170,6 +200,9 @@ mod tests {
             ("[67,[]]", "true"),
             ("[66,[]]", "false"),
             ("[23,[null]]", "true"),
+            // The function of `do` first, fields by name.
+            (r#"[64,[[12,["f"]],[12,["x"]]]]"#, "User: f"),
+            (r#"{"b":[12,["b"]],"a":[12,["a"]]}"#, "User: a"),
             ("[23,[0]]", "false"),
         ]);
     }
@@ -190,6 +223,23 @@ mod tests {
             ("[12,[]]", "QueryLogic: Empty ERROR term outside a default block."),
             (r#"[12,["a"]]"#, "User: a"),
         ]);
+    }
+
+    #[test]
+    fn a_grouped_first_argument_is_taken_group_by_group() {
+        let counts = "[43,[[144,[[2,[1,2,2]],[69,[[2,[1]],[10,[1]]]]]]]]";
+        let groups = |data: &str| format!(r#"{{"$reql_type$":"GROUPED_DATA","data":{data}}}"#);
+        for (query, expected) in [
+            ("[2,[COUNTS,5]]", groups("[[1,[1,5]],[2,[2,5]]]")),
+            (r#"[67,[COUNTS,"x"]]"#, groups(r#"[[1,"x"],[2,"x"]]"#)),
+            ("[66,[[17,[COUNTS,1]],null]]", groups("[[1,true],[2,null]]")),
+            (
+                "[2,[5,COUNTS]]",
+                "QueryLogic: Expected type DATUM but found GROUPED_DATA:\nVALUE GROUPED_DATA".to_owned(),
+            ),
+        ] {
+            check(&[(&*query.replace("COUNTS", counts), &*expected)]);
+        }
     }
 
     #[test]

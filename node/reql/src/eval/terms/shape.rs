@@ -209,6 +209,7 @@ pub fn with_fields(args: &Args<'_>) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
+    use crate::eval::merge::stray_literal;
     use crate::eval::terms::checked::check;
 
     #[test]
@@ -221,6 +222,15 @@ mod tests {
             (r#"[32,[ROWS,"a"]]"#, r#"[{"a":1,"b":{"c":1,"d":2}}]"#),
             (r#"[32,[{"a":null},"a"]]"#, "false"),
             (r#"[96,[ROWS,"a"]]"#, r#"[{"a":1}]"#),
+            // Half a time is none; nothing can be taken of everything.
+            (r#"[33,[{"a":[101,[0]]},{"a":"$reql_type$"}]]"#, "{}"),
+            (r#"[33,[{"a":[101,[0]]},{"a":"epoch_time"}]]"#, r#"{"a":{"epoch_time":0}}"#),
+            (
+                r#"[34,[{"a":[101,[0]]},{"a":"timezone"}]]"#,
+                r#"{"a":{"$reql_type$":"TIME","epoch_time":0,"timezone":"+00:00"}}"#,
+            ),
+            (r#"[34,[{"a":[101,[0]]},{"a":"$reql_type$"}]]"#, r#"{"a":{"epoch_time":0,"timezone":"+00:00"}}"#),
+            (r#"[33,[{"a":5,"b":[2,[1]],"c":5},{"a":{},"b":[2,[]],"c":"d"}]]"#, r#"{"a":{},"b":[{}]}"#),
             (r#"[31,[ROWS,"b"]]"#, r#"[{"c":1,"d":2}]"#),
             (r#"[170,[ROWS,"a"]]"#, "[1,null]"),
             (r#"[31,[{"a":1},"b"]]"#, "NonExistence: No attribute `b` in object:\n{\n\t\"a\":\t1\n}"),
@@ -252,11 +262,29 @@ mod tests {
     }
 
     #[test]
+    fn literals_are_stray_behind_terms_that_do_not_hand_on_where_they_are() {
+        for stray in [
+            r#"[65,[true,{"a":[137,[]]},{}]]"#,
+            r#"[92,[null,{"a":[137,[]]}]]"#,
+            r#"{"a":[92,[[137,[]],1]]}"#,
+            r#"[64,[[69,[[2,[1]],{"a":[137,[]]}]],1]]"#,
+            r#"[69,[[2,[1]],{"a":[65,[true,[137,[]],1]]}]]"#,
+            r#"{"a":[2,[1,[137,[]]]]}"#,
+        ] {
+            let expected = format!("QueryLogic: {}", stray_literal().message);
+            check(&[(&*format!(r#"[35,[{{"a":1}},{stray}]]"#), &*expected)]);
+        }
+    }
+
+    #[test]
     fn merge_goes_into_objects_and_stops_at_literals() {
         check(&[
             (r#"[35,[{"a":{"b":1,"c":1}},{"a":{"b":2}}]]"#, r#"{"a":{"b":2,"c":1}}"#),
             (r#"[35,[{"a":{"b":1,"c":1}},{"a":[137,[{"b":2}]]}]]"#, r#"{"a":{"b":2}}"#),
             (r#"[35,[{"a":1,"b":1},{"a":[137,[]]}]]"#, r#"{"b":1}"#),
+            (r#"[35,[{"a":{"b":1}},[154,[[2,[{"a":[137,[{"c":1}]]}]]]]]]"#, r#"{"a":{"c":1}}"#),
+            (r#"[35,[{"a":1},{"a":[2,[[137,[]],2]]}]]"#, r#"{"a":[2]}"#),
+            (r#"[35,[{"a":1},[64,[{"a":[137,[]]},1]]]]"#, "{}"),
             (r#"[35,[{"a":1},[69,[[2,[1]],{"b":[24,[[170,[[10,[1]],"a"]],1]]}]]]]"#, r#"{"a":1,"b":2}"#),
             (r#"[35,[[2,[{"a":1},{"a":2}]],{"b":0}]]"#, r#"[{"a":1,"b":0},{"a":2,"b":0}]"#),
             (

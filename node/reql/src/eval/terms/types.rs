@@ -80,6 +80,8 @@ fn is_already(value: &Value, target: &str) -> bool {
     match target {
         "STREAM" => matches!(value, Value::Sequence(_) | Value::Table(_) | Value::Datum(_)),
         "DATUM" => matches!(value, Value::Datum(_) | Value::Row(_)),
+        // What is ordered in memory counts as any other selection.
+        "SELECTION<ARRAY>" => false,
         "SELECTION<STREAM>" => match value {
             Value::Table(_) => true,
             Value::Sequence(sequence) => sequence.table.is_some(),
@@ -136,7 +138,11 @@ fn from_sequence(args: &Args<'_>, value: Value, target: &str) -> Result<Value> {
         "BOOL" => Ok(true.into()),
         "ARRAY" | "DATUM" => Ok(Datum::from(value.into_finite_sequence(cx)?.read_array(cx)?).into()),
         "OBJECT" => Ok(from_pairs(value.into_finite_sequence(cx)?, cx)?.into()),
-        _ => Err(cannot(&value.type_name(), target).at(args.id(0))),
+        _ => {
+            let name = value.type_name();
+            let name = if name == "SELECTION<ARRAY>" { "SELECTION<STREAM>" } else { name.as_str() };
+            Err(cannot(name, target).at(args.id(0)))
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! RE2's regular expressions, on the `regex` crate: both match in linear time and mean nearly the same.
 //!
-//! What differs is translated: RE2's `\d`, `\s`, `\w` and `\b` know ASCII only, its classes have no set operations, and it
-//! knows octal escapes and `\Q..\E`. The matcher works on bytes so that `\B` may mean what it does there.
+//! What differs is translated: RE2's `\d`, `\s`, `\w` and `\b` know ASCII only, its classes have no set operations, it
+//! knows octal escapes and `\Q..\E`, and fewer flags and names of properties. An expression is read as RE2 reads it, so that
+//! the first fault is found where RE2 finds it. The matcher works on bytes so that `\B` may mean what it does there.
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::str::Chars;
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -24,9 +26,10 @@ pub fn compile(expression: &str) -> Result<Rc<Regex>> {
             kept[..=at].rotate_right(1);
             return Ok(kept[0].1.clone());
         }
-        let regex = RegexBuilder::new(&translate(expression)?)
-            .build()
-            .map_err(|error| fault(expression, expression, &last_line(&error.to_string())))?;
+        let regex = RegexBuilder::new(&translate(expression)?).build().map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => bare_fault(expression, "pattern too large - compile failed"),
+            other => fault(expression, expression, &last_line(&other.to_string())),
+        })?;
         let regex = Rc::new(regex);
         kept.truncate(KEPT - 1);
         kept.insert(0, (expression.to_owned(), regex.clone()));
@@ -37,6 +40,11 @@ pub fn compile(expression: &str) -> Result<Rc<Regex>> {
 /// RethinkDB's message, with RE2's words for the fault and the part of the expression where it lies.
 fn fault(expression: &str, portion: &str, what: &str) -> Error {
     Error::logic(format!("Error in regexp `{expression}` (portion `{portion}`): {what}: {portion}"))
+}
+
+/// The same of a fault that lies in no part of the expression.
+fn bare_fault(expression: &str, what: &str) -> Error {
+    Error::logic(format!("Error in regexp `{expression}` (portion ``): {what}"))
 }
 
 /// The crate explains in several lines, the last of which says what is wrong.
@@ -51,30 +59,39 @@ fn translate(expression: &str) -> Result<String> {
     let mut repeatable = false;
     while let Some(next) = translation.rest.chars().next() {
         match next {
-            '\\' => repeatable = translation.escape(false)?,
+            '\\' => {
+                translation.escape()?;
+                repeatable = true;
+            }
             '[' => {
                 translation.class()?;
                 repeatable = true;
             }
             '(' => {
-                depth += 1;
-                translation.group_head()?;
-                repeatable = false;
+                if translation.group_head()? {
+                    depth += 1;
+                    repeatable = false;
+                }
             }
             ')' => {
-                depth = depth.checked_sub(1).ok_or_else(|| fault(expression, expression, "unexpected )"))?;
+                depth = depth.checked_sub(1).ok_or_else(|| fault(expression, expression, MISSING_PAREN))?;
                 translation.copy(1);
                 repeatable = true;
             }
-            '*' | '+' | '?' | '{' => match repetition(translation.rest) {
-                Some(length) if !repeatable => {
-                    return Err(fault(expression, &translation.rest[..length], "no argument for repetition operator"));
-                }
-                Some(length) => {
+            '*' | '+' | '?' | '{' => match Repetition::read(translation.rest) {
+                Some(repetition) => {
                     let start = translation.rest;
-                    translation.copy(length);
-                    if let Some(another) = repetition(translation.rest) {
-                        return Err(fault(expression, &start[..length + another], "bad repetition operator"));
+                    let shown = &start[..repetition.length];
+                    if !repetition.fits {
+                        return Err(fault(expression, shown, "invalid repetition size"));
+                    }
+                    if !repeatable {
+                        return Err(fault(expression, shown, "no argument for repetition operator"));
+                    }
+                    translation.copy(repetition.length);
+                    if let Some(another) = Repetition::read(translation.rest) {
+                        let both = &start[..repetition.length + another.length];
+                        return Err(fault(expression, both, "bad repetition operator"));
                     }
                 }
                 // Braces that hold no count stand for themselves.
@@ -94,23 +111,72 @@ fn translate(expression: &str) -> Result<String> {
         }
     }
     if depth > 0 {
-        return Err(fault(expression, expression, "missing )"));
+        return Err(fault(expression, expression, MISSING_PAREN));
     }
     Ok(translation.out)
 }
 
-/// The length of a repetition at the beginning of a text, if there is one. A question mark behind makes it lazy, and is part of it.
-fn repetition(text: &str) -> Option<usize> {
-    let length = if text.starts_with('{') { counted(text)? } else { usize::from(text.starts_with(['*', '+', '?'])) };
-    (length > 0).then(|| length + usize::from(text[length..].starts_with('?')))
+const MISSING_PAREN: &str = "missing )";
+const BAD_RANGE: &str = "invalid character class range";
+
+/// A class without members; also inside another class.
+const NOTHING: &str = r"[^\x{0}-\x{10ffff}]";
+
+/// The most that a count in braces may ask for.
+const REPEATS_MAX: u32 = 1000;
+
+/// An operator that repeats what is before it.
+struct Repetition {
+    /// A question mark behind makes it lazy, and is part of it.
+    length: usize,
+    /// Whether its count is one that RE2 takes.
+    fits: bool,
 }
 
-/// The length of a count in braces (`{2}`, `{2,}`, `{2,5}`) at the beginning of a text, if there is one.
-fn counted(text: &str) -> Option<usize> {
+impl Repetition {
+    /// That at the beginning of a text, if there is one.
+    fn read(text: &str) -> Option<Repetition> {
+        let (length, fits) = match text.as_bytes().first()? {
+            b'*' | b'+' | b'?' => (1, true),
+            b'{' => counted(text)?,
+            _ => return None,
+        };
+        Some(Repetition { length: length + usize::from(text[length..].starts_with('?')), fits })
+    }
+}
+
+/// The length of a count in braces (`{2}`, `{2,}`, `{2,5}`) at the beginning of a text, if there is one, and whether it fits.
+fn counted(text: &str) -> Option<(usize, bool)> {
     let end = text.find('}')?;
-    let (least, most) = text[1..end].split_once(',').unwrap_or((&text[1..end], ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    (!least.is_empty() && digits(least) && digits(most)).then_some(end + 1)
+    let (least, most) = match text[1..end].split_once(',') {
+        Some((least, "")) => (count(least)?, None),
+        Some((least, most)) => (count(least)?, Some(count(most)?)),
+        None => {
+            let exactly = count(&text[1..end])?;
+            (exactly, Some(exactly))
+        }
+    };
+    let fits = least <= REPEATS_MAX && most.is_none_or(|most| (least..=REPEATS_MAX).contains(&most));
+    Some((end + 1, fits))
+}
+
+/// A number without leading zeros. One of ten digits and more is none, as in RE2.
+fn count(digits: &str) -> Option<u32> {
+    let plain = digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain && (digits == "0" || !digits.starts_with('0')) { digits.parse().ok() } else { None }
+}
+
+/// What a class of Perl's at the beginning of a text stands for; it fits inside another class too.
+fn perl_class(text: &str) -> Option<&'static str> {
+    Some(match text.as_bytes() {
+        [b'\\', b'd', ..] => "[0-9]",
+        [b'\\', b'D', ..] => "[^0-9]",
+        [b'\\', b's', ..] => r"[\t\n\f\r ]",
+        [b'\\', b'S', ..] => r"[^\t\n\f\r ]",
+        [b'\\', b'w', ..] => "[0-9A-Za-z_]",
+        [b'\\', b'W', ..] => "[^0-9A-Za-z_]",
+        _ => return None,
+    })
 }
 
 struct Translation<'a> {
@@ -131,86 +197,143 @@ impl<'a> Translation<'a> {
         self.out.push_str(with);
     }
 
-    fn group_head(&mut self) -> Result<()> {
-        // Looking around takes more than linear time.
-        if let Some(around) = ["(?=", "(?!", "(?<=", "(?<!"].iter().find(|around| self.rest.starts_with(**around)) {
-            return Err(fault(self.whole, &around[..3], "invalid perl operator"));
-        }
-        if !self.rest.starts_with("(?") {
+    /// A parenthesis and what it is about; says whether a group is open now. Flags alone open none.
+    fn group_head(&mut self) -> Result<bool> {
+        let rest = self.rest;
+        if !rest.starts_with("(?") {
             self.copy(1);
-            return Ok(());
+            return Ok(true);
         }
-        // The flags and the name that may follow are the same in both languages.
-        let end = match self.rest.find([':', '>', ')']) {
-            Some(end) if self.rest[end..].starts_with(')') => end,
-            Some(end) => end + 1,
-            None => self.rest.len(),
-        };
-        self.copy(end);
+        if rest.starts_with("(?P<") && rest.len() > 4 {
+            let name = rest[4..].split_once('>').map(|(name, _)| name);
+            let shown = name.map_or(rest, |name| &rest[..name.len() + 5]);
+            let fits = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+            if !name.is_some_and(|name| !name.is_empty() && name.bytes().all(fits)) {
+                return Err(fault(self.whole, shown, "invalid named capture group"));
+            }
+            // Nobody asks for the name, and RE2 allows one twice.
+            self.replace(shown.len(), "(");
+            return Ok(true);
+        }
+        let (mut on, mut off) = (String::new(), String::new());
+        let (mut negated, mut complete) = (false, true);
+        for (at, next) in rest.char_indices().skip(2) {
+            let end = at + next.len_utf8();
+            match next {
+                'i' | 'm' | 's' | 'U' => {
+                    on.retain(|flag| flag != next);
+                    off.retain(|flag| flag != next);
+                    (if negated { &mut off } else { &mut on }).push(next);
+                    complete = true;
+                }
+                '-' if !negated => (negated, complete) = (true, false),
+                ':' | ')' if complete => {
+                    if !off.is_empty() {
+                        on.push('-');
+                    }
+                    // The crate takes no empty list of flags.
+                    let head = if &rest[..end] == "(?)" { String::new() } else { format!("(?{on}{off}{next}") };
+                    self.replace(end, &head);
+                    return Ok(next == ':');
+                }
+                _ => return Err(fault(self.whole, &rest[..end], "invalid perl operator")),
+            }
+        }
+        Err(fault(self.whole, rest, "invalid perl operator"))
+    }
+
+    /// A backslash outside of classes, and what it escapes.
+    fn escape(&mut self) -> Result<()> {
+        match self.rest.as_bytes().get(1) {
+            Some(b'b') => self.replace(2, r"(?-u:\b)"),
+            Some(b'B') => self.replace(2, r"(?-u:\B)"),
+            Some(b'C') => self.replace(2, r"(?s-u:.)"),
+            Some(b'A' | b'z') => self.copy(2),
+            Some(b'Q') => self.quoted(),
+            Some(b'p' | b'P') => self.property()?,
+            _ => match perl_class(self.rest) {
+                Some(class) => self.replace(2, class),
+                None => match char::from_u32(self.escaped_character()?) {
+                    Some(literal) => self.out.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4]))),
+                    // Half of a surrogate pair is in no text.
+                    None => self.out.push_str(NOTHING),
+                },
+            },
+        }
         Ok(())
     }
 
-    /// A backslash and what it escapes; says whether the result can be repeated.
-    fn escape(&mut self, in_class: bool) -> Result<bool> {
-        let Some(escaped) = self.rest[1..].chars().next() else {
-            return Err(Error::logic(format!(
-                "Error in regexp `{0}` (portion ``): trailing \\ at end of regexp",
-                self.whole
-            )));
-        };
-        let length = 1 + escaped.len_utf8();
-        match (escaped, in_class) {
-            ('d', false) => self.replace(length, "[0-9]"),
-            ('d', true) => self.replace(length, "0-9"),
-            ('D', _) => self.replace(length, "[^0-9]"),
-            ('s', false) => self.replace(length, r"[\t\n\f\r ]"),
-            ('s', true) => self.replace(length, r"\t\n\f\r "),
-            ('S', _) => self.replace(length, r"[^\t\n\f\r ]"),
-            ('w', false) => self.replace(length, "[0-9A-Za-z_]"),
-            ('w', true) => self.replace(length, "0-9A-Za-z_"),
-            ('W', _) => self.replace(length, "[^0-9A-Za-z_]"),
-            ('b', false) => self.replace(length, r"(?-u:\b)"),
-            ('B', false) => self.replace(length, r"(?-u:\B)"),
-            ('C', false) => self.replace(length, r"(?s-u:.)"),
-            ('Q', false) => return Ok(self.quoted()),
-            ('0'..='7', _) => return self.octal(),
-            ('a' | 'f' | 't' | 'n' | 'r' | 'v' | 'p' | 'P' | 'x', _) => self.copy(length),
-            ('A' | 'z', false) => {
-                self.copy(length);
-                return Ok(true);
-            }
-            (other, _) if other.is_ascii_punctuation() || !other.is_ascii() => {
-                self.rest = &self.rest[length..];
-                self.out.push_str(&regex::escape(other.encode_utf8(&mut [0; 4])));
-            }
-            _ => return Err(fault(self.whole, &self.rest[..length], "invalid escape sequence")),
-        }
-        // What follows `\p` and `\x` in braces is copied here, where braces are no repetition.
-        if matches!(escaped, 'p' | 'P' | 'x') && self.rest.starts_with('{') {
-            self.copy(self.rest.find('}').map_or(self.rest.len(), |end| end + 1));
-        }
-        Ok(true)
-    }
-
     /// `\Q..\E`: literally.
-    fn quoted(&mut self) -> bool {
+    fn quoted(&mut self) {
         let text = &self.rest[2..];
         let (text, rest) = text.split_once(r"\E").unwrap_or((text, ""));
         self.out.push_str(&regex::escape(text));
         self.rest = rest;
-        true
     }
 
-    /// `\0`, `\07`, `\123`. A single digit other than zero would be a back reference, which RE2 does not have.
-    fn octal(&mut self) -> Result<bool> {
-        let digits = self.rest[1..].bytes().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
-        let text = &self.rest[1..1 + digits];
-        if digits == 1 && text != "0" {
-            return Err(fault(self.whole, &self.rest[..2], "invalid escape sequence"));
-        }
-        let code = u32::from_str_radix(text, 8).unwrap_or(0);
-        self.replace(1 + digits, &format!("\\x{{{code:x}}}"));
-        Ok(true)
+    /// Reads a backslash and what it escapes as one character.
+    fn escaped_character(&mut self) -> Result<u32> {
+        let mut characters = self.rest[1..].chars();
+        let code = match characters.next() {
+            None => return Err(bare_fault(self.whole, r"trailing \")),
+            Some('a') => Some(0x07),
+            Some('f') => Some(0x0c),
+            Some('t') => Some(0x09),
+            Some('n') => Some(0x0a),
+            Some('r') => Some(0x0d),
+            Some('v') => Some(0x0b),
+            Some('x') => match characters.next() {
+                Some('{') => {
+                    if characters.as_str().is_empty() {
+                        return Err(bare_fault(self.whole, "invalid UTF-8"));
+                    }
+                    braced_hexadecimal(&mut characters)
+                }
+                first => {
+                    let digit = |digit: Option<char>| digit.and_then(|digit| digit.to_digit(16));
+                    let second = if first.is_some() { characters.next() } else { None };
+                    digit(first).zip(digit(second)).map(|(first, second)| first * 16 + second)
+                }
+            },
+            Some(first @ '0'..='7') => {
+                let more = characters.as_str().bytes().take(2).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+                let digits = &self.rest[1..2 + more];
+                characters = self.rest[2 + more..].chars();
+                // A single digit other than zero would be a back reference, which RE2 does not have.
+                if more == 0 && first != '0' { None } else { u32::from_str_radix(digits, 8).ok() }
+            }
+            Some(other) if other.is_ascii() && !other.is_ascii_alphanumeric() => Some(u32::from(other)),
+            Some(_) => None,
+        };
+        let read = &self.rest[..self.rest.len() - characters.as_str().len()];
+        self.rest = characters.as_str();
+        code.ok_or_else(|| fault(self.whole, read, "invalid escape sequence"))
+    }
+
+    /// `\pL`, `\p{Greek}`: a general category or a script of Unicode, by RE2's names alone.
+    fn property(&mut self) -> Result<()> {
+        let rest = self.rest;
+        let name = match rest[2..].strip_prefix('{') {
+            Some(braced) => braced.split_once('}').map(|(name, _)| (name, name.len() + 4)),
+            None => {
+                let length = rest[2..].chars().next().map_or(0, char::len_utf8);
+                Some((&rest[2..2 + length], 2 + length))
+            }
+        };
+        let Some((name, length)) = name else { return Err(fault(self.whole, rest, BAD_RANGE)) };
+        let negated = rest.starts_with(r"\P") != name.starts_with('^');
+        let letter = if negated { 'P' } else { 'p' };
+        let property = match name.strip_prefix('^').unwrap_or(name) {
+            "Any" if negated => NOTHING.to_owned(),
+            // The crate has no surrogates, for no text has them.
+            "Cs" if !negated => NOTHING.to_owned(),
+            "Any" | "Cs" => r"\p{any}".to_owned(),
+            category if CATEGORIES.contains(&category) => format!(r"\{letter}{{{category}}}"),
+            script if SCRIPTS.contains(&script) => format!(r"\{letter}{{sc={script}}}"),
+            _ => return Err(fault(self.whole, &rest[..length], BAD_RANGE)),
+        };
+        self.replace(length, &property);
+        Ok(())
     }
 
     /// A class in brackets.
@@ -221,28 +344,108 @@ impl<'a> Translation<'a> {
             self.copy(1);
         }
         let mut first = true;
-        loop {
-            match self.rest.chars().next() {
-                None => return Err(fault(self.whole, start, "missing ]")),
-                Some(']') if !first => {
-                    self.copy(1);
-                    return Ok(());
-                }
-                Some(']') => self.replace(1, r"\]"),
-                Some('\\') => {
-                    self.escape(true)?;
-                }
-                Some('[') => match self.rest.starts_with("[:").then(|| self.rest.find(":]")).flatten() {
-                    Some(end) => self.copy(end + 2),
-                    None => self.replace(1, r"\["),
-                },
-                Some(operator @ ('&' | '~')) => self.replace(1, if operator == '&' { r"\&" } else { r"\~" }),
-                Some(other) => self.copy(other.len_utf8()),
-            }
+        while first || !self.rest.starts_with(']') {
             first = false;
+            self.class_item(start)?;
         }
+        self.copy(1);
+        Ok(())
+    }
+
+    /// A part of the class that begins with `start`: a class by name, a character, or a range of them.
+    fn class_item(&mut self, start: &str) -> Result<()> {
+        let rest = self.rest;
+        if rest.starts_with("[:")
+            && let Some((name, _)) = rest[2..].split_once(":]")
+        {
+            if !POSIX_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
+                return Err(fault(self.whole, &rest[..name.len() + 4], BAD_RANGE));
+            }
+            self.copy(name.len() + 4);
+            return Ok(());
+        }
+        if rest.len() > 2 && (rest.starts_with(r"\p") || rest.starts_with(r"\P")) {
+            return self.property();
+        }
+        if let Some(class) = perl_class(rest) {
+            self.replace(2, class);
+            return Ok(());
+        }
+        let low = self.class_character(start)?;
+        let high = match self.rest.as_bytes() {
+            [b'-', behind, ..] if *behind != b']' => {
+                self.rest = &self.rest[1..];
+                self.class_character(start)?
+            }
+            _ => low,
+        };
+        if high < low {
+            return Err(fault(self.whole, &rest[..rest.len() - self.rest.len()], BAD_RANGE));
+        }
+        self.out.push_str(&range(low, high));
+        Ok(())
+    }
+
+    fn class_character(&mut self, start: &str) -> Result<u32> {
+        let Some(next) = self.rest.chars().next() else { return Err(fault(self.whole, start, "missing ]")) };
+        if next == '\\' {
+            return self.escaped_character();
+        }
+        self.rest = &self.rest[next.len_utf8()..];
+        Ok(u32::from(next))
     }
 }
+
+/// The digits of `\x{..}`, up to and with the brace, or to where they turn out to be no character.
+fn braced_hexadecimal(characters: &mut Chars<'_>) -> Option<u32> {
+    let mut code = None;
+    for next in characters.by_ref() {
+        if next == '}' {
+            return code;
+        }
+        let digit = next.to_digit(16)?;
+        let longer = code.unwrap_or(0) * 16 + digit;
+        if longer > u32::from(char::MAX) {
+            return None;
+        }
+        code = Some(longer);
+    }
+    None
+}
+
+/// A range inside a class, less the surrogates, which the crate does not know.
+fn range(low: u32, high: u32) -> String {
+    let low = if char::from_u32(low).is_some() { low } else { 0xe000 };
+    let high = if char::from_u32(high).is_some() { high } else { 0xd7ff };
+    if low > high { NOTHING.to_owned() } else { format!(r"\x{{{low:x}}}-\x{{{high:x}}}") }
+}
+
+#[rustfmt::skip]
+const POSIX_CLASSES: &[&str] = &[
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
+    "xdigit",
+];
+
+#[rustfmt::skip]
+const CATEGORIES: &[&str] = &[
+    "C", "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc", "Pd",
+    "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs",
+];
+
+#[rustfmt::skip]
+const SCRIPTS: &[&str] = &[
+    "Arabic", "Armenian", "Avestan", "Balinese", "Bamum", "Batak", "Bengali", "Bopomofo", "Brahmi", "Braille", "Buginese",
+    "Buhid", "Canadian_Aboriginal", "Carian", "Chakma", "Cham", "Cherokee", "Common", "Coptic", "Cuneiform", "Cypriot",
+    "Cyrillic", "Deseret", "Devanagari", "Egyptian_Hieroglyphs", "Ethiopic", "Georgian", "Glagolitic", "Gothic", "Greek",
+    "Gujarati", "Gurmukhi", "Han", "Hangul", "Hanunoo", "Hebrew", "Hiragana", "Imperial_Aramaic", "Inherited",
+    "Inscriptional_Pahlavi", "Inscriptional_Parthian", "Javanese", "Kaithi", "Kannada", "Katakana", "Kayah_Li", "Kharoshthi",
+    "Khmer", "Lao", "Latin", "Lepcha", "Limbu", "Linear_B", "Lisu", "Lycian", "Lydian", "Malayalam", "Mandaic",
+    "Meetei_Mayek", "Meroitic_Cursive", "Meroitic_Hieroglyphs", "Miao", "Mongolian", "Myanmar", "New_Tai_Lue", "Nko", "Ogham",
+    "Ol_Chiki", "Old_Italic", "Old_Persian", "Old_South_Arabian", "Old_Turkic", "Oriya", "Osmanya", "Phags_Pa", "Phoenician",
+    "Rejang", "Runic", "Samaritan", "Saurashtra", "Sharada", "Shavian", "Sinhala", "Sora_Sompeng", "Sundanese",
+    "Syloti_Nagri", "Syriac", "Tagalog", "Tagbanwa", "Tai_Le", "Tai_Tham", "Tai_Viet", "Takri", "Tamil", "Telugu", "Thaana",
+    "Thai", "Tibetan", "Tifinagh", "Ugaritic", "Vai", "Yi",
+];
 
 #[cfg(test)]
 mod tests {
@@ -266,6 +469,21 @@ mod tests {
             (r"\bfoo\b", "a foo", Some("foo")),
             (r"a{2}?", "aaa", Some("aa")),
             (r"a{x{1,2}}", "a{xx}", Some("a{xx}")),
+            (r"a{01}", "a{01}", Some("a{01}")),
+            (r"[\w-\.]+@", "joe-x.y@z", Some("joe-x.y@")),
+            (r"[\s-a]+", "B-a", Some("-a")),
+            (r"[%--]+", "x&-", Some("&-")),
+            (r"[[:alpha:]-]+", "1a-z", Some("a-z")),
+            (r"[\]\-\[]+", "a[-]", Some("[-]")),
+            (r"[^\D]+", "a12", Some("12")),
+            (r"\_\ \/", "_ /", Some("_ /")),
+            (r"[\x41-\x{43}\104]+", "xABCD", Some("ABCD")),
+            (r"\pN\p{^Greek}\P{Lu}", "α1ab", Some("1ab")),
+            (r"[\p{Han}\d]+", "a漢1", Some("漢1")),
+            (r"\x{d800}|a", "a", Some("a")),
+            (r"(?P<n>a)(?P<n>b)", "ab", Some("ab")),
+            (r"(?)(?i-i)(?ii)A(?-i:b)", "Abab", Some("Ab")),
+            (r"(?sU)a.+", "a\nb", Some("a\n")),
             (r"x", "y", None),
         ] {
             let regex = compile(expression).unwrap();
@@ -280,7 +498,7 @@ mod tests {
             ("[", "Error in regexp `[` (portion `[`): missing ]: ["),
             ("a[b", "Error in regexp `a[b` (portion `[b`): missing ]: [b"),
             ("(", "Error in regexp `(` (portion `(`): missing ): ("),
-            ("a)", "Error in regexp `a)` (portion `a)`): unexpected ): a)"),
+            ("a)", "Error in regexp `a)` (portion `a)`): missing ): a)"),
             ("*a", "Error in regexp `*a` (portion `*`): no argument for repetition operator: *"),
             ("a(?=b)", "Error in regexp `a(?=b)` (portion `(?=`): invalid perl operator: (?="),
             ("a(?<!b)", "Error in regexp `a(?<!b)` (portion `(?<`): invalid perl operator: (?<"),
@@ -294,7 +512,33 @@ mod tests {
             ("({2}?)", "Error in regexp `({2}?)` (portion `{2}?`): no argument for repetition operator: {2}?"),
             (r"\8", r"Error in regexp `\8` (portion `\8`): invalid escape sequence: \8"),
             (r"(a)\1", r"Error in regexp `(a)\1` (portion `\1`): invalid escape sequence: \1"),
-            ("\\", "Error in regexp `\\` (portion ``): trailing \\ at end of regexp"),
+            ("\\", "Error in regexp `\\` (portion ``): trailing \\"),
+            (r"[a\", r"Error in regexp `[a\` (portion ``): trailing \"),
+            ("a{1001}", "Error in regexp `a{1001}` (portion `{1001}`): invalid repetition size: {1001}"),
+            ("a{5,2}?", "Error in regexp `a{5,2}?` (portion `{5,2}?`): invalid repetition size: {5,2}?"),
+            ("(?x)a b", "Error in regexp `(?x)a b` (portion `(?x`): invalid perl operator: (?x"),
+            ("(?<n>a)", "Error in regexp `(?<n>a)` (portion `(?<`): invalid perl operator: (?<"),
+            ("(?P=n)", "Error in regexp `(?P=n)` (portion `(?P`): invalid perl operator: (?P"),
+            ("(?i-)a", "Error in regexp `(?i-)a` (portion `(?i-)`): invalid perl operator: (?i-)"),
+            ("(?i", "Error in regexp `(?i` (portion `(?i`): invalid perl operator: (?i"),
+            ("(?P<n", "Error in regexp `(?P<n` (portion `(?P<n`): invalid named capture group: (?P<n"),
+            ("(?P<a-b>c)", "Error in regexp `(?P<a-b>c)` (portion `(?P<a-b>`): invalid named capture group: (?P<a-b>"),
+            ("[z-a]", "Error in regexp `[z-a]` (portion `z-a`): invalid character class range: z-a"),
+            (r"[a-\d]", r"Error in regexp `[a-\d]` (portion `\d`): invalid escape sequence: \d"),
+            ("[[:foo:]]", "Error in regexp `[[:foo:]]` (portion `[:foo:]`): invalid character class range: [:foo:]"),
+            (
+                r"\p{greek}",
+                r"Error in regexp `\p{greek}` (portion `\p{greek}`): invalid character class range: \p{greek}",
+            ),
+            (r"a\p{Gr", r"Error in regexp `a\p{Gr` (portion `\p{Gr`): invalid character class range: \p{Gr"),
+            (r"\é", r"Error in regexp `\é` (portion `\é`): invalid escape sequence: \é"),
+            (r"\x4g1", r"Error in regexp `\x4g1` (portion `\x4g`): invalid escape sequence: \x4g"),
+            (r"\x{110000}", r"Error in regexp `\x{110000}` (portion `\x{110000`): invalid escape sequence: \x{110000"),
+            (r"\x{}", r"Error in regexp `\x{}` (portion `\x{}`): invalid escape sequence: \x{}"),
+            (
+                "((a{1000}){1000}){1000}",
+                "Error in regexp `((a{1000}){1000}){1000}` (portion ``): pattern too large - compile failed",
+            ),
         ] {
             assert_eq!(compile(expression).unwrap_err().message, message);
         }
