@@ -91,10 +91,8 @@ pub fn group(args: &Args<'_>) -> Result<Value> {
 /// `is_empty`.
 pub fn is_empty(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
+    // Of a feed, too, the first element answers it.
     let sequence = args.sequence(0)?;
-    if sequence.feed().is_some() {
-        sequence.check_finite()?;
-    }
     let first = sequence.then(Transform::Limit(1)).open(cx)?.next_batch(1, cx)?;
     Ok(Value::from(first.is_empty()))
 }
