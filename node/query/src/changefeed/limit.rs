@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use photondb_proto::KeyRange;
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
 use photondb_reql::key::PrimaryKey;
 use photondb_reql::transform::Transform;
@@ -31,6 +31,8 @@ pub(crate) struct LimitFeed {
     subscription: Box<dyn Subscription>,
     queue: Queue,
     begun: bool,
+    /// Why nothing comes behind what was given last.
+    end: Option<Error>,
 }
 
 struct State {
@@ -43,6 +45,8 @@ struct State {
     /// told of both states at once: told of each change and then put together it would be in no order.
     told: Option<Vec<Item>>,
     squashes: bool,
+    /// Whether it is told where elements stand.
+    offsets: bool,
     /// Bytes that are counted of them.
     held: usize,
     read: ReadFrom,
@@ -58,6 +62,8 @@ struct ReadFrom(Vec<(KeyRange, u64)>);
 struct Item {
     place: Datum,
     key: Datum,
+    /// Which of the places of its document this is.
+    number: usize,
     shown: Datum,
 }
 
@@ -75,9 +81,11 @@ impl LimitFeed {
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
         let subscription = table.table.subscribe()?;
         let (items, read, squashes) = (Vec::new(), ReadFrom::default(), options.squash != Squash::No);
-        let mut state = State { table, members, descending, limit, items, told: None, squashes, held: 0, read };
+        let offsets = options.include_offsets;
+        let mut state =
+            State { table, members, descending, limit, items, told: None, squashes, offsets, held: 0, read };
         state.read(cx)?;
-        Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false })
+        Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false, end: None })
     }
 }
 
@@ -102,6 +110,7 @@ impl ReadFrom {
 impl State {
     fn order(&self, left: &Item, right: &Item) -> Ordering {
         let order = left.place.cmp(&right.place).then_with(|| left.key.cmp(&right.key));
+        let order = order.then(left.number.cmp(&right.number));
         if self.descending { order.reverse() } else { order }
     }
 
@@ -126,7 +135,8 @@ impl State {
                 let key = row.document.field(&self.table.info().primary_key)?;
                 if let Some(shown) = self.members.show(&row.document, cx)? {
                     let place = row.index_value.unwrap_or_else(|| key.clone());
-                    found.add(Item { place, key, shown }, &row.document);
+                    let number = self.number_of(&place, &key, &row.document, &found.items, cx)?;
+                    found.add(Item { place, key, number, shown }, &row.document);
                 } else {
                     found.forget(&key);
                 }
@@ -136,6 +146,19 @@ impl State {
         self.items = found.items;
         self.read = ReadFrom::of(rows.progress());
         self.count(cx)
+    }
+
+    /// Which of the places of its document a place is that was read behind `items`: an index may have the same value of it several times.
+    fn number_of(&self, place: &Datum, key: &Datum, document: &Datum, items: &[Item], cx: &Cx) -> Result<usize> {
+        if !self.members.may_repeat() {
+            return Ok(0);
+        }
+        let is_same = |item: &&Item| item.key == *key && item.place == *place;
+        let before = items.iter().rev().take_while(is_same).count();
+        let places = self.members.places(document, cx)?;
+        let mut numbers = places.iter().enumerate().filter(|(_, other)| *other == place).map(|(number, _)| number);
+        let number = if self.descending { numbers.nth_back(before) } else { numbers.nth(before) };
+        Ok(number.unwrap_or(0))
     }
 
     /// Counts what is kept, in place of what was counted.
@@ -158,8 +181,8 @@ impl State {
         if let Some(new) = &change.new
             && let Some(shown) = self.members.show(new, cx)?
         {
-            for place in self.members.places(new, cx)? {
-                let item = Item { place, key: key.clone(), shown: shown.clone() };
+            for (number, place) in self.members.places(new, cx)?.into_iter().enumerate() {
+                let item = Item { place, key: key.clone(), number, shown: shown.clone() };
                 let at = self.items.partition_point(|other| self.order(other, &item) == Ordering::Less);
                 self.items.insert(at, item);
             }
@@ -174,7 +197,7 @@ impl State {
         if self.squashes {
             self.told.get_or_insert(before);
         } else {
-            push(&before, &self.items, queue, cx);
+            push(&before, &self.items, self.offsets.then_some(&key), queue, cx);
         }
         self.count(cx)
     }
@@ -184,27 +207,29 @@ impl State {
         if queue.is_empty()
             && let Some(told) = self.told.take()
         {
-            push(&told, &self.items, queue, cx);
+            push(&told, &self.items, None, queue, cx);
             queue.release();
         }
     }
 }
 
-fn push(before: &[Item], after: &[Item], queue: &mut Queue, cx: &Cx) {
-    for (key, shown) in differences(before, after) {
+fn push(before: &[Item], after: &[Item], moved: Option<&Datum>, queue: &mut Queue, cx: &Cx) {
+    for (key, shown) in differences(before, after, moved) {
         queue.push(key, shown, cx);
     }
 }
 
-/// What changed between two lists: elements that stayed and differ, and for each that left one that came, if any did.
-fn differences(before: &[Item], after: &[Item]) -> Vec<(Datum, Shown)> {
-    let same = |a: &Item, b: &Item| a.key == b.key;
+/// What changed between two lists: elements that stayed and differ, and for each that left one that came, if any did. An element that is
+/// shown as before differs if it is of the document `moved`, and stands elsewhere.
+fn differences(before: &[Item], after: &[Item], moved: Option<&Datum>) -> Vec<(Datum, Shown)> {
+    let same = |a: &Item, b: &Item| a.key == b.key && a.number == b.number;
+    let has_moved = |item: &Item, from: usize, to: usize| from != to && moved == Some(&item.key);
     let mut out = Vec::new();
     let mut left = Vec::new();
     for (old_offset, old) in before.iter().enumerate() {
         match after.iter().enumerate().find(|(_, new)| same(old, new)) {
             None => left.push((old_offset, old)),
-            Some((new_offset, new)) if old.shown != new.shown => out.push((
+            Some((new_offset, new)) if old.shown != new.shown || has_moved(new, old_offset, new_offset) => out.push((
                 old.key.clone(),
                 Shown {
                     old: Some(old.shown.clone()),
@@ -238,6 +263,27 @@ fn differences(before: &[Item], after: &[Item]) -> Vec<(Datum, Shown)> {
 
 impl Stream for LimitFeed {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        if let Some(end) = self.end.take() {
+            return Err(end);
+        }
+        let batch = self.read_batch(want, cx)?;
+        // As in RethinkDB, what has come already is still given.
+        let table = &self.state.table;
+        self.end = table.surroundings.require_still_read(table.info()).err();
+        Ok(batch)
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        Some(FeedKind::OrderByLimit)
+    }
+
+    fn shows_states(&self) -> bool {
+        self.options.include_states
+    }
+}
+
+impl LimitFeed {
+    fn read_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
         let mut out = Batch::new();
         if !self.begun {
             self.begun = true;
@@ -278,10 +324,6 @@ impl Stream for LimitFeed {
         }
         Ok(out)
     }
-
-    fn feed(&self) -> Option<FeedKind> {
-        Some(FeedKind::OrderByLimit)
-    }
 }
 
 #[cfg(test)]
@@ -291,13 +333,16 @@ mod tests {
 
     fn items(list: &[(i32, i32)]) -> Vec<Item> {
         list.iter()
-            .map(|(key, shown)| Item { place: Datum::from(*key), key: Datum::from(*key), shown: Datum::from(*shown) })
+            .map(|(key, shown)| {
+                let key = Datum::from(*key);
+                Item { place: key.clone(), key, number: 0, shown: Datum::from(*shown) }
+            })
             .collect()
     }
 
     #[test]
     fn an_element_that_leaves_is_paired_with_one_that_comes() {
-        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(2, 2), (3, 3)]));
+        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(2, 2), (3, 3)]), None);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1.old, Some(Datum::from(1)));
         assert_eq!(found[0].1.new, Some(Datum::from(3)));
@@ -306,9 +351,18 @@ mod tests {
 
     #[test]
     fn an_element_that_stays_and_differs_is_one_change() {
-        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]));
+        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]), None);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].1.old.clone(), found[0].1.new.clone()), (Some(Datum::from(1)), Some(Datum::from(5))));
+    }
+
+    #[test]
+    fn an_element_that_only_moves_is_a_change_if_its_document_changed() {
+        let (before, after) = (items(&[(1, 1), (2, 2)]), items(&[(2, 2), (1, 1)]));
+        assert!(differences(&before, &after, None).is_empty());
+        let found = differences(&before, &after, Some(&Datum::from(2)));
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].1.old_offset, found[0].1.new_offset), (Some(1), Some(0)));
     }
 
     /// A lane of the keys from one number to another that was read from these snapshots.

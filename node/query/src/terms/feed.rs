@@ -14,7 +14,6 @@ use crate::table::Order;
 /// `changes({squash, include_initial, ...})`.
 pub(super) fn changes(surroundings: &Surroundings, args: &Args<'_>) -> Result<Value> {
     let options = FeedOptions::read(args, surroundings.queue_size)?;
-    surroundings.feed_shows_states.set(options.include_states);
     let value = args.value(0)?;
     if let Some(row) = mismatch::as_row(&value) {
         return Ok(Value::Sequence(Sequence::stream(of_row(&row, options, args)?)));
@@ -89,9 +88,16 @@ fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
 
 fn of(part: Followed, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     let Followed { table, transforms, limit } = part;
-    allowed(&transforms)?;
-    let ordered = table.as_slice().is_some_and(|slice| slice.order != Order::Any);
+    // Of nothing in a table nothing is asked, not even what is done to it.
+    let is_nothing = !table.info().system && table.asks_for_nothing();
+    if !is_nothing {
+        allowed(&transforms)?;
+    }
     if let Some(count) = limit {
+        if is_nothing {
+            return Err(eager().at(args.id(0)));
+        }
+        let ordered = table.as_slice().is_some_and(|slice| slice.order != Order::Any);
         let (count, most) = (usize::try_from(count).unwrap_or(usize::MAX), args.cx().limits().array);
         if count > most {
             return Err(Error::resource(format!(
@@ -107,11 +113,10 @@ fn of(part: Followed, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn S
         return Ok(Box::new(LimitFeed::open(table, transforms, count, options, args.cx())?));
     }
     if options.include_offsets {
-        return Err(Error::logic("Cannot include offsets for range subs."));
+        let what = if is_nothing { "empty" } else { "range" };
+        return Err(Error::logic(format!("Cannot include offsets for {what} subs.")));
     }
-    if ordered {
-        return Err(Error::logic("Cannot call `changes` on an ordered stream."));
-    }
+    // An order without a limit says only by which index: changes have no order but their own.
     Ok(Box::new(RangeFeed::open(table, transforms, false, options, args.cx())?))
 }
 
@@ -125,7 +130,6 @@ fn not_of_the_system(table: &TableRef) -> Result<()> {
 
 fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     match row.origin {
-        Origin::Place => Err(eager().at(args.id(0))),
         Origin::Extreme => {
             not_of_the_system(&row.table)?;
             refuse_tokens(&options, "`min` or `max`")?;
@@ -151,17 +155,8 @@ fn refuse_tokens(options: &FeedOptions, what: &str) -> Result<()> {
 /// What can be shown of one document by itself.
 fn allowed(transforms: &[Transform]) -> Result<()> {
     for transform in transforms {
-        // A document that has not changed must be seen as it was before.
-        let (traits, place) = transform.traits();
-        if !traits.deterministic() {
-            let error = Error::logic("Cannot call `changes` after a non-deterministic function.");
-            return Err(match place {
-                Some(place) => error.at(place),
-                None => error,
-            });
-        }
         match transform {
-            Transform::Map(_) | Transform::Filter { .. } | Transform::Members(_) => {}
+            Transform::Map(_) | Transform::Filter { .. } | Transform::Members(_) => repeatable(transform)?,
             Transform::ConcatMap(_) => return Err(Error::logic("Cannot call `changes` after `concat_map`.")),
             Transform::Zip => return Err(Error::logic("Cannot call `changes` after `zip`.")),
             Transform::Group(_) => return Err(Error::logic("Cannot call `changes` after `group`.")),
@@ -169,6 +164,19 @@ fn allowed(transforms: &[Transform]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A document that has not changed must be seen as it was before.
+fn repeatable(transform: &Transform) -> Result<()> {
+    let (traits, place) = transform.traits();
+    if traits.repeatable() {
+        return Ok(());
+    }
+    let error = Error::logic("Cannot call `changes` after a non-deterministic function.");
+    Err(match place {
+        Some(place) => error.at(place),
+        None => error,
+    })
 }
 
 fn eager() -> Error {

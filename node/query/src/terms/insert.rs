@@ -34,7 +34,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
         Value::Datum(document @ Datum::Object(_)) => inserts.add(document, cx)?,
         Value::Row(row) => inserts.add(row.read(cx).map_err(|error| error.at(args.id(1)))?, cx)?,
         value => {
-            let sequence = args.value_as_sequence(1, value)?;
+            let sequence = args.value_as_finite_sequence(1, value)?;
             let mut documents = sequence.open(cx)?;
             loop {
                 let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
