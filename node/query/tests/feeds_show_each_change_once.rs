@@ -338,6 +338,31 @@ fn a_feed_ends_behind_the_first_change_since_its_user_may_not_read() {
 }
 
 #[test]
+fn a_feed_is_joined_with_what_its_changes_name() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2,"of":1}]]]]"#);
+    let of = r#"[69,[[2,[1]],[170,[[170,[[10,[1]],"new_val"]],"of"]]]]"#;
+    let join = format!("[50,[[152,[$T]],{of},$T]$O]");
+    let mut joined = feed(&session, &join.replace("$O", ""));
+    assert!(joined.read().is_empty());
+    run(&session, r#"[56,[$T,[2,[{"id":3},{"id":4,"of":2}]]]]"#);
+    assert_eq!(joined.read(), [r#"{"left":{"new_val":{"id":4,"of":2},"old_val":null},"right":{"id":2,"of":1}}"#]);
+    assert_eq!(
+        run(&session, &join.replace("$O", r#",{"ordered":true}"#)),
+        "!QueryLogic: Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed)."
+    );
+}
+
+#[test]
+fn a_feed_is_mapped_side_by_side_as_its_changes_come() {
+    let session = Session::of(&Rc::default(), "admin");
+    let second = "[69,[[2,[1,2]],[10,[2]]]]";
+    let mut numbered = feed(&session, &format!("[38,[[152,[$T]],[2,[7,8]],{second}]]"));
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    assert_eq!(numbered.read(), ["7"]);
+}
+
+#[test]
 fn what_asks_little_of_a_feed_is_answered() {
     let session = Session::of(&Rc::default(), "admin");
     run(&session, r#"[56,[$T,{"id":1}]]"#);

@@ -114,7 +114,7 @@ fn of(part: Followed, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn S
     }
     if options.include_offsets {
         let what = if is_nothing { "empty" } else { "range" };
-        return Err(Error::logic(format!("Cannot include offsets for {what} subs.")));
+        return Err(no_offsets(&table, what));
     }
     // An order without a limit says only by which index: changes have no order but their own.
     Ok(Box::new(RangeFeed::open(table, transforms, false, options, args.cx())?))
@@ -137,12 +137,18 @@ fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn
         }
         Origin::Key => {
             if options.include_offsets {
-                return Err(Error::logic("Cannot include offsets for point subs."));
+                return Err(no_offsets(&row.table, "point"));
             }
             let table = row.table.with(Part::Keys { index: None, keys: vec![row.key.clone()] });
             Ok(Box::new(RangeFeed::open(table, Vec::new(), true, options, args.cx())?))
         }
     }
+}
+
+/// Only first elements stand somewhere. RethinkDB does not say of a system table that the query is at fault.
+fn no_offsets(table: &TableRef, what: &str) -> Error {
+    let message = format!("Cannot include offsets for {what} subs.");
+    if table.info().system { Error::op_failed(message) } else { Error::logic(message) }
 }
 
 fn refuse_tokens(options: &FeedOptions, what: &str) -> Result<()> {
