@@ -302,6 +302,7 @@ impl LimitFeed {
                 return Ok(out);
             }
         }
+        let asked = self.state.table.surroundings.environment.clock.now();
         while out.is_empty() {
             for change in self.subscription.try_next()? {
                 self.state.apply(&change, &mut self.queue, cx)?;
@@ -313,7 +314,7 @@ impl LimitFeed {
             }
             let LimitFeed { state, subscription, queue, .. } = self;
             let surroundings = state.table.surroundings.clone();
-            queue::gather(&surroundings, queue, |queue| {
+            queue::gather(&surroundings, asked, queue, |queue| {
                 for change in subscription.try_next()? {
                     state.apply(&change, queue, cx)?;
                 }

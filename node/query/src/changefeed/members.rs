@@ -69,10 +69,10 @@ impl Members {
     }
 
     /// What is shown of a document; `None`: a filter leaves it out, or what is asked of it fails. As in an index, such a document is none
-    /// of the selection. Errors: ours.
+    /// of the selection. Errors: ours, and limits, which may be those of a moment and say nothing of the document.
     pub fn show(&self, document: &Datum, cx: &Cx) -> Result<Option<Datum>> {
         match self.show_or_fail(document, cx) {
-            Err(error) if error.kind != ErrorKind::Internal => Ok(None),
+            Err(error) if !matches!(error.kind, ErrorKind::Internal | ErrorKind::ResourceLimit) => Ok(None),
             shown => shown,
         }
     }

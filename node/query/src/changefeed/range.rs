@@ -4,6 +4,7 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
 use photondb_reql::transform::Transform;
+use photondb_runtime::clock::Moment;
 
 use super::change::{self, Shown};
 use super::initial::{Fate, Initial};
@@ -267,6 +268,7 @@ impl RangeFeed {
                     self.stage = Stage::Going;
                 }
                 Stage::Going => {
+                    let asked = self.table.surroundings.environment.clock.now();
                     // What is there already goes out with what comes before it only if it is not to be squashed.
                     if out.is_empty() || self.options.squash == Squash::No {
                         self.look(cx)?;
@@ -279,7 +281,7 @@ impl RangeFeed {
                         let changes = self.subscription.next()?;
                         self.take(changes, cx)?;
                     }
-                    self.gather(cx)?;
+                    self.gather(asked, cx)?;
                     self.queue.take(want, &self.options, &mut out, cx);
                 }
             }
@@ -295,9 +297,9 @@ impl RangeFeed {
         }
     }
 
-    fn gather(&mut self, cx: &Cx) -> Result<()> {
+    fn gather(&mut self, asked: Moment, cx: &Cx) -> Result<()> {
         let RangeFeed { table, members, initial, subscription, queue, .. } = self;
-        queue::gather(&table.surroundings, queue, |queue| {
+        queue::gather(&table.surroundings, asked, queue, |queue| {
             let changes = subscription.try_next()?;
             follow(queue, subscription.as_ref());
             for change in changes {
