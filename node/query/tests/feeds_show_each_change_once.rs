@@ -394,6 +394,10 @@ fn what_is_no_selection_has_no_changes() {
             r#"[152,[[71,[[41,[$T],{"index":"id"}],100001]]]]"#,
             "!ResourceLimit: Array size limit `100000` exceeded.  (`.limit(X).changes()` is illegal if X is larger than the array size limit.)",
         ),
+        (
+            "[152,[[70,[$T,0]]]]",
+            "!ResourceLimit: Array size limit `100000` exceeded.  (`.limit(X).changes()` is illegal if X is larger than the array size limit.)",
+        ),
         (r#"[152,[[173,[3]]]]"#, "!QueryLogic: Cannot call `changes` on an eager stream."),
         (r#"[152,[[71,[[78,[$T]],1]]]]"#, "!QueryLogic: Cannot call `changes` on an eager stream."),
         (r#"[152,[[182,[$T,2,1]]],{"include_offsets":true}]"#, "!QueryLogic: Cannot include offsets for empty subs."),
@@ -406,6 +410,23 @@ fn what_is_no_selection_has_no_changes() {
         (r#"[152,[$T],{"squash":-1}]"#, "!QueryLogic: Expected BOOL or a positive NUMBER but found a negative NUMBER."),
     ] {
         assert_eq!(run(&session, term), expected, "{term}");
+    }
+}
+
+/// A part of a sequence has no place in the query of its own.
+#[test]
+fn what_is_refused_of_a_part_is_said_of_the_whole() {
+    let session = Session::of(&Rc::default(), "admin");
+    for (term, expected) in [
+        ("[152,[[70,[$T,1]]]]", "[0,0]"),
+        (r#"[152,[[71,[[71,[[41,[$T],{"index":"id"}],5]],3]]]]"#, "[0,0,0]"),
+        ("[152,[[71,[[44,[$T,$T]],1]]]]", "[0,0]"),
+        ("[152,[[39,[[70,[$T,1]],true]]]]", "[0]"),
+        ("[152,[[71,[$T,1]]]]", "[]"),
+        (r#"[152,[$T],{"changefeed_queue_size":0}]"#, "[]"),
+        (r#"[152,[$T],{"changefeed_queue_size":0.5}]"#, r#"["changefeed_queue_size"]"#),
+    ] {
+        assert_eq!(session.frames(&term.replace("$T", r#"[15,["t"]]"#)), expected, "{term}");
     }
 }
 

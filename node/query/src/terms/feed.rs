@@ -1,5 +1,6 @@
 //! `changes`.
 
+use photondb_reql::BacktraceId;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Sequence, Source, Stream, Value};
 use photondb_reql::transform::Transform;
@@ -45,7 +46,7 @@ struct Followed {
 
 /// What a sequence consists of. What follows a union is done to each part.
 fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
-    let Sequence { source, mut transforms, .. } = sequence;
+    let Sequence { source, mut transforms, mut cut, .. } = sequence;
     let is_cut = |transform: &Transform| matches!(transform, Transform::Limit(_) | Transform::Skip(_));
     let mut limit = None;
     if let Some(place) = transforms.iter().rposition(is_cut) {
@@ -57,11 +58,17 @@ fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
                  before the `limit` term.",
             ));
         }
+        if !behind.is_empty() {
+            cut = None;
+        }
         limit = match transforms.pop() {
             Some(Transform::Limit(count)) if !transforms.iter().any(is_cut) => Some(count),
-            _ => return Err(eager()),
+            _ => return Err(of_part(eager(), cut)),
         };
         transforms.extend(behind);
+    } else if cut.is_some() {
+        // All but the first none: as many as there are.
+        limit = Some(u64::MAX);
     }
     match source {
         Source::Table(table) => match table.as_any().downcast_ref::<TableRef>().cloned() {
@@ -77,12 +84,22 @@ fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
             match (limit, parts.as_mut_slice()) {
                 (None, _) => {}
                 (Some(_), [Followed { limit: own @ None, .. }]) => *own = limit,
-                (Some(_), [_]) => return Err(eager()),
-                (Some(_), _) => return Err(Error::logic("Cannot call `changes` on a slice of a union.")),
+                (Some(_), [_]) => return Err(of_part(eager(), cut)),
+                (Some(_), _) => {
+                    return Err(of_part(Error::logic("Cannot call `changes` on a slice of a union."), cut));
+                }
             }
             Ok(parts)
         }
         Source::Array(_) | Source::Stream(_) => Err(eager()),
+    }
+}
+
+/// An error about a part of a sequence: it points to what was cut, unless more was done to the part.
+fn of_part(error: Error, cut: Option<BacktraceId>) -> Error {
+    match cut {
+        Some(cut) => error.at(cut),
+        None => error,
     }
 }
 
