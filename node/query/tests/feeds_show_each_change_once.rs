@@ -196,6 +196,15 @@ fn a_slow_reader_is_told_how_much_it_missed() {
 }
 
 #[test]
+fn an_ordered_limit_holds_what_comes() {
+    let session = Session::of(&Rc::default(), "admin");
+    let term = r#"[152,[[71,[[41,[$T],{"index":"id"}],9]]],{"changefeed_queue_size":1}]"#;
+    let mut first = feed(&session, term);
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2},{"id":3}]]]]"#);
+    assert_eq!(first.read().len(), 3);
+}
+
+#[test]
 fn several_feeds_become_one() {
     let session = Session::of(&Rc::default(), "admin");
     let mut both = feed(&session, r#"[44,[[152,[[16,[$T,1]]]],[152,[[16,[$T,2]]]]]]"#);

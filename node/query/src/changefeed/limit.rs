@@ -19,7 +19,7 @@ use super::members::Members;
 use super::queue::{self, Queue};
 use super::{FeedOptions, Squash};
 use crate::catalog::Permission;
-use crate::limits::SCAN_BATCH_ROWS;
+use crate::limits::{CHANGEFEED_QUEUE_SIZE, SCAN_BATCH_ROWS};
 use crate::selection::TableRef;
 use crate::table::{Change, Order, Progress, Subscription};
 use found::Found;
@@ -73,9 +73,11 @@ impl LimitFeed {
         table: TableRef,
         transforms: Vec<Transform>,
         limit: usize,
-        options: FeedOptions,
+        mut options: FeedOptions,
         cx: &Cx,
     ) -> Result<LimitFeed> {
+        // In RethinkDB such a feed holds whatever comes, whoever asks for less.
+        options.queue_size = options.queue_size.max(CHANGEFEED_QUEUE_SIZE);
         table.surroundings.require_on(Permission::Read, table.info())?;
         let members = Members::of(&table, transforms, cx)?;
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
