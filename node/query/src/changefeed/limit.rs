@@ -199,7 +199,7 @@ impl State {
         if self.squashes {
             self.told.get_or_insert(before);
         } else {
-            push(&before, &self.items, self.offsets.then_some(&key), queue, cx);
+            self.push(&before, queue, cx);
         }
         self.count(cx)
     }
@@ -209,56 +209,61 @@ impl State {
         if queue.is_empty()
             && let Some(told) = self.told.take()
         {
-            push(&told, &self.items, None, queue, cx);
+            self.push(&told, queue, cx);
             queue.release();
         }
     }
-}
 
-fn push(before: &[Item], after: &[Item], moved: Option<&Datum>, queue: &mut Queue, cx: &Cx) {
-    for (key, shown) in differences(before, after, moved) {
-        queue.push(key, shown, cx);
+    /// Puts what has changed since the elements were these into the queue.
+    fn push(&self, before: &[Item], queue: &mut Queue, cx: &Cx) {
+        for (key, shown) in differences(before, &self.items, self.offsets, |left, right| self.order(left, right)) {
+            queue.push(key, shown, cx);
+        }
     }
 }
 
-/// What changed between two lists: elements that stayed and differ, and for each that left one that came, if any did. An element that is
-/// shown as before differs if it is of the document `moved`, and stands elsewhere.
-fn differences(before: &[Item], after: &[Item], moved: Option<&Datum>) -> Vec<(Datum, Shown)> {
+/// What changed between two lists in one order, step by step: elements that stayed and differ, and for each that left one that came, if any
+/// did. Offsets are those of the list as the steps before have left it. Who is told them is told of an element that only moved, too.
+fn differences<'a>(
+    before: &'a [Item],
+    after: &'a [Item],
+    offsets: bool,
+    order: impl Fn(&Item, &Item) -> Ordering,
+) -> Vec<(Datum, Shown)> {
     let same = |a: &Item, b: &Item| a.key == b.key && a.number == b.number;
-    let has_moved = |item: &Item, from: usize, to: usize| from != to && moved == Some(&item.key);
+    let mut now: Vec<&'a Item> = before.iter().collect();
+    let mut replace = |old: Option<&'a Item>, new: Option<&'a Item>| {
+        let old_offset = old.and_then(|old| now.iter().position(|item| same(item, old)));
+        if let Some(offset) = old_offset {
+            now.remove(offset);
+        }
+        let new_offset = new.map(|new| {
+            let offset = now.partition_point(|item| order(item, new) == Ordering::Less);
+            now.insert(offset, new);
+            offset
+        });
+        Shown { old: old.map(|old| old.shown.clone()), new: new.map(|new| new.shown.clone()), old_offset, new_offset }
+    };
     let mut out = Vec::new();
     let mut left = Vec::new();
-    for (old_offset, old) in before.iter().enumerate() {
-        match after.iter().enumerate().find(|(_, new)| same(old, new)) {
-            None => left.push((old_offset, old)),
-            Some((new_offset, new)) if old.shown != new.shown || has_moved(new, old_offset, new_offset) => out.push((
-                old.key.clone(),
-                Shown {
-                    old: Some(old.shown.clone()),
-                    new: Some(new.shown.clone()),
-                    old_offset: Some(old_offset),
-                    new_offset: Some(new_offset),
-                },
-            )),
+    for old in before {
+        match after.iter().find(|new| same(old, new)) {
+            None => left.push(old),
+            Some(new) if old.shown != new.shown || old.place != new.place => {
+                let shown = replace(Some(old), Some(new));
+                if shown.old != shown.new || (offsets && shown.old_offset != shown.new_offset) {
+                    out.push((old.key.clone(), shown));
+                }
+            }
             Some(_) => {}
         }
     }
-    let mut came = after.iter().enumerate().filter(|(_, new)| !before.iter().any(|old| same(old, new)));
-    for (old_offset, old) in left {
-        let new = came.next();
-        out.push((
-            old.key.clone(),
-            Shown {
-                old: Some(old.shown.clone()),
-                new: new.map(|(_, new)| new.shown.clone()),
-                old_offset: Some(old_offset),
-                new_offset: new.map(|(offset, _)| offset),
-            },
-        ));
+    let mut came = after.iter().filter(|new| !before.iter().any(|old| same(old, new)));
+    for old in left {
+        out.push((old.key.clone(), replace(Some(old), came.next())));
     }
-    for (new_offset, new) in came {
-        let shown = Shown { new: Some(new.shown.clone()), new_offset: Some(new_offset), ..Shown::default() };
-        out.push((new.key.clone(), shown));
+    for new in came {
+        out.push((new.key.clone(), replace(None, Some(new))));
     }
     out
 }
@@ -343,9 +348,13 @@ mod tests {
             .collect()
     }
 
+    fn changed(before: &[Item], after: &[Item], offsets: bool) -> Vec<(Datum, Shown)> {
+        differences(before, after, offsets, |left, right| left.place.cmp(&right.place))
+    }
+
     #[test]
     fn an_element_that_leaves_is_paired_with_one_that_comes() {
-        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(2, 2), (3, 3)]), None);
+        let found = changed(&items(&[(1, 1), (2, 2)]), &items(&[(2, 2), (3, 3)]), false);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1.old, Some(Datum::from(1)));
         assert_eq!(found[0].1.new, Some(Datum::from(3)));
@@ -354,18 +363,44 @@ mod tests {
 
     #[test]
     fn an_element_that_stays_and_differs_is_one_change() {
-        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]), None);
+        let found = changed(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]), false);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].1.old.clone(), found[0].1.new.clone()), (Some(Datum::from(1)), Some(Datum::from(5))));
     }
 
     #[test]
-    fn an_element_that_only_moves_is_a_change_if_its_document_changed() {
-        let (before, after) = (items(&[(1, 1), (2, 2)]), items(&[(2, 2), (1, 1)]));
-        assert!(differences(&before, &after, None).is_empty());
-        let found = differences(&before, &after, Some(&Datum::from(2)));
+    fn an_element_that_only_moves_is_a_change_where_offsets_are_told() {
+        let before = items(&[(1, 1), (2, 2)]);
+        let mut after = before.clone();
+        after[1].place = Datum::from(0);
+        after.reverse();
+        assert!(changed(&before, &after, false).is_empty());
+        let found = changed(&before, &after, true);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].1.old_offset, found[0].1.new_offset), (Some(1), Some(0)));
+    }
+
+    /// As RethinkDB's documentation has it: out of the list at the old offset, into it at the new one.
+    #[test]
+    fn steps_lead_from_one_list_to_the_other() {
+        let before = items(&[(1, 1), (2, 2), (3, 3), (4, 4)]);
+        for after in [
+            items(&[]),
+            items(&[(2, 2), (4, 4)]),
+            items(&[(0, 0), (2, 7), (3, 3), (6, 6)]),
+            items(&[(5, 5), (6, 6), (7, 7), (8, 8)]),
+        ] {
+            let mut shown: Vec<Datum> = before.iter().map(|item| item.shown.clone()).collect();
+            for (_, step) in changed(&before, &after, true) {
+                if let Some(offset) = step.old_offset {
+                    assert_eq!(Some(shown.remove(offset)), step.old);
+                }
+                if let (Some(offset), Some(new)) = (step.new_offset, step.new) {
+                    shown.insert(offset, new);
+                }
+            }
+            assert_eq!(shown, after.iter().map(|item| item.shown.clone()).collect::<Vec<_>>());
+        }
     }
 
     /// A lane of the keys from one number to another that was read from these snapshots.
