@@ -31,10 +31,8 @@ pub(crate) struct RowRef {
 /// How the row was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// By its key (`get`).
+    /// By its key (`get`), or by its place, which had to be read (`nth`).
     Key,
-    /// By its place (`nth`).
-    Place,
     /// As the first in the order of the slice (`min`, `max` by an index).
     Extreme,
 }
@@ -57,7 +55,7 @@ impl RowRef {
     /// A document that was read already.
     pub fn found(table: &TableRef, document: Datum) -> RowRef {
         let key = document.field(&table.info().primary_key).unwrap_or(Datum::Null);
-        let row = RowRef::unread(table, key, Origin::Place, BacktraceId::NONE);
+        let row = RowRef::unread(table, key, Origin::Key, BacktraceId::NONE);
         RowRef { document: OnceCell::from(document), ..row }
     }
 
@@ -77,7 +75,7 @@ impl RowRef {
     /// The key of the document, for whoever writes to it. Errors: as [`RowRef::document`] where only reading tells it.
     pub fn key_of_document(&self) -> Result<Datum> {
         match self.origin {
-            Origin::Key | Origin::Place => Ok(self.key.clone()),
+            Origin::Key => Ok(self.key.clone()),
             Origin::Extreme => self.document()?.field(&self.table.info().primary_key),
         }
     }
@@ -89,7 +87,7 @@ impl RowRef {
         }
         self.table.surroundings.require_on(Permission::Read, self.table.info())?;
         let document = match self.origin {
-            Origin::Key | Origin::Place => self.table.get(&self.key)?.unwrap_or(Datum::Null),
+            Origin::Key => self.table.get(&self.key)?.unwrap_or(Datum::Null),
             Origin::Extreme => self.first()?,
         };
         Ok(self.document.get_or_init(|| document).clone())

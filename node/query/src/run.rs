@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
-use photondb_reql::eval::{Cx, FeedKind, Query, Scope, Sequence, Source, Stream, Trace, Value, compile, eval};
+use photondb_reql::eval::{Cx, FeedKind, Query, Scope, Sequence, Stream, Trace, Value, compile, eval};
 use photondb_reql::term::Start;
 
 use crate::environment::Environment;
@@ -144,8 +144,7 @@ fn answer(value: Value, surroundings: &Rc<Surroundings>, cx: &Cx) -> Result<Answ
     let mut notes = Vec::new();
     if let Some(kind) = sequence.feed() {
         notes.push(note(kind));
-        let untouched = sequence.transforms.is_empty() && matches!(sequence.source, Source::Stream(_));
-        if untouched && surroundings.feed_shows_states.get() {
+        if sequence.shows_states() {
             notes.push(INCLUDES_STATES);
         }
     }

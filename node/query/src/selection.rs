@@ -144,6 +144,15 @@ impl TableRef {
         Some(Access { index: self.reading_index(), keys, order })
     }
 
+    /// Whether it was asked for no keys at all.
+    pub fn asks_for_nothing(&self) -> bool {
+        match &self.part {
+            Part::Slice(slice) => slice.range.as_ref().is_some_and(DatumRange::is_empty),
+            Part::Keys { keys, .. } => keys.is_empty(),
+            Part::Intersecting { .. } => false,
+        }
+    }
+
     /// Begins to read the documents. Errors: permission, no such index.
     pub fn open_stream(&self, cx: &Cx) -> Result<Box<dyn Stream>> {
         let Part::Intersecting { index, geometry } = &self.part else { return Ok(Box::new(self.open_rows()?)) };

@@ -27,8 +27,6 @@ pub(crate) struct Surroundings {
     pub now_micros: i64,
     /// How many changes a feed holds for a slow reader.
     pub queue_size: usize,
-    /// Whether the feed that was made last shows its states, which the client is told beside it.
-    pub feed_shows_states: Cell<bool>,
     /// While `default_db` is evaluated.
     in_default_db: Cell<bool>,
     /// Where tasks are noted, when the query asks for its profile.
@@ -62,7 +60,6 @@ impl Surroundings {
             default_db,
             now_micros,
             queue_size,
-            feed_shows_states: Cell::new(false),
             in_default_db: Cell::new(false),
             trace,
             use_index,
@@ -113,6 +110,21 @@ impl Surroundings {
             _ => false,
         };
         if allowed { Ok(()) } else { Err(denied(&self.environment.user, permission)) }
+    }
+
+    /// Refuses what the user may not read any more. What he may is otherwise what he might when the query began, and a feed goes on long
+    /// after that.
+    pub fn require_still_read(&self, table: &TableInfo) -> Result<()> {
+        let (catalog, user) = (&self.environment.catalog, &self.environment.user);
+        if &**user == "admin" {
+            return Ok(());
+        }
+        let system = catalog.database(SYSTEM_DATABASE)?.id;
+        let permits = |permissions: UserPermissions| {
+            permissions.permits(Permission::Read, PermissionOf::Table(&table.db_id, &table.id), &system)
+        };
+        // Who is not there any more may nothing.
+        if catalog.permissions(user).is_ok_and(permits) { Ok(()) } else { Err(denied(user, Permission::Read)) }
     }
 
     /// As [`Surroundings::require`], for a table.

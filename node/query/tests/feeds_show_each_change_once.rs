@@ -12,6 +12,8 @@ mod session;
 mod table;
 
 use feed::Feed;
+use photondb_query::Answer;
+use photondb_query::catalog::{Grants, UserPermissions};
 use photondb_reql::datum::Datum;
 use session::Session;
 
@@ -107,6 +109,46 @@ fn an_ordered_limit_is_refilled_when_an_element_leaves() {
 }
 
 #[test]
+fn an_element_that_comes_or_goes_alone_has_one_offset() {
+    let session = Session::of(&Rc::default(), "admin");
+    let mut first = feed(&session, r#"[152,[[71,[[41,[$T],{"index":"id"}],5]]],{"include_offsets":true}]"#);
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    run(&session, r#"[54,[[16,[$T,1]]]]"#);
+    assert_eq!(
+        first.read(),
+        [
+            r#"{"new_offset":0,"new_val":{"id":1},"old_offset":null,"old_val":null}"#,
+            r#"{"new_offset":null,"new_val":null,"old_offset":0,"old_val":{"id":1}}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_document_that_only_moves_is_told_where_offsets_are() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[75,[$T,"a"]]"#);
+    run(&session, r#"[56,[$T,[2,[{"id":1,"a":1},{"id":2,"a":2}]]]]"#);
+    let term = r#"[152,[[71,[[33,[[41,[$T],{"index":"a"}],"id"]],5]]]$O]"#;
+    let mut with = feed(&session, &term.replace("$O", r#",{"include_offsets":true}"#));
+    let mut without = feed(&session, &term.replace("$O", ""));
+    run(&session, r#"[53,[[16,[$T,2]],{"a":0}]]"#);
+    assert_eq!(with.read(), [r#"{"new_offset":0,"new_val":{"id":2},"old_offset":1,"old_val":{"id":2}}"#]);
+    assert!(without.read().is_empty());
+}
+
+#[test]
+fn each_place_of_a_document_is_an_element_of_its_own() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[75,[$T,"m"],{"multi":true}]"#);
+    run(&session, r#"[56,[$T,{"id":1,"m":[2,[5,6,6]]}]]"#);
+    let mut first = feed(&session, r#"[152,[[71,[[41,[$T],{"index":"m"}],9]]],{"include_initial":true}]"#);
+    assert_eq!(first.read(), [r#"{"new_val":{"id":1,"m":[5,6,6]}}"#; 3]);
+    run(&session, r#"[53,[[16,[$T,1]],{"m":[2,[6]]}]]"#);
+    let gone = r#"{"new_val":null,"old_val":{"id":1,"m":[5,6,6]}}"#;
+    assert_eq!(first.read(), [r#"{"new_val":{"id":1,"m":[6]},"old_val":{"id":1,"m":[5,6,6]}}"#, gone, gone]);
+}
+
+#[test]
 fn squashing_joins_the_changes_of_one_document() {
     let session = Session::of(&Rc::default(), "admin");
     let mut squashed = feed(&session, r#"[152,[$T],{"squash":true}]"#);
@@ -141,16 +183,25 @@ fn squashed_elements_of_an_ordered_limit_can_be_replayed() {
 #[test]
 fn a_slow_reader_is_told_how_much_it_missed() {
     let session = Session::of(&Rc::default(), "admin");
-    let mut slow = feed(&session, r#"[152,[$T],{"changefeed_queue_size":2}]"#);
+    let mut slow = feed(&session, r#"[152,[$T],{"changefeed_queue_size":2,"include_types":true}]"#);
     assert!(slow.read().is_empty());
     run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2},{"id":3},{"id":4}]]]]"#);
     assert_eq!(
         slow.read(),
         [
             r#"{"error":"Changefeed cache over array size limit, skipped 3 elements."}"#,
-            r#"{"new_val":{"id":4},"old_val":null}"#,
+            r#"{"new_val":{"id":4},"old_val":null,"type":"add"}"#,
         ]
     );
+}
+
+#[test]
+fn an_ordered_limit_holds_what_comes() {
+    let session = Session::of(&Rc::default(), "admin");
+    let term = r#"[152,[[71,[[41,[$T],{"index":"id"}],9]]],{"changefeed_queue_size":1}]"#;
+    let mut first = feed(&session, term);
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2},{"id":3}]]]]"#);
+    assert_eq!(first.read().len(), 3);
 }
 
 #[test]
@@ -190,6 +241,159 @@ fn a_feed_is_not_empty_once_there_is_something_to_show() {
 }
 
 #[test]
+fn the_feeds_of_a_union_are_in_one_state() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2}]]]]"#);
+    let union = "[44,[[78,[$T,1]],[78,[$T,2]]]]";
+    let mut both = feed(&session, &format!(r#"[152,[{union}],{{"include_initial":true,"include_states":true}}]"#));
+    let mut rows = both.read();
+    rows[1..3].sort();
+    assert_eq!(
+        rows,
+        [r#"{"state":"initializing"}"#, r#"{"new_val":{"id":1}}"#, r#"{"new_val":{"id":2}}"#, r#"{"state":"ready"}"#]
+    );
+}
+
+#[test]
+fn answers_are_marked_with_what_feed_they_are_of() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    for (term, expected) in [
+        ("$F", &[1, 5][..]),
+        ("[38,[$F,[69,[[2,[1]],[10,[1]]]]]]", &[1, 5][..]),
+        ("[71,[$F,3]]", &[1][..]),
+        ("[44,[$F,$F]]", &[1][..]),
+        ("[44,[$F,[2,[1]]]]", &[1][..]),
+        ("[44,[$F,[152,[[16,[$T,1]]]]]]", &[4][..]),
+        (r#"[152,[[44,[$T,[71,[[41,[$T],{"index":"id"}],1]]]]]]"#, &[4][..]),
+        ("[152,[[45,[$T,0]]]]", &[2][..]),
+    ] {
+        let query = term.replace("$F", r#"[152,[$T],{"include_states":true}]"#).replace("$T", r#"[15,["t"]]"#);
+        let Ok(Answer::Sequence(cursor)) = session.open(&query) else { panic!("{term} is no sequence") };
+        assert_eq!(cursor.notes(), expected, "{term}");
+    }
+}
+
+/// It is read to be found, and then followed by its key.
+#[test]
+fn a_row_by_its_place_is_followed_as_one_document() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2}]]]]"#);
+    let mut last = feed(&session, r#"[152,[[45,[[41,[$T],{"index":[74,["id"]]}],0]]],{"include_initial":true}]"#);
+    assert_eq!(last.read(), [r#"{"new_val":{"id":2}}"#]);
+    run(&session, r#"[56,[$T,{"id":3}]]"#);
+    run(&session, r#"[54,[[16,[$T,2]]]]"#);
+    assert_eq!(last.read(), [r#"{"new_val":null,"old_val":{"id":2}}"#]);
+}
+
+#[test]
+fn an_order_without_a_limit_says_only_which_index() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[75,[$T,"a"]]"#);
+    run(&session, r#"[56,[$T,[2,[{"id":1,"a":1},{"id":2}]]]]"#);
+    let mut ordered = feed(&session, r#"[152,[[41,[$T],{"index":"a"}]],{"include_initial":true}]"#);
+    assert_eq!(ordered.read(), [r#"{"new_val":{"a":1,"id":1}}"#]);
+    run(&session, r#"[53,[[16,[$T,2]],{"a":0}]]"#);
+    assert_eq!(ordered.read(), [r#"{"new_val":{"a":0,"id":2},"old_val":null}"#]);
+}
+
+#[test]
+fn a_document_of_which_something_fails_is_none_of_the_feed() {
+    let session = Session::of(&Rc::default(), "admin");
+    let inverses = r#"[38,[$1,[69,[[2,[1]],[27,[1,[170,[[10,[1]],"a"]]]]]]]]"#;
+    let mut all = feed(&session, &format!("[152,[{}]]", inverses.replace("$1", "$T")));
+    let ordered = inverses.replace("$1", r#"[41,[$T],{"index":"id"}]"#);
+    let mut first = feed(&session, &format!("[152,[[71,[{ordered},5]]]]"));
+    run(&session, r#"[56,[$T,{"id":1,"a":0}]]"#);
+    run(&session, r#"[53,[[16,[$T,1]],{"a":2}]]"#);
+    run(&session, r#"[53,[[16,[$T,1]],{"a":"x"}]]"#);
+    for feed in [&mut all, &mut first] {
+        assert_eq!(feed.read(), [r#"{"new_val":0.5,"old_val":null}"#, r#"{"new_val":null,"old_val":0.5}"#]);
+    }
+    // Initial content is read as ever, elements in an order are not.
+    let initial = |selection: &str| format!(r#"[152,[{selection}],{{"include_initial":true}}]"#);
+    let refused = "!QueryLogic: Expected type NUMBER but found STRING.";
+    assert_eq!(run(&session, &initial(&inverses.replace("$1", "$T"))), refused);
+    assert!(feed(&session, &initial(&format!("[71,[{ordered},5]]"))).read().is_empty());
+}
+
+#[test]
+fn a_document_that_becomes_null_is_not_shown() {
+    let session = Session::of(&Rc::default(), "admin");
+    let a = r#"[170,[[10,[1]],"a"]]"#;
+    run(&session, r#"[56,[$T,{"id":1,"a":9}]]"#);
+    let small = format!("[38,[$T,[69,[[2,[1]],[65,[[21,[{a},5]],null,{a}]]]]]]");
+    let mut small = feed(&session, &format!(r#"[152,[{small}],{{"include_initial":true}}]"#));
+    assert!(small.read().is_empty());
+    for a in [8, 1, 7, 8] {
+        run(&session, &format!(r#"[53,[[16,[$T,1]],{{"a":{a}}}]]"#));
+    }
+    assert_eq!(small.read(), [r#"{"new_val":1,"old_val":null}"#, r#"{"new_val":null,"old_val":1}"#]);
+}
+
+#[test]
+fn a_feed_ends_behind_the_first_change_since_its_user_may_not_read() {
+    let catalog = Rc::<catalog::MemoryCatalog>::default();
+    let admin = Session::of(&catalog, "admin");
+    let let_read = |read| {
+        let global = Grants { read: Some(read), ..Grants::default() };
+        catalog.users.borrow_mut().insert("u".to_owned(), UserPermissions { global, ..UserPermissions::default() });
+    };
+    let_read(true);
+    let user = Session::of(&catalog, "u");
+    let mut all = feed(&user, "[152,[$T]]");
+    let mut first = feed(&user, r#"[152,[[71,[[41,[$T],{"index":"id"}],5]]]]"#);
+    let denied = "!User `u` does not have the required `read` permission.";
+    let row = |id: u64| format!(r#"{{"new_val":{{"id":{id}}},"old_val":null}}"#);
+    run(&admin, r#"[56,[$T,{"id":1}]]"#);
+    for feed in [&mut all, &mut first] {
+        assert_eq!(feed.read(), [row(1)]);
+    }
+    let_read(false);
+    run(&admin, r#"[56,[$T,{"id":2}]]"#);
+    for feed in [&mut all, &mut first] {
+        assert_eq!(feed.read(), [row(2), denied.to_owned()]);
+    }
+}
+
+#[test]
+fn a_feed_is_joined_with_what_its_changes_name() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,[2,[{"id":1},{"id":2,"of":1}]]]]"#);
+    let of = r#"[69,[[2,[1]],[170,[[170,[[10,[1]],"new_val"]],"of"]]]]"#;
+    let join = format!("[50,[[152,[$T]],{of},$T]$O]");
+    let mut joined = feed(&session, &join.replace("$O", ""));
+    assert!(joined.read().is_empty());
+    run(&session, r#"[56,[$T,[2,[{"id":3},{"id":4,"of":2}]]]]"#);
+    assert_eq!(joined.read(), [r#"{"left":{"new_val":{"id":4,"of":2},"old_val":null},"right":{"id":2,"of":1}}"#]);
+    assert_eq!(
+        run(&session, &join.replace("$O", r#",{"ordered":true}"#)),
+        "!QueryLogic: Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed)."
+    );
+}
+
+#[test]
+fn a_feed_is_mapped_side_by_side_as_its_changes_come() {
+    let session = Session::of(&Rc::default(), "admin");
+    let second = "[69,[[2,[1,2]],[10,[2]]]]";
+    let mut numbered = feed(&session, &format!("[38,[[152,[$T]],[2,[7,8]],{second}]]"));
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    assert_eq!(numbered.read(), ["7"]);
+}
+
+#[test]
+fn what_asks_little_of_a_feed_is_answered() {
+    let session = Session::of(&Rc::default(), "admin");
+    run(&session, r#"[56,[$T,{"id":1}]]"#);
+    assert_eq!(run(&session, r#"[86,[[152,[$T],{"include_initial":true}]]]"#), "false");
+    assert_eq!(run(&session, "[43,[[71,[[152,[$T]],0]]]]"), "0");
+    assert_eq!(
+        run(&session, "[56,[$T,[152,[$T]]]]"),
+        "!QueryLogic: Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed)."
+    );
+}
+
+#[test]
 fn what_is_no_selection_has_no_changes() {
     let session = Session::of(&Rc::default(), "admin");
     for (term, expected) in [
@@ -209,10 +413,39 @@ fn what_is_no_selection_has_no_changes() {
             r#"[152,[[71,[[41,[$T],{"index":"id"}],100001]]]]"#,
             "!ResourceLimit: Array size limit `100000` exceeded.  (`.limit(X).changes()` is illegal if X is larger than the array size limit.)",
         ),
+        (
+            "[152,[[70,[$T,0]]]]",
+            "!ResourceLimit: Array size limit `100000` exceeded.  (`.limit(X).changes()` is illegal if X is larger than the array size limit.)",
+        ),
         (r#"[152,[[173,[3]]]]"#, "!QueryLogic: Cannot call `changes` on an eager stream."),
+        (r#"[152,[[71,[[78,[$T]],1]]]]"#, "!QueryLogic: Cannot call `changes` on an eager stream."),
+        (r#"[152,[[182,[$T,2,1]]],{"include_offsets":true}]"#, "!QueryLogic: Cannot include offsets for empty subs."),
+        (r#"[152,[$T],{"include_offsets":true}]"#, "!QueryLogic: Cannot include offsets for range subs."),
+        (
+            r#"[152,[[40,[$T,[69,[[2,[1]],[2,[[151,[]]]]]]]]]]"#,
+            "!QueryLogic: Cannot call `changes` after `concat_map`.",
+        ),
+        (r#"[152,[$T],{"squash":null}]"#, "!QueryLogic: Expected BOOL or NUMBER but found NULL."),
         (r#"[152,[$T],{"squash":-1}]"#, "!QueryLogic: Expected BOOL or a positive NUMBER but found a negative NUMBER."),
     ] {
         assert_eq!(run(&session, term), expected, "{term}");
+    }
+}
+
+/// A part of a sequence has no place in the query of its own.
+#[test]
+fn what_is_refused_of_a_part_is_said_of_the_whole() {
+    let session = Session::of(&Rc::default(), "admin");
+    for (term, expected) in [
+        ("[152,[[70,[$T,1]]]]", "[0,0]"),
+        (r#"[152,[[71,[[71,[[41,[$T],{"index":"id"}],5]],3]]]]"#, "[0,0,0]"),
+        ("[152,[[71,[[44,[$T,$T]],1]]]]", "[0,0]"),
+        ("[152,[[39,[[70,[$T,1]],true]]]]", "[0]"),
+        ("[152,[[71,[$T,1]]]]", "[]"),
+        (r#"[152,[$T],{"changefeed_queue_size":0}]"#, "[]"),
+        (r#"[152,[$T],{"changefeed_queue_size":0.5}]"#, r#"["changefeed_queue_size"]"#),
+    ] {
+        assert_eq!(session.frames(&term.replace("$T", r#"[15,["t"]]"#)), expected, "{term}");
     }
 }
 

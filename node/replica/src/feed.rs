@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Waker};
 use photondb_proto::{MemberId, ShardId, TableId};
 use photondb_query::table::{self, Change, Cut, Join, Position, ShardNumber, Standing, Subscription};
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{Error as QueryError, Result};
 use photondb_runtime::fiber;
 use photondb_shard::secondary::decode_datum;
 use photondb_shard::{Cursor, DocumentChange, ShardError};
@@ -246,6 +246,15 @@ fn standing(cursor: Cursor) -> Standing {
     Standing { index: cursor.position.0, given: cursor.given }
 }
 
+/// Why a feed that was open ends.
+fn aborted(error: ReplicaError, table: &str) -> QueryError {
+    match error {
+        // The table was dropped. RethinkDB has no other words for it.
+        ReplicaError::Shard(ShardError::Gone) => QueryError::op_failed("Changefeed aborted (unavailable)."),
+        error => error.for_query(table, Doing::Subscribe),
+    }
+}
+
 impl Subscription for TableFeed {
     fn next(&mut self) -> Result<Vec<Change>> {
         let arrived = self.arrived.clone();
@@ -255,14 +264,14 @@ impl Subscription for TableFeed {
                 Ok(()) if self.ready.is_empty() => notified.as_mut().poll(cx).map(Ok),
                 looked => Poll::Ready(looked),
             }));
-            looked.map_err(|error| error.for_query(&self.table, Doing::Subscribe))?;
+            looked.map_err(|error| aborted(error, &self.table))?;
         }
         Ok(std::mem::take(&mut self.ready))
     }
 
     fn try_next(&mut self) -> Result<Vec<Change>> {
         let looked = self.collect(&mut Context::from_waker(Waker::noop()));
-        looked.map_err(|error| error.for_query(&self.table, Doing::Subscribe))?;
+        looked.map_err(|error| aborted(error, &self.table))?;
         Ok(std::mem::take(&mut self.ready))
     }
 

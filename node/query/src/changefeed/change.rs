@@ -21,12 +21,8 @@ impl Shown {
     pub fn to_datum(&self, options: &FeedOptions, token: Token) -> Datum {
         let mut fields = ObjectBuilder::new();
         if options.include_offsets {
-            if let Some(offset) = self.new_offset {
-                fields.insert("new_offset", offset);
-            }
-            if let Some(offset) = self.old_offset {
-                fields.insert("old_offset", offset);
-            }
+            fields.insert("new_offset", self.new_offset.map_or(Datum::Null, Datum::from));
+            fields.insert("old_offset", self.old_offset.map_or(Datum::Null, Datum::from));
         }
         fields.insert("new_val", self.new.clone().unwrap_or(Datum::Null));
         fields.insert("old_val", self.old.clone().unwrap_or(Datum::Null));
@@ -68,14 +64,11 @@ pub(super) fn state(state: &str, options: &FeedOptions, token: Token) -> Datum {
     Datum::Object(fields.build())
 }
 
-/// `{error}`: the reader was too slow.
+/// `{error}`: the reader was too slow. It has no type.
 pub(super) fn overflow(skipped: u64, options: &FeedOptions) -> Datum {
     let mut fields = ObjectBuilder::new();
     fields.insert("error", format!("Changefeed cache over array size limit, skipped {skipped} elements."));
     put_token(&mut fields, None, options);
-    if options.include_types {
-        fields.insert("type", "error");
-    }
     Datum::Object(fields.build())
 }
 

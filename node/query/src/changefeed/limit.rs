@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use photondb_proto::KeyRange;
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
 use photondb_reql::key::PrimaryKey;
 use photondb_reql::transform::Transform;
@@ -19,7 +19,7 @@ use super::members::Members;
 use super::queue::{self, Queue};
 use super::{FeedOptions, Squash};
 use crate::catalog::Permission;
-use crate::limits::SCAN_BATCH_ROWS;
+use crate::limits::{CHANGEFEED_QUEUE_SIZE, SCAN_BATCH_ROWS};
 use crate::selection::TableRef;
 use crate::table::{Change, Order, Progress, Subscription};
 use found::Found;
@@ -31,6 +31,8 @@ pub(crate) struct LimitFeed {
     subscription: Box<dyn Subscription>,
     queue: Queue,
     begun: bool,
+    /// Why nothing comes behind what was given last.
+    end: Option<Error>,
 }
 
 struct State {
@@ -43,6 +45,8 @@ struct State {
     /// told of both states at once: told of each change and then put together it would be in no order.
     told: Option<Vec<Item>>,
     squashes: bool,
+    /// Whether it is told where elements stand.
+    offsets: bool,
     /// Bytes that are counted of them.
     held: usize,
     read: ReadFrom,
@@ -58,6 +62,8 @@ struct ReadFrom(Vec<(KeyRange, u64)>);
 struct Item {
     place: Datum,
     key: Datum,
+    /// Which of the places of its document this is.
+    number: usize,
     shown: Datum,
 }
 
@@ -67,17 +73,21 @@ impl LimitFeed {
         table: TableRef,
         transforms: Vec<Transform>,
         limit: usize,
-        options: FeedOptions,
+        mut options: FeedOptions,
         cx: &Cx,
     ) -> Result<LimitFeed> {
+        // In RethinkDB such a feed holds whatever comes, whoever asks for less.
+        options.queue_size = options.queue_size.max(CHANGEFEED_QUEUE_SIZE);
         table.surroundings.require_on(Permission::Read, table.info())?;
         let members = Members::of(&table, transforms, cx)?;
         let descending = table.as_slice().is_some_and(|slice| slice.order == Order::Descending);
         let subscription = table.table.subscribe()?;
         let (items, read, squashes) = (Vec::new(), ReadFrom::default(), options.squash != Squash::No);
-        let mut state = State { table, members, descending, limit, items, told: None, squashes, held: 0, read };
+        let offsets = options.include_offsets;
+        let mut state =
+            State { table, members, descending, limit, items, told: None, squashes, offsets, held: 0, read };
         state.read(cx)?;
-        Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false })
+        Ok(LimitFeed { queue: Queue::new(&options), state, options, subscription, begun: false, end: None })
     }
 }
 
@@ -102,6 +112,7 @@ impl ReadFrom {
 impl State {
     fn order(&self, left: &Item, right: &Item) -> Ordering {
         let order = left.place.cmp(&right.place).then_with(|| left.key.cmp(&right.key));
+        let order = order.then(left.number.cmp(&right.number));
         if self.descending { order.reverse() } else { order }
     }
 
@@ -126,7 +137,8 @@ impl State {
                 let key = row.document.field(&self.table.info().primary_key)?;
                 if let Some(shown) = self.members.show(&row.document, cx)? {
                     let place = row.index_value.unwrap_or_else(|| key.clone());
-                    found.add(Item { place, key, shown }, &row.document);
+                    let number = self.number_of(&place, &key, &row.document, &found.items, cx)?;
+                    found.add(Item { place, key, number, shown }, &row.document);
                 } else {
                     found.forget(&key);
                 }
@@ -136,6 +148,19 @@ impl State {
         self.items = found.items;
         self.read = ReadFrom::of(rows.progress());
         self.count(cx)
+    }
+
+    /// Which of the places of its document a place is that was read behind `items`: an index may have the same value of it several times.
+    fn number_of(&self, place: &Datum, key: &Datum, document: &Datum, items: &[Item], cx: &Cx) -> Result<usize> {
+        if !self.members.may_repeat() {
+            return Ok(0);
+        }
+        let is_same = |item: &&Item| item.key == *key && item.place == *place;
+        let before = items.iter().rev().take_while(is_same).count();
+        let places = self.members.places(document, cx)?;
+        let mut numbers = places.iter().enumerate().filter(|(_, other)| *other == place).map(|(number, _)| number);
+        let number = if self.descending { numbers.nth_back(before) } else { numbers.nth(before) };
+        Ok(number.unwrap_or(0))
     }
 
     /// Counts what is kept, in place of what was counted.
@@ -158,8 +183,8 @@ impl State {
         if let Some(new) = &change.new
             && let Some(shown) = self.members.show(new, cx)?
         {
-            for place in self.members.places(new, cx)? {
-                let item = Item { place, key: key.clone(), shown: shown.clone() };
+            for (number, place) in self.members.places(new, cx)?.into_iter().enumerate() {
+                let item = Item { place, key: key.clone(), number, shown: shown.clone() };
                 let at = self.items.partition_point(|other| self.order(other, &item) == Ordering::Less);
                 self.items.insert(at, item);
             }
@@ -174,7 +199,7 @@ impl State {
         if self.squashes {
             self.told.get_or_insert(before);
         } else {
-            push(&before, &self.items, queue, cx);
+            self.push(&before, queue, cx);
         }
         self.count(cx)
     }
@@ -184,60 +209,88 @@ impl State {
         if queue.is_empty()
             && let Some(told) = self.told.take()
         {
-            push(&told, &self.items, queue, cx);
+            self.push(&told, queue, cx);
             queue.release();
         }
     }
-}
 
-fn push(before: &[Item], after: &[Item], queue: &mut Queue, cx: &Cx) {
-    for (key, shown) in differences(before, after) {
-        queue.push(key, shown, cx);
+    /// Puts what has changed since the elements were these into the queue.
+    fn push(&self, before: &[Item], queue: &mut Queue, cx: &Cx) {
+        for (key, shown) in differences(before, &self.items, self.offsets, |left, right| self.order(left, right)) {
+            queue.push(key, shown, cx);
+        }
     }
 }
 
-/// What changed between two lists: elements that stayed and differ, and for each that left one that came, if any did.
-fn differences(before: &[Item], after: &[Item]) -> Vec<(Datum, Shown)> {
-    let same = |a: &Item, b: &Item| a.key == b.key;
+/// What changed between two lists in one order, step by step: elements that stayed and differ, and for each that left one that came, if any
+/// did. Offsets are those of the list as the steps before have left it. Who is told them is told of an element that only moved, too.
+fn differences<'a>(
+    before: &'a [Item],
+    after: &'a [Item],
+    offsets: bool,
+    order: impl Fn(&Item, &Item) -> Ordering,
+) -> Vec<(Datum, Shown)> {
+    let same = |a: &Item, b: &Item| a.key == b.key && a.number == b.number;
+    let mut now: Vec<&'a Item> = before.iter().collect();
+    let mut replace = |old: Option<&'a Item>, new: Option<&'a Item>| {
+        let old_offset = old.and_then(|old| now.iter().position(|item| same(item, old)));
+        if let Some(offset) = old_offset {
+            now.remove(offset);
+        }
+        let new_offset = new.map(|new| {
+            let offset = now.partition_point(|item| order(item, new) == Ordering::Less);
+            now.insert(offset, new);
+            offset
+        });
+        Shown { old: old.map(|old| old.shown.clone()), new: new.map(|new| new.shown.clone()), old_offset, new_offset }
+    };
     let mut out = Vec::new();
     let mut left = Vec::new();
-    for (old_offset, old) in before.iter().enumerate() {
-        match after.iter().enumerate().find(|(_, new)| same(old, new)) {
-            None => left.push((old_offset, old)),
-            Some((new_offset, new)) if old.shown != new.shown => out.push((
-                old.key.clone(),
-                Shown {
-                    old: Some(old.shown.clone()),
-                    new: Some(new.shown.clone()),
-                    old_offset: Some(old_offset),
-                    new_offset: Some(new_offset),
-                },
-            )),
+    for old in before {
+        match after.iter().find(|new| same(old, new)) {
+            None => left.push(old),
+            Some(new) if old.shown != new.shown || old.place != new.place => {
+                let shown = replace(Some(old), Some(new));
+                if shown.old != shown.new || (offsets && shown.old_offset != shown.new_offset) {
+                    out.push((old.key.clone(), shown));
+                }
+            }
             Some(_) => {}
         }
     }
-    let mut came = after.iter().enumerate().filter(|(_, new)| !before.iter().any(|old| same(old, new)));
-    for (old_offset, old) in left {
-        let new = came.next();
-        out.push((
-            old.key.clone(),
-            Shown {
-                old: Some(old.shown.clone()),
-                new: new.map(|(_, new)| new.shown.clone()),
-                old_offset: Some(old_offset),
-                new_offset: new.map(|(offset, _)| offset),
-            },
-        ));
+    let mut came = after.iter().filter(|new| !before.iter().any(|old| same(old, new)));
+    for old in left {
+        out.push((old.key.clone(), replace(Some(old), came.next())));
     }
-    for (new_offset, new) in came {
-        let shown = Shown { new: Some(new.shown.clone()), new_offset: Some(new_offset), ..Shown::default() };
-        out.push((new.key.clone(), shown));
+    for new in came {
+        out.push((new.key.clone(), replace(None, Some(new))));
     }
     out
 }
 
 impl Stream for LimitFeed {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        if let Some(end) = self.end.take() {
+            return Err(end);
+        }
+        let batch = self.read_batch(want, cx)?;
+        // As in RethinkDB, what has come already is still given.
+        let table = &self.state.table;
+        self.end = table.surroundings.require_still_read(table.info()).err();
+        Ok(batch)
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        Some(FeedKind::OrderByLimit)
+    }
+
+    fn shows_states(&self) -> bool {
+        self.options.include_states
+    }
+}
+
+impl LimitFeed {
+    fn read_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
         let mut out = Batch::new();
         if !self.begun {
             self.begun = true;
@@ -256,6 +309,7 @@ impl Stream for LimitFeed {
                 return Ok(out);
             }
         }
+        let asked = self.state.table.surroundings.environment.clock.now();
         while out.is_empty() {
             for change in self.subscription.try_next()? {
                 self.state.apply(&change, &mut self.queue, cx)?;
@@ -267,7 +321,7 @@ impl Stream for LimitFeed {
             }
             let LimitFeed { state, subscription, queue, .. } = self;
             let surroundings = state.table.surroundings.clone();
-            queue::gather(&surroundings, queue, |queue| {
+            queue::gather(&surroundings, asked, queue, |queue| {
                 for change in subscription.try_next()? {
                     state.apply(&change, queue, cx)?;
                 }
@@ -278,10 +332,6 @@ impl Stream for LimitFeed {
         }
         Ok(out)
     }
-
-    fn feed(&self) -> Option<FeedKind> {
-        Some(FeedKind::OrderByLimit)
-    }
 }
 
 #[cfg(test)]
@@ -291,13 +341,20 @@ mod tests {
 
     fn items(list: &[(i32, i32)]) -> Vec<Item> {
         list.iter()
-            .map(|(key, shown)| Item { place: Datum::from(*key), key: Datum::from(*key), shown: Datum::from(*shown) })
+            .map(|(key, shown)| {
+                let key = Datum::from(*key);
+                Item { place: key.clone(), key, number: 0, shown: Datum::from(*shown) }
+            })
             .collect()
+    }
+
+    fn changed(before: &[Item], after: &[Item], offsets: bool) -> Vec<(Datum, Shown)> {
+        differences(before, after, offsets, |left, right| left.place.cmp(&right.place))
     }
 
     #[test]
     fn an_element_that_leaves_is_paired_with_one_that_comes() {
-        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(2, 2), (3, 3)]));
+        let found = changed(&items(&[(1, 1), (2, 2)]), &items(&[(2, 2), (3, 3)]), false);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1.old, Some(Datum::from(1)));
         assert_eq!(found[0].1.new, Some(Datum::from(3)));
@@ -306,9 +363,44 @@ mod tests {
 
     #[test]
     fn an_element_that_stays_and_differs_is_one_change() {
-        let found = differences(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]));
+        let found = changed(&items(&[(1, 1), (2, 2)]), &items(&[(1, 5), (2, 2)]), false);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].1.old.clone(), found[0].1.new.clone()), (Some(Datum::from(1)), Some(Datum::from(5))));
+    }
+
+    #[test]
+    fn an_element_that_only_moves_is_a_change_where_offsets_are_told() {
+        let before = items(&[(1, 1), (2, 2)]);
+        let mut after = before.clone();
+        after[1].place = Datum::from(0);
+        after.reverse();
+        assert!(changed(&before, &after, false).is_empty());
+        let found = changed(&before, &after, true);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].1.old_offset, found[0].1.new_offset), (Some(1), Some(0)));
+    }
+
+    /// As RethinkDB's documentation has it: out of the list at the old offset, into it at the new one.
+    #[test]
+    fn steps_lead_from_one_list_to_the_other() {
+        let before = items(&[(1, 1), (2, 2), (3, 3), (4, 4)]);
+        for after in [
+            items(&[]),
+            items(&[(2, 2), (4, 4)]),
+            items(&[(0, 0), (2, 7), (3, 3), (6, 6)]),
+            items(&[(5, 5), (6, 6), (7, 7), (8, 8)]),
+        ] {
+            let mut shown: Vec<Datum> = before.iter().map(|item| item.shown.clone()).collect();
+            for (_, step) in changed(&before, &after, true) {
+                if let Some(offset) = step.old_offset {
+                    assert_eq!(Some(shown.remove(offset)), step.old);
+                }
+                if let (Some(offset), Some(new)) = (step.new_offset, step.new) {
+                    shown.insert(offset, new);
+                }
+            }
+            assert_eq!(shown, after.iter().map(|item| item.shown.clone()).collect::<Vec<_>>());
+        }
     }
 
     /// A lane of the keys from one number to another that was read from these snapshots.

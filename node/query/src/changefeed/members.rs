@@ -1,7 +1,7 @@
 //! Which documents belong to a feed, how often, and what is shown of them.
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{ErrorKind, Result};
 use photondb_reql::eval::Cx;
 use photondb_reql::transform::{Running, Transform};
 
@@ -68,15 +68,21 @@ impl Members {
         })
     }
 
-    /// What is shown of a document; `None`: a filter leaves it out, or it lacks what is asked for.
+    /// What is shown of a document; `None`: a filter leaves it out, or what is asked of it fails. As in an index, such a document is none
+    /// of the selection. Errors: ours, and limits, which may be those of a moment and say nothing of the document.
     pub fn show(&self, document: &Datum, cx: &Cx) -> Result<Option<Datum>> {
+        match self.show_or_fail(document, cx) {
+            Err(error) if !matches!(error.kind, ErrorKind::Internal | ErrorKind::ResourceLimit) => Ok(None),
+            shown => shown,
+        }
+    }
+
+    /// The same of a document that is read, where an error ends the query.
+    pub fn show_or_fail(&self, document: &Datum, cx: &Cx) -> Result<Option<Datum>> {
         if self.transforms.is_empty() {
             return Ok(Some(document.clone()));
         }
-        match Running::new(&self.transforms).push(vec![document.clone()], cx) {
-            Ok(shown) => Ok(shown.into_iter().next()),
-            Err(error) if error.is_non_existence() => Ok(None),
-            Err(error) => Err(error),
-        }
+        let shown = Running::new(&self.transforms).push(vec![document.clone()], cx)?;
+        Ok(shown.into_iter().next())
     }
 }

@@ -49,10 +49,14 @@ impl FeedOptions {
             Datum::Bool(true) => Ok(Squash::Waiting),
             Datum::Number(seconds) if *seconds >= 0.0 => Ok(Squash::Seconds(*seconds)),
             Datum::Number(_) => Err(Error::logic("Expected BOOL or a positive NUMBER but found a negative NUMBER.")),
-            other => Err(Error::wrong_type(other, format!("Expected BOOL or NUMBER but found {}.", other.type_name()))),
+            // Not for want of something, be it null.
+            other => Err(Error::logic(format!("Expected BOOL or NUMBER but found {}.", other.type_name()))),
         })?;
-        let queue = match args.optarg_node("changefeed_queue_size") {
-            Some(_) => args.optarg_as("changefeed_queue_size", |datum| positive(datum, "changefeed queue size"))?,
+        let (include_states, include_types) = (flag("include_states")?, flag("include_types")?);
+        let (include_initial, include_offsets) = (flag("include_initial")?, flag("include_offsets")?);
+        let queue = match args.optarg_as("changefeed_queue_size", |datum| datum.as_integer().map(|_| datum.clone()))? {
+            // A size that is none is the fault of the whole term.
+            Some(size) => Some(positive(&size, "changefeed queue size")?),
             None => None,
         };
         let resume = args.optarg_as("resume_token", |datum| match datum {
@@ -63,10 +67,10 @@ impl FeedOptions {
         })?;
         Ok(FeedOptions {
             squash: squash.unwrap_or(Squash::No),
-            include_initial: flag("include_initial")?,
-            include_states: flag("include_states")?,
-            include_types: flag("include_types")?,
-            include_offsets: flag("include_offsets")?,
+            include_initial,
+            include_states,
+            include_types,
+            include_offsets,
             queue_size: queue.unwrap_or(queue_size),
             resume: resume.flatten(),
         })

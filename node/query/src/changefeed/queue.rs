@@ -113,13 +113,15 @@ impl Queue {
 
     /// Whether enough has come to stop squashing.
     fn half_full(&self) -> bool {
-        self.skipped > 0 || self.waiting.len() >= (self.limit / 2).max(1)
+        self.skipped > 0 || self.waiting.len() > self.limit / 2
     }
 }
 
-/// Lets changes of some seconds come together, from the moment that the first one came.
+/// Lets changes of some seconds come together, from the moment at which the reader asked for more: who has waited that long gets the first
+/// one as it comes.
 pub(super) fn gather(
     surroundings: &Surroundings,
+    asked: Moment,
     queue: &mut Queue,
     mut look: impl FnMut(&mut Queue) -> Result<()>,
 ) -> Result<()> {
@@ -128,10 +130,9 @@ pub(super) fn gather(
         return Ok(());
     }
     let clock = &surroundings.environment.clock;
-    let began: Moment = clock.now();
     let long = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     while !queue.half_full() {
-        let gone = clock.now().since(began);
+        let gone = clock.now().since(asked);
         if gone >= long {
             break;
         }

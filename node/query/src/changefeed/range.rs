@@ -1,9 +1,10 @@
 //! The changes of a table, of a range of it, of some keys, or of one document.
 
 use photondb_reql::datum::Datum;
-use photondb_reql::error::Result;
+use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Batch, Cx, FeedKind, Stream};
 use photondb_reql::transform::Transform;
+use photondb_runtime::clock::Moment;
 
 use super::change::{self, Shown};
 use super::initial::{Fate, Initial};
@@ -24,9 +25,18 @@ pub(crate) struct RangeFeed {
     subscription: Box<dyn Subscription>,
     initial: Initial,
     /// Initial content that was read already.
-    first: Option<Vec<Row>>,
+    first: Option<Chunk>,
     stage: Stage,
     queue: Queue,
+    /// Why nothing comes behind what was given last.
+    end: Option<Error>,
+}
+
+/// Some initial content, as it is shown.
+struct Chunk {
+    shown: Batch,
+    /// There were no rows.
+    is_end: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,12 +61,43 @@ impl RangeFeed {
         // Who goes on has been given it.
         options.include_initial &= !matches!(options.resume, Some(Resume::Behind(_)));
         let members = Members::of(&table, transforms, cx)?;
-        let mut initial = Initial::open(&table, options.include_initial, cx)?;
-        // The first chunk is that of the moment at which the feed is opened.
-        let first = if options.include_initial { Some(initial.first(cx)?) } else { None };
+        let initial = Initial::open(&table, options.include_initial, cx)?;
+        if table.info().system {
+            options.squash = Squash::No;
+        }
         let mut queue = Queue::new(&options);
         queue.trail = trail;
-        Ok(RangeFeed { table, members, options, point, subscription, initial, first, stage: Stage::Beginning, queue })
+        let (first, stage, end) = (None, Stage::Beginning, None);
+        let mut feed = RangeFeed { table, members, options, point, subscription, initial, first, stage, queue, end };
+        if feed.options.include_initial {
+            // The first chunk is that of the moment at which the feed is opened.
+            let rows = feed.initial.first(cx)?;
+            feed.first = Some(feed.chunk(rows, cx)?);
+        }
+        Ok(feed)
+    }
+
+    /// What is shown of rows. As in any read, an error ends the query; of a system table RethinkDB leaves out what fails.
+    fn chunk(&self, rows: Vec<Row>, cx: &Cx) -> Result<Chunk> {
+        let mut chunk = Chunk { shown: Batch::new(), is_end: rows.is_empty() };
+        for row in rows {
+            let often = match self.members.may_repeat() {
+                false => 1,
+                true => self.members.places(&row.document, cx)?.len(),
+            };
+            if often == 0 {
+                continue;
+            }
+            let shown = match self.table.info().system {
+                false => self.members.show_or_fail(&row.document, cx)?,
+                true => self.members.show(&row.document, cx)?,
+            };
+            if let Some(shown) = shown.filter(is_something) {
+                let initial = change::initial(shown, None, &self.options);
+                chunk.shown.extend(std::iter::repeat_n(initial, often));
+            }
+        }
+        Ok(chunk)
     }
 
     /// Takes what has come, without waiting.
@@ -79,28 +120,20 @@ impl RangeFeed {
 
     /// Some initial content, and behind it the changes that came meanwhile; `false` at the end of it.
     fn read_initial(&mut self, given: bool, out: &mut Batch, cx: &Cx) -> Result<bool> {
-        let rows = match self.first.take() {
-            Some(rows) => rows,
-            None => self.initial.next(cx)?,
+        let chunk = match self.first.take() {
+            Some(chunk) => chunk,
+            None => {
+                let rows = self.initial.next(cx)?;
+                self.chunk(rows, cx)?
+            }
         };
-        if rows.is_empty() {
+        if chunk.is_end {
             if self.point && !given {
                 out.push(change::initial(Datum::Null, None, &self.options));
             }
             return Ok(false);
         }
-        for row in rows {
-            let often = match self.members.may_repeat() {
-                false => 1,
-                true => self.members.places(&row.document, cx)?.len(),
-            };
-            if often > 0
-                && let Some(shown) = self.members.show(&row.document, cx)?
-            {
-                let initial = change::initial(shown, None, &self.options);
-                out.extend(std::iter::repeat_n(initial, often));
-            }
-        }
+        out.extend(chunk.shown);
         // Once initial content is complete, changes come behind the state `ready`.
         if self.initial.is_complete() {
             self.content_is_read();
@@ -110,6 +143,11 @@ impl RangeFeed {
         }
         Ok(true)
     }
+}
+
+/// Whether there is anything to show: what a document became may be `null`, which a feed shows as the absence of one.
+fn is_something(shown: &Datum) -> bool {
+    !shown.is_null()
 }
 
 /// Lets the trail know of shards that were cut off.
@@ -162,7 +200,7 @@ fn queue_elements(
         return Ok(());
     }
     let show = |document: &Option<Datum>| match document {
-        Some(document) => members.show(document, cx),
+        Some(document) => members.show(document, cx).map(|shown| shown.filter(is_something)),
         None => Ok(None),
     };
     let (old, new) = (show(&change.old)?, show(&change.new)?);
@@ -181,6 +219,28 @@ fn queue_elements(
 
 impl Stream for RangeFeed {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
+        if let Some(end) = self.end.take() {
+            return Err(end);
+        }
+        let batch = self.read_batch(want, cx)?;
+        // As in RethinkDB, what has come already is still given.
+        if self.stage == Stage::Going {
+            self.end = self.table.surroundings.require_still_read(self.table.info()).err();
+        }
+        Ok(batch)
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        Some(if self.point { FeedKind::Atom } else { FeedKind::Sequence })
+    }
+
+    fn shows_states(&self) -> bool {
+        self.options.include_states
+    }
+}
+
+impl RangeFeed {
+    fn read_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
         let mut out = Batch::new();
         loop {
             match self.stage {
@@ -208,6 +268,7 @@ impl Stream for RangeFeed {
                     self.stage = Stage::Going;
                 }
                 Stage::Going => {
+                    let asked = self.table.surroundings.environment.clock.now();
                     // What is there already goes out with what comes before it only if it is not to be squashed.
                     if out.is_empty() || self.options.squash == Squash::No {
                         self.look(cx)?;
@@ -220,7 +281,7 @@ impl Stream for RangeFeed {
                         let changes = self.subscription.next()?;
                         self.take(changes, cx)?;
                     }
-                    self.gather(cx)?;
+                    self.gather(asked, cx)?;
                     self.queue.take(want, &self.options, &mut out, cx);
                 }
             }
@@ -230,21 +291,15 @@ impl Stream for RangeFeed {
         }
     }
 
-    fn feed(&self) -> Option<FeedKind> {
-        Some(if self.point { FeedKind::Atom } else { FeedKind::Sequence })
-    }
-}
-
-impl RangeFeed {
     fn content_is_read(&mut self) {
         if let Some(trail) = &mut self.queue.trail {
             trail.content_is_read(self.initial.newest());
         }
     }
 
-    fn gather(&mut self, cx: &Cx) -> Result<()> {
+    fn gather(&mut self, asked: Moment, cx: &Cx) -> Result<()> {
         let RangeFeed { table, members, initial, subscription, queue, .. } = self;
-        queue::gather(&table.surroundings, queue, |queue| {
+        queue::gather(&table.surroundings, asked, queue, |queue| {
             let changes = subscription.try_next()?;
             follow(queue, subscription.as_ref());
             for change in changes {

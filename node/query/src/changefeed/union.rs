@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
+use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Batch, Cx, FeedKind, Sequence, Stream};
 use photondb_runtime::fiber::{self, Fiber, StackSize};
@@ -13,22 +14,50 @@ const DEPTH: usize = 256;
 
 /// The union of sequences of which at least one is a feed.
 pub(crate) fn union(sequences: Vec<Sequence>, cx: &Cx) -> Result<Sequence> {
+    let kind = together(sequences.iter().filter_map(Sequence::feed));
     let mut sides = Vec::with_capacity(sequences.len());
     for sequence in sequences {
         sides.push(Side::Idle(sequence.open(cx)?));
     }
-    Ok(Sequence::stream(Box::new(UnionFeed { sides, kind: FeedKind::Unioned })))
+    Ok(Sequence::stream(Box::new(UnionFeed { sides, kind, states: None })))
 }
 
 /// The union of feeds that one `changes` made.
 pub(crate) fn of_feeds(feeds: Vec<Box<dyn Stream>>) -> Sequence {
+    let kind = together(feeds.iter().filter_map(|feed| feed.feed()));
+    let states = Some(States { begun: false, not_ready: feeds.len() });
     let sides = feeds.into_iter().map(Side::Idle).collect();
-    Sequence::stream(Box::new(UnionFeed { sides, kind: FeedKind::Sequence }))
+    Sequence::stream(Box::new(UnionFeed { sides, kind, states }))
+}
+
+fn together(kinds: impl Iterator<Item = FeedKind>) -> FeedKind {
+    kinds.reduce(FeedKind::union).unwrap_or(FeedKind::Unioned)
 }
 
 struct UnionFeed {
     sides: Vec<Side>,
     kind: FeedKind,
+    /// Of feeds that are told of as one: how far all of them are.
+    states: Option<States>,
+}
+
+struct States {
+    begun: bool,
+    not_ready: usize,
+}
+
+impl States {
+    /// Whether an element is given: a state only if it is the first `initializing`, or the last `ready`.
+    fn gives(&mut self, element: &Datum) -> bool {
+        match element.as_object().ok().and_then(|element| element.get("state")) {
+            Some(Datum::String(state)) if state == "initializing" => !std::mem::replace(&mut self.begun, true),
+            Some(Datum::String(state)) if state == "ready" => {
+                self.not_ready = self.not_ready.saturating_sub(1);
+                self.not_ready == 0
+            }
+            _ => true,
+        }
+    }
 }
 
 /// One sequence. While it is asked for more, a fiber of its own holds it.
@@ -68,9 +97,15 @@ impl Stream for UnionFeed {
             }));
             self.sides[place] = Side::Ended;
             let (stream, batch) = answer.map_err(|panicked| Error::internal(panicked.to_string()))?;
-            let batch = batch?;
+            let mut batch = batch?;
+            if batch.is_empty() {
+                continue;
+            }
+            self.sides[place] = Side::Idle(stream);
+            if let Some(states) = &mut self.states {
+                batch.retain(|element| states.gives(element));
+            }
             if !batch.is_empty() {
-                self.sides[place] = Side::Idle(stream);
                 return Ok(batch);
             }
         }

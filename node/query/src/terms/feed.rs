@@ -1,5 +1,6 @@
 //! `changes`.
 
+use photondb_reql::BacktraceId;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Sequence, Source, Stream, Value};
 use photondb_reql::transform::Transform;
@@ -14,7 +15,6 @@ use crate::table::Order;
 /// `changes({squash, include_initial, ...})`.
 pub(super) fn changes(surroundings: &Surroundings, args: &Args<'_>) -> Result<Value> {
     let options = FeedOptions::read(args, surroundings.queue_size)?;
-    surroundings.feed_shows_states.set(options.include_states);
     let value = args.value(0)?;
     if let Some(row) = mismatch::as_row(&value) {
         return Ok(Value::Sequence(Sequence::stream(of_row(&row, options, args)?)));
@@ -46,7 +46,7 @@ struct Followed {
 
 /// What a sequence consists of. What follows a union is done to each part.
 fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
-    let Sequence { source, mut transforms, .. } = sequence;
+    let Sequence { source, mut transforms, mut cut, .. } = sequence;
     let is_cut = |transform: &Transform| matches!(transform, Transform::Limit(_) | Transform::Skip(_));
     let mut limit = None;
     if let Some(place) = transforms.iter().rposition(is_cut) {
@@ -58,11 +58,17 @@ fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
                  before the `limit` term.",
             ));
         }
+        if !behind.is_empty() {
+            cut = None;
+        }
         limit = match transforms.pop() {
             Some(Transform::Limit(count)) if !transforms.iter().any(is_cut) => Some(count),
-            _ => return Err(eager()),
+            _ => return Err(of_part(eager(), cut)),
         };
         transforms.extend(behind);
+    } else if cut.is_some() {
+        // All but the first none: as many as there are.
+        limit = Some(u64::MAX);
     }
     match source {
         Source::Table(table) => match table.as_any().downcast_ref::<TableRef>().cloned() {
@@ -78,8 +84,10 @@ fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
             match (limit, parts.as_mut_slice()) {
                 (None, _) => {}
                 (Some(_), [Followed { limit: own @ None, .. }]) => *own = limit,
-                (Some(_), [_]) => return Err(eager()),
-                (Some(_), _) => return Err(Error::logic("Cannot call `changes` on a slice of a union.")),
+                (Some(_), [_]) => return Err(of_part(eager(), cut)),
+                (Some(_), _) => {
+                    return Err(of_part(Error::logic("Cannot call `changes` on a slice of a union."), cut));
+                }
             }
             Ok(parts)
         }
@@ -87,11 +95,26 @@ fn parts(sequence: Sequence) -> Result<Vec<Followed>> {
     }
 }
 
+/// An error about a part of a sequence: it points to what was cut, unless more was done to the part.
+fn of_part(error: Error, cut: Option<BacktraceId>) -> Error {
+    match cut {
+        Some(cut) => error.at(cut),
+        None => error,
+    }
+}
+
 fn of(part: Followed, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     let Followed { table, transforms, limit } = part;
-    allowed(&transforms)?;
-    let ordered = table.as_slice().is_some_and(|slice| slice.order != Order::Any);
+    // Of nothing in a table nothing is asked, not even what is done to it.
+    let is_nothing = !table.info().system && table.asks_for_nothing();
+    if !is_nothing {
+        allowed(&transforms)?;
+    }
     if let Some(count) = limit {
+        if is_nothing {
+            return Err(eager().at(args.id(0)));
+        }
+        let ordered = table.as_slice().is_some_and(|slice| slice.order != Order::Any);
         let (count, most) = (usize::try_from(count).unwrap_or(usize::MAX), args.cx().limits().array);
         if count > most {
             return Err(Error::resource(format!(
@@ -107,11 +130,10 @@ fn of(part: Followed, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn S
         return Ok(Box::new(LimitFeed::open(table, transforms, count, options, args.cx())?));
     }
     if options.include_offsets {
-        return Err(Error::logic("Cannot include offsets for range subs."));
+        let what = if is_nothing { "empty" } else { "range" };
+        return Err(no_offsets(&table, what));
     }
-    if ordered {
-        return Err(Error::logic("Cannot call `changes` on an ordered stream."));
-    }
+    // An order without a limit says only by which index: changes have no order but their own.
     Ok(Box::new(RangeFeed::open(table, transforms, false, options, args.cx())?))
 }
 
@@ -125,7 +147,6 @@ fn not_of_the_system(table: &TableRef) -> Result<()> {
 
 fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn Stream>> {
     match row.origin {
-        Origin::Place => Err(eager().at(args.id(0))),
         Origin::Extreme => {
             not_of_the_system(&row.table)?;
             refuse_tokens(&options, "`min` or `max`")?;
@@ -133,12 +154,18 @@ fn of_row(row: &RowRef, options: FeedOptions, args: &Args<'_>) -> Result<Box<dyn
         }
         Origin::Key => {
             if options.include_offsets {
-                return Err(Error::logic("Cannot include offsets for point subs."));
+                return Err(no_offsets(&row.table, "point"));
             }
             let table = row.table.with(Part::Keys { index: None, keys: vec![row.key.clone()] });
             Ok(Box::new(RangeFeed::open(table, Vec::new(), true, options, args.cx())?))
         }
     }
+}
+
+/// Only first elements stand somewhere. RethinkDB does not say of a system table that the query is at fault.
+fn no_offsets(table: &TableRef, what: &str) -> Error {
+    let message = format!("Cannot include offsets for {what} subs.");
+    if table.info().system { Error::op_failed(message) } else { Error::logic(message) }
 }
 
 fn refuse_tokens(options: &FeedOptions, what: &str) -> Result<()> {

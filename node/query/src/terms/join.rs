@@ -1,8 +1,8 @@
 //! `eq_join`: each element with the documents that its key finds.
 
 use photondb_reql::datum::{Datum, Object};
-use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Batch, Cx, Func, Sequence, Shortcut, Stream, Value};
+use photondb_reql::error::Result;
+use photondb_reql::eval::{Args, Batch, Cx, FeedKind, Func, Sequence, Shortcut, Stream, Value};
 
 use crate::catalog::Permission;
 use crate::keys;
@@ -17,9 +17,9 @@ pub(super) fn eq_join(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(2, mismatch::as_table)?;
     let by = args.function(1, Shortcut::GetField)?;
     let index = args.optarg_string("index")?;
-    args.optarg_bool("ordered")?;
-    if left.feed().is_some() {
-        return Err(Error::logic("Cannot call `eq_join` on an infinite stream (such as a changefeed)."));
+    // In an order RethinkDB reads the left side as if all of it were wanted.
+    if args.optarg_bool("ordered")? == Some(true) && left.feed().is_some() {
+        left.check_finite().map_err(|error| error.at(args.id(0)))?;
     }
     let left = left.open(args.cx())?;
     let join = EqJoin { left, by, table, index, ready: Batch::new() };
@@ -83,5 +83,9 @@ impl Stream for EqJoin {
             }
         }
         Ok(std::mem::take(&mut self.ready))
+    }
+
+    fn feed(&self) -> Option<FeedKind> {
+        self.left.feed()
     }
 }

@@ -94,6 +94,12 @@ impl Traits {
         self.repeatable() && !self.inexact
     }
 
+    /// Whether it gives the same when it is run again here: what is done to documents before `changes` must. Where RethinkDB may differ
+    /// from one machine to the next does not matter to a feed.
+    pub fn repeatable(self) -> bool {
+        !self.nondeterministic && !self.touches_world
+    }
+
     /// Whether the result depends on the arguments alone, for ever: what an index function must be.
     pub fn timeless(self) -> bool {
         self.deterministic() && !self.uses_now

@@ -38,6 +38,11 @@ pub trait Stream {
         None
     }
 
+    /// Whether it is a changefeed that says in its own elements how far it is, of which the client is told beside it.
+    fn shows_states(&self) -> bool {
+        false
+    }
+
     /// Whether it never ends although it is no feed: `range()`.
     fn infinite(&self) -> bool {
         false
@@ -64,6 +69,14 @@ pub enum FeedKind {
     OrderByLimit,
     /// Note 4: `UNIONED_FEED`.
     Unioned,
+}
+
+impl FeedKind {
+    /// What two feeds are together.
+    #[must_use]
+    pub fn union(self, other: FeedKind) -> FeedKind {
+        if self == other { self } else { FeedKind::Unioned }
+    }
 }
 
 /// A sequence not yet read.
@@ -180,6 +193,14 @@ impl Sequence {
         }
     }
 
+    /// Whether it is a changefeed that says how far it is. RethinkDB asks only the feed itself, not one of which a part is taken.
+    pub fn shows_states(&self) -> bool {
+        let is_part = |transform: &Transform| {
+            matches!(transform, Transform::Limit(_) | Transform::Skip(_) | Transform::OffsetsOf(_))
+        };
+        matches!(&self.source, Source::Stream(stream) if stream.shows_states()) && !self.transforms.iter().any(is_part)
+    }
+
     /// Whether it goes on for ever, and no `limit` ends it.
     pub fn infinite(&self) -> bool {
         let endless = match &self.source {
@@ -198,12 +219,16 @@ impl Sequence {
             Source::Union(sides) => sides.iter().any(Sequence::reads_what_never_ends),
             Source::Array(_) | Source::Table(_) => false,
         };
-        endless && !self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(0)))
+        endless && !self.wants_nothing()
+    }
+
+    fn wants_nothing(&self) -> bool {
+        self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(0)))
     }
 
     /// Refuses what never ends, and a part of it, for whoever reads to the end.
     pub fn check_finite(&self) -> Result<()> {
-        let message = if self.feed().is_some() {
+        let message = if self.feed().is_some() && !self.wants_nothing() {
             "Cannot call a terminal (`reduce`, `count`, etc.) on an infinite stream (such as a changefeed)."
         } else if self.reads_what_never_ends() {
             "Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array."

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn item(key: i32, place: i32) -> Item {
-        Item { place: place.into(), key: key.into(), shown: place.into() }
+        Item { place: place.into(), key: key.into(), number: 0, shown: place.into() }
     }
 
     #[test]

@@ -17,6 +17,13 @@ struct Side {
     ready: std::vec::IntoIter<Datum>,
 }
 
+impl Side {
+    /// Whether its next element is one that a feed has yet to give.
+    fn waits(&self) -> bool {
+        self.ready.as_slice().is_empty() && self.stream.feed().is_some()
+    }
+}
+
 impl Zipped {
     /// The result of `map`: an array when all sequences are.
     pub fn open(sequences: Vec<Sequence>, function: Func, cx: &Cx) -> Result<Value> {
@@ -50,6 +57,10 @@ impl Stream for Zipped {
     fn next_batch(&mut self, want: usize, cx: &Cx) -> Result<Batch> {
         let mut batch = Batch::new();
         while batch.len() < want.max(1) {
+            // What is there goes out before a feed is waited for.
+            if !batch.is_empty() && self.sides.iter().any(Side::waits) {
+                break;
+            }
             let Some(row) = self.row(want, cx)? else { break };
             batch.push(self.function.call_datum_with(row, cx)?);
         }
@@ -57,7 +68,7 @@ impl Stream for Zipped {
     }
 
     fn feed(&self) -> Option<FeedKind> {
-        self.sides.iter().find_map(|side| side.stream.feed())
+        self.sides.iter().filter_map(|side| side.stream.feed()).reduce(FeedKind::union)
     }
 
     fn infinite(&self) -> bool {
