@@ -10,7 +10,7 @@ use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Value, stored};
 use photondb_reql::{BacktraceId, Term, TermKind};
 
-pub(super) use options::{Options, soft_durability};
+pub(super) use options::{Options, return_changes, soft_durability};
 
 use crate::catalog::Permission;
 use crate::limits::WRITE_BATCH_DOCUMENTS;
@@ -23,8 +23,9 @@ use non_atomic::NonAtomic;
 
 /// Evaluates one of the three.
 pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
+    let non_atomic = args.optarg_bool("non_atomic")? == Some(true);
     let options = Options::read(args)?;
-    let change = change(args)?;
+    let change = change(args, non_atomic)?;
     let Target { table, rows } = target(args)?;
     options.permit(&table)?;
     let cx = args.cx();
@@ -76,7 +77,10 @@ fn write(
         Change::NonAtomic(change) => {
             let mut results = Vec::with_capacity(keys.len());
             for key in keys {
-                results.push(change.write(table, key, &options.write, cx)?);
+                match change.write(table, key, &options.write, cx)? {
+                    Ok(result) => results.push(result),
+                    Err(error) => stats.error(&error),
+                }
             }
             results
         }
@@ -85,7 +89,7 @@ fn write(
     Ok(())
 }
 
-fn change<'a>(args: &'a Args<'a>) -> Result<Change<'a>> {
+fn change<'a>(args: &'a Args<'a>, non_atomic: bool) -> Result<Change<'a>> {
     if args.kind() == TermKind::Delete {
         return Ok(Change::Atomic(Transition::Delete));
     }
@@ -102,12 +106,18 @@ fn change<'a>(args: &'a Args<'a>) -> Result<Change<'a>> {
             _ => Transition::Replace(function),
         }));
     }
-    if args.optarg_bool("non_atomic")? != Some(true) {
+    if !non_atomic {
         return Err(Error::logic(
             "Could not prove argument deterministic.  Maybe you want to use the non_atomic flag?",
         ));
     }
-    Ok(Change::NonAtomic(NonAtomic::new(args)))
+    if args.kind() == TermKind::Update {
+        return Ok(Change::NonAtomic(NonAtomic::Update(args)));
+    }
+    Ok(match args.function(1, Shortcut::Constant)? {
+        constant @ Func::Constant(_) => Change::Atomic(Transition::Replace(constant)),
+        function => Change::NonAtomic(NonAtomic::Replace(function)),
+    })
 }
 
 fn is_function(args: &Args<'_>) -> bool {
