@@ -74,10 +74,7 @@ trait Contents {
 
     /// Makes `new` of `old`; `Null` is none, and both may be. Gives the document as it is shown afterwards. Errors of
     /// kind `Permission` end the query, others are of this document alone.
-    fn write(&self, viewer: &Viewer<'_>, _key: &Datum, old: &Datum, new: &Datum) -> Result<Datum> {
-        if old.is_null() && new.is_null() {
-            return Ok(Datum::Null);
-        }
+    fn write(&self, viewer: &Viewer<'_>, _key: &Datum, _old: &Datum, _new: &Datum) -> Result<Datum> {
         Err(Error::op_failed(format!("It's illegal to write to the `{SYSTEM_DATABASE}.{}` table.", viewer.table)))
     }
 }
@@ -306,7 +303,7 @@ impl Table for SystemTable {
     }
 
     fn sync(&self) -> Result<()> {
-        Ok(())
+        Err(Error::op_failed("Artificial tables don't support `sync()`."))
     }
 
     fn subscribe(&self) -> Result<Box<dyn Subscription>> {
