@@ -315,6 +315,12 @@ fn a_write_hook_sees_and_changes_every_write() {
                 r#"[170,[[54,[[16,[$T,1]]]],"first_error"]]"#,
                 r#""A write hook function must not turn a deletion into a replace/insert.""#,
             ),
+            // What it gives is not merged into anything.
+            (r#"[189,[$T,[69,[[2,[1,2,3]],{"id":3,"a":[137,[1]]}]]]]"#, r#"{"replaced":1}"#),
+            (
+                r#"[170,[[56,[$T,{"id":3}]],"first_error"]]"#,
+                r#""Error in write hook: Stray literal keyword found: literal is only legal inside of the object passed to merge or update and cannot nest inside other literals.""#,
+            ),
             // What it is shown as the key is that of the document as it is to be.
             (r#"[189,[$T,[69,[[2,[1,2,3]],{"id":1,"key":[170,[[10,[1]],"primary_key"]]}]]]]"#, r#"{"replaced":1}"#),
             (
