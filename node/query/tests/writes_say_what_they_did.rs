@@ -335,6 +335,21 @@ fn a_write_hook_sees_and_changes_every_write() {
 }
 
 #[test]
+fn a_document_that_is_selected_twice_is_written_twice() {
+    check(
+        &Session::of(&Rc::default(), "admin"),
+        &[
+            (r#"[170,[[56,[$T,[2,[{"id":1},{"id":2}]]]],"inserted"]]"#, "2"),
+            (r#"[170,[[53,[[78,[$T,1,1]],{"a":1}]],"unchanged"]]"#, "1"),
+            (
+                r#"[54,[[78,[$T,1,1,2]]]]"#,
+                r#"{"deleted":2,"errors":0,"inserted":0,"replaced":0,"skipped":1,"unchanged":0}"#,
+            ),
+        ],
+    );
+}
+
+#[test]
 fn for_each_adds_up_its_writes() {
     check(
         &Session::of(&Rc::default(), "admin"),

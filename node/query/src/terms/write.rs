@@ -40,14 +40,20 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
         Rows::Many(documents) => {
             let mut documents = documents.open(cx).at(args.id(0))?;
             may_write()?;
+            let mut keys = Vec::new();
             loop {
                 let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
-                if batch.is_empty() {
-                    break;
+                let ended = batch.is_empty();
+                for document in &batch {
+                    keys.push(document.field(&table.info().primary_key)?);
                 }
-                for documents in batch.chunks(WRITE_BATCH_DOCUMENTS) {
-                    let keys = documents.iter().map(|document| document.field(&table.info().primary_key));
-                    write(&table, keys.collect::<Result<_>>()?, &change, &options, &mut stats, cx)?;
+                // Few wait for more: a document that is selected twice, side by side, is read twice before it is written.
+                while keys.len() >= WRITE_BATCH_DOCUMENTS || (ended && !keys.is_empty()) {
+                    let rest = keys.split_off(keys.len().min(WRITE_BATCH_DOCUMENTS));
+                    write(&table, std::mem::replace(&mut keys, rest), &change, &options, &mut stats, cx)?;
+                }
+                if ended {
+                    break;
                 }
             }
         }
