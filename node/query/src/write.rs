@@ -77,8 +77,13 @@ fn insert(document: &Datum, conflict: &Conflict, old: &Datum, rules: Rules<'_>, 
 }
 
 fn call_hook(hook: &Func, old: &Datum, new: Datum, primary_key: &str, cx: &Cx) -> Result<Datum> {
-    let key_of = |document: &Datum| document.as_object().ok().and_then(|fields| fields.get(primary_key));
-    let key = key_of(&new).or_else(|| key_of(old)).unwrap_or(Datum::Null);
+    let shown = if new.is_null() { old } else { &new };
+    let key = match shown {
+        Datum::Null => None,
+        // An error here is about the document, not about the hook.
+        document => document.as_object()?.get(primary_key),
+    };
+    let key = key.unwrap_or(Datum::Null);
     let context =
         Object::from([("primary_key", key), ("timestamp", crate::times::from_micros(cx.world().now_micros()))]);
     let deletes = new.is_null();

@@ -29,16 +29,17 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
             let answers = match answer {
                 Datum::Object(answer) => vec![Datum::Object(answer)],
                 Datum::Array(answers) => answers.into_vec(),
-                other => {
-                    let found = other.type_name();
-                    return Err(Error::logic(format!("{FAILED}  Expected type ARRAY but found {found}.")).at(id));
-                }
+                other => return Err(failed(Error::expected_type("ARRAY", &other)).at(id)),
             };
             for answer in answers {
                 let added = answer.as_object().and_then(|answer| stats::merge(&sum, answer, cx.limits().array));
-                sum =
-                    added.map_err(|error| Error { message: format!("{FAILED}  {}", error.message), ..error }.at(id))?;
+                sum = added.map_err(|error| failed(error).at(id))?;
             }
         }
     }
+}
+
+/// The error for an answer that is none of a write.
+fn failed(error: Error) -> Error {
+    Error { message: format!("{FAILED}  {}", error.message), ..error }
 }

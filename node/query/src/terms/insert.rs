@@ -2,9 +2,10 @@
 
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Args, Cx, Value};
+use photondb_reql::eval::{Args, Cx, Func, Value};
 
-use super::write::Options;
+use super::write::{Options, return_changes};
+use crate::catalog::Permission;
 use crate::keys;
 use crate::limits::{WRITE_BATCH_BYTES, WRITE_BATCH_DOCUMENTS};
 use crate::mismatch;
@@ -17,9 +18,13 @@ use crate::write::stats::Stats;
 pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let table = args.convert(0, mismatch::as_table)?;
-    let options = Options::read(args)?;
-    options.permit(&table)?;
+    let return_changes = return_changes(args)?;
     let conflict = conflict(args)?;
+    let options = Options::besides(return_changes, args)?;
+    options.permit(&table)?;
+    if let Conflict::Function(function) = &conflict {
+        check_resolver(function)?;
+    }
     let mut inserts = Inserts {
         table: &table,
         options: &options,
@@ -30,12 +35,16 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
         weight: 0,
         permitted: false,
     };
-    match args.value(1)? {
-        Value::Datum(document @ Datum::Object(_)) => inserts.add(document, cx)?,
-        Value::Row(row) => inserts.add(row.read(cx).map_err(|error| error.at(args.id(1)))?, cx)?,
-        value => {
-            let sequence = args.value_as_finite_sequence(1, value)?;
-            let mut documents = sequence.open(cx)?;
+    let value = args.value(1)?;
+    let single = match &value {
+        Value::Datum(document) => Some(document.clone()),
+        Value::Row(row) => Some(row.read(cx).map_err(|error| error.at(args.id(1)))?),
+        _ => None,
+    };
+    match single {
+        Some(document @ Datum::Object(_)) => inserts.add(document, cx)?,
+        _ => {
+            let mut documents = args.value_as_finite_sequence(1, value)?.open(cx)?;
             loop {
                 let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
                 if batch.is_empty() {
@@ -54,15 +63,7 @@ fn conflict(args: &Args<'_>) -> Result<Conflict> {
     let Some(node) = args.optarg_node("conflict") else { return Ok(Conflict::Error) };
     let Some(value) = args.optarg("conflict")? else { return Ok(Conflict::Error) };
     match value {
-        Value::Function(function) => {
-            if !function.traits().deterministic() {
-                return Err(Error::logic("The conflict function passed to `insert` must be deterministic."));
-            }
-            if !matches!(function.arity(), None | Some(0 | 3)) {
-                return Err(Error::logic("The conflict function passed to `insert` should expect 3 arguments."));
-            }
-            Ok(Conflict::Function(function))
-        }
+        Value::Function(function) => Ok(Conflict::Function(function)),
         value => {
             let datum = value.into_datum(args.cx()).map_err(|error| error.at(node.id()))?;
             match datum.as_string().map_err(|error| error.at(node.id()))?.as_str() {
@@ -76,6 +77,17 @@ fn conflict(args: &Args<'_>) -> Result<Conflict> {
             }
         }
     }
+}
+
+/// Checks the function that decides about documents whose key is taken.
+fn check_resolver(function: &Func) -> Result<()> {
+    if !function.traits().deterministic() {
+        return Err(Error::logic("The conflict function passed to `insert` must be deterministic."));
+    }
+    if !matches!(function.arity(), None | Some(0 | 3)) {
+        return Err(Error::logic("The conflict function passed to `insert` should expect 3 arguments."));
+    }
+    Ok(())
 }
 
 /// Documents on their way, a batch at a time, in order.
@@ -93,8 +105,15 @@ struct Inserts<'a> {
 
 enum Pending {
     Write(Write),
-    /// It cannot be written whatever the table holds.
+    Refused(Refusal),
+}
+
+/// Why a document is not even sent to its table.
+enum Refusal {
+    /// It is no document, or its key cannot be one.
     Invalid(Error),
+    /// It holds what cannot be stored: it counts as if the table had refused it.
+    Unstorable(Error),
 }
 
 impl Inserts<'_> {
@@ -102,21 +121,14 @@ impl Inserts<'_> {
         let document = self.with_key(document);
         self.weight += document::weight(&document);
         let primary_key = &self.table.info().primary_key;
-        let checked = document::check_object(&document, primary_key).and_then(|()| {
-            let key = document.field(primary_key)?;
-            // A bound is refused as a part of the document, not as a key.
-            if !matches!(key, Datum::MinVal | Datum::MaxVal) {
-                keys::check_primary(&key)?;
-            }
-            document::check_storable(&document)?;
-            Ok(key)
-        });
-        self.pending.push(match checked {
-            Ok(key) => {
+        let checked = document::check_inserted(&document, primary_key);
+        self.pending.push(match (checked, document::check_storable(&document)) {
+            (Err(error), _) => Pending::Refused(Refusal::Invalid(error)),
+            (Ok(_), Err(error)) => Pending::Refused(Refusal::Unstorable(error)),
+            (Ok(key), Ok(())) => {
                 let transition = Transition::Insert { document, conflict: self.conflict.clone() };
                 Pending::Write(Write { key, transition })
             }
-            Err(error) => Pending::Invalid(error),
         });
         if self.pending.len() >= WRITE_BATCH_DOCUMENTS || self.weight >= WRITE_BATCH_BYTES {
             self.flush(cx)?;
@@ -124,11 +136,12 @@ impl Inserts<'_> {
         Ok(())
     }
 
-    /// Gives the document a primary key if it has none.
+    /// Gives the document a primary key if it has none. A time or a geometry is none, and takes no further field.
     fn with_key(&mut self, document: Datum) -> Datum {
         let primary_key = &self.table.info().primary_key;
+        let whole = document.ptype_name().is_some();
         match document {
-            Datum::Object(fields) if !fields.contains_key(primary_key) => {
+            Datum::Object(fields) if !whole && !fields.contains_key(primary_key) => {
                 let key = self.table.surroundings.uuid();
                 self.stats.generated(key.clone());
                 if self.table.info().system {
@@ -148,31 +161,38 @@ impl Inserts<'_> {
             return Ok(());
         }
         self.permit()?;
-        let mut invalid = Vec::new();
+        let mut refused = Vec::new();
         let mut writes = Vec::with_capacity(pending.len());
         for (position, one) in pending.into_iter().enumerate() {
             match one {
                 Pending::Write(write) => writes.push(write),
-                Pending::Invalid(error) => invalid.push((position, error)),
+                Pending::Refused(refusal) => refused.push((position, refusal)),
             }
         }
         // As in RethinkDB, documents that are invalid by themselves are the first errors of their batch.
-        for (_, error) in &invalid {
-            self.stats.error(error);
+        for (_, refusal) in &refused {
+            if let Refusal::Invalid(error) = refusal {
+                self.stats.error(error);
+            }
         }
-        let count = writes.len() + invalid.len();
+        let count = writes.len() + refused.len();
         let options = WriteOptions { generated: std::mem::take(&mut self.generated), ..self.options.write.clone() };
         let results = match writes.is_empty() {
             true => Vec::new(),
             false => self.table.surroundings.writing(|| self.table.table.write(writes, &options, cx))?,
         };
-        let (mut invalid, mut results) = (invalid.into_iter().peekable(), results.iter());
+        let (mut refused, mut results) = (refused.into_iter().peekable(), results.iter());
         for position in 0..count {
-            if let Some((_, error)) = invalid.next_if(|(of, _)| *of == position) {
-                self.stats.invalid(&error);
-            } else if let Some(result) = results.next() {
-                let _: &WriteResult = result;
-                self.stats.add(result);
+            match refused.next_if(|(of, _)| *of == position) {
+                Some((_, Refusal::Invalid(error))) => self.stats.invalid(&error),
+                Some((_, Refusal::Unstorable(error))) => {
+                    self.stats.add(&WriteResult::Refused { error, old: Datum::Null });
+                }
+                None => {
+                    if let Some(result) = results.next() {
+                        self.stats.add(result);
+                    }
+                }
             }
         }
         Ok(())

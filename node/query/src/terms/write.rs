@@ -10,7 +10,7 @@ use photondb_reql::error::{Error, Result, ResultExt};
 use photondb_reql::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Value, stored};
 use photondb_reql::{BacktraceId, Term, TermKind};
 
-pub(super) use options::{Options, soft_durability};
+pub(super) use options::{Options, return_changes, soft_durability};
 
 use crate::limits::WRITE_BATCH_DOCUMENTS;
 use crate::mismatch;
@@ -22,8 +22,9 @@ use non_atomic::NonAtomic;
 
 /// Evaluates one of the three.
 pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
+    let non_atomic = args.optarg_bool("non_atomic")? == Some(true);
     let options = Options::read(args)?;
-    let change = change(args)?;
+    let change = change(args, non_atomic)?;
     let Target { table, rows } = target(args)?;
     options.permit(&table)?;
     let cx = args.cx();
@@ -38,14 +39,20 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
         Rows::Many(documents) => {
             let mut documents = documents.open(cx).at(args.id(0))?;
             may_write()?;
+            let mut keys = Vec::new();
             loop {
                 let batch = documents.next_batch(WRITE_BATCH_DOCUMENTS, cx)?;
-                if batch.is_empty() {
-                    break;
+                let ended = batch.is_empty();
+                for document in &batch {
+                    keys.push(document.field(&table.info().primary_key)?);
                 }
-                for documents in batch.chunks(WRITE_BATCH_DOCUMENTS) {
-                    let keys = documents.iter().map(|document| document.field(&table.info().primary_key));
-                    write(&table, keys.collect::<Result<_>>()?, &change, &options, &mut stats, cx)?;
+                // Few wait for more: a document that is selected twice, side by side, is read twice before it is written.
+                while keys.len() >= WRITE_BATCH_DOCUMENTS || (ended && !keys.is_empty()) {
+                    let rest = keys.split_off(keys.len().min(WRITE_BATCH_DOCUMENTS));
+                    write(&table, std::mem::replace(&mut keys, rest), &change, &options, &mut stats, cx)?;
+                }
+                if ended {
+                    break;
                 }
             }
         }
@@ -75,7 +82,10 @@ fn write(
         Change::NonAtomic(change) => {
             let mut results = Vec::with_capacity(keys.len());
             for key in keys {
-                results.push(change.write(table, key, &options.write, cx)?);
+                match change.write(table, key, &options.write, cx)? {
+                    Ok(result) => results.push(result),
+                    Err(error) => stats.error(&error),
+                }
             }
             results
         }
@@ -84,7 +94,7 @@ fn write(
     Ok(())
 }
 
-fn change<'a>(args: &'a Args<'a>) -> Result<Change<'a>> {
+fn change<'a>(args: &'a Args<'a>, non_atomic: bool) -> Result<Change<'a>> {
     if args.kind() == TermKind::Delete {
         return Ok(Change::Atomic(Transition::Delete));
     }
@@ -101,12 +111,18 @@ fn change<'a>(args: &'a Args<'a>) -> Result<Change<'a>> {
             _ => Transition::Replace(function),
         }));
     }
-    if args.optarg_bool("non_atomic")? != Some(true) {
+    if !non_atomic {
         return Err(Error::logic(
             "Could not prove argument deterministic.  Maybe you want to use the non_atomic flag?",
         ));
     }
-    Ok(Change::NonAtomic(NonAtomic::new(args)))
+    if args.kind() == TermKind::Update {
+        return Ok(Change::NonAtomic(NonAtomic::Update(args)));
+    }
+    Ok(match args.function(1, Shortcut::Constant)? {
+        constant @ Func::Constant(_) => Change::Atomic(Transition::Replace(constant)),
+        function => Change::NonAtomic(NonAtomic::Replace(function)),
+    })
 }
 
 fn is_function(args: &Args<'_>) -> bool {

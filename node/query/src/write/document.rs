@@ -4,6 +4,7 @@ use photondb_reql::datum::{Datum, Node};
 use photondb_reql::error::{Error, Result};
 use photondb_reql::limits::NESTING_MAX;
 
+use crate::keys::check_primary;
 use crate::limits::{DOCUMENT_BYTES_MAX, STORED_ARRAY_ELEMENTS_MAX};
 
 /// What is counted for each value besides its text: more than any encoding of it takes.
@@ -14,34 +15,56 @@ pub(crate) fn check_replacement(old: &Datum, new: &Datum, primary_key: &str, key
     if new.is_null() {
         return Ok(());
     }
-    check_object(new, primary_key)?;
-    let found = new.field(primary_key)?;
+    if !matches!(new, Datum::Object(_)) {
+        return Err(not_an_object(new));
+    }
+    let found = primary_key_of(new, primary_key)?;
     if found != *key {
-        let (old_shown, new_shown) = (old.print(), new.print());
-        return Err(Error::logic(if old.is_null() {
-            format!("Primary key `{primary_key}` cannot be changed (null -> {new_shown})")
-        } else {
-            format!("Primary key `{primary_key}` cannot be changed (`{old_shown}` -> `{new_shown}`).")
-        }));
+        if !old.is_null() {
+            return Err(key_changed(old, new, primary_key));
+        }
+        // That it cannot be a key at all comes first.
+        check_primary(&found)?;
+        let shown = new.print();
+        return Err(Error::logic(format!("Primary key `{primary_key}` cannot be changed (null -> {shown})")));
     }
     check_storable(new)
 }
 
-/// Checks that `document` is an object that has a primary key.
-pub(crate) fn check_object(document: &Datum, primary_key: &str) -> Result<()> {
-    let Datum::Object(fields) = document else {
-        return Err(not_an_object(document));
+/// The primary key of a document that is to be inserted. Errors: it is no object, has no key, or one that cannot be one.
+pub(crate) fn check_inserted(document: &Datum, primary_key: &str) -> Result<Datum> {
+    let key = primary_key_of(document, primary_key)?;
+    // A bound is refused as a part of the document, not as a key.
+    if !matches!(key, Datum::MinVal | Datum::MaxVal) {
+        check_primary(&key)?;
+    }
+    Ok(key)
+}
+
+/// Checks what a function that is not atomic makes of `old`. It writes like an insert, so that nothing is no document.
+pub(crate) fn check_reinserted(old: &Datum, new: &Datum, primary_key: &str, key: &Datum) -> Result<()> {
+    match primary_key_of(new, primary_key)? == *key {
+        true => Ok(()),
+        false => Err(key_changed(old, new, primary_key)),
+    }
+}
+
+/// The primary key of `document`. Errors: it is no object, or has none.
+fn primary_key_of(document: &Datum, primary_key: &str) -> Result<Datum> {
+    let Some(key) = document.as_object()?.get(primary_key) else {
+        let shown = document.print();
+        return Err(Error::logic(format!("Inserted object must have primary key `{primary_key}`:\n{shown}")));
     };
-    if document.ptype_name().is_some() {
-        return Err(not_an_object(document));
+    // A time or a geometry is an object, but no document.
+    match document.ptype_name() {
+        Some(_) => Err(not_an_object(document)),
+        None => Ok(key),
     }
-    if !fields.contains_key(primary_key) {
-        return Err(Error::logic(format!(
-            "Inserted object must have primary key `{primary_key}`:\n{}",
-            document.print()
-        )));
-    }
-    Ok(())
+}
+
+fn key_changed(old: &Datum, new: &Datum, primary_key: &str) -> Error {
+    let (old, new) = (old.print(), new.print());
+    Error::logic(format!("Primary key `{primary_key}` cannot be changed (`{old}` -> `{new}`)."))
 }
 
 fn not_an_object(document: &Datum) -> Error {

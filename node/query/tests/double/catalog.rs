@@ -12,7 +12,7 @@ use photondb_query::table::{IndexInfo, Table, TableInfo};
 use photondb_reql::Str;
 use photondb_reql::datum::{Datum, Object};
 use photondb_reql::error::{Error, Result};
-use photondb_reql::eval::{Db, stored::compile_function};
+use photondb_reql::eval::{Db, stored::compile_hook};
 
 use super::table::{Contents, MemoryTable};
 
@@ -69,7 +69,7 @@ impl Catalog for MemoryCatalog {
         let stored = self.tables.borrow().get(name).cloned();
         let missing = || Error::op_failed(format!("Table `{}.{name}` does not exist.", db.name));
         let stored = stored.ok_or_else(missing)?;
-        let write_hook = stored.hook.map(|hook| compile_function(&hook.definition)).transpose()?;
+        let write_hook = stored.hook.map(|hook| compile_hook(&hook.definition)).transpose()?;
         let info = TableInfo {
             id: stored.id,
             name: Str::from(name),

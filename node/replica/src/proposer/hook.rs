@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use photondb_reql::eval::{Closure, Func, Function, Scope, compile_function};
+use photondb_reql::eval::{Closure, Func, Function, Scope, stored::compile_hook};
 use photondb_shard::shard::View;
 
 use super::Proposer;
@@ -37,7 +37,7 @@ impl Proposer {
 }
 
 fn compile(definition: &Bytes) -> Result<Compiled, ReplicaError> {
-    match compile_function(definition).map_err(ReplicaError::Query)? {
+    match compile_hook(definition).map_err(ReplicaError::Query)? {
         Func::Closure(closure) => Ok(Compiled { definition: definition.clone(), function: closure.function }),
         _ => Err(ReplicaError::Elsewhere("a write hook is no function literal".to_owned())),
     }

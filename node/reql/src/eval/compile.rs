@@ -126,7 +126,9 @@ impl Compiler {
             let literals = passes_literals(kind, index, literal_ok) && !given_by_function;
             let compiled = match (kind, index, arg.kind()) {
                 // What `update` merges in is evaluated for each document, even where it does not look at it.
-                (TermKind::Update, 1, given) if !matches!(given, TermKind::Func | TermKind::Datum | TermKind::Var) => {
+                (TermKind::Update, 1, given)
+                    if !matches!(given, TermKind::Func | TermKind::Datum | TermKind::Var | TermKind::Args) =>
+                {
                     self.thunk(arg, literals)?
                 }
                 _ => self.term(arg, literals)?,

@@ -216,10 +216,7 @@ pub const fn signature(kind: TermKind) -> Signature {
             exactly(2).optargs(optargs).writes().pure_functions()
         }
         K::Update | K::Replace => exactly(2).optargs(WRITE).writes().pure_functions(),
-        K::Delete => {
-            let optargs = &["durability", "return_vals", "return_changes", "ignore_write_hook"];
-            exactly(1).optargs(optargs).writes().pure_functions()
-        }
+        K::Delete => exactly(1).optargs(WRITE).writes().pure_functions(),
         K::Sync => exactly(1).writes(),
         K::Changes => {
             let optargs = &[
@@ -353,9 +350,12 @@ pub fn expected_type(expected: &str, found: &Datum) -> Error {
 
 /// The error for a value of the wrong kind: `Expected type TABLE but found DATUM:` and the value.
 pub fn expected_kind(expected: &str, found: &Value) -> Error {
-    let message = format!("Expected type {expected} but found {}:\n{}", found.kind_name(), found.describe());
+    let shown = found.describe();
+    let message = format!("Expected type {expected} but found {}:\n{shown}", found.kind_name());
     match found {
         Value::Datum(datum) => Error::wrong_type(datum, message),
+        // A document that is not there is `null`, which `default` stands in for.
+        Value::Row(_) if shown == "null" => Error::wrong_type(&Datum::Null, message),
         _ => Error::logic(message),
     }
 }

@@ -31,6 +31,11 @@ pub fn compile_function(bytes: &[u8]) -> Result<Func> {
     compile_term(&decode_function(bytes)?)
 }
 
+/// The same of a write hook, whose result is the document itself and is merged into nothing.
+pub fn compile_hook(bytes: &[u8]) -> Result<Func> {
+    compile_arrived(bytes, Literals::Refused).map(|arrived| arrived.function)
+}
+
 /// The function that a `FUNC` term without outer variables stands for.
 pub fn compile_term(term: &Term) -> Result<Func> {
     compile_where(term, Literals::Allowed).map(|compiled| compiled.function)

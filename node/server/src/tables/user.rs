@@ -11,7 +11,7 @@ use photondb_replica::ShardTable;
 use photondb_reql::Str;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::Result;
-use photondb_reql::eval::{Cx, Glance, stored::compile_function};
+use photondb_reql::eval::{Cx, Glance, stored::compile_hook};
 
 use crate::catalog::Ground;
 use crate::node::activity::TableCounts;
@@ -28,7 +28,7 @@ impl UserTable {
     pub fn open(ground: &Ground, state: &ClusterState, stored: &Arc<StoredTable>) -> Result<UserTable> {
         let db = state.database(stored.database);
         let db_name = db.map_or("__deleted_database__", |database| database.name.as_str());
-        let hook = stored.write_hook.as_ref().map(|definition| compile_function(definition)).transpose()?;
+        let hook = stored.write_hook.as_ref().map(|definition| compile_hook(definition)).transpose()?;
         let info = TableInfo {
             id: Str::from(stored.id.to_string()),
             name: Str::from(stored.name.as_str()),

@@ -13,59 +13,61 @@ use crate::catalog::Permission;
 use crate::limits::NON_ATOMIC_ATTEMPTS;
 use crate::selection::TableRef;
 use crate::table::{Transition, Write, WriteOptions, WriteResult};
-use crate::write::updated;
+use crate::write::{document, updated};
 
 /// What the conditional write says when its document has changed; nobody sees it but this module.
 const CHANGED: &str = "\u{1}the document has changed";
 
 /// An `update` or `replace` with a function that is not deterministic.
-pub(super) struct NonAtomic<'a> {
-    args: &'a Args<'a>,
-    update: bool,
+pub(super) enum NonAtomic<'a> {
+    /// Its argument is read anew for each document: what is no function literal may give something else each time.
+    Update(&'a Args<'a>),
+    /// Its argument was read once.
+    Replace(Func),
 }
 
-impl<'a> NonAtomic<'a> {
-    pub fn new(args: &'a Args<'a>) -> NonAtomic<'a> {
-        NonAtomic { args, update: args.kind() == TermKind::Update }
-    }
-
-    /// Writes one document.
-    pub fn write(&self, table: &TableRef, key: Datum, options: &WriteOptions, cx: &Cx) -> Result<WriteResult> {
+impl NonAtomic<'_> {
+    /// Writes one document. The inner error is about what the function makes of it: it counts, and no change shows it.
+    pub fn write(&self, table: &TableRef, key: Datum, options: &WriteOptions, cx: &Cx) -> Result<Result<WriteResult>> {
+        let primary_key = &table.info().primary_key;
         table.surroundings.require_on(Permission::Read, table.info())?;
         for _ in 0..NON_ATOMIC_ATTEMPTS {
             let old = table.table.get(&key, table.mode)?.unwrap_or(Datum::Null);
-            let new = match self.evaluate(&old, cx) {
+            let evaluated = self.evaluate(&old, cx);
+            let checked = evaluated.and_then(|new| {
+                document::check_reinserted(&old, &new, primary_key, &key)?;
+                Ok(new)
+            });
+            let new = match checked {
                 Ok(new) => new,
-                Err(error) => return Ok(WriteResult::Refused { error, old }),
+                Err(error) => return Ok(Err(error)),
             };
             let write = Write { key: key.clone(), transition: Transition::Replace(replace_if(old, new)?) };
             let result = table.table.write(vec![write], options, cx)?.pop();
             match result {
                 Some(WriteResult::Refused { error, .. }) if error.message == CHANGED => {}
-                Some(result) => return Ok(result),
+                Some(result) => return Ok(Ok(result)),
                 None => return Err(Error::internal("a table answered fewer results than it was given writes")),
             }
         }
         let old = table.table.get(&key, table.mode)?.unwrap_or(Datum::Null);
         let error = Error::op_failed("The document kept changing while a non-atomic write was evaluated.");
-        Ok(WriteResult::Refused { error, old })
+        Ok(Ok(WriteResult::Refused { error, old }))
     }
 
     fn evaluate(&self, old: &Datum, cx: &Cx) -> Result<Datum> {
-        if self.update && old.is_null() {
-            return Ok(Datum::Null);
-        }
-        // Read anew for each document: what is no function literal may give something else each time.
-        let function = self.args.function(1, Shortcut::Constant)?;
-        let result = match function.call(std::slice::from_ref(old), cx)? {
-            // What `update` merges in is evaluated for each document, and may then be a function itself: a script of `r.js`.
-            Value::Function(inner) if self.update => inner.apply(old.clone(), cx)?,
+        let args = match self {
+            NonAtomic::Replace(function) => return function.apply(old.clone(), cx),
+            NonAtomic::Update(_) if old.is_null() => return Ok(Datum::Null),
+            NonAtomic::Update(args) => args,
+        };
+        let function = args.function(1, Shortcut::Constant)?;
+        let changes = match function.call(std::slice::from_ref(old), cx)? {
+            // What is merged in is evaluated for each document, and may then be a function itself: a script of `r.js`.
+            Value::Function(inner) => inner.apply(old.clone(), cx)?,
             value => value.into_datum(cx).map_err(|error| function.blame(error))?,
         };
-        if !self.update {
-            return Ok(result);
-        }
-        updated(old, &result)
+        updated(old, &changes)
     }
 }
 

@@ -18,23 +18,11 @@ pub(crate) struct Options {
 impl Options {
     /// Reads and checks them.
     pub fn read(args: &Args<'_>) -> Result<Options> {
-        if args.optarg_node("return_vals").is_some() {
-            return Err(Error::logic(
-                "Error: encountered obsolete optarg `return_vals`.  Use `return_changes` instead.",
-            ));
-        }
-        let return_changes = match args.optarg_datum("return_changes")? {
-            None | Some(Datum::Bool(false)) => ReturnChanges::No,
-            Some(Datum::Bool(true)) => ReturnChanges::Yes,
-            Some(Datum::String(text)) if text == "always" => ReturnChanges::Always,
-            Some(Datum::String(text)) => {
-                return Err(Error::logic(format!(
-                    "Invalid return_changes value `{text}` (options are `true`, `false`, and `'always'`.)"
-                )));
-            }
-            Some(other) if other.is_truthy() => ReturnChanges::Yes,
-            Some(_) => ReturnChanges::No,
-        };
+        Options::besides(return_changes(args)?, args)
+    }
+
+    /// The same where `return_changes` was read before: of several faults the one that is read first is answered.
+    pub fn besides(return_changes: ReturnChanges, args: &Args<'_>) -> Result<Options> {
         let soft = soft_durability(args)?;
         let ignore_write_hook = args.optarg_bool("ignore_write_hook")?.unwrap_or(false);
         Ok(Options { write: WriteOptions { soft, ignore_write_hook, ..WriteOptions::default() }, return_changes })
@@ -46,6 +34,21 @@ impl Options {
             table.surroundings.require_on(Permission::Config, table.info())?;
         }
         Ok(())
+    }
+}
+
+/// The option `return_changes`.
+pub(crate) fn return_changes(args: &Args<'_>) -> Result<ReturnChanges> {
+    if args.optarg_node("return_vals").is_some() {
+        return Err(Error::logic("Error: encountered obsolete optarg `return_vals`.  Use `return_changes` instead."));
+    }
+    match args.optarg_datum("return_changes")? {
+        Some(Datum::String(text)) if text == "always" => Ok(ReturnChanges::Always),
+        Some(Datum::String(text)) => Err(Error::logic(format!(
+            "Invalid return_changes value `{text}` (options are `true`, `false`, and `'always'`.)"
+        ))),
+        Some(other) if other.is_truthy() => Ok(ReturnChanges::Yes),
+        None | Some(_) => Ok(ReturnChanges::No),
     }
 }
 
