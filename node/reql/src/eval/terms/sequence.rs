@@ -28,6 +28,9 @@ pub fn map(args: &Args<'_>) -> Result<Value> {
         Some(only) if sequences.is_empty() => only.then(Transform::Map(function)).into_value(cx),
         last => {
             sequences.extend(last);
+            for (index, sequence) in sequences.iter().enumerate() {
+                sequence.check_ungrouped().map_err(|error| error.at(args.id(index)))?;
+            }
             Zipped::open(sequences, function, cx)
         }
     }
