@@ -153,6 +153,11 @@ impl DatumRange {
         DatumRange { left: Datum::MinVal, left_closed: true, right: Datum::MaxVal, right_closed: true }
     }
 
+    /// Whether no key can lie in it.
+    pub fn is_empty(&self) -> bool {
+        self.left > self.right || (self.left == self.right && !(self.left_closed && self.right_closed))
+    }
+
     /// Whether `key` lies in it.
     pub fn contains(&self, key: &Datum) -> bool {
         let above = if self.left_closed { *key >= self.left } else { *key > self.left };

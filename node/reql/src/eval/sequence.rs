@@ -180,16 +180,6 @@ impl Sequence {
         }
     }
 
-    /// Whether it is seen to have no elements before anything is read.
-    pub fn is_exhausted(&self) -> bool {
-        let nothing = match &self.source {
-            Source::Array(array) => array.is_empty(),
-            Source::Table(table) => table.is_nothing(),
-            Source::Union(_) | Source::Stream(_) => false,
-        };
-        nothing || self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(0)))
-    }
-
     /// Whether it goes on for ever, and no `limit` ends it.
     pub fn infinite(&self) -> bool {
         let endless = match &self.source {
@@ -225,6 +215,16 @@ impl Sequence {
             Some(id) => error.at(id),
             None => error,
         })
+    }
+
+    /// Whether it is seen to have no elements before anything is read.
+    pub fn is_exhausted(&self) -> bool {
+        let nothing = match &self.source {
+            Source::Array(array) => array.is_empty(),
+            Source::Table(table) => table.is_nothing(),
+            Source::Union(_) | Source::Stream(_) => false,
+        };
+        nothing || self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(0)))
     }
 
     /// Refuses groups, which have no order in which to read them.
