@@ -183,7 +183,9 @@ pub const fn signature(kind: TermKind) -> Signature {
 
         // Sequences.
         K::Slice => between(2, 3).optargs(BOUNDS),
-        K::Skip | K::Limit => exactly(2),
+        // Of the bounds of `slice`, which it is one of in RethinkDB, `skip` says the right one itself.
+        K::Skip => exactly(2).optargs(&["left_bound"]),
+        K::Limit => exactly(2),
         K::Nth => exactly(2).stream(),
         K::Map => at_least(2).stream().pure_functions(),
         K::Filter => exactly(2).optargs(&["default"]).stream().pure_functions(),
