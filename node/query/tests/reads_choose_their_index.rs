@@ -127,3 +127,20 @@ fn a_join_of_an_array_is_an_array() {
         ),
     ]);
 }
+
+#[test]
+fn a_document_that_is_not_there_is_lacking_where_a_sequence_is_wanted() {
+    let missing = "!NonExistence: Expected type SEQUENCE but found SINGLE_SELECTION:\nnull";
+    check(&[
+        ("[43,[[16,[$T,9]]]]", missing),
+        ("[38,[[16,[$T,9]],[69,[[2,[1]],[10,[1]]]]]]", missing),
+        ("[92,[[39,[[16,[$T,9]],true]],0]]", "0"),
+        ("[43,[[16,[$T,3]]]]", "2"),
+        (
+            "[145,[[16,[$T,3]]]]",
+            "!QueryLogic: Expected type SEQUENCE but found SINGLE_SELECTION:\n{\n\t\"a\":\t2,\n\t\"id\":\t3\n}",
+        ),
+        ("[45,[[16,[$T,3]],0]]", "!QueryLogic: Expected type ARRAY but found OBJECT."),
+        ("[45,[[16,[$T,9]],0]]", "!NonExistence: Expected type ARRAY but found NULL."),
+    ]);
+}

@@ -355,9 +355,12 @@ pub fn expected_type(expected: &str, found: &Datum) -> Error {
 
 /// The error for a value of the wrong kind: `Expected type TABLE but found DATUM:` and the value.
 pub fn expected_kind(expected: &str, found: &Value) -> Error {
-    let message = format!("Expected type {expected} but found {}:\n{}", found.kind_name(), found.describe());
+    let shown = found.describe();
+    let message = format!("Expected type {expected} but found {}:\n{shown}", found.kind_name());
     match found {
         Value::Datum(datum) => Error::wrong_type(datum, message),
+        // A document that is not there is `null`, which `default` stands in for.
+        Value::Row(_) if shown == "null" => Error::wrong_type(&Datum::Null, message),
         _ => Error::logic(message),
     }
 }

@@ -111,7 +111,10 @@ fn sliced(args: &Args<'_>, value: Value, slice: &Slice) -> Result<Value> {
         Value::Datum(datum) => {
             return slice::slice(&datum, slice).map(Value::Datum).map_err(|error| error.at(args.id(0)));
         }
-        Value::Row(row) => return slice::slice(&row.read(cx)?, slice).map(Value::Datum),
+        Value::Row(row) => {
+            let document = row.read(cx)?;
+            return slice::slice(&document, slice).map(Value::Datum).map_err(|error| error.at(args.id(0)));
+        }
         value @ (Value::Sequence(_) | Value::Table(_)) => value.into_sequence(cx)?,
         _ => return Err(Error::logic("Cannot slice non-sequences.").at(args.id(0))),
     };
