@@ -133,8 +133,7 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::Args => exactly(1).optargs(&["_EVAL_FLAGS_"]).whole(),
         K::Literal => between(0, 1).whole(),
         K::Asc | K::Desc => exactly(1).whole(),
-        K::TypeOf | K::Ungroup => exactly(1).whole(),
-        K::Info => exactly(1).whole().world(),
+        K::TypeOf | K::Ungroup | K::Info => exactly(1).whole(),
         K::ForEach => exactly(2).whole().world(),
 
         // Scalars.
