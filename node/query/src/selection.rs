@@ -28,6 +28,7 @@ pub(crate) use rows::RowStream;
 use crate::catalog::Permission;
 use crate::plan;
 use crate::row::RowRef;
+use crate::selection::rows::NoRows;
 use crate::surroundings::Surroundings;
 use crate::table::{Access, DatumRange, IndexInfo, Keys, Order, ReadMode, Row, Table, TableInfo};
 use crate::terms;
@@ -160,9 +161,17 @@ impl TableRef {
         Ok(Box::new(geo::Intersecting::open(self, index, geometry, cx)?))
     }
 
+    /// Whether nothing is read, so that nobody asks for the index, or what may be a key. Of a system table they are asked for.
+    fn is_never_read(&self) -> bool {
+        self.asks_for_nothing() && !self.info().system
+    }
+
     /// Begins to read the rows of anything but a geometry. Errors: permission, no such index.
     pub fn open_rows(&self) -> Result<RowStream> {
         self.surroundings.require_on(Permission::Read, self.info())?;
+        if self.is_never_read() {
+            return Ok(RowStream::new(Box::new(NoRows), self));
+        }
         if let Some(name) = self.reading_index() {
             self.ordinary_index(&name)?;
         }
@@ -195,6 +204,9 @@ impl TableRef {
     fn count(&self) -> Option<Result<Value>> {
         if let Err(error) = self.surroundings.require_on(Permission::Read, self.info()) {
             return Some(Err(error));
+        }
+        if self.is_never_read() {
+            return Some(Ok(Value::Datum(Datum::from(0))));
         }
         let access = self.access()?;
         if let Some(name) = &access.index
@@ -244,7 +256,7 @@ impl TableValue for TableRef {
     }
 
     fn is_nothing(&self) -> bool {
-        matches!(&self.part, Part::Keys { keys, .. } if keys.is_empty())
+        self.asks_for_nothing()
     }
 
     fn describe(&self) -> String {

@@ -58,3 +58,89 @@ fn answers() {
         }
     }
 }
+
+#[track_caller]
+fn check(cases: &[(&str, &str)]) {
+    let session = filled();
+    for (term, expected) in cases {
+        assert_eq!(session.run(&term.replace("$T", r#"[15,["t"]]"#)), *expected, "{term}");
+    }
+}
+
+#[test]
+fn of_what_is_empty_nobody_asks_for_the_index_or_the_keys() {
+    check(&[
+        (r#"[182,[$T,2,1],{"index":"no"}]"#, "[]"),
+        (r#"[43,[[182,[$T,2,2],{"index":"no"}]]]"#, "0"),
+        (r#"[182,[$T,{},1]]"#, "[]"),
+        (r#"[170,[[182,[$T,2,2],{"right_bound":"closed"}],"id"]]"#, "[2]"),
+        (
+            r#"[182,[$T,1,{}]]"#,
+            "!QueryLogic: Primary keys must be either a number, string, bool, pseudotype or array (got type OBJECT):\n{}",
+        ),
+        (r#"[78,[$T],{"index":"no"}]"#, "[]"),
+        (r#"[170,[[54,[[182,[$T,2,1],{"index":"no"}]]],"deleted"]]"#, "0"),
+    ]);
+}
+
+#[test]
+fn what_is_empty_is_in_every_order() {
+    let not_a_slice = "!QueryLogic: Indexed order_by can only be performed on a TABLE or TABLE_SLICE. Make sure order_by comes \
+                       before any transformations (such as map) or filters.";
+    check(&[
+        (r#"[41,[[78,[$T]]],{"index":"a"}]"#, "[]"),
+        (r#"[52,[[41,[[78,[$T]]],{"index":"a"}]]]"#, r#""SELECTION<STREAM>""#),
+        (r#"[52,[[41,[[39,[[182,[$T,2,1]],{}]],"a"]]]]"#, r#""SELECTION<STREAM>""#),
+        (r#"[41,[[71,[$T,0]]],{"index":"a"}]"#, "[]"),
+        // A range is looked at only when it is read.
+        (r#"[52,[[41,[[182,[$T,2,1]],"a"]]]]"#, r#""SELECTION<ARRAY>""#),
+        (r#"[41,[[78,[$T,1]]],{"index":"a"}]"#, not_a_slice),
+    ]);
+}
+
+#[test]
+fn null_is_no_bound_to_the_between_of_old_drivers() {
+    check(&[
+        (r#"[170,[[36,[$T,null,3]],"id"]]"#, "[1,2]"),
+        (r#"[170,[[36,[$T,3,null]],"id"]]"#, "[3,4]"),
+        (r#"[170,[[36,[$T,null,null],{"index":"a"}],"id"]]"#, "[2,3,4,1]"),
+        (r#"[170,[[36,[$T,2,3]],"id"]]"#, "[2]"),
+    ]);
+}
+
+#[test]
+fn a_join_of_an_array_is_an_array() {
+    let rows = r#"[2,[{"k":2},{"k":9}]]"#;
+    check(&[
+        (&format!(r#"[52,[[50,[{rows},"k",$T]]]]"#), r#""ARRAY""#),
+        (&format!(r#"[50,[{rows},"k",$T]]"#), r#"[{"left":{"k":2},"right":{"a":1,"id":2,"m":[2]}}]"#),
+        (r#"[52,[[50,[[41,[$T,"id"]],"a",$T]]]]"#, r#""ARRAY""#),
+        (r#"[52,[[50,[$T,"a",$T]]]]"#, r#""STREAM""#),
+        (&format!(r#"[50,[{rows},"k",$T],{{"index":1}}]"#), "!QueryLogic: Expected type STRING but found NUMBER."),
+        (
+            r#"[43,[[50,[[173,[]],[69,[[2,[1]],[10,[1]]]],$T]]]]"#,
+            "!QueryLogic: Cannot use an infinite stream with an aggregation function (`reduce`, `count`, etc.) or coerce it to an array.",
+        ),
+        (
+            r#"[50,[[144,[$T,"a"]],"a",$T]]"#,
+            "!QueryLogic: Cannot treat the output of `group` as a stream (did you mean to `ungroup`?).",
+        ),
+    ]);
+}
+
+#[test]
+fn a_document_that_is_not_there_is_lacking_where_a_sequence_is_wanted() {
+    let missing = "!NonExistence: Expected type SEQUENCE but found SINGLE_SELECTION:\nnull";
+    check(&[
+        ("[43,[[16,[$T,9]]]]", missing),
+        ("[38,[[16,[$T,9]],[69,[[2,[1]],[10,[1]]]]]]", missing),
+        ("[92,[[39,[[16,[$T,9]],true]],0]]", "0"),
+        ("[43,[[16,[$T,3]]]]", "2"),
+        (
+            "[145,[[16,[$T,3]]]]",
+            "!QueryLogic: Expected type SEQUENCE but found SINGLE_SELECTION:\n{\n\t\"a\":\t2,\n\t\"id\":\t3\n}",
+        ),
+        ("[45,[[16,[$T,3]],0]]", "!QueryLogic: Expected type ARRAY but found OBJECT."),
+        ("[45,[[16,[$T,9]],0]]", "!NonExistence: Expected type ARRAY but found NULL."),
+    ]);
+}

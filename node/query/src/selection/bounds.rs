@@ -1,5 +1,6 @@
 //! `between`, `get_all`: which keys.
 
+use photondb_reql::TermKind;
 use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Cx, Value};
@@ -14,8 +15,8 @@ pub(crate) fn between(args: &Args<'_>) -> Result<Value> {
     let table = args.convert(0, mismatch::as_slice)?;
     let left_closed = bound(args, "left_bound", true)?;
     let right_closed = bound(args, "right_bound", false)?;
-    let left = args.convert(1, not_null)?;
-    let right = args.convert(2, not_null)?;
+    let left = args.convert(1, |value, cx| end(args, value, Datum::MinVal, cx))?;
+    let right = args.convert(2, |value, cx| end(args, value, Datum::MaxVal, cx))?;
     let slice = table.as_slice().cloned().unwrap_or_default();
     let ordered_by = slice.index.clone().filter(|_| slice.range.is_none());
     let index = match args.optarg_string("index")? {
@@ -47,8 +48,10 @@ fn bound(args: &Args<'_>, name: &str, default: bool) -> Result<bool> {
     }
 }
 
-fn not_null(value: Value, cx: &Cx) -> Result<Datum> {
+/// One end of a range. To the term of old drivers `null` is no bound.
+fn end(args: &Args<'_>, value: Value, unbounded: Datum, cx: &Cx) -> Result<Datum> {
     match value.into_datum(cx)? {
+        Datum::Null if args.kind() == TermKind::BetweenDeprecated => Ok(unbounded),
         Datum::Null => {
             Err(Error::logic("Cannot use `null` in BETWEEN, use `r.minval` or `r.maxval` to denote unboundedness."))
         }

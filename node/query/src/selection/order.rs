@@ -16,7 +16,10 @@ impl TableRef {
     /// `order_by(ordering, ..., {index})`.
     pub(super) fn order_by(self: Rc<Self>, args: &Args<'_>) -> Result<Value> {
         let (index, order) = index_ordering(args)?;
-        let Part::Slice(slice) = &self.part else { return Err(not_a_slice()) };
+        let Part::Slice(slice) = &self.part else {
+            // Rows of no keys are in every order already.
+            return if self.asks_for_nothing() { Ok(Value::Table(self)) } else { Err(not_a_slice()) };
+        };
         let ordered = self.with(Part::Slice(bounds::sorted(slice, &index, order, self.id)?));
         if args.len() == 1 {
             return Ok(ordered.into_value());

@@ -9,7 +9,24 @@ use crate::limits::{FIRST_PIECE_ROWS, SCAN_BATCH_BYTES, SCAN_BATCH_ROWS};
 use crate::observed::Tally;
 use crate::selection::TableRef;
 use crate::surroundings::Surroundings;
-use crate::table::{Row, Rows};
+use crate::table::{Progress, Row, Rows};
+
+/// The scan of what is empty whatever the table holds.
+pub(crate) struct NoRows;
+
+impl Rows for NoRows {
+    fn next_batch(&mut self, _want: usize) -> Result<Vec<Row>> {
+        Ok(Vec::new())
+    }
+
+    fn progress(&self) -> &[Progress] {
+        &[]
+    }
+
+    fn is_at_end(&self) -> bool {
+        true
+    }
+}
 
 /// A scan in progress.
 pub(crate) struct RowStream {

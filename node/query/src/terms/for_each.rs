@@ -12,7 +12,9 @@ const FAILED: &str = "FOR_EACH expects one or more basic write queries.";
 /// `for_each(function)`; answers the sum of what the writes answered.
 pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
-    let mut elements = args.convert(0, Value::into_finite_sequence)?.open(cx)?;
+    let elements = args.convert(0, Value::into_finite_sequence)?;
+    elements.check_ungrouped().map_err(|error| error.at(args.id(0)))?;
+    let mut elements = elements.open(cx)?;
     let function = args.function(1, Shortcut::Constant)?;
     let id = crate::definition::body_id(&function).unwrap_or_else(|| args.id(1));
     let mut sum = Object::new();

@@ -16,14 +16,19 @@ pub(super) fn eq_join(args: &Args<'_>) -> Result<Value> {
     // In this order in RethinkDB, too.
     let table = args.convert(2, mismatch::as_table)?;
     let by = args.function(1, Shortcut::GetField)?;
-    let index = args.optarg_string("index")?;
+    let ordered = args.optarg_bool("ordered")? == Some(true);
+    // That it is no string is held against the whole term.
+    let index = args.optarg_datum("index")?.map(|index| index.as_string().cloned()).transpose()?;
+    left.check_ungrouped().map_err(|error| error.at(args.id(0)))?;
     // In an order RethinkDB reads the left side as if all of it were wanted.
-    if args.optarg_bool("ordered")? == Some(true) && left.feed().is_some() {
+    if ordered && left.feed().is_some() {
         left.check_finite().map_err(|error| error.at(args.id(0)))?;
     }
-    let left = left.open(args.cx())?;
-    let join = EqJoin { left, by, table, index, ready: Batch::new() };
-    Ok(Value::Sequence(Sequence::stream(Box::new(join))))
+    let cx = args.cx();
+    let array = left.is_eager();
+    let left = left.open(cx)?;
+    let join = Sequence::stream(Box::new(EqJoin { left, by, table, index, ready: Batch::new() }));
+    if array { Ok(Datum::from(join.read_array(cx)?).into()) } else { Ok(Value::Sequence(join)) }
 }
 
 /// Pairs come in the order of the left side, whether or not `ordered` was asked for.
@@ -87,5 +92,9 @@ impl Stream for EqJoin {
 
     fn feed(&self) -> Option<FeedKind> {
         self.left.feed()
+    }
+
+    fn infinite(&self) -> bool {
+        self.left.infinite()
     }
 }

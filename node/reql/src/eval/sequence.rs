@@ -242,11 +242,27 @@ impl Sequence {
         })
     }
 
-    /// Starts reading. A grouped sequence has no order in which to read it.
-    pub fn open(self, cx: &Cx) -> Result<Box<dyn Stream>> {
+    /// Whether it is seen to have no elements before anything is read.
+    pub fn is_exhausted(&self) -> bool {
+        let nothing = match &self.source {
+            Source::Array(array) => array.is_empty(),
+            Source::Table(table) => table.is_nothing(),
+            Source::Union(_) | Source::Stream(_) => false,
+        };
+        nothing || self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(0)))
+    }
+
+    /// Refuses groups, which have no order in which to read them.
+    pub fn check_ungrouped(&self) -> Result<()> {
         if self.is_grouped() {
-            return Err(Error::logic("Cannot read a grouped stream as a sequence (did you mean to `ungroup`?)."));
+            return Err(Error::logic("Cannot treat the output of `group` as a stream (did you mean to `ungroup`?)."));
         }
+        Ok(())
+    }
+
+    /// Starts reading.
+    pub fn open(self, cx: &Cx) -> Result<Box<dyn Stream>> {
+        self.check_ungrouped()?;
         let stream = self.source.open(&self.transforms, cx)?;
         if self.transforms.is_empty() {
             return Ok(stream);

@@ -133,8 +133,7 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::Args => exactly(1).optargs(&["_EVAL_FLAGS_"]).whole(),
         K::Literal => between(0, 1).whole(),
         K::Asc | K::Desc => exactly(1).whole(),
-        K::TypeOf | K::Ungroup => exactly(1).whole(),
-        K::Info => exactly(1).whole().world(),
+        K::TypeOf | K::Ungroup | K::Info => exactly(1).whole(),
         K::ForEach => exactly(2).whole().world(),
 
         // Scalars.
@@ -183,13 +182,15 @@ pub const fn signature(kind: TermKind) -> Signature {
 
         // Sequences.
         K::Slice => between(2, 3).optargs(BOUNDS),
-        K::Skip | K::Limit => exactly(2),
+        // Of the bounds of `slice`, which it is one of in RethinkDB, `skip` says the right one itself.
+        K::Skip => exactly(2).optargs(&["left_bound"]),
+        K::Limit => exactly(2),
         K::Nth => exactly(2).stream(),
         K::Map => at_least(2).stream().pure_functions(),
         K::Filter => exactly(2).optargs(&["default"]).stream().pure_functions(),
         K::ConcatMap => exactly(2).stream().pure_functions(),
         K::Reduce => exactly(2).optargs(&["base"]).stream().pure_functions(),
-        K::Fold => exactly(3).optargs(&["emit", "final_emit"]).pure_functions(),
+        K::Fold => exactly(3).optargs(&["emit", "final_emit"]).stream().pure_functions(),
         K::OrderBy => at_least(1).optargs(&["index"]),
         K::Distinct => exactly(1).optargs(&["index"]),
         K::Count => between(1, 2).stream().pure_functions(),
@@ -200,7 +201,7 @@ pub const fn signature(kind: TermKind) -> Signature {
         K::OffsetsOf => exactly(2),
         K::Contains => at_least(1),
         K::Sample => exactly(2).random(),
-        K::Zip => exactly(1).stream(),
+        K::Zip => exactly(1),
         K::Range => between(0, 2).whole(),
         K::InnerJoin | K::OuterJoin => exactly(3).stream().pure_functions(),
         K::EqJoin => exactly(3).optargs(&["index", "ordered"]).stream().pure_functions(),

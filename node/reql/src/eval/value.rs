@@ -75,7 +75,8 @@ pub trait TableValue {
         Value::Datum(document)
     }
 
-    /// Whether it is known to be empty without a look at the data: `get_all` without a key.
+    /// Whether it is known to be empty without a look at the data: `get_all` without a key, a range whose end is not behind its
+    /// start.
     fn is_nothing(&self) -> bool {
         false
     }

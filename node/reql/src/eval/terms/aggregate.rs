@@ -23,9 +23,9 @@ pub fn count(args: &Args<'_>) -> Result<Value> {
             Value::Datum(Datum::Binary(data)) => return Ok(Datum::from(data.len()).into()),
             Value::Datum(Datum::Object(fields)) => return Ok(Datum::from(fields.len()).into()),
             Value::Row(row) => {
-                let datum = row.read(cx)?;
-                args.put_first(Value::Datum(datum));
-                return count(args);
+                if let Datum::Object(fields) = row.read(cx)? {
+                    return Ok(Datum::from(fields.len()).into());
+                }
             }
             _ => {}
         }

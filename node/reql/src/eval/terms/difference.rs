@@ -12,7 +12,7 @@ use crate::eval::{Args, Batch, CallNode, Cx, Scope, Sequence, Stream, Value, eva
 /// element to look for, keeps a selection a selection, and its errors belong to the whole term.
 pub fn difference(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
-    let sequence = args.value(0)?.into_sequence(cx)?;
+    let sequence = args.sequence(0)?;
     let (from_array, table) = (sequence.is_plain_array(), sequence.table.clone());
     let excluded = match args.call().spliced {
         true => Excluded::read(args.value(1)?, cx)?,

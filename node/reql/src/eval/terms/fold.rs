@@ -18,6 +18,7 @@ pub fn fold(args: &Args<'_>) -> Result<Value> {
     }
     let emit = function(args, "emit")?;
     let last = function(args, "final_emit")?;
+    sequence.check_ungrouped().map_err(|error| error.at(args.id(0)))?;
     let Some(emit) = emit else {
         sequence.check_finite().map_err(|error| error.at(args.id(0)))?;
         let mut held = 0;
@@ -113,6 +114,19 @@ mod tests {
             ),
             (&format!(r#"[187,[[2,[1,2,3]],0,{add}],{{"emit":{emit},"final_emit":{last}}}]"#), r#"[1,3,6,"end"]"#),
             (&format!(r#"[71,[[187,[[173,[]],0,{add}],{{"emit":{emit}}}],3]]"#), "[0,1,3]"),
+        ]);
+    }
+
+    #[test]
+    fn groups_are_no_sequence_but_their_values_are() {
+        let add = "[69,[[2,[1,2]],[24,[[10,[1]],1]]]]";
+        let group = r#"[144,[[2,[{"a":1},{"a":2},{"a":1}]],"a"]]"#;
+        check(&[
+            (
+                &format!("[187,[{group},0,{add}]]"),
+                "QueryLogic: Cannot treat the output of `group` as a stream (did you mean to `ungroup`?).",
+            ),
+            (&format!("[187,[[71,[{group},9]],0,{add}]]"), r#"{"$reql_type$":"GROUPED_DATA","data":[[1,2],[2,1]]}"#),
         ]);
     }
 }

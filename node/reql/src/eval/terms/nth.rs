@@ -1,6 +1,6 @@
 //! `nth`, and `bracket` with a number: one element by its position.
 
-use crate::datum::Datum;
+use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::sequence::Reading;
 use crate::eval::signature::small_integer;
@@ -20,16 +20,22 @@ pub fn eval(args: &Args<'_>) -> Result<Value> {
 /// Element number `index` of `value`; negative numbers count from the end, of a stream only -1.
 pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
     let cx = args.cx();
-    let index = small_integer(index).map_err(|error| error.at(args.id(1)))?;
+    let integer = || small_integer(index).map_err(|error| error.at(args.id(1)));
     let sequence = match value {
-        Value::Datum(datum) => return element(&datum, index).map(Value::Datum),
-        Value::Row(row) => return element(&row.read(cx)?, index).map(Value::Datum),
+        Value::Datum(Datum::Array(items)) => return element(&items, integer()?).map(Value::Datum),
+        Value::Datum(datum) => return Err(no_sequence(&datum)),
+        // A document is no sequence, and yet the number is looked at first.
+        Value::Row(row) => {
+            let index = integer()?;
+            return element(row.read(cx)?.as_array()?, index).map(Value::Datum);
+        }
         other => args.value_as_sequence(0, other)?,
     };
+    let index = integer()?;
     if sequence.is_grouped() {
         let mut groups = Vec::new();
         for (group, elements) in sequence.read_groups(cx)? {
-            groups.push((group, element(&elements.into_datum(cx)?, index).map(Value::Datum)?));
+            groups.push((group, element(elements.into_datum(cx)?.as_array()?, index).map(Value::Datum)?));
         }
         return Ok(Value::Grouped(groups));
     }
@@ -62,8 +68,7 @@ pub fn nth(args: &Args<'_>, value: Value, index: &Datum) -> Result<Value> {
     })
 }
 
-fn element(array: &Datum, index: i32) -> Result<Datum> {
-    let Datum::Array(items) = array else { return Err(no_sequence(array)) };
+fn element(items: &Array, index: i32) -> Result<Datum> {
     from_end(i64::from(index), items.len())
         .and_then(|place| items.get(usize::try_from(place).ok()?))
         .ok_or_else(|| out_of_bounds(index))
@@ -95,6 +100,7 @@ mod tests {
             ("[170,[[173,[]],5]]", INFINITE),
             ("[45,[[71,[[173,[]],9]],5]]", INFINITE),
             ("[45,[1,0]]", "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
+            (r#"[45,[1,"x"]]"#, "QueryLogic: Cannot convert NUMBER to SEQUENCE"),
         ]);
     }
 }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::datum::{Array, Datum};
 use crate::error::{Error, Result};
 use crate::eval::signature::expected_kind;
-use crate::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Source, Value};
+use crate::eval::{Args, Cx, Func, Node, Sequence, Shortcut, Value};
 use crate::term::TermKind;
 
 /// What elements are ordered by.
@@ -21,7 +21,16 @@ impl Comparison {
     /// What an argument of `order_by` asks for: `asc(..)`, `desc(..)`, a field's name or a function.
     pub fn of_argument(args: &Args<'_>, index: usize) -> Result<Comparison> {
         let descending = args.call().args.get(index).is_some_and(|node| node.kind() == TermKind::Desc);
-        Ok(Comparison { by: args.function(index, Shortcut::GetField)?, descending })
+        Comparison::new(args.function(index, Shortcut::GetField)?, descending)
+    }
+
+    /// A comparison by what a function gives. Errors: that may be something else each time.
+    pub fn new(by: Func, descending: bool) -> Result<Comparison> {
+        let traits = by.traits();
+        if traits.nondeterministic || traits.touches_world {
+            return Err(Error::logic("Sorting by a non-deterministic function is not supported."));
+        }
+        Ok(Comparison { by, descending })
     }
 
     /// The value of an element that counts; `None`: it has none.
@@ -40,9 +49,9 @@ impl Comparison {
     }
 }
 
-/// The arguments of `order_by` after the first. `r.args` among them is refused.
+/// The arguments of `order_by` after the first. `r.args` is refused, also as the first.
 pub fn comparisons(args: &Args<'_>) -> Result<Vec<Comparison>> {
-    if args.call().args.iter().skip(1).any(|node| matches!(node, Node::Call(call) if call.kind == TermKind::Args)) {
+    if args.call().args.iter().any(|node| matches!(node, Node::Call(call) if call.kind == TermKind::Args)) {
         return Err(Error::logic("r.args is not supported in an order_by or union command yet."));
     }
     (1..args.len()).map(|index| Comparison::of_argument(args, index)).collect()
@@ -86,16 +95,20 @@ pub fn order_by(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let comparisons = comparisons(args)?;
     let first = args.value(0)?;
+    // Nothing at all is in every order already, and stays a stream. A range is looked at only when it is read.
+    let exhausted = match &first {
+        Value::Datum(Datum::Array(elements)) => elements.is_empty(),
+        Value::Sequence(sequence) => sequence.is_exhausted(),
+        Value::Table(table) => table.is_nothing() && first.kind_name() == "SELECTION",
+        _ => false,
+    };
     if args.optarg_node("index").is_some() {
         if !matches!(first, Value::Table(_) | Value::Sequence(_) | Value::Datum(Datum::Array(_))) {
             return Err(expected_kind("SEQUENCE", &first).at(args.id(0)));
         }
         // It may fail, and is asked for whether there is something to order or not.
         args.optarg("index")?;
-        // Nothing at all is in every order already.
-        if let Value::Datum(Datum::Array(elements)) = &first
-            && elements.is_empty()
-        {
+        if exhausted {
             return Ok(first);
         }
         return Err(Error::logic(
@@ -107,11 +120,8 @@ pub fn order_by(args: &Args<'_>) -> Result<Value> {
     if comparisons.is_empty() {
         return Err(Error::logic("Must specify something to order by."));
     }
-    // Nothing at all is in every order already, and stays a stream.
-    if let Source::Table(table) = &sequence.source
-        && table.is_nothing()
-    {
-        return Ok(Value::Sequence(sequence));
+    if exhausted {
+        return sequence.into_value(cx);
     }
     let table = sequence.table.clone();
     let mut elements = sequence.read_array(cx)?.into_vec();
@@ -141,6 +151,36 @@ mod tests {
                 r#"[41,[[2,[{"x":2},{"x":1}]],[154,[[2,["x"]]]]]]"#,
                 "QueryLogic: r.args is not supported in an order_by or union command yet.",
             ),
+            (
+                r#"[41,[[154,[[2,[[2,[2,1]],"x"]]]]]]"#,
+                "QueryLogic: r.args is not supported in an order_by or union command yet.",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn nothing_is_ordered_by_chance() {
+        let refused = "QueryLogic: Sorting by a non-deterministic function is not supported.";
+        check(&[
+            ("[41,[[2,[]],[69,[[2,[1]],[151,[]]]]]]", refused),
+            ("[41,[[2,[2,1]],[74,[[69,[[2,[1]],[169,[]]]]]]]]", refused),
+            (r#"[41,[[2,[2,1]],[69,[[2,[1]],[15,["t"]]]]]]"#, refused),
+            (r#"[44,[[2,[1]],[2,[2]]],{"interleave":[69,[[2,[1]],[151,[]]]]}]"#, refused),
+            (r#"[44,[[2,[1]],[2,[2]]],{"interleave":[2,[[69,[[2,[1]],[151,[]]]]]]}]"#, refused),
+            // The same all through one query.
+            ("[41,[[2,[2,1]],[69,[[2,[1]],[103,[]]]]]]", "[2,1]"),
+            // Of a table it depends on more than the element, of a value not.
+            (r#"[41,[[2,[2,1]],[69,[[2,[1]],[79,[[15,["t"]]]]]]]]"#, refused),
+            ("[41,[[2,[2,1]],[69,[[2,[1]],[79,[[10,[1]]]]]]]]", "[1,2]"),
+        ]);
+    }
+
+    #[test]
+    fn what_has_ended_is_in_every_order() {
+        check(&[
+            (r#"[41,[[71,[[173,[3]],0]]],{"index":"a"}]"#, "[]"),
+            (r#"[52,[[41,[[71,[[173,[3]],0]],"a"]]]]"#, r#""STREAM""#),
+            ("[41,[[71,[[173,[3]],0]]]]", "QueryLogic: Must specify something to order by."),
         ]);
     }
 

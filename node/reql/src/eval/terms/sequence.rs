@@ -3,6 +3,7 @@
 use crate::datum::Datum;
 use crate::error::{Error, Result};
 use crate::eval::function::Closure;
+use crate::eval::terms::bounds;
 use crate::eval::terms::slice::{self, Slice};
 use crate::eval::terms::zipped::Zipped;
 use crate::eval::{Args, Batch, Cx, Func, Node, Sequence, Shortcut, Stream, Value};
@@ -28,6 +29,9 @@ pub fn map(args: &Args<'_>) -> Result<Value> {
         Some(only) if sequences.is_empty() => only.then(Transform::Map(function)).into_value(cx),
         last => {
             sequences.extend(last);
+            for (index, sequence) in sequences.iter().enumerate() {
+                sequence.check_ungrouped().map_err(|error| error.at(args.id(index)))?;
+            }
             Zipped::open(sequences, function, cx)
         }
     }
@@ -89,7 +93,8 @@ pub fn limit(args: &Args<'_>) -> Result<Value> {
 /// `skip`: a slice to the end.
 pub fn skip(args: &Args<'_>) -> Result<Value> {
     let first = args.value(0)?;
-    let slice = Slice { left: args.integer(1)?, left_open: false, right: -1, right_open: false };
+    let left_open = bounds::left_is_open(args)?;
+    let slice = Slice { left: args.integer(1)?, left_open, right: -1, right_open: false };
     sliced(args, first, &slice)
 }
 
@@ -106,7 +111,10 @@ fn sliced(args: &Args<'_>, value: Value, slice: &Slice) -> Result<Value> {
         Value::Datum(datum) => {
             return slice::slice(&datum, slice).map(Value::Datum).map_err(|error| error.at(args.id(0)));
         }
-        Value::Row(row) => return slice::slice(&row.read(cx)?, slice).map(Value::Datum),
+        Value::Row(row) => {
+            let document = row.read(cx)?;
+            return slice::slice(&document, slice).map(Value::Datum).map_err(|error| error.at(args.id(0)));
+        }
         value @ (Value::Sequence(_) | Value::Table(_)) => value.into_sequence(cx)?,
         _ => return Err(Error::logic("Cannot slice non-sequences.").at(args.id(0))),
     };
@@ -204,6 +212,8 @@ mod tests {
             ),
             ("[71,[[70,[[173,[]],3]],2]]", "[3,4]"),
             ("[70,[[2,[1,2,3]],-1]]", "[3]"),
+            (r#"[70,[[2,[1,2,3]],1],{"left_bound":"open"}]"#, "[3]"),
+            (r#"[70,[[173,[4]],1],{"left_bound":"open"}]"#, "[2,3]"),
             ("[70,[[173,[3]],-1]]", "QueryLogic: Cannot use a negative left index on a stream."),
             ("[30,[[173,[9]],2,4]]", "[2,3]"),
             (r#"[30,[[173,[9]],2,4],{"left_bound":"open","right_bound":"closed"}]"#, "[3,4]"),

@@ -9,9 +9,10 @@ use crate::term::TermKind;
 
 /// `get_field` with a known name: of an object its field, of an array the field of each element that has it.
 pub fn get_field(field: &Datum, from: &Datum, cx: &Cx) -> Result<Value> {
-    let shape = Shape::Field(field.as_string()?.clone());
+    let shape = || field.as_string().map(|name| Shape::Field(name.clone()));
     match from {
         Datum::Array(items) => {
+            let shape = shape()?;
             let mut found = Vec::new();
             for item in Sequence::array(items.clone()).read_unlimited(cx)? {
                 match shape.on_element(&item, TermKind::GetField, cx) {
@@ -24,7 +25,7 @@ pub fn get_field(field: &Datum, from: &Datum, cx: &Cx) -> Result<Value> {
         }
         other => {
             check_object(TermKind::GetField, other)?;
-            shape.on_object(other, cx).map(Value::from)
+            shape()?.on_object(other, cx).map(Value::from)
         }
     }
 }

@@ -11,6 +11,9 @@ pub fn union(args: &Args<'_>) -> Result<Value> {
     let cx = args.cx();
     let sequences = (0..args.len()).map(|index| args.sequence(index)).collect::<Result<Vec<_>>>()?;
     let interleaving = interleaving(args)?;
+    for (index, sequence) in sequences.iter().enumerate() {
+        sequence.check_ungrouped().map_err(|error| error.at(args.id(index)))?;
+    }
     let array = sequences.iter().all(Sequence::is_eager);
     if sequences.iter().any(|sequence| sequence.feed().is_some()) {
         if let Interleaving::Ordered(_) = interleaving {
@@ -67,8 +70,7 @@ fn interleaving(args: &Args<'_>) -> Result<Interleaving> {
             }
             value => {
                 let by = value.into_function(Shortcut::GetField, args.cx()).map_err(|error| error.at(node.id()))?;
-                let by = by.located(node.id());
-                comparisons.push(Comparison { by, descending: node.kind() == TermKind::Desc });
+                comparisons.push(Comparison::new(by.located(node.id()), node.kind() == TermKind::Desc)?);
             }
         }
     }
