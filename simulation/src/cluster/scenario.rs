@@ -581,7 +581,7 @@ pub const CLAIMS: &[Claim] = &[
         name: "request_half_done_on_a_full_disk",
         story: "Three writes of one request: the first was applied, the second refused for lack of space, and the client was \
                 told of the whole request that nothing was written. Seed 131 of the runs of one node.",
-        file: "node/replica/tests/a_full_disk_refuses_writes_and_nothing_else.rs",
+        file: "node/replica/tests/replicas/a_full_disk_refuses_writes_and_nothing_else.rs",
         test: "each_document_of_a_request_that_a_full_disk_cuts_short_is_answered_for_itself",
     },
     Claim {
@@ -633,7 +633,7 @@ pub const CLAIMS: &[Claim] = &[
         name: "member_failed_while_shards_are_joined",
         story: "The leader of the left shard of a join waited for a change of members that could not come, as one of them had failed: \
                 the right one answered nobody any more. Seed 520033 of reconfigure.",
-        file: "node/replica/tests/shards_are_joined.rs",
+        file: "node/replica/tests/replicas/shards_are_joined.rs",
         test: "a_join_goes_on_when_a_member_of_the_left_shard_has_failed",
     },
     Claim {

@@ -48,7 +48,7 @@ fn who_could_not_answer_a_leader_yet_does_not_stand_beside_it() {
         }
         take_reached();
         cluster.run(Duration::from_millis(400));
-        let mut refused = || take_reached().contains_key("vote refused by pre-vote");
+        let refused = || take_reached().contains_key("vote refused by pre-vote");
         assert!(!refused(), "seed {seed}: an election timeout after the leader's word it may stand, not before");
         cluster.run(Duration::from_secs(1));
         assert!(refused(), "seed {seed}: it stands");

@@ -5,8 +5,6 @@ use photondb_reql::error::{Error, Result};
 use photondb_reql::eval::{Args, Cx, Func, Value};
 
 use super::write::{Options, return_changes};
-use crate::catalog::Permission;
-use crate::keys;
 use crate::limits::{WRITE_BATCH_BYTES, WRITE_BATCH_DOCUMENTS};
 use crate::mismatch;
 use crate::selection::TableRef;

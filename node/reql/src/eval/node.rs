@@ -83,7 +83,8 @@ impl Traits {
         }
     }
 
-    /// Whether a server that computes it again within the same query comes to the same result.
+    /// Whether a server that computes it again within the same query comes to the same result: what is done to documents before
+    /// `changes` must.
     pub fn repeatable(self) -> bool {
         !self.nondeterministic && !self.touches_world
     }
@@ -92,12 +93,6 @@ impl Traits {
     /// again once `now()` is fixed (encoding a function fixes it).
     pub fn deterministic(self) -> bool {
         self.repeatable() && !self.inexact
-    }
-
-    /// Whether it gives the same when it is run again here: what is done to documents before `changes` must. Where RethinkDB may differ
-    /// from one machine to the next does not matter to a feed.
-    pub fn repeatable(self) -> bool {
-        !self.nondeterministic && !self.touches_world
     }
 
     /// Whether the result depends on the arguments alone, for ever: what an index function must be.

@@ -3,7 +3,6 @@
 mod pages;
 
 use std::io;
-use std::time::Duration;
 
 use photondb_consensus::OnFatal;
 use photondb_runtime::task::{Step, StepThread, Threads};

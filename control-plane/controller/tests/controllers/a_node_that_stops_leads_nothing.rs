@@ -1,18 +1,13 @@
 //! A node that is about to stop lets another lead the cluster state at once, and is not let lead again.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "world/world.rs"]
-mod world;
-
 use std::time::Duration;
 
+use crate::world::{Node, World, in_a_world, until};
 use photondb_cluster_state::Command;
 use photondb_proto::DatabaseId;
 use photondb_runtime::peers::Service;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use tokio::time::{sleep, timeout};
-use world::{Node, World, in_a_world, until};
 
 const SOON: Duration = Duration::from_secs(30);
 

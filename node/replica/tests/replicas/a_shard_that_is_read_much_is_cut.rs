@@ -1,20 +1,15 @@
 //! A shard that is read much is cut in two by itself, though nothing is written, where that takes something off the node that leads it.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "whole/whole.rs"]
-mod whole;
-
 use std::time::Duration;
 
+use crate::whole::ranges::{self, key, shards};
+use crate::whole::world::{in_a_world, until};
+use crate::whole::{Cluster, SOON, Whole};
 use photondb_cluster_state::{Command, Placement, Shard};
 use photondb_proto::NodeId;
 use photondb_replica::SplitPolicy;
 use photondb_replica::limits::GROUPS_PER_NODE_MAX;
 use tokio::time::Instant;
-use whole::ranges::{self, key, shards};
-use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, Whole};
 
 /// Documents of the table.
 const DOCUMENTS: u64 = 40;

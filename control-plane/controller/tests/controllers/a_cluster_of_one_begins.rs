@@ -1,7 +1,5 @@
 //! Bootstrap, DDL, restart and copied directories, on a real engine over a simulated disk.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;

@@ -1,9 +1,6 @@
 //! A disk that fills up: writes are refused with a clear error, reads go on, no group ends; with space they work again.
 
-#[path = "parts/parts.rs"]
-mod parts;
-
-use parts::{Parts, TABLE, datum, options, start, start_on, start_with};
+use crate::parts::{Parts, TABLE, datum, options, start, start_on, start_with};
 use photondb_cluster_state::{Command, apply};
 use photondb_storage::EngineOptions;
 use photondb_storage::disk::simulated::SimulatedDisk;

@@ -1,11 +1,6 @@
 //! Every way to read documents is counted, once, by the replica that answers, whichever node was asked; so is what it writes.
 
-#[path = "parts/cluster.rs"]
-mod cluster;
-#[path = "parts/mesh.rs"]
-mod mesh;
-
-use cluster::{Cluster, SPREAD, count, cx, datum, definition, on_fiber};
+use crate::cluster::{Cluster, SPREAD, count, cx, datum, definition, on_fiber};
 use photondb_cluster_state::Command;
 use photondb_query::table::{
     Access, Conflict, DatumRange, Keys, Order, ReadMode, Table, Transition, Write, WriteOptions,

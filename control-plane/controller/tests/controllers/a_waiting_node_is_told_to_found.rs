@@ -1,20 +1,15 @@
 //! Nodes that all wait for each other become a cluster when one of them is told to found it; told again nothing more happens.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "world/world.rs"]
-mod world;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::world::{Node, World, in_a_world, until};
 use photondb_cluster_state::{ClusterId, StateError};
 use photondb_controller::{Begin, Contacts, Controller, ControllerError, Discovery};
 use photondb_proto::NodeId;
 use photondb_runtime::peers::SendFuture;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use tokio::task::JoinHandle;
-use world::{Node, World, in_a_world, until};
 
 const SOON: Duration = Duration::from_secs(30);
 const WISHED: ClusterId = ClusterId(4711);

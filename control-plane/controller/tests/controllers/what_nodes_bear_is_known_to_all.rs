@@ -1,19 +1,14 @@
 //! Each node tells what it bears, all know it, and it is forgotten when a node has not been heard for long.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "world/world.rs"]
-mod world;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::world::{Node, World, in_a_world, until};
 use photondb_cluster_state::plan::{Burden, Burdens};
 use photondb_controller::limits::BURDEN_COUNTS_FOR;
 use photondb_proto::NodeId;
 use photondb_storage::disk::simulated::SimulatedDisk;
-use world::{Node, World, in_a_world, until};
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -1,23 +1,18 @@
 //! Two shards that are being joined when most of their replicas are lost for good go on, whichever step of it was made, and become one
 //! in the end.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "whole/whole.rs"]
-mod whole;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::whole::ranges::{create, key, replicas, shards, wish, write};
+use crate::whole::world::{in_a_world, until};
+use crate::whole::{Cluster, SOON, TABLE, Whole};
 use bytes::Bytes;
 use photondb_cluster_state::plan::{Burdens, Survivor, rescue};
 use photondb_cluster_state::{Command, Reached, Shard, Stage};
 use photondb_proto::{MemberId, NodeId};
 use photondb_replica::Replica;
-use whole::ranges::{create, key, replicas, shards, wish, write};
-use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, TABLE, Whole};
 
 const IDS: std::ops::Range<u64> = 0..20;
 

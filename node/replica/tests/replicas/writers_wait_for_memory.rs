@@ -1,16 +1,13 @@
 //! When changes have taken the memory they may, writers and index builders wait until pages were written; readers do not. When
 //! pages cannot be written, writers are told so.
 
-#[path = "parts/parts.rs"]
-mod parts;
-
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
-use parts::{Parts, TABLE, on_fiber, open, start_with};
+use crate::parts::{Parts, TABLE, on_fiber, open, start_with};
 use photondb_cluster_state::{Command, apply};
 use photondb_query::table::{Conflict, Table, Transition, Write, WriteOptions};
 use photondb_reql::datum::Datum;
@@ -25,7 +22,7 @@ use photondb_storage::disk::simulated::SimulatedDisk;
 const A_WHILE: Duration = Duration::from_millis(300);
 
 fn small_options() -> EngineOptions {
-    EngineOptions { cache_bytes: 2 << 20, dirty_bytes: 512 << 10, ..parts::options() }
+    EngineOptions { cache_bytes: 2 << 20, dirty_bytes: 512 << 10, ..crate::parts::options() }
 }
 
 /// An index on the field `id`.
@@ -110,7 +107,7 @@ fn and_may_give_up() {
     let written = fill(&parts);
     let replicas = parts.replicas.clone();
     let mut waiting = Box::pin(fiber::run(StackSize::for_depth(8), move || {
-        let document = parts::datum(r#"{"id":0,"text":"other"}"#);
+        let document = crate::parts::datum(r#"{"id":0,"text":"other"}"#);
         let transition = Transition::Insert { document, conflict: Conflict::Replace };
         let write = Write { key: Datum::Number(0.0), transition };
         let _ = open(&replicas).write(vec![write], &WriteOptions::default(), &Cx::pure());

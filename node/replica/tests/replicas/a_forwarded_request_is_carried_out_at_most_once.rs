@@ -1,17 +1,12 @@
 //! Requests to shards on other nodes, while messages are lost, doubled and late, and nodes come back as other ones.
 
-#[path = "parts/cluster.rs"]
-mod cluster;
-#[path = "parts/mesh.rs"]
-mod mesh;
-
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use crate::cluster::{Cluster, SPREAD, cx, datum, function, on_fiber, state_of};
 use bytes::Bytes;
-use cluster::{Cluster, SPREAD, cx, datum, function, on_fiber, state_of};
 use photondb_proto::NodeId;
 use photondb_proto::v1::shard::answer::Told;
 use photondb_proto::v1::shard::failed::Reason;

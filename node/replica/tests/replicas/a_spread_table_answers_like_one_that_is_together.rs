@@ -1,15 +1,10 @@
 //! The same operations on two tables: one whose shards are on three nodes, asked by any of them, and one that is all on the
 //! first node, asked there. Every answer is the same.
 
-#[path = "parts/cluster.rs"]
-mod cluster;
-#[path = "parts/mesh.rs"]
-mod mesh;
-
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use cluster::{Cluster, SPREAD, TOGETHER, cx, datum, definition, function, on_fiber, replacing_function};
+use crate::cluster::{Cluster, SPREAD, TOGETHER, cx, datum, definition, function, on_fiber, replacing_function};
 use photondb_cluster_state::Command;
 use photondb_query::table::{
     Access, Change, Conflict, DatumRange, Keys, Order, ReadMode, Table, Transition, Write, WriteOptions, WriteResult,

@@ -1,21 +1,16 @@
 //! Two neighbouring shards become one: on every node, whoever crashes at whatever step, and without anything that was acknowledged being
 //! lost.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "whole/whole.rs"]
-mod whole;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::whole::ranges::{create, key, shards, wish, write};
+use crate::whole::world::{in_a_world, until};
+use crate::whole::{Cluster, SOON, TABLE, Whole};
 use bytes::Bytes;
 use photondb_cluster_state::{Command, NewCut, Placement, Role, Shard, Stage};
 use photondb_proto::{KeyRange, MemberId, NodeId};
 use photondb_storage::TreeSetId;
-use whole::ranges::{create, key, shards, wish, write};
-use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, TABLE, Whole};
 
 /// The first key of the second shard, and of the third if there is one.
 const STARTS: [u64; 2] = [50, 80];

@@ -1,17 +1,12 @@
 //! A node that is about to stop lets others lead its shards at once, whatever the cluster state can decide, and is not let lead again.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "whole/whole.rs"]
-mod whole;
-
 use std::time::Duration;
 
+use crate::whole::world::{in_a_world, until};
+use crate::whole::{Cluster, SOON, Whole};
 use photondb_cluster_state::{Command, Service};
 use photondb_proto::{GroupId, NodeId};
 use tokio::time::{sleep, timeout};
-use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, Whole};
 
 /// Less than it takes to miss a leader.
 const AT_ONCE: Duration = Duration::from_millis(300);

@@ -1,13 +1,9 @@
 //! Three and more nodes: taken in, registered once, heard, and changing one state from everywhere.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "world/world.rs"]
-mod world;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::world::{Node, World, in_a_world, until};
 use photondb_cluster_state::{Command, Incarnation, Liveness, META_FOUNDER, Service as NodeService, StateError};
 use photondb_controller::limits::VOUCH_PATIENCE;
 use photondb_controller::{Begin, ControllerError};
@@ -15,7 +11,6 @@ use photondb_proto::{DatabaseId, GroupId, NodeId};
 use photondb_runtime::peers::Service;
 use photondb_storage::disk::simulated::SimulatedDisk;
 use photondb_storage::fault::set_dice;
-use world::{Node, World, in_a_world, until};
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -1,18 +1,11 @@
 //! Feeds of shards that are joined: no gap, no double, and the changes of a document in order, at members of the own node and at those of
 //! others, however they are interrupted, and from whatever token they go on.
 
-#[path = "parts/cluster.rs"]
-mod cluster;
-#[path = "join/join.rs"]
-mod join;
-#[path = "parts/mesh.rs"]
-mod mesh;
-
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use cluster::{Cluster, SPREAD, cx, datum, on_fiber};
-use join::Joining;
+use crate::cluster::{Cluster, SPREAD, cx, datum, on_fiber};
+use crate::join::Joining;
 use photondb_proto::TableId;
 use photondb_query::table::{
     Change, Conflict, Join, ShardNumber, Source, Standing, Subscription, Table, Transition, Write, WriteOptions,

@@ -1,17 +1,12 @@
 //! Subscriptions to shards on other nodes: no gap and no double, however often the connection breaks, and whoever goes on with what another
 //! one knew.
 
-#[path = "parts/cluster.rs"]
-mod cluster;
-#[path = "parts/mesh.rs"]
-mod mesh;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cluster::{Cluster, SPREAD, cx, datum, on_fiber};
+use crate::cluster::{Cluster, SPREAD, cx, datum, on_fiber};
 use photondb_cluster_state::{Command, TableSettings};
 use photondb_query::table::{
     Change, Conflict, ShardNumber, Source, Standing, Subscription, Table, Transition, Write, WriteOptions,

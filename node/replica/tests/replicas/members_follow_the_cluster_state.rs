@@ -1,13 +1,10 @@
 //! Shards with members on several nodes: founded together, filled, replaced, moved, and erased where they are not wanted any
 //! more; with crashes in the middle.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "whole/whole.rs"]
-mod whole;
-
 use std::time::Duration;
 
+use crate::whole::world::{in_a_world, until};
+use crate::whole::{Cluster, SOON, TABLE, Whole, document};
 use photondb_cluster_state::Command;
 use photondb_proto::{GroupId, NodeId};
 use photondb_replica::ReplicaError;
@@ -15,8 +12,6 @@ use photondb_replica::proposer::{Planned, Settled};
 use photondb_reql::datum::Datum;
 use photondb_reql::key::PrimaryKey;
 use photondb_storage::disk::simulated::SimulatedDisk;
-use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, TABLE, Whole, document};
 
 #[test]
 fn a_table_of_three_replicas_is_served_and_its_members_hold_the_same() {

@@ -1,21 +1,16 @@
 //! A shard that lost the majority of its replicas for good goes on with one of those that are left, or empty, when people say so.
 
-#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
-
-#[path = "whole/whole.rs"]
-mod whole;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::whole::world::{in_a_world, until};
+use crate::whole::{Cluster, SOON, TABLE, Whole};
 use photondb_cluster_state::plan::{Burdens, Rescues, Survivor, rescue};
 use photondb_cluster_state::{Command, NewCut, Placement, Reached};
 use photondb_proto::{MemberId, NodeId};
 use photondb_reql::datum::Datum;
 use photondb_reql::key::PrimaryKey;
 use photondb_storage::wal::StreamId;
-use whole::world::{in_a_world, until};
-use whole::{Cluster, SOON, TABLE, Whole};
 
 /// What is left of the table, as one that is asked for a repair finds it.
 async fn found(cluster: &Cluster, erases: bool) -> Rescues {
@@ -99,12 +94,12 @@ fn old_members_that_come_back_give_up_what_they_had() {
         let leader = || away.iter().filter_map(|whole| whole.replica()).find(|replica| replica.is_leading());
         until("one of them leads", SOON, || leader().is_some()).await;
         let key = |id: u64| PrimaryKey::new(&Datum::Number(id as f64)).unwrap().bytes();
-        Cluster::try_write(&leader().unwrap(), &key(77), &whole::document(77)).await.unwrap();
+        Cluster::try_write(&leader().unwrap(), &key(77), &crate::whole::document(77)).await.unwrap();
         assert_eq!(repair(&cluster, false).await, 1);
         let first = |cluster: &Cluster| cluster.nodes[0].as_ref().and_then(Whole::replica);
         until("the survivor leads", SOON, || first(&cluster).is_some_and(|replica| replica.is_leading())).await;
         let survivor = first(&cluster).unwrap();
-        Cluster::try_write(&survivor, &key(88), &whole::document(88)).await.unwrap();
+        Cluster::try_write(&survivor, &key(88), &crate::whole::document(88)).await.unwrap();
         // They hear of it: none of them serves or votes any more, and what was written here stays.
         cluster.world.network.heal();
         cluster.settled(&[1, 4, 5], 11).await;
