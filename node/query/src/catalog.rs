@@ -105,6 +105,9 @@ pub trait Catalog {
     /// What a user may do. Errors: `` User `x` not found. ``
     fn permissions(&self, user: &str) -> Result<UserPermissions>;
 
+    /// The same as far as this server has heard: nobody is asked, so it can be told at any time and as often as anybody likes.
+    fn permissions_heard(&self, user: &str) -> Result<UserPermissions>;
+
     /// Changes what a user may do in one scope; gives the scope's grants before and after, `None` when there are none.
     /// Errors: no such user; `admin` cannot be changed.
     fn grant(

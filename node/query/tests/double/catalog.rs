@@ -20,6 +20,8 @@ use super::table::{Contents, MemoryTable};
 pub struct MemoryCatalog {
     tables: RefCell<BTreeMap<Str, Stored>>,
     pub users: RefCell<BTreeMap<String, UserPermissions>>,
+    /// Nobody can be asked what has been agreed upon.
+    pub nobody_leads: Cell<bool>,
     created: Cell<u32>,
 }
 
@@ -158,6 +160,13 @@ impl Catalog for MemoryCatalog {
     }
 
     fn permissions(&self, user: &str) -> Result<UserPermissions> {
+        if self.nobody_leads.get() {
+            return Err(Error::op_failed("Nobody leads."));
+        }
+        self.permissions_heard(user)
+    }
+
+    fn permissions_heard(&self, user: &str) -> Result<UserPermissions> {
         let found = self.users.borrow().get(user).cloned();
         found.ok_or_else(|| Error::op_failed(format!("User `{user}` not found.")))
     }
