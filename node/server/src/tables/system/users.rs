@@ -30,7 +30,10 @@ impl Contents for Users {
             if name == ADMIN {
                 return Err(Error::op_failed("The user `admin` can't be deleted."));
             }
-            // There may be none.
+            // Nothing is proposed: whoever is made meanwhile was not meant, least of all by an update.
+            if old.is_null() {
+                return Err(Error::op_failed(format!("User `{name}` not found.")));
+            }
             viewer.ground.propose(Command::DropUser { name: name.to_string() })?;
             return Ok(Datum::Null);
         }
