@@ -67,7 +67,9 @@ impl Contents for TableConfig {
             true => table.database,
             false => database(viewer, row)?,
         };
-        if !indexes(viewer, &wanted("indexes")?)?.into_iter().eq(table.indexes.keys().cloned()) {
+        let listed = indexes(viewer, &wanted("indexes")?)?;
+        // One may have been made since the row was read.
+        if !same("indexes")? && !listed.iter().eq(table.indexes.keys()) {
             return Err(wrong(viewer, "The `indexes` field is read-only and can't be used to create or drop indexes."));
         }
         let primary_key = primary_key(viewer, &wanted("primary_key")?)?;
