@@ -44,7 +44,7 @@ pub(super) fn named(found: &Datum, what: &str, is_valid: fn(&str) -> bool) -> st
     }
 }
 
-/// Whether a database or a table may be called so. How long a name may be the cluster state says.
+/// Whether a database, a table or a server can be called so. How long a name may be others say.
 pub(super) fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !text.is_empty() && text.bytes().all(allowed)

@@ -10,7 +10,6 @@ use photondb_reql::datum::Datum;
 use photondb_reql::error::{Error, Result};
 
 use super::wrong;
-use crate::config::is_name;
 use crate::tables::system::{Viewer, fields};
 
 /// Where the replicas of each shard are to be, as `wanted` says.
@@ -80,7 +79,8 @@ fn shown<'a>(viewer: &'a Viewer<'_>, server: NodeId) -> &'a str {
 fn server(viewer: &Viewer<'_>, named: &Datum) -> std::result::Result<NodeId, String> {
     match viewer.format {
         IdentifierFormat::Name => {
-            let name = fields::named(named, "server name", is_name)?;
+            // One that is lost may be called longer than anybody may be called anew.
+            let name = fields::named(named, "server name", fields::is_name)?;
             let found = viewer.state.node_named(&name).map(|node| node.id);
             found.ok_or_else(|| format!("Server `{name}` does not exist or is not connected."))
         }
