@@ -36,7 +36,13 @@ pub(super) fn create(viewer: &Viewer<'_>, key: &Datum, new: &Datum) -> Result<Da
     };
     let placements = match row.get("shards") {
         Some(wanted) => shards::read(viewer, &wanted)?,
-        None => catalog::place(&viewer.state, &Default::default(), None, &viewer.ground.burdens())?,
+        None => {
+            catalog::place(&viewer.state, &Default::default(), None, &viewer.ground.burdens()).map_err(|error| {
+                let message =
+                    format!("Unable to automatically generate configuration for new table: {}", error.message);
+                Error { message, ..error }
+            })?
+        }
     };
     let write_acks = write_acks(viewer, &row.get("write_acks").unwrap_or(Datum::from("majority")))?;
     let durability = durability(viewer, &row.get("durability").unwrap_or(Datum::from("hard")))?;
