@@ -105,6 +105,10 @@ pub trait Catalog {
     /// What a user may do. Errors: `` User `x` not found. ``
     fn permissions(&self, user: &str) -> Result<UserPermissions>;
 
+    /// The same as far as this server knows it without asking another: what a feed can look at again and again, and while the others
+    /// cannot be reached.
+    fn known_permissions(&self, user: &str) -> Result<UserPermissions>;
+
     /// Changes what a user may do in one scope; gives the scope's grants before and after, `None` when there are none.
     /// Errors: no such user; `admin` cannot be changed.
     fn grant(

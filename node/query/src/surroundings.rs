@@ -112,19 +112,19 @@ impl Surroundings {
         if allowed { Ok(()) } else { Err(denied(&self.environment.user, permission)) }
     }
 
-    /// Refuses what the user may not read any more. What he may is otherwise what he might when the query began, and a feed goes on long
-    /// after that.
+    /// Refuses what the user may not read any more, as far as this server has heard. What he may is otherwise what he might when the query
+    /// began, and a feed goes on long after that.
     pub fn require_still_read(&self, table: &TableInfo) -> Result<()> {
-        let (catalog, user) = (&self.environment.catalog, &self.environment.user);
-        if &**user == "admin" {
+        if self.is_admin() {
             return Ok(());
         }
+        let (catalog, user) = (&self.environment.catalog, &self.environment.user);
         let system = catalog.database(SYSTEM_DATABASE)?.id;
         let permits = |permissions: UserPermissions| {
             permissions.permits(Permission::Read, PermissionOf::Table(&table.db_id, &table.id), &system)
         };
         // Who is not there any more may nothing.
-        if catalog.permissions(user).is_ok_and(permits) { Ok(()) } else { Err(denied(user, Permission::Read)) }
+        if catalog.known_permissions(user).is_ok_and(permits) { Ok(()) } else { Err(denied(user, Permission::Read)) }
     }
 
     /// As [`Surroundings::require`], for a table.

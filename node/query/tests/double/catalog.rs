@@ -162,6 +162,10 @@ impl Catalog for MemoryCatalog {
         found.ok_or_else(|| Error::op_failed(format!("User `{user}` not found.")))
     }
 
+    fn known_permissions(&self, user: &str) -> Result<UserPermissions> {
+        self.permissions(user)
+    }
+
     fn grant(
         &self,
         _user: &str,
