@@ -45,14 +45,6 @@ pub(crate) fn of_field(name: &Str) -> Result<Func> {
     stored::compile_term(&Term::call(TermKind::Func, vec![params, body], id))
 }
 
-/// Where errors about what a function literal gives point.
-pub(crate) fn body_id(function: &Func) -> Option<BacktraceId> {
-    match function {
-        Func::Closure(closure) => Some(closure.function.body.id()),
-        _ => None,
-    }
-}
-
 /// An index as `index_status` shows its function.
 pub(crate) struct StoredIndex {
     pub definition: Vec<u8>,

@@ -119,6 +119,7 @@ impl Surroundings {
         if self.is_admin() {
             return Ok(());
         }
+        let (catalog, user) = (&self.environment.catalog, &self.environment.user);
         let system = catalog.database(SYSTEM_DATABASE)?.id;
         let permits = |permissions: UserPermissions| {
             permissions.permits(Permission::Read, PermissionOf::Table(&table.db_id, &table.id), &system)

@@ -93,3 +93,19 @@ pub const GEOMETRY_QUERY_CELLS_MAX: usize = 16;
 
 /// Bytes of a message that are parsed between two pauses.
 pub const PARSED_BYTES_BETWEEN_PAUSES: usize = 64 * 1024;
+
+/// Bytes of a pattern of `match`. RE2 takes some 350,000 characters at most, and each is a hundred bytes while it is read.
+pub const PATTERN_BYTES_MAX: usize = 512 * 1024;
+
+/// Properties of Unicode (`\pL`) in a pattern: each is some kilobytes while it is read.
+pub const PATTERN_PROPERTIES_MAX: usize = 2_000;
+
+/// How deep groups of a pattern may be nested for it to be compiled on the stack that there is. Each takes up to five kilobytes: it may be
+/// repeated, and hold alternatives of several parts.
+pub const PATTERN_GROUPS_ON_STACK_MAX: usize = 12;
+
+/// Levels of nesting of a pattern: groups, repetitions, alternatives and sequences.
+pub const PATTERN_LEVELS_MAX: u32 = 2_000;
+
+/// The stack on which deeper ones are compiled, in bytes.
+pub const PATTERN_STACK_BYTES: usize = 8 * 1024 * 1024;

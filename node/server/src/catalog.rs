@@ -156,6 +156,23 @@ impl NodeCatalog {
     }
 }
 
+/// What a user may do according to a state.
+fn permissions_in(state: &ClusterState, user: &str) -> Result<UserPermissions> {
+    if state.user(user).is_none() {
+        return Err(Error::op_failed(format!("User `{user}` not found.")));
+    }
+    let mut found = UserPermissions { admin: user == photondb_cluster_state::ADMIN, ..UserPermissions::default() };
+    for (_, scope, permissions) in state.permissions().filter(|(of, _, _)| *of == user) {
+        let grants = grants(permissions);
+        match shown_scope(scope) {
+            PermissionScope::Global => found.global = grants,
+            PermissionScope::Database(db) => found.databases.push((db, grants)),
+            PermissionScope::Table(db, table) => found.tables.push((db, table, grants)),
+        }
+    }
+    Ok(found)
+}
+
 fn no_table(db: &str, name: &str) -> Error {
     Error::op_failed(format!("Table `{db}.{name}` does not exist."))
 }

@@ -6,6 +6,7 @@
 mod found;
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use photondb_proto::KeyRange;
 use photondb_reql::datum::Datum;
@@ -92,6 +93,11 @@ impl LimitFeed {
 }
 
 impl Item {
+    /// By which it is the same one in another list.
+    fn identity(&self) -> (&Datum, usize) {
+        (&self.key, self.number)
+    }
+
     fn footprint(&self) -> usize {
         [&self.place, &self.key, &self.shown].map(Datum::footprint).into_iter().fold(0, usize::saturating_add)
     }
@@ -230,10 +236,13 @@ fn differences<'a>(
     offsets: bool,
     order: impl Fn(&Item, &Item) -> Ordering,
 ) -> Vec<(Datum, Shown)> {
-    let same = |a: &Item, b: &Item| a.key == b.key && a.number == b.number;
+    let was: BTreeSet<_> = before.iter().map(Item::identity).collect();
+    let is: BTreeMap<_, _> = after.iter().map(|item| (item.identity(), item)).collect();
+    // Of one document several elements may change, and none of them is told in place of another.
+    let name = |item: &Item| Datum::from(vec![item.key.clone(), Datum::from(item.number)]);
     let mut now: Vec<&'a Item> = before.iter().collect();
     let mut replace = |old: Option<&'a Item>, new: Option<&'a Item>| {
-        let old_offset = old.and_then(|old| now.iter().position(|item| same(item, old)));
+        let old_offset = old.and_then(|old| now.iter().position(|item| item.identity() == old.identity()));
         if let Some(offset) = old_offset {
             now.remove(offset);
         }
@@ -247,23 +256,23 @@ fn differences<'a>(
     let mut out = Vec::new();
     let mut left = Vec::new();
     for old in before {
-        match after.iter().find(|new| same(old, new)) {
+        match is.get(&old.identity()) {
             None => left.push(old),
-            Some(new) if old.shown != new.shown || old.place != new.place => {
+            Some(&new) if old.shown != new.shown || old.place != new.place => {
                 let shown = replace(Some(old), Some(new));
                 if shown.old != shown.new || (offsets && shown.old_offset != shown.new_offset) {
-                    out.push((old.key.clone(), shown));
+                    out.push((name(old), shown));
                 }
             }
             Some(_) => {}
         }
     }
-    let mut came = after.iter().filter(|new| !before.iter().any(|old| same(old, new)));
+    let mut came = after.iter().filter(|new| !was.contains(&new.identity()));
     for old in left {
-        out.push((old.key.clone(), replace(Some(old), came.next())));
+        out.push((name(old), replace(Some(old), came.next())));
     }
     for new in came {
-        out.push((new.key.clone(), replace(None, Some(new))));
+        out.push((name(new), replace(None, Some(new))));
     }
     out
 }
@@ -378,6 +387,18 @@ mod tests {
         let found = changed(&before, &after, true);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].1.old_offset, found[0].1.new_offset), (Some(1), Some(0)));
+    }
+
+    /// They stay two changes where they are squashed by what they are of.
+    #[test]
+    fn elements_of_one_document_are_told_apart() {
+        let (mut before, mut after) = (items(&[(1, 1), (1, 1)]), items(&[(1, 5), (1, 5)]));
+        for list in [&mut before, &mut after] {
+            list[1].number = 1;
+        }
+        let found = changed(&before, &after, false);
+        assert_eq!(found.len(), 2);
+        assert_ne!(found[0].0, found[1].0);
     }
 
     /// As RethinkDB's documentation has it: out of the list at the old offset, into it at the new one.

@@ -16,7 +16,7 @@ pub(super) fn eval(args: &Args<'_>) -> Result<Value> {
     elements.check_ungrouped().map_err(|error| error.at(args.id(0)))?;
     let mut elements = elements.open(cx)?;
     let function = args.function(1, Shortcut::Constant)?;
-    let id = crate::definition::body_id(&function).unwrap_or_else(|| args.id(1));
+    let id = function.body_id().unwrap_or_else(|| args.id(1));
     let mut sum = Object::new();
     loop {
         let batch = elements.next_batch(SCAN_BATCH_ROWS, cx)?;

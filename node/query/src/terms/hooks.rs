@@ -41,7 +41,7 @@ fn hook(args: &Args<'_>) -> Result<Option<WriteHook>> {
             let function = value.into_function(Shortcut::None, args.cx()).map_err(|error| error.at(id))?;
             if !function.traits().timeless() {
                 let message = "Could not prove function deterministic.  Write hook functions must be deterministic.";
-                return Err(Error::logic(message).at(definition::body_id(&function).unwrap_or(id)));
+                return Err(Error::logic(message).at(function.body_id().unwrap_or(id)));
             }
             if function.arity() != Some(3) {
                 return Err(Error::logic("Write hook functions must expect 3 arguments."));

@@ -54,7 +54,7 @@ fn from_argument(args: &Args<'_>) -> Result<StoredIndex> {
             let function = value.into_function(Shortcut::None, args.cx()).map_err(|error| error.at(id))?;
             if !function.traits().timeless() {
                 let message = "Could not prove function deterministic.  Index functions must be deterministic.";
-                return Err(Error::logic(message).at(definition::body_id(&function).unwrap_or(id)));
+                return Err(Error::logic(message).at(function.body_id().unwrap_or(id)));
             }
             definition::encode(&function, args.cx()).map(plain).map_err(|error| error.at(id))
         }

@@ -149,6 +149,10 @@ impl Compiler {
             depth = depth.max(1 + compiled.depth);
             optargs.push((name.clone(), compiled.node));
         }
+        if kind == TermKind::MakeObj {
+            // In this order fields are evaluated, which decides which of two errors is seen.
+            optargs.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        }
         Ok(Compiled { node: node(kind, call.id, args, optargs, literal_ok, traits, grouping), depth })
     }
 

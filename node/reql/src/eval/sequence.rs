@@ -249,7 +249,7 @@ impl Sequence {
             Source::Table(table) => table.is_nothing(),
             Source::Union(_) | Source::Stream(_) => false,
         };
-        nothing || self.transforms.iter().any(|transform| matches!(transform, Transform::Limit(0)))
+        nothing || self.wants_nothing()
     }
 
     /// Refuses groups, which have no order in which to read them.

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::datum::{Datum, ObjectBuilder, Str};
+use crate::datum::{Datum, ObjectBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::merge::{literal, stray_literal};
 use crate::eval::terms::map_groups;
@@ -29,12 +29,10 @@ pub fn make_array(args: &Args<'_>) -> Result<Value> {
     })
 }
 
-/// `make_obj`. The fields are evaluated in the order of their names, which decides which of two errors is seen.
+/// `make_obj`. The compiler has put the fields in the order of their names.
 pub fn make_obj(args: &Args<'_>) -> Result<Value> {
-    let mut parts: SmallVec<[&(Str, Node); 8]> = args.call().optargs.iter().collect();
-    parts.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-    let mut fields = ObjectBuilder::with_capacity(parts.len());
-    for (name, node) in parts {
+    let mut fields = ObjectBuilder::with_capacity(args.call().optargs.len());
+    for (name, node) in &args.call().optargs {
         let value = crate::eval::eval(node, args.scope(), args.cx())?;
         fields.insert(name.clone(), value.into_datum(args.cx()).map_err(|error| error.at(node.id()))?);
     }

@@ -4,13 +4,18 @@
 //! knows octal escapes and `\Q..\E`, and fewer flags and names of properties. An expression is read as RE2 reads it, so that
 //! the first fault is found where RE2 finds it. The matcher works on bytes so that `\B` may mean what it does there.
 
+mod build;
+mod names;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::str::Chars;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use crate::error::{Error, Result};
+use crate::limits::{PATTERN_BYTES_MAX, PATTERN_PROPERTIES_MAX};
+use names::{CATEGORIES, POSIX_CLASSES, SCRIPTS};
 
 /// How many compiled expressions each thread keeps, the last used first.
 const KEPT: usize = 32;
@@ -26,8 +31,14 @@ pub fn compile(expression: &str) -> Result<Rc<Regex>> {
             kept[..=at].rotate_right(1);
             return Ok(kept[0].1.clone());
         }
-        let regex = RegexBuilder::new(&translate(expression)?).build().map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => bare_fault(expression, "pattern too large - compile failed"),
+        if expression.len() > PATTERN_BYTES_MAX {
+            return Err(bare_fault(expression, TOO_LARGE));
+        }
+        let translation = translate(expression)?;
+        let built = build::build(&translation.out, translation.deepest)
+            .map_err(|error| Error::resource(format!("No pattern can be compiled now: {error}")))?;
+        let regex = built.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => bare_fault(expression, TOO_LARGE),
             other => fault(expression, expression, &last_line(&other.to_string())),
         })?;
         let regex = Rc::new(regex);
@@ -53,8 +64,15 @@ fn last_line(text: &str) -> String {
 }
 
 /// The same expression in the crate's language, or RE2's complaint about what it does not accept.
-fn translate(expression: &str) -> Result<String> {
-    let mut translation = Translation { whole: expression, rest: expression, out: String::new() };
+fn translate(expression: &str) -> Result<Translation<'_>> {
+    let mut translation = Translation {
+        whole: expression,
+        rest: expression,
+        out: String::new(),
+        last_name: expression.rfind(":]"),
+        deepest: 0,
+        properties: 0,
+    };
     let mut depth = 0usize;
     let mut repeatable = false;
     while let Some(next) = translation.rest.chars().next() {
@@ -70,6 +88,7 @@ fn translate(expression: &str) -> Result<String> {
             '(' => {
                 if translation.group_head()? {
                     depth += 1;
+                    translation.deepest = translation.deepest.max(depth);
                     repeatable = false;
                 }
             }
@@ -113,9 +132,10 @@ fn translate(expression: &str) -> Result<String> {
     if depth > 0 {
         return Err(fault(expression, expression, MISSING_PAREN));
     }
-    Ok(translation.out)
+    Ok(translation)
 }
 
+const TOO_LARGE: &str = "pattern too large - compile failed";
 const MISSING_PAREN: &str = "missing )";
 const BAD_RANGE: &str = "invalid character class range";
 
@@ -124,6 +144,9 @@ const NOTHING: &str = r"[^\x{0}-\x{10ffff}]";
 
 /// The most that a count in braces may ask for.
 const REPEATS_MAX: u32 = 1000;
+
+/// The digits that a number in braces may have.
+const COUNT_DIGITS_MAX: usize = 9;
 
 /// An operator that repeats what is before it.
 struct Repetition {
@@ -147,7 +170,8 @@ impl Repetition {
 
 /// The length of a count in braces (`{2}`, `{2,}`, `{2,5}`) at the beginning of a text, if there is one, and whether it fits.
 fn counted(text: &str) -> Option<(usize, bool)> {
-    let end = text.find('}')?;
+    // Two numbers and what is around them: who looks on looks at all the rest behind each brace.
+    let end = text.bytes().take(2 * COUNT_DIGITS_MAX + 3).position(|byte| byte == b'}')?;
     let (least, most) = match text[1..end].split_once(',') {
         Some((least, "")) => (count(least)?, None),
         Some((least, most)) => (count(least)?, Some(count(most)?)),
@@ -160,9 +184,9 @@ fn counted(text: &str) -> Option<(usize, bool)> {
     Some((end + 1, fits))
 }
 
-/// A number without leading zeros. One of ten digits and more is none, as in RE2.
+/// A number without leading zeros. One of more digits is none, as in RE2.
 fn count(digits: &str) -> Option<u32> {
-    let plain = digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits.len() <= COUNT_DIGITS_MAX && digits.bytes().all(|byte| byte.is_ascii_digit());
     if plain && (digits == "0" || !digits.starts_with('0')) { digits.parse().ok() } else { None }
 }
 
@@ -183,6 +207,12 @@ struct Translation<'a> {
     whole: &'a str,
     rest: &'a str,
     out: String,
+    /// Where the last `:]` stands, behind which no class is looked for by its name.
+    last_name: Option<usize>,
+    /// How deep groups are nested.
+    deepest: usize,
+    /// How many properties were asked for.
+    properties: usize,
 }
 
 impl<'a> Translation<'a> {
@@ -328,10 +358,16 @@ impl<'a> Translation<'a> {
             // The crate has no surrogates, for no text has them.
             "Cs" if !negated => NOTHING.to_owned(),
             "Any" | "Cs" => r"\p{any}".to_owned(),
+            // To the crate this is what is not assigned, too.
+            "C" => format!(r"[{}\p{{Cc}}\p{{Cf}}\p{{Co}}]", if negated { "^" } else { "" }),
             category if CATEGORIES.contains(&category) => format!(r"\{letter}{{{category}}}"),
             script if SCRIPTS.contains(&script) => format!(r"\{letter}{{sc={script}}}"),
             _ => return Err(fault(self.whole, &rest[..length], BAD_RANGE)),
         };
+        self.properties += 1;
+        if self.properties > PATTERN_PROPERTIES_MAX {
+            return Err(bare_fault(self.whole, TOO_LARGE));
+        }
         self.replace(length, &property);
         Ok(())
     }
@@ -356,6 +392,7 @@ impl<'a> Translation<'a> {
     fn class_item(&mut self, start: &str) -> Result<()> {
         let rest = self.rest;
         if rest.starts_with("[:")
+            && self.last_name.is_some_and(|last| last >= self.whole.len() - rest.len())
             && let Some((name, _)) = rest[2..].split_once(":]")
         {
             if !POSIX_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
@@ -420,33 +457,6 @@ fn range(low: u32, high: u32) -> String {
     if low > high { NOTHING.to_owned() } else { format!(r"\x{{{low:x}}}-\x{{{high:x}}}") }
 }
 
-#[rustfmt::skip]
-const POSIX_CLASSES: &[&str] = &[
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
-    "xdigit",
-];
-
-#[rustfmt::skip]
-const CATEGORIES: &[&str] = &[
-    "C", "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc", "Pd",
-    "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs",
-];
-
-#[rustfmt::skip]
-const SCRIPTS: &[&str] = &[
-    "Arabic", "Armenian", "Avestan", "Balinese", "Bamum", "Batak", "Bengali", "Bopomofo", "Brahmi", "Braille", "Buginese",
-    "Buhid", "Canadian_Aboriginal", "Carian", "Chakma", "Cham", "Cherokee", "Common", "Coptic", "Cuneiform", "Cypriot",
-    "Cyrillic", "Deseret", "Devanagari", "Egyptian_Hieroglyphs", "Ethiopic", "Georgian", "Glagolitic", "Gothic", "Greek",
-    "Gujarati", "Gurmukhi", "Han", "Hangul", "Hanunoo", "Hebrew", "Hiragana", "Imperial_Aramaic", "Inherited",
-    "Inscriptional_Pahlavi", "Inscriptional_Parthian", "Javanese", "Kaithi", "Kannada", "Katakana", "Kayah_Li", "Kharoshthi",
-    "Khmer", "Lao", "Latin", "Lepcha", "Limbu", "Linear_B", "Lisu", "Lycian", "Lydian", "Malayalam", "Mandaic",
-    "Meetei_Mayek", "Meroitic_Cursive", "Meroitic_Hieroglyphs", "Miao", "Mongolian", "Myanmar", "New_Tai_Lue", "Nko", "Ogham",
-    "Ol_Chiki", "Old_Italic", "Old_Persian", "Old_South_Arabian", "Old_Turkic", "Oriya", "Osmanya", "Phags_Pa", "Phoenician",
-    "Rejang", "Runic", "Samaritan", "Saurashtra", "Sharada", "Shavian", "Sinhala", "Sora_Sompeng", "Sundanese",
-    "Syloti_Nagri", "Syriac", "Tagalog", "Tagbanwa", "Tai_Le", "Tai_Tham", "Tai_Viet", "Takri", "Tamil", "Telugu", "Thaana",
-    "Thai", "Tibetan", "Tifinagh", "Ugaritic", "Vai", "Yi",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -484,11 +494,31 @@ mod tests {
             (r"(?P<n>a)(?P<n>b)", "ab", Some("ab")),
             (r"(?)(?i-i)(?ii)A(?-i:b)", "Abab", Some("Ab")),
             (r"(?sU)a.+", "a\nb", Some("a\n")),
+            (r"\p{C}|b", "\u{378}b", Some("b")),
+            (r"a(?:{){1,2}b{1234567890,1}{", "a{{b{1234567890,1}{", Some("a{{b{1234567890,1}{")),
             (r"x", "y", None),
         ] {
             let regex = compile(expression).unwrap();
             let hit = regex.find(text.as_bytes()).map(|hit| String::from_utf8_lossy(hit.as_bytes()).into_owned());
             assert_eq!(hit.as_deref(), found, "{expression} in {text}");
+        }
+    }
+
+    #[test]
+    fn deeply_nested_groups_take_little_of_the_stack() {
+        let compiled = || {
+            let nested = |depth: usize| format!("{}x{}", "(a|b".repeat(depth), ")*".repeat(depth));
+            [1, 12, 13, 400].map(|depth| compile(&nested(depth)).is_ok())
+        };
+        let thread = std::thread::Builder::new().stack_size(192 * 1024).spawn(compiled).unwrap();
+        assert_eq!(thread.join().unwrap(), [true; 4]);
+    }
+
+    #[test]
+    fn what_would_take_much_memory_is_too_large() {
+        for expression in ["a".repeat(PATTERN_BYTES_MAX + 1), r"\pL".repeat(PATTERN_PROPERTIES_MAX + 1)] {
+            let message = compile(&expression).unwrap_err().message;
+            assert!(message.ends_with("(portion ``): pattern too large - compile failed"));
         }
     }
 
