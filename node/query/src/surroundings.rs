@@ -115,7 +115,6 @@ impl Surroundings {
     /// Refuses what the user may not read any more, as far as this server has heard: nobody is asked behind each batch, and a feed does
     /// not end because nobody leads. What he may is otherwise what he might when the query began, and a feed goes on long after that.
     pub fn require_still_read(&self, table: &TableInfo) -> Result<()> {
-        let (catalog, user) = (&self.environment.catalog, &self.environment.user);
         if self.is_admin() {
             return Ok(());
         }

@@ -181,23 +181,6 @@ fn no_database(name: &str) -> Error {
     Error::op_failed(format!("Database `{name}` does not exist."))
 }
 
-/// What a user may do in a state.
-fn permissions_in(state: &ClusterState, user: &str) -> Result<UserPermissions> {
-    if state.user(user).is_none() {
-        return Err(Error::op_failed(format!("User `{user}` not found.")));
-    }
-    let mut found = UserPermissions { admin: user == photondb_cluster_state::ADMIN, ..UserPermissions::default() };
-    for (_, scope, permissions) in state.permissions().filter(|(of, _, _)| *of == user) {
-        let grants = grants(permissions);
-        match shown_scope(scope) {
-            PermissionScope::Global => found.global = grants,
-            PermissionScope::Database(db) => found.databases.push((db, grants)),
-            PermissionScope::Table(db, table) => found.tables.push((db, table, grants)),
-        }
-    }
-    Ok(found)
-}
-
 fn system_database() -> Db {
     Db { id: Str::from_static(SYSTEM_DATABASE_ID), name: Str::from_static(SYSTEM_DATABASE) }
 }
@@ -437,7 +420,8 @@ impl Catalog for NodeCatalog {
     }
 
     fn permissions(&self, user: &str) -> Result<UserPermissions> {
-        permissions_in(&self.ground.newest_state()?, user)
+        let state = self.ground.newest_state()?;
+        permissions_in(&state, user)
     }
 
     fn permissions_heard(&self, user: &str) -> Result<UserPermissions> {
