@@ -478,10 +478,13 @@ impl Wal {
     /// only be erased from here on. Nothing when it is suspect or erased already, or when there is no such stream.
     pub fn doubt(&self, stream: StreamId, offset: u64, completion: Completion) {
         let mut shared = self.shared.lock();
-        if shared.state(stream).is_some_and(|state| !state.suspect && !state.erased) {
-            shared.submit_about(stream, format::Content::Suspect { segment: IN_PAGES, offset });
-        }
+        let is_sound = shared.state(stream).is_some_and(|state| !state.suspect && !state.erased);
+        let wakes = is_sound && shared.submit_about(stream, format::Content::Suspect { segment: IN_PAGES, offset });
         drop(shared);
+        // What is behind something in the queue wakes nobody.
+        if wakes {
+            self.wake();
+        }
         self.barrier(completion);
     }
 

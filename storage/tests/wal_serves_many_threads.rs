@@ -93,3 +93,27 @@ fn on_the_machines_disk_and_again_after_reopening() {
 fn in_memory() {
     work(&Wal::in_memory());
 }
+
+/// A writer that has nothing to do sleeps until it is woken: what does not wake it is never written, nor is anything behind it.
+#[test]
+fn whatever_is_queued_wakes_a_writer_that_sleeps() {
+    let wal = Wal::in_memory();
+    let woken = Arc::new(AtomicBool::new(false));
+    let waker = Arc::clone(&woken);
+    wal.set_waker(Box::new(move || waker.store(true, Ordering::Release)));
+    let stream = StreamId(1);
+    let entry = |index| vec![Record::Entry { index, term: 1, payload: payload(1, index) }];
+    let wakes = |what: &str, queue: &dyn Fn()| {
+        woken.store(false, Ordering::Release);
+        queue();
+        assert!(woken.load(Ordering::Acquire), "{what}");
+        while wal.step().unwrap() {}
+    };
+    wakes("a submission", &|| wal.submit(stream, entry(1), None));
+    wakes("a barrier", &|| wal.barrier(Box::new(|_| ())));
+    wakes("a checkpoint", &|| wal.checkpoint_published(1));
+    wakes("a doubt", &|| wal.doubt(stream, 4096, Box::new(|_| ())));
+    assert!(wal.loss(stream).is_some());
+    wakes("a doubt of what is in doubt", &|| wal.doubt(stream, 8192, Box::new(|_| ())));
+    wakes("an acceptance", &|| wal.accept_loss(stream, Vec::new(), 1, None));
+}

@@ -74,10 +74,6 @@ fn of_what_is_empty_nobody_asks_for_the_index_or_the_keys() {
         (r#"[43,[[182,[$T,2,2],{"index":"no"}]]]"#, "0"),
         (r#"[182,[$T,{},1]]"#, "[]"),
         (r#"[170,[[182,[$T,2,2],{"right_bound":"closed"}],"id"]]"#, "[2]"),
-        (
-            r#"[182,[$T,1,{}]]"#,
-            "!QueryLogic: Primary keys must be either a number, string, bool, pseudotype or array (got type OBJECT):\n{}",
-        ),
         (r#"[78,[$T],{"index":"no"}]"#, "[]"),
         (r#"[170,[[54,[[182,[$T,2,1],{"index":"no"}]]],"deleted"]]"#, "0"),
     ]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use photondb_cluster_state::{ClusterState, Shard as StoredShard};
 use photondb_consensus::{GroupState, Replicated};
 use photondb_controller::{CLUSTER_STATE_SET, ReplicatedState};
-use photondb_proto::{GroupId, KeyRange};
+use photondb_proto::{GroupId, KeyRange, MemberId};
 use photondb_reql::datum::Datum;
 use photondb_reql::key::PrimaryKey;
 use photondb_runtime::task;
@@ -143,6 +143,14 @@ fn is_gone(failure: &Failure) -> bool {
     failure.server_error().is_some_and(|error| error.message.contains("does not exist"))
 }
 
+/// A group whose members have all applied the same.
+struct Applied {
+    group: GroupId,
+    index: u64,
+    /// And on which machines they are.
+    members: Vec<(usize, MemberId)>,
+}
+
 impl Cluster {
     /// Every shard of every table.
     pub fn shards(&self) -> Vec<Probed> {
@@ -179,10 +187,14 @@ impl Cluster {
         let shards = state.tables().flat_map(|table| table.shards.iter());
         let mut groups: Vec<GroupId> = shards.map(|shard: &StoredShard| GroupId::from(shard.id)).collect();
         groups.push(GroupId::META);
-        groups.into_iter().try_for_each(|group| self.group_converged(group))
+        // What replicas have is read when there is nothing left to wait for, and not again and again meanwhile: a disk that is always
+        // read lets nobody write.
+        let applied: Vec<Applied> =
+            groups.into_iter().map(|group| self.group_applied(group)).collect::<Result<_, _>>()?;
+        applied.into_iter().try_for_each(|applied| self.group_agrees(&applied))
     }
 
-    fn group_converged(&self, group: GroupId) -> Result<(), String> {
+    fn group_applied(&self, group: GroupId) -> Result<Applied, String> {
         let states: Vec<(usize, GroupState)> =
             self.living().filter_map(|(at, living)| Some((at, living.groups.find(group)?.observe()))).collect();
         let leader =
@@ -194,27 +206,31 @@ impl Cluster {
         if leader.members.is_joint() || leader.applied != leader.last {
             return Err(format!("{group:?}: its leader, on n{}, is not done: {leader:?}", first + 1));
         }
-        let applied = leader.applied.map_or(0, |applied| applied.index);
-        let mut known = None;
+        let index = leader.applied.map_or(0, |applied| applied.index);
+        let mut members = Vec::new();
         for member in leader.members.nodes.keys() {
             let found = states.iter().find(|(_, state)| state.member == *member);
             let Some((at, state)) = found else { return Err(format!("{group:?}: {member:?} does not run")) };
             if state.applied != leader.applied {
-                return Err(format!(
-                    "{group:?}: {member:?} on n{} is at {:?} and not {applied}",
-                    at + 1,
-                    state.applied
-                ));
+                return Err(format!("{group:?}: {member:?} on n{} is at {:?} and not {index}", at + 1, state.applied));
             }
+            members.push((*at, *member));
+        }
+        Ok(Applied { group, index, members })
+    }
+
+    fn group_agrees(&self, Applied { group, index, members }: &Applied) -> Result<(), String> {
+        let mut known = None;
+        for (at, member) in members {
             // Nobody replaces it before the next start; a shard's member is replaced as soon as damage is met, here at the latest.
-            if group == GroupId::META && self.afflictions.is_rotten(*at) {
+            if *group == GroupId::META && self.afflictions.is_rotten(*at) {
                 continue;
             }
             let living = self.observers[*at].as_ref().ok_or("it has just ended")?.living();
-            let digest = super::digest::of(&living.engine, group, applied, true)
+            let digest = super::digest::of(&living.engine, *group, *index, true)
                 .ok_or_else(|| format!("{group:?}: the state of {member:?} on n{} cannot be read", at + 1))?;
             if *known.get_or_insert(digest) != digest {
-                return Err(format!("{group:?} at {applied}: {member:?} on n{} has another state", at + 1));
+                return Err(format!("{group:?} at {index}: {member:?} on n{} has another state", at + 1));
             }
         }
         Ok(())

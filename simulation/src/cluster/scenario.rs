@@ -552,6 +552,20 @@ pub const ON_MADSIM: &[Scenario] = &[
             not heard of the drop, took the entry for committed, and the checker knew of one log that has it. Members that have gone \
             are now asked what ended their logs. Held too by `a_quorum_may_rest_on_the_last_entry_of_a_member_that_has_gone`.",
     },
+    Scenario {
+        name: "who-asks-whether-replicas-are-equal-keeps-a-disk-busy",
+        seed: 2_013_026_723,
+        workload: "list_append",
+        machines: None,
+        seconds: 15,
+        administered: true,
+        arranged: false,
+        impatient: false,
+        points: None,
+        story: "Once everything was healed the replicas of some groups were read every 20 ms to see whether they were equal, while others \
+            had not applied everything yet. Where what is read is kept only for a moment and a read takes long, that was more than the \
+            disk could give: its node's log was not written for half a minute. Nothing is read now before all have applied the same.",
+    },
 ];
 
 /// A run that failed once and cannot be had any more, because what drew it is gone: what it showed is held by a test.
